@@ -1,0 +1,67 @@
+"""This module holds every exception Headend raises on purpose, on one screen.
+
+Exceptions hold data and render it in `__str__`. Pure code raises `ProtocolError` or `MediaError` for
+what a peer sent, whatever the bytes; they are caught once, in `server/`.
+"""
+
+from typing import Final
+
+
+class HeadendError(Exception):
+    """Base of all exceptions that Headend raises on purpose."""
+
+
+class SettingsError(HeadendError):
+    """A setting is wrong: names the key, the value found and what is allowed."""
+
+
+class MediaError(HeadendError):
+    """Bytes of a media format (AMF, FLV, a codec header) are wrong."""
+
+
+class ProtocolError(HeadendError):
+    """The peer broke the protocol."""
+
+
+class LimitExceeded(ProtocolError):
+    """The peer passed a named limit.
+
+    Attributes:
+        limit: Name of the limit, as in the settings or the module that holds it.
+        value: What the peer asked for or reached.
+        maximum: The most that is allowed, in the same unit.
+    """
+
+    def __init__(self, limit: str, value: int, maximum: int) -> None:
+        super().__init__(limit, value, maximum)
+        self.limit: Final = limit
+        self.value: Final = value
+        self.maximum: Final = maximum
+
+    def __str__(self) -> str:
+        return f"{self.limit}: {self.value} is over the limit of {self.maximum}"
+
+
+class UsageError(HeadendError):
+    """Our own code called something in the wrong state: a bug."""
+
+
+class Rejected(HeadendError):
+    """Policy said no.
+
+    Attributes:
+        code: Status code for the peer, such as `NetStream.Publish.Denied`.
+        description: One line that tells a person why; safe to send to the peer.
+    """
+
+    def __init__(self, code: str, description: str) -> None:
+        super().__init__(code, description)
+        self.code: Final = code
+        self.description: Final = description
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.description}"
+
+
+class RelayError(HeadendError):
+    """The other server failed or refused; the last real cause is chained."""

@@ -1,0 +1,1 @@
+"""Who publishes and who watches: streams in memory, synchronous and without I/O."""

@@ -1,0 +1,1 @@
+"""What a stream is made of: pure conversions between bytes and values."""

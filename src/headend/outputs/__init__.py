@@ -1,0 +1,1 @@
+"""What leaves: each module is a sink of a stream."""

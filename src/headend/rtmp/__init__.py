@@ -1,0 +1,1 @@
+"""How a stream travels: an RTMP connection as a state machine without I/O."""

@@ -1,0 +1,1 @@
+"""Where Headend meets the world: sockets, clock, random, logs."""
