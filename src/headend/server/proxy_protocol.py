@@ -36,8 +36,8 @@ class Parsed:
 
     Attributes:
         source: Address and port of the client; None when the header names none (LOCAL, UNKNOWN,
-            unspecified, unix): then the connection's own address counts. An IPv4 address mapped into
-            IPv6 is given as IPv4.
+            unspecified, unix): then the connection's own address counts. IPv4 mapped into IPv6 is
+            given as IPv4.
         destination: Address and port the client connected to, likewise.
         length: Bytes of the header; what the client sent starts behind them.
     """
