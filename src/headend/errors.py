@@ -1,7 +1,7 @@
 """This module holds every exception Headend raises on purpose, on one screen.
 
-Exceptions hold data and render it in `__str__`. Pure code raises `ProtocolError` or `MediaError` for
-what a peer sent, whatever the bytes; they are caught once, in `server/`.
+Exceptions hold data and render it in `__str__`. For what a peer sent, whatever the bytes, pure code
+raises `ProtocolError` or `MediaError`; they are caught once, in `server/`.
 """
 
 from typing import Final

@@ -74,6 +74,9 @@ class TypedObject(dict[str, "Value"]):
             return False
         return dict.__eq__(self, other)
 
+    def __ne__(self, other: object) -> bool:  # dict has one of its own, which looks at members only
+        return not self == other
+
     __hash__ = None  # as for every dict
 
     def __repr__(self) -> str:
@@ -215,7 +218,7 @@ def serialize_double(number: float) -> bytes:
         MediaError: The number is an integer beyond the range of a double.
     """
     try:
-        return _DOUBLE.pack(number)
+        return _DOUBLE.pack(float(number))
     except OverflowError:
         raise MediaError("integer is too large for an AMF number") from None
 

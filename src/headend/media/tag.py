@@ -1,7 +1,7 @@
 """This module holds the one value that travels from the encoder to every output: the Tag.
 
 RTMP audio, video and data messages are FLV tag bodies, so one value serves the whole way. A tag is a
-named tuple, not a frozen dataclass: a third of the cost to build, and one is built for every message
+named tuple, not a frozen dataclass: one is built for every message, at a third of the cost
 (docs/decisions/0002-tag-is-a-named-tuple.md).
 """
 

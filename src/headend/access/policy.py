@@ -1,0 +1,64 @@
+"""This module is the one place where a request to publish or to play is decided."""
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from typing import Literal
+
+from headend.errors import Rejected
+from headend.settings import Auth
+
+Action = Literal["publish", "play"]
+Address = IPv4Address | IPv6Address
+
+HOW_TO_PUBLISH = 'set auth.publish = "open", or publish from the server itself'
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
+    """Who wants to do what.
+
+    Attributes:
+        action: publish or play.
+        path: `APP/NAME`.
+        address: Where the peer is; None for a unix socket, which counts as loopback.
+        key: Publish key it showed.
+        token: Playback token it showed.
+    """
+
+    action: Action
+    path: str
+    address: Address | None
+    key: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+    @property
+    def is_local(self) -> bool:
+        if self.address is None:
+            return True
+        mapped = getattr(self.address, "ipv4_mapped", None)  # ::ffff:127.0.0.1
+        return bool((mapped or self.address).is_loopback)
+
+
+class Policy:
+    """Decides by the settings."""
+
+    def __init__(self, auth: Auth) -> None:
+        self._auth = auth
+
+    def decide(self, request: AccessRequest) -> None:
+        """Return if the request is granted.
+
+        Raises:
+            Rejected: It is not; holds the code and the reason for the peer.
+        """
+        if request.action == "play":
+            return
+        mode = self._auth.publish
+        if mode == "open" or (mode == "loopback" and request.is_local):
+            return
+        raise Rejected(
+            "NetStream.Publish.Denied",
+            "publishing needs a valid publish key here"
+            if mode == "key"
+            else "publishing from another machine needs a publish key",
+        )

@@ -1,0 +1,286 @@
+"""This module puts the server together: builds, starts, reloads and stops it."""
+
+import asyncio
+import json
+import logging
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from headend.access import admin_token
+from headend.access.policy import Policy
+from headend.errors import SettingsError
+from headend.hub.registry import Registry, RegistrySettings
+from headend.hub.stream import StreamSettings
+from headend.rtmp.chunks import ChunkLimits
+from headend.rtmp.session import SessionSettings
+from headend.server import logs
+from headend.server.admission import Admission
+from headend.server.deadlines import Deadlines
+from headend.server.listener import RtmpListener, bound_address, open_socket
+from headend.server.poller import Poller
+from headend.server.services import Services
+from headend.settings import NEEDS_RESTART, Address, LoadedSettings, Settings, changed_keys
+
+if TYPE_CHECKING:
+    from headend.server.http import HttpServer
+
+log = logging.getLogger(__name__)
+
+SWEEP_S: Final = 0.5  # how often streams look at the time
+
+
+def run(loaded: LoadedSettings, ready_file: Path | None = None) -> int:
+    """Run a server until SIGTERM or SIGINT; return the exit code.
+
+    Raises:
+        SettingsError: An address or the data folder cannot be used.
+    """
+    logs.configure(loaded.settings.log.level, loaded.settings.log.format)
+    _raise_descriptor_limit()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(loaded, ready_file))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes uvloop's loop where it is installed, else asyncio's."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def _raise_descriptor_limit() -> None:
+    """Use all the open files we may have: every viewer is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _serve(loaded: LoadedSettings, ready_file: Path | None) -> int:
+    server = Server(loaded)
+    await server.start()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, server.reload)
+        if ready_file is not None:
+            _write_ready_file(ready_file, server.addresses)
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(server.watch_settings())
+            await stop.wait()
+            watch.cancel()
+    finally:
+        await server.stop()
+    return 0
+
+
+def _write_ready_file(path: Path, addresses: dict[str, list[str]]) -> None:
+    """Write where we listen; whoever waits for the file never sees half of it."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(json.dumps({"pid": os.getpid(), **addresses}) + "\n")
+        partial.replace(path)
+    except OSError as error:
+        raise SettingsError(f"--ready-file {path}: {error.strerror}") from error
+
+
+class Server:
+    """A whole server inside a running event loop.
+
+    Attributes:
+        addresses: Where it listens, by listener (`rtmp`, `tls`, `http`); known after `start`.
+    """
+
+    def __init__(self, loaded: LoadedSettings) -> None:
+        self._loaded = loaded
+        self._listeners: list[RtmpListener] = []
+        self._http: HttpServer | None = None
+        self._sweep: asyncio.TimerHandle | None = None
+        self.addresses: dict[str, list[str]] = {"rtmp": [], "tls": [], "http": []}
+
+    @property
+    def services(self) -> Services:
+        """What the connections share; there after `start`."""
+        return self._services
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            SettingsError: An address or the data folder cannot be used; nothing is left open.
+        """
+        settings = self._loaded.settings
+        token, is_new = admin_token.load_or_create(settings.data)
+        rtmp = _open(settings.rtmp.listen)
+        try:
+            http = _open(settings.http.listen)
+        except SettingsError:
+            for sock in rtmp:
+                sock.close()
+            raise
+        self._services = _services(settings)
+        self.addresses = {
+            "rtmp": [bound_address(sock) for sock in rtmp],
+            "tls": [],
+            "http": [bound_address(sock) for sock in http],
+        }
+        self._listeners.append(RtmpListener(self._services, rtmp))
+        if http:
+            # Not loaded by a server without HTTP: aiohttp takes a third of a second.
+            from headend.server.http import HttpServer
+
+            self._http = HttpServer(self._services, token)
+            await self._http.start(http)
+        self._sweep_streams()
+        for name, addresses in self.addresses.items():
+            for address in addresses:
+                log.info("%s listens on %s", name, address)
+        if is_new:
+            log.info(
+                "a new admin token for the API is in %s", settings.data / admin_token.FILE_NAME
+            )
+
+    async def stop(self) -> None:
+        """Stop accepting, tell players and publishers, and close within `limits.shutdown_s`."""
+        services = self._services
+        services.is_stopping = True
+        log.info("stopping: %d RTMP connections", len(services.connections))
+        for listener in self._listeners:
+            listener.close()
+        services.registry.end_all()  # players are told by their streams
+        for connection in list(services.connections):
+            connection.stop()
+        loop = services.loop
+        end = loop.time() + services.settings.limits.shutdown_s
+        while services.connections and loop.time() < end:  # noqa: ASYNC110 (no event for "all gone")
+            await asyncio.sleep(0.02)
+        for connection in list(services.connections):
+            connection.abort()
+        if self._http is not None:
+            await self._http.close()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        services.deadlines.close()
+        services.poller.close()
+        log.info("stopped")
+
+    # ------------------------------------------------------------------ settings that change
+
+    async def watch_settings(self) -> None:
+        """Reload when the settings file changes, until cancelled."""
+        path = self._loaded.path
+        if path is None:
+            return
+        from watchfiles import awatch
+
+        # The folder, because editors replace the file.
+        async for changes in awatch(path.parent, recursive=False, stop_event=None):
+            if any(Path(changed).name == path.name for _, changed in changes):
+                self.reload()
+
+    def reload(self) -> None:
+        """Read the settings again; those that need no restart take effect at once.
+
+        A wrong file changes nothing and says so.
+        """
+        try:
+            loaded = self._loaded.reload()
+        except SettingsError as error:
+            log.error("settings not reloaded: %s", error)
+            return
+        old = self._loaded.settings
+        changed = changed_keys(old, loaded.settings)
+        if not changed:
+            log.info("settings reloaded: nothing changed")
+            return
+        self._loaded = loaded
+        self._apply(loaded.settings)
+        later = [key for key in changed if key in NEEDS_RESTART]
+        now = [key for key in changed if key not in NEEDS_RESTART]
+        if now:
+            log.info("settings reloaded: %s", ", ".join(now))
+        if later:
+            log.warning("settings that need a restart: %s", ", ".join(later))
+
+    def _apply(self, settings: Settings) -> None:
+        services = self._services
+        services.settings = settings
+        services.policy = Policy(settings.auth)
+        services.admission.limits = settings.limits
+        # The chunk size is part of encodings that live players share.
+        services.session_settings = _session_settings(
+            settings, chunk_size=services.session_settings.chunk_size
+        )
+        services.registry.settings = _registry_settings(settings)
+        services.poller.configure(settings.live.flush_ms / 1000, settings.live.flush)
+        logs.configure(settings.log.level, settings.log.format)
+
+    def _sweep_streams(self) -> None:
+        loop = self._services.loop
+        self._services.registry.sweep(loop.time())
+        self._sweep = loop.call_later(SWEEP_S, self._sweep_streams)
+
+
+def _open(addresses: Sequence[Address]) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
+    try:
+        sockets.extend(open_socket(address) for address in addresses)
+    except SettingsError:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+def _services(settings: Settings) -> Services:
+    loop = asyncio.get_running_loop()
+    live = settings.live
+
+    def report(path: str, error: Exception) -> None:
+        services.counters.sink_errors += 1
+        log.error("stream %s: an output failed and is detached", logs.shown(path), exc_info=error)
+
+    services = Services(
+        loop=loop,
+        poller=Poller(loop, live.flush_ms / 1000, live.flush),
+        deadlines=Deadlines(loop),
+        registry=Registry(_registry_settings(settings), report),
+        admission=Admission(settings.limits),
+        settings=settings,
+        policy=Policy(settings.auth),
+        session_settings=_session_settings(settings, chunk_size=settings.rtmp.chunk_size),
+    )
+    return services
+
+
+def _session_settings(settings: Settings, *, chunk_size: int) -> SessionSettings:
+    limits = settings.limits
+    return SessionSettings(
+        chunk_size=chunk_size,
+        window_size=settings.rtmp.window_size,
+        chunk_limits=ChunkLimits(
+            limits.message_bytes, limits.command_bytes, limits.partial_bytes, limits.chunk_streams
+        ),
+        streams=limits.streams_per_connection,
+        commands_per_s=limits.commands_per_s,
+        handshake_s=limits.handshake_s,
+        command_s=limits.command_s,
+        idle_s=limits.idle_s,
+        publisher_silence_s=limits.publisher_silence_s,
+    )
+
+
+def _registry_settings(settings: Settings) -> RegistrySettings:
+    live = settings.live
+    stream = StreamSettings(live.log_s, live.log_bytes, live.reconnect_window_s)
+    return RegistrySettings(stream, live.takeover, settings.limits.streams)

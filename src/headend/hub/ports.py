@@ -1,0 +1,62 @@
+"""This module holds the ports of the hub: outputs, publishers, and what viewers read from."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from headend.media.tag import Tag
+
+
+class Sink(Protocol):
+    """One output format of one stream. Its methods never block, await or raise.
+
+    Order of calls: `start`, then any of `push`, `interrupt` and `resume`, then `end`. When a publisher
+    comes (back), `start` with no headers and `resume` follow; its own headers come as tags.
+    """
+
+    def start(self, headers: Sequence[Tag]) -> None:
+        """Begin with metadata and sequence headers; the log from its keyframe follows as `push`."""
+
+    def push(self, tag: Tag) -> None:
+        """Take one tag: media, a changed sequence header or data."""
+
+    def interrupt(self) -> None:
+        """The publisher is silent or lost; the stream may go on."""
+
+    def resume(self) -> None:
+        """The publisher is there (again): tags follow on the same timeline."""
+
+    def end(self) -> None:
+        """The stream is over; nothing follows."""
+
+
+class Publisher(Protocol):
+    """Who publishes a stream, as the hub sees it."""
+
+    @property
+    def peer(self) -> str:
+        """Where it is, for people."""
+
+    def replaced(self) -> None:
+        """Another publisher took the name over; what this one still pushes goes nowhere."""
+
+
+class Writer(Protocol):
+    """Where bytes leave: a socket, a file, a list in a test. Its methods never block.
+
+    Attributes:
+        backlog: Bytes taken and not yet sent.
+        send: Hands bytes over at once, only while `backlog` is 0; returns how many were taken, and
+            raises OSError if none were. It is an attribute so that it can be a socket's own method.
+    """
+
+    backlog: int
+    send: Callable[[bytes], int]
+
+    def keep(self, data: bytes, sent: int) -> None:
+        """Take what a `send` left over: all of `data` behind its first `sent` bytes."""
+
+    def write(self, data: bytes) -> None:
+        """Send what can be sent at once, behind the backlog, and keep the rest."""
+
+    def close(self) -> None:
+        """Close once the backlog is sent."""

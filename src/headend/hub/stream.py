@@ -1,0 +1,252 @@
+"""This module is one live stream: its timeline, its headers, its log, and the sinks it feeds.
+
+    publish(tags) ─► timeline ─► headers ─► log ─► every sink
+
+The log holds the tags from the newest keyframe on, so a sink that is attached has a picture at once.
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from headend.hub.headers import Headers
+from headend.hub.ports import Sink
+from headend.hub.span import Span
+from headend.hub.timeline import Timeline
+from headend.media.codecs import track_ids
+from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
+
+# Silence of a publisher after which viewers are told; INTERFACE promises 5 s, checks come twice a
+# second.
+SILENCE_S: Final = 4.0
+
+_new_tag = tuple.__new__
+
+
+class StreamState(Enum):
+    """Where a stream is in its life."""
+
+    WAITING = auto()  # viewers, and no publisher yet
+    LIVE = auto()
+    INTERRUPTED = auto()  # the publisher's connection is lost; the reconnect window runs
+    ENDED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """Limits of a stream's log, and how long it waits for a lost publisher.
+
+    Attributes:
+        log_s: Longest span of the log, seconds.
+        log_bytes: Most bytes of the log.
+        reconnect_window_s: How long viewers stay after a publisher is lost.
+    """
+
+    log_s: float = 20
+    log_bytes: int = 32 * 1024 * 1024
+    reconnect_window_s: float = 60
+
+
+class Stream:
+    """A stream by its public name.
+
+    Attributes:
+        path: `APP/NAME`.
+        state: Changed by `begin`, `interrupt` and `end`.
+        bytes_in: Bytes of tag bodies published.
+        tags_in: Tags published.
+        began: When the first publisher came, monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        settings: StreamSettings,
+        on_sink_error: Callable[[str, Exception], None],
+    ) -> None:
+        self.path: Final = path
+        self.state = StreamState.WAITING
+        self.bytes_in = 0
+        self.tags_in = 0
+        self.began: float | None = None
+        self.timeline = Timeline()
+        self._settings = settings
+        self._on_sink_error = on_sink_error
+        self._sinks: dict[Hashable, Sink] = {}
+        self._headers = Headers()
+        self._start_headers: tuple[Tag, ...] = ()  # as of the first tag of the log
+        self._log: list[Tag] = []
+        self._span = Span(settings.log_s, settings.log_bytes)
+        self._has_video = False
+        self._lead_track = -1  # video track whose keyframes count; -1: not known
+        self._since_video = 0  # audio tags since the last video tag
+        self._last_media = 0.0
+        self._lost_at = 0.0
+        self._is_silent = False
+
+    # ------------------------------------------------------------------ publishing
+
+    def begin(self, now: float) -> None:
+        """Start with a publisher, the first or the next; timestamps go on without a jump back."""
+        if self.began is None:
+            self.began = now
+        self.state = StreamState.LIVE
+        self.timeline.restart()
+        self._headers.clear()
+        self._restart_log()
+        self._has_video = False
+        self._lead_track = -1
+        self._last_media = now
+        self._is_silent = False
+        self._tell(lambda sink: sink.start(()))
+        self._tell(lambda sink: sink.resume())
+
+    def publish(self, tags: Sequence[Tag], now: float) -> None:
+        """Take a run of tags from the publisher and hand them to every sink."""
+        self._last_media = now
+        if self._is_silent:
+            self._is_silent = False
+            self._tell(lambda sink: sink.resume())
+        map_time = self.timeline.map
+        self.tags_in += len(tags)
+        for tag in tags:
+            kind, timestamp, body, is_keyframe, is_sequence_header = tag
+            if not body:
+                continue
+            self.bytes_in += len(body)
+            mapped = map_time(kind, timestamp)
+            if mapped != timestamp:
+                tag = _new_tag(Tag, (kind, mapped, body, is_keyframe, is_sequence_header))
+            if kind is VIDEO:
+                self._has_video = True
+                self._since_video = 0
+                if is_keyframe and body[0] & 0x8F == 0x86:  # enhanced multitrack
+                    tag = self._judge_track(tag)
+                    is_keyframe = tag.is_keyframe
+            elif kind is AUDIO and not is_sequence_header:
+                self._since_video += 1
+                if not self._has_video:
+                    # Decoding can start anywhere in a stream without video.
+                    is_keyframe = True
+                    tag = _new_tag(Tag, (kind, mapped, body, True, False))
+            if is_keyframe:
+                self._restart_log()
+            elif (is_sequence_header or kind is SCRIPT) and not self._headers.keep(tag):
+                continue
+            self._log.append(tag)
+            if self._span.passes(mapped, len(body)):
+                self._overflow()
+            for sink in self._sinks.values():
+                try:
+                    sink.push(tag)
+                except Exception as error:
+                    self._fail(sink, error)
+
+    def interrupt(self, now: float) -> None:
+        """The publisher is lost: viewers stay for the reconnect window."""
+        if self.state is StreamState.LIVE:
+            self.state = StreamState.INTERRUPTED
+            self._lost_at = now
+            self._fall_silent()
+
+    def end(self) -> None:
+        """End for good; every sink is told and detached."""
+        if self.state is not StreamState.ENDED:
+            self.state = StreamState.ENDED
+            sinks, self._sinks = self._sinks, {}
+            for sink in sinks.values():
+                try:
+                    sink.end()
+                except Exception as error:
+                    self._on_sink_error(self.path, error)
+
+    def handle_timeout(self, now: float) -> None:
+        """Act on what time alone changes: silence, and the end of the reconnect window."""
+        if self.state is StreamState.LIVE:
+            if not self._is_silent and now - self._last_media >= SILENCE_S:
+                self._fall_silent()
+        elif (
+            self.state is StreamState.INTERRUPTED
+            and now - self._lost_at >= self._settings.reconnect_window_s
+        ):
+            self.end()
+
+    # ------------------------------------------------------------------ watching
+
+    def attach(self, key: Hashable, sink: Sink) -> None:
+        """Add an output under a key that no other has; it starts at the newest keyframe."""
+        assert key not in self._sinks
+        self._sinks = {**self._sinks, key: sink}  # a new dict: `publish` may be iterating
+        if self._log:
+            sink.start(self._start_headers)
+        else:
+            sink.start(self.headers())
+        for tag in self._log:
+            sink.push(tag)
+
+    def detach(self, key: Hashable) -> None:
+        """Remove an output; nothing is called on it any more."""
+        self._sinks = {k: sink for k, sink in self._sinks.items() if k != key}
+
+    def sink(self, key: Hashable) -> Sink | None:
+        """Return the output attached under a key."""
+        return self._sinks.get(key)
+
+    def sinks(self) -> Iterator[Sink]:
+        """Iterate over the outputs."""
+        return iter(self._sinks.values())
+
+    def headers(self) -> tuple[Tag, ...]:
+        """Return metadata, then video and audio sequence headers, as of now."""
+        return self._headers.tags()
+
+    @property
+    def is_live(self) -> bool:
+        return self.state is StreamState.LIVE
+
+    @property
+    def is_unused(self) -> bool:
+        """Nobody publishes and nobody watches."""
+        return self.state is StreamState.ENDED or (
+            self.state is StreamState.WAITING and not self._sinks
+        )
+
+    # ------------------------------------------------------------------ inside
+
+    def _judge_track(self, tag: Tag) -> Tag:
+        """Let only the lead video track's keyframes count: the log holds all tracks' frames."""
+        track = min(track_ids(tag), default=0)
+        if self._lead_track < 0 or track < self._lead_track:
+            self._lead_track = track
+        if track == self._lead_track:
+            return tag
+        return tag._replace(is_keyframe=False)
+
+    def _restart_log(self) -> None:
+        self._log.clear()
+        self._span.restart()
+        self._start_headers = self._headers.tags()
+
+    def _overflow(self) -> None:
+        """Empty a log that passed its limits: who comes now starts at the next keyframe."""
+        self._log.clear()
+        if self._since_video > 100:
+            self._has_video = False  # the video has stopped and the audio goes on
+
+    def _fall_silent(self) -> None:
+        if not self._is_silent:
+            self._is_silent = True
+            self._tell(lambda sink: sink.interrupt())
+
+    def _tell(self, call: Callable[[Sink], None]) -> None:
+        for sink in self._sinks.values():
+            try:
+                call(sink)
+            except Exception as error:
+                self._fail(sink, error)
+
+    def _fail(self, failed: Sink, error: Exception) -> None:
+        """Detach a sink that raised, which is a bug in it, so that the others go on."""
+        self._sinks = {key: sink for key, sink in self._sinks.items() if sink is not failed}
+        self._on_sink_error(self.path, error)

@@ -1,0 +1,265 @@
+"""This module gives one stream in one format to all its viewers: encoded once, written on one flush.
+
+    push ─► encoder ─► pending ─► flush ─┬─► every live viewer: one `send` of the same bytes
+                                         └─► log, from the newest keyframe on
+                                              └─► viewers that are behind, each from its position
+
+A viewer is live, behind (its socket is full, or it just came) or waiting (for a keyframe). It has no
+queue: what a full socket left of one block, and a position in the log. One that is behind when a new
+keyframe comes goes on there, with sequence headers if they changed.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from headend.hub.headers import Headers
+from headend.hub.ports import Writer
+from headend.hub.span import Span
+from headend.media.tag import SCRIPT, Tag
+from headend.outputs.byte_log import ByteLog
+
+
+class Encoder(Protocol):
+    """How a format puts tags into bytes, and what it tells its viewers in between."""
+
+    def append(self, pieces: list[bytes], tag: Tag, timestamp: int) -> None:
+        """Append the bytes of a tag, to be sent at `timestamp`; none where the format has no place."""
+
+    def interrupted(self) -> bytes:
+        """Return what tells viewers that the publisher is silent."""
+
+    def resumed(self) -> bytes:
+        """Return what tells viewers that a publisher is there."""
+
+    def ended(self) -> bytes:
+        """Return what tells viewers that the stream is over."""
+
+
+class Audience(Protocol):
+    """Whose viewer it is."""
+
+    def stream_ended(self) -> None:
+        """The last bytes are with the writer; nothing follows."""
+
+
+class Viewer:
+    """One viewer of a fan-out.
+
+    Attributes:
+        writer: Where its bytes go. Its owner calls `Fanout.stalled` when the writer begins to have a
+            backlog, and `Fanout.drained` when it has none again.
+        skips: How often it lost media because it was late.
+    """
+
+    __slots__ = ("audience", "position", "send", "skips", "version", "writer")
+
+    def __init__(self, writer: Writer, audience: Audience) -> None:
+        self.writer: Final = writer
+        self.audience: Final = audience
+        self.send: Final = writer.send
+        self.position = -1  # in the log; -1: has seen nothing yet
+        self.version = -1  # of the headers it knows
+        self.skips = 0
+
+
+class Fanout:
+    """The sink of one format: see the module's head.
+
+    Attributes:
+        skips: How often a viewer, past or present, lost media because it was late.
+        bytes_out: Bytes flushed to live viewers.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        wake: Callable[["Fanout"], None],
+        *,
+        starts_at_keyframe: bool = True,
+        log_s: float = 20,
+        log_bytes: int = 32 * 1024 * 1024,
+    ) -> None:
+        """Make a fan-out without viewers.
+
+        Args:
+            encoder: The format.
+            wake: Called with this object when there is something to flush, once until `flush`.
+            starts_at_keyframe: A newcomer starts at the newest keyframe; else it waits for the next.
+            log_s: Longest span of the log, seconds.
+            log_bytes: Most bytes of the log.
+        """
+        self._encoder = encoder
+        self._wake = wake
+        self._starts_at_keyframe = starts_at_keyframe
+        self._span = Span(log_s, log_bytes)
+        self._log = ByteLog()
+        self._pending: list[bytes] = []
+        self._keyframe = -1  # index in `_pending` where the newest keyframe starts
+        self._headers = Headers()
+        # As of the log's start: time of the keyframe, headers and their version.
+        self._start_time = 0
+        self._start_headers: tuple[Tag, ...] = ()
+        self._start_version = 0
+        self._next_start: tuple[int, tuple[Tag, ...], int] = (0, (), 0)
+        self._newest_time = 0
+        self._live: dict[Viewer, None] = {}
+        self._behind: dict[Viewer, None] = {}
+        self._waiting: dict[Viewer, None] = {}
+        self.skips = 0
+        self.bytes_out = 0
+
+    def __len__(self) -> int:
+        """Return the number of viewers."""
+        return len(self._live) + len(self._behind) + len(self._waiting)
+
+    @property
+    def late(self) -> int:
+        """Viewers whose sockets are full, or that catch up."""
+        return len(self._behind)
+
+    # ------------------------------------------------------------------ the sink
+
+    def start(self, headers: Sequence[Tag]) -> None:
+        self._headers.clear()
+        for tag in headers:
+            self._headers.keep(tag)
+
+    def push(self, tag: Tag) -> None:
+        """Encode a tag; it leaves with the next flush."""
+        pending = self._pending
+        if not pending:
+            self._wake(self)
+        if tag.is_keyframe:
+            self._keyframe = len(pending)
+            self._next_start = (tag.timestamp, self._headers.tags(), self._headers.version)
+            self._span.restart()
+        elif tag.is_sequence_header or tag.kind is SCRIPT:
+            self._headers.keep(tag)
+        self._newest_time = tag.timestamp
+        if self._span.passes(tag.timestamp, len(tag.body)):
+            self._keyframe = -1
+            self._log.clear()
+        self._encoder.append(pending, tag, tag.timestamp)
+
+    def interrupt(self) -> None:
+        self._broadcast(self._encoder.interrupted())
+
+    def resume(self) -> None:
+        self._broadcast(self._encoder.resumed())
+
+    def end(self) -> None:
+        self._broadcast(self._encoder.ended())
+        viewers = [*self._live, *self._behind, *self._waiting]
+        self._live.clear()
+        self._behind.clear()
+        self._waiting.clear()
+        self._log.clear()
+        for viewer in viewers:
+            viewer.audience.stream_ended()
+
+    # ------------------------------------------------------------------ the hot path
+
+    def flush(self) -> None:
+        """Send what is pending to every live viewer; then let newcomers start if they can."""
+        pending = self._pending
+        if not pending:
+            return
+        data = pending[0] if len(pending) == 1 else b"".join(pending)
+        if self._keyframe >= 0:
+            self._log.restart(data, sum(map(len, pending[: self._keyframe])))
+            self._start_time, self._start_headers, self._start_version = self._next_start
+            self._keyframe = -1
+        else:
+            self._log.append(data)
+        self._pending = []
+        size = len(data)
+        short: list[tuple[Viewer, int]] = []
+        for viewer in self._live:
+            try:
+                sent = viewer.send(data)
+            except OSError:
+                sent = 0  # full or gone; the writer finds out which
+            if sent != size:
+                short.append((viewer, sent))
+        self.bytes_out += size * len(self._live)
+        for viewer, sent in short:
+            self.stalled(viewer)
+            viewer.writer.keep(data, sent)
+        if self._waiting and self._log.start is not None:
+            waiting, self._waiting = self._waiting, {}
+            for viewer in waiting:
+                self._behind[viewer] = None
+                self.drained(viewer)
+
+    # ------------------------------------------------------------------ viewers
+
+    def add(self, viewer: Viewer) -> None:
+        """Add a viewer; it starts at the newest keyframe, or waits for the next."""
+        self.flush()
+        if self._log.start is not None and self._starts_at_keyframe:
+            self._behind[viewer] = None
+            self.drained(viewer)
+        else:
+            self._waiting[viewer] = None
+            self._send_headers(viewer, self._headers.tags(), self._newest_time)
+            viewer.version = self._headers.version
+
+    def remove(self, viewer: Viewer) -> None:
+        """Remove a viewer; nothing is sent to it any more. One that is not here is no error."""
+        self._live.pop(viewer, None)
+        self._behind.pop(viewer, None)
+        self._waiting.pop(viewer, None)
+
+    def stalled(self, viewer: Viewer) -> None:
+        """Take a viewer out of the flush: its writer has a backlog. It goes on from the log."""
+        if viewer in self._live:
+            del self._live[viewer]
+            self._behind[viewer] = None
+            viewer.position = self._log.end
+            viewer.version = self._headers.version
+
+    def drained(self, viewer: Viewer) -> None:
+        """Go on with a viewer that was behind, now that its writer has no backlog."""
+        log = self._log
+        while viewer in self._behind and not viewer.writer.backlog:
+            if viewer.position == log.end:
+                del self._behind[viewer]
+                self._live[viewer] = None
+                return
+            if log.start is None:
+                del self._behind[viewer]
+                self._waiting[viewer] = None
+                return
+            if viewer.position < log.start:
+                if viewer.position >= 0:
+                    viewer.skips += 1
+                    self.skips += 1
+                viewer.position = log.start
+                if viewer.version != self._start_version:
+                    viewer.version = self._start_version
+                    self._send_headers(viewer, self._start_headers, self._start_time)
+                continue
+            data = log.read(viewer.position)
+            try:
+                sent = viewer.send(data)
+            except OSError:
+                sent = 0
+            viewer.position += len(data)
+            if sent != len(data):
+                viewer.writer.keep(data, sent)
+                return
+
+    def _send_headers(self, viewer: Viewer, headers: Sequence[Tag], timestamp: int) -> None:
+        pieces: list[bytes] = []
+        for tag in headers:
+            self._encoder.append(pieces, tag, timestamp)
+        viewer.writer.write(b"".join(pieces))
+
+    def _broadcast(self, data: bytes) -> None:
+        """Send bytes that are no part of the log to everybody, behind what is pending."""
+        self.flush()
+        if data:
+            for viewer in [*self._live, *self._behind, *self._waiting]:
+                viewer.writer.write(data)
+                if viewer.writer.backlog:
+                    self.stalled(viewer)

@@ -1,0 +1,76 @@
+"""This module is how RTMP players get a stream: type 0 chunks that are valid for every player.
+
+That holds because all sessions announce the same chunk size, and media goes out on chunk streams that
+no session writes on itself. Players whose message stream is not 1, or who switched a medium off, have
+an encoding of their own.
+"""
+
+from typing import Final, NamedTuple
+
+from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
+from headend.rtmp import messages as m
+from headend.rtmp.chunks import Message, append_chunks, serialize
+
+AUDIO_CHUNK_STREAM: Final = 4
+VIDEO_CHUNK_STREAM: Final = 6
+DATA_CHUNK_STREAM: Final = 7
+
+_CHUNK_STREAMS: Final = {
+    AUDIO: AUDIO_CHUNK_STREAM,
+    VIDEO: VIDEO_CHUNK_STREAM,
+    SCRIPT: DATA_CHUNK_STREAM,
+}
+
+
+class Format(NamedTuple):
+    """What distinguishes one encoding from another; the key of its fan-out in a stream.
+
+    Attributes:
+        stream_id: Message stream of the play.
+        audio: Audio is wanted.
+        video: Video is wanted.
+    """
+
+    stream_id: int
+    audio: bool = True
+    video: bool = True
+
+
+class RtmpEncoder:
+    """Encodes tags as RTMP messages of one message stream."""
+
+    def __init__(self, format: Format, chunk_size: int) -> None:
+        self._stream_id = format.stream_id
+        self._audio = format.audio
+        self._video = format.video
+        self._chunk_size = chunk_size
+
+    def append(self, pieces: list[bytes], tag: Tag, timestamp: int) -> None:
+        kind = tag.kind
+        if (kind is AUDIO and not self._audio) or (kind is VIDEO and not self._video):
+            return
+        message = Message(kind, timestamp, self._stream_id, tag.body)
+        append_chunks(pieces, message, _CHUNK_STREAMS[kind], self._chunk_size)
+
+    def interrupted(self) -> bytes:
+        return self._control(m.user_control(m.STREAM_DRY, self._stream_id))
+
+    def resumed(self) -> bytes:
+        return self._control(m.user_control(m.STREAM_BEGIN, self._stream_id)) + self._status(
+            "NetStream.Play.PublishNotify", "The stream is published."
+        )
+
+    def ended(self) -> bytes:
+        """GStreamer goes by StreamEOF, FFmpeg and librtmp by UnpublishNotify."""
+        return (
+            self._control(m.user_control(m.STREAM_EOF, self._stream_id))
+            + self._status("NetStream.Play.UnpublishNotify", "The stream is over.")
+            + self._status("NetStream.Play.Stop", "The stream is over.")
+        )
+
+    def _control(self, message: Message) -> bytes:
+        return serialize(message, m.CONTROL_CHUNK_STREAM, self._chunk_size)
+
+    def _status(self, code: str, description: str) -> bytes:
+        message = m.on_status(self._stream_id, "status", code, description)
+        return serialize(message, m.STATUS_CHUNK_STREAM, self._chunk_size)

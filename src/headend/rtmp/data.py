@@ -1,0 +1,43 @@
+"""This module makes script tags of data messages: AMF0, without the publisher's own instructions.
+
+    type 18   "@setDataFrame" "onMetaData" {…}   ─►   "onMetaData" {…}
+    type 15   00 "onMetaData" 11 {…}             ─►   "onMetaData" {…}     AMF3 becomes AMF0
+
+Everything else passes untouched, whatever its bytes.
+
+Source: RTMP 1.0, 7.1.2; FLV 10.1, E.4.4; Enhanced RTMP v2 (AMF3 in data messages).
+"""
+
+from typing import Final
+
+from headend.errors import MediaError
+from headend.media import amf0
+from headend.media.codecs import script_tag
+from headend.media.tag import Tag
+from headend.rtmp.messages import DATA_AMF3
+
+SET_DATA_FRAME: Final = b"\x02\x00\x0d@setDataFrame"
+CLEAR_DATA_FRAME: Final = b"\x02\x00\x0f@clearDataFrame"
+METADATA_AS_OBJECT: Final = b"\x02\x00\x0aonMetaData\x03"
+METADATA_AS_ARRAY: Final = b"\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00"
+
+
+def data_tag(type_id: int, timestamp: int, payload: bytes) -> Tag | None:
+    """Make a script tag of a data message; None where there is nothing to relay.
+
+    FFmpeg's player takes metadata only from an ECMA array, AWS MediaLive sends an object; the two
+    differ by their marker and a count that is only a hint.
+    """
+    if type_id == DATA_AMF3:
+        try:
+            values = amf0.parse_values(payload[1:] if payload[:1] == b"\0" else payload)
+            payload = amf0.serialize_values(*values)
+        except MediaError:
+            return None
+    if payload.startswith(SET_DATA_FRAME):
+        payload = payload[len(SET_DATA_FRAME) :]
+    elif payload.startswith(CLEAR_DATA_FRAME):
+        return None
+    if payload.startswith(METADATA_AS_OBJECT):
+        payload = METADATA_AS_ARRAY + payload[len(METADATA_AS_OBJECT) :]
+    return script_tag(timestamp, payload) if payload else None

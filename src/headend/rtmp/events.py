@@ -1,0 +1,104 @@
+"""This module holds what a session tells the application: requests to answer, and facts.
+
+A request is answered with `accept` or `reject`; until then the session processes nothing more, so
+the application stops reading from that peer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from headend.media.amf0 import Value
+from headend.media.tag import Tag
+from headend.rtmp.url import Target
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectRequest:
+    """A peer wants to connect to an app.
+
+    Attributes:
+        app: As sent; may hold a query.
+        tc_url: As sent, empty where the peer sent none. Never a reason to refuse.
+        properties: The whole command object.
+        transaction_id: For the answer.
+    """
+
+    app: str
+    tc_url: str
+    properties: Mapping[str, Value]
+    transaction_id: float
+
+    @property
+    def flash_version(self) -> str:
+        """What the peer calls itself, such as `FMLE/3.0 (compatible; Lavf61.7.100)`; may be empty."""
+        value = self.properties.get("flashVer")
+        return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishRequest:
+    """A peer wants to publish.
+
+    Attributes:
+        stream_id: Message stream it will publish on.
+        target: App, name and credentials, checked.
+    """
+
+    stream_id: int
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRequest:
+    """A peer wants to play.
+
+    Attributes:
+        stream_id: Message stream it wants the media on.
+        target: App, name and credentials, checked.
+    """
+
+    stream_id: int
+    target: Target
+
+
+class MediaReceived(NamedTuple):
+    """Tags of one published stream, in the order they came; at least one."""
+
+    stream_id: int
+    tags: Sequence[Tag]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishEnded:
+    """The publisher said that it ends (FCUnpublish, closeStream, deleteStream)."""
+
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayEnded:
+    """The player said that it wants no more (closeStream, deleteStream)."""
+
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayChanged:
+    """The player paused or resumed, or switched a medium on or off.
+
+    Attributes:
+        stream_id: Message stream of the play.
+        is_paused: Nothing is wanted until it resumes.
+        audio: Audio is wanted.
+        video: Video is wanted.
+    """
+
+    stream_id: int
+    is_paused: bool
+    audio: bool
+    video: bool
+
+
+Request: TypeAlias = ConnectRequest | PublishRequest | PlayRequest
+Event: TypeAlias = Request | MediaReceived | PublishEnded | PlayEnded | PlayChanged

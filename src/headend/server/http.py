@@ -1,0 +1,94 @@
+"""This module is the HTTP side: health, metrics and the list of streams, on aiohttp."""
+
+import hmac
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from aiohttp import web
+
+from headend.server import metrics, status
+from headend.server.services import Services
+
+log = logging.getLogger(__name__)
+
+CLOSE_S: Final = 1.0  # open requests get so long when the server stops
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class HttpServer:
+    """See the module's head; `start` and `close` once each."""
+
+    def __init__(self, services: Services, admin_token: str) -> None:
+        """Prepare the routes.
+
+        Args:
+            services: What is shown.
+            admin_token: What `Authorization: Bearer …` must hold for /api.
+        """
+        self._services = services
+        self._admin_token = admin_token.encode()
+        self._runner = web.AppRunner(self._application(), access_log=None, handle_signals=False)
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve on listening sockets."""
+        await self._runner.setup()
+        for sock in sockets:
+            await web.SockSite(self._runner, sock).start()
+
+    async def close(self) -> None:
+        """Stop serving."""
+        await self._runner.cleanup()
+
+    def _application(self) -> web.Application:
+        application = web.Application(middlewares=[self._authorize])
+        application.router.add_get("/healthz", self._health)
+        application.router.add_get("/readyz", self._ready)
+        application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/api/v1/streams", self._streams)
+        return application
+
+    @web.middleware
+    async def _authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let nobody at the API without the admin token."""
+        if request.path.startswith("/api/"):
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            shown = token.strip().encode(errors="replace")
+            if scheme.lower() != "bearer" or not hmac.compare_digest(shown, self._admin_token):
+                return _problem(
+                    401,
+                    "Unauthorized",
+                    "Send the admin token as Authorization: Bearer TOKEN; it is in the file "
+                    "admin.token of the server's data folder.",
+                    {"WWW-Authenticate": "Bearer"},
+                )
+        return await handler(request)
+
+    async def _health(self, request: web.Request) -> web.Response:
+        """The process runs and its loop turns."""
+        return web.json_response({"status": "ok"})
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        """The server takes publishers and players."""
+        if self._services.is_stopping:
+            return web.json_response({"status": "stopping"}, status=503)
+        return web.json_response({"status": "ready"})
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, content_type = metrics.render(self._services)
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _streams(self, request: web.Request) -> web.Response:
+        return web.json_response({"streams": status.streams(self._services)})
+
+
+def _problem(code: int, title: str, detail: str, headers: dict[str, str]) -> web.Response:
+    """Build an error document (RFC 9457)."""
+    return web.json_response(
+        {"type": "about:blank", "title": title, "status": code, "detail": detail},
+        status=code,
+        content_type="application/problem+json",
+        headers=headers,
+    )

@@ -1,0 +1,164 @@
+"""This module opens listening sockets and accepts RTMP connections."""
+
+import errno
+import logging
+import os
+import socket
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from ipaddress import ip_address
+from typing import Final
+
+from headend.errors import LimitExceeded, SettingsError
+from headend.server.logs import Repeats
+from headend.server.poller import READ
+from headend.server.rtmp_connection import RtmpConnection
+from headend.server.services import Services
+from headend.settings import Address
+
+log = logging.getLogger(__name__)
+
+BACKLOG: Final = 4096  # connections the kernel holds for us; it cuts this to net.core.somaxconn
+ACCEPTS: Final = 64  # connections accepted in one turn, so that a storm does not stop the streams
+ACCEPT_PAUSE_S: Final = 0.5  # after the process has run out of descriptors
+
+
+def open_socket(address: Address) -> socket.socket:
+    """Open one listening, non-blocking socket.
+
+    Raises:
+        SettingsError: The address cannot be used; says why.
+    """
+    try:
+        if address.path is not None:
+            sock = _open_unix(address.path)
+        else:
+            sock = _open_tcp(address.host, address.port or 0)
+        sock.listen(BACKLOG)
+    except OSError as error:
+        hint = ""
+        if error.errno == errno.EADDRINUSE:
+            hint = "; another program listens there, stop it or choose another port"
+        elif error.errno == errno.EACCES:
+            hint = "; ports below 1024 need root or CAP_NET_BIND_SERVICE"
+        raise SettingsError(f"cannot listen on {address}: {error.strerror}{hint}") from error
+    sock.setblocking(False)
+    return sock
+
+
+def _open_tcp(host: str | None, port: int) -> socket.socket:
+    if host is None and socket.has_dualstack_ipv6():
+        with suppress(OSError):  # a kernel without IPv6
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, reuse_port=False
+            )
+    info = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server(info[4][:2], family=info[0])
+
+
+def _open_unix(path: str) -> socket.socket:
+    with suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.stat(path).st_mode):  # left by a process that is gone
+            probe = socket.socket(socket.AF_UNIX)
+            with probe:
+                if probe.connect_ex(path) == 0:
+                    raise OSError(errno.EADDRINUSE, "Address already in use")
+            os.unlink(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(path)
+    return sock
+
+
+def bound_address(sock: socket.socket) -> str:
+    """Return where a socket listens, as the ready file and the log show it."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return f"unix:{name}"
+    host, port = name[0], name[1]
+    if host in ("::", "0.0.0.0"):
+        host = "127.0.0.1"  # an address that works, not a wildcard
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class RtmpListener:
+    """Accepts RTMP connections on some sockets until it is closed."""
+
+    def __init__(self, services: Services, sockets: Sequence[socket.socket]) -> None:
+        self._services = services
+        self._sockets = {sock.fileno(): sock for sock in sockets}
+        self._refusals = Repeats(log, "rtmp connections refused")
+        for sock in sockets:
+            services.poller.register(sock.fileno(), _Acceptor(self, sock))
+
+    def close(self) -> None:
+        """Accept no more."""
+        for descriptor, sock in self._sockets.items():
+            self._services.poller.unregister(descriptor)
+            if sock.family == socket.AF_UNIX:
+                with suppress(OSError):
+                    os.unlink(sock.getsockname())
+            sock.close()
+        self._sockets.clear()
+
+    def accept(self, listening: socket.socket) -> None:
+        """Accept what waits on one socket, up to ACCEPTS connections."""
+        for _ in range(ACCEPTS):
+            try:
+                sock, peer = listening.accept()
+            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+                return
+            except OSError as error:
+                log.error("rtmp cannot accept: %s; raise the limit of open files", error.strerror)
+                self._rest(listening)
+                return
+            sock.setblocking(False)
+            self._admit(sock, None if sock.family == socket.AF_UNIX else (peer[0], peer[1]))
+
+    def _admit(self, sock: socket.socket, peer: tuple[str, int] | None) -> None:
+        services = self._services
+        address = None
+        if peer is not None:
+            address = ip_address(peer[0].partition("%")[0])
+            mapped = getattr(address, "ipv4_mapped", None)
+            if mapped is not None:
+                address, peer = mapped, (str(mapped), peer[1])
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        try:
+            services.admission.enter(address)
+        except LimitExceeded as error:
+            services.admission.leave(address)
+            services.counters.refused += 1
+            self._refusals.add(f"rtmp {peer} refused: {error}", services.loop.time())
+            sock.close()
+            return
+        is_proxied = address is not None and any(
+            address in network for network in services.settings.rtmp.proxy_protocol_from
+        )
+        RtmpConnection(services, sock, peer, is_proxied=is_proxied)
+
+    def _rest(self, listening: socket.socket) -> None:
+        """Leave a socket alone for a while: it would wake us again at once."""
+        poller = self._services.poller
+        descriptor = listening.fileno()
+        poller.modify(descriptor, 0)
+
+        def resume() -> None:
+            if descriptor in self._sockets:
+                poller.modify(descriptor, READ)
+
+        self._services.loop.call_later(ACCEPT_PAUSE_S, resume)
+
+
+class _Acceptor:
+    """One listening socket, as the poller sees it."""
+
+    __slots__ = ("_listener", "_socket")
+
+    def __init__(self, listener: RtmpListener, sock: socket.socket) -> None:
+        self._listener = listener
+        self._socket = sock
+
+    def handle_events(self, events: int) -> None:
+        self._listener.accept(self._socket)

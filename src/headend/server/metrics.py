@@ -1,0 +1,86 @@
+"""This module shows the server's state to Prometheus; everything is read when somebody asks."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from headend import __version__
+from headend.server import status
+from headend.server.services import Services
+
+
+def render(services: Services) -> tuple[bytes, str]:
+    """Return the metrics in Prometheus' text form, and its content type."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    registry.register(_Collector(services))
+    return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+class _Collector(Collector):
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._totals()
+        yield from self._flushes()
+        yield from self._streams()
+
+    def _totals(self) -> Iterable[Metric]:
+        services = self._services
+        counters = services.counters
+        info = GaugeMetricFamily("headend_info", "The version, as a label.", labels=["version"])
+        info.add_metric([__version__], 1)
+        yield info
+        yield _gauge("headend_connections", "RTMP connections now.", len(services.connections))
+        for name, text, value in (
+            ("headend_connections_accepted", "RTMP connections accepted.", counters.accepted),
+            ("headend_connections_refused", "RTMP connections over a limit.", counters.refused),
+            ("headend_protocol_errors", "Connections closed on a fault.", counters.protocol_errors),
+            ("headend_publishes", "Publish requests granted.", counters.publishes),
+            ("headend_plays", "Play requests granted.", counters.plays),
+            ("headend_requests_refused", "Publish and play refused.", counters.rejected),
+            ("headend_late_viewers_closed", "Viewers that took nothing.", counters.late_closed),
+            ("headend_sink_errors", "Outputs detached after a bug.", counters.sink_errors),
+        ):
+            yield CounterMetricFamily(name, text, value)
+
+    def _flushes(self) -> Iterable[Metric]:
+        poller = self._services.poller
+        yield CounterMetricFamily("headend_flushes", "Flushes of fan-outs.", poller.flushes)
+        yield CounterMetricFamily("headend_flush_seconds", "Time spent in flushes.", poller.flush_s)
+        yield _gauge("headend_turn_pause_seconds", "Pause after the last turn.", poller.pause_s)
+
+    def _streams(self) -> Iterable[Metric]:
+        """Per stream; `limits.streams` bounds the number of label sets."""
+        labels = ["stream"]
+        viewers = GaugeMetricFamily("headend_stream_viewers", "Viewers now.", labels=labels)
+        late = GaugeMetricFamily("headend_stream_late_viewers", "Late viewers now.", labels=labels)
+        live = GaugeMetricFamily("headend_stream_live", "1 while published.", labels=labels)
+        skips = CounterMetricFamily(
+            "headend_stream_skips", "Skips of late viewers to a keyframe.", labels=labels
+        )
+        received = CounterMetricFamily(
+            "headend_stream_received_bytes", "Bytes of media published.", labels=labels
+        )
+        repairs = CounterMetricFamily(
+            "headend_stream_timestamp_repairs", "Faults mended.", labels=["stream", "cause"]
+        )
+        for stream in status.streams(self._services):
+            path = stream["path"]
+            viewers.add_metric([path], stream["viewers"])
+            late.add_metric([path], stream["late"])
+            live.add_metric([path], stream["state"] == "live")
+            skips.add_metric([path], stream["skips"])
+            received.add_metric([path], stream["bytes_in"])
+            for cause, count in stream["repairs"].items():
+                repairs.add_metric([path, cause], count)
+        yield from (viewers, late, live, skips, received, repairs)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value)

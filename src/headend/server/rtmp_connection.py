@@ -1,0 +1,482 @@
+"""This module joins one RTMP peer to the hub: its session's requests to streams, its media to viewers.
+
+transport ─► session ─► events ─┬─► publish: Publication.push
+                                └─► play: a viewer of a fan-out of the stream
+"""
+
+import logging
+import os
+import socket
+from ipaddress import ip_address
+from typing import Final, assert_never
+
+from headend.access.policy import AccessRequest, Action, Address
+from headend.errors import HeadendError, ProtocolError, Rejected
+from headend.hub.registry import Publication
+from headend.hub.stream import Stream, StreamState
+from headend.outputs.fanout import Fanout, Viewer
+from headend.outputs.rtmp_play import Format, RtmpEncoder
+from headend.rtmp.events import (
+    ConnectRequest,
+    Event,
+    MediaReceived,
+    PlayChanged,
+    PlayEnded,
+    PlayRequest,
+    PublishEnded,
+    PublishRequest,
+)
+from headend.rtmp.handshake import SERVER_FILLER_SIZE
+from headend.rtmp.session import ServerSession
+from headend.server import proxy_protocol
+from headend.server.deadlines import NEVER
+from headend.server.logs import shown
+from headend.server.services import Services
+from headend.server.transport import Transport
+
+log = logging.getLogger(__name__)
+
+# After our last words: time for the peer to read them and to close.
+LINGER_S: Final = 2.0
+
+
+class _Publish:
+    """One stream that the peer publishes; what the hub knows of it."""
+
+    __slots__ = ("_connection", "_stream_id", "publication")
+
+    publication: Publication
+
+    def __init__(self, connection: "RtmpConnection", stream_id: int) -> None:
+        self._connection = connection
+        self._stream_id = stream_id
+
+    @property
+    def peer(self) -> str:
+        return self._connection.peer
+
+    def replaced(self) -> None:
+        self._connection.publish_replaced(self._stream_id)
+
+
+class _Play:
+    """One stream that the peer plays; what its fan-out knows of it.
+
+    Attributes:
+        wait_until: When the peer gives up on a name that nobody publishes yet, monotonic seconds.
+    """
+
+    __slots__ = ("_connection", "_stream_id", "fanout", "format", "stream", "viewer", "wait_until")
+
+    def __init__(self, connection: "RtmpConnection", stream_id: int, stream: Stream) -> None:
+        self._connection = connection
+        self._stream_id = stream_id
+        self.stream: Final = stream
+        self.format = Format(stream_id)
+        self.fanout: Fanout | None = None  # None while paused
+        self.viewer: Viewer | None = None
+        self.wait_until = NEVER
+
+    def stream_ended(self) -> None:
+        self._connection.play_ended(self._stream_id)
+
+
+class RtmpConnection:
+    """One peer: see the module's head.
+
+    Attributes:
+        peer: Where it is, for people: `10.0.0.7:51044`.
+        address: Its IP address; None on a unix socket.
+        started: When it was accepted, monotonic seconds.
+        due: Kept by `Deadlines`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_closes_at",
+        "_is_proxied",
+        "_plays",
+        "_progress",
+        "_proxy_header",
+        "_publishes",
+        "_services",
+        "_session",
+        "_stalled_at",
+        "_transport",
+        "address",
+        "due",
+        "peer",
+        "started",
+    )
+
+    def __init__(
+        self,
+        services: Services,
+        sock: socket.socket,
+        peer: tuple[str, int] | None,
+        *,
+        is_proxied: bool = False,
+    ) -> None:
+        """Take over an accepted socket.
+
+        Args:
+            services: What all connections share.
+            sock: Connected and non-blocking.
+            peer: Address and port; None on a unix socket.
+            is_proxied: A PROXY protocol header comes first and tells the real peer.
+        """
+        now = services.loop.time()
+        self._services = services
+        self._set_peer(peer)
+        self.started = now
+        self.due = NEVER
+        self._is_proxied = is_proxied
+        self._proxy_header = b""
+        self._session = ServerSession(
+            services.session_settings, os.urandom(SERVER_FILLER_SIZE), now
+        )
+        self._publishes: dict[int, _Publish] = {}
+        self._plays: dict[int, _Play] = {}
+        self._stalled_at = NEVER
+        self._progress = 0
+        self._closes_at = NEVER
+        self._transport = Transport(sock, services.poller, self)
+        services.connections.add(self)
+        services.counters.accepted += 1
+        services.deadlines.update(self)
+
+    def _set_peer(self, peer: tuple[str, int] | None) -> None:
+        self.address: Address | None = None
+        self.peer = "unix"
+        if peer is not None:
+            host, port = peer
+            self.address = ip_address(host.partition("%")[0])
+            self.peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    # ------------------------------------------------------------------ what the transport tells
+
+    def data_received(self, data: bytes) -> None:
+        now = self._services.loop.time()
+        try:
+            if self._is_proxied:
+                data = self._read_proxy_header(data)
+                if not data:
+                    return
+            self._session.receive_data(data, now)
+            self._act(now)
+        except HeadendError as error:
+            self._fail(error)
+        except Exception:
+            log.exception("rtmp %s failed: a bug; the connection is closed", self.peer)
+            self._transport.abort()
+
+    def write_stalled(self) -> None:
+        self._stalled_at = self._services.loop.time()
+        self._progress = self._transport.drained_bytes
+        for play in self._plays.values():
+            if play.fanout is not None and play.viewer is not None:
+                play.fanout.stalled(play.viewer)
+        self._services.deadlines.update(self)
+
+    def write_drained(self) -> None:
+        self._stalled_at = NEVER
+        for play in list(self._plays.values()):
+            if play.fanout is not None and play.viewer is not None:
+                play.fanout.drained(play.viewer)
+
+    def connection_lost(self, error: OSError | None) -> None:
+        services = self._services
+        services.connections.discard(self)
+        services.deadlines.forget(self)
+        services.admission.leave(self.address)
+        services.counters.bytes_in += self._transport.bytes_in
+        services.counters.bytes_out += self._transport.bytes_out
+        self._drop_streams(f" ({error.strerror or error})" if error is not None else "")
+
+    def _drop_streams(self, reason: str) -> None:
+        """Lose what is published and leave what is played: the peer is gone, or about to be."""
+        now = self._services.loop.time()
+        publishes, self._publishes = self._publishes, {}
+        for publish in publishes.values():
+            path = publish.publication.stream.path
+            log.info("rtmp %s publish %s lost%s", self.peer, shown(path), reason)
+            publish.publication.lose(now)
+        plays, self._plays = self._plays, {}
+        for play in plays.values():
+            self._leave(play)
+            log.info("rtmp %s play %s closed%s", self.peer, shown(play.stream.path), reason)
+
+    # ------------------------------------------------------------------ what the session tells
+
+    def _act(self, now: float) -> None:
+        """Act on the session's events and send what it has to say."""
+        session = self._session
+        is_only_media = True
+        while events := session.events():
+            for event in events:
+                if type(event) is MediaReceived:
+                    publish = self._publishes.get(event.stream_id)
+                    if publish is not None:
+                        publish.publication.push(event.tags, now)
+                else:
+                    is_only_media = False
+                    self._handle(event, now)
+        self._send()
+        self._transport.read_size = session.read_size
+        if session.is_closing:
+            self._close(now)
+        elif not is_only_media:
+            self._services.deadlines.update(self)
+
+    def _send(self) -> None:
+        out = self._session.data_to_send()
+        if out:
+            self._transport.write(b"".join(out))
+
+    def _handle(self, event: Event, now: float) -> None:
+        match event:
+            case ConnectRequest():
+                log.debug(
+                    "rtmp %s connect %s flash_version=%s",
+                    self.peer,
+                    shown(event.app),
+                    shown(event.flash_version),
+                )
+                self._session.accept(event)
+            case PublishRequest():
+                self._publish(event, now)
+            case PlayRequest():
+                self._play(event, now)
+            case PublishEnded():
+                publish = self._publishes.pop(event.stream_id)
+                log.info(
+                    "rtmp %s publish %s ended", self.peer, shown(publish.publication.stream.path)
+                )
+                publish.publication.end()
+            case PlayEnded():
+                play = self._plays.pop(event.stream_id)
+                self._leave(play)
+                log.info("rtmp %s play %s ended", self.peer, shown(play.stream.path))
+            case PlayChanged():
+                self._change(event)
+            case MediaReceived():
+                raise AssertionError("media is handled by _act")
+            case _:
+                assert_never(event)
+
+    def _publish(self, request: PublishRequest, now: float) -> None:
+        services = self._services
+        target = request.target
+        publish = _Publish(self, request.stream_id)
+        try:
+            self._check("publish", request)
+            publish.publication = services.registry.publish(target.path, publish, target.key, now)
+        except Rejected as rejected:
+            self._reject("publish", request, rejected)
+            return
+        self._publishes[request.stream_id] = publish
+        services.counters.publishes += 1
+        log.info("rtmp %s publish %s accepted", self.peer, shown(target.path))
+        self._session.accept(request)
+
+    def _play(self, request: PlayRequest, now: float) -> None:
+        services = self._services
+        path = request.target.path
+        try:
+            self._check("play", request)
+            stream = services.registry.play(path)
+            if stream.state is StreamState.WAITING and not services.settings.live.wait_s:
+                raise Rejected("NetStream.Play.StreamNotFound", f"nobody publishes {path}")
+        except Rejected as rejected:
+            self._reject("play", request, rejected)
+            return
+        play = self._plays[request.stream_id] = _Play(self, request.stream_id, stream)
+        if stream.state is StreamState.WAITING:
+            play.wait_until = now + services.settings.live.wait_s
+        services.counters.plays += 1
+        log.info(
+            "rtmp %s play %s %s",
+            self.peer,
+            shown(path),
+            "waits for a publisher" if stream.state is StreamState.WAITING else "accepted",
+        )
+        self._session.accept(request)
+        self._send()  # the answer, before any media
+        self._watch(play)
+
+    def _check(self, action: Action, request: PublishRequest | PlayRequest) -> None:
+        if self._services.is_stopping:
+            raise Rejected(f"NetStream.{action.title()}.Failed", "the server is stopping")
+        target = request.target
+        self._services.policy.decide(
+            AccessRequest(action, target.path, self.address, target.key, target.token)
+        )
+
+    def _reject(
+        self, action: Action, request: PublishRequest | PlayRequest, rejected: Rejected
+    ) -> None:
+        self._services.counters.rejected += 1
+        log.warning(
+            "rtmp %s %s %s refused: %s (%s)",
+            self.peer,
+            action,
+            shown(request.target.path),
+            shown(rejected.description),
+            rejected.code,
+        )
+        self._session.reject(request, rejected.code, rejected.description)
+
+    # ------------------------------------------------------------------ playing
+
+    def _watch(self, play: _Play) -> None:
+        """Become a viewer of the fan-out of the play's format, making it for the first one."""
+        fanout = play.stream.sink(play.format)
+        if fanout is None:
+            live = self._services.settings.live
+            encoder = RtmpEncoder(play.format, self._services.session_settings.chunk_size)
+            fanout = Fanout(
+                encoder,
+                self._services.poller.wake,
+                starts_at_keyframe=live.gop_cache,
+                log_s=live.log_s,
+                log_bytes=live.log_bytes,
+            )
+            play.stream.attach(play.format, fanout)
+        assert isinstance(fanout, Fanout)
+        play.fanout = fanout
+        play.viewer = Viewer(self._transport, play)
+        fanout.add(play.viewer)
+
+    def _leave(self, play: _Play) -> None:
+        """Be no viewer any more; a fan-out without viewers is dropped."""
+        fanout, viewer = play.fanout, play.viewer
+        if fanout is None or viewer is None:
+            return
+        play.fanout = play.viewer = None
+        fanout.remove(viewer)
+        if not len(fanout) and play.stream.sink(play.format) is fanout:
+            play.stream.detach(play.format)
+
+    def _change(self, event: PlayChanged) -> None:
+        play = self._plays[event.stream_id]
+        self._leave(play)
+        play.format = Format(event.stream_id, event.audio, event.video)
+        if not event.is_paused:
+            self._send()
+            self._watch(play)
+
+    def play_ended(self, stream_id: int) -> None:
+        """The stream is over and its last bytes are with the transport."""
+        play = self._plays.pop(stream_id)
+        play.fanout = play.viewer = None
+        log.info("rtmp %s play %s: the stream is over", self.peer, shown(play.stream.path))
+        if not self._plays and not self._publishes:
+            self._close(self._services.loop.time())
+
+    def publish_replaced(self, stream_id: int) -> None:
+        """Another publisher took the name over."""
+        publish = self._publishes.pop(stream_id)
+        path = publish.publication.stream.path
+        log.warning("rtmp %s publish %s taken over by another encoder", self.peer, shown(path))
+        self._session.end(
+            stream_id, "NetStream.Publish.BadName", f"another encoder has taken over {path}"
+        )
+        self._send()
+        if self._session.is_closing:
+            self._close(self._services.loop.time())
+
+    # ------------------------------------------------------------------ time
+
+    def deadline(self) -> float | None:
+        if self._closes_at != NEVER:
+            return self._closes_at
+        session = self._session.deadline()
+        when = NEVER if session is None else session
+        for play in self._plays.values():
+            when = min(when, play.wait_until)
+        if self._stalled_at != NEVER:
+            when = min(when, self._stalled_at + self._services.settings.limits.late_close_s)
+        return None if when == NEVER else when
+
+    def deadline_passed(self, now: float) -> None:
+        if self._closes_at != NEVER:
+            self._transport.abort()
+            return
+        if not self._check_stall(now):
+            return
+        try:
+            for stream_id, play in list(self._plays.items()):
+                if play.wait_until <= now:
+                    self._give_up_waiting(stream_id, play)
+            self._session.handle_timeout(now)
+            self._act(now)
+        except ProtocolError as error:
+            self._fail(error)
+
+    def _check_stall(self, now: float) -> bool:
+        """Close a peer that takes nothing any more; false if it is closed."""
+        limit = self._services.settings.limits.late_close_s
+        if now < self._stalled_at + limit:
+            return True
+        if self._transport.drained_bytes != self._progress:
+            self._progress = self._transport.drained_bytes
+            self._stalled_at = now
+            return True
+        log.warning(
+            "rtmp %s closed: it took nothing for %g s (limits.late_close_s)", self.peer, limit
+        )
+        self._services.counters.late_closed += 1
+        self._transport.abort()
+        return False
+
+    def _give_up_waiting(self, stream_id: int, play: _Play) -> None:
+        play.wait_until = NEVER
+        if play.stream.state is not StreamState.WAITING:
+            return
+        self._leave(play)
+        del self._plays[stream_id]
+        path = play.stream.path
+        log.info("rtmp %s play %s: nobody published it (live.wait_s)", self.peer, shown(path))
+        self._session.end(stream_id, "NetStream.Play.StreamNotFound", f"nobody publishes {path}")
+
+    # ------------------------------------------------------------------ the end
+
+    def stop(self) -> None:
+        """Tell the peer that the server stops, and close."""
+        self._session.close("The server is stopping.")
+        self._send()
+        self._close(self._services.loop.time())
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    def _fail(self, error: HeadendError) -> None:
+        """Close on a fault of the peer, with one log line."""
+        self._services.counters.protocol_errors += 1
+        log.warning("rtmp %s closed: %s", self.peer, shown(str(error)))
+        self._send()
+        self._close(self._services.loop.time())
+
+    def _close(self, now: float) -> None:
+        if self._closes_at == NEVER:
+            self._closes_at = now + LINGER_S
+            self._drop_streams("")
+            self._transport.close()
+            if not self._transport.is_closed:
+                self._services.deadlines.update(self)
+
+    def _read_proxy_header(self, data: bytes) -> bytes:
+        """Take the PROXY protocol header off the first bytes; return what is behind it."""
+        self._proxy_header += data
+        parsed = proxy_protocol.parse(self._proxy_header)
+        if parsed is None:
+            return b""
+        rest = self._proxy_header[parsed.length :]
+        self._proxy_header = b""
+        self._is_proxied = False
+        if parsed.source is not None:
+            self._services.admission.leave(self.address)
+            self._set_peer(parsed.source)
+            self._services.admission.enter(self.address)
+        return rest

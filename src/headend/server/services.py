@@ -1,0 +1,49 @@
+"""This module holds what all connections share: one object, made by the app."""
+
+from asyncio import AbstractEventLoop
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from headend.access.policy import Policy
+from headend.hub.registry import Registry
+from headend.rtmp.session import SessionSettings
+from headend.server.admission import Admission
+from headend.server.deadlines import Deadlines
+from headend.server.poller import Poller
+from headend.settings import Settings
+
+if TYPE_CHECKING:
+    from headend.server.rtmp_connection import RtmpConnection
+
+
+@dataclass(slots=True)
+class Counters:
+    """Totals since the start, for metrics."""
+
+    accepted: int = 0
+    refused: int = 0  # connections over a limit
+    protocol_errors: int = 0
+    publishes: int = 0
+    plays: int = 0
+    rejected: int = 0  # publish and play requests that were refused
+    late_closed: int = 0
+    sink_errors: int = 0
+    bytes_in: int = 0  # of connections that are closed
+    bytes_out: int = 0
+
+
+@dataclass(slots=True)
+class Services:
+    """See the module's head; `settings`, `policy` and `session_settings` change on reload."""
+
+    loop: AbstractEventLoop
+    poller: Poller
+    deadlines: Deadlines
+    registry: Registry
+    admission: Admission
+    settings: Settings
+    policy: Policy
+    session_settings: SessionSettings
+    connections: set["RtmpConnection"] = field(default_factory=set)
+    counters: Counters = field(default_factory=Counters)
+    is_stopping: bool = False

@@ -1,0 +1,39 @@
+"""This package holds the typed settings: TOML file, environment, flags."""
+
+from headend.settings.keys import (
+    KEYS,
+    NEEDS_RESTART,
+    SECTIONS,
+    changed_keys,
+    example_toml,
+    get,
+    plain_values,
+    shown,
+)
+from headend.settings.model import Auth, Http, Limits, Live, Log, Rtmp, Settings, Tls
+from headend.settings.sources import FLAGS, LoadedSettings, load_settings
+from headend.settings.values import Address, parse_address
+
+__all__ = [
+    "FLAGS",
+    "KEYS",
+    "NEEDS_RESTART",
+    "SECTIONS",
+    "Address",
+    "Auth",
+    "Http",
+    "Limits",
+    "Live",
+    "LoadedSettings",
+    "Log",
+    "Rtmp",
+    "Settings",
+    "Tls",
+    "changed_keys",
+    "example_toml",
+    "get",
+    "load_settings",
+    "parse_address",
+    "plain_values",
+    "shown",
+]

@@ -1,0 +1,125 @@
+"""This module names the settings by their keys, such as `live.wait_s`, and shows their values."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Literal, get_args, get_origin
+
+from annotated_types import Ge, Le
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from headend.settings.model import Settings
+from headend.settings.values import quoted, size_text
+
+
+def _sections() -> dict[str, type[BaseModel]]:
+    return {
+        name: info.annotation
+        for name, info in Settings.model_fields.items()
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
+    }
+
+
+SECTIONS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(_sections())
+
+# In the order in which users see them. TOML wants keys without a section first.
+KEYS: Final[Mapping[str, FieldInfo]] = MappingProxyType(
+    {name: info for name, info in Settings.model_fields.items() if name not in SECTIONS}
+    | {
+        f"{section}.{name}": info
+        for section, model in SECTIONS.items()
+        for name, info in model.model_fields.items()
+    }
+)
+
+# What a reload can't change: sockets are bound, the folder is open, and one encoding with one chunk
+# size is shared by all players.
+NEEDS_RESTART: Final = frozenset(
+    {"data", "rtmp.listen", "tls.listen", "http.listen", "rtmp.chunk_size"}
+)
+
+
+def get(settings: Settings, key: str) -> object:
+    """Return the value of a key such as `live.wait_s`; KeyError for a key not in KEYS."""
+    if key not in KEYS:
+        raise KeyError(key)
+    value: object = settings
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def changed_keys(old: Settings, new: Settings) -> list[str]:
+    """Name the keys whose values differ, in the order of KEYS.
+
+    Those that are also in NEEDS_RESTART take effect with the next start only.
+    """
+    return [key for key in KEYS if get(old, key) != get(new, key)]
+
+
+def plain_values(settings: Settings) -> dict[str, object]:
+    """Give all settings by key, as values that JSON and TOML know, in the order of KEYS.
+
+    Sizes are bytes; secrets are hidden.
+    """
+    document = settings.model_dump(mode="json")
+    return {key: _plain(_inner(document, key)) for key in KEYS}
+
+
+def _inner(document: object, key: str) -> object:
+    for name in key.split("."):
+        assert isinstance(document, dict)
+        document = document[name]
+    return document
+
+
+def _plain(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def shown(key: str, value: object) -> str:
+    """Show a plain value of a key as TOML would: `30`, `"16 MiB"`, `[":1935"]`."""
+    if key.endswith("_bytes") and isinstance(value, int):
+        return quoted(size_text(value))
+    return quoted(value)
+
+
+def is_secret(info: FieldInfo) -> bool:
+    """Tell whether a value of this field must never be shown."""
+    return SecretStr in (info.annotation, *get_args(info.annotation))
+
+
+def allowed(key: str) -> str:
+    """Say in a few words which values a key takes; starts with "must be"."""
+    info = KEYS[key]
+    if get_origin(info.annotation) is Literal:
+        return "must be " + " or ".join(f'"{choice}"' for choice in get_args(info.annotation))
+    least = next((limit.ge for limit in info.metadata if isinstance(limit, Ge)), None)
+    most = next((limit.le for limit in info.metadata if isinstance(limit, Le)), None)
+    if key.endswith("_bytes"):
+        assert isinstance(least, int)
+        assert isinstance(most, int)
+        return f'must be a size from {size_text(least)} to {size_text(most)}, such as "16 MiB"'
+    if info.annotation is int:
+        return f"must be a whole number from {least} to {most}"
+    if info.annotation is float:
+        return f"must be a number from {least} to {most}"
+    return "must be true or false" if info.annotation is bool else "must be a list of texts"
+
+
+def example_toml() -> str:
+    """Write a settings file that holds every key with its default and one comment line."""
+    lines = [
+        "# Settings of headend: every key with its default.",
+        "# Order: flag, environment (HEADEND_SECTION__KEY), this file, default.",
+    ]
+    section = ""
+    for key, value in (plain_values(Settings()) | {"data": ""}).items():
+        head, _, name = key.rpartition(".")
+        if head != section:
+            lines += ["", f"[{head}]"]
+            section = head
+        elif not head:
+            lines.append("")
+        lines += [f"# {KEYS[key].description}", f"{name} = {shown(key, value)}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,225 @@
+"""This module holds every setting: its type, limits, default and one line that explains it."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from headend.settings.values import (
+    GIB,
+    KIB,
+    MIB,
+    Address,
+    Count,
+    Folder,
+    Listen,
+    Networks,
+    Seconds,
+    Size,
+    default_data_folder,
+    size_text,
+)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Rtmp(_Section):
+    """RTMP listeners and what they announce."""
+
+    listen: Listen = Field(default=(Address(port=1935),), description="RTMP addresses; off: none.")
+    chunk_size: Size = Field(
+        65_536,
+        ge=128,
+        le=0xFFFFFF,
+        description="Bytes of a chunk we send, announced to every peer.",
+    )
+    window_size: Size = Field(
+        default=2_500_000,
+        ge=4 * KIB,
+        le=2**31 - 1,
+        description="Bytes until peers must acknowledge.",
+    )
+    proxy_protocol_from: Networks = Field(
+        default=(),
+        description="Networks of load balancers that send a PROXY protocol v1 or v2 header.",
+    )
+
+
+class Tls(_Section):
+    """RTMPS and HTTPS listeners."""
+
+    listen: Listen = Field(default=(), description="RTMPS addresses; this version knows only off.")
+
+    @field_validator("listen")
+    @classmethod
+    def _refuse(cls, listen: tuple[Address, ...]) -> tuple[Address, ...]:
+        if listen:
+            raise ValueError('RTMPS is not in this version yet; only "off" is allowed')
+        return listen
+
+
+class Http(_Section):
+    """HTTP listeners: health, metrics, API."""
+
+    listen: Listen = Field(default=(Address(port=8080),), description="HTTP addresses; off: none.")
+
+
+class Auth(_Section):
+    """Who may do what."""
+
+    publish: Literal["loopback", "key", "open"] = Field(
+        default="loopback",
+        description="Who needs no key to publish: loopback, key (nobody) or open (everybody).",
+    )
+
+
+class Limits(_Section):
+    """What one peer, and all peers together, may use."""
+
+    handshake_s: Seconds = Field(
+        default=5, ge=0.1, le=300, description="Seconds for the handshake."
+    )
+    command_s: Seconds = Field(
+        default=10,
+        ge=0.1,
+        le=300,
+        description="Seconds from the handshake to the first publish or play.",
+    )
+    idle_s: Seconds = Field(
+        default=60,
+        ge=1,
+        le=3600,
+        description="Seconds without a byte until an idle connection is closed.",
+    )
+    publisher_silence_s: Seconds = Field(
+        default=20, ge=1, le=3600, description="Seconds without a byte until a publisher is closed."
+    )
+    late_close_s: Seconds = Field(
+        default=15,
+        ge=1,
+        le=600,
+        description="Seconds without progress until a late viewer is closed.",
+    )
+    shutdown_s: Seconds = Field(
+        default=10, ge=0, le=300, description="Seconds a stopping server takes at most."
+    )
+    connections: Count = Field(
+        default=20_000, ge=1, le=1_000_000, description="Connections in all."
+    )
+    connections_per_address: Count = Field(
+        default=200,
+        ge=1,
+        le=1_000_000,
+        description="Connections from one IP address; not from loopback.",
+    )
+    message_bytes: Size = Field(
+        default=16 * MIB,
+        ge=64 * KIB,
+        le=16 * MIB,
+        description="Size of an audio, video or data message.",
+    )
+    command_bytes: Size = Field(
+        default=64 * KIB, ge=KIB, le=16 * MIB, description="Size of a command message."
+    )
+    partial_bytes: Size = Field(
+        default=32 * MIB,
+        ge=64 * KIB,
+        le=GIB,
+        description="Bytes of unfinished messages in a connection.",
+    )
+    chunk_streams: Count = Field(
+        default=64,
+        ge=4,
+        le=65_597,
+        description="Chunk streams that a peer may use in a connection.",
+    )
+    streams_per_connection: Count = Field(
+        default=8,
+        ge=1,
+        le=1000,
+        description="Message streams that a peer may create in a connection.",
+    )
+    requests_per_connection: Count = Field(
+        default=8, ge=1, le=1000, description="Requests of a connection that wait for their answer."
+    )
+    commands_per_s: Count = Field(
+        default=100, ge=1, le=100_000, description="Commands a second from one connection."
+    )
+    streams: Count = Field(default=1000, ge=1, le=100_000, description="Live streams in all.")
+
+    @field_validator("partial_bytes")
+    @classmethod
+    def _hold_a_message(cls, partial: int, info: ValidationInfo) -> int:
+        # A message_bytes that is wrong itself is not in info.data.
+        if partial < (message := info.data.get("message_bytes", 0)):
+            raise ValueError(f"must not be less than limits.message_bytes ({size_text(message)})")
+        return partial
+
+
+class Live(_Section):
+    """How streams start, go on and end."""
+
+    wait_s: Seconds = Field(
+        default=30,
+        ge=0,
+        le=3600,
+        description="Seconds a player waits for a name nobody publishes yet.",
+    )
+    reconnect_window_s: Seconds = Field(
+        default=60,
+        ge=0,
+        le=1800,
+        description="Seconds a stream waits for a publisher that was lost.",
+    )
+    takeover: Literal["same-key", "always", "never"] = Field(
+        default="same-key",
+        description="Whether a second publisher takes a name over: same-key, always or never.",
+    )
+    gop_cache: bool = Field(
+        default=True,
+        description="Start viewers at the newest keyframe (true) or at the next one (false).",
+    )
+    log_s: Seconds = Field(
+        default=20, ge=0, le=300, description="Seconds of a stream kept for viewers."
+    )
+    log_bytes: Size = Field(
+        default=32 * MIB, ge=64 * KIB, le=4 * GIB, description="Bytes of a stream kept for viewers."
+    )
+    flush_ms: Count = Field(
+        default=30,
+        ge=0,
+        le=1000,
+        description="Milliseconds that viewers' data may wait for a flush.",
+    )
+    flush: Literal["adaptive", "fixed"] = Field(
+        default="adaptive",
+        description="Flush at once while load is low (adaptive) or always after flush_ms (fixed).",
+    )
+
+
+class Log(_Section):
+    """What is logged, on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is logged: debug, info, warning or error."
+    )
+    format: Literal["text", "json"] = Field(
+        default="text", description="A line of text or a JSON object for each fact."
+    )
+
+
+class Settings(_Section):
+    """All settings, validated and frozen."""
+
+    data: Folder = Field(
+        default_factory=default_data_folder,
+        description="Folder for the server's state; empty: the platform's user data folder.",
+    )
+    rtmp: Rtmp = Rtmp()
+    tls: Tls = Tls()
+    http: Http = Http()
+    auth: Auth = Auth()
+    limits: Limits = Limits()
+    live: Live = Live()
+    log: Log = Log()

@@ -1,0 +1,196 @@
+"""This module loads the settings and remembers where each value came from.
+
+A value comes from a flag, else the environment, else the TOML file, else the default. The sources
+are read here and not by pydantic-settings (docs/decisions/0003-settings-are-read-here.md).
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from headend.errors import SettingsError
+from headend.settings.keys import KEYS, SECTIONS, allowed, is_secret
+from headend.settings.model import Settings
+from headend.settings.values import default_data_folder, quoted
+
+ENVIRONMENT_PREFIX: Final = "HEADEND_"
+DEFAULT: Final = "default"
+
+# Flags that stand for one key.
+FLAGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "rtmp.listen": "--rtmp",
+        "tls.listen": "--tls",
+        "http.listen": "--http",
+        "data": "--data",
+        "log.format": "--log-format",
+        "log.level": "--log-level",
+    }
+)
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """Settings with where they came from.
+
+    Attributes:
+        settings: The values, valid and frozen.
+        sources: For every key `file headend.toml`, `environment HEADEND_LIVE__WAIT_S`,
+            `flag --set`, `flag --rtmp` or `default`.
+        path: The TOML file, if any.
+        overrides: As given to `load_settings`.
+        flags: As given to `load_settings`.
+    """
+
+    settings: Settings
+    sources: Mapping[str, str]
+    path: Path | None
+    overrides: tuple[str, ...]
+    flags: Mapping[str, str]
+
+    def reload(self, environ: Mapping[str, str] | None = None) -> "LoadedSettings":
+        """Load again from the same file and flags; raises as `load_settings` does."""
+        return load_settings(self.path, self.overrides, environ, flags=self.flags)
+
+
+class _Given(NamedTuple):
+    key: str
+    value: object
+    source: str
+
+
+def load_settings(
+    path: Path | None,
+    overrides: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    *,
+    flags: Mapping[str, str] = _NOTHING,
+) -> LoadedSettings:
+    """Load the settings from all sources.
+
+    Args:
+        path: TOML file, or None for none.
+        overrides: Texts `section.key=value`, as of `--set`; later ones win.
+        environ: Environment; None for that of the process.
+        flags: Texts of the flags in FLAGS by key; they win over `overrides`.
+
+    Raises:
+        SettingsError: One line that names the key, the value, what is allowed and the source.
+            Further problems, one line each, are the notes of the exception.
+    """
+    environ = os.environ if environ is None else environ
+    given = [
+        *(() if path is None else _read_file(path)),
+        *_read_environment(environ),
+        *_read_overrides(overrides),
+        *(_Given(key, text, f"flag {FLAGS[key]}") for key, text in flags.items()),
+    ]
+    last = {each.key: each for each in given if each.key in KEYS}
+    if not last.get("data", _Given("", "", "")).value:
+        last["data"] = _Given("data", default_data_folder(environ), DEFAULT)
+    unknown = [_explain_unknown(each) for each in given if each.key not in KEYS]
+    settings = _validate(last, unknown)
+    sources = {key: last[key].source if key in last else DEFAULT for key in KEYS}
+    return LoadedSettings(
+        settings, MappingProxyType(sources), path, tuple(overrides), MappingProxyType(dict(flags))
+    )
+
+
+def _read_file(path: Path) -> Iterator[_Given]:
+    document = _parse_toml(path)
+    for name, value in document.items():
+        # An unknown table is taken apart too, so that each of its keys gets a suggestion.
+        if isinstance(value, dict) and value:
+            for key, inner in value.items():
+                yield _Given(f"{name}.{key}", inner, f"file {path}")
+        elif value != {} or name not in SECTIONS:
+            yield _Given(name, value, f"file {path}")
+
+
+def _parse_toml(path: Path) -> dict[str, object]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from error
+    try:
+        # Editors on Windows start a file with a byte order mark.
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{path}: not UTF-8 (at line {line})") from error
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = text.count("\n") + 1
+        reason = str(error).replace("(at end of document)", f"(at line {line}, the end)")
+        raise SettingsError(f"{path}: {reason}") from error
+
+
+def _read_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
+    for name, text in environ.items():
+        if not name.startswith(ENVIRONMENT_PREFIX):
+            continue
+        key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
+        # A name without a section is ours only when it is a key: Kubernetes gives every pod
+        # variables such as HEADEND_PORT when a service is called headend.
+        if "." in key or key in KEYS:
+            yield _Given(key, text, f"environment {name}")
+
+
+def _read_overrides(overrides: Iterable[str]) -> Iterator[_Given]:
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            raise SettingsError(f"--set takes section.key=value, not {quoted(override)}")
+        yield _Given(key.strip(), text.strip(), "flag --set")
+
+
+def _explain_unknown(given: _Given) -> str:
+    if given.key in SECTIONS:
+        return f"{given.key} is a section: its keys go below [{given.key}] ({given.source})"
+    near = difflib.get_close_matches(given.key, KEYS, n=1, cutoff=0.6)
+    names = {key.rpartition(".")[2]: key for key in KEYS}
+    near = near or [
+        names[name]
+        for name in difflib.get_close_matches(given.key.rpartition(".")[2], names, n=1, cutoff=0.8)
+    ]
+    hint = f"did you mean {near[0]}?" if near else "`headend config show` lists the known ones"
+    return f"unknown setting {quoted(given.key)[1:-1]} ({given.source}): {hint}"
+
+
+def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
+    """Build the settings; raises SettingsError for `problems`, known before, and for its own."""
+    sections: dict[str, dict[str, object]] = {name: {} for name in SECTIONS}
+    top: dict[str, object] = {}
+    for key, each in given.items():
+        section, _, name = key.rpartition(".")
+        (sections[section] if section else top)[name] = each.value
+    try:
+        settings = Settings.model_validate(sections | top)
+    except ValidationError as error:
+        problems = problems + [_explain_wrong(details, given) for details in error.errors()]
+    if problems:
+        failure = SettingsError(problems[0])
+        for problem in problems[1:]:
+            failure.add_note(problem)
+        # Without a cause: pydantic's own text shows values, secret ones too.
+        raise failure
+    return settings
+
+
+def _explain_wrong(details: ErrorDetails, given: Mapping[str, _Given]) -> str:
+    key = next(key for key in KEYS if tuple(key.split(".")) == details["loc"][: key.count(".") + 1])
+    value = "(hidden)" if is_secret(KEYS[key]) else quoted(given[key].value)
+    # A validator that raised ValueError without words leaves them to the limits of the key.
+    words = str(details.get("ctx", {}).get("error", ""))
+    return f"{key} = {value}: {words or allowed(key)} ({given[key].source})"

@@ -1,0 +1,212 @@
+"""This module holds the values that settings are made of: addresses, sizes, networks, folders.
+
+A validator raises ValueError with the words for the user, or without any: then the user is told the
+limits of the key, which the validator does not know.
+"""
+
+import ipaddress
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
+
+from headend.errors import SettingsError
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+GIB: Final = 1024 * MIB
+
+# sun_path of a Unix socket holds 108 bytes with its final zero (unix(7)).
+UNIX_PATH_BYTES: Final = 107
+
+# A wrong value is repeated in the error so that it is found, not so that it is read in full.
+SHOWN_CHARACTERS: Final = 80
+
+_UNITS: Final = {
+    "": 1,
+    "B": 1,
+    "KIB": KIB,
+    "MIB": MIB,
+    "GIB": GIB,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a listener listens.
+
+    Attributes:
+        host: Name or IP address without brackets; None for every address of the machine.
+        port: TCP port, 0 to 65535; 0 takes a free one. None for a Unix socket and for `off`.
+        path: Path of a Unix socket, else None.
+    """
+
+    host: str | None = None
+    port: int | None = None
+    path: str | None = None
+
+    @property
+    def is_off(self) -> bool:
+        """True for the address `off`, which switches a listener off."""
+        return self.port is None and self.path is None
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"unix:{self.path}"
+        if self.port is None:
+            return "off"
+        host = self.host or ""
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """Parse the address of a listener.
+
+    Args:
+        text: `:1935`, `127.0.0.1:1935`, `[::1]:1935`, `name:1935`, `unix:/path` or `off`.
+
+    Raises:
+        SettingsError: It is none of these; the message shows the text and the forms.
+    """
+    text = text.strip()
+    if text == "off":
+        return Address()
+    if text.startswith("unix:"):
+        return Address(path=_socket_path(text.removeprefix("unix:")))
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+(?:%\w+)?)\]|([\w.-]*)):([0-9]{1,5})", text)
+    if match is None or int(match[3]) > 65535 or not _is_ipv6(match[1] or "::"):
+        raise SettingsError(
+            f"{quoted(text)} is no address: "
+            "write :1935, 127.0.0.1:1935, [::1]:1935, unix:/path or off"
+        )
+    return Address(host=match[1] or match[2] or None, port=int(match[3]))
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _socket_path(path: str) -> str:
+    if not path or "\0" in path or len(os.fsencode(path)) > UNIX_PATH_BYTES:
+        raise SettingsError(f"unix: takes a path of 1 to {UNIX_PATH_BYTES} bytes")
+    return path
+
+
+def quoted(value: object) -> str:
+    """Show a value of any source in quotes, on one line, without control characters, cut short."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
+
+
+def size_text(size: int) -> str:
+    """Show a size in bytes with the largest unit that divides it: `16 MiB`, `2500000`."""
+    for unit, factor in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
+        if size and size % factor == 0:
+            return f"{size // factor} {unit}"
+    return str(size)
+
+
+def _items(value: object) -> list[str]:
+    """Texts of a list, or of one text with commas as in the environment."""
+    if isinstance(value, str):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    if isinstance(value, list | tuple):
+        return [str(item) for item in value]
+    raise ValueError
+
+
+def _listen(value: object) -> tuple[Address, ...]:
+    try:
+        addresses = tuple(parse_address(item) for item in _items(value))
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
+    if not addresses:
+        raise ValueError('an address is missing; "off" switches the listener off')
+    if len(addresses) == 1 and addresses[0].is_off:
+        return ()
+    if any(address.is_off for address in addresses):
+        raise ValueError('"off" stands alone')
+    return addresses
+
+
+def _networks(value: object) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(item, strict=False) for item in _items(value))
+    except ValueError:
+        raise ValueError(
+            'must be a list of networks such as "10.0.0.0/8" or addresses such as "::1"'
+        ) from None
+
+
+def _size(value: object) -> object:
+    """Bytes of `16 MiB`, `64KiB`, `2.5 MB` or a plain number."""
+    if not isinstance(value, str):
+        return _number(value)
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", value.strip())
+    if match is None or match[2].upper() not in _UNITS:
+        raise ValueError
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def _number(value: object) -> object:
+    # To pydantic and to Python, true is the number 1.
+    if isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _folder(value: object) -> Path:
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise ValueError("must be the path of a folder")
+    return Path(os.path.expanduser(value))
+
+
+Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=int | str)]
+Count = Annotated[int, BeforeValidator(_number)]
+Seconds = Annotated[float, BeforeValidator(_number)]
+Folder = Annotated[Path, PlainValidator(_folder), WithJsonSchema({"type": "string"})]
+Listen = Annotated[
+    tuple[Address, ...],
+    PlainValidator(_listen),
+    PlainSerializer(lambda addresses: [str(each) for each in addresses] or ["off"]),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+]
+Networks = Annotated[
+    tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...],
+    PlainValidator(_networks),
+    PlainSerializer(lambda networks: [str(each) for each in networks]),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
+]
+
+
+def default_data_folder(
+    environ: Mapping[str, str] = os.environ, platform: str = sys.platform
+) -> Path:
+    """Find the folder for the server's state when none is set.
+
+    Args:
+        environ: Environment; systemd gives a service its folder as STATE_DIRECTORY.
+        platform: As `sys.platform`.
+
+    Source: systemd.exec(5); XDG Base Directory Specification 0.8.
+    """
+    if state := environ.get("STATE_DIRECTORY"):
+        return Path(state.split(":", 1)[0])
+    home = Path(environ.get("HOME") or os.path.expanduser("~"))
+    if platform == "darwin":
+        return home / "Library" / "Application Support" / "headend"
+    data = Path(environ.get("XDG_DATA_HOME", ""))
+    return (data if data.is_absolute() else home / ".local" / "share") / "headend"
