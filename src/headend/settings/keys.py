@@ -1,5 +1,6 @@
 """This module names the settings by their keys, such as `live.wait_s`, and shows their values."""
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Literal, get_args, get_origin
@@ -9,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from headend.settings.model import Settings
-from headend.settings.values import quoted, size_text
+from headend.settings.values import size_text
 
 
 def _sections() -> dict[str, type[BaseModel]]:
@@ -80,8 +81,8 @@ def _plain(value: object) -> object:
 def shown(key: str, value: object) -> str:
     """Show a plain value of a key as TOML would: `30`, `"16 MiB"`, `[":1935"]`."""
     if key.endswith("_bytes") and isinstance(value, int):
-        return quoted(size_text(value))
-    return quoted(value)
+        value = size_text(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def is_secret(info: FieldInfo) -> bool:
@@ -93,18 +94,23 @@ def allowed(key: str) -> str:
     """Say in a few words which values a key takes; starts with "must be"."""
     info = KEYS[key]
     if get_origin(info.annotation) is Literal:
-        return "must be " + " or ".join(f'"{choice}"' for choice in get_args(info.annotation))
-    least = next((limit.ge for limit in info.metadata if isinstance(limit, Ge)), None)
-    most = next((limit.le for limit in info.metadata if isinstance(limit, Le)), None)
-    if key.endswith("_bytes"):
-        assert isinstance(least, int)
-        assert isinstance(most, int)
-        return f'must be a size from {size_text(least)} to {size_text(most)}, such as "16 MiB"'
-    if info.annotation is int:
-        return f"must be a whole number from {least} to {most}"
-    if info.annotation is float:
-        return f"must be a number from {least} to {most}"
+        *most, last = (f'"{choice}"' for choice in get_args(info.annotation))
+        return f"must be {', '.join(most)} or {last}"
+    if info.annotation in (int, float):
+        return f"must be {_range(key, info)}"
     return "must be true or false" if info.annotation is bool else "must be a list of texts"
+
+
+def _range(key: str, info: FieldInfo) -> str:
+    least = next(limit.ge for limit in info.metadata if isinstance(limit, Ge))
+    most = next(limit.le for limit in info.metadata if isinstance(limit, Le))
+    if info.annotation is float:
+        return f"a number from {least} to {most}"
+    assert isinstance(least, int)
+    assert isinstance(most, int)
+    if key.endswith("_bytes"):
+        return f'a size from {size_text(least)} to {size_text(most)}, such as "16 MiB"'
+    return f"a whole number from {least} to {most}"
 
 
 def example_toml() -> str:

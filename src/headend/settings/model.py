@@ -29,7 +29,7 @@ class Rtmp(_Section):
 
     listen: Listen = Field(default=(Address(port=1935),), description="RTMP addresses; off: none.")
     chunk_size: Size = Field(
-        65_536,
+        default=65_536,
         ge=128,
         le=0xFFFFFF,
         description="Bytes of a chunk we send, announced to every peer.",

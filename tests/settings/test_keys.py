@@ -1,0 +1,92 @@
+"""This module tests the keys of settings and how their values are shown."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from headend.settings.keys import (
+    KEYS,
+    NEEDS_RESTART,
+    allowed,
+    changed_keys,
+    example_toml,
+    get,
+    is_secret,
+    plain_values,
+    shown,
+)
+from headend.settings.model import Settings
+
+
+def _settings(**sections: Any) -> Settings:
+    return Settings.model_validate({"data": "/d"} | sections)
+
+
+def test_value_is_found_by_its_key() -> None:
+    assert get(_settings(), "live.wait_s") == 30
+    assert get(_settings(), "data") == Path("/d")
+    with pytest.raises(KeyError):
+        get(_settings(), "live")
+
+
+def test_changed_keys_are_named_in_order() -> None:
+    new = _settings(rtmp={"listen": ":1"}, live={"wait_s": 31, "log_s": 20})
+    assert changed_keys(_settings(), new) == ["rtmp.listen", "live.wait_s"]
+
+
+def test_only_known_keys_need_a_restart() -> None:
+    assert set(KEYS) >= NEEDS_RESTART
+
+
+def test_plain_values_are_what_json_and_toml_know() -> None:
+    plain = plain_values(_settings(limits={"handshake_s": 2.5, "command_s": 7.0}))
+    assert list(plain) == list(KEYS)
+    assert plain["data"] == "/d"
+    assert plain["rtmp.listen"] == [":1935"]
+    assert plain["tls.listen"] == ["off"]
+    assert plain["limits.message_bytes"] == 16_777_216
+    assert plain["limits.handshake_s"] == 2.5
+    assert str(plain["limits.command_s"]) == "7"
+    assert plain["live.gop_cache"] is True
+
+
+def test_sizes_are_shown_with_units_and_the_rest_as_toml() -> None:
+    assert shown("live.log_bytes", 33_554_432) == '"32 MiB"'
+    assert shown("rtmp.chunk_size", 65_536) == "65536"
+    assert shown("rtmp.listen", [":1935"]) == '[":1935"]'
+    assert shown("live.gop_cache", True) == "true"
+
+
+def test_long_values_are_shown_whole() -> None:
+    assert shown("data", "/d" * 100) == '"' + "/d" * 100 + '"'
+
+
+def test_secrets_are_known_by_their_type() -> None:
+    assert is_secret(FieldInfo(annotation=SecretStr))
+    assert is_secret(FieldInfo.from_annotation(SecretStr | None))  # type: ignore[arg-type]
+    assert not any(is_secret(info) for info in KEYS.values())
+
+
+def test_example_starts_with_what_has_no_section_and_explains_each_key() -> None:
+    text = example_toml()
+    assert 'folder.\ndata = ""\n\n[rtmp]\n# RTMP addresses; off: none.\nlisten = [":1935"]' in text
+    assert '# Size of a command message.\ncommand_bytes = "64 KiB"\n' in text
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("auth.publish", 'must be "loopback", "key" or "open"'),
+        ("log.format", 'must be "text" or "json"'),
+        ("limits.message_bytes", 'must be a size from 64 KiB to 16 MiB, such as "16 MiB"'),
+        ("live.flush_ms", "must be a whole number from 0 to 1000"),
+        ("live.wait_s", "must be a number from 0 to 3600"),
+        ("live.gop_cache", "must be true or false"),
+        ("rtmp.listen", "must be a list of texts"),
+    ],
+)
+def test_what_is_allowed_is_said_in_words(key: str, words: str) -> None:
+    assert allowed(key) == words

@@ -1,0 +1,170 @@
+"""This module tests where settings come from, and what is said about wrong ones."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from headend.errors import SettingsError
+from headend.settings import keys, sources
+from headend.settings.sources import FLAGS, load_settings
+
+
+def _file(folder: Path, text: str | bytes) -> Path:
+    path = folder / "headend.toml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def _problem(
+    *overrides: str, path: Path | None = None, environ: dict[str, str] | None = None
+) -> str:
+    with pytest.raises(SettingsError) as error:
+        load_settings(path, overrides, environ or {})
+    line = str(error.value)
+    assert "\n" not in line
+    return line
+
+
+def test_without_any_source_every_value_is_the_default() -> None:
+    loaded = load_settings(None, environ={"HOME": "/h"})
+    assert loaded.settings.live.wait_s == 30
+    assert loaded.settings.data == Path("/h/.local/share/headend")
+    assert set(loaded.sources) == set(keys.KEYS)
+    assert set(loaded.sources.values()) == {"default"}
+
+
+def test_flag_wins_over_environment_over_file_over_default(tmp_path: Path) -> None:
+    path = _file(tmp_path, "[live]\nwait_s = 1\nlog_s = 1\nflush_ms = 1\n[rtmp]\nlisten = ':1'\n")
+    environ = {"HEADEND_LIVE__WAIT_S": "2", "HEADEND_LIVE__LOG_S": "2"}
+    overrides = ["live.wait_s=3", "rtmp.listen=:3"]
+    loaded = load_settings(path, overrides, environ, flags={"rtmp.listen": ":4"})
+    live = loaded.settings.live
+    assert (live.wait_s, live.log_s, live.flush_ms, live.gop_cache) == (3, 2, 1, True)
+    assert [str(address) for address in loaded.settings.rtmp.listen] == [":4"]
+    assert loaded.sources["live.wait_s"] == "flag --set"
+    assert loaded.sources["live.log_s"] == "environment HEADEND_LIVE__LOG_S"
+    assert loaded.sources["live.flush_ms"] == f"file {path}"
+    assert loaded.sources["live.gop_cache"] == "default"
+    assert loaded.sources["rtmp.listen"] == "flag --rtmp"
+
+
+def test_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADEND_LIVE__WAIT_S", "7")
+    assert load_settings(None).settings.live.wait_s == 7
+
+
+def test_later_set_flag_wins() -> None:
+    assert load_settings(None, ["live.wait_s=1", "live.wait_s = 2"], {}).settings.live.wait_s == 2
+
+
+def test_every_flag_stands_for_a_known_key() -> None:
+    assert set(FLAGS) <= set(keys.KEYS)
+
+
+def test_empty_data_means_the_platforms_folder(tmp_path: Path) -> None:
+    path = _file(tmp_path, 'data = ""\n')
+    loaded = load_settings(path, environ={"STATE_DIRECTORY": "/var/lib/headend"})
+    assert loaded.settings.data == Path("/var/lib/headend")
+    assert loaded.sources["data"] == "default"
+    loaded = load_settings(None, environ={"HEADEND_DATA": "/d"})
+    assert loaded.settings.data == Path("/d")
+    assert loaded.sources["data"] == "environment HEADEND_DATA"
+
+
+def test_reload_reads_the_file_again_and_keeps_the_flags(tmp_path: Path) -> None:
+    path = _file(tmp_path, "[live]\nwait_s = 1\nlog_s = 1\n")
+    loaded = load_settings(path, ["live.log_s=2"], {}, flags={"log.level": "debug"})
+    _file(tmp_path, "[live]\nwait_s = 5\nlog_s = 5\n")
+    again = loaded.reload({}).settings
+    assert (again.live.wait_s, again.live.log_s, again.log.level) == (5, 2, "debug")
+
+
+def test_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    path = _file(tmp_path, b"\xef\xbb\xbf[live]\r\nwait_s = 9\r\n")
+    assert load_settings(path, environ={}).settings.live.wait_s == 9
+
+
+def test_empty_section_is_fine(tmp_path: Path) -> None:
+    load_settings(_file(tmp_path, "[live]\n"), environ={})
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    line = _problem(path=tmp_path / "no.toml")
+    assert line == f"{tmp_path}/no.toml: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"[live]\nwait_s 5\n", 2),
+        (b"[live]\nx = [\n\n", 4),
+        (b"[live]\n\nwait_s = '\xff'\n", 3),
+        (b"live = 1\n[live]\n", 2),
+    ],
+)
+def test_ill_formed_file_is_told_with_its_line(content: bytes, line: int, tmp_path: Path) -> None:
+    path = _file(tmp_path, content)
+    assert re.fullmatch(rf"{re.escape(str(path))}: .+ \(at line {line}\b.*\)", _problem(path=path))
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("live.wait_s=-1", 'live.wait_s = "-1": must be a number from 0 to 3600 (flag --set)'),
+        ("live.gop_cache=maybe", 'live.gop_cache = "maybe": must be true or false (flag --set)'),
+        ("rtmp.listen=99", 'rtmp.listen = "99": "99" is no address: write :1935, 127.0.0.1:1935, '
+         "[::1]:1935, unix:/path or off (flag --set)"),
+        ("data=\0", 'data = "\\u0000": must be the path of a folder (flag --set)'),
+        ("live", '--set takes section.key=value, not "live"'),
+        ("live=1", "live is a section: its keys go below [live] (flag --set)"),
+        ("live.wait=1", "unknown setting live.wait (flag --set): did you mean live.wait_s?"),
+        ("serv.wait_s=1", "unknown setting serv.wait_s (flag --set): did you mean live.wait_s?"),
+        ("x.y=1", "unknown setting x.y (flag --set): `headend config show` lists the known ones"),
+        ("\x1b=1", "unknown setting \\u001b (flag --set): "
+         "`headend config show` lists the known ones"),
+    ],
+)  # fmt: skip
+def test_wrong_flag_is_one_line_with_key_value_allowed_and_source(override: str, line: str) -> None:
+    assert _problem(override) == line
+
+
+def test_wrong_values_of_file_and_environment_are_named_with_their_source(tmp_path: Path) -> None:
+    path = _file(tmp_path, "[limits]\nconnections = true\n")
+    assert _problem(path=path) == (
+        f"limits.connections = true: must be a whole number from 1 to 1000000 (file {path})"
+    )
+    assert _problem(environ={"HEADEND_LOG__LEVEL": "loud"}) == (
+        'log.level = "loud": must be "debug", "info", "warning" or "error" '
+        "(environment HEADEND_LOG__LEVEL)"
+    )
+
+
+def test_keys_of_an_unknown_table_get_suggestions(tmp_path: Path) -> None:
+    path = _file(tmp_path, "[lvie]\nwait_s = 1\n")
+    assert _problem(path=path).endswith("did you mean live.wait_s?")
+    assert _problem(path=_file(tmp_path, "[lvie]\n")).startswith("unknown setting lvie (file ")
+
+
+def test_environment_names_without_a_section_are_left_alone() -> None:
+    load_settings(None, environ={"HEADEND_PORT": "tcp://10.0.0.1:1935", "OTHER": "1"})
+    assert _problem(environ={"HEADEND_LIVE__WAIT": "1"}) == (
+        "unknown setting live.wait (environment HEADEND_LIVE__WAIT): did you mean live.wait_s?"
+    )
+
+
+def test_all_problems_are_told_the_first_as_the_message() -> None:
+    with pytest.raises(SettingsError) as error:
+        load_settings(None, ["a.b=1", "live.wait_s=x", "live.log_s=x"], {})
+    assert str(error.value).startswith("unknown setting a.b")
+    assert [note.split(" = ")[0] for note in error.value.__notes__] == ["live.wait_s", "live.log_s"]
+
+
+def test_wrong_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    # No key is secret yet; one that is already there plays the part.
+    secret = FieldInfo(annotation=SecretStr)
+    monkeypatch.setattr(sources, "KEYS", {**keys.KEYS, "log.level": secret})
+    monkeypatch.setattr(sources, "allowed", lambda key: "must be right")
+    assert _problem("log.level=hush") == "log.level = (hidden): must be right (flag --set)"
