@@ -1,0 +1,96 @@
+"""This module is the command `config`: effective settings, and the file that holds them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headend.cli import output
+from headend.cli.serve import DEFAULT_FILE, ConfigFlag, SetFlag, load
+from headend.errors import HeadendError, SettingsError
+
+if TYPE_CHECKING:
+    from headend.settings import LoadedSettings
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+FileArgument = Annotated[Path, typer.Argument(metavar="[FILE]", help="Settings file.")]
+ForceFlag = Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")]
+
+group = typer.Typer(help="Show and check settings.", no_args_is_help=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.add_typer(group, name="config")
+
+
+@group.command()
+def show(config: ConfigFlag = None, settings: SetFlag = None, as_json: JsonFlag = False) -> None:
+    """Show the effective settings and where each came from; secrets are hidden."""
+    loaded = load(config, settings or [], {})
+    if as_json:
+        output.result_json(_document(loaded))
+    else:
+        output.result(_listing(loaded))
+
+
+def _document(loaded: "LoadedSettings") -> dict[str, dict[str, object]]:
+    from headend.settings import plain_values
+
+    return {
+        key: {"value": value, "from": loaded.sources[key]}
+        for key, value in plain_values(loaded.settings).items()
+    }
+
+
+def _listing(loaded: "LoadedSettings") -> str:
+    """Lines that are a TOML document too, with the source of each value as its comment."""
+    from headend.settings import plain_values, shown
+
+    pairs = {
+        key: f"{key} = {shown(key, value)}" for key, value in plain_values(loaded.settings).items()
+    }
+    width = max(len(pair) for pair in pairs.values())
+    return "\n".join(f"{pair:<{width}}  # {loaded.sources[key]}" for key, pair in pairs.items())
+
+
+@group.command()
+def check(file: FileArgument = DEFAULT_FILE, as_json: JsonFlag = False) -> int:
+    """Check a settings file alone, without environment and flags; exit code 2 if it is wrong."""
+    from headend.settings import load_settings
+
+    try:
+        load_settings(file, environ={})
+    except SettingsError as error:
+        problems = [str(error), *getattr(error, "__notes__", ())]
+    else:
+        problems = []
+    if as_json:
+        output.result_json({"file": str(file), "ok": not problems, "problems": problems})
+    elif not problems:
+        output.result(f"{file}: ok")
+    else:
+        for problem in problems:
+            output.fail(problem)
+    return 2 if problems else 0
+
+
+@group.command()
+def schema() -> None:
+    """Print the JSON schema of a settings file."""
+    from headend.settings import Settings
+
+    output.result_json(Settings.model_json_schema())
+
+
+@group.command()
+def init(file: FileArgument = DEFAULT_FILE, force: ForceFlag = False) -> None:
+    """Write a settings file that holds every key with its default and what it does."""
+    from headend.settings import example_toml
+
+    try:
+        with file.open("w" if force else "x", encoding="utf-8", newline="\n") as stream:
+            stream.write(example_toml())
+    except FileExistsError:
+        raise HeadendError(f"{file} is there already; --force overwrites it") from None
+    output.note(f"wrote {file}")

@@ -1,0 +1,118 @@
+"""This module is the program `headend`: its commands, and the one place where their errors end.
+
+A command is a module of this package with `register(app)`, which adds its functions. It imports at
+its head what is needed to describe it, and inside its functions what is needed to run it, so that
+no command pays for another. It returns its exit code, or None for 0.
+"""
+
+import logging
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+
+from headend import __version__
+from headend.cli import config, output, serve
+from headend.errors import HeadendError, Rejected, SettingsError, UsageError
+from headend.server.logs import redact
+
+DONE: Final = 0
+FAILED: Final = 1
+WRONG_USAGE: Final = 2
+REFUSED: Final = 3
+INTERRUPTED: Final = 130  # As a shell reports a program ended by SIGINT: 128 + 2.
+
+app = typer.Typer(
+    name="headend",
+    help="A live-streaming server: RTMP in, any number of viewers out.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+# In the order in which `headend --help` lists them.
+for _command in (serve, config):
+    _command.register(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        output.result(f"headend {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command that the program was called with, and end with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command, and tell an error in one line.
+
+    Args:
+        arguments: As on the command line, without the name of the program.
+
+    Returns:
+        Exit code: 0 done, 1 failed, 2 wrong usage or settings, 3 the other side refused,
+        130 interrupted.
+    """
+    try:
+        code = app(list(arguments), prog_name="headend", standalone_mode=False)
+        return code if isinstance(code, int) else DONE
+    except (KeyboardInterrupt, typer.Abort):
+        output.fail("interrupted")
+        return INTERRUPTED
+    except Exception as error:
+        if _is_debug(arguments):
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                output.note(redact(line))
+        text, code = _explain(error)
+        output.fail(redact(text))
+        return code
+
+
+def _is_debug(arguments: Sequence[str]) -> bool:
+    # The log may not be set up yet when the error comes from the settings.
+    return logging.getLogger("headend").isEnabledFor(logging.DEBUG) or (
+        "--log-level debug" in " ".join(arguments).replace("=", " ")
+    )
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    """Put an error into words, with the exit code."""
+    if isinstance(error, BaseExceptionGroup):
+        return _explain(error.exceptions[0])
+    if hasattr(error, "format_message"):
+        # Typer's own errors, whose classes have moved between its versions.
+        return f"{error.format_message()} (see headend --help)", WRONG_USAGE
+    if isinstance(error, SettingsError):
+        more = len(getattr(error, "__notes__", ()))
+        return f"{error} (and {more} more)" if more else str(error), WRONG_USAGE
+    if isinstance(error, HeadendError) and not isinstance(error, UsageError):
+        return str(error), REFUSED if _is_refusal(error) else FAILED
+    if isinstance(error, OSError):
+        return _explain_os_error(error), FAILED
+    return f"bug: {type(error).__name__}: {error} (--log-level debug tells more)", FAILED
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Tell whether policy, ours or of another server, is the cause."""
+    return error is not None and (
+        isinstance(error, Rejected) or _is_refusal(error.__cause__ or error.__context__)
+    )
+
+
+def _explain_os_error(error: OSError) -> str:
+    reason = error.strerror or str(error) or "timed out"
+    return f"{error.filename}: {reason}" if error.filename else reason

@@ -1,0 +1,26 @@
+"""This module writes what commands have to say: results on stdout, all else on stderr."""
+
+import json
+import sys
+
+from headend.server.logs import escape
+
+
+def result(text: str) -> None:
+    """Write a result, one or more lines, on stdout."""
+    print(text, flush=True)
+
+
+def result_json(document: object) -> None:
+    """Write the one JSON document of a command with `--json` on stdout."""
+    result(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def note(text: str) -> None:
+    """Tell a person something that is no result, in one line on stderr."""
+    print(escape(text), file=sys.stderr, flush=True)
+
+
+def fail(text: str) -> None:
+    """Say in one line on stderr what went wrong; the caller ends with an exit code."""
+    note(f"headend: {text}")
