@@ -162,7 +162,7 @@ class Server:
             connection.stop()
         loop = services.loop
         end = loop.time() + services.settings.limits.shutdown_s
-        while services.connections and loop.time() < end:  # noqa: ASYNC110 (no event for "all gone")
+        while services.connections and loop.time() < end:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         for connection in list(services.connections):
             connection.abort()

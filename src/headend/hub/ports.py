@@ -9,8 +9,9 @@ from headend.media.tag import Tag
 class Sink(Protocol):
     """One output format of one stream. Its methods never block, await or raise.
 
-    Order of calls: `start`, then any of `push`, `interrupt` and `resume`, then `end`. When a publisher
-    comes (back), `start` with no headers and `resume` follow; its own headers come as tags.
+    Order of calls: `start`, then any of `push`, `interrupt` and `resume`, then `end`. When a
+    publisher comes (back), `start` with no headers and `resume` follow; its own headers come as
+    tags.
     """
 
     def start(self, headers: Sequence[Tag]) -> None:

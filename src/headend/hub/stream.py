@@ -2,7 +2,8 @@
 
     publish(tags) ─► timeline ─► headers ─► log ─► every sink
 
-The log holds the tags from the newest keyframe on, so a sink that is attached has a picture at once.
+The log holds the tags from the newest keyframe on, so a sink that is attached has a picture at
+once.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -14,7 +15,6 @@ from headend.hub.headers import Headers
 from headend.hub.ports import Sink
 from headend.hub.span import Span
 from headend.hub.timeline import Timeline
-from headend.media.codecs import track_ids
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 
 # Silence of a publisher after which viewers are told; INTERFACE promises 5 s, checks come twice a
@@ -79,7 +79,6 @@ class Stream:
         self._log: list[Tag] = []
         self._span = Span(settings.log_s, settings.log_bytes)
         self._has_video = False
-        self._lead_track = -1  # video track whose keyframes count; -1: not known
         self._since_video = 0  # audio tags since the last video tag
         self._last_media = 0.0
         self._lost_at = 0.0
@@ -96,7 +95,6 @@ class Stream:
         self._headers.clear()
         self._restart_log()
         self._has_video = False
-        self._lead_track = -1
         self._last_media = now
         self._is_silent = False
         self._tell(lambda sink: sink.start(()))
@@ -121,9 +119,6 @@ class Stream:
             if kind is VIDEO:
                 self._has_video = True
                 self._since_video = 0
-                if is_keyframe and body[0] & 0x8F == 0x86:  # enhanced multitrack
-                    tag = self._judge_track(tag)
-                    is_keyframe = tag.is_keyframe
             elif kind is AUDIO and not is_sequence_header:
                 self._since_video += 1
                 if not self._has_video:
@@ -213,15 +208,6 @@ class Stream:
         )
 
     # ------------------------------------------------------------------ inside
-
-    def _judge_track(self, tag: Tag) -> Tag:
-        """Let only the lead video track's keyframes count: the log holds all tracks' frames."""
-        track = min(track_ids(tag), default=0)
-        if self._lead_track < 0 or track < self._lead_track:
-            self._lead_track = track
-        if track == self._lead_track:
-            return tag
-        return tag._replace(is_keyframe=False)
 
     def _restart_log(self) -> None:
         self._log.clear()

@@ -1,7 +1,7 @@
-"""This module holds the one value that travels from the encoder to every output: the Tag.
+"""This module holds the one value that travels from encoder to output: the Tag.
 
-RTMP audio, video and data messages are FLV tag bodies, so one value serves the whole way. A tag is a
-named tuple, not a frozen dataclass: one is built for every message, at a third of the cost
+RTMP audio, video and data messages are FLV tag bodies, so one value serves the whole way. A tag is
+a named tuple, not a frozen dataclass: one is built for every message, at a third of the cost
 (docs/decisions/0002-tag-is-a-named-tuple.md).
 """
 
@@ -31,7 +31,8 @@ class Tag(NamedTuple):
         timestamp: Decoding time in ms, 0 to 2**32 - 1, wraps.
         body: FLV tag body, codec header included. Shared by all outputs, never modified. A SCRIPT
             body is AMF0 and never starts with `@setDataFrame`.
-        is_keyframe: Video where decoding can start. Never true for audio, script or sequence headers.
+        is_keyframe: Video where decoding can start. Never true for audio, script or sequence
+            headers.
         is_sequence_header: Configures a decoder (avcC, hvcC, AudioSpecificConfig, SequenceStart).
     """
 

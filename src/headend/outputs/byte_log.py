@@ -1,4 +1,4 @@
-"""This module keeps the encoded bytes of a stream from its newest keyframe on, once for all viewers.
+"""This module keeps the encoded bytes of a stream from its newest keyframe on, for all viewers.
 
 Positions are counted from the first byte ever appended, so a viewer needs only a number to know
 where it is, whatever is merged or dropped meanwhile.
@@ -7,8 +7,8 @@ where it is, whatever is merged or dropped meanwhile.
 from bisect import bisect_right
 from typing import Final
 
-# A viewer that catches up gets blocks of about this size, bytes: few calls, and little kept alive by
-# a viewer that takes only part of one.
+# A viewer that catches up gets blocks of about this size, bytes: few calls, and little kept alive
+# by a viewer that takes only part of one.
 MERGED_BYTES: Final = 128 * 1024
 
 

@@ -1,12 +1,12 @@
-"""This module gives one stream in one format to all its viewers: encoded once, written on one flush.
+"""This module gives one stream in one format to all its viewers: encoded once, sent on one flush.
 
     push ─► encoder ─► pending ─► flush ─┬─► every live viewer: one `send` of the same bytes
                                          └─► log, from the newest keyframe on
                                               └─► viewers that are behind, each from its position
 
-A viewer is live, behind (its socket is full, or it just came) or waiting (for a keyframe). It has no
-queue: what a full socket left of one block, and a position in the log. One that is behind when a new
-keyframe comes goes on there, with sequence headers if they changed.
+A viewer is live, behind (its socket is full, or it just came) or waiting (for a keyframe). It has
+no queue: what a full socket left of one block, and a position in the log. One that is behind when a
+new keyframe comes goes on there, with sequence headers if they changed.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ class Encoder(Protocol):
     """How a format puts tags into bytes, and what it tells its viewers in between."""
 
     def append(self, pieces: list[bytes], tag: Tag, timestamp: int) -> None:
-        """Append the bytes of a tag, to be sent at `timestamp`; none where the format has no place."""
+        """Append the bytes of a tag, to be sent at `timestamp`; none if the format has none."""
 
     def interrupted(self) -> bytes:
         """Return what tells viewers that the publisher is silent."""
@@ -46,8 +46,8 @@ class Viewer:
     """One viewer of a fan-out.
 
     Attributes:
-        writer: Where its bytes go. Its owner calls `Fanout.stalled` when the writer begins to have a
-            backlog, and `Fanout.drained` when it has none again.
+        writer: Where its bytes go. Its owner calls `Fanout.stalled` when the writer begins to have
+            a backlog, and `Fanout.drained` when it has none again.
         skips: How often it lost media because it was late.
     """
 
@@ -84,7 +84,8 @@ class Fanout:
         Args:
             encoder: The format.
             wake: Called with this object when there is something to flush, once until `flush`.
-            starts_at_keyframe: A newcomer starts at the newest keyframe; else it waits for the next.
+            starts_at_keyframe: A newcomer starts at the newest keyframe; else it waits for the
+                next.
             log_s: Longest span of the log, seconds.
             log_bytes: Most bytes of the log.
         """

@@ -1,12 +1,13 @@
 """This module is how RTMP players get a stream: type 0 chunks that are valid for every player.
 
-That holds because all sessions announce the same chunk size, and media goes out on chunk streams that
-no session writes on itself. Players whose message stream is not 1, or who switched a medium off, have
-an encoding of their own.
+That holds because all sessions announce the same chunk size, and media goes out on chunk streams
+that no session writes on itself. Players whose message stream is not 1, or who switched a medium
+off, have an encoding of their own.
 """
 
 from typing import Final, NamedTuple
 
+from headend.hub.headers import METADATA
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.rtmp import messages as m
 from headend.rtmp.chunks import Message, append_chunks, serialize
@@ -49,6 +50,8 @@ class RtmpEncoder:
         kind = tag.kind
         if (kind is AUDIO and not self._audio) or (kind is VIDEO and not self._video):
             return
+        if kind is SCRIPT and tag.body.startswith(METADATA):
+            timestamp = 0  # FFmpeg takes metadata of any other time for a text track
         message = Message(kind, timestamp, self._stream_id, tag.body)
         append_chunks(pieces, message, _CHUNK_STREAMS[kind], self._chunk_size)
 

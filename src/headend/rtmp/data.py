@@ -16,7 +16,6 @@ from headend.media.codecs import script_tag
 from headend.media.tag import Tag
 from headend.rtmp.messages import DATA_AMF3
 
-SET_DATA_FRAME: Final = b"\x02\x00\x0d@setDataFrame"
 CLEAR_DATA_FRAME: Final = b"\x02\x00\x0f@clearDataFrame"
 METADATA_AS_OBJECT: Final = b"\x02\x00\x0aonMetaData\x03"
 METADATA_AS_ARRAY: Final = b"\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00"
@@ -34,10 +33,9 @@ def data_tag(type_id: int, timestamp: int, payload: bytes) -> Tag | None:
             payload = amf0.serialize_values(*values)
         except MediaError:
             return None
-    if payload.startswith(SET_DATA_FRAME):
-        payload = payload[len(SET_DATA_FRAME) :]
-    elif payload.startswith(CLEAR_DATA_FRAME):
+    if payload.startswith(CLEAR_DATA_FRAME):
         return None
-    if payload.startswith(METADATA_AS_OBJECT):
-        payload = METADATA_AS_ARRAY + payload[len(METADATA_AS_OBJECT) :]
-    return script_tag(timestamp, payload) if payload else None
+    tag = script_tag(timestamp, payload)
+    if tag.body.startswith(METADATA_AS_OBJECT):
+        tag = script_tag(timestamp, METADATA_AS_ARRAY + tag.body[len(METADATA_AS_OBJECT) :])
+    return tag if tag.body else None

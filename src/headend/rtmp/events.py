@@ -31,7 +31,7 @@ class ConnectRequest:
 
     @property
     def flash_version(self) -> str:
-        """What the peer calls itself, such as `FMLE/3.0 (compatible; Lavf61.7.100)`; may be empty."""
+        """What the peer calls itself, such as `FMLE/3.0 (compatible; FMSc/1.0)`; may be empty."""
         value = self.properties.get("flashVer")
         return value if isinstance(value, str) else ""
 

@@ -33,8 +33,8 @@ PING_RESPONSE: Final = 7
 
 LIMIT_DYNAMIC: Final = 2
 
-# Chunk streams of what a session writes itself. Media goes out on others (outputs/rtmp_play), so that
-# bytes encoded once for all players never meet a header chain of one player's own.
+# Chunk streams of what a session writes itself. Media goes out on others (outputs/rtmp_play), so
+# that bytes encoded once for all players never meet a header chain of one player's own.
 CONTROL_CHUNK_STREAM: Final = 2
 COMMAND_CHUNK_STREAM: Final = 3
 STATUS_CHUNK_STREAM: Final = 5
@@ -138,8 +138,8 @@ def parse_command(message: Message) -> tuple[str, float, list[amf0.Value]]:
 def split_aggregate(message: Message) -> list[Message]:
     """Split an aggregate message into the messages it holds.
 
-    The outer message stream ID counts; inner timestamps are moved so that the first equals the outer.
-    A missing last back pointer is accepted.
+    The outer message stream ID counts; inner timestamps are moved so that the first equals the
+    outer. A missing last back pointer is accepted.
 
     Raises:
         ProtocolError: A size passes the end, or what it holds is neither audio, video nor data.

@@ -158,6 +158,6 @@ def medium_resumed(stream_id: int) -> list[Message]:
 
 
 def fc_notice(method: str, code: str, name: str) -> Message:
-    """Notify of FCPublish, FCUnpublish or FCSubscribe; the number after the method must be there."""
+    """Notify of FCPublish, FCUnpublish or FCSubscribe; the 0 after the method must be there."""
     information: dict[str, Value] = {"level": "status", "code": code, "description": name[:256]}
     return m.command(method, 0, None, information)

@@ -1,9 +1,9 @@
 """This module decides when sockets are read and when fan-outs are flushed: the server's heartbeat.
 
-All RTMP sockets stand in one epoll set of our own, and the event loop watches that set's descriptor.
-At low load it wakes us for every packet, and what was published leaves in the same turn. As a turn
-costs more, the next one comes later, up to the latency budget: then one turn reads many publishers,
-each once, and each viewer gets one `send` for all that came meanwhile.
+All RTMP sockets stand in one epoll set of our own, and the event loop watches that set's
+descriptor. At low load it wakes us for every packet, and what was published leaves in the same
+turn. As a turn costs more, the next one comes later, up to the latency budget: then one turn reads
+many publishers, each once, and each viewer gets one `send` for all that came meanwhile.
 
     turn ─► epoll ─► read each ready socket ─► flush what is due ─► next turn after its cost × RATIO
 

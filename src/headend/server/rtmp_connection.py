@@ -1,4 +1,4 @@
-"""This module joins one RTMP peer to the hub: its session's requests to streams, its media to viewers.
+"""This module joins one RTMP peer to the hub: what it publishes, and what it plays.
 
 transport ─► session ─► events ─┬─► publish: Publication.push
                                 └─► play: a viewer of a fan-out of the stream

@@ -21,9 +21,9 @@ class TrackStatus(TypedDict):
 class StreamStatus(TypedDict):
     """One stream.
 
-    Keys: path; app and name, its parts; state: "waiting", "live" or "interrupted"; uptime_s: since the
-    first publisher came, null before; publisher: its address, null without one; tracks; viewers and,
-    of these, late ones; skips: how often a late viewer lost media; bytes_in: bytes of media;
+    Keys: path; app and name, its parts; state: "waiting", "live" or "interrupted"; uptime_s: since
+    the first publisher came, null before; publisher: its address, null without one; tracks; viewers
+    and, of these, late ones; skips: how often a late viewer lost media; bytes_in: bytes of media;
     repairs: timestamp faults mended, by cause.
     """
 

@@ -1,7 +1,7 @@
 """This module is one TCP or unix socket: reads for its owner, writes without ever blocking.
 
-A `Transport` is the `Writer` of a connection. What the kernel does not take at once is kept as views
-of the shared bytes, so a full socket costs no copy.
+A `Transport` is the `Writer` of a connection. What the kernel does not take at once is kept as
+views of the shared bytes, so a full socket costs no copy.
 """
 
 import socket
@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 from headend.server.poller import READ, WRITE, Poller
 
-# One read at first. Below glibc's threshold for mapping memory anew (128 KiB), above what a socket holds
-# usually.
+# One read at first. Below glibc's threshold for mapping memory anew (128 KiB), above what a socket
+# holds usually.
 READ_BYTES: Final = 65_536
 
 
@@ -39,8 +39,8 @@ class Transport:
         backlog: Bytes taken and not yet sent.
         send: The socket's own `send`.
         bytes_in: Bytes received.
-        bytes_out: Bytes that went through `write` and the backlog. A fan-out's own sends are counted
-            there.
+        bytes_out: Bytes that went through `write` and the backlog. A fan-out's own sends are
+            counted there.
         drained_bytes: Bytes of the backlog that were sent: it grows while a late peer takes data.
         read_size: Most bytes of one read.
     """

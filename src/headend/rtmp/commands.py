@@ -1,0 +1,408 @@
+"""This module answers the commands of one RTMP peer: its NetConnection and its message streams.
+
+    command ─► Commands ─┬─► messages, the answers
+                         └─► events: requests for the application, and what the peer ended
+
+It knows who publishes and plays what on which message stream; bytes, media and time are the
+session's.
+
+Source: RTMP 1.0, 7.2; what real peers send and need: docs/protocol.md.
+"""
+
+from collections.abc import Callable, Iterable
+from enum import Enum, auto
+from typing import Final
+
+from headend.errors import MediaError, ProtocolError, UsageError
+from headend.rtmp import messages as m
+from headend.rtmp import replies
+from headend.rtmp.chunks import Message
+from headend.rtmp.events import (
+    ConnectRequest,
+    Event,
+    PlayChanged,
+    PlayEnded,
+    PlayRequest,
+    PublishEnded,
+    PublishRequest,
+    Request,
+)
+from headend.rtmp.url import Target, stream_target
+
+MAX_NAME: Final = 4096  # characters of a name or URL in a command; SRS and FFmpeg cut at 1024
+
+
+class StreamUse(Enum):
+    """What a message stream does."""
+
+    IDLE = auto()
+    WAITING = auto()  # a request is not answered yet
+    PUBLISHING = auto()
+    PLAYING = auto()
+
+
+class _NetStream:
+    """One message stream that createStream returned."""
+
+    __slots__ = ("audio", "is_paused", "target", "use", "video")
+
+    def __init__(self) -> None:
+        self.use = StreamUse.IDLE
+        self.target: Target | None = None
+        self.is_paused = False
+        self.audio = True
+        self.video = True
+
+
+class Commands:
+    """See the module's head.
+
+    Attributes:
+        messages: To be sent, in order; the session takes them.
+        events: For the application; the session takes them.
+        is_connected: connect was accepted.
+        is_waiting: A request is not answered yet.
+        is_closing: Nothing more will come: close once everything is sent.
+    """
+
+    __slots__ = (
+        "_app",
+        "_created",
+        "_max_streams",
+        "_streams",
+        "_tc_url",
+        "events",
+        "is_closing",
+        "is_connected",
+        "is_waiting",
+        "messages",
+    )
+
+    def __init__(self, max_streams: int) -> None:
+        self._max_streams = max_streams
+        self._app = ""
+        self._tc_url = ""
+        self._streams: dict[int, _NetStream] = {}
+        self._created = 0
+        self.messages: list[Message] = []
+        self.events: list[Event] = []
+        self.is_connected = False
+        self.is_waiting = False
+        self.is_closing = False
+
+    def uses(self) -> set[StreamUse]:
+        """Return what the message streams do, all together."""
+        return {stream.use for stream in self._streams.values()}
+
+    def publishing(self, stream_id: int) -> int | None:
+        """Return the message stream that media sent on `stream_id` belongs to, if one publishes.
+
+        Older FFmpeg and librtmp send metadata on message stream 0.
+        """
+        stream = self._streams.get(stream_id)
+        if stream is not None and stream.use is StreamUse.PUBLISHING:
+            return stream_id
+        publishing = self._publishing()
+        return publishing[0] if stream_id == 0 and len(publishing) == 1 else None
+
+    # ------------------------------------------------------------------ answers to requests
+
+    def accept_connect(self, request: ConnectRequest, announcements: Iterable[Message]) -> None:
+        """Grant a connect.
+
+        Args:
+            request: The one that waits.
+            announcements: Sent before the answer: FFmpeg takes the chunk size for its own from what
+                it has read by then.
+
+        Raises:
+            UsageError: The request is not the one that waits.
+        """
+        if self.is_connected or not self.is_waiting:
+            raise UsageError("connect waits for no answer")
+        self.is_waiting = False
+        self.is_connected = True
+        self.messages.extend(announcements)
+        self.messages.append(replies.connected(request))
+
+    def accept(self, request: PublishRequest | PlayRequest) -> None:
+        """Grant a publish or a play.
+
+        Raises:
+            UsageError: The request is not the one that waits.
+        """
+        stream = self._requested(request)
+        self.is_waiting = False
+        if isinstance(request, PublishRequest):
+            stream.use = StreamUse.PUBLISHING
+            answer = replies.publish_started(request.stream_id, request.target.path)
+        else:
+            stream.use = StreamUse.PLAYING
+            answer = replies.play_started(request.stream_id, request.target.path)
+        self.messages.extend(answer)
+
+    def reject(self, request: Request, code: str, description: str) -> None:
+        """Refuse a request.
+
+        Raises:
+            UsageError: The request is not the one that waits.
+        """
+        if isinstance(request, ConnectRequest):
+            answer = replies.connect_rejected(request.transaction_id, code, description)
+            self.messages.append(answer)
+            self.is_waiting = False
+            self.is_closing = True
+        else:
+            self._requested(request)
+            self.is_waiting = False
+            self.end(request.stream_id, code, description)
+
+    def end(self, stream_id: int, code: str, description: str) -> None:
+        """End a publish or play from our side; closes unless another message stream is in use."""
+        self._streams[stream_id] = _NetStream()
+        self.messages.append(m.on_status(stream_id, "error", code, description))
+        self.is_closing = self.uses() == {StreamUse.IDLE}
+
+    def close(self, description: str) -> None:
+        """End everything from our side."""
+        if self.is_connected and not self.is_closing:
+            code = "NetConnection.Connect.Closed"
+            self.messages.append(m.on_status(0, "status", code, description))
+        self.is_closing = True
+
+    def _requested(self, request: PublishRequest | PlayRequest) -> _NetStream:
+        stream = self._streams.get(request.stream_id)
+        if stream is None or stream.use is not StreamUse.WAITING:
+            raise UsageError(f"message stream {request.stream_id} waits for no answer")
+        return stream
+
+    # ------------------------------------------------------------------ commands
+
+    def handle(self, message: Message) -> None:
+        """Take a command message.
+
+        Raises:
+            ProtocolError: It is no command, or comes where it must not.
+        """
+        try:
+            name, transaction_id, arguments = m.parse_command(message)
+        except MediaError as error:
+            raise ProtocolError(f"command: {error}") from error
+        if not self.is_connected and name != "connect":
+            raise ProtocolError(f"command {name[:64]!r} before connect")
+        handler = _COMMANDS.get(name)
+        if handler is not None:
+            handler(self, replies.Call(name, transaction_id, message.stream_id, arguments))
+        elif transaction_id:
+            self.messages.append(replies.unknown(transaction_id, name))
+
+    def _ask(self, request: Request) -> None:
+        self.is_waiting = True
+        self.events.append(request)
+
+    def _publishing(self) -> list[int]:
+        return [i for i, stream in self._streams.items() if stream.use is StreamUse.PUBLISHING]
+
+    def _on_connect(self, call: replies.Call) -> None:
+        if self.is_connected:
+            raise ProtocolError("second connect on one connection")
+        properties = call.object(0)
+        lower = {name.lower(): value for name, value in properties.items()}
+        app, tc_url = lower.get("app"), lower.get("tcurl")  # `tcurl` is what some pipelines send
+        self._app = app[:MAX_NAME] if isinstance(app, str) else ""
+        self._tc_url = tc_url[:MAX_NAME] if isinstance(tc_url, str) else ""
+        request = ConnectRequest(self._app, self._tc_url, properties, call.transaction_id)
+        self._ask(request)
+        try:
+            stream_target(self._app, self._tc_url, "name")
+        except ProtocolError as error:
+            self.events.pop()
+            self.reject(request, "NetConnection.Connect.InvalidApp", str(error))
+
+    def _on_create_stream(self, call: replies.Call) -> None:
+        if len(self._streams) >= self._max_streams:
+            text = f"limits.streams_per_connection: at most {self._max_streams}"
+            self.messages.append(replies.failed(call.transaction_id, text))
+            return
+        self._created += 1
+        self._streams[self._created] = _NetStream()
+        self._reply(call, float(self._created))
+
+    def _on_publish(self, call: replies.Call) -> None:
+        stream = self._stream_of(call)
+        target = self._target_of(call, "NetStream.Publish.BadName")
+        if target is None:
+            return
+        if stream.use is StreamUse.PUBLISHING and stream.target == target:
+            # Wirecast publishes again before it unpublishes.
+            self.messages.extend(replies.publish_started(call.stream_id, target.path))
+            return
+        self._leave(call.stream_id)
+        stream = self._streams[call.stream_id]
+        stream.use, stream.target = StreamUse.WAITING, target
+        self._ask(PublishRequest(call.stream_id, target))
+
+    def _on_play(self, call: replies.Call) -> None:
+        self._stream_of(call)
+        target = self._target_of(call, "NetStream.Play.StreamNotFound")
+        if target is None:
+            return
+        self._leave(call.stream_id)
+        stream = self._streams[call.stream_id]
+        stream.use, stream.target = StreamUse.WAITING, target
+        self._ask(PlayRequest(call.stream_id, target))
+
+    def _on_play2(self, call: replies.Call) -> None:
+        """Stream switching, a Flash feature: refused, and the stream goes on."""
+        text = "play2 is not supported: close the stream and play the other one"
+        self.messages.append(m.on_status(call.stream_id, "error", "NetStream.Play.Failed", text))
+
+    def _on_pause(self, call: replies.Call) -> None:
+        stream = self._streams.get(call.stream_id)
+        if stream is None or stream.use is not StreamUse.PLAYING:
+            return
+        stream.is_paused = call.boolean(1, default=True)
+        self.messages.extend(replies.paused(call.stream_id, is_paused=stream.is_paused))
+        self._changed(call.stream_id, stream)
+
+    def _on_seek(self, call: replies.Call) -> None:
+        if call.stream_id in self._streams:
+            text = "a live stream cannot be searched"
+            self.messages.append(
+                m.on_status(call.stream_id, "error", "NetStream.Seek.Failed", text)
+            )
+
+    def _on_receive_audio(self, call: replies.Call) -> None:
+        stream = self._streams.get(call.stream_id)
+        if stream is not None:
+            stream.audio = call.boolean(1, default=True)
+            self._on_receive(call.stream_id, stream, is_on=stream.audio)
+
+    def _on_receive_video(self, call: replies.Call) -> None:
+        stream = self._streams.get(call.stream_id)
+        if stream is not None:
+            stream.video = call.boolean(1, default=True)
+            self._on_receive(call.stream_id, stream, is_on=stream.video)
+
+    def _on_receive(self, stream_id: int, stream: _NetStream, *, is_on: bool) -> None:
+        if stream.use is not StreamUse.PLAYING:
+            return
+        if is_on:
+            self.messages.extend(replies.medium_resumed(stream_id))
+        self._changed(stream_id, stream)
+
+    def _changed(self, stream_id: int, stream: _NetStream) -> None:
+        self.events.append(PlayChanged(stream_id, stream.is_paused, stream.audio, stream.video))
+
+    def _on_close_stream(self, call: replies.Call) -> None:
+        self._leave(call.stream_id)
+
+    def _on_delete_stream(self, call: replies.Call) -> None:
+        # GStreamer gives the stream's name instead of its number.
+        number = call.number(1)
+        stream_ids = [int(number)] if number is not None else list(self._streams)
+        for stream_id in stream_ids:
+            self._leave(stream_id)
+            self._streams.pop(stream_id, None)
+
+    def _on_fc_publish(self, call: replies.Call) -> None:
+        """Announce of a publish; some hardware waits for the notification as well as the result."""
+        self._reply(call)
+        self._notify(call, "onFCPublish", "NetStream.Publish.Start")
+
+    def _on_fc_unpublish(self, call: replies.Call) -> None:
+        publishing = self._publishing()
+        named = [i for i in publishing if self._names(call.text(1), self._streams[i])]
+        for stream_id in named or publishing[:1]:
+            self._leave(stream_id)
+        self._notify(call, "onFCUnpublish", "NetStream.Unpublish.Success")
+        self._reply(call)
+
+    def _on_fc_subscribe(self, call: replies.Call) -> None:
+        self._reply(call)
+        self._notify(call, "onFCSubscribe", "NetStream.Play.Start")
+
+    def _on_get_stream_length(self, call: replies.Call) -> None:
+        self._reply(call, 0.0)
+
+    def _on_known(self, call: replies.Call) -> None:
+        """Answer a command that needs an answer and nothing else."""
+        self._reply(call)
+
+    def _on_answer(self, call: replies.Call) -> None:
+        """Ignore `_result` and `_error`: we call nothing at a peer."""
+
+    def _notify(self, call: replies.Call, method: str, code: str) -> None:
+        self.messages.append(replies.fc_notice(method, code, call.text(1)))
+
+    def _reply(self, call: replies.Call, *values: float) -> None:
+        """Answer a call; transaction ID 0 wants no answer."""
+        if call.transaction_id:
+            self.messages.append(replies.result(call.transaction_id, *values))
+
+    def _stream_of(self, call: replies.Call) -> _NetStream:
+        stream = self._streams.get(call.stream_id)
+        if stream is None:
+            raise ProtocolError(
+                f"{call.name} on message stream {call.stream_id}, which createStream did not return"
+            )
+        return stream
+
+    def _target_of(self, call: replies.Call, code: str) -> Target | None:
+        """Return what a publish or play names; a wrong name is refused with `code`."""
+        try:
+            return stream_target(self._app, self._tc_url, call.text(1)[:MAX_NAME])
+        except ProtocolError as error:
+            self._leave(call.stream_id)
+            self.end(call.stream_id, code, str(error))
+            return None
+
+    def _names(self, name: str, stream: _NetStream) -> bool:
+        try:
+            return stream.target == stream_target(self._app, self._tc_url, name[:MAX_NAME])
+        except ProtocolError:
+            return False
+
+    def _leave(self, stream_id: int) -> None:
+        """End what the peer does on a message stream; the stream stays."""
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return
+        self._streams[stream_id] = _NetStream()
+        if stream.use is StreamUse.PUBLISHING:
+            self.events.append(PublishEnded(stream_id))
+            self.messages.append(replies.unpublished(stream_id))
+        elif stream.use is StreamUse.PLAYING:
+            self.events.append(PlayEnded(stream_id))
+
+
+_COMMANDS: Final[dict[str, Callable[[Commands, replies.Call], None]]] = {
+    "connect": Commands._on_connect,
+    "createStream": Commands._on_create_stream,
+    "publish": Commands._on_publish,
+    "play": Commands._on_play,
+    "play2": Commands._on_play2,
+    "pause": Commands._on_pause,
+    "pauseRaw": Commands._on_pause,
+    "seek": Commands._on_seek,
+    "receiveAudio": Commands._on_receive_audio,
+    "receiveVideo": Commands._on_receive_video,
+    "closeStream": Commands._on_close_stream,
+    "deleteStream": Commands._on_delete_stream,
+    "releaseStream": Commands._on_known,
+    "FCPublish": Commands._on_fc_publish,
+    "FCUnpublish": Commands._on_fc_unpublish,
+    "FCSubscribe": Commands._on_fc_subscribe,
+    "FCUnsubscribe": Commands._on_known,
+    "getStreamLength": Commands._on_get_stream_length,
+    "_checkbw": Commands._on_known,
+    "checkBandwidth": Commands._on_known,
+    "onClientLogin": Commands._on_known,
+    "setChallenge": Commands._on_known,
+    "getPageUrl": Commands._on_known,
+    "set": Commands._on_known,
+    "ping": Commands._on_known,
+    "_result": Commands._on_answer,
+    "_error": Commands._on_answer,
+    "onStatus": Commands._on_answer,
+}
