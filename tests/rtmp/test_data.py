@@ -1,0 +1,55 @@
+"""This module tests headend.rtmp.data."""
+
+import pytest
+from tests.wire import wire
+
+from headend.media.tag import SCRIPT, Tag
+from headend.rtmp.data import data_tag
+
+WIDTH = b"\x00\x05width\x00\x40\x94\x00\x00\x00\x00\x00\x00\x00\x00\x09"
+ARRAY = b"\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00" + WIDTH
+
+# Name: message type, payload, and the body of the script tag (None: no tag).
+MESSAGES: dict[str, tuple[int, bytes, bytes | None]] = {
+    "metadata without an instruction passes": (18, ARRAY, ARRAY),
+    "@setDataFrame is left out": (18, b"\x02\x00\x0d@setDataFrame" + ARRAY, ARRAY),
+    "@clearDataFrame is nothing to relay": (
+        18,
+        b"\x02\x00\x0f@clearDataFrame\x02\x00\x0aonMetaData",
+        None,
+    ),
+    # AWS MediaLive sends an object, FFmpeg's player wants an array.
+    "metadata in an object becomes an array": (
+        18,
+        b"\x02\x00\x0d@setDataFrame\x02\x00\x0aonMetaData\x03" + WIDTH,
+        ARRAY,
+    ),
+    "other data in an object stays one": (
+        18,
+        b"\x02\x00\x0aonTextData\x03" + WIDTH,
+        b"\x02\x00\x0aonTextData\x03" + WIDTH,
+    ),
+    # FFmpeg with -map 0 sends a time code track so.
+    "bytes that are no AMF pass": (18, wire("00 01 02 03"), wire("00 01 02 03")),
+    "nothing is nothing": (18, b"", None),
+    "@setDataFrame of nothing is nothing": (18, b"\x02\x00\x0d@setDataFrame", None),
+    "AMF3 with its format byte becomes AMF0": (
+        15,
+        b"\x00\x02\x00\x0aonMetaData\x11\x0a\x0b\x01\x0bwidth\x04\x8a\x00\x01",
+        ARRAY,
+    ),
+    "AMF3 behind @setDataFrame and without a format byte": (
+        15,
+        b"\x02\x00\x0d@setDataFrame\x02\x00\x0aonMetaData\x11\x0a\x0b\x01\x0bwidth\x04\x8a\x00\x01",
+        ARRAY,
+    ),
+    "AMF3 that is wrong is dropped": (15, b"\x00\x02\x00\x0aonMeta", None),
+    "AMF3 of nothing is nothing": (15, b"\x00", None),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_data_message_becomes_a_script_tag(name: str) -> None:
+    type_id, payload, body = MESSAGES[name]
+    expected = None if body is None else Tag(SCRIPT, 40, body, False, False)
+    assert data_tag(type_id, 40, payload) == expected
