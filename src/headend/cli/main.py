@@ -16,7 +16,6 @@ import typer
 from headend import __version__
 from headend.cli import config, output, serve
 from headend.errors import HeadendError, Rejected, SettingsError, UsageError
-from headend.server.logs import redact
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -71,14 +70,13 @@ def run(arguments: Sequence[str]) -> int:
         code = app(list(arguments), prog_name="headend", standalone_mode=False)
         return code if isinstance(code, int) else DONE
     except (KeyboardInterrupt, typer.Abort):
-        output.fail("interrupted")
         return INTERRUPTED
     except Exception as error:
         if _is_debug(arguments):
             for line in "".join(traceback.format_exception(error)).splitlines():
-                output.note(redact(line))
+                output.note(line)
         text, code = _explain(error)
-        output.fail(redact(text))
+        output.fail(text)
         return code
 
 

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from headend.server.logs import escape
+from headend.server.logs import escape, redact
 
 
 def result(text: str) -> None:
@@ -17,8 +17,8 @@ def result_json(document: object) -> None:
 
 
 def note(text: str) -> None:
-    """Tell a person something that is no result, in one line on stderr."""
-    print(escape(text), file=sys.stderr, flush=True)
+    """Tell a person something that is no result, in one line on stderr; secrets are hidden."""
+    print(redact(escape(text)), file=sys.stderr, flush=True)
 
 
 def fail(text: str) -> None:
