@@ -1,0 +1,78 @@
+# Everything there is to do with a checkout. `make` alone lists the targets.
+#
+# ARGS passes arguments on:   make serve ARGS="--http 127.0.0.1:9000"
+#                             make test ARGS="tests/rtmp -x"
+# PYTHON names the Python that .venv is made with; without it, the first that is new enough.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+ARGS ?=
+export PYTHON
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CODE := src tests bench
+
+PEERS := ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav rtmpdump curl
+RIVALS := nginx libnginx-mod-rtmp gcc libc6-dev
+
+# Layers without input and output, of which every branch is tested.
+PURE := src/headend/media/*,src/headend/rtmp/*,src/headend/hub/*,src/headend/outputs/*
+
+.PHONY: help serve test check format bench fuzz docs peers rivals
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+serve: $(VENV)/.serve ## run the server; ARGS holds its flags
+	@exec $(BIN)/headend serve $(ARGS)
+
+test: peers check ## check, and run all tests or those in ARGS
+ifeq ($(strip $(ARGS)),)
+	$(BIN)/python -m pytest --cov=headend --cov-report=
+	$(BIN)/coverage report --include='$(PURE)' --skip-covered --show-missing --fail-under=100
+else
+	$(BIN)/python -m pytest $(ARGS)
+endif
+
+check: $(VENV)/.test ## check style and types
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy $(CODE)
+
+format: $(VENV)/.test ## lay the code out
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+bench: $(VENV)/.test rivals ## measure against others; ARGS="fanout --seconds 10"
+	$(BIN)/python -m bench $(ARGS)
+
+fuzz: $(VENV)/.test ## try many more damaged inputs than the tests do
+	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=0 $(ARGS)
+
+docs: $(VENV)/.test ## check that every link of the documents leads somewhere
+	$(BIN)/python -m pytest tests/test_docs.py
+
+peers:
+	@.ci/packages $(PEERS) || echo "make: tests with real peers can't all run" >&2
+
+rivals:
+	@.ci/packages $(RIVALS) || echo "make: not everything can be measured" >&2
+
+# Stamps: with them a second run starts at once. The first makes the environment.
+$(VENV)/.serve: pyproject.toml
+	@[ -x $(BIN)/pip ] || .ci/venv $(VENV)
+	@echo "make: installing headend into $(VENV)" >&2
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.serve
+	@echo "make: installing what the tests need into $(VENV)" >&2
+	@$(PIP) install --group dev
+	@touch $@

@@ -1,0 +1,61 @@
+"""This module keeps the links of the documents alive, and the documents complete."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headend.settings import KEYS
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
+
+# [text](target), and paths in code such as `docs/protocol.md`.
+LINK = re.compile(r"\]\(([^)\s]+)\)|`((?:docs|src|tests|bench|examples)/[\w./-]+\.\w+)`")
+
+
+def links(text: str) -> Iterator[str]:
+    """Name what a document links to, without code blocks."""
+    for match in LINK.finditer(re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)):
+        yield match[1] or match[2]
+
+
+def anchors(text: str) -> set[str]:
+    """Name the headings of a document as links do."""
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def is_alive(link: str, document: Path) -> bool:
+    """Tell whether a link leads to a file, and to a heading of it if it names one."""
+    if link.startswith(("http://", "https://", "mailto:")):
+        return True
+    path, _, anchor = link.partition("#")
+    target = document.parent / path if path else document
+    if not target.exists():
+        target = ROOT / path
+    return target.exists() and (not anchor or anchor in anchors(target.read_text()))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(document: Path) -> None:
+    assert [link for link in links(document.read_text()) if not is_alive(link, document)] == []
+
+
+@pytest.mark.parametrize("link", ["nowhere.md", "README.md#no-such-heading", "`docs/nowhere.md`"])
+def test_dead_link_is_found(link: str) -> None:
+    text = link if link.startswith("`") else f"[x]({link})"
+    (found,) = links(text)
+    assert not is_alive(found, ROOT / "README.md")
+
+
+def test_decisions_have_numbers_of_their_own() -> None:
+    numbers = [path.name[:4] for path in sorted((ROOT / "docs" / "decisions").glob("*.md"))]
+    assert all(number.isdigit() for number in numbers)
+    assert len(numbers) == len(set(numbers))
+
+
+def test_readme_names_every_section_of_the_settings() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert [key for key in KEYS if f"`{key.split('.')[0]}" not in readme] == []
