@@ -118,8 +118,7 @@ class Commands:
         Raises:
             UsageError: The request is not the one that waits.
         """
-        if self.is_connected or not self.is_waiting:
-            raise UsageError("connect waits for no answer")
+        self._check_connecting()
         self.is_waiting = False
         self.is_connected = True
         self.messages.extend(announcements)
@@ -148,6 +147,7 @@ class Commands:
             UsageError: The request is not the one that waits.
         """
         if isinstance(request, ConnectRequest):
+            self._check_connecting()
             answer = replies.connect_rejected(request.transaction_id, code, description)
             self.messages.append(answer)
             self.is_waiting = False
@@ -169,6 +169,10 @@ class Commands:
             code = "NetConnection.Connect.Closed"
             self.messages.append(m.on_status(0, "status", code, description))
         self.is_closing = True
+
+    def _check_connecting(self) -> None:
+        if self.is_connected or not self.is_waiting:
+            raise UsageError("connect waits for no answer")
 
     def _requested(self, request: PublishRequest | PlayRequest) -> _NetStream:
         stream = self._streams.get(request.stream_id)
@@ -221,8 +225,9 @@ class Commands:
 
     def _on_create_stream(self, call: replies.Call) -> None:
         if len(self._streams) >= self._max_streams:
-            text = f"limits.streams_per_connection: at most {self._max_streams}"
-            self.messages.append(replies.failed(call.transaction_id, text))
+            if call.transaction_id:
+                text = f"limits.streams_per_connection: at most {self._max_streams}"
+                self.messages.append(replies.failed(call.transaction_id, text))
             return
         self._created += 1
         self._streams[self._created] = _NetStream()

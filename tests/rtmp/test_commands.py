@@ -1,0 +1,654 @@
+"""This module tests headend.rtmp.commands."""
+
+import struct
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from headend.errors import ProtocolError, UsageError
+from headend.media.amf0 import Value, parse_values
+from headend.rtmp.chunks import Message
+from headend.rtmp.commands import Commands, StreamUse
+from headend.rtmp.events import (
+    ConnectRequest,
+    Event,
+    PlayChanged,
+    PlayEnded,
+    PlayRequest,
+    PublishEnded,
+    PublishRequest,
+)
+
+Amf = str | float | bool | None | Mapping[str, object]
+
+CONNECT = {"app": "live", "tcUrl": "rtmp://127.0.0.1/live"}
+
+
+def amf(*values: object) -> bytes:
+    """AMF0 as a peer writes it: numbers, booleans, null, strings and objects."""
+    out = b""
+    for value in values:
+        if value is None:
+            out += b"\x05"
+        elif isinstance(value, bool):
+            out += b"\x01\x01" if value else b"\x01\x00"
+        elif isinstance(value, int | float):
+            out += b"\x00" + struct.pack(">d", value)
+        elif isinstance(value, str):
+            out += b"\x02" + struct.pack(">H", len(value.encode())) + value.encode()
+        else:
+            assert isinstance(value, Mapping)
+            members = b"".join(amf(name)[1:] + amf(member) for name, member in value.items())
+            out += b"\x03" + members + b"\x00\x00\x09"
+    return out
+
+
+def shown(message: Message) -> str:
+    """A message to a peer in one line: `_result 4 None 1.0` or `onStatus 0 error CODE @1`."""
+    if message.type_id != 20:
+        return f"type {message.type_id} {message.payload.hex()}"
+    name, transaction_id, *rest = parse_values(message.payload)
+    assert isinstance(name, str)
+    assert isinstance(transaction_id, float)
+    line = f"{name} {transaction_id:g}"
+    information = rest[-1]
+    if isinstance(information, dict) and "code" in information:
+        line += f" {information['level']!s} {information['code']!s}"
+    else:
+        line += "".join(f" {value!s}" for value in rest)
+    return f"{line} @{message.stream_id}" if message.stream_id else line
+
+
+def description(message: Message) -> str:
+    information = parse_values(message.payload)[-1]
+    assert isinstance(information, dict)
+    return str(information["description"])
+
+
+class Peer:
+    """One peer's commands, and what came of them."""
+
+    def __init__(self, max_streams: int = 8) -> None:
+        self.commands = Commands(max_streams)
+
+    def call(self, name: str, transaction_id: float, *arguments: Amf, on: int = 0) -> list[str]:
+        """Send a command on message stream `on`; give what is answered."""
+        self.commands.handle(Message(20, 0, on, amf(name, transaction_id, *arguments)))
+        return self.answers()
+
+    def messages(self) -> Sequence[Message]:
+        messages, self.commands.messages = self.commands.messages, []
+        return messages
+
+    def answers(self) -> list[str]:
+        return [shown(message) for message in self.messages()]
+
+    def events(self) -> list[Event]:
+        events, self.commands.events = self.commands.events, []
+        return events
+
+    def publish_request(self) -> PublishRequest:
+        (event,) = self.events()
+        assert isinstance(event, PublishRequest)
+        return event
+
+
+def connected(max_streams: int = 8, properties: Mapping[str, Value] | None = None) -> Peer:
+    peer = Peer(max_streams)
+    peer.call("connect", 1, properties or CONNECT)
+    (request,) = peer.events()
+    assert isinstance(request, ConnectRequest)
+    peer.commands.accept_connect(request, [])
+    peer.messages()
+    return peer
+
+
+def created(max_streams: int = 8) -> Peer:
+    peer = connected(max_streams)
+    peer.call("createStream", 2, None)
+    return peer
+
+
+def publishing(name: str = "cam1") -> Peer:
+    peer = created()
+    peer.call("publish", 3, None, name, "live", on=1)
+    peer.commands.accept(peer.publish_request())
+    peer.messages()
+    return peer
+
+
+def playing() -> Peer:
+    peer = created()
+    peer.call("play", 3, None, "cam1", on=1)
+    (request,) = peer.events()
+    assert isinstance(request, PlayRequest)
+    peer.commands.accept(request)
+    peer.messages()
+    return peer
+
+
+# ---------------------------------------------------------------------- connect
+
+
+def test_connect_is_a_request_and_unanswered_until_it_is_accepted() -> None:
+    peer = Peer()
+    assert peer.call("connect", 1, {**CONNECT, "flashVer": "FMLE/3.0"}) == []
+    assert peer.commands.is_waiting
+    (request,) = peer.events()
+    assert request == ConnectRequest(
+        "live", "rtmp://127.0.0.1/live", {**CONNECT, "flashVer": "FMLE/3.0"}, 1.0
+    )
+    assert isinstance(request, ConnectRequest)
+    peer.commands.accept_connect(request, [Message(5, 0, 0, b"\x00\x26\x25\xa0")])
+    assert peer.answers() == ["type 5 002625a0", "_result 1 status NetConnection.Connect.Success"]
+    assert peer.commands.is_connected
+    assert not peer.commands.is_waiting
+
+
+def test_connect_may_spell_tc_url_in_small_letters() -> None:
+    peer = Peer()
+    peer.call("connect", 1, {"app": "live", "tcurl": "'rtmp://h/live'"})
+    (request,) = peer.events()
+    assert isinstance(request, ConnectRequest)
+    assert request.tc_url == "'rtmp://h/live'"
+
+
+@pytest.mark.parametrize("properties", [{}, {"app": 1.0, "tcUrl": None}, None])
+def test_connect_without_an_app_is_a_request_too(properties: Amf) -> None:
+    # OpenIPC cameras send an empty one.
+    peer = Peer()
+    peer.call("connect", 1, properties)
+    (request,) = peer.events()
+    assert isinstance(request, ConnectRequest)
+    assert (request.app, request.tc_url) == ("", "")
+
+
+def test_connect_to_a_wrong_app_is_refused_with_the_reason() -> None:
+    peer = Peer()
+    peer.commands.handle(Message(20, 0, 0, amf("connect", 1, {"app": "li:ve"})))
+    (refusal,) = peer.messages()
+    assert shown(refusal) == "_error 1 error NetConnection.Connect.InvalidApp"
+    assert description(refusal) == "segment 1 of the stream's path holds :, which is not allowed"
+    assert peer.events() == []
+    assert peer.commands.is_closing
+    assert not peer.commands.is_waiting
+
+
+def test_connect_with_very_long_texts_is_refused_and_not_kept() -> None:
+    peer = Peer()
+    answers = peer.call("connect", 1, {"app": "a" * 60_000, "tcUrl": "b" * 5000})
+    assert answers == ["_error 1 error NetConnection.Connect.InvalidApp"]
+
+
+def test_rejected_connect_closes() -> None:
+    peer = Peer()
+    peer.call("connect", 1, CONNECT)
+    (request,) = peer.events()
+    assert isinstance(request, ConnectRequest)
+    peer.commands.reject(request, "NetConnection.Connect.Rejected", "full")
+    assert peer.answers() == ["_error 1 error NetConnection.Connect.Rejected"]
+    assert peer.commands.is_closing
+
+
+def test_second_connect_breaks_the_protocol() -> None:
+    with pytest.raises(ProtocolError, match="second connect"):
+        connected().call("connect", 2, CONNECT)
+
+
+@pytest.mark.parametrize("name", ["publish", "createStream", "FCPublish", "whatever"])
+def test_command_before_connect_breaks_the_protocol(name: str) -> None:
+    with pytest.raises(ProtocolError, match=f"command '{name}' before connect"):
+        Peer().call(name, 1, None)
+
+
+def test_command_of_wrong_amf_breaks_the_protocol() -> None:
+    with pytest.raises(ProtocolError, match="command: AMF is cut short"):
+        connected().commands.handle(Message(20, 0, 0, b"\x02\x00\x09short"))
+
+
+def test_answering_a_connect_that_does_not_wait_is_a_bug() -> None:
+    request = ConnectRequest("live", "", {}, 1.0)
+    with pytest.raises(UsageError):
+        Peer().commands.accept_connect(request, [])
+    with pytest.raises(UsageError):
+        connected().commands.accept_connect(request, [])
+    with pytest.raises(UsageError):
+        Peer().commands.reject(request, "NetConnection.Connect.Rejected", "no")
+    with pytest.raises(UsageError):
+        connected().commands.reject(request, "NetConnection.Connect.Rejected", "no")
+
+
+# ---------------------------------------------------------------------- message streams
+
+
+def test_create_stream_gives_1_first() -> None:
+    peer = connected()
+    assert peer.call("createStream", 4, None) == ["_result 4 None 1.0"]
+    assert peer.call("createStream", 5, None) == ["_result 5 None 2.0"]
+    assert peer.commands.uses() == {StreamUse.IDLE}
+
+
+def test_create_stream_beyond_the_limit_is_an_error_and_the_session_goes_on() -> None:
+    peer = connected(max_streams=2)
+    peer.call("createStream", 4, None)
+    peer.call("createStream", 5, None)
+    peer.commands.handle(Message(20, 0, 0, amf("createStream", 6, None)))
+    (refusal,) = peer.messages()
+    assert shown(refusal) == "_error 6 error NetConnection.Call.Failed"
+    assert description(refusal) == "limits.streams_per_connection: at most 2"
+    peer.call("deleteStream", 7, None, 1)
+    assert peer.call("createStream", 8, None) == ["_result 8 None 3.0"]
+
+
+def test_create_stream_of_transaction_0_is_not_answered_even_beyond_the_limit() -> None:
+    peer = connected(max_streams=1)
+    assert peer.call("createStream", 0, None) == []
+    assert peer.call("createStream", 0, None) == []
+
+
+# ---------------------------------------------------------------------- publish
+
+
+def test_publish_is_a_request_for_what_connect_and_it_name() -> None:
+    peer = created()
+    assert peer.call("publish", 5, None, "cam1?key=hk_1", "live", on=1) == []
+    request = peer.publish_request()
+    assert request.stream_id == 1
+    assert request.target.path == "live/cam1"
+    assert request.target.key == "hk_1"
+    assert peer.commands.is_waiting
+    assert peer.commands.uses() == {StreamUse.WAITING}
+    assert peer.commands.publishing(1) is None
+
+    peer.commands.accept(request)
+    assert peer.answers() == [
+        "type 4 000000000001",
+        "onStatus 0 status NetStream.Publish.Start @1",
+    ]
+    assert not peer.commands.is_waiting
+    assert peer.commands.uses() == {StreamUse.PUBLISHING}
+    assert peer.commands.publishing(1) == 1
+
+
+def test_publish_without_a_name_takes_the_app_for_it() -> None:
+    peer = created()
+    peer.call("publish", 5, None, on=1)
+    assert peer.publish_request().target.path == "live"
+
+
+def test_rejected_publish_tells_why_and_closes() -> None:
+    peer = created()
+    peer.call("publish", 5, None, "cam1", on=1)
+    peer.commands.reject(peer.publish_request(), "NetStream.Publish.Denied", "a key, please")
+    (refusal,) = peer.messages()
+    assert shown(refusal) == "onStatus 0 error NetStream.Publish.Denied @1"
+    assert description(refusal) == "a key, please"
+    assert peer.commands.is_closing
+    assert not peer.commands.is_waiting
+
+
+def test_rejected_publish_leaves_other_message_streams_alone() -> None:
+    peer = publishing()
+    peer.call("createStream", 6, None)
+    peer.call("publish", 7, None, "cam2", on=2)
+    peer.commands.reject(peer.publish_request(), "NetStream.Publish.BadName", "taken")
+    assert peer.answers() == ["onStatus 0 error NetStream.Publish.BadName @2"]
+    assert not peer.commands.is_closing
+    assert peer.commands.publishing(1) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("publish", "NetStream.Publish.BadName"), ("play", "NetStream.Play.StreamNotFound")],
+)
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("../x", "segment 2 of the stream's path is .., which is not allowed"),
+        ("a:b", "segment 2 of the stream's path holds :, which is not allowed"),
+        ("a\tb", "segment 2 of the stream's path holds U+0009, which cannot be printed"),
+        ("a" * 256, "bytes of segment 2 of the stream's path: 256 is over the limit of 255"),
+    ],
+)
+def test_wrong_name_is_refused_with_the_reason(
+    command: str, code: str, name: str, reason: str
+) -> None:
+    peer = created()
+    peer.commands.handle(Message(20, 0, 1, amf(command, 5, None, name)))
+    (refusal,) = peer.messages()
+    assert shown(refusal) == f"onStatus 0 error {code} @1"
+    assert description(refusal) == reason
+    assert peer.events() == []
+    assert peer.commands.is_closing
+
+
+def test_publish_again_under_the_same_name_is_answered_and_changes_nothing() -> None:
+    # Wirecast does so before it unpublishes.
+    peer = publishing()
+    assert peer.call("publish", 6, None, "cam1", "live", on=1) == [
+        "type 4 000000000001",
+        "onStatus 0 status NetStream.Publish.Start @1",
+    ]
+    assert peer.events() == []
+    assert peer.commands.publishing(1) == 1
+
+
+def test_publish_again_under_another_name_ends_the_first() -> None:
+    peer = publishing()
+    answers = peer.call("publish", 6, None, "cam2", "live", on=1)
+    assert answers == ["onStatus 0 status NetStream.Unpublish.Success @1"]
+    ended, request = peer.events()
+    assert ended == PublishEnded(1)
+    assert isinstance(request, PublishRequest)
+    assert request.target.path == "live/cam2"
+
+
+def test_publish_again_under_a_wrong_name_ends_the_first_and_closes() -> None:
+    peer = publishing()
+    assert peer.call("publish", 6, None, "..", on=1) == [
+        "onStatus 0 status NetStream.Unpublish.Success @1",
+        "onStatus 0 error NetStream.Publish.BadName @1",
+    ]
+    assert peer.events() == [PublishEnded(1)]
+    assert peer.commands.is_closing
+
+
+@pytest.mark.parametrize("name", ["publish", "play"])
+@pytest.mark.parametrize("stream_id", [0, 2])
+def test_publish_or_play_where_no_stream_was_created_breaks_the_protocol(
+    name: str, stream_id: int
+) -> None:
+    with pytest.raises(ProtocolError, match=f"{name} on message stream {stream_id}, which"):
+        created().call(name, 5, None, "cam1", on=stream_id)
+
+
+def test_media_of_message_stream_0_belongs_to_the_only_one_that_publishes() -> None:
+    peer = publishing()
+    assert peer.commands.publishing(0) == 1
+    assert peer.commands.publishing(2) is None
+    peer.call("createStream", 6, None)
+    assert peer.commands.publishing(2) is None
+    peer.call("publish", 7, None, "cam2", on=2)
+    peer.commands.accept(peer.publish_request())
+    assert peer.commands.publishing(2) == 2
+    assert peer.commands.publishing(0) is None
+
+
+def test_answering_a_publish_that_does_not_wait_is_a_bug() -> None:
+    peer = created()
+    peer.call("publish", 5, None, "cam1", on=1)
+    request = peer.publish_request()
+    peer.commands.accept(request)
+    with pytest.raises(UsageError, match="message stream 1 waits for no answer"):
+        peer.commands.accept(request)
+    with pytest.raises(UsageError):
+        peer.commands.reject(request, "NetStream.Publish.Denied", "no")
+    with pytest.raises(UsageError):
+        connected().commands.accept(request)
+
+
+# ---------------------------------------------------------------------- unpublish
+
+
+def test_fc_publish_gets_its_result_and_then_a_notice() -> None:
+    assert connected().call("FCPublish", 3, None, "cam1") == [
+        "_result 3 None Undefined.UNDEFINED",
+        "onFCPublish 0 status NetStream.Publish.Start",
+    ]
+
+
+def test_fc_publish_of_transaction_0_gets_the_notice_only() -> None:
+    assert connected().call("FCPublish", 0, None, "cam1") == [
+        "onFCPublish 0 status NetStream.Publish.Start"
+    ]
+
+
+def test_fc_unpublish_ends_the_publish() -> None:
+    peer = publishing()
+    assert peer.call("FCUnpublish", 6, None, "cam1") == [
+        "onStatus 0 status NetStream.Unpublish.Success @1",
+        "onFCUnpublish 0 status NetStream.Unpublish.Success",
+        "_result 6 None Undefined.UNDEFINED",
+    ]
+    assert peer.events() == [PublishEnded(1)]
+    assert peer.commands.publishing(1) is None
+
+
+@pytest.mark.parametrize("name", ["cam2", "..", ""])
+def test_fc_unpublish_of_another_name_ends_the_only_publish(name: str) -> None:
+    peer = publishing()
+    peer.call("FCUnpublish", 6, None, name)
+    assert peer.events() == [PublishEnded(1)]
+
+
+def test_fc_unpublish_ends_the_one_it_names_of_two() -> None:
+    peer = publishing()
+    peer.call("createStream", 6, None)
+    peer.call("publish", 7, None, "cam2", on=2)
+    peer.commands.accept(peer.publish_request())
+    peer.call("FCUnpublish", 8, None, "cam2")
+    assert peer.events() == [PublishEnded(2)]
+    assert peer.commands.publishing(1) == 1
+
+
+def test_fc_unpublish_without_a_publish_is_answered() -> None:
+    peer = connected()
+    assert peer.call("FCUnpublish", 0, None, "cam1") == [
+        "onFCUnpublish 0 status NetStream.Unpublish.Success"
+    ]
+    assert peer.events() == []
+
+
+def test_delete_stream_ends_what_it_did_and_its_number_is_gone() -> None:
+    peer = publishing()
+    assert peer.call("deleteStream", 7, None, 1) == [
+        "onStatus 0 status NetStream.Unpublish.Success @1"
+    ]
+    assert peer.events() == [PublishEnded(1)]
+    assert peer.commands.uses() == set()
+    with pytest.raises(ProtocolError):
+        peer.call("publish", 8, None, "cam1", on=1)
+
+
+def test_delete_stream_with_a_name_deletes_all() -> None:
+    # GStreamer sends it so.
+    peer = publishing()
+    assert peer.call("deleteStream", 0, None, "cam1") == [
+        "onStatus 0 status NetStream.Unpublish.Success @1"
+    ]
+    assert peer.events() == [PublishEnded(1)]
+
+
+@pytest.mark.parametrize("number", [2, -1, 1e300])
+def test_delete_stream_of_an_unknown_number_does_nothing(number: float) -> None:
+    peer = publishing()
+    assert peer.call("deleteStream", 0, None, number) == []
+    assert peer.events() == []
+
+
+def test_close_stream_ends_what_it_did_and_the_number_stays() -> None:
+    peer = publishing()
+    peer.call("closeStream", 0, None, on=1)
+    assert peer.events() == [PublishEnded(1)]
+    peer.call("publish", 8, None, "cam1", on=1)
+    assert peer.publish_request().stream_id == 1
+
+
+def test_close_stream_of_an_idle_or_unknown_stream_does_nothing() -> None:
+    peer = created()
+    assert peer.call("closeStream", 0, None, on=1) == []
+    assert peer.call("closeStream", 0, None, on=9) == []
+    assert peer.events() == []
+
+
+# ---------------------------------------------------------------------- play
+
+
+@pytest.mark.parametrize("rest", [(), (-2000,), (-2,), (-1, -1, True), (0, 0, 3)])
+def test_play_is_a_request_whatever_its_start_and_length(rest: tuple[Amf, ...]) -> None:
+    peer = created()
+    assert peer.call("play", 4, None, "cam1?token=t", *rest, on=1) == []
+    (request,) = peer.events()
+    assert isinstance(request, PlayRequest)
+    assert request.stream_id == 1
+    assert request.target.path == "live/cam1"
+    assert request.target.token == "t"
+    peer.commands.accept(request)
+    assert peer.answers() == [
+        "type 4 000000000001",
+        "onStatus 0 status NetStream.Play.Reset @1",
+        "onStatus 0 status NetStream.Play.Start @1",
+    ]
+    assert peer.commands.uses() == {StreamUse.PLAYING}
+
+
+def test_rejected_play_tells_why_and_closes() -> None:
+    peer = created()
+    peer.call("play", 4, None, "cam1", on=1)
+    (request,) = peer.events()
+    assert isinstance(request, PlayRequest)
+    peer.commands.reject(request, "NetStream.Play.StreamNotFound", "nobody publishes it")
+    assert peer.answers() == ["onStatus 0 error NetStream.Play.StreamNotFound @1"]
+    assert peer.commands.is_closing
+
+
+def test_play_again_ends_the_first() -> None:
+    peer = playing()
+    assert peer.call("play", 5, None, "cam2", on=1) == []
+    ended, request = peer.events()
+    assert ended == PlayEnded(1)
+    assert isinstance(request, PlayRequest)
+
+
+def test_delete_stream_ends_a_play_without_a_word() -> None:
+    peer = playing()
+    assert peer.call("deleteStream", 0, None, 1) == []
+    assert peer.events() == [PlayEnded(1)]
+
+
+def test_play2_is_refused_and_the_play_goes_on() -> None:
+    peer = playing()
+    assert peer.call("play2", 0, None, {"streamName": "x"}, on=1) == [
+        "onStatus 0 error NetStream.Play.Failed @1"
+    ]
+    assert peer.commands.uses() == {StreamUse.PLAYING}
+
+
+@pytest.mark.parametrize("name", ["pause", "pauseRaw"])
+def test_pause_and_resume_are_answered_and_reported(name: str) -> None:
+    peer = playing()
+    assert peer.call(name, 0, None, True, 1000, on=1) == [
+        "onStatus 0 status NetStream.Pause.Notify @1",
+        "type 4 000100000001",
+    ]
+    assert peer.call(name, 0, None, False, 1000, on=1) == [
+        "type 4 000000000001",
+        "onStatus 0 status NetStream.Unpause.Notify @1",
+    ]
+    assert peer.events() == [
+        PlayChanged(1, is_paused=True, audio=True, video=True),
+        PlayChanged(1, is_paused=False, audio=True, video=True),
+    ]
+
+
+def test_medium_is_switched_off_without_a_word_and_on_with_two() -> None:
+    peer = playing()
+    assert peer.call("receiveVideo", 0, None, False, on=1) == []
+    assert peer.call("receiveAudio", 0, None, False, on=1) == []
+    on = [
+        "onStatus 0 status NetStream.Seek.Notify @1",
+        "onStatus 0 status NetStream.Play.Start @1",
+    ]
+    assert peer.call("receiveVideo", 0, None, True, on=1) == on
+    assert peer.call("receiveAudio", 0, None, 1, on=1) == on
+    assert peer.events() == [
+        PlayChanged(1, is_paused=False, audio=True, video=False),
+        PlayChanged(1, is_paused=False, audio=False, video=False),
+        PlayChanged(1, is_paused=False, audio=False, video=True),
+        PlayChanged(1, is_paused=False, audio=True, video=True),
+    ]
+
+
+def test_pause_keeps_what_was_switched_off() -> None:
+    peer = playing()
+    peer.call("receiveVideo", 0, None, False, on=1)
+    peer.call("pause", 0, None, True, 0, on=1)
+    assert peer.events()[-1] == PlayChanged(1, is_paused=True, audio=True, video=False)
+
+
+@pytest.mark.parametrize("name", ["pause", "receiveAudio", "receiveVideo"])
+def test_pause_or_switch_of_what_does_not_play_does_nothing(name: str) -> None:
+    peer = publishing()
+    assert peer.call(name, 0, None, True, on=1) == []
+    assert peer.call(name, 0, None, True, on=9) == []
+    assert peer.events() == []
+
+
+def test_seek_in_a_live_stream_is_refused_and_the_play_goes_on() -> None:
+    peer = playing()
+    assert peer.call("seek", 0, None, 1000, on=1) == ["onStatus 0 error NetStream.Seek.Failed @1"]
+    assert peer.call("seek", 0, None, 1000, on=9) == []
+    assert peer.commands.uses() == {StreamUse.PLAYING}
+
+
+def test_fc_subscribe_gets_its_result_and_a_notice() -> None:
+    assert connected().call("FCSubscribe", 3, None, "cam1") == [
+        "_result 3 None Undefined.UNDEFINED",
+        "onFCSubscribe 0 status NetStream.Play.Start",
+    ]
+
+
+# ---------------------------------------------------------------------- the rest
+
+
+def test_stream_length_of_a_live_stream_is_0() -> None:
+    assert connected().call("getStreamLength", 3, None, "cam1") == ["_result 3 None 0.0"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "releaseStream",
+        "FCUnsubscribe",
+        "_checkbw",
+        "checkBandwidth",
+        "onClientLogin",
+        "setChallenge",
+        "getPageUrl",
+        "set",
+        "ping",
+    ],
+)
+def test_command_that_needs_an_answer_gets_one_unless_its_transaction_is_0(name: str) -> None:
+    assert connected().call(name, 9, None) == ["_result 9 None Undefined.UNDEFINED"]
+    assert connected().call(name, 0, None) == []
+
+
+def test_unknown_method_is_an_error_unless_its_transaction_is_0() -> None:
+    assert connected().call("fly", 9, None) == ["_error 9 error NetConnection.Call.Failed"]
+    assert connected().call("fly", 0, None) == []
+
+
+@pytest.mark.parametrize("name", ["_result", "_error", "onStatus"])
+def test_answers_of_a_peer_are_ignored(name: str) -> None:
+    assert connected().call(name, 9, None) == []
+
+
+def test_end_from_our_side_tells_why_and_closes_when_nothing_else_is_in_use() -> None:
+    peer = publishing()
+    peer.commands.end(1, "NetStream.Publish.BadName", "taken over")
+    assert peer.answers() == ["onStatus 0 error NetStream.Publish.BadName @1"]
+    assert peer.events() == []
+    assert peer.commands.is_closing
+
+
+def test_close_from_our_side_is_told_once_and_only_after_connect() -> None:
+    peer = connected()
+    peer.commands.close("The server is stopping.")
+    assert peer.answers() == ["onStatus 0 status NetConnection.Connect.Closed"]
+    peer.commands.close("The server is stopping.")
+    assert peer.answers() == []
+    stranger = Peer()
+    stranger.commands.close("The server is stopping.")
+    assert stranger.answers() == []
+    assert stranger.commands.is_closing
