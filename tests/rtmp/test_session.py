@@ -1,0 +1,922 @@
+"""This module tests headend.rtmp.session."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.rtmp.test_commands import amf, shown
+from tests.wire import wire
+
+from headend.errors import LimitExceeded, ProtocolError, UsageError
+from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
+from headend.rtmp.chunks import ChunkLimits, ChunkReader
+from headend.rtmp.events import (
+    ConnectRequest,
+    Event,
+    MediaReceived,
+    PlayChanged,
+    PlayEnded,
+    PlayRequest,
+    PublishEnded,
+    PublishRequest,
+)
+from headend.rtmp.session import ServerSession, SessionSettings
+
+C0_C1 = b"\x03" + bytes(1536)
+C2 = bytes(1536)
+AVC_HEADER = wire("17 00 000000 01 f4000a ffe1 0004 67f4000a 01 0002 68ce")
+AAC_HEADER = wire("af 00 1208 56e500")
+KEY = wire("17 01 000000 00000001 65")
+INTER = wire("27 01 000000 00000001 41")
+SOUND = wire("af 01 de")
+META = b"\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00\x00\x05width\x00\x40\x50" + bytes(6)
+META += b"\x00\x00\x09"
+
+NO_RESULT = "None Undefined.UNDEFINED"
+CONNECTED = [
+    "type 5 002625a0",
+    "type 6 002625a002",
+    "type 1 00010000",
+    "_result 1 status NetConnection.Connect.Success",
+]
+PUBLISHED = ["type 4 000000000001", "onStatus 0 status NetStream.Publish.Start @1"]
+PLAYED = [
+    "type 4 000000000001",
+    "onStatus 0 status NetStream.Play.Reset @1",
+    "onStatus 0 status NetStream.Play.Start @1",
+]
+UNPUBLISHED = "onStatus 0 status NetStream.Unpublish.Success @1"
+
+
+def message(
+    chunk_stream: int, type_id: int, stream_id: int, payload: bytes, time: int = 0
+) -> bytes:
+    """A message of a peer whose chunk size is 128, as a type 0 chunk and what follows it."""
+    head = time.to_bytes(3, "big") + len(payload).to_bytes(3, "big") + bytes([type_id])
+    out = bytes([chunk_stream]) + head + stream_id.to_bytes(4, "little") + payload[:128]
+    for start in range(128, len(payload), 128):
+        out += bytes([0xC0 | chunk_stream]) + payload[start : start + 128]
+    return out
+
+
+def command(name: str, transaction_id: float, *arguments: object, on: int = 0) -> bytes:
+    return message(3, 20, on, amf(name, transaction_id, *arguments))
+
+
+# Captures: ffmpeg 5.1.9, GStreamer 1.22 and rtmpdump 2.4 on Debian 12, against this session; the
+# port in tcUrl and the media are shortened. The others as docs/protocol.md describes them.
+
+FFMPEG_PUBLISH = (
+    # connect in chunks of 128
+    b"\x03\x00\x00\x00\x00\x00\x8c\x14\x00\x00\x00\x00\x02\x00\x07connect\x00\x3f\xf0\x00\x00\x00"
+    b"\x00\x00\x00\x03\x00\x03app\x02\x00\x04live\x00\x04type\x02\x00\x0anonprivate\x00\x08flashVer"
+    b"\x02\x00$FMLE/3.0 (compatible; Lavf59.27.100)\x00\x05tcUrl\x02\x00\x1brtmp://127.0.0.1:4"
+    b"\xc30091/live\x00\x00\x09"
+    # Set Chunk Size, which repeats ours
+    b"\x02\x00\x00\x00\x00\x00\x04\x01\x00\x00\x00\x00\x00\x01\x00\x00"
+    b"C\x00\x00\x00\x00\x00*\x14\x02\x00\x0dreleaseStream\x00@\x00\x00\x00\x00\x00\x00\x00\x05"
+    b"\x02\x00\x0dcam1?key=hk_1"
+    b"C\x00\x00\x00\x00\x00&\x14\x02\x00\x09FCPublish\x00@\x08\x00\x00\x00\x00\x00\x00\x05"
+    b"\x02\x00\x0dcam1?key=hk_1"
+    b"C\x00\x00\x00\x00\x00\x19\x14\x02\x00\x0ccreateStream\x00@\x10\x00\x00\x00\x00\x00\x00\x05"
+    b"\x08\x00\x00\x00\x00\x00+\x14\x01\x00\x00\x00\x02\x00\x07publish\x00@\x14\x00\x00\x00\x00\x00"
+    b"\x00\x05\x02\x00\x0dcam1?key=hk_1\x02\x00\x04live"
+    # metadata, both headers, a picture and sound
+    b"\x04\x00\x00\x00\x00\x005\x12\x01\x00\x00\x00\x02\x00\x0d@setDataFrame"
+    + META
+    + wire("06 000000 000016 09 01000000")
+    + AVC_HEADER
+    + wire("04 000000 000007 08 01000000")
+    + AAC_HEADER
+    + wire("44 000017 000003 08")
+    + SOUND
+    + wire("46 000021 00000a 09")
+    + KEY
+    + b"C\x00\x00\x00\x00\x00(\x14\x02\x00\x0bFCUnpublish\x00@\x18\x00\x00\x00\x00\x00\x00\x05"
+    b"\x02\x00\x0dcam1?key=hk_1"
+    b'C\x00\x00\x00\x00\x00"\x14\x02\x00\x0cdeleteStream\x00@\x1c\x00\x00\x00\x00\x00\x00\x05'
+    b"\x00?\xf0\x00\x00\x00\x00\x00\x00"
+)
+GSTREAMER_PUBLISH = (
+    b"\x03\x00\x00\x00\x00\x00v\x14\x00\x00\x00\x00\x02\x00\x07connect\x00\x3f\xf0\x00\x00\x00\x00"
+    b"\x00\x00\x03\x00\x03app\x02\x00\x04live\x00\x04type\x02\x00\x0anonprivate\x00\x08flashVer"
+    b"\x02\x00\x0eLNX 10,0,32,18\x00\x05tcUrl\x02\x00\x1brtmp://127.0.0.1:32897/live\x00\x00\x09"
+    b"\x02\x00\x00\x00\x00\x00\x04\x05\x00\x00\x00\x00\x00&%\xa0"
+    # transaction ID 0
+    b"C\x00\x00\x00\x00\x00!\x14\x02\x00\x0dreleaseStream\x00\x00\x00\x00\x00\x00\x00\x00\x00\x05"
+    b"\x02\x00\x04cam1"
+    b"C\x00\x00\x00\x00\x00\x1d\x14\x02\x00\x09FCPublish\x00\x00\x00\x00\x00\x00\x00\x00\x00\x05"
+    b"\x02\x00\x04cam1"
+    b"C\x00\x00\x00\x00\x00\x19\x14\x02\x00\x0ccreateStream\x00@\x00\x00\x00\x00\x00\x00\x00\x05"
+    b'\x03\x00\x00\x00\x00\x00"\x14\x01\x00\x00\x00\x02\x00\x07publish\x00\x00\x00\x00\x00\x00\x00'
+    b"\x00\x00\x05\x02\x00\x04cam1\x02\x00\x04live"
+    b"B\x00\x00\x00\x00\x00\x04\x01\x00\x00\x00\x80"
+    b"\x04\x00\x00\x00\x00\x005\x12\x01\x00\x00\x00\x02\x00\x0d@setDataFrame"
+    + META
+    + wire("06 000000 000016 09 01000000")
+    + AVC_HEADER
+    + wire("46 0000c8 00000a 09")
+    + KEY
+    # type 3 starts a message
+    + wire("c6")
+    + INTER
+    + b"\x03\x00\x00\x00\x00\x00\x1f\x14\x00\x00\x00\x00\x02\x00\x0bFCUnpublish\x00\x00\x00\x00\x00"
+    b"\x00\x00\x00\x00\x05\x02\x00\x04cam1"
+    # a name instead of the number
+    b"C\x00\x00\x00\x00\x00 \x14\x02\x00\x0cdeleteStream\x00\x00\x00\x00\x00\x00\x00\x00\x00\x05"
+    b"\x02\x00\x04cam1"
+)
+LIBRTMP_PUBLISH = (
+    b"\x03\x00\x00\x00\x00\x00[\x14\x00\x00\x00\x00\x02\x00\x07connect\x00\x3f\xf0\x00\x00\x00\x00"
+    b"\x00\x00\x03\x00\x03app\x02\x00\x04live\x00\x04type\x02\x00\x0anonprivate"
+    b"\x00\x05tcUrl\x02\x00\x1brtmp://127.0.0.1:43893/live\x00\x00\x09"
+    b"C\x00\x00\x00\x00\x00!\x14\x02\x00\x0dreleaseStream\x00@\x00\x00\x00\x00\x00\x00\x00\x05"
+    b"\x02\x00\x04cam1"
+    b"C\x00\x00\x00\x00\x00\x1d\x14\x02\x00\x09FCPublish\x00@\x08\x00\x00\x00\x00\x00\x00\x05"
+    b"\x02\x00\x04cam1"
+    b"C\x00\x00\x00\x00\x00\x19\x14\x02\x00\x0ccreateStream\x00@\x10\x00\x00\x00\x00\x00\x00\x05"
+    b'\x04\x00\x00\x00\x00\x00"\x14\x01\x00\x00\x00\x02\x00\x07publish\x00@\x14\x00\x00\x00\x00\x00'
+    b"\x00\x05\x02\x00\x04cam1\x02\x00\x04live"
+    # all media on chunk stream 4
+    b"\x04\x00\x00\x00\x00\x005\x12\x01\x00\x00\x00\x02\x00\x0d@setDataFrame"
+    + META
+    + wire("04 000000 000016 09 01000000")
+    + AVC_HEADER
+    + wire("44 0000c8 00000a 09")
+    + KEY
+    + b"C\x00\x00\x00\x00\x00\x1f\x14\x02\x00\x0bFCUnpublish\x00@\x18\x00\x00\x00\x00\x00\x00\x05"
+    b"\x02\x00\x04cam1"
+    b'C\x00\x00\x00\x00\x00"\x14\x02\x00\x0cdeleteStream\x00@\x1c\x00\x00\x00\x00\x00\x00\x05'
+    b"\x00?\xf0\x00\x00\x00\x00\x00\x00"
+)
+FFMPEG_PLAY = (
+    b"\x03\x00\x00\x00\x00\x00\xc5\x14\x00\x00\x00\x00\x02\x00\x07connect\x00\x3f\xf0\x00\x00\x00"
+    b"\x00\x00\x00\x03\x00\x03app\x02\x00\x04live\x00\x08flashVer\x02\x00\x0dLNX 9,0,124,2"
+    b"\x00\x05tcUrl\x02\x00\x1brtmp://127.0.0.1:34961/live\x00\x04fpad\x01\x00\x00\x0ccapabilities"
+    b"\x00@.\x00\x00\x00\x00\x00\x00\x00\x0b\xc3audioCodecs\x00@\xaf\xce\x00\x00\x00\x00\x00\x00\x0b"
+    b"videoCodecs\x00@o\x80\x00\x00\x00\x00\x00\x00\x0dvideoFunction\x00\x3f\xf0\x00\x00\x00\x00"
+    b"\x00\x00\x00\x00\x09"
+    b"\x02\x00\x00\x00\x00\x00\x04\x05\x00\x00\x00\x00\x00&%\xa0"
+    b"C\x00\x00\x00\x00\x00\x19\x14\x02\x00\x0ccreateStream\x00@\x00\x00\x00\x00\x00\x00\x00\x05"
+    b"\x08\x00\x00\x00\x00\x00#\x14\x00\x00\x00\x00\x02\x00\x0fgetStreamLength\x00@\x08\x00\x00\x00"
+    b"\x00\x00\x00\x05\x02\x00\x04cam1"
+    b"\x08\x00\x00\x00\x00\x00!\x14\x01\x00\x00\x00\x02\x00\x04play\x00@\x10\x00\x00\x00\x00\x00\x00"
+    b"\x05\x02\x00\x04cam1\x00\xc0\x9f@\x00\x00\x00\x00\x00"
+    b"B\x00\x00\x01\x00\x00\x0a\x04\x00\x03\x00\x00\x00\x01\x00\x00\x0b\xb8"
+)
+RTMPDUMP_PLAY = (
+    b"\x03\x00\x00\x00\x00\x00\xc6\x14\x00\x00\x00\x00\x02\x00\x07connect\x00\x3f\xf0\x00\x00\x00"
+    b"\x00\x00\x00\x03\x00\x03app\x02\x00\x04live\x00\x08flashVer\x02\x00\x0eLNX 10,0,32,18"
+    b"\x00\x05tcUrl\x02\x00\x1brtmp://127.0.0.1:44331/live\x00\x04fpad\x01\x00\x00\x0ccapabilities"
+    b"\x00@.\x00\x00\x00\x00\x00\x00\x00\xc3\x0baudioCodecs\x00@\xa8\xee\x00\x00\x00\x00\x00\x00\x0b"
+    b"videoCodecs\x00@o\x80\x00\x00\x00\x00\x00\x00\x0dvideoFunction\x00\x3f\xf0\x00\x00\x00\x00"
+    b"\x00\x00\x00\x00\x09"
+    b"\x02\x00\x00\x00\x00\x00\x04\x05\x00\x00\x00\x00\x00&%\xa0"
+    b"B\x00\x00\x00\x00\x00\x0a\x04\x00\x03\x00\x00\x00\x00\x00\x00\x01,"
+    b"C\x00\x00\x00\x00\x00\x19\x14\x02\x00\x0ccreateStream\x00@\x00\x00\x00\x00\x00\x00\x00\x05"
+    b"C\x00\x00\x00\x00\x00\x1f\x14\x02\x00\x0bFCSubscribe\x00@\x08\x00\x00\x00\x00\x00\x00\x05"
+    b"\x02\x00\x04cam1"
+    b"\x08\x00\x00\x00\x00\x00!\x14\x01\x00\x00\x00\x02\x00\x04play\x00@\x10\x00\x00\x00\x00\x00\x00"
+    b"\x05\x02\x00\x04cam1\x00\xc0\x8f@\x00\x00\x00\x00\x00"
+    # type 3 starts a message: SetBufferLength once more
+    b"\xc2\x00\x03\x00\x00\x00\x01\x02%Q\x00"
+)
+OBS_PUBLISH = (
+    wire("02 000000 000004 01 00000000 00001000")
+    + b"\x03\x00\x00\x00\x00\x00\x9d\x14\x00\x00\x00\x00\x02\x00\x07connect\x00\x3f\xf0\x00\x00\x00"
+    b"\x00\x00\x00\x03\x00\x03app\x02\x00\x04live\x00\x04type\x02\x00\x0anonprivate\x00\x08flashVer"
+    b"\x02\x00\x1fFMLE/3.0 (compatible; FMSc/1.0)\x00\x06swfUrl\x02\x00\x13rtmp://h.tld:1/live"
+    b"\x00\x05tcUrl\x02\x00\x13rtmp://h.tld:1/live\x00\x00\x09"
+    b"C\x00\x00\x00\x00\x00!\x14\x02\x00\x0dreleaseStream\x00@\x00\x00\x00\x00\x00\x00\x00\x05"
+    b"\x02\x00\x04cam1"
+    b"C\x00\x00\x00\x00\x00\x1d\x14\x02\x00\x09FCPublish\x00@\x08\x00\x00\x00\x00\x00\x00\x05"
+    b"\x02\x00\x04cam1"
+    b"C\x00\x00\x00\x00\x00\x19\x14\x02\x00\x0ccreateStream\x00@\x10\x00\x00\x00\x00\x00\x00\x05"
+    b'\x04\x00\x00\x00\x00\x00"\x14\x01\x00\x00\x00\x02\x00\x07publish\x00@\x14\x00\x00\x00\x00\x00'
+    b"\x00\x05\x02\x00\x04cam1\x02\x00\x04live"
+    + b"\x04\x00\x00\x00\x00\x005\x12\x01\x00\x00\x00\x02\x00\x0d@setDataFrame"
+    + META
+    + wire("04 000000 000007 08 01000000")
+    + AAC_HEADER
+    + wire("04 000000 000016 09 01000000")
+    + AVC_HEADER
+    + wire("44 000010 00000a 09")
+    + KEY
+    + wire("44 000000 000003 08")
+    + SOUND
+    + b"C\x00\x00\x00\x00\x00\x1f\x14\x02\x00\x0bFCUnpublish\x00@\x18\x00\x00\x00\x00\x00\x00\x05"
+    b"\x02\x00\x04cam1"
+    b'C\x00\x00\x00\x00\x00"\x14\x02\x00\x0cdeleteStream\x00@\x1c\x00\x00\x00\x00\x00\x00\x05'
+    b"\x00?\xf0\x00\x00\x00\x00\x00\x00"
+)
+HAIVISION_PUBLISH = (
+    command("connect", 1, {"app": "live", "tcUrl": "rtmp://h/live"})
+    + command("_checkbw", 2, None)
+    + command("createStream", 3, None)
+    + command("FCPublish", 4, None, "cam1")
+    + command("publish", 5, None, "cam1", "live", on=1)
+    + message(4, 9, 1, KEY)
+)
+# Blackmagic devices ping the server.
+BLACKMAGIC_PUBLISH = (
+    wire("02 000000 000006 04 00000000 0006 00000005")
+    + command("connect", 1, {"app": "live", "tcUrl": "rtmp://h/live"})
+    + wire("02 000000 000006 04 00000000 0006 0000002a")
+    + command("releaseStream", 2, None, "cam1")
+    + command("createStream", 3, None)
+    + command("publish", 4, None, "cam1", "live", on=1)
+    + message(4, 9, 1, KEY)
+)
+
+# What comes back, and what the application is told, when it accepts everything.
+SCRIPTS: dict[str, tuple[bytes, list[str], list[str]]] = {
+    "ffmpeg publishes": (
+        FFMPEG_PUBLISH,
+        [
+            *CONNECTED,
+            f"_result 2 {NO_RESULT}",
+            f"_result 3 {NO_RESULT}",
+            "onFCPublish 0 status NetStream.Publish.Start",
+            "_result 4 None 1.0",
+            *PUBLISHED,
+            UNPUBLISHED,
+            "onFCUnpublish 0 status NetStream.Unpublish.Success",
+            f"_result 6 {NO_RESULT}",
+        ],
+        [
+            "connect live",
+            "publish live/cam1 @1",
+            "SCRIPT 0 @1",
+            "VIDEO 0 header @1",
+            "AUDIO 0 header @1",
+            "AUDIO 23 @1",
+            "VIDEO 33 keyframe @1",
+            "publish ended @1",
+        ],
+    ),
+    "GStreamer publishes": (
+        GSTREAMER_PUBLISH,
+        [
+            *CONNECTED,
+            "onFCPublish 0 status NetStream.Publish.Start",
+            "_result 2 None 1.0",
+            *PUBLISHED,
+            UNPUBLISHED,
+            "onFCUnpublish 0 status NetStream.Unpublish.Success",
+        ],
+        [
+            "connect live",
+            "publish live/cam1 @1",
+            "SCRIPT 0 @1",
+            "VIDEO 0 header @1",
+            "VIDEO 200 keyframe @1",
+            "VIDEO 400 @1",
+            "publish ended @1",
+        ],
+    ),
+    "librtmp publishes": (
+        LIBRTMP_PUBLISH,
+        [
+            *CONNECTED,
+            f"_result 2 {NO_RESULT}",
+            f"_result 3 {NO_RESULT}",
+            "onFCPublish 0 status NetStream.Publish.Start",
+            "_result 4 None 1.0",
+            *PUBLISHED,
+            UNPUBLISHED,
+            "onFCUnpublish 0 status NetStream.Unpublish.Success",
+            f"_result 6 {NO_RESULT}",
+        ],
+        [
+            "connect live",
+            "publish live/cam1 @1",
+            "SCRIPT 0 @1",
+            "VIDEO 0 header @1",
+            "VIDEO 200 keyframe @1",
+            "publish ended @1",
+        ],
+    ),
+    "OBS publishes": (
+        OBS_PUBLISH,
+        [
+            *CONNECTED,
+            f"_result 2 {NO_RESULT}",
+            f"_result 3 {NO_RESULT}",
+            "onFCPublish 0 status NetStream.Publish.Start",
+            "_result 4 None 1.0",
+            *PUBLISHED,
+            UNPUBLISHED,
+            "onFCUnpublish 0 status NetStream.Unpublish.Success",
+            f"_result 6 {NO_RESULT}",
+        ],
+        [
+            "connect live",
+            "publish live/cam1 @1",
+            "SCRIPT 0 @1",
+            "AUDIO 0 header @1",
+            "VIDEO 0 header @1",
+            "VIDEO 16 keyframe @1",
+            "AUDIO 16 @1",
+            "publish ended @1",
+        ],
+    ),
+    "Haivision publishes": (
+        HAIVISION_PUBLISH,
+        [
+            *CONNECTED,
+            f"_result 2 {NO_RESULT}",
+            "_result 3 None 1.0",
+            f"_result 4 {NO_RESULT}",
+            "onFCPublish 0 status NetStream.Publish.Start",
+            *PUBLISHED,
+        ],
+        ["connect live", "publish live/cam1 @1", "VIDEO 0 keyframe @1"],
+    ),
+    "Blackmagic publishes": (
+        BLACKMAGIC_PUBLISH,
+        [
+            "type 4 000700000005",
+            *CONNECTED,
+            "type 4 00070000002a",
+            f"_result 2 {NO_RESULT}",
+            "_result 3 None 1.0",
+            *PUBLISHED,
+        ],
+        ["connect live", "publish live/cam1 @1", "VIDEO 0 keyframe @1"],
+    ),
+    "ffmpeg plays": (
+        FFMPEG_PLAY,
+        [*CONNECTED, "_result 2 None 1.0", "_result 3 None 0.0", *PLAYED],
+        ["connect live", "play live/cam1 @1"],
+    ),
+    "rtmpdump plays": (
+        RTMPDUMP_PLAY,
+        [
+            *CONNECTED,
+            "_result 2 None 1.0",
+            f"_result 3 {NO_RESULT}",
+            "onFCSubscribe 0 status NetStream.Play.Start",
+            *PLAYED,
+        ],
+        ["connect live", "play live/cam1 @1"],
+    ),
+}
+
+
+def told(event: Event) -> list[str]:
+    match event:
+        case ConnectRequest():
+            return [f"connect {event.app}"]
+        case PublishRequest():
+            return [f"publish {event.target.path} @{event.stream_id}"]
+        case PlayRequest():
+            return [f"play {event.target.path} @{event.stream_id}"]
+        case MediaReceived():
+            return [f"{line} @{event.stream_id}" for line in map(tag_line, event.tags)]
+        case PublishEnded():
+            return [f"publish ended @{event.stream_id}"]
+        case PlayEnded():
+            return [f"play ended @{event.stream_id}"]
+        case PlayChanged():
+            return [f"play changed @{event.stream_id}"]
+
+
+def tag_line(tag: Tag) -> str:
+    flags = " header" * tag.is_sequence_header + " keyframe" * tag.is_keyframe
+    return f"{tag.kind.name} {tag.timestamp}{flags}"
+
+
+class Peer:
+    """A session, and what its peer and the application get to see."""
+
+    def __init__(self, settings: SessionSettings | None = None, now: float = 0) -> None:
+        self.session = ServerSession(settings or SessionSettings(), bytes(3032), now)
+        self.now = now
+        self.requests: list[ConnectRequest | PublishRequest | PlayRequest] = []
+        self.accepts = True
+        self._reader = ChunkReader()
+        self._handshake = 3073
+
+    def receive(self, data: bytes) -> tuple[list[str], list[str]]:
+        """Send bytes; give what came back and what the application was told."""
+        self.session.receive_data(data, self.now)
+        events = self._fetch()
+        return self.answers(), events
+
+    def _fetch(self) -> list[str]:
+        lines = []
+        while events := self.session.events():
+            for event in events:
+                lines += told(event)
+                if isinstance(event, ConnectRequest | PublishRequest | PlayRequest):
+                    self.requests.append(event)
+                    if self.accepts:
+                        self.session.accept(event)
+        return lines
+
+    def accept(self) -> tuple[list[str], list[str]]:
+        self.session.accept(self.requests[-1])
+        events = self._fetch()
+        return self.answers(), events
+
+    def answers(self) -> list[str]:
+        data = b"".join(self.session.data_to_send())
+        taken = min(self._handshake, len(data))
+        self._handshake -= taken
+        return [self._line(data_message) for data_message in self._read(data[taken:])]
+
+    def _read(self, data: bytes) -> Iterable[object]:
+        before = self._reader.chunk_size
+        messages: list[object] = list(self._reader.receive_data(data))
+        if self._reader.chunk_size != before:  # the reader keeps Set Chunk Size to itself
+            messages.insert(
+                next(i for i, text in enumerate(messages) if "Success" in repr(text)),
+                self._reader.chunk_size,
+            )
+        return messages
+
+    @staticmethod
+    def _line(data_message: object) -> str:
+        if isinstance(data_message, int):
+            return f"type 1 {data_message:08x}"
+        return shown(data_message)  # type: ignore[arg-type]
+
+
+def connected(settings: SessionSettings | None = None) -> Peer:
+    peer = Peer(settings)
+    peer.receive(C0_C1 + C2 + command("connect", 1, {"app": "live"}))
+    return peer
+
+
+def publishing(settings: SessionSettings | None = None) -> Peer:
+    peer = connected(settings)
+    peer.receive(command("createStream", 2, None) + command("publish", 3, None, "cam1", on=1))
+    return peer
+
+
+def playing(settings: SessionSettings | None = None) -> Peer:
+    peer = connected(settings)
+    peer.receive(command("createStream", 2, None) + command("play", 3, None, "cam1", on=1))
+    return peer
+
+
+def run(data: bytes, cuts: Iterable[int]) -> tuple[list[str], list[str]]:
+    peer = Peer()
+    answers, events = [], []
+    for start, end in pairwise([0, *sorted(cuts), len(data)]):
+        more = peer.receive(data[start:end])
+        answers += more[0]
+        events += more[1]
+    return answers, events
+
+
+# ---------------------------------------------------------------------- scripts of real peers
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script_of_a_real_peer_pipelined_in_one_piece(name: str) -> None:
+    data, answers, events = SCRIPTS[name]
+    assert run(C0_C1 + C2 + data, ()) == (answers, events)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script_of_a_real_peer_byte_by_byte(name: str) -> None:
+    data, answers, events = SCRIPTS[name]
+    whole = C0_C1 + C2 + data
+    assert run(whole, range(3073, len(whole))) == (answers, events)
+
+
+@settings(max_examples=50)
+@given(st.sampled_from(sorted(SCRIPTS)), st.lists(st.integers(0, 4000), max_size=8))
+def test_script_of_a_real_peer_in_random_pieces(name: str, cuts: list[int]) -> None:
+    data, answers, events = SCRIPTS[name]
+    whole = C0_C1 + C2 + data
+    assert run(whole, [min(cut, len(whole)) for cut in cuts]) == (answers, events)
+
+
+def test_handshake_is_answered_before_c2_and_nothing_else_is_sent() -> None:
+    session = ServerSession(SessionSettings(), bytes(3032), 0)
+    session.receive_data(C0_C1, 0)
+    assert [len(piece) for piece in session.data_to_send()] == [3073]
+    session.receive_data(C2, 0)
+    assert session.data_to_send() == []
+    assert session.events() == []
+
+
+def test_connect_is_answered_byte_for_byte_in_the_order_that_ffmpeg_needs() -> None:
+    session = ServerSession(SessionSettings(chunk_size=4096), bytes(3032), 0)
+    session.receive_data(C0_C1 + C2 + command("connect", 1, {"app": "live"}), 0)
+    (request,) = session.events()
+    assert isinstance(request, ConnectRequest)
+    session.data_to_send()
+    session.accept(request)
+    data = b"".join(session.data_to_send())
+    assert data.startswith(
+        wire("02 000000 000004 05 00000000 002625a0")
+        + wire("02 000000 000005 06 00000000 002625a0 02")
+        + wire("02 000000 000004 01 00000000 00001000")
+        # 205 bytes in one chunk: the size that was announced holds already
+        + wire("03 000000 0000cd 14 00000000 02 0007 5f726573756c74 00 3ff0000000000000 03")
+    )
+    assert len(data) == 16 + 17 + 16 + 12 + 205
+
+
+def test_status_goes_out_on_the_message_stream_and_on_a_chunk_stream_of_its_own() -> None:
+    peer = connected()
+    peer.receive(command("createStream", 2, None))
+    peer.session.receive_data(command("publish", 3, None, "cam1", on=1), 0)
+    (request,) = peer.session.events()
+    assert isinstance(request, PublishRequest)
+    peer.session.accept(request)
+    begin, status = peer.session.data_to_send()
+    assert begin == wire("02 000000 000006 04 00000000 0000 00000001")
+    assert status[:1] == b"\x05"
+    assert status[7:12] == wire("14 01000000")
+
+
+# ---------------------------------------------------------------------- requests and what waits
+
+
+def test_media_pipelined_behind_a_publish_waits_for_the_answer_and_keeps_its_order() -> None:
+    peer = connected()
+    peer.accepts = False
+    answers, events = peer.receive(
+        command("createStream", 2, None)
+        + command("publish", 3, None, "cam1", on=1)
+        + message(4, 18, 1, META)
+        + message(6, 9, 1, AVC_HEADER)
+    )
+    assert (answers, events) == (["_result 2 None 1.0"], ["publish live/cam1 @1"])
+    assert peer.session.is_waiting
+    assert peer.receive(message(6, 9, 1, KEY, 40) + message(4, 8, 1, SOUND, 41)) == ([], [])
+    assert peer.accept() == (
+        PUBLISHED,
+        ["SCRIPT 0 @1", "VIDEO 0 header @1", "VIDEO 40 keyframe @1", "AUDIO 41 @1"],
+    )
+    assert not peer.session.is_waiting
+
+
+def test_requests_pipelined_behind_a_request_are_asked_one_after_the_other() -> None:
+    peer = Peer()
+    peer.accepts = False
+    data = OBS_PUBLISH
+    assert peer.receive(C0_C1 + C2 + data) == ([], ["connect live"])
+    answers, events = peer.accept()
+    assert answers[:4] == CONNECTED
+    assert events == ["publish live/cam1 @1"]
+    answers, events = peer.accept()
+    assert answers[:2] == PUBLISHED
+    assert events[-1] == "publish ended @1"
+
+
+def test_rejected_publish_closes_and_drops_what_waited() -> None:
+    peer = connected()
+    peer.accepts = False
+    peer.receive(command("createStream", 2, None) + command("publish", 3, None, "cam1", on=1))
+    peer.receive(message(6, 9, 1, KEY))
+    peer.session.reject(peer.requests[-1], "NetStream.Publish.Denied", "a key, please")
+    assert peer.answers() == ["onStatus 0 error NetStream.Publish.Denied @1"]
+    assert peer.session.is_closing
+    assert peer.receive(message(6, 9, 1, KEY)) == ([], [])
+
+
+def test_rejected_publish_beside_another_goes_on_with_what_waited() -> None:
+    peer = publishing()
+    peer.receive(command("createStream", 4, None))
+    peer.accepts = False
+    peer.receive(command("publish", 5, None, "cam2", on=2) + message(6, 9, 1, KEY, 7))
+    peer.session.reject(peer.requests[-1], "NetStream.Publish.BadName", "taken")
+    assert [line for event in peer.session.events() for line in told(event)] == [
+        "VIDEO 7 keyframe @1"
+    ]
+    assert not peer.session.is_closing
+
+
+def test_rejected_connect_closes() -> None:
+    peer = Peer()
+    peer.accepts = False
+    peer.receive(C0_C1 + C2 + command("connect", 1, {"app": "live"}))
+    peer.session.reject(peer.requests[-1], "NetConnection.Connect.Rejected", "full")
+    assert peer.answers() == ["_error 1 error NetConnection.Connect.Rejected"]
+    assert peer.session.is_closing
+
+
+def test_what_follows_a_refusal_is_not_processed() -> None:
+    peer = connected()
+    answers, events = peer.receive(
+        command("createStream", 2, None)
+        + command("publish", 3, None, "a:b", on=1)
+        + command("createStream", 4, None)
+    )
+    assert answers == ["_result 2 None 1.0", "onStatus 0 error NetStream.Publish.BadName @1"]
+    assert events == []
+    assert peer.session.is_closing
+
+
+def test_answering_what_does_not_wait_is_a_bug() -> None:
+    peer = publishing()
+    for request in peer.requests:
+        with pytest.raises(UsageError):
+            peer.session.accept(request)
+        with pytest.raises(UsageError):
+            peer.session.reject(request, "code", "description")
+
+
+def test_fault_in_what_waited_shows_when_the_request_is_answered() -> None:
+    peer = Peer()
+    peer.accepts = False
+    peer.receive(C0_C1 + C2 + command("connect", 1, {}) + command("connect", 2, {}))
+    with pytest.raises(ProtocolError, match="second connect"):
+        peer.session.accept(peer.requests[-1])
+
+
+def test_end_from_our_side_tells_why_and_closes() -> None:
+    peer = publishing()
+    peer.session.end(1, "NetStream.Publish.BadName", "taken over")
+    assert peer.answers() == ["onStatus 0 error NetStream.Publish.BadName @1"]
+    assert peer.session.is_closing
+
+
+def test_close_from_our_side_is_told() -> None:
+    peer = publishing()
+    peer.session.close("The server is stopping.")
+    assert peer.answers() == ["onStatus 0 status NetConnection.Connect.Closed"]
+    assert peer.session.is_closing
+
+
+def test_publish_before_connect_breaks_the_protocol() -> None:
+    with pytest.raises(ProtocolError, match="'publish' before connect"):
+        Peer().receive(C0_C1 + C2 + command("publish", 1, None, "cam1", on=1))
+
+
+# ---------------------------------------------------------------------- media
+
+
+def media(peer: Peer, data: bytes) -> list[MediaReceived]:
+    peer.session.receive_data(data, peer.now)
+    events = peer.session.events()
+    assert all(isinstance(event, MediaReceived) for event in events)
+    return [event for event in events if isinstance(event, MediaReceived)]
+
+
+def test_run_of_media_is_one_event() -> None:
+    data = message(6, 9, 1, KEY, 40) + message(4, 8, 1, SOUND, 41) + message(6, 9, 1, INTER, 80)
+    assert media(publishing(), data) == [
+        MediaReceived(
+            1,
+            [
+                Tag(VIDEO, 40, KEY, True, False),
+                Tag(AUDIO, 41, SOUND, False, False),
+                Tag(VIDEO, 80, INTER, False, False),
+            ],
+        )
+    ]
+
+
+def test_command_between_media_parts_the_run_in_order() -> None:
+    peer = publishing()
+    answers, events = peer.receive(
+        message(6, 9, 1, KEY, 40)
+        + command("FCUnpublish", 6, None, "cam1")
+        + message(6, 9, 1, INTER, 80)
+    )
+    assert events == ["VIDEO 40 keyframe @1", "publish ended @1"]
+    assert answers[0] == UNPUBLISHED
+
+
+def test_media_of_two_message_streams_is_kept_apart() -> None:
+    peer = publishing()
+    peer.receive(command("createStream", 4, None) + command("publish", 5, None, "cam2", on=2))
+    data = message(6, 9, 1, KEY, 1) + message(6, 9, 2, KEY, 2) + message(6, 9, 2, KEY, 3)
+    assert [(event.stream_id, len(event.tags)) for event in media(peer, data)] == [(1, 1), (2, 2)]
+
+
+def test_metadata_on_message_stream_0_belongs_to_the_publish() -> None:
+    # older FFmpeg and librtmp
+    data = message(4, 18, 0, b"\x02\x00\x0d@setDataFrame" + META)
+    assert media(publishing(), data) == [MediaReceived(1, [Tag(SCRIPT, 0, META, False, False)])]
+
+
+@pytest.mark.parametrize("stream_id", [0, 1, 2])
+def test_media_that_nobody_publishes_is_dropped(stream_id: int) -> None:
+    assert media(playing(), message(6, 9, stream_id, KEY)) == []
+
+
+def test_data_that_is_nothing_to_relay_is_no_event() -> None:
+    assert media(publishing(), message(4, 18, 1, b"\x02\x00\x0f@clearDataFrame")) == []
+
+
+def test_data_in_amf3_becomes_amf0() -> None:
+    payload = b"\x00\x02\x00\x0aonMetaData\x11\x0a\x0b\x01\x0bwidth\x04\x40\x01"
+    (event,) = media(publishing(), message(4, 15, 1, payload, 3))
+    assert event.tags == [Tag(SCRIPT, 3, META, False, False)]
+
+
+def test_command_in_amf3_with_its_format_byte_is_understood() -> None:
+    # Ubiquiti cameras
+    peer = connected()
+    answers, _ = peer.receive(message(3, 17, 0, b"\x00" + amf("createStream", 2, None)))
+    assert answers == ["_result 2 None 1.0"]
+
+
+def test_aggregate_is_its_messages() -> None:
+    payload = wire("08 000003 000028 00 000000") + SOUND + wire("0000000e")
+    payload += wire("09 00000a 00003d 00 000000") + KEY
+    (event,) = media(publishing(), message(4, 22, 1, payload, 1000))
+    assert event.tags == [
+        Tag(AUDIO, 1000, SOUND, False, False),
+        Tag(VIDEO, 1021, KEY, True, False),
+    ]
+
+
+# ---------------------------------------------------------------------- controls
+
+
+def test_ping_is_answered_with_its_time_and_other_user_controls_are_not() -> None:
+    peer = connected()
+    assert peer.receive(wire("02 000000 000006 04 00000000 0006 1234abcd"))[0] == [
+        "type 4 00071234abcd"
+    ]
+    for payload in ("0003 00000001 00000bb8", "0007 00000001", "001a", "001f 00000001"):
+        data = bytes.fromhex(payload)
+        assert peer.receive(message(2, 4, 0, data)) == ([], [])
+
+
+def test_acknowledgements_bandwidth_and_unknown_types_are_ignored() -> None:
+    peer = connected()
+    for type_id in (3, 6, 7, 16, 19, 255):
+        assert peer.receive(message(2, type_id, 0, wire("0000ffff 02"))) == ([], [])
+
+
+def test_half_of_the_window_is_acknowledged_handshake_included() -> None:
+    peer = publishing(SessionSettings(window_size=10_000))
+    sent = len(C0_C1 + C2 + command("connect", 1, {"app": "live"}))
+    sent += len(command("createStream", 2, None) + command("publish", 3, None, "cam1", on=1))
+    assert sent < 4000
+    assert peer.receive(bytes.fromhex("04"))[0] == []
+    filler = message(4, 8, 1, bytes(4999 - sent - 12 - 13))
+    assert sent + len(filler) == 4999
+    assert peer.receive(filler[1:])[0] == []
+    assert peer.receive(b"\x04")[0] == ["type 3 00001388"]
+    assert peer.receive(message(4, 8, 1, bytes(4000))[1:])[0] == []
+
+
+def test_window_of_the_peer_sets_when_it_is_acknowledged() -> None:
+    peer = connected()
+    window = wire("02 000000 000004 05 00000000 00004e20")  # 20 000
+    sent = len(C0_C1 + C2 + command("connect", 1, {"app": "live"}) + window)
+    assert peer.receive(window)[0] == []
+    filler = message(4, 8, 1, bytes(4000))
+    assert peer.receive(filler)[0] == []
+    assert sent + len(filler) < 10_000 <= sent + 2 * len(filler)
+    assert peer.receive(filler)[0] == [f"type 3 {sent + 2 * len(filler):08x}"]
+
+
+@pytest.mark.parametrize("window", ["00000000", "00000001"])
+def test_tiny_window_does_not_make_us_acknowledge_every_read(window: str) -> None:
+    peer = connected()
+    peer.receive(message(2, 5, 0, bytes.fromhex(window)))
+    assert peer.receive(message(4, 8, 1, bytes(100)))[0] == []
+
+
+def test_window_cut_short_breaks_the_protocol() -> None:
+    with pytest.raises(ProtocolError):
+        connected().receive(wire("02 000000 000002 05 00000000 0000"))
+
+
+def test_reads_are_kept_small_for_a_peer_of_tiny_chunks() -> None:
+    peer = connected()
+    assert peer.session.read_size == 65_536
+    peer.receive(wire("02 000000 000004 01 00000000 00000001"))
+    assert peer.session.read_size == 4096
+
+
+# ---------------------------------------------------------------------- limits
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        command("getStreamLength", 1, None),
+        wire("02 000000 000006 04 00000000 0006 00000001"),
+        wire("02 000000 000001 13 00000000 00"),
+    ],
+    ids=["commands", "pings", "unknown types"],
+)
+def test_messages_that_make_work_are_limited_by_the_second(data: bytes) -> None:
+    peer = connected(SessionSettings(commands_per_s=5))
+    for now in (1.0, 2.0):
+        peer.now = now
+        peer.receive(data * 5)
+    with pytest.raises(LimitExceeded, match=r"limits\.commands_per_s: 6 .* 5"):
+        peer.receive(data)
+
+
+def test_media_is_not_limited_by_the_second() -> None:
+    peer = publishing(SessionSettings(commands_per_s=5))
+    peer.receive(message(4, 8, 1, SOUND) * 100)
+
+
+def test_unfinished_messages_are_limited_more_before_a_publish_is_accepted() -> None:
+    limits = ChunkLimits(message_bytes=4 * 1024 * 1024, partial_bytes=4 * 1024 * 1024)
+    head = wire("02 000000 000004 01 00000000 00ffffff  06 000000 200000 09 01000000")
+    publishing(SessionSettings(chunk_limits=limits)).receive(head + bytes(1024 * 1024 + 1))
+    with pytest.raises(LimitExceeded, match=r"limits\.partial_bytes: 1048577 .* 1048576"):
+        connected(SessionSettings(chunk_limits=limits)).receive(head + bytes(1024 * 1024 + 1))
+
+
+def test_message_over_its_limit_is_refused() -> None:
+    with pytest.raises(LimitExceeded, match=r"limits\.command_bytes: 65537"):
+        connected().receive(wire("03 000000 010001 14 00000000"))
+
+
+# ---------------------------------------------------------------------- time
+
+TIMES = SessionSettings(handshake_s=5, command_s=10, idle_s=60, publisher_silence_s=20)
+
+
+def fails(session: ServerSession, deadline: float, reason: str) -> None:
+    assert session.deadline() == deadline
+    session.handle_timeout(deadline - 0.001)
+    with pytest.raises(ProtocolError, match=reason):
+        session.handle_timeout(deadline)
+
+
+def test_handshake_has_5_seconds_whatever_is_sent() -> None:
+    peer = Peer(TIMES, now=100)
+    peer.now = 104
+    peer.receive(C0_C1)
+    fails(peer.session, 105, "no complete handshake within 5 s")
+
+
+def test_connect_has_10_seconds_whatever_is_sent() -> None:
+    peer = Peer(TIMES, now=100)
+    peer.now = 104
+    peer.receive(C0_C1 + C2)
+    fails(peer.session, 110, "no connect command within 10 s")
+
+
+def test_request_that_waits_for_us_has_no_deadline() -> None:
+    peer = Peer(TIMES)
+    peer.accepts = False
+    peer.receive(C0_C1 + C2 + command("connect", 1, {"app": "live"}))
+    assert peer.session.deadline() is None
+    peer.session.handle_timeout(1e9)
+    peer.accept()
+    peer.receive(command("createStream", 2, None) + command("publish", 3, None, "cam1", on=1))
+    assert peer.session.deadline() is None
+    peer.session.handle_timeout(1e9)
+
+
+def test_peer_that_neither_publishes_nor_plays_has_60_seconds_from_its_last_word() -> None:
+    peer = connected(TIMES)
+    peer.now = 30
+    peer.receive(command("createStream", 2, None))
+    fails(peer.session, 90, "neither publish nor play within 60 s")
+
+
+def test_publisher_has_20_seconds_from_its_last_media() -> None:
+    peer = publishing(TIMES)
+    assert peer.session.deadline() == 20
+    peer.now = 7
+    peer.receive(message(6, 9, 1, KEY))
+    peer.now = 26
+    peer.receive(wire("02 000000 000006 04 00000000 0006 00000001"))
+    fails(peer.session, 27, "publisher sent nothing for 20 s")
+
+
+def test_publisher_accepted_late_has_its_20_seconds_from_its_last_word() -> None:
+    peer = connected(TIMES)
+    peer.accepts = False
+    peer.now = 50
+    peer.receive(command("createStream", 2, None) + command("publish", 3, None, "cam1", on=1))
+    peer.accept()
+    assert peer.session.deadline() == 70
+
+
+def test_quiet_player_is_pinged_every_30_seconds_and_need_not_answer() -> None:
+    peer = playing(TIMES)
+    assert peer.session.deadline() == 30
+    peer.session.handle_timeout(30)
+    assert peer.answers() == ["type 4 000600007530"]
+    assert peer.session.deadline() == 60
+    peer.session.handle_timeout(59)
+    assert peer.answers() == []
+    peer.session.handle_timeout(60)
+    assert peer.answers() == ["type 4 00060000ea60"]
+
+
+def test_player_that_says_something_is_not_pinged() -> None:
+    peer = playing(TIMES)
+    peer.now = 29
+    peer.receive(wire("02 000000 000004 03 00000000 00000001"))
+    assert peer.session.deadline() == 59
+
+
+def test_peer_that_publishes_and_plays_is_judged_as_a_publisher() -> None:
+    peer = publishing(replace(TIMES, publisher_silence_s=3))
+    peer.receive(command("createStream", 4, None) + command("play", 5, None, "cam2", on=2))
+    assert peer.session.deadline() == 3
