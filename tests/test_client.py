@@ -1,0 +1,430 @@
+"""This module tests headend.client against our own server, and against servers that misbehave."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.wire import wire
+
+from headend import client
+from headend.app import Server
+from headend.client import Publisher, play, publish
+from headend.errors import (
+    HeadendError,
+    ProtocolError,
+    Rejected,
+    RelayError,
+    SettingsError,
+    UsageError,
+)
+from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
+from headend.rtmp.url import parse_url
+from headend.settings import load_settings
+
+LIMIT_S = 20
+
+TAGS = [
+    Tag(SCRIPT, 0, wire("02 000a 6f6e4d65746144617461 08 00000000 000009"), False, False),
+    Tag(VIDEO, 0, wire("17 00 000000 0142c01fffe100046742c01f01000368ce3c"), False, True),
+    Tag(AUDIO, 0, wire("af 00 1190"), False, True),
+    Tag(VIDEO, 0, wire("17 01 000000 00000005 6588840021"), True, False),
+    Tag(AUDIO, 21, wire("af 01 2110049f"), False, False),
+    Tag(VIDEO, 40, wire("27 01 000000 00000004 419a0021"), False, False),
+]
+
+GREETING = bytes([3]) + bytes(2 * 1536)
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    async def limited() -> None:
+        async with asyncio.timeout(LIMIT_S):
+            await main
+
+    asyncio.run(limited())
+
+
+@asynccontextmanager
+async def our_server(data: Path, *settings: str) -> AsyncIterator[str]:
+    """Run a server; give the start of its URLs."""
+    listen = ("rtmp.listen=127.0.0.1:0", "tls.listen=off", "http.listen=off", f"data={data}")
+    server = Server(load_settings(None, [*listen, *settings], environ={}))
+    await server.start()
+    try:
+        yield f"rtmp://{server.addresses['rtmp'][0]}/live"
+    finally:
+        await server.stop()
+
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def other_server(handler: Handler) -> AsyncIterator[str]:
+    """Run a server that does what the test says with each connection; give a URL."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await handler(reader, writer)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        host, port = server.sockets[0].getsockname()
+        yield f"rtmp://{host}:{port}/live/cam1"
+
+
+def saying(data: bytes) -> Handler:
+    """Say something, and then listen until the client leaves."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        while await reader.read(65_536):
+            pass
+
+    return handler
+
+
+def reply(transaction_id: bytes, value: bytes) -> bytes:
+    payload = wire("02 0007 5f726573756c74 00") + transaction_id + wire("05") + value
+    return wire("03 000000 0000") + bytes([len(payload)]) + wire("14 00000000") + payload
+
+
+STARTED = (
+    GREETING
+    + reply(wire("3ff0000000000000"), b"\x05")  # connect
+    + reply(wire("4010000000000000"), wire("00 3ff0000000000000"))  # createStream: 1
+    + reply(wire("4014000000000000"), b"\x05")  # publish or play
+)
+
+
+def on_status(level: str, code: str) -> bytes:
+    payload = (
+        wire("02 0008 6f6e537461747573 00 0000000000000000 05 03 0005 6c6576656c 02")
+        + len(level).to_bytes(2, "big")
+        + level.encode()
+        + wire("0004 636f6465 02")
+        + len(code).to_bytes(2, "big")
+        + code.encode()
+        + wire("000009")
+    )
+    return wire("03 000000 0000") + bytes([len(payload)]) + wire("14 01000000") + payload
+
+
+async def fails(url: str, action: Any = publish) -> HeadendError:
+    with pytest.raises(HeadendError) as caught:
+        async with action(url):
+            pass
+    return caught.value
+
+
+async def write_on(out: Publisher, size: int = 10) -> None:
+    while True:
+        await out.write(Tag(VIDEO, 0, bytes(size), False, False))
+        await asyncio.sleep(0)
+
+
+async def publish_on(url: str) -> None:
+    async with publish(url) as out:
+        await write_on(out, 1_000_000)
+
+
+def test_what_is_published_is_played(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with our_server(tmp_path) as base, play(f"{base}/cam1") as stream:
+            async with publish(f"{base}/cam1") as out:
+                for tag in TAGS:
+                    await out.write(tag)
+                received = [await anext(stream) for _ in TAGS]
+            assert [(tag.kind, tag.body) for tag in received] == [(t.kind, t.body) for t in TAGS]
+            assert [tag async for tag in stream] == []
+            assert [tag async for tag in stream] == []
+
+    run(main())
+
+
+def test_player_that_leaves_does_not_disturb_the_publisher(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with our_server(tmp_path) as base, publish(f"{base}/cam1") as out:
+            for tag in TAGS:
+                await out.write(tag)
+            async with play(parse_url(f"{base}/cam1")) as stream:
+                assert (await anext(stream)).kind == SCRIPT
+            await out.write(TAGS[-1])
+
+    run(main())
+
+
+def test_name_that_is_taken_is_refused_with_its_code(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with our_server(tmp_path) as base, publish(f"{base}/cam1"):
+            error = await fails(f"{base}/cam1")
+            assert isinstance(error, Rejected)
+            assert error.code == "NetStream.Publish.BadName"
+            assert "already being published" in error.description
+
+    run(main())
+
+
+def test_missing_key_is_refused(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with our_server(tmp_path, "auth.publish=key") as base:
+            error = await fails(f"{base}/cam1")
+            assert isinstance(error, Rejected)
+            assert error.code == "NetStream.Publish.Denied"
+
+    run(main())
+
+
+def test_publisher_that_is_taken_over_learns_it_when_it_writes(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with (
+            our_server(tmp_path, "live.takeover=always") as base,
+            publish(f"{base}/cam1") as first,
+            publish(f"{base}/cam1") as second,
+        ):
+            with pytest.raises(Rejected):
+                await write_on(first)
+            with pytest.raises(Rejected):
+                await first.write(TAGS[-1])
+            await second.write(TAGS[-1])
+
+    run(main())
+
+
+def test_write_behind_the_block_is_a_bug(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with our_server(tmp_path) as base:
+            async with publish(f"{base}/cam1") as out:
+                await out.write(TAGS[0])
+            with pytest.raises(UsageError):
+                await out.write(TAGS[0])
+
+    run(main())
+
+
+def test_nobody_listens_there() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        error = asyncio.run(fails(f"rtmp://127.0.0.1:{port}/live/cam1", play))
+    assert isinstance(error, RelayError)
+    assert str(error) == f"cannot connect to 127.0.0.1:{port}: Connection refused"
+
+
+def test_name_that_is_no_host() -> None:
+    error = asyncio.run(fails("rtmp://no-such-host.invalid/live/cam1"))
+    assert isinstance(error, RelayError)
+    assert str(error).startswith("cannot connect to no-such-host.invalid:1935: ")
+
+
+def test_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(*_: object, **__: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio, "open_connection", hang)
+    monkeypatch.setattr(client, "CONNECT_S", 0.01)
+    error = asyncio.run(fails("rtmp://[::1]/live/cam1"))
+    assert isinstance(error, RelayError)
+    assert str(error) == "[::1]:1935 does not answer within 0.01 s"
+
+
+def test_several_addresses_that_fail_need_no_more_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise OSError("Multiple exceptions: one, two")
+
+    monkeypatch.setattr(asyncio, "open_connection", fail)
+    error = asyncio.run(fails("rtmp://localhost/live/cam1"))
+    assert str(error) == "cannot connect to localhost:1935"
+
+
+def test_rtmps_is_refused_before_anything_is_sent() -> None:
+    error = asyncio.run(fails("rtmps://127.0.0.1/live/cam1"))
+    assert isinstance(error, SettingsError)
+    assert "rtmps://" in str(error)
+
+
+def test_tls_is_used_for_rtmps_when_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+
+    async def note(*_: object, **keywords: object) -> None:
+        given.append(keywords["ssl"])
+        raise OSError
+
+    monkeypatch.setattr(asyncio, "open_connection", note)
+    context = ssl.create_default_context()
+
+    async def main() -> None:
+        for url in ("rtmps://h/live/cam1", "rtmp://h/live/cam1"):
+            with pytest.raises(RelayError):
+                async with publish(url, tls=context):
+                    pass
+
+    run(main())
+    assert given == [context, None]
+
+
+def test_url_that_is_wrong() -> None:
+    assert isinstance(asyncio.run(fails("http://h/live/cam1")), SettingsError)
+
+
+def test_server_that_speaks_something_else() -> None:
+    async def main() -> None:
+        async with other_server(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as url:
+            error = await fails(url)
+            assert isinstance(error, ProtocolError)
+            assert "HTTP" in str(error)
+
+    run(main())
+
+
+def test_server_that_closes_before_it_grants_anything() -> None:
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(1537)
+
+    async def main() -> None:
+        async with other_server(close) as url:
+            error = await fails(url)
+            assert isinstance(error, RelayError)
+            assert str(error) == "the server closed the connection"
+
+    run(main())
+
+
+def test_server_that_resets_the_connection() -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(1537)
+        writer.transport.abort()
+
+    async def main() -> None:
+        async with other_server(reset) as url:
+            assert isinstance(await fails(url, play), RelayError)
+
+    run(main())
+
+
+def test_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "HANDSHAKE_S", 0.01)
+
+    async def main() -> None:
+        async with other_server(saying(b"")) as url:
+            error = await fails(url)
+            assert str(error) == "no complete handshake within 0.01 s"
+
+    run(main())
+
+
+def test_server_that_grants_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "START_S", 0.01)
+
+    async def main() -> None:
+        async with other_server(saying(GREETING)) as url:
+            assert str(await fails(url)) == "no answer to connect within 0.01 s"
+
+    run(main())
+
+
+def test_refusal_without_words_is_a_refusal() -> None:
+    error_of_connect = wire("""
+        03 000000 000013 14 00000000 02 0006 5f6572726f72 00 3ff0000000000000 05
+    """)
+
+    async def main() -> None:
+        async with other_server(saying(GREETING + error_of_connect)) as url:
+            assert str(await fails(url)) == "refused: no reason given"
+
+    run(main())
+
+
+def test_what_comes_with_the_start_is_played_up_to_the_refusal() -> None:
+    frame = wire("04 000005 000003 08 01000000 af0121")
+    refusal = on_status("error", "NetStream.Play.StreamNotFound")
+
+    async def main() -> None:
+        async with other_server(saying(STARTED + frame + refusal)) as url, play(url) as stream:
+            assert await anext(stream) == Tag(AUDIO, 5, wire("af0121"), False, False)
+            with pytest.raises(Rejected, match=r"NetStream\.Play\.StreamNotFound"):
+                await anext(stream)
+
+    run(main())
+
+
+def test_play_ends_when_the_server_closes() -> None:
+    frame = wire("04 000005 000003 08 01000000 af0121")
+
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(STARTED + frame)
+        await reader.readuntil(b"play")
+
+    async def main() -> None:
+        async with other_server(close) as url, play(url) as stream:
+            assert len([tag async for tag in stream]) == 1
+
+    run(main())
+
+
+def test_publish_that_the_server_ends_fails_when_it_writes() -> None:
+    ending = on_status("status", "NetStream.Unpublish.Success")
+
+    async def main() -> None:
+        async with other_server(saying(STARTED + ending)) as url, publish(url) as out:
+            with pytest.raises(RelayError, match=r"ended the stream \(NetStream.Unpublish"):
+                await write_on(out)
+
+    run(main())
+
+
+def test_publisher_whose_connection_is_lost_fails_when_it_writes() -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(STARTED)
+        await reader.readuntil(bytes(10))
+        writer.transport.abort()
+
+    async def main() -> None:
+        async with other_server(reset) as url, publish(url) as out:
+            with pytest.raises(RelayError):
+                await write_on(out)
+
+    run(main())
+
+
+def test_server_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "SEND_S", 0.05)
+    monkeypatch.setattr(client, "CLOSE_S", 0.05)
+    left = asyncio.Event()
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(STARTED)
+        await left.wait()
+
+    async def main() -> None:
+        async with other_server(stall) as url:
+            with pytest.raises(RelayError, match=r"the server took nothing for 0\.05 s"):
+                await publish_on(url)
+            left.set()
+
+    run(main())
+
+
+def test_server_that_keeps_its_end_open_is_left_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client, "CLOSE_S", 0.05)
+    left = asyncio.Event()
+
+    async def stay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(STARTED)
+        await left.wait()
+
+    async def main() -> None:
+        async with other_server(stay) as url:
+            async with publish(url) as out:
+                await out.write(TAGS[-1])
+            left.set()
+
+    run(main())
