@@ -37,6 +37,12 @@ class Publisher(Protocol):
     def peer(self) -> str:
         """Where it is, for people."""
 
+    def watched(self, *, is_watched: bool) -> None:
+        """The first viewer is about to come, or the last one has left.
+
+        Before the first one comes, whatever has been received and not read yet is to be published.
+        """
+
     def replaced(self) -> None:
         """Another publisher took the name over; what this one still pushes goes nowhere."""
 

@@ -105,7 +105,7 @@ class Registry:
         self._publications[path] = publication
         if holder is not None:
             holder.publisher.replaced()
-        publication.stream.begin(now)
+        publication.stream.begin(publisher, now)
         return publication
 
     def play(self, path: str) -> Stream:

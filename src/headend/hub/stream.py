@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import Final
 
 from headend.hub.headers import Headers
-from headend.hub.ports import Sink
+from headend.hub.ports import Publisher, Sink
 from headend.hub.span import Span
 from headend.hub.timeline import Timeline
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
@@ -73,6 +73,7 @@ class Stream:
         self.timeline = Timeline()
         self._settings = settings
         self._on_sink_error = on_sink_error
+        self._publisher: Publisher | None = None
         self._sinks: dict[Hashable, Sink] = {}
         self._headers = Headers()
         self._start_headers: tuple[Tag, ...] = ()  # as of the first tag of the log
@@ -86,8 +87,9 @@ class Stream:
 
     # ------------------------------------------------------------------ publishing
 
-    def begin(self, now: float) -> None:
+    def begin(self, publisher: Publisher, now: float) -> None:
         """Start with a publisher, the first or the next; timestamps go on without a jump back."""
+        self._publisher = publisher
         if self.began is None:
             self.began = now
         self.state = StreamState.LIVE
@@ -99,6 +101,7 @@ class Stream:
         self._is_silent = False
         self._tell(lambda sink: sink.start(()))
         self._tell(lambda sink: sink.resume())
+        publisher.watched(is_watched=bool(self._sinks))
 
     def publish(self, tags: Sequence[Tag], now: float) -> None:
         """Take a run of tags from the publisher and hand them to every sink."""
@@ -140,6 +143,7 @@ class Stream:
 
     def interrupt(self, now: float) -> None:
         """The publisher is lost: viewers stay for the reconnect window."""
+        self._publisher = None
         if self.state is StreamState.LIVE:
             self.state = StreamState.INTERRUPTED
             self._lost_at = now
@@ -149,6 +153,7 @@ class Stream:
         """End for good; every sink is told and detached."""
         if self.state is not StreamState.ENDED:
             self.state = StreamState.ENDED
+            self._publisher = None
             sinks, self._sinks = self._sinks, {}
             for sink in sinks.values():
                 try:
@@ -172,6 +177,8 @@ class Stream:
     def attach(self, key: Hashable, sink: Sink) -> None:
         """Add an output under a key that no other has; it starts at the newest keyframe."""
         assert key not in self._sinks
+        if not self._sinks and self._publisher is not None:
+            self._publisher.watched(is_watched=True)
         self._sinks = {**self._sinks, key: sink}  # a new dict: `publish` may be iterating
         if self._log:
             sink.start(self._start_headers)
@@ -183,6 +190,8 @@ class Stream:
     def detach(self, key: Hashable) -> None:
         """Remove an output; nothing is called on it any more."""
         self._sinks = {k: sink for k, sink in self._sinks.items() if k != key}
+        if not self._sinks and self._publisher is not None:
+            self._publisher.watched(is_watched=False)
 
     def sink(self, key: Hashable) -> Sink | None:
         """Return the output attached under a key."""

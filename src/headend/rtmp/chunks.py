@@ -73,6 +73,7 @@ class _ChunkStream:
         "extended",
         "is_absolute",
         "length",
+        "marker",
         "merged",
         "pieces",
         "received",
@@ -81,7 +82,9 @@ class _ChunkStream:
         "type_id",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, chunk_stream_id: int) -> None:
+        # The byte that a type 3 chunk starts with; empty where it takes more than one.
+        self.marker = bytes((0xC0 | chunk_stream_id,)) if chunk_stream_id < 64 else b""
         self.timestamp = 0
         self.delta = 0
         self.is_absolute = False  # the last full header was fmt 0, so `delta` is a time
@@ -118,6 +121,7 @@ class ChunkReader:
         self.chunk_size = DEFAULT_CHUNK_SIZE
         self._limits = limits or ChunkLimits()
         self.partial_bytes = self._limits.partial_bytes
+        self._surely_allowed = min(self._limits.message_bytes, self._limits.command_bytes)
         self._streams: dict[int, _ChunkStream] = {}
         self._header = b""  # bytes of a header that the last read cut short
         self._open: _ChunkStream | None = None  # its chunk was cut short …
@@ -134,6 +138,7 @@ class ChunkReader:
             LimitExceeded: A message or the sum of unfinished ones is over `limits`.
         """
         messages: list[Message] = []
+        from_bytes = int.from_bytes
         position = 0
         if self._open is not None:
             position = self._continue_chunk(data, messages)
@@ -143,22 +148,58 @@ class ChunkReader:
         end = len(data)
         streams = self._streams
         while position < end:
-            # The commonest chunks first: type 3 with a one-byte header that continues a message.
-            # Ids 0 and 1 (long forms) are never keys, so they take the general way below.
+            # The commonest headers are read right here: one-byte basic header, a chunk stream that
+            # is known, no extended time. Ids 0 and 1 (long forms) are never keys.
             first = data[position]
-            stream = streams.get(first - 0xC0)
-            if stream is not None and stream.received and stream.extended < 0:
+            stream = streams.get(first & 0x3F)
+            if stream is None or position + 12 > end:
+                header_end, stream = self._parse_header(data, position)
+                if stream is None:
+                    self._header = data[position:]
+                    break
+                position = header_end
+            elif first >= 0xC0 and stream.received and stream.extended < 0:
                 position += 1
+            elif (
+                0x40 <= first < 0x80
+                and not stream.received
+                and (head := from_bytes(data[position + 1 : position + 8], "big")) < EXTENDED << 32
+            ):
+                delta = head >> 32
+                stream.delta = delta
+                stream.timestamp = (stream.timestamp + delta) & 0xFFFFFFFF
+                stream.length = head >> 8 & 0xFFFFFF
+                stream.type_id = head & 0xFF
+                stream.extended = -1
+                stream.is_absolute = False
+                if stream.length > self._surely_allowed:
+                    self._check_length(stream)
+                position += 8
             else:
                 header_end, stream = self._parse_header(data, position)
-                if header_end < 0 or stream is None:
+                if stream is None:
                     self._header = data[position:]
                     break
                 position = header_end
             received = stream.received
             size = stream.length - received
-            if size > self.chunk_size:
-                size = self.chunk_size
+            chunk_size = self.chunk_size
+            if size > chunk_size:
+                if not received and stream.marker and stream.extended < 0:
+                    # All chunks of the message may be here, one behind the other.
+                    count = (size - 1) // chunk_size
+                    message_end = position + size + count
+                    step = chunk_size + 1
+                    if message_end <= end and (
+                        data[position + chunk_size : message_end : step] == stream.marker * count
+                    ):
+                        last = message_end - (size - count * chunk_size)
+                        pieces = [data[i : i + chunk_size] for i in range(position, last, step)]
+                        pieces.append(data[last:message_end])
+                        position = message_end
+                        self._finish(stream, b"".join(pieces), messages)
+                        continue
+                size = chunk_size
             chunk_end = position + size
             if chunk_end > end:
                 self._open = stream
@@ -174,15 +215,18 @@ class ChunkReader:
                     continue
                 payload = self._take(stream)
             position = chunk_end
-            if stream.type_id <= TYPE_ABORT:
-                self._control(stream.type_id, payload)
-            else:
-                messages.append(
-                    tuple.__new__(
-                        Message, (stream.type_id, stream.timestamp, stream.stream_id, payload)
-                    )
-                )
+            self._finish(stream, payload, messages)
         return messages
+
+    def _finish(self, stream: _ChunkStream, payload: bytes, messages: list[Message]) -> None:
+        """Return a whole message, or act on one that is meant for this reader."""
+        type_id = stream.type_id
+        if type_id > TYPE_ABORT:
+            messages.append(
+                tuple.__new__(Message, (type_id, stream.timestamp, stream.stream_id, payload))
+            )
+        else:
+            self._control(type_id, payload)
 
     def _continue_chunk(self, data: bytes, messages: list[Message]) -> int:
         """Take the rest of a chunk that the last read cut short; return where the next starts."""
@@ -194,13 +238,7 @@ class ChunkReader:
         if not self._missing:
             self._open = None
             if stream.received == stream.length:
-                payload = self._take(stream)
-                if stream.type_id <= TYPE_ABORT:
-                    self._control(stream.type_id, payload)
-                else:
-                    messages.append(
-                        Message(stream.type_id, stream.timestamp, stream.stream_id, payload)
-                    )
+                self._finish(stream, self._take(stream), messages)
         return len(taken)
 
     def _parse_header(self, data: bytes, position: int) -> tuple[int, _ChunkStream | None]:
@@ -259,7 +297,8 @@ class ChunkReader:
         stream.is_absolute = header_type == 0
         # On fmt 1 and 2 the extended field is a delta too.
         stream.timestamp = time if header_type == 0 else (stream.timestamp + time) & 0xFFFFFFFF
-        self._check_length(stream)
+        if stream.length > self._surely_allowed:
+            self._check_length(stream)
         return after, stream
 
     def _repeat_header(
@@ -291,7 +330,7 @@ class ChunkReader:
             raise LimitExceeded(
                 "limits.chunk_streams", len(self._streams) + 1, self._limits.chunk_streams
             )
-        stream = self._streams[chunk_stream_id] = _ChunkStream()
+        stream = self._streams[chunk_stream_id] = _ChunkStream(chunk_stream_id)
         return stream
 
     def _check_length(self, stream: _ChunkStream) -> None:

@@ -18,6 +18,7 @@ from typing import Final, Literal, Protocol
 
 READ: Final = select.EPOLLIN
 WRITE: Final = select.EPOLLOUT
+HANG_UP: Final = select.EPOLLRDHUP  # the peer has ended its side
 
 # A turn that took c is followed by a pause of RATIO × c: turns take a tenth of a core at most until
 # the pause reaches the budget. 50 players (0.4 ms a flush) then wait 4 ms at most.
@@ -29,6 +30,19 @@ SMOOTHING: Final = 0.25  # weight of the newest turn in the cost of a turn
 MAX_EVENTS: Final = 1024  # descriptors of one turn; the rest come with the next
 
 FlushMode = Literal["adaptive", "fixed"]
+
+
+# How often a publisher is read that nobody watches. A tenth of them at each step, so that five
+# hundred together stop nobody for long.
+LAZY_S: Final = 0.1
+LAZY_STEPS: Final = 10
+
+
+class Lazy(Protocol):
+    """Who is content with being read every LAZY_S."""
+
+    def read_lazily(self) -> None:
+        """Read all there is. It must not raise."""
 
 
 class Handler(Protocol):
@@ -67,6 +81,10 @@ class Poller:
         self._epoll = select.epoll()
         self._handlers: dict[int, Handler] = {}
         self._dirty: list[Flushable] = []
+        self._lazy: list[dict[Lazy, None]] = [{} for _ in range(LAZY_STEPS)]
+        self._lazy_step = 0  # where the last one was added
+        self._lazy_now = 0  # which was read last
+        self._lazy_timer: TimerHandle | None = None
         self._flush_at = 0.0
         self._cost = 0.0  # of a turn, seconds, smoothed
         self._is_watching = False
@@ -118,10 +136,35 @@ class Poller:
         self.flushes += len(dirty)
         self.flush_s += perf_counter() - started
 
+    # ------------------------------------------------------------------ lazy reading
+
+    def add_lazy(self, item: Lazy) -> None:
+        """Have an item read every LAZY_S."""
+        self._lazy_step = (self._lazy_step + 1) % LAZY_STEPS  # any step, evenly filled
+        self._lazy[self._lazy_step][item] = None
+        if self._lazy_timer is None:
+            self._lazy_timer = self._loop.call_later(LAZY_S / LAZY_STEPS, self._read_lazy)
+
+    def remove_lazy(self, item: Lazy) -> None:
+        """Read an item no more."""
+        for items in self._lazy:
+            items.pop(item, None)
+
+    def _read_lazy(self) -> None:
+        """Read the items of one step."""
+        self._lazy_timer = None
+        if not any(self._lazy):
+            return
+        self._lazy_now = (self._lazy_now + 1) % LAZY_STEPS
+        for item in list(self._lazy[self._lazy_now]):
+            item.read_lazily()
+        self._lazy_timer = self._loop.call_later(LAZY_S / LAZY_STEPS, self._read_lazy)
+
     def close(self) -> None:
         """Stop watching. Descriptors belong to their handlers and stay open."""
-        if self._next_turn is not None:
-            self._next_turn.cancel()
+        for timer in (self._next_turn, self._lazy_timer):
+            if timer is not None:
+                timer.cancel()
         self._watch(is_on=False)
         self._epoll.close()
 

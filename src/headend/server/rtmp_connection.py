@@ -43,17 +43,22 @@ LINGER_S: Final = 2.0
 class _Publish:
     """One stream that the peer publishes; what the hub knows of it."""
 
-    __slots__ = ("_connection", "_stream_id", "publication")
+    __slots__ = ("_connection", "_stream_id", "is_watched", "publication")
 
     publication: Publication
 
     def __init__(self, connection: "RtmpConnection", stream_id: int) -> None:
         self._connection = connection
         self._stream_id = stream_id
+        self.is_watched = True
 
     @property
     def peer(self) -> str:
         return self._connection.peer
+
+    def watched(self, *, is_watched: bool) -> None:
+        self.is_watched = is_watched
+        self._connection.publish_watched()
 
     def replaced(self) -> None:
         self._connection.publish_replaced(self._stream_id)
@@ -253,6 +258,7 @@ class RtmpConnection:
                     "rtmp %s publish %s ended", self.peer, shown(publish.publication.stream.path)
                 )
                 publish.publication.end()
+                self._transport.set_lazy(is_lazy=False)
             case PlayEnded():
                 play = self._plays.pop(event.stream_id)
                 self._leave(play)
@@ -278,6 +284,7 @@ class RtmpConnection:
         services.counters.publishes += 1
         log.info("rtmp %s publish %s accepted", self.peer, shown(target.path))
         self._session.accept(request)
+        self.publish_watched()
 
     def _play(self, request: PlayRequest, now: float) -> None:
         services = self._services
@@ -372,6 +379,11 @@ class RtmpConnection:
         log.info("rtmp %s play %s: the stream is over", self.peer, shown(play.stream.path))
         if not self._plays and not self._publishes:
             self._close(self._services.loop.time())
+
+    def publish_watched(self) -> None:
+        """Read lazily while nobody watches what is published; at once before somebody does."""
+        is_lazy = not self._plays and not any(p.is_watched for p in self._publishes.values())
+        self._transport.set_lazy(is_lazy=is_lazy)
 
     def publish_replaced(self, stream_id: int) -> None:
         """Another publisher took the name over."""

@@ -9,11 +9,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from headend.server.poller import READ, WRITE, Poller
+from headend.server.poller import HANG_UP, READ, WRITE, Poller
 
 # One read at first. Below glibc's threshold for mapping memory anew (128 KiB), above what a socket
 # holds usually.
 READ_BYTES: Final = 65_536
+
+
+LAZY_READS: Final = 4  # full reads in a row after which a peer is not lazy any more
 
 
 class Owner(Protocol):
@@ -49,7 +52,9 @@ class Transport:
         "_descriptor",
         "_is_closed",
         "_is_ending",
+        "_is_lazy",
         "_is_paused",
+        "_is_reading",
         "_owner",
         "_poller",
         "_queue",
@@ -74,6 +79,8 @@ class Transport:
         self._is_closed = False
         self._is_ending = False  # our side is shut down; the peer's rest is thrown away
         self._is_paused = False
+        self._is_lazy = False
+        self._is_reading = False
         self.backlog = 0
         self.bytes_in = 0
         self.bytes_out = 0
@@ -91,20 +98,46 @@ class Transport:
         if events & ~WRITE and not self._is_closed:
             self.read()
 
-    def read(self) -> None:
-        """Read once, if there is anything."""
+    def read(self) -> int:
+        """Read once; return how many bytes there were."""
         try:
             data = self._socket.recv(self.read_size)
         except BlockingIOError:
-            return
+            return 0
         except OSError as error:
             self._lose(error)
-            return
+            return 0
         if not data:
             self._lose(None)
         elif not self._is_ending:
             self.bytes_in += len(data)
+            self._is_reading = True
             self._owner.data_received(data)
+            self._is_reading = False
+        return len(data)
+
+    def read_lazily(self) -> None:
+        """Read all there is; a peer that sends much is read as it comes from then on."""
+        for _ in range(LAZY_READS):
+            if self.read() < self.read_size or not self._is_lazy:
+                return
+        self.set_lazy(is_lazy=False)
+
+    def set_lazy(self, *, is_lazy: bool) -> None:
+        """Choose to be read a few times a second only, because nobody waits for what comes.
+
+        Going back to reading as it comes starts with reading what is there.
+        """
+        if is_lazy == self._is_lazy or self._is_closed:
+            return
+        self._is_lazy = is_lazy
+        if is_lazy:
+            self._poller.add_lazy(self)
+        else:
+            self._poller.remove_lazy(self)
+        self._watch()
+        if not is_lazy and not self._is_reading:
+            self.read()
 
     def pause_reading(self) -> None:
         """Read no more until `resume_reading`."""
@@ -174,7 +207,8 @@ class Transport:
 
     def _watch(self) -> None:
         if not self._is_closed:
-            events = 0 if self._is_paused else READ
+            # A lazy one is told of the peer's end at once all the same.
+            events = HANG_UP if self._is_lazy else 0 if self._is_paused else READ
             self._poller.modify(self._descriptor, events | WRITE if self.backlog else events)
 
     # ------------------------------------------------------------------ the end
@@ -210,6 +244,8 @@ class Transport:
         if self._is_closed:
             return
         self._is_closed = True
+        if self._is_lazy:
+            self._poller.remove_lazy(self)
         self._poller.unregister(self._descriptor)
         self._socket.close()
         self._queue = None
