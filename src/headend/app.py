@@ -1,6 +1,7 @@
 """This module puts the server together: builds, starts, reloads and stops it."""
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+GC_THRESHOLD: Final = 10_000  # objects made and not freed between two looks at the youngest ones
 SWEEP_S: Final = 0.5  # how often streams look at the time
 
 
@@ -43,6 +45,7 @@ def run(loaded: LoadedSettings, ready_file: Path | None = None) -> int:
     """
     logs.configure(loaded.settings.log.level, loaded.settings.log.format)
     _raise_descriptor_limit()
+    _tune_garbage_collection()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(loaded, ready_file))
 
@@ -62,6 +65,15 @@ def _raise_descriptor_limit() -> None:
     if soft < hard:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _tune_garbage_collection() -> None:
+    """Look for reference cycles less often: tags come by the thousand and are in none.
+
+    A profile of 200 publishers had 5 % of its samples in the collector.
+    """
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
 
 
 async def _serve(loaded: LoadedSettings, ready_file: Path | None) -> int:
@@ -196,7 +208,8 @@ class Server:
         try:
             loaded = self._loaded.reload()
         except SettingsError as error:
-            log.error("settings not reloaded: %s", error)
+            for line in (str(error), *getattr(error, "__notes__", ())):
+                log.error("settings not reloaded: %s", line)
             return
         old = self._loaded.settings
         changed = changed_keys(old, loaded.settings)

@@ -140,9 +140,6 @@ class Limits(_Section):
         le=1000,
         description="Message streams that a peer may create in a connection.",
     )
-    requests_per_connection: Count = Field(
-        default=8, ge=1, le=1000, description="Requests of a connection that wait for their answer."
-    )
     commands_per_s: Count = Field(
         default=100, ge=1, le=100_000, description="Commands a second from one connection."
     )
