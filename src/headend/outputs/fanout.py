@@ -103,6 +103,7 @@ class Fanout:
         self._start_version = 0
         self._next_start: tuple[int, tuple[Tag, ...], int] = (0, (), 0)
         self._newest_time = 0
+        self._flushed_version = 0  # of the headers as of the last flush
         self._live: dict[Viewer, None] = {}
         self._behind: dict[Viewer, None] = {}
         self._waiting: dict[Viewer, None] = {}
@@ -128,8 +129,7 @@ class Fanout:
     def push(self, tag: Tag) -> None:
         """Encode a tag; it leaves with the next flush."""
         pending = self._pending
-        if not pending:
-            self._wake(self)
+        was_empty = not pending
         if tag.is_keyframe:
             self._keyframe = len(pending)
             self._next_start = (tag.timestamp, self._headers.tags(), self._headers.version)
@@ -141,6 +141,8 @@ class Fanout:
             self._keyframe = -1
             self._log.clear()
         self._encoder.append(pending, tag, tag.timestamp)
+        if was_empty and pending:
+            self._wake(self)
 
     def interrupt(self) -> None:
         self._broadcast(self._encoder.interrupted())
@@ -166,13 +168,15 @@ class Fanout:
         if not pending:
             return
         data = pending[0] if len(pending) == 1 else b"".join(pending)
-        if self._keyframe >= 0:
+        is_start = self._keyframe >= 0
+        if is_start:
             self._log.restart(data, sum(map(len, pending[: self._keyframe])))
             self._start_time, self._start_headers, self._start_version = self._next_start
             self._keyframe = -1
         else:
             self._log.append(data)
         self._pending = []
+        self._flushed_version = self._headers.version
         size = len(data)
         short: list[tuple[Viewer, int]] = []
         for viewer in self._live:
@@ -186,7 +190,7 @@ class Fanout:
         for viewer, sent in short:
             self.stalled(viewer)
             viewer.writer.keep(data, sent)
-        if self._waiting and self._log.start is not None:
+        if is_start and self._waiting:
             waiting, self._waiting = self._waiting, {}
             for viewer in waiting:
                 self._behind[viewer] = None
@@ -217,7 +221,7 @@ class Fanout:
             del self._live[viewer]
             self._behind[viewer] = None
             viewer.position = self._log.end
-            viewer.version = self._headers.version
+            viewer.version = self._flushed_version
 
     def drained(self, viewer: Viewer) -> None:
         """Go on with a viewer that was behind, now that its writer has no backlog."""
