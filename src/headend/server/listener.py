@@ -12,7 +12,7 @@ from typing import Final
 
 from headend.errors import LimitExceeded, SettingsError
 from headend.server.logs import Repeats
-from headend.server.poller import READ
+from headend.server.readiness import READ
 from headend.server.rtmp_connection import RtmpConnection
 from headend.server.services import Services
 from headend.settings import Address
@@ -81,6 +81,15 @@ def bound_address(sock: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def _keep_alive(sock: socket.socket) -> None:
+    """Have the kernel notice a peer that is gone while nothing is sent: a minute, not two hours."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        option = getattr(socket, name, None)  # macOS has other names
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 class RtmpListener:
     """Accepts RTMP connections on some sockets until it is closed."""
 
@@ -124,7 +133,7 @@ class RtmpListener:
             if mapped is not None:
                 address, peer = mapped, (str(mapped), peer[1])
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            _keep_alive(sock)
         try:
             services.admission.enter(address)
         except LimitExceeded as error:

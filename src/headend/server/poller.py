@@ -1,24 +1,21 @@
 """This module decides when sockets are read and when fan-outs are flushed: the server's heartbeat.
 
-All RTMP sockets stand in one epoll set of our own, and the event loop watches that set's
-descriptor. At low load it wakes us for every packet, and what was published leaves in the same
-turn. As a turn costs more, the next one comes later, up to the latency budget: then one turn reads
-many publishers, each once, and each viewer gets one `send` for all that came meanwhile.
+All RTMP sockets stand in one ready set of our own, and the event loop watches its descriptor. At
+low load it wakes us for every packet, and what was published leaves in the same turn. As a turn
+costs more, the next one comes later, up to the latency budget: then one turn reads many publishers,
+each once, and each viewer gets one `send` for all that came meanwhile.
 
-    turn ─► epoll ─► read each ready socket ─► flush what is due ─► next turn after its cost × RATIO
+    turn ─► who is ready ─► read each once ─► flush what is due ─► pause: the turn's cost × RATIO
 
 See docs/decisions/0004-own-epoll-and-turns.md.
 """
 
-import select
 from asyncio import AbstractEventLoop, Handle, TimerHandle
 from collections.abc import Callable
 from time import perf_counter
 from typing import Final, Literal, Protocol
 
-READ: Final = select.EPOLLIN
-WRITE: Final = select.EPOLLOUT
-HANG_UP: Final = select.EPOLLRDHUP  # the peer has ended its side
+from headend.server.readiness import READ, ready_set
 
 # A turn that took c is followed by a pause of RATIO × c: turns take a tenth of a core at most until
 # the pause reaches the budget. 50 players (0.4 ms a flush) then wait 4 ms at most.
@@ -29,13 +26,12 @@ TIMER_SLACK_S: Final = 0.0005  # the loop's timers may fire half a millisecond e
 SMOOTHING: Final = 0.25  # weight of the newest turn in the cost of a turn
 MAX_EVENTS: Final = 1024  # descriptors of one turn; the rest come with the next
 
-FlushMode = Literal["adaptive", "fixed"]
-
-
 # How often a publisher is read that nobody watches. A tenth of them at each step, so that five
 # hundred together stop nobody for long.
 LAZY_S: Final = 0.1
 LAZY_STEPS: Final = 10
+
+FlushMode = Literal["adaptive", "fixed"]
 
 
 class Lazy(Protocol):
@@ -49,7 +45,7 @@ class Handler(Protocol):
     """Who owns a descriptor. It must not raise."""
 
     def handle_events(self, events: int) -> None:
-        """Read or write: `events` is a mask of READ, WRITE and epoll's error bits."""
+        """Read or write: `events` is a mask of READ, WRITE and, on Linux, epoll's error bits."""
 
 
 class Flushable(Protocol):
@@ -78,7 +74,7 @@ class Poller:
         """
         self._loop = loop
         self.configure(flush_s, mode)
-        self._epoll = select.epoll()
+        self._ready = ready_set()
         self._handlers: dict[int, Handler] = {}
         self._dirty: list[Flushable] = []
         self._lazy: list[dict[Lazy, None]] = [{} for _ in range(LAZY_STEPS)]
@@ -105,15 +101,15 @@ class Poller:
 
     def register(self, descriptor: int, handler: Handler, events: int = READ) -> None:
         self._handlers[descriptor] = handler
-        self._epoll.register(descriptor, events)
+        self._ready.register(descriptor, events)
 
     def modify(self, descriptor: int, events: int) -> None:
-        self._epoll.modify(descriptor, events)
+        self._ready.modify(descriptor, events)
 
     def unregister(self, descriptor: int) -> None:
         """Forget a descriptor; call before it is closed."""
         del self._handlers[descriptor]
-        self._epoll.unregister(descriptor)
+        self._ready.unregister(descriptor)
 
     def wake(self, fanout: Flushable) -> None:
         """Flush a fan-out when the time has come."""
@@ -166,7 +162,7 @@ class Poller:
             if timer is not None:
                 timer.cancel()
         self._watch(is_on=False)
-        self._epoll.close()
+        self._ready.close()
 
     # ------------------------------------------------------------------ turns
 
@@ -174,9 +170,9 @@ class Poller:
         if is_on != self._is_watching:
             self._is_watching = is_on
             if is_on:
-                self._loop.add_reader(self._epoll.fileno(), self._turn)
+                self._loop.add_reader(self._ready.fileno(), self._turn)
             else:
-                self._loop.remove_reader(self._epoll.fileno())
+                self._loop.remove_reader(self._ready.fileno())
 
     def _turn_at(self, when: float) -> None:
         """See to it that a turn comes at `when` (loop time), or sooner; 0: as soon as possible."""
@@ -199,7 +195,7 @@ class Poller:
         started = perf_counter()
         handlers = self._handlers
         self._is_turning = True
-        for descriptor, events in self._epoll.poll(0, MAX_EVENTS):
+        for descriptor, events in self._ready.poll(0, MAX_EVENTS):
             handler = handlers.get(descriptor)
             if handler is not None:  # an earlier one of this turn may have closed it
                 handler.handle_events(events)

@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from headend.server.poller import HANG_UP, READ, WRITE, Poller
+from headend.server.poller import Poller
+from headend.server.readiness import HANG_UP, READ, WRITE
 
 # One read at first. Below glibc's threshold for mapping memory anew (128 KiB), above what a socket
 # holds usually.
