@@ -160,10 +160,7 @@ class Registry:
         return stream
 
     def _may_take_over(self, holder: Publication, key: str | None) -> bool:
-        match self.settings.takeover:
-            case "always":
-                return True
-            case "never":
-                return False
-            case "same-key":
-                return key is not None and holder.key == key
+        takeover = self.settings.takeover
+        if takeover == "same-key":
+            return key is not None and holder.key == key
+        return takeover == "always"

@@ -1,0 +1,240 @@
+"""This module tests headend.hub.registry."""
+
+import pytest
+from tests.hub.test_stream import FakePublisher, FakeSink, key
+
+from headend.errors import Rejected
+from headend.hub.registry import Publication, Registry, RegistrySettings, Takeover
+from headend.hub.stream import StreamSettings, StreamState
+
+PATH = "live/cam1"
+
+
+def registry(takeover: Takeover = "same-key", streams: int = 1000) -> Registry:
+    settings = RegistrySettings(StreamSettings(reconnect_window_s=60), takeover, streams)
+    return Registry(settings, lambda _path, _error: None)
+
+
+def test_publisher_holds_the_name_it_was_given() -> None:
+    hub = registry()
+    publisher = FakePublisher()
+    publication = hub.publish(PATH, publisher, "hk_1", 0)
+    assert hub.publication(PATH) is publication
+    assert publication.is_current
+    assert publication.stream is hub.stream(PATH)
+    assert publication.stream.is_live
+    assert publication.publisher is publisher
+
+
+def test_name_nobody_knows_has_neither_stream_nor_publication() -> None:
+    assert registry().stream(PATH) is None
+    assert registry().publication(PATH) is None
+
+
+def test_player_that_comes_first_and_its_publisher_meet_on_one_stream() -> None:
+    hub = registry()
+    stream = hub.play(PATH)
+    assert stream.state is StreamState.WAITING
+    sink = FakeSink()
+    stream.attach("a", sink)
+    publication = hub.publish(PATH, FakePublisher(), None, 0)
+    publication.push([key(0)], 0)
+    assert publication.stream is stream
+    assert hub.play(PATH) is stream
+    assert sink.calls == ["start", "start", "resume", "K0"]
+
+
+def test_streams_are_listed_in_the_order_of_their_names_first_mention() -> None:
+    hub = registry()
+    hub.publish("live/b", FakePublisher(), None, 0)
+    hub.play("live/a")
+    assert [stream.path for stream in hub.streams()] == ["live/b", "live/a"]
+
+
+# ---------------------------------------------------------------------- takeover
+
+
+@pytest.mark.parametrize(
+    ("takeover", "first_key", "second_key", "is_granted"),
+    [
+        ("same-key", "hk_1", "hk_1", True),
+        ("same-key", "hk_1", "hk_2", False),
+        ("same-key", "hk_1", None, False),
+        ("same-key", None, "hk_1", False),
+        ("same-key", None, None, False),
+        ("always", "hk_1", None, True),
+        ("always", None, None, True),
+        ("never", "hk_1", "hk_1", False),
+    ],
+)
+def test_second_publisher_takes_the_name_over_if_policy_says_so(
+    takeover: Takeover, first_key: str | None, second_key: str | None, is_granted: bool
+) -> None:
+    hub = registry(takeover)
+    first, second = FakePublisher("first"), FakePublisher("second")
+    holder = hub.publish(PATH, first, first_key, 0)
+    if is_granted:
+        publication = hub.publish(PATH, second, second_key, 1)
+        assert hub.publication(PATH) is publication
+        assert not holder.is_current
+        assert "replaced" in first.calls
+    else:
+        with pytest.raises(Rejected) as refusal:
+            hub.publish(PATH, second, second_key, 1)
+        assert refusal.value.code == "NetStream.Publish.BadName"
+        assert refusal.value.description == (
+            "live/cam1 is already being published; stop the other encoder, or publish both with "
+            "the same key to take over"
+        )
+        assert holder.is_current
+        assert "replaced" not in first.calls
+
+
+def test_viewers_stay_through_a_takeover_and_get_only_the_new_publisher_s_media() -> None:
+    hub = registry()
+    first = hub.publish(PATH, FakePublisher(), "hk_1", 0)
+    sink = FakeSink()
+    first.stream.attach("a", sink)
+    first.push([key(100)], 0)
+    second = hub.publish(PATH, FakePublisher(), "hk_1", 1)
+    first.push([key(133)], 1)
+    second.push([key(0)], 1)
+    assert second.stream is first.stream
+    assert sink.calls == ["start", "K100", "interrupt", "start", "resume", "K120"]
+
+
+def test_last_words_of_one_that_was_replaced_change_nothing() -> None:
+    hub = registry("always")
+    first = hub.publish(PATH, FakePublisher(), None, 0)
+    second = hub.publish(PATH, FakePublisher(), None, 1)
+    first.lose(2)
+    first.end()
+    assert second.is_current
+    assert second.stream.is_live
+
+
+def test_publisher_that_is_replaced_may_let_go_while_it_is_told() -> None:
+    hub = registry("always")
+
+    class Impatient(FakePublisher):
+        publication: Publication
+
+        def replaced(self) -> None:
+            self.publication.lose(1)
+
+    first = Impatient()
+    first.publication = hub.publish(PATH, first, None, 0)
+    second = hub.publish(PATH, FakePublisher(), None, 1)
+    assert second.is_current
+    assert second.stream.is_live
+
+
+# ---------------------------------------------------------------------- the end
+
+
+def test_publisher_that_says_it_ends_ends_the_stream_and_frees_the_name() -> None:
+    hub = registry()
+    publication = hub.publish(PATH, FakePublisher(), None, 0)
+    sink = FakeSink()
+    publication.stream.attach("a", sink)
+    publication.end()
+    assert sink.calls == ["start", "end"]
+    assert hub.publication(PATH) is None
+    again = hub.publish(PATH, FakePublisher(), None, 1)
+    assert again.stream is not publication.stream
+    assert again.stream.is_live
+
+
+def test_lost_publisher_frees_the_name_and_viewers_wait_for_its_return() -> None:
+    hub = registry("never")
+    publication = hub.publish(PATH, FakePublisher(), "hk_1", 0)
+    sink = FakeSink()
+    publication.stream.attach("a", sink)
+    publication.lose(5)
+    assert sink.calls == ["start", "interrupt"]
+    again = hub.publish(PATH, FakePublisher(), "hk_2", 6)
+    assert again.stream is publication.stream
+    assert sink.calls == ["start", "interrupt", "start", "resume"]
+
+
+def test_window_of_a_lost_publisher_passes_with_the_sweep() -> None:
+    hub = registry()
+    publication = hub.publish(PATH, FakePublisher(), None, 0)
+    sink = FakeSink()
+    publication.stream.attach("a", sink)
+    publication.lose(5)
+    hub.sweep(64.9)
+    assert hub.stream(PATH) is publication.stream
+    hub.sweep(65)
+    assert sink.calls[-1] == "end"
+    assert hub.stream(PATH) is None
+
+
+def test_silence_is_noticed_by_the_sweep() -> None:
+    hub = registry()
+    publication = hub.publish(PATH, FakePublisher(), None, 0)
+    sink = FakeSink()
+    publication.stream.attach("a", sink)
+    hub.sweep(4)
+    assert sink.calls == ["start", "interrupt"]
+    assert hub.stream(PATH) is publication.stream
+
+
+def test_sweep_forgets_a_name_that_nobody_waits_for_any_more() -> None:
+    hub = registry()
+    stream = hub.play(PATH)
+    stream.attach("a", FakeSink())
+    hub.sweep(0)
+    assert hub.stream(PATH) is stream
+    stream.detach("a")
+    hub.sweep(1)
+    assert hub.stream(PATH) is None
+
+
+def test_player_of_an_ended_stream_waits_for_a_new_one() -> None:
+    hub = registry()
+    publication = hub.publish(PATH, FakePublisher(), None, 0)
+    publication.end()
+    stream = hub.play(PATH)
+    assert stream is not publication.stream
+    assert stream.state is StreamState.WAITING
+
+
+def test_end_of_everything_ends_every_stream_and_frees_every_name() -> None:
+    hub = registry()
+    publication = hub.publish(PATH, FakePublisher(), None, 0)
+    sinks = [FakeSink(), FakeSink()]
+    publication.stream.attach("a", sinks[0])
+    hub.play("live/cam2").attach("a", sinks[1])
+    hub.end_all()
+    assert [sink.calls[-1] for sink in sinks] == ["end", "end"]
+    assert not publication.is_current
+    publication.push([key(0)], 1)
+    publication.end()
+    assert publication.stream.tags_in == 0
+
+
+# ---------------------------------------------------------------------- limits
+
+
+def test_names_over_the_limit_are_refused_to_publishers_and_players() -> None:
+    hub = registry(streams=2)
+    hub.publish("live/a", FakePublisher(), None, 0)
+    hub.play("live/b")
+    for code, ask in (
+        ("NetStream.Publish.BadName", lambda: hub.publish("live/c", FakePublisher(), None, 0)),
+        ("NetStream.Play.Failed", lambda: hub.play("live/c")),
+    ):
+        with pytest.raises(Rejected, match=r"2 streams, its limit \(limits.streams\)") as refusal:
+            ask()
+        assert refusal.value.code == code
+    hub.play("live/a")
+    hub.publish("live/b", FakePublisher(), None, 0)
+    assert hub.publication("live/c") is None
+
+
+def test_settings_may_be_replaced_for_names_to_come() -> None:
+    hub = registry("never")
+    hub.publish(PATH, FakePublisher(), None, 0)
+    hub.settings = RegistrySettings(StreamSettings(), "always")
+    assert hub.publish(PATH, FakePublisher(), None, 1).is_current

@@ -1,0 +1,418 @@
+"""This module tests headend.hub.stream."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from tests.wire import wire
+
+from headend.hub.stream import Stream, StreamSettings, StreamState
+from headend.media.codecs import audio_tag, script_tag, video_tag
+from headend.media.tag import Tag
+
+METADATA = b"\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00\x00\x00\x09"
+
+META = script_tag(0, METADATA)
+AVC = video_tag(0, wire("17 00 000000 01640028"))
+AVC_2 = video_tag(0, wire("17 00 000000 01640029"))
+AAC = audio_tag(0, wire("af 00 1190"))
+
+
+def key(time: int, size: int = 0) -> Tag:
+    return video_tag(time, wire("17 01 000000 65") + bytes(size))
+
+
+def inter(time: int, size: int = 0) -> Tag:
+    return video_tag(time, wire("27 01 000000 41") + bytes(size))
+
+
+def sound(time: int) -> Tag:
+    return audio_tag(time, wire("af 01 de"))
+
+
+NAMES = {META.body: "meta", AVC.body: "h1", AVC_2.body: "h2", AAC.body: "aac"}
+
+
+def name(tag: Tag) -> str:
+    """`K40`, `v80`, `a41` or `A41` (sound that counts as a keyframe), or the name of a header."""
+    if tag.body in NAMES:
+        return NAMES[tag.body]
+    letter = tag.kind.name[0].lower()
+    return f"{letter.upper() if tag.is_keyframe else letter}{tag.timestamp}".replace("V", "K")
+
+
+class FakeSink:
+    """Notes what it is told; raises where it is told to."""
+
+    def __init__(self, raises_on: str = "") -> None:
+        self.calls: list[str] = []
+        self.tags: list[Tag] = []
+        self.raises_on = raises_on
+        self.then: Callable[[], None] | None = None
+
+    def start(self, headers: Sequence[Tag]) -> None:
+        self._note(" ".join(["start", *map(name, headers)]))
+
+    def push(self, tag: Tag) -> None:
+        self.tags.append(tag)
+        self._note(name(tag))
+
+    def interrupt(self) -> None:
+        self._note("interrupt")
+
+    def resume(self) -> None:
+        self._note("resume")
+
+    def end(self) -> None:
+        self._note("end")
+
+    def _note(self, call: str) -> None:
+        self.calls.append(call)
+        if self.then is not None:
+            self.then()
+        if call == self.raises_on:
+            raise ZeroDivisionError(call)
+
+
+class FakePublisher:
+    """Notes whether it is watched, and whether it was replaced."""
+
+    def __init__(self, peer: str = "10.0.0.7:51044") -> None:
+        self.peer = peer
+        self.calls: list[str] = []
+        self.before_watched: Callable[[], None] | None = None
+
+    def watched(self, *, is_watched: bool) -> None:
+        self.calls.append("watched" if is_watched else "unwatched")
+        if is_watched and self.before_watched is not None:
+            self.before_watched()
+
+    def replaced(self) -> None:
+        self.calls.append("replaced")
+
+
+class Fixture:
+    """A stream and what it reports."""
+
+    def __init__(self, **limits: float) -> None:
+        settings = StreamSettings(
+            log_s=limits.get("log_s", 20),
+            log_bytes=int(limits.get("log_bytes", 1 << 20)),
+            reconnect_window_s=limits.get("reconnect_window_s", 60),
+        )
+        self.errors: list[str] = []
+        self.stream = Stream("live/cam1", settings, self._report)
+        self.publisher = FakePublisher()
+
+    def _report(self, path: str, error: Exception) -> None:
+        self.errors.append(f"{path}: {error}")
+
+    def live(self, *tags: Tag, now: float = 0) -> "Fixture":
+        self.stream.begin(self.publisher, now)
+        self.stream.publish(tags, now)
+        return self
+
+    def join(self) -> list[str]:
+        """What an output gets that joins now and leaves again."""
+        sink = FakeSink()
+        self.stream.attach("newcomer", sink)
+        self.stream.detach("newcomer")
+        return sink.calls
+
+
+# ---------------------------------------------------------------------- joining
+
+
+def test_newcomer_gets_headers_and_then_the_log_from_the_newest_keyframe() -> None:
+    fixture = Fixture().live(META, AVC, AAC, key(0), inter(33), key(66), sound(70), inter(99))
+    assert fixture.join() == ["start meta h1 aac", "K66", "a70", "v99"]
+
+
+def test_newcomer_before_any_keyframe_gets_everything_there_is() -> None:
+    fixture = Fixture().live(META, AVC, inter(33))
+    assert fixture.join() == ["start", "meta", "h1", "v33"]
+
+
+def test_headers_that_changed_behind_the_keyframe_come_where_they_changed() -> None:
+    fixture = Fixture().live(AVC, key(0), AVC_2, inter(33))
+    assert fixture.join() == ["start h1", "K0", "h2", "v33"]
+    assert list(map(name, fixture.stream.headers())) == ["h2"]
+
+
+def test_newcomer_of_a_stream_that_nobody_publishes_yet_waits() -> None:
+    fixture = Fixture()
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    fixture.live(key(0))
+    assert sink.calls == ["start", "start", "resume", "K0"]
+
+
+def test_every_output_gets_the_same_tags() -> None:
+    fixture = Fixture().live()
+    sinks = [FakeSink(), FakeSink()]
+    for number, sink in enumerate(sinks):
+        fixture.stream.attach(number, sink)
+    tag = key(40)
+    fixture.stream.publish([tag], 0)
+    assert all(sink.tags[0] is tag for sink in sinks)
+
+
+def test_detached_output_gets_nothing_more_and_its_key_is_free() -> None:
+    fixture = Fixture().live()
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    assert fixture.stream.sink("a") is sink
+    fixture.stream.detach("a")
+    fixture.stream.publish([key(0)], 0)
+    assert fixture.stream.sink("a") is None
+    assert sink.calls == ["start"]
+    fixture.stream.attach("a", FakeSink())
+    assert len(list(fixture.stream.sinks())) == 1
+
+
+def test_output_that_is_attached_while_tags_are_given_out_is_served_from_the_next_on() -> None:
+    fixture = Fixture().live()
+    first, second = FakeSink(), FakeSink()
+    fixture.stream.attach("first", first)
+    first.then = lambda: (
+        None if fixture.stream.sink("second") else fixture.stream.attach("second", second)
+    )
+    fixture.stream.publish([key(0), inter(33)], 0)
+    assert second.calls == ["start", "K0", "v33"]
+
+
+# ---------------------------------------------------------------------- what counts as a keyframe
+
+
+def test_without_video_any_sound_counts_as_a_keyframe() -> None:
+    fixture = Fixture().live(AAC, sound(0), sound(21), sound(42))
+    assert fixture.join() == ["start aac", "A42"]
+
+
+def test_with_video_sound_counts_no_more() -> None:
+    fixture = Fixture().live(sound(0), AVC, key(10), sound(21))
+    assert fixture.join() == ["start h1", "K10", "a21"]
+
+
+def test_when_video_stops_sound_counts_again_once_the_log_is_over_its_limit() -> None:
+    fixture = Fixture(log_s=2).live(AVC, key(0), *(sound(time) for time in range(20, 2001, 20)))
+    assert len(fixture.join()) == 1 + 1 + 100
+    fixture.stream.publish([sound(2020)], 0)
+    assert fixture.join() == ["start h1"]
+    fixture.stream.publish([sound(2040), sound(2060)], 0)
+    assert fixture.join() == ["start h1", "A2060"]
+
+
+def test_a_few_sounds_in_a_log_over_its_limit_do_not_count() -> None:
+    fixture = Fixture(log_s=1).live(key(0), sound(1001), sound(1021))
+    assert fixture.join() == ["start"]
+    fixture.stream.publish([key(1040), sound(1041)], 0)
+    assert fixture.join() == ["start", "K1040", "a1041"]
+
+
+def test_keyframe_of_a_second_track_does_not_start_the_log_anew() -> None:
+    track_0 = video_tag(0, wire("96 01 61766331 00 000000 65"))
+    track_1 = video_tag(10, wire("96 01 61766331 01 000000 65"))
+    fixture = Fixture().live(track_0, track_1)
+    assert fixture.join() == ["start", "K0", "v10"]
+
+
+# ---------------------------------------------------------------------- headers and data
+
+
+def test_repeated_headers_and_metadata_are_not_passed_on() -> None:
+    fixture = Fixture().live()
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    fixture.stream.publish([META, AVC, AAC, key(0), META, AVC, AAC, key(33), AVC_2], 0)
+    assert sink.calls == ["start", "meta", "h1", "aac", "K0", "K33", "h2"]
+
+
+def test_other_data_is_passed_on_every_time() -> None:
+    text = script_tag(5, b"\x02\x00\x0aonTextData\x05")
+    fixture = Fixture().live(key(0), text, text)
+    assert fixture.join() == ["start", "K0", "s5", "s5"]
+
+
+def test_empty_bodies_are_dropped() -> None:
+    fixture = Fixture().live(key(0), audio_tag(5, b""), video_tag(6, b""))
+    assert fixture.join() == ["start", "K0"]
+    assert fixture.stream.bytes_in == 6
+
+
+def test_what_is_published_is_counted() -> None:
+    fixture = Fixture().live(AVC, key(0), inter(33))
+    assert (fixture.stream.tags_in, fixture.stream.bytes_in) == (3, 9 + 6 + 6)
+
+
+# ---------------------------------------------------------------------- the log
+
+
+def test_log_over_its_bytes_is_dropped_until_the_next_keyframe() -> None:
+    fixture = Fixture(log_bytes=18).live(AVC, key(0), inter(33), inter(66))
+    assert fixture.join() == ["start h1", "K0", "v33", "v66"]
+    fixture.stream.publish([inter(99)], 0)
+    assert fixture.join() == ["start h1"]
+    fixture.stream.publish([inter(132), key(165), inter(198)], 0)
+    assert fixture.join() == ["start h1", "K165", "v198"]
+
+
+def test_log_over_its_time_is_dropped_until_the_next_keyframe() -> None:
+    fixture = Fixture(log_s=1).live(key(0), inter(1000), inter(1001))
+    assert fixture.join() == ["start"]
+
+
+# ---------------------------------------------------------------------- sinks that fail
+
+
+@pytest.mark.parametrize("raises_on", ["start", "resume", "K0", "v33", "interrupt", "end"])
+def test_output_that_raises_is_detached_and_reported_and_the_others_go_on(raises_on: str) -> None:
+    fixture = Fixture()
+    bad, good = FakeSink(), FakeSink()
+    fixture.stream.attach("bad", bad)
+    fixture.stream.attach("good", good)
+    bad.raises_on = raises_on
+    fixture.live(key(0), inter(33), inter(66))
+    fixture.stream.interrupt(1)
+    fixture.stream.end()
+    assert fixture.errors == [f"live/cam1: {raises_on}"]
+    assert bad.calls[-1] == raises_on
+    assert good.calls == ["start", "start", "resume", "K0", "v33", "v66", "interrupt", "end"]
+
+
+# ---------------------------------------------------------------------- silence, loss and return
+
+
+def test_silence_of_4_seconds_is_told_once_and_so_is_its_end() -> None:
+    fixture = Fixture().live(key(0), now=100)
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    fixture.stream.handle_timeout(103.9)
+    assert sink.calls == ["start", "K0"]
+    fixture.stream.handle_timeout(104)
+    fixture.stream.handle_timeout(105)
+    assert sink.calls == ["start", "K0", "interrupt"]
+    fixture.stream.publish([inter(33), inter(66)], 106)
+    assert sink.calls == ["start", "K0", "interrupt", "resume", "v33", "v66"]
+    assert fixture.stream.is_live
+
+
+def test_publisher_that_sends_nothing_from_the_start_is_silent_too() -> None:
+    fixture = Fixture()
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    fixture.live(now=100)
+    fixture.stream.handle_timeout(104)
+    assert sink.calls == ["start", "start", "resume", "interrupt"]
+
+
+def test_lost_publisher_is_told_and_the_stream_ends_with_the_window() -> None:
+    fixture = Fixture(reconnect_window_s=10).live(AVC, key(0), now=100)
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    fixture.stream.interrupt(105)
+    assert not fixture.stream.is_live
+    fixture.stream.handle_timeout(114.9)
+    assert fixture.stream.state is StreamState.INTERRUPTED
+    assert sink.calls == ["start h1", "K0", "interrupt"]
+    fixture.stream.handle_timeout(115)
+    assert sink.calls[-1] == "end"
+    assert fixture.stream.is_unused
+    assert list(fixture.stream.sinks()) == []
+
+
+def test_loss_of_a_silent_publisher_is_not_told_twice() -> None:
+    fixture = Fixture().live(key(0), now=100)
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    fixture.stream.handle_timeout(104)
+    fixture.stream.interrupt(105)
+    assert sink.calls == ["start", "K0", "interrupt"]
+
+
+def test_newcomer_in_the_window_gets_the_last_pictures() -> None:
+    fixture = Fixture().live(AVC, key(0), inter(33))
+    fixture.stream.interrupt(1)
+    assert fixture.join() == ["start h1", "K0", "v33"]
+
+
+def test_next_publisher_brings_its_own_headers_and_goes_on_with_the_timestamps() -> None:
+    fixture = Fixture().live(META, AVC, key(5000), inter(5033), now=100)
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    fixture.stream.interrupt(110)
+    fixture.live(AVC_2, key(0), inter(33), now=120)
+    assert sink.calls == [
+        *("start meta h1", "K5000", "v5033", "interrupt"),
+        *("start", "resume", "h2", "K5053", "v5086"),
+    ]
+    assert fixture.join() == ["start h2", "K5053", "v5086"]
+    assert fixture.stream.began == 100
+
+
+def test_next_publisher_without_video_has_keyframes_at_once() -> None:
+    fixture = Fixture().live(key(0))
+    fixture.stream.interrupt(1)
+    fixture.live(sound(0), sound(21))
+    assert fixture.join() == ["start", "A41"]
+
+
+def test_end_is_told_once_and_detaches_all() -> None:
+    fixture = Fixture().live()
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    fixture.stream.end()
+    fixture.stream.end()
+    fixture.stream.interrupt(1)
+    fixture.stream.handle_timeout(1000)
+    assert sink.calls == ["start", "end"]
+    assert fixture.stream.state is StreamState.ENDED
+
+
+def test_stream_is_unused_when_it_ended_or_nobody_waits_for_it() -> None:
+    fixture = Fixture()
+    assert fixture.stream.is_unused
+    fixture.stream.attach("a", FakeSink())
+    assert not fixture.stream.is_unused
+    fixture.stream.detach("a")
+    fixture.live()
+    assert not fixture.stream.is_unused
+    fixture.stream.interrupt(1)
+    assert not fixture.stream.is_unused
+    fixture.stream.end()
+    assert fixture.stream.is_unused
+
+
+# ---------------------------------------------------------------------- who watches
+
+
+def test_publisher_is_told_when_the_first_viewer_comes_and_the_last_one_leaves() -> None:
+    fixture = Fixture().live()
+    fixture.stream.attach("a", FakeSink())
+    fixture.stream.attach("b", FakeSink())
+    fixture.stream.detach("a")
+    fixture.stream.detach("b")
+    assert fixture.publisher.calls == ["unwatched", "watched", "unwatched"]
+
+
+def test_publisher_of_a_stream_that_is_waited_for_is_watched_from_the_start() -> None:
+    fixture = Fixture()
+    fixture.stream.attach("a", FakeSink())
+    fixture.live()
+    assert fixture.publisher.calls == ["watched"]
+
+
+def test_what_the_publisher_had_not_read_yet_is_in_the_log_of_the_first_viewer() -> None:
+    fixture = Fixture().live(key(0))
+    fixture.publisher.before_watched = lambda: fixture.stream.publish([inter(33)], 1)
+    assert fixture.join() == ["start", "K0", "v33"]
+
+
+@pytest.mark.parametrize("how", ["interrupt", "end"])
+def test_publisher_that_is_gone_is_told_nothing(how: str) -> None:
+    fixture = Fixture().live()
+    if how == "end":
+        fixture.stream.end()
+    else:
+        fixture.stream.interrupt(1)
+    fixture.join()
+    assert fixture.publisher.calls == ["unwatched"]
