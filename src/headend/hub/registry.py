@@ -12,6 +12,9 @@ from headend.hub.ports import Publisher
 from headend.hub.stream import Stream, StreamSettings, StreamState
 from headend.media.tag import Tag
 
+PUBLISH_REFUSED: Final = "NetStream.Publish.BadName"
+PLAY_FAILED: Final = "NetStream.Play.Failed"
+
 Takeover = Literal["same-key", "always", "never"]
 
 
@@ -22,7 +25,7 @@ class RegistrySettings:
     Attributes:
         stream: Limits of each stream.
         takeover: When a second publisher may take a name that is in use.
-        streams: Most names at once, those only waited for included.
+        streams: Most streams at once, and most names that are only waited for.
     """
 
     stream: StreamSettings
@@ -101,7 +104,7 @@ class Registry:
                     "with the same key to take over",
                 )
             holder.stream.interrupt(now)
-        publication = Publication(self, self._stream(path, "Publish.BadName"), publisher, key)
+        publication = Publication(self, self._stream(path, PUBLISH_REFUSED), publisher, key)
         self._publications[path] = publication
         if holder is not None:
             holder.publisher.replaced()
@@ -116,7 +119,7 @@ class Registry:
         Raises:
             Rejected: There are too many streams.
         """
-        return self._stream(path, "Play.Failed")
+        return self._stream(path, PLAY_FAILED)
 
     def stream(self, path: str) -> Stream | None:
         """Return the stream of a name that is known."""
@@ -150,11 +153,17 @@ class Registry:
     def _stream(self, path: str, code: str) -> Stream:
         stream = self._streams.get(path)
         if stream is None or stream.state is StreamState.ENDED:
-            if stream is None and len(self._streams) >= self.settings.streams:
-                raise Rejected(
-                    f"NetStream.{code}",
-                    f"the server holds {self.settings.streams} streams, its limit (limits.streams)",
-                )
+            # Names that are only waited for are counted apart: players who ask for any number of
+            # them must not keep a publisher out.
+            is_waited_for = code == PLAY_FAILED
+            held = sum(
+                (other.state is StreamState.WAITING) == is_waited_for
+                for other in self._streams.values()
+            )
+            most = self.settings.streams
+            if held >= most:
+                text = f"the server holds {most} streams, its limit (limits.streams)"
+                raise Rejected(code, text)
             stream = Stream(path, self.settings.stream, self._on_sink_error)
             self._streams[path] = stream
         return stream

@@ -54,9 +54,12 @@ class Deadlines:
         self._heap.clear()
 
     def _check(self) -> None:
+        self._timer = self._loop.call_later(CHECK_S, self._check)
         now = self._loop.time()
+        passed = []  # all first: one that does not move its deadline must not keep us here
         while self._heap and self._heap[0][0] <= now:
-            when, _, item = heappop(self._heap)
+            passed.append(heappop(self._heap))
+        for when, _, item in passed:
             if item.due != when:
                 continue  # forgotten, or another entry comes first
             item.due = NEVER
@@ -65,4 +68,3 @@ class Deadlines:
                 item.deadline_passed(now)
             if item.due == NEVER:
                 self.update(item)
-        self._timer = self._loop.call_later(CHECK_S, self._check)

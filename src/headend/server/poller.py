@@ -10,12 +10,15 @@ each once, and each viewer gets one `send` for all that came meanwhile.
 See docs/decisions/0004-own-epoll-and-turns.md.
 """
 
+import logging
 from asyncio import AbstractEventLoop, Handle, TimerHandle
 from collections.abc import Callable
 from time import perf_counter
 from typing import Final, Literal, Protocol
 
 from headend.server.readiness import READ, ready_set
+
+log = logging.getLogger(__name__)
 
 # A turn that took c is followed by a pause of RATIO × c: turns take a tenth of a core at most until
 # the pause reaches the budget. 50 players (0.4 ms a flush) then wait 4 ms at most.
@@ -128,7 +131,10 @@ class Poller:
         started = perf_counter()
         dirty, self._dirty = self._dirty, []
         for fanout in dirty:
-            fanout.flush()
+            try:
+                fanout.flush()
+            except Exception:
+                log.exception("a flush failed: a bug")
         self.flushes += len(dirty)
         self.flush_s += perf_counter() - started
 
@@ -151,10 +157,10 @@ class Poller:
         self._lazy_timer = None
         if not any(self._lazy):
             return
+        self._lazy_timer = self._loop.call_later(LAZY_S / LAZY_STEPS, self._read_lazy)
         self._lazy_now = (self._lazy_now + 1) % LAZY_STEPS
         for item in list(self._lazy[self._lazy_now]):
             item.read_lazily()
-        self._lazy_timer = self._loop.call_later(LAZY_S / LAZY_STEPS, self._read_lazy)
 
     def close(self) -> None:
         """Stop watching. Descriptors belong to their handlers and stay open."""
@@ -197,8 +203,12 @@ class Poller:
         self._is_turning = True
         for descriptor, events in self._ready.poll(0, MAX_EVENTS):
             handler = handlers.get(descriptor)
-            if handler is not None:  # an earlier one of this turn may have closed it
+            if handler is None:  # an earlier one of this turn has closed it
+                continue
+            try:
                 handler.handle_events(events)
+            except Exception:
+                log.exception("a connection failed: a bug")
         self._is_turning = False
         if self._is_fixed:
             cost = perf_counter() - started  # flushes have a clock of their own

@@ -382,8 +382,9 @@ class RtmpConnection:
 
     def publish_watched(self) -> None:
         """Read lazily while nobody watches what is published; at once before somebody does."""
-        is_lazy = not self._plays and not any(p.is_watched for p in self._publishes.values())
-        self._transport.set_lazy(is_lazy=is_lazy)
+        if self._publishes:
+            is_watched = any(publish.is_watched for publish in self._publishes.values())
+            self._transport.set_lazy(is_lazy=not is_watched and not self._plays)
 
     def publish_replaced(self, stream_id: int) -> None:
         """Another publisher took the name over."""
