@@ -94,6 +94,45 @@ GOOD: dict[str, tuple[bytes, list[Message]]] = {
             Message(8, 12, 1, V307[:130]),
         ],
     ),
+    "chunks of one message, one of them with a chunk of another between": (
+        wire("06 00000a 000133 09 01000000 ")
+        + V307[:128]
+        + b"\xc6"
+        + V307[128:256]
+        + wire("05 00000a 000001 08 01000000 aa")
+        + b"\xc6"
+        + V307[256:]
+        + wire("46 000021 000133 09")
+        + V307[:128]
+        + b"\xc6"
+        + V307[128:256]
+        + b"\xc6"
+        + V307[256:]
+        + wire("45 000000 000000 08  c5"),
+        [
+            Message(8, 10, 1, b"\xaa"),
+            Message(9, 10, 1, V307),
+            Message(9, 43, 1, V307),
+            Message(8, 10, 1, b""),
+            Message(8, 10, 1, b""),
+        ],
+    ),
+    "payload that looks like the chunk headers that are to come": (
+        wire("06 00000a 000101 09 01000000")
+        + bytes([0xC6]) * 128
+        + wire("05 00000a 000001 08 01000000 c6  c6")
+        + bytes([0xC6]) * 128
+        + wire("c6 c6  c6")
+        + bytes([0xC6]) * 128
+        + b"\xc6"
+        + bytes([0xC6]) * 128
+        + wire("c6 c6"),
+        [
+            Message(8, 10, 1, b"\xc6"),
+            Message(9, 10, 1, bytes([0xC6]) * 257),
+            Message(9, 20, 1, bytes([0xC6]) * 257),
+        ],
+    ),
     "length 0": (
         wire("04 000064 000000 08 01000000  84 000017  c4  04 000200 000001 08 01000000 aa"),
         [
@@ -370,6 +409,18 @@ def test_other_messages_have_a_limit_of_their_own(type_id: str) -> None:
     assert read(wire(f"04 000000 0000c8 {type_id} 01000000"), limits=LIMITS) == []
     with pytest.raises(LimitExceeded, match=r"limits\.command_bytes: 201 .* 200"):
         read(wire(f"04 000000 0000c9 {type_id} 01000000"), limits=LIMITS)
+
+
+def test_limits_hold_for_a_chunk_stream_that_is_known_too() -> None:
+    known = wire("04 000000 000001 08 01000000 aa")
+    with pytest.raises(LimitExceeded, match=r"limits\.message_bytes: 1001 "):
+        read(known + wire("44 000001 0003e9 08 0000000000000000"), limits=LIMITS)
+
+
+def test_command_may_be_longer_than_media_where_that_is_the_limit() -> None:
+    limits = ChunkLimits(message_bytes=10, command_bytes=20)
+    data = wire("03 000000 000014 14 00000000") + bytes(20)
+    assert read(data, limits=limits) == [Message(20, 0, 0, bytes(20))]
 
 
 def test_unfinished_messages_of_all_chunk_streams_together_are_limited() -> None:
