@@ -248,6 +248,14 @@ def test_headers_that_changed_while_a_viewer_waited_come_before_its_keyframe() -
     assert watcher.text == "h1@0 h2@6 K0@6"
 
 
+def test_newcomer_that_waited_starts_at_the_first_of_several_keyframes_of_one_flush() -> None:
+    # An encoder that sends a file as fast as it can.
+    out = fanout()
+    watcher = Watcher(out)
+    push(out, header("h1"), key("K0", 40), inter("f1", 80), key("K2", 120), inter("f3", 160))
+    assert watcher.text == "h1@40 K0@40 f1@80 K2@120 f3@160"
+
+
 def test_newcomer_waits_for_the_next_keyframe_where_that_is_wanted() -> None:
     out = fanout(starts_at_keyframe=False)
     push(out, header("h1"), key("K0", 10), inter("f1", 20))
