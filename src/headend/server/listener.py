@@ -15,6 +15,7 @@ from headend.server.logs import Repeats
 from headend.server.readiness import READ
 from headend.server.rtmp_connection import RtmpConnection
 from headend.server.services import Services
+from headend.server.transport import Transport
 from headend.settings import Address
 
 log = logging.getLogger(__name__)
@@ -145,7 +146,8 @@ class RtmpListener:
         is_proxied = address is not None and any(
             address in network for network in services.settings.rtmp.proxy_protocol_from
         )
-        RtmpConnection(services, sock, peer, is_proxied=is_proxied)
+        connection = RtmpConnection(services, peer, is_proxied=is_proxied)
+        connection.start(Transport(sock, services.poller, connection))
 
     def _rest(self, listening: socket.socket) -> None:
         """Leave a socket alone for a while: it would wake us again at once."""

@@ -62,6 +62,7 @@ class Poller:
     """See the module's head.
 
     Attributes:
+        turns: Number of turns so far.
         pause_s: Pause after the last turn, seconds: what reading waits now.
         flushes: Number of flushes so far.
         flush_s: Time spent in them, seconds.
@@ -90,6 +91,7 @@ class Poller:
         self._is_turning = False
         self._next_turn: Handle | TimerHandle | None = None
         self._next_turn_at = 0.0
+        self.turns = 0
         self.pause_s = 0.0
         self.flushes = 0
         self.flush_s = 0.0
@@ -201,6 +203,7 @@ class Poller:
         started = perf_counter()
         handlers = self._handlers
         self._is_turning = True
+        self.turns += 1
         for descriptor, events in self._ready.poll(0, MAX_EVENTS):
             handler = handlers.get(descriptor)
             if handler is None:  # an earlier one of this turn has closed it

@@ -6,7 +6,6 @@ transport ─► session ─► events ─┬─► publish: Publication.push
 
 import logging
 import os
-import socket
 from ipaddress import ip_address
 from typing import Final, assert_never
 
@@ -32,12 +31,10 @@ from headend.server import proxy_protocol
 from headend.server.deadlines import NEVER
 from headend.server.logs import shown
 from headend.server.services import Services
-from headend.server.transport import Transport
+from headend.server.tls_facts import TlsFacts
+from headend.server.transport import LINGER_S, Transport
 
 log = logging.getLogger(__name__)
-
-# After our last words: time for the peer to read them and to close.
-LINGER_S: Final = 2.0
 
 
 class _Publish:
@@ -94,16 +91,19 @@ class RtmpConnection:
         address: Its IP address; None on a unix socket.
         started: When it was accepted, monotonic seconds.
         due: Kept by `Deadlines`.
+        tls: What the TLS handshake agreed on; None on a plain connection.
     """
 
     __slots__ = (
         "__weakref__",
         "_closes_at",
         "_is_proxied",
+        "_label",
         "_plays",
         "_progress",
         "_proxy_header",
         "_publishes",
+        "_scheme",
         "_services",
         "_session",
         "_stalled_at",
@@ -112,26 +112,29 @@ class RtmpConnection:
         "due",
         "peer",
         "started",
+        "tls",
     )
 
     def __init__(
         self,
         services: Services,
-        sock: socket.socket,
         peer: tuple[str, int] | None,
         *,
         is_proxied: bool = False,
+        tls: TlsFacts | None = None,
     ) -> None:
-        """Take over an accepted socket.
+        """Make a connection; `start` follows.
 
         Args:
             services: What all connections share.
-            sock: Connected and non-blocking.
             peer: Address and port; None on a unix socket.
             is_proxied: A PROXY protocol header comes first and tells the real peer.
+            tls: What the TLS handshake agreed on; None on a plain connection.
         """
         now = services.loop.time()
         self._services = services
+        self._scheme = "rtmp" if tls is None else "rtmps"
+        self.tls: Final = tls
         self._set_peer(peer)
         self.started = now
         self.due = NEVER
@@ -145,7 +148,11 @@ class RtmpConnection:
         self._stalled_at = NEVER
         self._progress = 0
         self._closes_at = NEVER
-        self._transport = Transport(sock, services.poller, self)
+
+    def start(self, transport: Transport) -> None:
+        """Speak over a transport that reads for this connection."""
+        services = self._services
+        self._transport = transport
         services.connections.add(self)
         services.counters.accepted += 1
         services.deadlines.update(self)
@@ -157,6 +164,7 @@ class RtmpConnection:
             host, port = peer
             self.address = ip_address(host.partition("%")[0])
             self.peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._label = f"{self._scheme} {self.peer}"
 
     # ------------------------------------------------------------------ what the transport tells
 
@@ -172,7 +180,7 @@ class RtmpConnection:
         except HeadendError as error:
             self._fail(error)
         except Exception:
-            log.exception("rtmp %s failed: a bug; the connection is closed", self.peer)
+            log.exception("%s failed: a bug; the connection is closed", self._label)
             self._transport.abort()
 
     def write_stalled(self) -> None:
@@ -204,12 +212,12 @@ class RtmpConnection:
         publishes, self._publishes = self._publishes, {}
         for publish in publishes.values():
             path = publish.publication.stream.path
-            log.info("rtmp %s publish %s lost%s", self.peer, shown(path), reason)
+            log.info("%s publish %s lost%s", self._label, shown(path), reason)
             publish.publication.lose(now)
         plays, self._plays = self._plays, {}
         for play in plays.values():
             self._leave(play)
-            log.info("rtmp %s play %s closed%s", self.peer, shown(play.stream.path), reason)
+            log.info("%s play %s closed%s", self._label, shown(play.stream.path), reason)
 
     # ------------------------------------------------------------------ what the session tells
 
@@ -242,8 +250,8 @@ class RtmpConnection:
         match event:
             case ConnectRequest():
                 log.debug(
-                    "rtmp %s connect %s flash_version=%s",
-                    self.peer,
+                    "%s connect %s flash_version=%s",
+                    self._label,
                     shown(event.app),
                     shown(event.flash_version),
                 )
@@ -254,15 +262,13 @@ class RtmpConnection:
                 self._play(event, now)
             case PublishEnded():
                 publish = self._publishes.pop(event.stream_id)
-                log.info(
-                    "rtmp %s publish %s ended", self.peer, shown(publish.publication.stream.path)
-                )
+                log.info("%s publish %s ended", self._label, shown(publish.publication.stream.path))
                 publish.publication.end()
                 self._transport.set_lazy(is_lazy=False)
             case PlayEnded():
                 play = self._plays.pop(event.stream_id)
                 self._leave(play)
-                log.info("rtmp %s play %s ended", self.peer, shown(play.stream.path))
+                log.info("%s play %s ended", self._label, shown(play.stream.path))
             case PlayChanged():
                 self._change(event)
             case MediaReceived():
@@ -282,7 +288,7 @@ class RtmpConnection:
             return
         self._publishes[request.stream_id] = publish
         services.counters.publishes += 1
-        log.info("rtmp %s publish %s accepted", self.peer, shown(target.path))
+        log.info("%s publish %s accepted", self._label, shown(target.path))
         self._session.accept(request)
         self.publish_watched()
 
@@ -302,8 +308,8 @@ class RtmpConnection:
             play.wait_until = now + services.settings.live.wait_s
         services.counters.plays += 1
         log.info(
-            "rtmp %s play %s %s",
-            self.peer,
+            "%s play %s %s",
+            self._label,
             shown(path),
             "waits for a publisher" if stream.state is StreamState.WAITING else "accepted",
         )
@@ -324,8 +330,8 @@ class RtmpConnection:
     ) -> None:
         self._services.counters.rejected += 1
         log.warning(
-            "rtmp %s %s %s refused: %s (%s)",
-            self.peer,
+            "%s %s %s refused: %s (%s)",
+            self._label,
             action,
             shown(request.target.path),
             shown(rejected.description),
@@ -376,7 +382,7 @@ class RtmpConnection:
         """The stream is over and its last bytes are with the transport."""
         play = self._plays.pop(stream_id)
         play.fanout = play.viewer = None
-        log.info("rtmp %s play %s: the stream is over", self.peer, shown(play.stream.path))
+        log.info("%s play %s: the stream is over", self._label, shown(play.stream.path))
         if not self._plays and not self._publishes:
             self._close(self._services.loop.time())
 
@@ -390,7 +396,7 @@ class RtmpConnection:
         """Another publisher took the name over."""
         publish = self._publishes.pop(stream_id)
         path = publish.publication.stream.path
-        log.warning("rtmp %s publish %s taken over by another encoder", self.peer, shown(path))
+        log.warning("%s publish %s taken over by another encoder", self._label, shown(path))
         self._session.end(
             stream_id, "NetStream.Publish.BadName", f"another encoder has taken over {path}"
         )
@@ -435,9 +441,7 @@ class RtmpConnection:
             self._progress = self._transport.drained_bytes
             self._stalled_at = now
             return True
-        log.warning(
-            "rtmp %s closed: it took nothing for %g s (limits.late_close_s)", self.peer, limit
-        )
+        log.warning("%s closed: it took nothing for %g s (limits.late_close_s)", self._label, limit)
         self._services.counters.late_closed += 1
         self._transport.abort()
         return False
@@ -449,7 +453,7 @@ class RtmpConnection:
         self._leave(play)
         del self._plays[stream_id]
         path = play.stream.path
-        log.info("rtmp %s play %s: nobody published it (live.wait_s)", self.peer, shown(path))
+        log.info("%s play %s: nobody published it (live.wait_s)", self._label, shown(path))
         self._session.end(stream_id, "NetStream.Play.StreamNotFound", f"nobody publishes {path}")
 
     # ------------------------------------------------------------------ the end
@@ -467,7 +471,7 @@ class RtmpConnection:
     def _fail(self, error: HeadendError) -> None:
         """Close on a fault of the peer, with one log line."""
         self._services.counters.protocol_errors += 1
-        log.warning("rtmp %s closed: %s", self.peer, shown(str(error)))
+        log.warning("%s closed: %s", self._label, shown(str(error)))
         self._send()
         self._close(self._services.loop.time())
 

@@ -7,7 +7,7 @@ views of the shared bytes, so a full socket costs no copy.
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from headend.server.poller import Poller
 from headend.server.readiness import HANG_UP, READ, WRITE
@@ -15,8 +15,7 @@ from headend.server.readiness import HANG_UP, READ, WRITE
 # One read at first. Below glibc's threshold for mapping memory anew (128 KiB), above what a socket
 # holds usually.
 READ_BYTES: Final = 65_536
-
-
+LINGER_S: Final = 2.0  # after our last words: time for the peer to read them and to close
 LAZY_READS: Final = 4  # full reads in a row after which a peer is not lazy any more
 
 
@@ -69,6 +68,7 @@ class Transport:
     )
 
     send: Callable[[bytes], int]
+    _would_block: ClassVar[tuple[type[OSError], ...]] = (BlockingIOError,)
 
     def __init__(self, sock: socket.socket, poller: Poller, owner: Owner) -> None:
         """Take over a connected, non-blocking socket and start reading."""
@@ -103,7 +103,7 @@ class Transport:
         """Read once; return how many bytes there were."""
         try:
             data = self._socket.recv(self.read_size)
-        except BlockingIOError:
+        except self._would_block:
             return 0
         except OSError as error:
             self._lose(error)
@@ -151,6 +151,10 @@ class Transport:
             self._is_paused = False
             self._watch()
 
+    def hand_over(self, owner: Owner) -> None:
+        """Read for another owner from now on."""
+        self._owner = owner
+
     # ------------------------------------------------------------------ writing
 
     def write(self, data: bytes) -> None:
@@ -188,7 +192,7 @@ class Transport:
         while queue:
             try:
                 sent = self._socket.send(queue[0])
-            except BlockingIOError:
+            except self._would_block:
                 return
             except OSError as error:
                 self._lose(error)
@@ -234,6 +238,10 @@ class Transport:
     @property
     def is_closed(self) -> bool:
         return self._is_closed
+
+    @property
+    def is_paused(self) -> bool:
+        return self._is_paused
 
     def _shut_down(self) -> None:
         try:
