@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.wire import wire
 
-from headend.errors import MediaError, ProtocolError
+from headend.errors import LimitExceeded, MediaError, ProtocolError
 from headend.rtmp import messages as m
 from headend.rtmp.chunks import Message
 
@@ -184,6 +184,13 @@ def test_command_is_read_back(name: str, transaction_id: float, arguments: list[
 def test_aggregate_is_split_into_its_messages(name: str) -> None:
     aggregate, messages = AGGREGATES[name]
     assert m.split_aggregate(aggregate) == messages
+
+
+def test_aggregate_of_more_than_1024_messages_is_refused() -> None:
+    inner = wire("08 000000 000000 00 000000 0000000b")
+    assert len(m.split_aggregate(Message(22, 0, 1, inner * 1024))) == 1024
+    with pytest.raises(LimitExceeded, match="messages in an aggregate: 1025 is over"):
+        m.split_aggregate(Message(22, 0, 1, inner * 1025))
 
 
 def test_aggregate_with_a_size_beyond_its_end_is_refused() -> None:

@@ -547,11 +547,18 @@ def test_request_that_waits_for_us_has_no_deadline() -> None:
     peer.session.handle_timeout(1e9)
 
 
-def test_peer_that_neither_publishes_nor_plays_has_60_seconds_from_its_last_word() -> None:
+def test_peer_that_neither_publishes_nor_plays_has_60_seconds_from_connect() -> None:
     peer = connected(TIMES)
     peer.now = 30
     peer.receive(command("createStream", 2, None))
-    fails(peer.session, 90, "neither publish nor play within 60 s")
+    fails(peer.session, 60, "neither publish nor play within 60 s")
+
+
+def test_peer_that_has_stopped_publishing_has_60_seconds_again() -> None:
+    peer = publishing(TIMES)
+    peer.now = 15
+    peer.receive(command("deleteStream", 6, None, 1.0))
+    fails(peer.session, 75, "neither publish nor play within 60 s")
 
 
 def test_publisher_has_20_seconds_from_its_last_media() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
-from typing import Literal
+from typing import Final, Literal
 
 from headend.errors import Rejected
 from headend.settings import Auth
@@ -10,7 +10,8 @@ from headend.settings import Auth
 Action = Literal["publish", "play"]
 Address = IPv4Address | IPv6Address
 
-HOW_TO_PUBLISH = 'set auth.publish = "open", or publish from the server itself'
+# For the log: what the operator can do about it.
+HOW_TO_PUBLISH: Final = 'to allow it set auth.publish = "open", or publish from the server itself'
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,12 +180,12 @@ class Stream:
         if not self._sinks and self._publisher is not None:
             self._publisher.watched(is_watched=True)
         self._sinks = {**self._sinks, key: sink}  # a new dict: `publish` may be iterating
-        if self._log:
-            sink.start(self._start_headers)
-        else:
-            sink.start(self.headers())
-        for tag in self._log:
-            sink.push(tag)
+        try:
+            sink.start(self._start_headers if self._log else self.headers())
+            for tag in self._log:
+                sink.push(tag)
+        except Exception as error:
+            self._fail(sink, error)
 
     def detach(self, key: Hashable) -> None:
         """Remove an output; nothing is called on it any more."""

@@ -67,7 +67,7 @@ class Fanout:
 
     Attributes:
         skips: How often a viewer, past or present, lost media because it was late.
-        bytes_out: Bytes flushed to live viewers.
+        bytes_out: Bytes given to viewers.
     """
 
     def __init__(
@@ -252,6 +252,7 @@ class Fanout:
             except OSError:
                 sent = 0
             viewer.position += len(data)
+            self.bytes_out += len(data)
             if sent != len(data):
                 viewer.writer.keep(data, sent)
                 return

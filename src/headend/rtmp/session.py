@@ -43,7 +43,7 @@ class SessionSettings:
         window_size: Window acknowledgement size and peer bandwidth we announce.
         chunk_limits: What the peer may make us hold.
         streams: Most message streams of one connection.
-        commands_per_s: Most commands and control messages in one second.
+        commands_per_s: Most messages in one second that are neither media nor flow control.
         handshake_s: From the start to the end of the handshake.
         command_s: From the start to `connect`.
         idle_s: Longest time connected without publishing or playing.
@@ -73,6 +73,7 @@ class ServerSession:
         "_commands",
         "_handshake",
         "_held",
+        "_idle_since",
         "_last_media",
         "_last_received",
         "_out",
@@ -106,6 +107,7 @@ class ServerSession:
         self._received = 0
         self._acknowledged = 0
         self._started = self._last_received = self._last_media = self._pinged = now
+        self._idle_since = now
         self._second = now
         self._charged = 0
 
@@ -237,8 +239,11 @@ class ServerSession:
             self._process(m.split_aggregate(message), now)
         elif type_id in (m.COMMAND_AMF0, m.COMMAND_AMF3):
             self._charge(now)
+            was_in_use = self._is_in_use()
             self._commands.handle(message)
             self._send_answers()
+            if was_in_use:
+                self._idle_since = now
         elif type_id == m.USER_CONTROL:
             self._charge(now)
             event, value = m.parse_user_control(message.payload)
@@ -271,6 +276,7 @@ class ServerSession:
         """
         if isinstance(request, ConnectRequest):
             self._commands.accept_connect(request, self._announcements())
+            self._idle_since = self._last_received
         else:
             self._commands.accept(request)
             if isinstance(request, PublishRequest):
@@ -296,6 +302,7 @@ class ServerSession:
         """
         self._commands.end(stream_id, code, description)
         self._send_answers()
+        self._idle_since = self._last_received
 
     def close(self, description: str) -> None:
         """End everything from our side."""
@@ -317,6 +324,9 @@ class ServerSession:
         if held and not self.is_closing:
             self._process(held, self._last_received)
 
+    def _is_in_use(self) -> bool:
+        return not self._commands.uses() <= {StreamUse.IDLE}
+
     # ------------------------------------------------------------------ time
 
     def deadline(self) -> float | None:
@@ -333,7 +343,7 @@ class ServerSession:
             return max(self._last_received, self._pinged) + settings.idle_s / 2
         if StreamUse.WAITING in uses:
             return None
-        return self._last_received + settings.idle_s
+        return self._idle_since + settings.idle_s
 
     def handle_timeout(self, now: float) -> None:
         """Act on a deadline that has passed: ping a quiet player, give up on anybody else.

@@ -1,4 +1,4 @@
-"""This module opens listening sockets and accepts RTMP connections."""
+"""This module opens listening sockets and accepts connections within the limits."""
 
 import errno
 import logging
@@ -7,15 +7,15 @@ import socket
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
-from ipaddress import ip_address
+from functools import partial
 from typing import Final
 
 from headend.errors import LimitExceeded, SettingsError
 from headend.server.logs import Repeats
+from headend.server.peer import LOCAL, Peer
+from headend.server.proxied import ProxyHeader, Take
 from headend.server.readiness import READ
-from headend.server.rtmp_connection import RtmpConnection
 from headend.server.services import Services
-from headend.server.transport import Transport
 from headend.settings import Address
 
 log = logging.getLogger(__name__)
@@ -91,13 +91,25 @@ def _keep_alive(sock: socket.socket) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-class RtmpListener:
-    """Accepts RTMP connections on some sockets until it is closed."""
+class Listener:
+    """Accepts connections on some sockets until it is closed."""
 
-    def __init__(self, services: Services, sockets: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, services: Services, name: str, sockets: Sequence[socket.socket], take: Take
+    ) -> None:
+        """Start accepting.
+
+        Args:
+            services: What all connections share.
+            name: For the log: rtmp or tls.
+            sockets: Listening and non-blocking.
+            take: Takes over each connection that is within the limits.
+        """
         self._services = services
+        self._name = name
+        self._take = take
         self._sockets = {sock.fileno(): sock for sock in sockets}
-        self._refusals = Repeats(log, "rtmp connections refused")
+        self._refusals = Repeats(log, f"{name} connections refused")
         for sock in sockets:
             services.poller.register(sock.fileno(), _Acceptor(self, sock))
 
@@ -115,39 +127,47 @@ class RtmpListener:
         """Accept what waits on one socket, up to ACCEPTS connections."""
         for _ in range(ACCEPTS):
             try:
-                sock, peer = listening.accept()
+                sock, name = listening.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 return
             except OSError as error:
-                log.error("rtmp cannot accept: %s; raise the limit of open files", error.strerror)
+                log.error(
+                    "%s cannot accept: %s; raise the limit of open files",
+                    self._name,
+                    error.strerror,
+                )
                 self._rest(listening)
                 return
             sock.setblocking(False)
-            self._admit(sock, None if sock.family == socket.AF_UNIX else (peer[0], peer[1]))
+            if sock.family == socket.AF_UNIX:
+                self._admit(sock, LOCAL)
+            else:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                _keep_alive(sock)
+                self._admit(sock, Peer.at(name[0], name[1]))
 
-    def _admit(self, sock: socket.socket, peer: tuple[str, int] | None) -> None:
+    def _admit(self, sock: socket.socket, peer: Peer, *, is_real: bool = False) -> None:
+        """Let a connection in, if it is within the limits.
+
+        Args:
+            sock: Accepted.
+            peer: Where it comes from, or what its proxy says of that.
+            is_real: The proxy has had its say.
+        """
         services = self._services
-        address = None
-        if peer is not None:
-            address = ip_address(peer[0].partition("%")[0])
-            mapped = getattr(address, "ipv4_mapped", None)
-            if mapped is not None:
-                address, peer = mapped, (str(mapped), peer[1])
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _keep_alive(sock)
         try:
-            services.admission.enter(address)
+            services.admission.enter(peer.address)
         except LimitExceeded as error:
-            services.admission.leave(address)
+            services.admission.leave(peer.address)
             services.counters.refused += 1
-            self._refusals.add(f"rtmp {peer} refused: {error}", services.loop.time())
+            self._refusals.add(f"{self._name} {peer} refused: {error}", services.loop.time())
             sock.close()
             return
-        is_proxied = address is not None and any(
-            address in network for network in services.settings.rtmp.proxy_protocol_from
-        )
-        connection = RtmpConnection(services, peer, is_proxied=is_proxied)
-        connection.start(Transport(sock, services.poller, connection))
+        networks = services.settings.rtmp.proxy_protocol_from
+        if not is_real and peer.is_in(networks):
+            ProxyHeader(services, sock, peer, partial(self._admit, is_real=True))
+        else:
+            self._take(sock, peer)
 
     def _rest(self, listening: socket.socket) -> None:
         """Leave a socket alone for a while: it would wake us again at once."""
@@ -167,7 +187,7 @@ class _Acceptor:
 
     __slots__ = ("_listener", "_socket")
 
-    def __init__(self, listener: RtmpListener, sock: socket.socket) -> None:
+    def __init__(self, listener: Listener, sock: socket.socket) -> None:
         self._listener = listener
         self._socket = sock
 

@@ -6,10 +6,9 @@ transport ─► session ─► events ─┬─► publish: Publication.push
 
 import logging
 import os
-from ipaddress import ip_address
 from typing import Final, assert_never
 
-from headend.access.policy import AccessRequest, Action, Address
+from headend.access.policy import HOW_TO_PUBLISH, AccessRequest, Action
 from headend.errors import HeadendError, ProtocolError, Rejected
 from headend.hub.registry import Publication
 from headend.hub.stream import Stream, StreamState
@@ -27,9 +26,9 @@ from headend.rtmp.events import (
 )
 from headend.rtmp.handshake import SERVER_FILLER_SIZE
 from headend.rtmp.session import ServerSession
-from headend.server import proxy_protocol
 from headend.server.deadlines import NEVER
 from headend.server.logs import shown
+from headend.server.peer import Peer
 from headend.server.services import Services
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import LINGER_S, Transport
@@ -51,7 +50,7 @@ class _Publish:
 
     @property
     def peer(self) -> str:
-        return self._connection.peer
+        return str(self._connection.peer)
 
     def watched(self, *, is_watched: bool) -> None:
         self.is_watched = is_watched
@@ -87,8 +86,7 @@ class RtmpConnection:
     """One peer: see the module's head.
 
     Attributes:
-        peer: Where it is, for people: `10.0.0.7:51044`.
-        address: Its IP address; None on a unix socket.
+        peer: Where it comes from.
         started: When it was accepted, monotonic seconds.
         due: Kept by `Deadlines`.
         tls: What the TLS handshake agreed on; None on a plain connection.
@@ -97,18 +95,14 @@ class RtmpConnection:
     __slots__ = (
         "__weakref__",
         "_closes_at",
-        "_is_proxied",
         "_label",
         "_plays",
         "_progress",
-        "_proxy_header",
         "_publishes",
-        "_scheme",
         "_services",
         "_session",
         "_stalled_at",
         "_transport",
-        "address",
         "due",
         "peer",
         "started",
@@ -118,28 +112,23 @@ class RtmpConnection:
     def __init__(
         self,
         services: Services,
-        peer: tuple[str, int] | None,
-        *,
-        is_proxied: bool = False,
+        peer: Peer,
         tls: TlsFacts | None = None,
     ) -> None:
         """Make a connection; `start` follows.
 
         Args:
             services: What all connections share.
-            peer: Address and port; None on a unix socket.
-            is_proxied: A PROXY protocol header comes first and tells the real peer.
+            peer: Where it comes from.
             tls: What the TLS handshake agreed on; None on a plain connection.
         """
         now = services.loop.time()
         self._services = services
-        self._scheme = "rtmp" if tls is None else "rtmps"
+        self.peer: Final = peer
         self.tls: Final = tls
-        self._set_peer(peer)
+        self._label = f"{'rtmp' if tls is None else 'rtmps'} {peer}"
         self.started = now
         self.due = NEVER
-        self._is_proxied = is_proxied
-        self._proxy_header = b""
         self._session = ServerSession(
             services.session_settings, os.urandom(SERVER_FILLER_SIZE), now
         )
@@ -157,24 +146,11 @@ class RtmpConnection:
         services.counters.accepted += 1
         services.deadlines.update(self)
 
-    def _set_peer(self, peer: tuple[str, int] | None) -> None:
-        self.address: Address | None = None
-        self.peer = "unix"
-        if peer is not None:
-            host, port = peer
-            self.address = ip_address(host.partition("%")[0])
-            self.peer = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._label = f"{self._scheme} {self.peer}"
-
     # ------------------------------------------------------------------ what the transport tells
 
     def data_received(self, data: bytes) -> None:
         now = self._services.loop.time()
         try:
-            if self._is_proxied:
-                data = self._read_proxy_header(data)
-                if not data:
-                    return
             self._session.receive_data(data, now)
             self._act(now)
         except HeadendError as error:
@@ -201,7 +177,7 @@ class RtmpConnection:
         services = self._services
         services.connections.discard(self)
         services.deadlines.forget(self)
-        services.admission.leave(self.address)
+        services.admission.leave(self.peer.address)
         services.counters.bytes_in += self._transport.bytes_in
         services.counters.bytes_out += self._transport.bytes_out
         self._drop_streams(f" ({error.strerror or error})" if error is not None else "")
@@ -322,20 +298,22 @@ class RtmpConnection:
             raise Rejected(f"NetStream.{action.title()}.Failed", "the server is stopping")
         target = request.target
         self._services.policy.decide(
-            AccessRequest(action, target.path, self.address, target.key, target.token)
+            AccessRequest(action, target.path, self.peer.address, target.key, target.token)
         )
 
     def _reject(
         self, action: Action, request: PublishRequest | PlayRequest, rejected: Rejected
     ) -> None:
         self._services.counters.rejected += 1
+        is_denied = rejected.code == "NetStream.Publish.Denied"
         log.warning(
-            "%s %s %s refused: %s (%s)",
+            "%s %s %s refused: %s (%s)%s",
             self._label,
             action,
             shown(request.target.path),
             shown(rejected.description),
             rejected.code,
+            f"; {HOW_TO_PUBLISH}" if is_denied else "",
         )
         self._session.reject(request, rejected.code, rejected.description)
 
@@ -482,18 +460,3 @@ class RtmpConnection:
             self._transport.close()
             if not self._transport.is_closed:
                 self._services.deadlines.update(self)
-
-    def _read_proxy_header(self, data: bytes) -> bytes:
-        """Take the PROXY protocol header off the first bytes; return what is behind it."""
-        self._proxy_header += data
-        parsed = proxy_protocol.parse(self._proxy_header)
-        if parsed is None:
-            return b""
-        rest = self._proxy_header[parsed.length :]
-        self._proxy_header = b""
-        self._is_proxied = False
-        if parsed.source is not None:
-            self._services.admission.leave(self.address)
-            self._set_peer(parsed.source)
-            self._services.admission.enter(self.address)
-        return rest

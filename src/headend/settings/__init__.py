@@ -12,7 +12,7 @@ from headend.settings.keys import (
 )
 from headend.settings.model import Auth, Http, Limits, Live, Log, Rtmp, Settings, Tls
 from headend.settings.sources import FLAGS, LoadedSettings, load_settings
-from headend.settings.values import Address, parse_address
+from headend.settings.values import Address, CertificatePair, parse_address
 
 __all__ = [
     "FLAGS",
@@ -21,6 +21,7 @@ __all__ = [
     "SECTIONS",
     "Address",
     "Auth",
+    "CertificatePair",
     "Http",
     "Limits",
     "Live",

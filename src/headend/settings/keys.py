@@ -82,6 +82,15 @@ def shown(key: str, value: object) -> str:
     """Show a plain value of a key as TOML would: `30`, `"16 MiB"`, `[":1935"]`."""
     if key.endswith("_bytes") and isinstance(value, int):
         value = size_text(value)
+    return _toml(value)
+
+
+def _toml(value: object) -> str:
+    """A plain value on one line of TOML, which differs from JSON in its tables only."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{name} = {_toml(inner)}' for name, inner in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(value, ensure_ascii=False)
 
 

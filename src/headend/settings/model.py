@@ -9,10 +9,12 @@ from headend.settings.values import (
     KIB,
     MIB,
     Address,
+    Certificates,
     Count,
     Folder,
     Listen,
     Networks,
+    OptionalFile,
     Seconds,
     Size,
     default_data_folder,
@@ -44,19 +46,42 @@ class Rtmp(_Section):
         default=(),
         description="Networks of load balancers that send a PROXY protocol v1 or v2 header.",
     )
+    require_tls: Literal["never", "publish", "always"] = Field(
+        default="never",
+        description="Who is sent from RTMP to RTMPS: nobody (never), publishers or all (always).",
+    )
 
 
 class Tls(_Section):
     """RTMPS and HTTPS listeners."""
 
-    listen: Listen = Field(default=(), description="RTMPS addresses; this version knows only off.")
+    listen: Listen = Field(
+        default=(Address(port=1936),), description="RTMPS and HTTPS addresses; off: none."
+    )
+    certificates: Certificates = Field(
+        default=(),
+        description='[{ cert = "chain.pem", key = "key.pem" }], first is default; []: self-signed.',
+    )
+    profile: Literal["intermediate", "modern"] = Field(
+        default="intermediate",
+        description="Mozilla's profile: intermediate (TLS 1.2 and 1.3) or modern (1.3 only).",
+    )
+    client_ca: OptionalFile = Field(
+        default=None,
+        description="PEM file of the authorities whose client certificates are accepted.",
+    )
+    client_auth: Literal["off", "optional", "required"] = Field(
+        default="off",
+        description="Whether clients are asked for a certificate: off, optional or required.",
+    )
 
-    @field_validator("listen")
+    @field_validator("client_auth")
     @classmethod
-    def _refuse(cls, listen: tuple[Address, ...]) -> tuple[Address, ...]:
-        if listen:
-            raise ValueError('RTMPS is not in this version yet; only "off" is allowed')
-        return listen
+    def _need_authorities(cls, client_auth: str, info: ValidationInfo) -> str:
+        # A client_ca that is wrong itself is not in info.data.
+        if client_auth != "off" and info.data.get("client_ca", ...) is None:
+            raise ValueError("needs tls.client_ca, a file of certificate authorities")
+        return client_auth
 
 
 class Http(_Section):
@@ -84,16 +109,16 @@ class Limits(_Section):
         default=10,
         ge=0.1,
         le=300,
-        description="Seconds from the handshake to the first publish or play.",
+        description="Seconds from the start to the connect command.",
     )
     idle_s: Seconds = Field(
         default=60,
         ge=1,
         le=3600,
-        description="Seconds without a byte until an idle connection is closed.",
+        description="Seconds that a connection may neither publish nor play.",
     )
     publisher_silence_s: Seconds = Field(
-        default=20, ge=1, le=3600, description="Seconds without a byte until a publisher is closed."
+        default=20, ge=1, le=3600, description="Seconds without media until a publisher is closed."
     )
     late_close_s: Seconds = Field(
         default=15,

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ UNIX_PATH_BYTES: Final = 107
 
 # A wrong value is repeated in the error so that it is found, not so that it is read in full.
 SHOWN_CHARACTERS: Final = 80
+
+CERTIFICATES_FORM: Final = 'must be a list such as [{ cert = "chain.pem", key = "key.pem" }]'
 
 _UNITS: Final = {
     "": 1,
@@ -66,6 +69,19 @@ class Address:
             return "off"
         host = self.host or ""
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificatePair:
+    """Files of a certificate for TLS, in PEM.
+
+    Attributes:
+        cert: The certificate, then those of its chain.
+        key: Its private key, not encrypted; may be the same file.
+    """
+
+    cert: Path
+    key: Path
 
 
 def parse_address(text: str) -> Address:
@@ -174,10 +190,73 @@ def _folder(value: object) -> Path:
     return Path(os.path.expanduser(value))
 
 
+def _file(value: object) -> Path | None:
+    # TOML has no null: an empty text stands for no file.
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str | Path) or "\0" in str(value):
+        raise ValueError("must be the path of a file")
+    return Path(os.path.expanduser(value))
+
+
+def _certificates(value: object) -> tuple[CertificatePair, ...]:
+    items = _tables(value) if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        raise ValueError(CERTIFICATES_FORM)
+    return tuple(_certificate_pair(item) for item in items)
+
+
+def _tables(text: str) -> object:
+    """Values of a text of a flag or the environment: JSON, or TOML as in the file."""
+    try:
+        return json.loads(text or "[]")
+    except ValueError:
+        pass
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        raise ValueError(CERTIFICATES_FORM) from None
+
+
+def _certificate_pair(item: object) -> CertificatePair:
+    if isinstance(item, CertificatePair):
+        return item
+    if not isinstance(item, dict) or set(item) != {"cert", "key"}:
+        raise ValueError(CERTIFICATES_FORM)
+    cert, key = _file(item["cert"]), _file(item["key"])
+    if cert is None or key is None:
+        raise ValueError(CERTIFICATES_FORM)
+    return CertificatePair(cert, key)
+
+
 Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=int | str)]
 Count = Annotated[int, BeforeValidator(_number)]
 Seconds = Annotated[float, BeforeValidator(_number)]
 Folder = Annotated[Path, PlainValidator(_folder), WithJsonSchema({"type": "string"})]
+OptionalFile = Annotated[
+    Path | None,
+    PlainValidator(_file),
+    PlainSerializer(lambda path: "" if path is None else str(path)),
+    WithJsonSchema({"type": "string"}),
+]
+Certificates = Annotated[
+    tuple[CertificatePair, ...],
+    PlainValidator(_certificates),
+    PlainSerializer(
+        lambda pairs: [{"cert": str(pair.cert), "key": str(pair.key)} for pair in pairs]
+    ),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"cert": {"type": "string"}, "key": {"type": "string"}},
+                "required": ["cert", "key"],
+                "additionalProperties": False,
+            },
+        }
+    ),
+]
 Listen = Annotated[
     tuple[Address, ...],
     PlainValidator(_listen),

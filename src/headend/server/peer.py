@@ -1,0 +1,40 @@
+"""This module says where a connection comes from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The other end of a connection.
+
+    Attributes:
+        address: IP address, IPv4 never as mapped IPv6; None on a unix socket.
+        port: 0 on a unix socket.
+    """
+
+    address: IPv4Address | IPv6Address | None
+    port: int
+
+    @classmethod
+    def at(cls, host: str, port: int) -> Self:
+        """Return the peer at a numeric address, as the socket module writes it."""
+        address = ip_address(host.partition("%")[0])
+        mapped = getattr(address, "ipv4_mapped", None)
+        return cls(mapped or address, port)
+
+    def is_in(self, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+        """Say whether the address is in one of the networks; a unix socket's is in none."""
+        return self.address is not None and any(self.address in network for network in networks)
+
+    def __str__(self) -> str:
+        if self.address is None:
+            return "unix"
+        if self.address.version == 6:
+            return f"[{self.address}]:{self.port}"
+        return f"{self.address}:{self.port}"
+
+
+LOCAL: Final = Peer(None, 0)  # on a unix socket

@@ -1,0 +1,84 @@
+"""This module reads the PROXY protocol header off a connection from a trusted proxy.
+
+The bytes behind it, a TLS handshake perhaps, stay in the socket for whoever comes next.
+"""
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from headend.errors import ProtocolError
+from headend.server import proxy_protocol
+from headend.server.deadlines import NEVER
+from headend.server.peer import Peer
+from headend.server.services import Services
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES: Final = 4096  # looked at in one go; no header is longer
+
+Take = Callable[[socket.socket, Peer], None]
+
+
+class ProxyHeader:
+    """A connection whose proxy has not said yet who the peer is.
+
+    Attributes:
+        due: Kept by `Deadlines`.
+    """
+
+    __slots__ = ("_deadline", "_peer", "_services", "_socket", "_take", "due")
+
+    def __init__(self, services: Services, sock: socket.socket, peer: Peer, take: Take) -> None:
+        """Wait for the header.
+
+        Args:
+            services: What all connections share.
+            sock: Accepted and non-blocking.
+            peer: The proxy; it is counted out at the end.
+            take: Takes the connection over, with the peer that the header names.
+        """
+        self._services = services
+        self._socket = sock
+        self._peer = peer
+        self._take = take
+        self._deadline = services.loop.time() + services.settings.limits.handshake_s
+        self.due = NEVER
+        services.poller.register(sock.fileno(), self)
+        services.deadlines.update(self)
+
+    def handle_events(self, events: int) -> None:
+        try:
+            data = self._socket.recv(MOST_BYTES, socket.MSG_PEEK)
+            if not data:
+                self._close("it said nothing")
+                return
+            parsed = proxy_protocol.parse(data)
+            if parsed is None:
+                return
+            self._socket.recv(parsed.length)
+        except BlockingIOError:
+            return
+        except (OSError, ProtocolError) as error:
+            self._close(str(error))
+            return
+        self._let_go()
+        self._take(self._socket, Peer.at(*parsed.source) if parsed.source else self._peer)
+
+    def deadline(self) -> float | None:
+        return self._deadline
+
+    def deadline_passed(self, now: float) -> None:
+        limit = self._services.settings.limits.handshake_s
+        self._close(f"no PROXY header within {limit:g} s (limits.handshake_s)")
+
+    def _close(self, reason: str) -> None:
+        log.warning("proxy %s closed: %s", self._peer, reason)
+        self._let_go()
+        self._socket.close()
+
+    def _let_go(self) -> None:
+        self._services.poller.unregister(self._socket.fileno())
+        self._services.deadlines.forget(self)
+        self._services.admission.leave(self._peer.address)
