@@ -8,10 +8,10 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from headend.access import admin_token
 from headend.access.policy import Policy
@@ -23,9 +23,12 @@ from headend.rtmp.session import SessionSettings
 from headend.server import logs
 from headend.server.admission import Admission
 from headend.server.deadlines import Deadlines
-from headend.server.listener import RtmpListener, bound_address, open_socket
+from headend.server.listener import Listener, bound_address, open_socket
+from headend.server.peer import Peer
 from headend.server.poller import Poller
+from headend.server.rtmp_connection import RtmpConnection
 from headend.server.services import Services
+from headend.server.transport import Transport
 from headend.settings import NEEDS_RESTART, Address, LoadedSettings, Settings, changed_keys
 
 if TYPE_CHECKING:
@@ -36,9 +39,21 @@ log = logging.getLogger(__name__)
 GC_THRESHOLD: Final = 10_000  # objects made and not freed between two looks at the youngest ones
 SWEEP_S: Final = 0.5  # how often streams look at the time
 
+Companion: TypeAlias = "Callable[[Server], Coroutine[None, None, None]]"
 
-def run(loaded: LoadedSettings, ready_file: Path | None = None) -> int:
+
+def run(
+    loaded: LoadedSettings,
+    ready_file: Path | None = None,
+    companion: "Companion | None" = None,
+) -> int:
     """Run a server until SIGTERM or SIGINT; return the exit code.
+
+    Args:
+        loaded: Its settings.
+        ready_file: Written once it listens.
+        companion: Runs beside the server from then on; cancelled before it stops. An exception of
+            the companion stops the server.
 
     Raises:
         SettingsError: An address or the data folder cannot be used.
@@ -47,7 +62,7 @@ def run(loaded: LoadedSettings, ready_file: Path | None = None) -> int:
     _raise_descriptor_limit()
     _tune_garbage_collection()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(loaded, ready_file))
+        return runner.run(_serve(loaded, ready_file, companion))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -76,7 +91,9 @@ def _tune_garbage_collection() -> None:
     gc.set_threshold(GC_THRESHOLD, 20, 20)
 
 
-async def _serve(loaded: LoadedSettings, ready_file: Path | None) -> int:
+async def _serve(
+    loaded: LoadedSettings, ready_file: Path | None, companion: "Companion | None"
+) -> int:
     server = Server(loaded)
     await server.start()
     stop = asyncio.Event()
@@ -88,9 +105,12 @@ async def _serve(loaded: LoadedSettings, ready_file: Path | None) -> int:
         if ready_file is not None:
             _write_ready_file(ready_file, server.addresses)
         async with asyncio.TaskGroup() as tasks:
-            watch = tasks.create_task(server.watch_settings())
+            running = [tasks.create_task(server.watch_settings())]
+            if companion is not None:
+                running.append(tasks.create_task(companion(server)))
             await stop.wait()
-            watch.cancel()
+            for task in running:
+                task.cancel()
     finally:
         await server.stop()
     return 0
@@ -115,7 +135,7 @@ class Server:
 
     def __init__(self, loaded: LoadedSettings) -> None:
         self._loaded = loaded
-        self._listeners: list[RtmpListener] = []
+        self._listeners: list[Listener] = []
         self._http: HttpServer | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self.addresses: dict[str, list[str]] = {"rtmp": [], "tls": [], "http": []}
@@ -146,7 +166,7 @@ class Server:
             "tls": [],
             "http": [bound_address(sock) for sock in http],
         }
-        self._listeners.append(RtmpListener(self._services, rtmp))
+        self._listeners.append(Listener(self._services, "rtmp", rtmp, self._take_rtmp))
         if http:
             # Not loaded by a server without HTTP: aiohttp takes a third of a second.
             from headend.server.http import HttpServer
@@ -161,6 +181,10 @@ class Server:
             log.info(
                 "a new admin token for the API is in %s", settings.data / admin_token.FILE_NAME
             )
+
+    def _take_rtmp(self, sock: socket.socket, peer: Peer) -> None:
+        connection = RtmpConnection(self._services, peer)
+        connection.start(Transport(sock, self._services.poller, connection))
 
     async def stop(self) -> None:
         """Stop accepting, tell players and publishers, and close within `limits.shutdown_s`."""
@@ -240,8 +264,8 @@ class Server:
 
     def _sweep_streams(self) -> None:
         loop = self._services.loop
-        self._services.registry.sweep(loop.time())
         self._sweep = loop.call_later(SWEEP_S, self._sweep_streams)
+        self._services.registry.sweep(loop.time())
 
 
 def _open(addresses: Sequence[Address]) -> list[socket.socket]:
