@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from headend.access import admin_token
 from headend.access.policy import Policy
-from headend.errors import SettingsError
+from headend.errors import HeadendError, SettingsError
 from headend.hub.registry import Registry, RegistrySettings
 from headend.hub.stream import StreamSettings
 from headend.rtmp.chunks import ChunkLimits
@@ -56,7 +56,8 @@ def run(
             the companion stops the server.
 
     Raises:
-        SettingsError: An address or the data folder cannot be used.
+        SettingsError: The data folder cannot be used.
+        HeadendError: An address cannot be used.
     """
     logs.configure(loaded.settings.log.level, loaded.settings.log.format)
     _raise_descriptor_limit()
@@ -149,14 +150,15 @@ class Server:
         """Listen.
 
         Raises:
-            SettingsError: An address or the data folder cannot be used; nothing is left open.
+            SettingsError: The data folder cannot be used.
+            HeadendError: An address cannot be used; nothing is left open.
         """
         settings = self._loaded.settings
         token, is_new = admin_token.load_or_create(settings.data)
         rtmp = _open(settings.rtmp.listen)
         try:
             http = _open(settings.http.listen)
-        except SettingsError:
+        except HeadendError:
             for sock in rtmp:
                 sock.close()
             raise
@@ -272,7 +274,7 @@ def _open(addresses: Sequence[Address]) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
         sockets.extend(open_socket(address) for address in addresses)
-    except SettingsError:
+    except HeadendError:
         for sock in sockets:
             sock.close()
         raise

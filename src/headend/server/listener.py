@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-from headend.errors import LimitExceeded, SettingsError
+from headend.errors import HeadendError, LimitExceeded
 from headend.server.logs import Repeats
 from headend.server.peer import LOCAL, Peer
 from headend.server.proxied import ProxyHeader, Take
@@ -29,7 +29,7 @@ def open_socket(address: Address) -> socket.socket:
     """Open one listening, non-blocking socket.
 
     Raises:
-        SettingsError: The address cannot be used; says why.
+        HeadendError: The address cannot be used; says why.
     """
     try:
         if address.path is not None:
@@ -41,11 +41,17 @@ def open_socket(address: Address) -> socket.socket:
         hint = ""
         if error.errno == errno.EADDRINUSE:
             hint = "; another program listens there, stop it or choose another port"
-        elif error.errno == errno.EACCES:
+        elif error.errno == errno.EACCES and address.path is None:
             hint = "; ports below 1024 need root or CAP_NET_BIND_SERVICE"
-        raise SettingsError(f"cannot listen on {address}: {error.strerror}{hint}") from error
+        raise HeadendError(f"cannot listen on {address}: {_reason(error)}{hint}") from error
     sock.setblocking(False)
     return sock
+
+
+def _reason(error: OSError) -> str:
+    # Python adds the address to some errors; a name that is not found has words of its own only.
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or str(error)
 
 
 def _open_tcp(host: str | None, port: int) -> socket.socket:
