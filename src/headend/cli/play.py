@@ -1,0 +1,76 @@
+"""This module is the command `play`: a stream of an RTMP server to an FLV file."""
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from headend.cli.serve import LogLevelFlag
+from headend.errors import RelayError, SettingsError
+
+if TYPE_CHECKING:
+    from headend.rtmp.url import Url
+
+# A stream that stands still counts too, but the last frames of one that runs may come a bit late.
+STALL_S: Final = 5.0
+
+UrlArgument = Annotated[str, typer.Argument(metavar="URL", help="rtmp://HOST/APP/NAME?token=TOKEN")]
+OutputFlag = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="FLV file; - is stdout.")
+]
+DurationFlag = Annotated[
+    float | None, typer.Option(metavar="SECONDS", min=0, help="Stop after so much of the stream.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(play)
+
+
+def play(
+    url: UrlArgument,
+    file: OutputFlag = None,
+    duration: DurationFlag = None,
+    log_level: LogLevelFlag = None,
+) -> None:
+    """Play a stream to an FLV file, or to stdout, until it ends or Ctrl-C."""
+    import asyncio
+
+    from headend.rtmp.url import parse_url
+
+    target = parse_url(url)
+    path = None if file is None or str(file) == "-" else file
+    if path is None and sys.stdout.isatty():
+        raise SettingsError("stdout is a terminal: name a file with -o, or pipe into a player")
+    try:
+        asyncio.run(_play(target, path, duration))
+    except BrokenPipeError:
+        # Who reads stdout has had enough. Python flushes it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+async def _play(url: "Url", path: Path | None, duration: float | None) -> None:
+    import asyncio
+
+    from headend import client
+    from headend.cli.flv_output import FlvOutput
+    from headend.cli.progress import Progress
+
+    loop = asyncio.get_running_loop()
+    async with client.play(url) as stream:
+        with FlvOutput(path) as file, Progress() as progress, suppress(TimeoutError):
+            async with asyncio.timeout(None) as limit:
+                async for tag in stream:
+                    timestamp = file.timestamp(tag)
+                    if duration is not None and timestamp >= duration * 1000:
+                        break
+                    if duration is not None and not file.is_open:
+                        limit.reschedule(loop.time() + duration + STALL_S)
+                    file.write(tag._replace(timestamp=timestamp))
+                    progress.add(tag)
+    if not file.is_open:
+        raise RelayError("the stream ended before anything came")

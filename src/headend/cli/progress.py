@@ -1,0 +1,91 @@
+"""This module shows on a terminal how far a stream has come: time, bit rate, speed."""
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from headend.media.tag import SCRIPT, Tag
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+REFRESHES_PER_S = 4
+
+
+class Meter:
+    """Counts what goes by.
+
+    Attributes:
+        size: Bytes of bodies.
+        media_ms: Time of the stream, from the first frame to the last.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.media_ms = 0
+        self._last: int | None = None
+
+    def add(self, tag: Tag) -> None:
+        self.size += len(tag.body)
+        if tag.kind is SCRIPT or tag.is_sequence_header:
+            return  # whose timestamps are often 0
+        step = 0 if self._last is None else (tag.timestamp - self._last) & 0xFFFFFFFF
+        if step < 0x80000000:  # else a little back: audio and video take turns
+            self.media_ms += step
+            self._last = tag.timestamp
+
+    def describe(self, elapsed_s: float) -> str:
+        """Put into words: `00:01:23.4   2.65 Mbit/s   1.00x`."""
+        seconds, milliseconds = divmod(self.media_ms, 1000)
+        minutes, seconds = divmod(seconds, 60)
+        bit_rate = self.size * 8 / max(self.media_ms, 1) / 1000
+        speed = self.media_ms / 1000 / max(elapsed_s, 0.001)
+        return (
+            f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}.{milliseconds // 100}"
+            f"   {bit_rate:.2f} Mbit/s   {speed:.2f}x"
+        )
+
+
+class Progress:
+    """A line on stderr while the `with` block runs; nothing where stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._meter = Meter()
+        self._started = time.monotonic()
+        self._shown = 0.0
+        self._line: RichProgress | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress as RichProgress
+            from rich.progress import SpinnerColumn, TextColumn
+
+            console = Console(stderr=True)
+            self._line = RichProgress(
+                SpinnerColumn(), TextColumn("{task.description}"), console=console
+            )
+            self._line.add_task("waiting")
+            self._line.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._line is not None:
+            self._show(self._line, time.monotonic())
+            self._line.stop()
+
+    def add(self, tag: Tag) -> None:
+        """Count a tag."""
+        self._meter.add(tag)
+        if self._line is not None and (now := time.monotonic()) - self._shown > 1 / REFRESHES_PER_S:
+            self._shown = now
+            self._show(self._line, now)
+
+    def _show(self, line: "RichProgress", now: float) -> None:
+        line.update(line.task_ids[0], description=self._meter.describe(now - self._started))

@@ -1,0 +1,94 @@
+"""This module is the command `publish`: a file or a device to an RTMP server."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headend.cli import output
+from headend.cli.serve import LogLevelFlag
+from headend.errors import SettingsError
+
+if TYPE_CHECKING:
+    from headend.cli.sources import Source
+    from headend.rtmp.url import Url
+
+SourceArgument = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="File or device; - is standard input.")
+]
+UrlArgument = Annotated[str, typer.Argument(metavar="URL", help="rtmp://HOST/APP/NAME?key=KEY")]
+FormatFlag = Annotated[
+    str | None,
+    typer.Option(
+        "-f", "--format", metavar="NAME", help="Format or device, such as v4l2, x11grab, lavfi."
+    ),
+]
+OptionFlag = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="NAME=VALUE", help="Option of the format; repeatable."),
+]
+LoopFlag = Annotated[bool, typer.Option("--loop", help="Start again at the end, for ever.")]
+NoPaceFlag = Annotated[
+    bool, typer.Option("--no-pace", help="As fast as it goes, not in real time.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(publish)
+
+
+def publish(
+    source: SourceArgument,
+    url: UrlArgument,
+    format_name: FormatFlag = None,
+    options: OptionFlag = None,
+    loop: LoopFlag = False,
+    no_pace: NoPaceFlag = False,
+    log_level: LogLevelFlag = None,
+) -> None:
+    """Publish a file or a device; streams that RTMP cannot carry are encoded as H.264 and AAC."""
+    import asyncio
+
+    from headend.cli.sources import open_source
+    from headend.rtmp.url import parse_url
+
+    target = parse_url(url)
+    opened = open_source(source, format_name, _parse_options(options or []))
+    for note in opened.notes:
+        output.note(note)
+    asyncio.run(_publish(opened, target, is_looped=loop, is_paced=not no_pace))
+
+
+def _parse_options(texts: list[str]) -> dict[str, str]:
+    options = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise SettingsError(f"--option takes NAME=VALUE, not {text!r}")
+        options[name] = value
+    return options
+
+
+async def _publish(source: "Source", url: "Url", *, is_looped: bool, is_paced: bool) -> None:
+    import asyncio
+    from contextlib import aclosing
+
+    from headend import client
+    from headend.cli.feed import in_thread
+    from headend.cli.pacing import Pace, repeated
+    from headend.cli.progress import Progress
+
+    batches = repeated(source) if is_looped else source.batches()
+    async with (
+        client.publish(url, is_enhanced=source.is_enhanced) as out,
+        aclosing(in_thread(batches)) as feed,
+    ):
+        loop = asyncio.get_running_loop()
+        pace = Pace(loop.time())
+        with Progress() as progress:
+            async for tags in feed:
+                for tag in tags:
+                    if is_paced and (delay := pace.delay(tag.timestamp, loop.time())) > 0:
+                        await asyncio.sleep(delay)
+                    await out.write(tag)
+                    progress.add(tag)

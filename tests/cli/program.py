@@ -1,0 +1,77 @@
+"""This module runs `headend` as a process, for tests of commands that need a server or a signal."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[2] / "src"
+LIMIT_S = 20
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds, within a limit."""
+    end = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
+
+
+class Program:
+    """A running command.
+
+    Attributes:
+        errors: File that holds its stderr.
+        stdout: File that holds its stdout.
+    """
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.stdout = folder / "stdout"
+        self.errors = folder / "stderr"
+        environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+        with self.stdout.open("wb") as stdout, self.errors.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "headend", *arguments],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=errors,
+            )
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def interrupt(self) -> int:
+        """Do what Ctrl-C does; return the exit code."""
+        self._process.send_signal(signal.SIGINT)
+        return self.wait()
+
+    def wait(self) -> int:
+        return self._process.wait(LIMIT_S)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class Server(Program):
+    """A running server.
+
+    Attributes:
+        url: Start of RTMP URLs, without a name.
+    """
+
+    def __init__(self, folder: Path, *arguments: str, command: str = "serve") -> None:
+        ready = folder / "ready.json"
+        listeners = ("--rtmp", "127.0.0.1:0", "--tls", "off", "--http", "off")
+        state = ("--data", str(folder / "data"), "--ready-file", str(ready))
+        super().__init__(folder, command, *listeners, *state, *arguments)
+        wait_for(lambda: ready.exists() or not self.is_running)
+        assert self.is_running, self.errors.read_text()
+        address = json.loads(ready.read_text())["rtmp"][0]
+        self.url = f"rtmp://{address}/live"
