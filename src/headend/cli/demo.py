@@ -1,0 +1,89 @@
+"""This module is the command `demo`: a server, and a test picture with a tone published on it."""
+
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from headend.cli import output
+from headend.cli.serve import (
+    ConfigFlag,
+    DataFlag,
+    HttpFlag,
+    LogFormatFlag,
+    LogLevelFlag,
+    ReadyFileFlag,
+    RtmpFlag,
+    SetFlag,
+    TlsFlag,
+    load,
+)
+from headend.errors import SettingsError
+
+if TYPE_CHECKING:
+    from headend.app import Server
+
+PATH: Final = "live/demo"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(demo)
+
+
+def demo(
+    config: ConfigFlag = None,
+    rtmp: RtmpFlag = None,
+    tls: TlsFlag = None,
+    http: HttpFlag = None,
+    data: DataFlag = None,
+    settings: SetFlag = None,
+    ready_file: ReadyFileFlag = None,
+    log_format: LogFormatFlag = None,
+    log_level: LogLevelFlag = None,
+) -> int:
+    """Run a server with a test picture and a tone published at live/demo."""
+    flags: dict[str, str | list[str] | None] = {
+        "rtmp.listen": rtmp,
+        "tls.listen": tls,
+        "http.listen": http,
+        "data": data,
+        "log.format": log_format,
+        "log.level": log_level,
+    }
+    loaded = load(config, settings or [], flags)
+    from headend import app
+
+    return app.run(loaded, ready_file, publish_picture)
+
+
+async def publish_picture(server: "Server") -> None:
+    """Publish until cancelled; tell where to look.
+
+    Raises:
+        SettingsError: The server has no RTMP address that we could use.
+        Rejected: Its settings do not let us publish.
+    """
+    from contextlib import aclosing
+
+    from headend import client
+    from headend.cli.feed import in_thread
+    from headend.cli.signal_source import batches
+
+    url = local_url(server.addresses["rtmp"])
+    async with client.publish(url) as out, aclosing(in_thread(batches())) as feed:
+        output.result(f"a test picture is on the air:\n  {url}\n  ffplay -fflags nobuffer {url}")
+        async for tags in feed:
+            for tag in tags:
+                await out.write(tag)
+
+
+def local_url(addresses: list[str]) -> str:
+    """Make the URL of the demo from the addresses that a server listens on.
+
+    Raises:
+        SettingsError: None of them is a TCP address.
+    """
+    for address in addresses:
+        if not address.startswith("unix:"):
+            return f"rtmp://{address}/{PATH}"
+    raise SettingsError("rtmp.listen holds no TCP address: the demo has nowhere to publish")
