@@ -9,13 +9,14 @@ import resource
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from headend.access import admin_token
 from headend.access.policy import Policy
-from headend.errors import HeadendError, SettingsError
+from headend.errors import SettingsError
 from headend.hub.registry import Registry, RegistrySettings
 from headend.hub.stream import StreamSettings
 from headend.rtmp.chunks import ChunkLimits
@@ -33,10 +34,12 @@ from headend.settings import NEEDS_RESTART, Address, LoadedSettings, Settings, c
 
 if TYPE_CHECKING:
     from headend.server.http import HttpServer
+    from headend.server.tls_port import TlsPort
 
 log = logging.getLogger(__name__)
 
 GC_THRESHOLD: Final = 10_000  # objects made and not freed between two looks at the youngest ones
+CERTIFICATE_CHECK_S: Final = 24 * 3600.0
 SWEEP_S: Final = 0.5  # how often streams look at the time
 
 Companion: TypeAlias = "Callable[[Server], Coroutine[None, None, None]]"
@@ -106,7 +109,7 @@ async def _serve(
         if ready_file is not None:
             _write_ready_file(ready_file, server.addresses)
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(server.watch_settings())]
+            running = [tasks.create_task(server.watch_files())]
             if companion is not None:
                 running.append(tasks.create_task(companion(server)))
             await stop.wait()
@@ -138,7 +141,9 @@ class Server:
         self._loaded = loaded
         self._listeners: list[Listener] = []
         self._http: HttpServer | None = None
+        self._tls: TlsPort | None = None
         self._sweep: asyncio.TimerHandle | None = None
+        self._certificate_check: asyncio.TimerHandle | None = None
         self.addresses: dict[str, list[str]] = {"rtmp": [], "tls": [], "http": []}
 
     @property
@@ -155,34 +160,55 @@ class Server:
         """
         settings = self._loaded.settings
         token, is_new = admin_token.load_or_create(settings.data)
-        rtmp = _open(settings.rtmp.listen)
-        try:
-            http = _open(settings.http.listen)
-        except HeadendError:
-            for sock in rtmp:
-                sock.close()
-            raise
-        self._services = _services(settings)
-        self.addresses = {
-            "rtmp": [bound_address(sock) for sock in rtmp],
-            "tls": [],
-            "http": [bound_address(sock) for sock in http],
-        }
-        self._listeners.append(Listener(self._services, "rtmp", rtmp, self._take_rtmp))
-        if http:
-            # Not loaded by a server without HTTP: aiohttp takes a third of a second.
-            from headend.server.http import HttpServer
+        with ExitStack() as opened:
+            rtmp = _open(settings.rtmp.listen, opened)
+            tls = _open(settings.tls.listen, opened)
+            http = _open(settings.http.listen, opened)
+            self._services = _services(settings)
+            self._listeners.append(Listener(self._services, "rtmp", rtmp, self._take_rtmp))
+            if tls or http:
+                # Not loaded by a server without HTTP: aiohttp takes a third of a second.
+                from headend.server.http import HttpServer
 
-            self._http = HttpServer(self._services, token)
-            await self._http.start(http)
-        self._sweep_streams()
-        for name, addresses in self.addresses.items():
-            for address in addresses:
+                self._http = HttpServer(self._services, token)
+                await self._http.start(http)
+                if tls:
+                    self._start_tls(tls, self._http)
+            opened.pop_all()
+        for name, sockets in (("rtmp", rtmp), ("tls", tls), ("http", http)):
+            self.addresses[name] = [bound_address(sock) for sock in sockets]
+            for address in self.addresses[name]:
                 log.info("%s listens on %s", name, address)
+        self._services.policy = self._policy(settings)
+        self._sweep_streams()
         if is_new:
             log.info(
                 "a new admin token for the API is in %s", settings.data / admin_token.FILE_NAME
             )
+
+    def _start_tls(self, sockets: Sequence[socket.socket], http: "HttpServer") -> None:
+        # Not loaded by a server without TLS.
+        from headend.server.certificates import CertificateStore
+        from headend.server.tls_port import TlsPort
+
+        settings = self._loaded.settings
+        store = CertificateStore(
+            settings.tls.certificates,
+            data=settings.data,
+            now=datetime.now(UTC),
+            profile=settings.tls.profile,
+            client_ca=settings.tls.client_ca,
+            client_auth=settings.tls.client_auth,
+        )
+        port = self._tls = TlsPort(self._services, store, http)
+        self._services.tls = port
+        self._listeners.append(Listener(self._services, "tls", sockets, port.take))
+        if store.is_self_signed:
+            log.info(
+                "tls serves a self-signed certificate: SHA-256 fingerprint %s",
+                store.certificates[0].fingerprint,
+            )
+        self._check_certificates()
 
     def _take_rtmp(self, sock: socket.socket, peer: Peer) -> None:
         connection = RtmpConnection(self._services, peer)
@@ -206,31 +232,58 @@ class Server:
             connection.abort()
         if self._http is not None:
             await self._http.close()
-        if self._sweep is not None:
-            self._sweep.cancel()
+        for timer in (self._sweep, self._certificate_check):
+            if timer is not None:
+                timer.cancel()
         services.deadlines.close()
         services.poller.close()
         log.info("stopped")
 
-    # ------------------------------------------------------------------ settings that change
+    # ------------------------------------------------------------------ what changes on disk
 
-    async def watch_settings(self) -> None:
-        """Reload when the settings file changes, until cancelled."""
+    async def watch_files(self) -> None:
+        """Reload settings and certificates when their files change, until cancelled."""
         path = self._loaded.path
-        if path is None:
+        # Folders, because editors and certbot replace files.
+        folders = set() if path is None else {path.parent.resolve()}
+        if self._tls is not None:
+            folders |= self._tls.store.watch_paths()
+        if not folders:
             return
         from watchfiles import awatch
 
-        # The folder, because editors replace the file.
-        async for changes in awatch(path.parent, recursive=False, stop_event=None):
-            if any(Path(changed).name == path.name for _, changed in changes):
+        async for changes in awatch(*folders, recursive=False):
+            if path is not None and any(Path(each).name == path.name for _, each in changes):
                 self.reload()
+            self.reload_certificates()
+
+    def reload_certificates(self) -> None:
+        """Serve certificates that changed on disk; one that is wrong is not served, and said."""
+        if self._tls is None:
+            return
+        for result in self._tls.store.reload(datetime.now(UTC)):
+            if result.outcome == "replaced":
+                log.info("%s", result)
+            elif result.outcome == "kept":
+                self._tls.failed_reloads += 1
+                log.error("%s", result)
+
+    def _check_certificates(self) -> None:
+        """Once a day: renew our own certificate, warn of any that is about to expire."""
+        assert self._tls is not None
+        self.reload_certificates()
+        for line in self._tls.store.warnings(datetime.now(UTC)):
+            log.warning("%s", line)
+        self._certificate_check = self._services.loop.call_later(
+            CERTIFICATE_CHECK_S, self._check_certificates
+        )
 
     def reload(self) -> None:
-        """Read the settings again; those that need no restart take effect at once.
+        """Read settings and certificates again; what needs no restart takes effect at once.
 
         A wrong file changes nothing and says so.
         """
+        self.reload_certificates()
         try:
             loaded = self._loaded.reload()
         except SettingsError as error:
@@ -254,7 +307,7 @@ class Server:
     def _apply(self, settings: Settings) -> None:
         services = self._services
         services.settings = settings
-        services.policy = Policy(settings.auth)
+        services.policy = self._policy(settings)
         services.admission.limits = settings.limits
         # The chunk size is part of encodings that live players share.
         services.session_settings = _session_settings(
@@ -264,21 +317,19 @@ class Server:
         services.poller.configure(settings.live.flush_ms / 1000, settings.live.flush)
         logs.configure(settings.log.level, settings.log.format)
 
+    def _policy(self, settings: Settings) -> Policy:
+        tls = self.addresses["tls"]
+        rtmps = f"rtmps://HOST:{tls[0].rpartition(':')[2]}" if tls else "rtmps://"
+        return Policy(settings.auth, settings.rtmp.require_tls, rtmps)
+
     def _sweep_streams(self) -> None:
         loop = self._services.loop
         self._sweep = loop.call_later(SWEEP_S, self._sweep_streams)
         self._services.registry.sweep(loop.time())
 
 
-def _open(addresses: Sequence[Address]) -> list[socket.socket]:
-    sockets: list[socket.socket] = []
-    try:
-        sockets.extend(open_socket(address) for address in addresses)
-    except HeadendError:
-        for sock in sockets:
-            sock.close()
-        raise
-    return sockets
+def _open(addresses: Sequence[Address], opened: ExitStack) -> list[socket.socket]:
+    return [opened.enter_context(open_socket(address)) for address in addresses]
 
 
 def _services(settings: Settings) -> Services:
@@ -296,7 +347,7 @@ def _services(settings: Settings) -> Services:
         registry=Registry(_registry_settings(settings), report),
         admission=Admission(settings.limits),
         settings=settings,
-        policy=Policy(settings.auth),
+        policy=Policy(settings.auth, settings.rtmp.require_tls),
         session_settings=_session_settings(settings, chunk_size=settings.rtmp.chunk_size),
     )
     return services

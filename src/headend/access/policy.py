@@ -8,6 +8,8 @@ from headend.errors import Rejected
 from headend.settings import Auth
 
 Action = Literal["publish", "play"]
+RequireTls = Literal["never", "publish", "always"]
+PLAY_FAILED: Final = "NetStream.Play.Failed"
 Address = IPv4Address | IPv6Address
 
 # For the log: what the operator can do about it.
@@ -24,6 +26,7 @@ class AccessRequest:
         address: Where the peer is; None for a unix socket, which counts as loopback.
         key: Publish key it showed.
         token: Playback token it showed.
+        is_secure: It came over TLS.
     """
 
     action: Action
@@ -31,6 +34,7 @@ class AccessRequest:
     address: Address | None
     key: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    is_secure: bool = False
 
     @property
     def is_local(self) -> bool:
@@ -43,8 +47,19 @@ class AccessRequest:
 class Policy:
     """Decides by the settings."""
 
-    def __init__(self, auth: Auth) -> None:
+    def __init__(
+        self, auth: Auth, require_tls: RequireTls = "never", rtmps: str = "rtmps://"
+    ) -> None:
+        """Make a policy.
+
+        Args:
+            auth: The settings of that section.
+            require_tls: Who must come over TLS: nobody, publishers or everybody.
+            rtmps: What a peer that must is told to use.
+        """
         self._auth = auth
+        self._require_tls = require_tls
+        self._rtmps = rtmps
 
     def decide(self, request: AccessRequest) -> None:
         """Return if the request is granted.
@@ -52,6 +67,14 @@ class Policy:
         Raises:
             Rejected: It is not; holds the code and the reason for the peer.
         """
+        must_be_secure = self._require_tls == "always" or (
+            self._require_tls == "publish" and request.action == "publish"
+        )
+        if must_be_secure and not request.is_secure:
+            raise Rejected(
+                "NetStream.Publish.Denied" if request.action == "publish" else PLAY_FAILED,
+                f"plain RTMP is not taken here; use {self._rtmps}",
+            )
         if request.action == "play":
             return
         mode = self._auth.publish

@@ -1,5 +1,6 @@
 """This module is the HTTP side: health, metrics and the list of streams, on aiohttp."""
 
+import asyncio
 import hmac
 import logging
 import socket
@@ -13,6 +14,7 @@ from headend.server.services import Services
 
 log = logging.getLogger(__name__)
 
+HSTS_S: Final = 365 * 24 * 3600
 CLOSE_S: Final = 1.0  # open requests get so long when the server stops
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -38,12 +40,19 @@ class HttpServer:
         for sock in sockets:
             await web.SockSite(self._runner, sock).start()
 
+    def protocol(self) -> asyncio.Protocol:
+        """Return a protocol for one connection that somebody else accepted; after `start`."""
+        server = self._runner.server
+        assert server is not None
+        return server()
+
     async def close(self) -> None:
         """Stop serving."""
         await self._runner.cleanup()
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._authorize])
+        application.on_response_prepare.append(self._demand_https)
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/readyz", self._ready)
         application.router.add_get("/metrics", self._metrics)
@@ -65,6 +74,11 @@ class HttpServer:
                     {"WWW-Authenticate": "Bearer"},
                 )
         return await handler(request)
+
+    async def _demand_https(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Have browsers that came over HTTPS use it from now on (RFC 6797)."""
+        if request.secure:
+            response.headers["Strict-Transport-Security"] = f"max-age={HSTS_S}"
 
     async def _health(self, request: web.Request) -> web.Response:
         """The process runs and its loop turns."""

@@ -1,6 +1,7 @@
 """This module shows the server's state to Prometheus; everything is read when somebody asks."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -27,6 +28,7 @@ class _Collector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         yield from self._totals()
+        yield from self._tls()
         yield from self._flushes()
         yield from self._streams()
 
@@ -48,6 +50,28 @@ class _Collector(Collector):
             ("headend_sink_errors", "Outputs detached after a bug.", counters.sink_errors),
         ):
             yield CounterMetricFamily(name, text, value)
+
+    def _tls(self) -> Iterable[Metric]:
+        tls = self._services.tls
+        if tls is None:
+            return
+        handshakes = tls.handshakes
+        yield _gauge("headend_tls_handshakes", "In progress now.", handshakes.in_progress)
+        yield CounterMetricFamily(
+            "headend_tls_handshake_failures", "Handshakes that failed.", handshakes.failures
+        )
+        yield CounterMetricFamily(
+            "headend_tls_reload_failures",
+            "Certificates on disk that were not served: the log says why.",
+            tls.failed_reloads,
+        )
+        expiry = GaugeMetricFamily(
+            "headend_tls_cert_expiry_seconds", "Until a certificate expires.", labels=["names"]
+        )
+        now = datetime.now(UTC)
+        for names, end in tls.store.expiries():
+            expiry.add_metric([",".join(names)], (end - now).total_seconds())
+        yield expiry
 
     def _flushes(self) -> Iterable[Metric]:
         poller = self._services.poller

@@ -264,7 +264,7 @@ class RtmpConnection:
             return
         self._publishes[request.stream_id] = publish
         services.counters.publishes += 1
-        log.info("%s publish %s accepted", self._label, shown(target.path))
+        log.info("%s publish %s accepted%s", self._label, shown(target.path), self._tls_text())
         self._session.accept(request)
         self.publish_watched()
 
@@ -284,21 +284,32 @@ class RtmpConnection:
             play.wait_until = now + services.settings.live.wait_s
         services.counters.plays += 1
         log.info(
-            "%s play %s %s",
+            "%s play %s %s%s",
             self._label,
             shown(path),
             "waits for a publisher" if stream.state is StreamState.WAITING else "accepted",
+            self._tls_text(),
         )
         self._session.accept(request)
         self._send()  # the answer, before any media
         self._watch(play)
+
+    def _tls_text(self) -> str:
+        return "" if self.tls is None else f" {shown(str(self.tls))}"
 
     def _check(self, action: Action, request: PublishRequest | PlayRequest) -> None:
         if self._services.is_stopping:
             raise Rejected(f"NetStream.{action.title()}.Failed", "the server is stopping")
         target = request.target
         self._services.policy.decide(
-            AccessRequest(action, target.path, self.peer.address, target.key, target.token)
+            AccessRequest(
+                action,
+                target.path,
+                self.peer.address,
+                target.key,
+                target.token,
+                is_secure=self.tls is not None,
+            )
         )
 
     def _reject(

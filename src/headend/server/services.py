@@ -14,6 +14,7 @@ from headend.settings import Settings
 
 if TYPE_CHECKING:
     from headend.server.rtmp_connection import RtmpConnection
+    from headend.server.tls_port import TlsPort
 
 
 @dataclass(slots=True)
@@ -47,3 +48,4 @@ class Services:
     connections: set["RtmpConnection"] = field(default_factory=set)
     counters: Counters = field(default_factory=Counters)
     is_stopping: bool = False
+    tls: "TlsPort | None" = None

@@ -1,0 +1,92 @@
+"""This module takes a connection on the TLS port from the handshake to whoever speaks on it.
+
+handshake ─► first decrypted byte ─┬─► 03, 06 …: RTMP
+                                   └─► G, P, H …: HTTP, on the application of the plain port
+"""
+
+import logging
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+from headend.server.deadlines import NEVER
+from headend.server.logs import shown
+from headend.server.peer import Peer
+from headend.server.services import Services
+from headend.server.tls_facts import explain
+from headend.server.tls_transport import Handshakes, TlsTransport
+
+log = logging.getLogger(__name__)
+
+HTTP_METHODS: Final = frozenset(b"GHPDOCT")  # GET HEAD POST PUT PATCH DELETE OPTIONS CONNECT TRACE
+
+
+class TlsConnection:
+    """One peer until it is known what it speaks.
+
+    Attributes:
+        due: Kept by `Deadlines`.
+    """
+
+    __slots__ = ("_deadline", "_peer", "_services", "_speak", "_transport", "due")
+
+    def __init__(
+        self,
+        services: Services,
+        sock: ssl.SSLSocket,
+        peer: Peer,
+        handshakes: Handshakes,
+        speak: Callable[[TlsTransport, bytes, Peer], None],
+    ) -> None:
+        """Begin the handshake.
+
+        Args:
+            services: What all connections share.
+            sock: Wrapped, non-blocking, the handshake not begun.
+            peer: Where it comes from.
+            handshakes: Limits them.
+            speak: Takes the transport over, with the first bytes.
+        """
+        self._services = services
+        self._peer = peer
+        self._speak = speak
+        self._deadline = services.loop.time() + services.settings.limits.handshake_s
+        self.due = NEVER
+        self._transport = TlsTransport(sock, services.poller, self, handshakes)
+        services.deadlines.update(self)
+
+    def secured(self) -> None:
+        """The handshake is done; the first bytes get as much time again."""
+        self._deadline = self._services.loop.time() + self._services.settings.limits.handshake_s
+
+    def data_received(self, data: bytes) -> None:
+        self._services.deadlines.forget(self)
+        self._speak(self._transport, data, self._peer)
+
+    def write_stalled(self) -> None:
+        """Nothing is written here."""
+
+    def write_drained(self) -> None:
+        """Nothing is written here."""
+
+    def connection_lost(self, error: OSError | None) -> None:
+        self._services.deadlines.forget(self)
+        self._services.admission.leave(self._peer.address)
+        if error is not None:
+            log.warning("tls %s closed: %s", self._peer, shown(explain(error)))
+
+    def deadline(self) -> float | None:
+        return self._deadline
+
+    def deadline_passed(self, now: float) -> None:
+        log.warning(
+            "tls %s closed: no handshake and first bytes within %g s (limits.handshake_s)",
+            self._peer,
+            self._services.settings.limits.handshake_s,
+        )
+        self._transport.abort()
+
+
+def is_http(first: int) -> bool:
+    """Say whether a connection whose first byte is `first` speaks HTTP."""
+    return first in HTTP_METHODS

@@ -1,0 +1,97 @@
+"""This module is the TLS port: RTMPS and HTTPS on the same one.
+
+accepted ─► TlsConnection: handshake, first byte ─┬─► RtmpConnection
+                                                  └─► HTTP application, by AsyncioTransport
+"""
+
+import logging
+import socket
+from typing import TYPE_CHECKING, Final
+
+from headend.server.asyncio_transport import AsyncioTransport
+from headend.server.certificates import CertificateStore
+from headend.server.logs import Repeats
+from headend.server.peer import Peer
+from headend.server.rtmp_connection import RtmpConnection
+from headend.server.services import Services
+from headend.server.tls_connection import TlsConnection, is_http
+from headend.server.tls_facts import tls_facts
+from headend.server.tls_transport import Handshakes, TlsTransport
+
+if TYPE_CHECKING:
+    from headend.server.http import HttpServer
+
+log = logging.getLogger(__name__)
+
+MAX_HANDSHAKES: Final = 512  # at once; each holds some 50 KiB and may wait limits.handshake_s
+
+
+class TlsPort:
+    """Takes over connections that a listener accepted.
+
+    Attributes:
+        handshakes: How they go.
+        store: The certificates.
+        failed_reloads: Certificates on disk that were not served because something was wrong.
+    """
+
+    def __init__(self, services: Services, store: CertificateStore, http: "HttpServer") -> None:
+        self._services = services
+        self.store: Final = store
+        self._http = http
+        self.failed_reloads = 0
+        self.handshakes: Final = Handshakes(services.poller)
+        self._refusals = Repeats(log, "tls connections refused")
+
+    def take(self, sock: socket.socket, peer: Peer) -> None:
+        """Begin the handshake of an accepted connection."""
+        services = self._services
+        now = services.loop.time()
+        try:
+            if self.handshakes.in_progress >= MAX_HANDSHAKES:
+                raise OSError(f"{MAX_HANDSHAKES} handshakes are in progress")
+            secure = self.store.context().wrap_socket(
+                sock, server_side=True, do_handshake_on_connect=False
+            )
+        except OSError as error:
+            services.admission.leave(peer.address)
+            services.counters.refused += 1
+            self._refusals.add(f"tls {peer} refused: {error}", now)
+            sock.close()
+            return
+        TlsConnection(services, secure, peer, self.handshakes, self._speak)
+
+    def _speak(self, transport: TlsTransport, data: bytes, peer: Peer) -> None:
+        """Hand a connection to whoever speaks what its first byte says."""
+        if is_http(data[0]):
+            HttpsConnection(self._services, transport, peer, self._http).data_received(data)
+            return
+        facts = tls_facts(transport.socket, self.store.server_name(transport.socket))
+        connection = RtmpConnection(self._services, peer, facts)
+        transport.hand_over(connection)
+        connection.start(transport)
+        connection.data_received(data)
+
+
+class HttpsConnection(AsyncioTransport):
+    """One HTTP connection of the TLS port."""
+
+    def __init__(
+        self, services: Services, transport: TlsTransport, peer: Peer, http: "HttpServer"
+    ) -> None:
+        self._admission = services.admission
+        self._peer = peer
+        secure = transport.socket
+        extra: dict[str, object] = {
+            "peername": (str(peer.address), peer.port),
+            "sockname": secure.getsockname(),
+            "socket": secure,
+            "sslcontext": secure.context,
+            "ssl_object": secure,
+            "cipher": secure.cipher(),
+        }
+        super().__init__(services.loop, transport, http.protocol(), extra)
+
+    def connection_lost(self, error: OSError | None) -> None:
+        self._admission.leave(self._peer.address)
+        super().connection_lost(error)
