@@ -1,0 +1,231 @@
+"""This module is the command line of the bench: `python -m bench fanout --players 500,1000`."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from bench.endurance import Figure, cycles, deaf_player, idle_players, startup
+from bench.ingest import ingest as measure_ingest
+from bench.measure import Sample, audience, fan_out
+from bench.report import Row, figure_table, markdown_of, rows_of, save, show, table_of
+from bench.servers import KBPS, Variant, describe_machine
+from bench.tools import BenchError, raise_descriptor_limit
+
+FIXED: Final = ("0", "30", "100")
+CAPACITY_KBPS: Final = 600
+CAPACITY_STEP: Final = 1000
+CAPACITY_LIMIT: Final = 16000
+CAPACITY_P99_MS: Final = 1000.0  # later than that, the core no longer carries them
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
+
+Servers = Annotated[str, typer.Option("--server", help="Which, of headend,nginx,floor,pyfloor.")]
+Counts = Annotated[str, typer.Option("--players", help="How many, as 500,1000,3000.")]
+Publishers = Annotated[str, typer.Option("--publishers", help="How many, as 200,500.")]
+Seconds = Annotated[float, typer.Option(help="Length of one window.")]
+Runs = Annotated[int, typer.Option(help="Windows per row; the table shows medians.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Where; else bench/results/.")]
+Flush = Annotated[str, typer.Option(help="Flush intervals in ms, or adaptive, as 0,30,100.")]
+
+
+def variants_of(servers: str, flushes: Iterable[str]) -> list[Variant]:
+    """Pair each server that was named with each flush it can have."""
+    found = []
+    for server in servers.split(","):
+        if server not in ("headend", "nginx", "floor", "pyfloor"):
+            raise typer.BadParameter(f"{server} is none of headend, nginx, floor, pyfloor")
+        usable = [""] if server == "nginx" else [f for f in flushes if can_flush(server, f)]
+        found += [Variant(server, flush) for flush in usable]
+    return found
+
+
+def can_flush(server: str, flush: str) -> bool:
+    """Only Headend adapts."""
+    return server == "headend" or flush != "adaptive"
+
+
+def numbers(text: str) -> list[int]:
+    """Read a list such as 500,1000."""
+    return [int(part) for part in text.split(",")]
+
+
+def progress(samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Show each sample on stderr when it is there; a bench runs for minutes."""
+    for s in samples:
+        print(
+            f"{time.strftime('%H:%M:%S')} {s.label:18} {s.count:6} {s.cpu:6.1f} %"
+            f"  p50 {s.p50_ms:.1f} p99 {s.p99_ms:.1f} max {s.max_ms:.1f} ms"
+            f"  load {s.load_cpu:.0f} % others {s.others_cpu:.0f} %"
+            f"  {'complete' if s.complete else f'{100 * s.delivered:.1f} % delivered'}",
+            file=sys.stderr,
+            flush=True,
+        )
+        yield s
+
+
+def finish(name: str, title: str, unit: str, samples: Iterable[Sample], path: Path | None) -> None:
+    """Print the table and write the file."""
+    rows: list[Row] = rows_of(samples)
+    show(table_of(f"{title}\n{describe_machine()}", unit, rows))
+    written = save(name, rows, path)
+    written.with_suffix(".md").write_text(f"{describe_machine()}\n\n{markdown_of(unit, rows)}")
+    print(f"written to {written} and, for a page, beside it as .md", file=sys.stderr)
+
+
+def finish_figures(name: str, title: str, figures: Iterable[Figure], path: Path | None) -> None:
+    """Print single figures and write the file."""
+    found: list[Figure] = list(figures)
+    show(figure_table(f"{title}\n{describe_machine()}", found))
+    print(f"written to {save(name, found, path)}", file=sys.stderr)
+
+
+@app.command()
+def fanout(
+    server: Servers = "nginx,floor,headend",
+    players: Counts = "500,1000,3000",
+    flush: Flush = "0,30,100",
+    seconds: Seconds = 5.0,
+    runs: Runs = 3,
+    kbps: int = KBPS,
+    json: Json = None,
+) -> None:
+    """CPU and latency of one stream for many players, beside nginx-rtmp and the floor."""
+    variants = variants_of(server, flush.split(","))
+    samples = fan_out(variants, numbers(players), seconds=seconds, runs=runs, kbps=kbps)
+    finish("fanout", f"Fan-out, {kbps} kbit/s", "players", progress(samples), json)
+
+
+@app.command()
+def latency(
+    server: Servers = "nginx,floor,headend",
+    players: Counts = "1,100,500,1000",
+    flush: Flush = "0,30,100,adaptive",
+    seconds: Seconds = 10.0,
+    runs: Runs = 3,
+    json: Json = None,
+) -> None:
+    """Latency from the encoder's send to the player's receive; floor/0 is the network alone."""
+    variants = variants_of(server, flush.split(","))
+    samples = fan_out(variants, numbers(players), seconds=seconds, runs=runs)
+    finish("latency", "Latency", "players", progress(samples), json)
+
+
+@app.command()
+def adaptive(
+    server: Servers = "headend",
+    players: Counts = "1,10,50,100,200,500,1000,2000,3000",
+    seconds: Seconds = 5.0,
+    runs: Runs = 3,
+    json: Json = None,
+) -> None:
+    """The adaptive flush: CPU and latency from one player to thousands."""
+    samples = fan_out(
+        variants_of(server, ["adaptive"]), numbers(players), seconds=seconds, runs=runs
+    )
+    finish("adaptive", "Adaptive flush", "players", progress(samples), json)
+
+
+@app.command()
+def ingest(
+    server: Servers = "nginx,headend",
+    publishers: Publishers = "200,500",
+    flush: Flush = "30",
+    seconds: Seconds = 10.0,
+    runs: Runs = 3,
+    json: Json = None,
+) -> None:
+    """CPU of many publishers whom nobody watches; "max ms" is an encoder's longest delay."""
+    variants = variants_of(server, flush.split(","))
+    samples = measure_ingest(variants, numbers(publishers), seconds=seconds, runs=runs)
+    finish("ingest", f"Ingest, {KBPS} kbit/s each", "publishers", progress(samples), json)
+
+
+def carried(variant: Variant, seconds: float, limit: int) -> Iterator[Sample]:
+    """Add players to one server until its core no longer carries them."""
+    with audience(variant, kbps=CAPACITY_KBPS) as scene:
+        for count in range(CAPACITY_STEP, limit + 1, CAPACITY_STEP):
+            scene.grow_to(count)
+            sample = scene.measure(seconds)
+            yield sample
+            if not sample.complete or sample.p99_ms > CAPACITY_P99_MS:
+                return
+
+
+@app.command()
+def capacity(
+    server: Servers = "nginx,headend",
+    flush: Flush = "30,100,adaptive",
+    seconds: Seconds = 5.0,
+    limit: Annotated[int, typer.Option(help="Stop at so many players.")] = CAPACITY_LIMIT,
+    json: Json = None,
+) -> None:
+    """How many players of a 600 kbit/s stream one core carries, with every byte delivered."""
+    samples = (
+        sample
+        for variant in variants_of(server, flush.split(","))
+        for sample in carried(variant, seconds, limit)
+    )
+    title = f"Capacity of one core, {CAPACITY_KBPS} kbit/s"
+    finish("capacity", title, "players", progress(samples), json)
+
+
+@app.command()
+def memory(
+    server: Servers = "nginx,headend",
+    players: Counts = "2000",
+    seconds: Annotated[float, typer.Option(help="With a player that never reads.")] = 600.0,
+    count: Annotated[int, typer.Option("--cycles", help="Publish and unpublish.")] = 1000,
+    json: Json = None,
+) -> None:
+    """Resident memory: per idle player, over publish cycles, with a player that never reads."""
+
+    def figures(variants: Sequence[Variant]) -> Iterator[Figure]:
+        for variant in variants:
+            for total in numbers(players):
+                yield from idle_players(variant, total)
+            if count:
+                yield from cycles(variant, count)
+            if seconds:
+                yield from deaf_player(variant, seconds)
+
+    finish_figures("memory", "Memory", figures(variants_of(server, ["30"])), json)
+
+
+@app.command(name="startup")
+def start_up(runs: Runs = 5, json: Json = None) -> None:
+    """Time from the start of `headend serve` to the first handshake it answers."""
+    finish_figures("startup", "Start-up", startup(runs), json)
+
+
+@app.command(name="all")
+def everything(server: Servers = "nginx,floor,headend", runs: Runs = 3) -> None:
+    """All of them, one after the other, with their defaults."""
+    without_floor = ",".join(name for name in server.split(",") if "floor" not in name)
+    fanout(server=server, runs=runs)
+    latency(server=server, runs=runs)
+    ingest(server=without_floor, runs=runs)
+    if "headend" in server:
+        adaptive(runs=runs)
+        startup_runs = max(runs, 5)
+        start_up(runs=startup_runs)
+    capacity(server=without_floor)
+    memory(server=without_floor)
+
+
+def main() -> None:
+    """Run the command line; a server that is missing is one line, not a traceback."""
+    raise_descriptor_limit()
+    try:
+        app()
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+/* players HOST PORT APP NAME [--nap-ms 1] [--deaf 1]
+ *
+ * Many players in one process that cost little: the dialogue is canned, media is dropped in the kernel
+ * (MSG_TRUNC) and only counted. Commands on stdin, one JSON line each on stdout:
+ *   add N   join N more; answers when all have joined or failed
+ *   mark    bytes per player since the last mark (smallest, largest, sum); counts start anew
+ *   stats   the same without a new start
+ *   quit
+ */
+#include "load.h"
+
+enum { JOINING_AT_ONCE = 64, EVENTS = 1024 };
+
+struct player {
+    struct peer peer;
+    uint64_t marked, acknowledged;
+};
+
+static struct dialogue talk;
+static struct player *players;
+static int known, wanted, joined, closed, refused, joining, adding;
+static int poller, port, deaf;
+static const char *host;
+
+static void watch(int fd, uint32_t events, uint64_t index, int operation) {
+    struct epoll_event event = {.events = events, .data.u64 = index};
+    if (epoll_ctl(poller, operation, fd, &event) != 0) die("epoll_ctl");
+}
+
+static void lose(struct player *p) {
+    if (p->peer.state == PEER_TALKS) joining--;
+    else joined--;
+    if (p->peer.refused) refused++;
+    else closed++;
+    p->peer.state = PEER_CLOSED;
+    close(p->peer.fd);
+}
+
+static void join_more(void) {
+    while (joining < JOINING_AT_ONCE && known < wanted) {
+        struct player *p = &players[known];
+        *p = (struct player){.peer.fd = connect_from(host, port, known)};
+        /* Real players joined at different times, so they do not acknowledge all in the same moment. */
+        p->acknowledged = (uint64_t)(known % 1000) * (ACK_WINDOW_BYTES / 1000);
+        watch(p->peer.fd, EPOLLOUT, (uint64_t)known, EPOLL_CTL_ADD);
+        known++, joining++;
+    }
+}
+
+static void acknowledge(struct player *p) {
+    p->acknowledged += ACK_WINDOW_BYTES;
+    uint32_t sequence = htonl((uint32_t)p->peer.received);
+    uint8_t message[16] = {0x02, 0, 0, 0, 0, 0, 4, 3};
+    memcpy(message + 12, &sequence, 4);
+    if (send(p->peer.fd, message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return;
+}
+
+static void hear(struct player *p, int index) {
+    static uint8_t buffer[1 << 16];
+    ssize_t n = recv(p->peer.fd, buffer, sizeof buffer, 0);
+    if (n <= 0 || !advance(&p->peer, &talk, buffer, (size_t)n)) {
+        lose(p);
+    } else if (p->peer.state == PEER_READY) {
+        joining--, joined++;
+        if (deaf) watch(p->peer.fd, EPOLLRDHUP, (uint64_t)index, EPOLL_CTL_MOD);
+    }
+}
+
+static void serve_event(const struct epoll_event *event) {
+    int index = (int)event->data.u64;
+    struct player *p = &players[index];
+    if (p->peer.state == PEER_READY) {
+        ssize_t n = deaf ? 0 : recv(p->peer.fd, NULL, 1 << 30, MSG_TRUNC | MSG_DONTWAIT);
+        if (n > 0) p->peer.received += (uint64_t)n;
+        else if (n == 0 || errno != EAGAIN) lose(p);
+        if (p->peer.received > p->acknowledged + ACK_WINDOW_BYTES) acknowledge(p);
+    } else if (event->events & (EPOLLERR | EPOLLHUP)) {
+        lose(p);
+    } else if (event->events & EPOLLOUT) {
+        watch(p->peer.fd, EPOLLIN, (uint64_t)index, EPOLL_CTL_MOD);
+        if (!say(&p->peer, &talk.say[0])) lose(p);
+    } else {
+        hear(p, index);
+    }
+}
+
+static void print_counts(const char *event) {
+    uint64_t least = UINT64_MAX, most = 0, total = 0;
+    for (int i = 0; i < known; i++) {
+        if (players[i].peer.state != PEER_READY) continue;
+        uint64_t got = players[i].peer.received - players[i].marked;
+        least = got < least ? got : least;
+        most = got > most ? got : most;
+        total += got;
+    }
+    printf("{\"event\": \"%s\", \"joined\": %d, \"closed\": %d, \"refused\": %d, \"min_bytes\": %llu, "
+           "\"max_bytes\": %llu, \"total_bytes\": %llu}\n",
+           event, joined, closed, refused, (unsigned long long)(joined ? least : 0), (unsigned long long)most,
+           (unsigned long long)total);
+}
+
+static void obey(char *command) {
+    if (strncmp(command, "add ", 4) == 0) {
+        wanted += atoi(command + 4);
+        players = realloc(players, sizeof *players * (size_t)wanted);
+        if (!players) die("realloc");
+        adding = 1;
+    } else if (strcmp(command, "mark") == 0) {
+        print_counts("mark");
+        for (int i = 0; i < known; i++) players[i].marked = players[i].peer.received;
+    } else if (strcmp(command, "stats") == 0) {
+        print_counts("stats");
+    } else {
+        exit(0);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc < 5) return fprintf(stderr, "usage: players HOST PORT APP NAME\n"), 2;
+    prepare_process();
+    listen_to_commands();
+    host = argv[1], port = atoi(argv[2]);
+    play_dialogue(&talk, argv[3], argv[4]);
+    deaf = atoi(option(argc, argv, "--deaf", "0"));
+    int64_t nap_ns = atoi(option(argc, argv, "--nap-ms", "1")) * (int64_t)1000000;
+    poller = epoll_create1(EPOLL_CLOEXEC);
+    static struct epoll_event events[EVENTS];
+    for (;;) {
+        join_more();
+        int n = epoll_wait(poller, events, EVENTS, joining ? 1 : nap_ns ? 0 : 10);
+        for (int i = 0; i < n; i++) serve_event(&events[i]);
+        if (adding && !joining && known == wanted) adding = 0, print_counts("add");
+        for (char *command; (command = next_command());) obey(command);
+        /* A remote player's wake-up is no work of the server's machine; a nap keeps it from being so here. A long
+         * one would hold back acknowledgements, for which servers without TCP_NODELAY wait (Nagle). */
+        if (nap_ns && n < EVENTS && !joining) sleep_until_ns(now_ns() + nap_ns);
+    }
+}

@@ -1,0 +1,146 @@
+"""This module builds the load tools, which are small C programs, and steers them over pipes."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Final, Self
+
+HERE: Final = Path(__file__).parent
+BUILD: Final = HERE / ".build"
+ANSWER_S: Final = 120.0  # thousands of players may join a slow server before "add" is answered
+STOP_S: Final = 10.0
+CORES: Final = sorted(os.sched_getaffinity(0))
+SERVER_CORE: Final = CORES[0]
+LOAD_CORE: Final = CORES[-1]
+
+Answer = dict[str, float]
+
+
+class BenchError(Exception):
+    """A server or a tool could not do its part; the text says which and why."""
+
+
+def compiler() -> str | None:
+    """Find the C compiler that builds the load tools."""
+    return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+
+
+def build(name: str) -> Path:
+    """Compile `bench/NAME.c` unless its program is newer than its sources.
+
+    Raises:
+        BenchError: There is no compiler, or it refuses the source.
+    """
+    program, source = BUILD / name, HERE / f"{name}.c"
+    newest = max(source.stat().st_mtime, (HERE / "load.h").stat().st_mtime)
+    if program.exists() and program.stat().st_mtime >= newest:
+        return program
+    cc = compiler()
+    if cc is None:
+        raise BenchError("no C compiler: install the Debian package gcc")
+    BUILD.mkdir(exist_ok=True)
+    command = [cc, "-O2", "-std=gnu11", "-Wall", "-Wextra", "-Wno-sign-compare"]
+    done = subprocess.run(
+        [*command, "-o", program, source], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise BenchError(f"{name}.c does not compile:\n{done.stderr}")
+    return program
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process, and those it starts, open as many sockets as the system permits."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def pinned(command: Sequence[str | Path], core: int) -> list[str]:
+    """Put a command on one core; the process keeps its pid."""
+    return ["taskset", "-c", str(core), *map(str, command)]
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End a process that this one started: politely, then not."""
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class Tool:
+    """A running program that takes commands on stdin and answers with lines of JSON."""
+
+    def __init__(self, process: subprocess.Popen[str], name: str) -> None:
+        """Take over a process with pipes; `start` is the usual way."""
+        self.name = name
+        self.pid = process.pid
+        self._process = process
+        self._answers: SimpleQueue[str] = SimpleQueue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    @classmethod
+    @contextmanager
+    def start(cls, name: str, *arguments: str | int, core: int = LOAD_CORE) -> Iterator[Self]:
+        """Build a load tool and run it on a core until the block ends."""
+        with cls.run([build(name), *map(str, arguments)], core=core) as tool:
+            yield tool
+
+    @classmethod
+    @contextmanager
+    def run(cls, command: Sequence[str | Path], *, core: int) -> Iterator[Self]:
+        """Run any command that speaks the line protocol until the block ends."""
+        process = subprocess.Popen(
+            pinned(command, core), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        try:
+            yield cls(process, Path(command[0]).name)
+        finally:
+            stop(process)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._answers.put(line)
+        self._answers.put("")
+
+    def tell(self, command: str) -> None:
+        """Send a command that has no answer."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(command + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise BenchError(f"{self.name} has ended") from None
+
+    def answer(self) -> Answer:
+        """Wait for the next line.
+
+        Raises:
+            BenchError: The program ended, or said nothing for two minutes.
+        """
+        try:
+            line = self._answers.get(timeout=ANSWER_S)
+        except Empty:
+            raise BenchError(f"{self.name} does not answer") from None
+        if not line:
+            raise BenchError(f"{self.name} has ended: it printed why")
+        fields = json.loads(line)
+        return {key: float(value) for key, value in fields.items() if key != "event"}
+
+    def ask(self, command: str) -> Answer:
+        """Send a command and wait for its answer."""
+        self.tell(command)
+        return self.answer()
+
+    def wait(self) -> None:
+        """Wait until the program has ended by itself."""
+        self._process.wait(STOP_S)
