@@ -1,0 +1,93 @@
+"""This module sets up what the end-to-end tests share: servers, peers and media."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg  # type: ignore[import-untyped]
+import pytest
+
+pytest.register_assert_rewrite("tests.e2e.media", "tests.e2e.wait")
+
+from tests.e2e import media  # noqa: E402
+from tests.e2e.peers import Peers  # noqa: E402
+from tests.e2e.server import Server  # noqa: E402
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers with settings of their own; they are killed if the test leaves them running."""
+    servers: list[Server] = []
+
+    def start(*settings: str, **options: Any) -> Server:
+        folder = tmp_path / f"server{len(servers)}"
+        folder.mkdir()
+        server = Server(folder, *settings, **options)
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.process.kill()
+
+
+@pytest.fixture
+def server(start_server: StartServer) -> Server:
+    """A server with default settings."""
+    return start_server()
+
+
+@pytest.fixture
+def peers(tmp_path: Path) -> Iterator[Peers]:
+    """Start programs that publish and play."""
+    running = Peers(tmp_path)
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> str:
+    """The system's ffmpeg."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    return "ffmpeg"
+
+
+@pytest.fixture(scope="session")
+def new_ffmpeg() -> str:
+    """An FFmpeg that knows all of Enhanced RTMP."""
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+@pytest.fixture(scope="session")
+def media_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("media")
+
+
+@pytest.fixture(scope="session")
+def clip(ffmpeg: str, media_folder: Path) -> Path:
+    """H.264 with B frames, and AAC; 2.4 s."""
+    inputs = (*media.picture(2.4), *media.tone(2.4))
+    return media.make(ffmpeg, media_folder / "clip.flv", *inputs, *media.H264, *media.AAC)
+
+
+@pytest.fixture(scope="session")
+def other_clip(ffmpeg: str, media_folder: Path) -> Path:
+    """Like `clip`, with a picture of another size."""
+    inputs = (*media.picture(2, "320x176"), *media.tone(2))
+    return media.make(ffmpeg, media_folder / "other.flv", *inputs, *media.H264, *media.AAC)
+
+
+@pytest.fixture(scope="session")
+def video_clip(ffmpeg: str, media_folder: Path) -> Path:
+    """H.264 alone; 2 s."""
+    return media.make(ffmpeg, media_folder / "video.flv", *media.picture(2), *media.H264)
+
+
+@pytest.fixture(scope="session")
+def audio_clip(ffmpeg: str, media_folder: Path) -> Path:
+    """AAC alone; 2 s."""
+    return media.make(ffmpeg, media_folder / "audio.flv", *media.tone(2), *media.AAC)

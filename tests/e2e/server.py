@@ -1,0 +1,154 @@
+"""This module runs a real server as a process of its own, on free ports."""
+
+import json
+import os
+import signal
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Final
+
+from tests.e2e.process import Process
+from tests.e2e.wait import LIMIT_S, wait_for
+
+SOURCE: Final = Path(__file__).parents[2] / "src"
+
+
+class Server:
+    """A server that runs from `Server(…)` to `stop()`.
+
+    Attributes:
+        data: Its data folder.
+        rtmp: Its RTMP addresses, HOST:PORT.
+        http: Its HTTP addresses, HOST:PORT.
+        process: The process.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *settings: str,
+        program: str = "serve",
+        arguments: tuple[str, ...] = (),
+        is_ready: bool = True,
+    ) -> None:
+        """Start a server with a log of level debug.
+
+        Args:
+            folder: Empty; takes its data folder, its ready file and its log.
+            settings: Texts `section.key=value`.
+            program: Command that runs the server.
+            arguments: Further flags; addresses among them replace the free ports.
+            is_ready: Wait until it listens.
+        """
+        self.data = folder / "data"
+        ready_file = folder / "ready.json"
+        words = command(folder, program, *settings, arguments=arguments)
+        self.process = Process(words, folder / "log", environ())
+        self.rtmp: list[str] = []
+        self.http: list[str] = []
+        if is_ready:
+            wait_for(lambda: ready_file.exists() or not self.process.is_running, "the ready file")
+            assert ready_file.exists(), self.process.output()
+            ready = json.loads(ready_file.read_text())
+            assert ready["pid"] == self.process.pid
+            self.rtmp, self.http = ready["rtmp"], ready["http"]
+
+    def url(self, path: str) -> str:
+        """Return the RTMP URL of a stream such as `live/a`."""
+        return f"rtmp://{self.rtmp[0]}/{path}"
+
+    def log(self) -> list[str]:
+        """Return the lines logged so far."""
+        return self.process.output().splitlines()
+
+    def wait_log(self, text: str, count: int = 1) -> str:
+        """Wait until `count` lines hold a text; return the last of them."""
+
+        def look() -> str:
+            found = [line for line in self.log() if text in line]
+            return found[count - 1] if len(found) >= count else ""
+
+        return wait_for(look, f"{count} × {text!r} in the log")
+
+    def get(self, path: str, token: str | None = None) -> tuple[int, str]:
+        """Ask over HTTP; return status and body."""
+        request = urllib.request.Request(f"http://{self.http[0]}{path}")
+        if token is not None:
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
+                return int(answer.status), answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    @property
+    def token(self) -> str:
+        """The admin token."""
+        return (self.data / "admin.token").read_text().strip()
+
+    def streams(self) -> dict[str, dict[str, Any]]:
+        """Ask for the streams; return them by path."""
+        status, body = self.get("/api/v1/streams", self.token)
+        assert status == 200
+        return {stream["path"]: stream for stream in json.loads(body)["streams"]}
+
+    def stream(self, path: str) -> dict[str, Any]:
+        """Return one stream; empty if there is none of this name."""
+        return self.streams().get(path, {})
+
+    def wait_stream(self, path: str, limit_s: float = LIMIT_S, **values: object) -> dict[str, Any]:
+        """Wait until a stream is there and has these values, such as `viewers=2`."""
+
+        def look() -> dict[str, Any]:
+            stream = self.stream(path)
+            return stream if stream and values.items() <= stream.items() else {}
+
+        return wait_for(look, f"{path} with {values}", limit_s)
+
+    def wait_media(self, path: str, size: int = 1) -> dict[str, Any]:
+        """Wait until a stream is there and has brought this many bytes of media."""
+
+        def look() -> dict[str, Any]:
+            stream = self.stream(path)
+            return stream if stream.get("bytes_in", 0) >= size else {}
+
+        return wait_for(look, f"{path} with {size} bytes")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Stop it; return its exit code."""
+        if self.process.is_running:
+            self.process.send(number)
+        return self.process.wait()
+
+
+def command(
+    folder: Path, program: str, *settings: str, arguments: tuple[str, ...] = ()
+) -> list[str]:
+    """Write the command line of a server whose files lie in `folder`."""
+    given = {argument for argument in arguments if argument.startswith("-")}
+    flags = {
+        "--rtmp": "127.0.0.1:0",
+        "--tls": "off",
+        "--http": "127.0.0.1:0",
+        "--data": str(folder / "data"),
+        "--ready-file": str(folder / "ready.json"),
+        "--log-level": "debug",
+    }
+    if "-c" in given:
+        del flags["--log-level"]  # the file's own
+    pairs = [(flag, value) for flag, value in flags.items() if flag not in given]
+    pairs += [("--set", setting) for setting in settings]
+    return [
+        *(sys.executable, "-m", "headend", program),
+        *(part for pair in pairs for part in pair),
+        *arguments,
+    ]
+
+
+def environ() -> dict[str, str]:
+    """Return an environment without settings, in which headend is the one of this checkout."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADEND_")}
+    return kept | {"PYTHONPATH": str(SOURCE)}

@@ -1,0 +1,67 @@
+"""This module tests the codecs and tracks of Enhanced RTMP, with an FFmpeg that knows them."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.e2e import media
+from tests.e2e.peers import Peers
+from tests.e2e.server import Server
+from tests.e2e.wait import wait_for
+
+pytestmark = pytest.mark.e2e
+
+HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:scenecut=0")
+AV1 = ("-c:v", "libsvtav1", "-preset", "12", "-svtav1-params", "lookahead=0")
+VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8")
+OPUS = ("-c:a", "libopus", "-ar", "48000")
+CODECS = {
+    "hevc": (HEVC, "-an"),
+    "av1": (AV1, "-an"),
+    "vp9": (VP9, "-an"),
+    "opus": (OPUS, "-vn"),
+    "flac": (("-c:a", "flac"), "-vn"),
+    "ac3": (("-c:a", "ac3"), "-vn"),
+    "eac3": (("-c:a", "eac3"), "-vn"),
+}
+
+
+def encoders(ffmpeg: str) -> str:
+    command = [ffmpeg, "-v", "error", "-encoders"]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_codec_passes_as_it_is(
+    codec: str, server: Server, peers: Peers, new_ffmpeg: str, tmp_path: Path
+) -> None:
+    options, without = CODECS[codec]
+    if options[1] not in encoders(new_ffmpeg):
+        pytest.skip(f"this FFmpeg has no {options[1]}")
+    inputs = (*media.picture(1.2), *media.tone(1.2, 48000), without)
+    clip = media.make(new_ffmpeg, tmp_path / "clip.flv", *inputs, *options)
+    played = tmp_path / "played.flv"
+    player = peers.play(server.url("live/a"), played, ffmpeg=new_ffmpeg)
+    server.wait_log("play live/a waits")
+    publisher = peers.publish(clip, server.url("live/a"), ffmpeg=new_ffmpeg, is_paced=True)
+    wait_for(lambda: server.stream("live/a").get("tracks"), "the track")
+    assert [track["codec"] for track in server.stream("live/a")["tracks"]] == [codec]
+    publisher.succeed()
+    player.succeed()
+    media.assert_same(media.frames(played, new_ffmpeg), media.frames(clip, new_ffmpeg))
+
+
+def test_second_video_and_audio_track_pass_too(
+    server: Server, peers: Peers, new_ffmpeg: str, tmp_path: Path
+) -> None:
+    inputs = (*media.picture(2), *media.picture(2, "96x64"), *media.tone(2), *media.tone(2, 48000))
+    tracks = ("-map", "0", "-map", "1", "-map", "2", "-map", "3")
+    clip = media.make(new_ffmpeg, tmp_path / "clip.flv", *inputs, *tracks, *media.H264, *media.AAC)
+    published = media.frames(clip, new_ffmpeg)
+    assert sorted(published) == ["audio0", "audio1", "video0", "video1"]
+    played = tmp_path / "played.flv"
+    player = peers.play(server.url("live/a"), played, ffmpeg=new_ffmpeg)
+    server.wait_log("play live/a waits")
+    peers.publish(clip, server.url("live/a"), ffmpeg=new_ffmpeg).succeed()
+    player.succeed()
+    media.assert_same(media.frames(played, new_ffmpeg), published)
