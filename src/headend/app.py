@@ -33,6 +33,7 @@ from headend.server.transport import Transport
 from headend.settings import NEEDS_RESTART, Address, LoadedSettings, Settings, changed_keys
 
 if TYPE_CHECKING:
+    from headend.server.certificates import CertificateStore
     from headend.server.http import HttpServer
     from headend.server.tls_port import TlsPort
 
@@ -164,7 +165,7 @@ class Server:
             rtmp = _open(settings.rtmp.listen, opened)
             tls = _open(settings.tls.listen, opened)
             http = _open(settings.http.listen, opened)
-            self._services = _services(settings)
+            self._services = _services(settings, self.reload)
             self._listeners.append(Listener(self._services, "rtmp", rtmp, self._take_rtmp))
             if tls or http:
                 # Not loaded by a server without HTTP: aiohttp takes a third of a second.
@@ -188,18 +189,9 @@ class Server:
 
     def _start_tls(self, sockets: Sequence[socket.socket], http: "HttpServer") -> None:
         # Not loaded by a server without TLS.
-        from headend.server.certificates import CertificateStore
         from headend.server.tls_port import TlsPort
 
-        settings = self._loaded.settings
-        store = CertificateStore(
-            settings.tls.certificates,
-            data=settings.data,
-            now=datetime.now(UTC),
-            profile=settings.tls.profile,
-            client_ca=settings.tls.client_ca,
-            client_auth=settings.tls.client_auth,
-        )
+        store = _certificates(self._loaded.settings)
         port = self._tls = TlsPort(self._services, store, http)
         self._services.tls = port
         self._listeners.append(Listener(self._services, "tls", sockets, port.take))
@@ -257,16 +249,21 @@ class Server:
                 self.reload()
             self.reload_certificates()
 
-    def reload_certificates(self) -> None:
-        """Serve certificates that changed on disk; one that is wrong is not served, and said."""
-        if self._tls is None:
-            return
-        for result in self._tls.store.reload(datetime.now(UTC)):
-            if result.outcome == "replaced":
-                log.info("%s", result)
-            elif result.outcome == "kept":
-                self._tls.failed_reloads += 1
-                log.error("%s", result)
+    def reload_certificates(self) -> list[str]:
+        """Serve certificates that changed on disk; one that is wrong is not served.
+
+        Returns:
+            What happened, as logged; nothing where nothing changed.
+        """
+        lines: list[str] = []
+        if self._tls is not None:
+            for result in self._tls.store.reload(datetime.now(UTC)):
+                if result.outcome == "kept":
+                    self._tls.failed_reloads += 1
+                if result.outcome != "unchanged":
+                    level = logging.ERROR if result.outcome == "kept" else logging.INFO
+                    lines.append(_say(level, str(result)))
+        return lines
 
     def _check_certificates(self) -> None:
         """Once a day: renew our own certificate, warn of any that is about to expire."""
@@ -278,31 +275,35 @@ class Server:
             CERTIFICATE_CHECK_S, self._check_certificates
         )
 
-    def reload(self) -> None:
+    def reload(self) -> list[str]:
         """Read settings and certificates again; what needs no restart takes effect at once.
 
-        A wrong file changes nothing and says so.
+        A wrong file changes nothing.
+
+        Returns:
+            What happened, as logged.
         """
-        self.reload_certificates()
+        return [*self.reload_certificates(), *self._reload_settings()]
+
+    def _reload_settings(self) -> list[str]:
         try:
             loaded = self._loaded.reload()
+            if self._tls is not None and loaded.settings.tls != self._loaded.settings.tls:
+                self._tls.store = _certificates(loaded.settings)
         except SettingsError as error:
-            for line in (str(error), *getattr(error, "__notes__", ())):
-                log.error("settings not reloaded: %s", line)
-            return
-        old = self._loaded.settings
-        changed = changed_keys(old, loaded.settings)
+            faults = (str(error), *getattr(error, "__notes__", ()))
+            return [_say(logging.ERROR, f"settings not reloaded: {fault}") for fault in faults]
+        changed = changed_keys(self._loaded.settings, loaded.settings)
         if not changed:
-            log.info("settings reloaded: nothing changed")
-            return
+            return [_say(logging.INFO, "settings reloaded: nothing changed")]
         self._loaded = loaded
         self._apply(loaded.settings)
-        later = [key for key in changed if key in NEEDS_RESTART]
-        now = [key for key in changed if key not in NEEDS_RESTART]
-        if now:
-            log.info("settings reloaded: %s", ", ".join(now))
-        if later:
-            log.warning("settings that need a restart: %s", ", ".join(later))
+        lines: list[str] = []
+        if now := [key for key in changed if key not in NEEDS_RESTART]:
+            lines.append(_say(logging.INFO, f"settings reloaded: {', '.join(now)}"))
+        if later := [key for key in changed if key in NEEDS_RESTART]:
+            lines.append(_say(logging.WARNING, f"settings that need a restart: {', '.join(later)}"))
+        return lines
 
     def _apply(self, settings: Settings) -> None:
         services = self._services
@@ -320,7 +321,7 @@ class Server:
     def _policy(self, settings: Settings) -> Policy:
         tls = self.addresses["tls"]
         rtmps = f"rtmps://HOST:{tls[0].rpartition(':')[2]}" if tls else "rtmps://"
-        return Policy(settings.auth, settings.rtmp.require_tls, rtmps)
+        return Policy(settings.auth, settings.rtmp, rtmps)
 
     def _sweep_streams(self) -> None:
         loop = self._services.loop
@@ -328,11 +329,30 @@ class Server:
         self._services.registry.sweep(loop.time())
 
 
+def _certificates(settings: Settings) -> "CertificateStore":
+    from headend.server.certificates import CertificateStore
+
+    return CertificateStore(
+        settings.tls.certificates,
+        data=settings.data,
+        now=datetime.now(UTC),
+        profile=settings.tls.profile,
+        client_ca=settings.tls.client_ca,
+        client_auth=settings.tls.client_auth,
+    )
+
+
+def _say(level: int, line: str) -> str:
+    """Log a line, and return it for whoever asked."""
+    log.log(level, "%s", line)
+    return line
+
+
 def _open(addresses: Sequence[Address], opened: ExitStack) -> list[socket.socket]:
     return [opened.enter_context(open_socket(address)) for address in addresses]
 
 
-def _services(settings: Settings) -> Services:
+def _services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
     loop = asyncio.get_running_loop()
     live = settings.live
 
@@ -347,8 +367,9 @@ def _services(settings: Settings) -> Services:
         registry=Registry(_registry_settings(settings), report),
         admission=Admission(settings.limits),
         settings=settings,
-        policy=Policy(settings.auth, settings.rtmp.require_tls),
+        policy=Policy(settings.auth, settings.rtmp),
         session_settings=_session_settings(settings, chunk_size=settings.rtmp.chunk_size),
+        reload=reload,
     )
     return services
 

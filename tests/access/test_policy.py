@@ -7,7 +7,7 @@ import pytest
 
 from headend.access.policy import AccessRequest, Action, Policy
 from headend.errors import Rejected
-from headend.settings import Auth
+from headend.settings import Auth, Rtmp
 
 Mode = Literal["loopback", "key", "open"]
 
@@ -65,3 +65,49 @@ def test_request_never_shows_what_is_secret() -> None:
     text = repr(AccessRequest("publish", "live/cam1", None, key="hk_1", token="t_1"))
     assert "hk_1" not in text
     assert "t_1" not in text
+
+
+# ---------------------------------------------------------------------- TLS
+
+
+def over(action: Action, *, tls: bool, path: str = "live/cam1") -> AccessRequest:
+    return AccessRequest(action, path, ip_address("127.0.0.1"), is_secure=tls)
+
+
+@pytest.mark.parametrize(
+    ("required", "refused"),
+    [("never", set()), ("publish", {"publish"}), ("always", {"publish", "play"})],
+)
+def test_who_must_come_over_tls_is_told_where(
+    required: Literal["never", "publish", "always"], refused: set[str]
+) -> None:
+    policy = Policy(Auth(), Rtmp(require_tls=required), "rtmps://HOST:1936")
+    actions: tuple[Action, ...] = ("publish", "play")
+    for action in actions:
+        policy.decide(over(action, tls=True))
+        if action not in refused:
+            policy.decide(over(action, tls=False))
+            continue
+        with pytest.raises(Rejected, match="use rtmps://HOST:1936") as refusal:
+            policy.decide(over(action, tls=False))
+        assert refusal.value.code == {
+            "publish": "NetStream.Publish.Denied",
+            "play": "NetStream.Play.Failed",
+        }[action]
+
+
+def test_some_streams_may_be_for_tls_only() -> None:
+    policy = Policy(Auth(), Rtmp(tls_only=("vip/*",)))
+    policy.decide(over("play", tls=False))
+    policy.decide(over("play", tls=True, path="vip/cam1"))
+    with pytest.raises(Rejected, match="plain RTMP is not taken here"):
+        policy.decide(over("play", tls=False, path="vip/cam1"))
+
+
+def test_a_verified_client_certificate_may_stand_for_a_key() -> None:
+    request = AccessRequest(
+        "publish", "live/cam1", ip_address("10.0.0.7"), is_secure=True, certificate="cam1"
+    )
+    Policy(Auth(publish="key", certificates=True)).decide(request)
+    with pytest.raises(Rejected, match="needs a valid publish key"):
+        Policy(Auth(publish="key")).decide(request)

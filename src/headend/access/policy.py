@@ -1,14 +1,14 @@
 """This module is the one place where a request to publish or to play is decided."""
 
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Literal
 
 from headend.errors import Rejected
-from headend.settings import Auth
+from headend.settings import Auth, Rtmp
 
 Action = Literal["publish", "play"]
-RequireTls = Literal["never", "publish", "always"]
 PLAY_FAILED: Final = "NetStream.Play.Failed"
 Address = IPv4Address | IPv6Address
 
@@ -27,6 +27,7 @@ class AccessRequest:
         key: Publish key it showed.
         token: Playback token it showed.
         is_secure: It came over TLS.
+        certificate: Common name of its verified client certificate, if it showed one.
     """
 
     action: Action
@@ -35,6 +36,7 @@ class AccessRequest:
     key: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     is_secure: bool = False
+    certificate: str | None = None
 
     @property
     def is_local(self) -> bool:
@@ -47,18 +49,16 @@ class AccessRequest:
 class Policy:
     """Decides by the settings."""
 
-    def __init__(
-        self, auth: Auth, require_tls: RequireTls = "never", rtmps: str = "rtmps://"
-    ) -> None:
+    def __init__(self, auth: Auth, rtmp: Rtmp | None = None, rtmps: str = "rtmps://") -> None:
         """Make a policy.
 
         Args:
             auth: The settings of that section.
-            require_tls: Who must come over TLS: nobody, publishers or everybody.
+            rtmp: Likewise; says who must come over TLS. None: nobody.
             rtmps: What a peer that must is told to use.
         """
         self._auth = auth
-        self._require_tls = require_tls
+        self._rtmp = rtmp or Rtmp()
         self._rtmps = rtmps
 
     def decide(self, request: AccessRequest) -> None:
@@ -67,15 +67,14 @@ class Policy:
         Raises:
             Rejected: It is not; holds the code and the reason for the peer.
         """
-        must_be_secure = self._require_tls == "always" or (
-            self._require_tls == "publish" and request.action == "publish"
-        )
-        if must_be_secure and not request.is_secure:
+        if self._must_be_secure(request) and not request.is_secure:
             raise Rejected(
                 "NetStream.Publish.Denied" if request.action == "publish" else PLAY_FAILED,
                 f"plain RTMP is not taken here; use {self._rtmps}",
             )
         if request.action == "play":
+            return
+        if self._auth.certificates and request.certificate is not None:
             return
         mode = self._auth.publish
         if mode == "open" or (mode == "loopback" and request.is_local):
@@ -86,3 +85,10 @@ class Policy:
             if mode == "key"
             else "publishing from another machine needs a publish key",
         )
+
+    def _must_be_secure(self, request: AccessRequest) -> bool:
+        """Say whether the settings want TLS for this."""
+        required = self._rtmp.require_tls
+        if required == "always" or (required == "publish" and request.action == "publish"):
+            return True
+        return any(fnmatchcase(request.path, pattern) for pattern in self._rtmp.tls_only)

@@ -5,6 +5,7 @@ import hmac
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
@@ -57,6 +58,9 @@ class HttpServer:
         application.router.add_get("/readyz", self._ready)
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/api/v1/streams", self._streams)
+        application.router.add_get("/api/v1/sessions", self._sessions)
+        application.router.add_get("/api/v1/certificates", self._certificates)
+        application.router.add_post("/api/v1/reload", self._reload)
         return application
 
     @web.middleware
@@ -96,6 +100,17 @@ class HttpServer:
 
     async def _streams(self, request: web.Request) -> web.Response:
         return web.json_response({"streams": status.streams(self._services)})
+
+    async def _sessions(self, request: web.Request) -> web.Response:
+        return web.json_response({"sessions": status.sessions(self._services)})
+
+    async def _certificates(self, request: web.Request) -> web.Response:
+        certificates = status.certificates(self._services, datetime.now(UTC))
+        return web.json_response({"certificates": certificates})
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        """Read settings and certificates again; answer with what happened, a line each."""
+        return web.json_response({"messages": self._services.reload()})
 
 
 def _problem(code: int, title: str, detail: str, headers: dict[str, str]) -> web.Response:

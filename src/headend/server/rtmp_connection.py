@@ -86,6 +86,7 @@ class RtmpConnection:
     """One peer: see the module's head.
 
     Attributes:
+        id: Number of the session, from 1 on; there after `start`.
         peer: Where it comes from.
         started: When it was accepted, monotonic seconds.
         due: Kept by `Deadlines`.
@@ -104,6 +105,7 @@ class RtmpConnection:
         "_stalled_at",
         "_transport",
         "due",
+        "id",
         "peer",
         "started",
         "tls",
@@ -144,7 +146,23 @@ class RtmpConnection:
         self._transport = transport
         services.connections.add(self)
         services.counters.accepted += 1
+        self.id = services.counters.accepted
         services.deadlines.update(self)
+
+    @property
+    def publishing(self) -> list[str]:
+        """Paths of the streams it publishes."""
+        return [publish.publication.stream.path for publish in self._publishes.values()]
+
+    @property
+    def playing(self) -> list[str]:
+        """Paths of the streams it plays or waits for."""
+        return [play.stream.path for play in self._plays.values()]
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes received, within TLS if there is any."""
+        return self._transport.bytes_in
 
     # ------------------------------------------------------------------ what the transport tells
 
@@ -309,6 +327,7 @@ class RtmpConnection:
                 target.key,
                 target.token,
                 is_secure=self.tls is not None,
+                certificate=None if self.tls is None else self.tls.client_subject,
             )
         )
 

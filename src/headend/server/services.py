@@ -1,6 +1,7 @@
 """This module holds what all connections share: one object, made by the app."""
 
 from asyncio import AbstractEventLoop
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,12 @@ class Counters:
 
 @dataclass(slots=True)
 class Services:
-    """See the module's head; `settings`, `policy` and `session_settings` change on reload."""
+    """See the module's head; `settings`, `policy` and `session_settings` change on reload.
+
+    Attributes:
+        reload: Reads settings and certificates again; returns what happened, a line each.
+        tls: The TLS port, if there is one.
+    """
 
     loop: AbstractEventLoop
     poller: Poller
@@ -45,6 +51,7 @@ class Services:
     settings: Settings
     policy: Policy
     session_settings: SessionSettings
+    reload: Callable[[], list[str]]
     connections: set["RtmpConnection"] = field(default_factory=set)
     counters: Counters = field(default_factory=Counters)
     is_stopping: bool = False

@@ -1,5 +1,6 @@
 """This module describes streams and sessions as plain values, for the API and for metrics."""
 
+from datetime import datetime
 from typing import TypedDict
 
 from headend.errors import MediaError
@@ -8,6 +9,7 @@ from headend.media.codecs import parse_audio_header, parse_video_header
 from headend.media.tag import AUDIO, VIDEO, Tag
 from headend.outputs.fanout import Fanout
 from headend.server.services import Services
+from headend.server.tls_facts import TlsFacts
 
 
 class TrackStatus(TypedDict):
@@ -39,6 +41,91 @@ class StreamStatus(TypedDict):
     skips: int
     bytes_in: int
     repairs: dict[str, int]
+
+
+class TlsStatus(TypedDict):
+    """What a TLS handshake agreed on; see `TlsFacts`."""
+
+    version: str
+    cipher: str
+    server_name: str | None
+    resumed: bool
+    client_certificate: str | None
+
+
+class SessionStatus(TypedDict):
+    """One RTMP or RTMPS session.
+
+    Keys: id; protocol: "rtmp" or "rtmps"; peer: address and port; connected_s: since it was
+    accepted; publishes and plays: paths of streams; bytes_in: received; tls: null without TLS.
+    """
+
+    id: int
+    protocol: str
+    peer: str
+    connected_s: float
+    publishes: list[str]
+    plays: list[str]
+    bytes_in: int
+    tls: TlsStatus | None
+
+
+class CertificateStatus(TypedDict):
+    """One certificate that is served; the first is for clients that ask for no known name."""
+
+    names: list[str]
+    issuer: str
+    not_after: str
+    expires_in_s: float
+    fingerprint: str
+    self_signed: bool
+
+
+def sessions(services: Services) -> list[SessionStatus]:
+    """Describe every RTMP and RTMPS session, oldest first."""
+    now = services.loop.time()
+    return [
+        {
+            "id": session.id,
+            "protocol": "rtmp" if session.tls is None else "rtmps",
+            "peer": str(session.peer),
+            "connected_s": round(now - session.started, 3),
+            "publishes": session.publishing,
+            "plays": session.playing,
+            "bytes_in": session.bytes_in,
+            "tls": _tls(session.tls),
+        }
+        for session in sorted(services.connections, key=lambda session: session.id)
+    ]
+
+
+def certificates(services: Services, now: datetime) -> list[CertificateStatus]:
+    """Describe every certificate that is served now; `now` is in UTC."""
+    if services.tls is None:
+        return []
+    return [
+        {
+            "names": list(certificate.names),
+            "issuer": certificate.issuer,
+            "not_after": certificate.not_after.isoformat(),
+            "expires_in_s": (certificate.not_after - now).total_seconds(),
+            "fingerprint": certificate.fingerprint,
+            "self_signed": certificate.is_self_signed,
+        }
+        for certificate in services.tls.store.certificates
+    ]
+
+
+def _tls(facts: TlsFacts | None) -> TlsStatus | None:
+    if facts is None:
+        return None
+    return {
+        "version": facts.version,
+        "cipher": facts.cipher,
+        "server_name": facts.server_name,
+        "resumed": facts.is_resumed,
+        "client_certificate": facts.client_subject,
+    }
 
 
 def streams(services: Services) -> list[StreamStatus]:

@@ -31,13 +31,13 @@ class TlsPort:
 
     Attributes:
         handshakes: How they go.
-        store: The certificates.
+        store: The certificates; replaced when their settings change.
         failed_reloads: Certificates on disk that were not served because something was wrong.
     """
 
     def __init__(self, services: Services, store: CertificateStore, http: "HttpServer") -> None:
         self._services = services
-        self.store: Final = store
+        self.store = store
         self._http = http
         self.failed_reloads = 0
         self.handshakes: Final = Handshakes(services.poller)

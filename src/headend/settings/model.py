@@ -15,6 +15,7 @@ from headend.settings.values import (
     Listen,
     Networks,
     OptionalFile,
+    Patterns,
     Seconds,
     Size,
     default_data_folder,
@@ -49,6 +50,10 @@ class Rtmp(_Section):
     require_tls: Literal["never", "publish", "always"] = Field(
         default="never",
         description="Who is sent from RTMP to RTMPS: nobody (never), publishers or all (always).",
+    )
+    tls_only: Patterns = Field(
+        default=(),
+        description='Streams taken and given over TLS only, such as ["vip/*"].',
     )
 
 
@@ -96,6 +101,10 @@ class Auth(_Section):
     publish: Literal["loopback", "key", "open"] = Field(
         default="loopback",
         description="Who needs no key to publish: loopback, key (nobody) or open (everybody).",
+    )
+    certificates: bool = Field(
+        default=False,
+        description="A client certificate that tls.client_ca vouches for may publish, like a key.",
     )
 
 

@@ -167,6 +167,16 @@ def _networks(value: object) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Netw
         ) from None
 
 
+def _patterns(value: object) -> tuple[str, ...]:
+    try:
+        patterns = tuple(_items(value))
+    except ValueError:
+        patterns = ("",)
+    if not all(pattern and pattern.isprintable() for pattern in patterns):
+        raise ValueError('must be a list of patterns of APP/NAME such as "live/*"')
+    return patterns
+
+
 def _size(value: object) -> object:
     """Bytes of `16 MiB`, `64KiB`, `2.5 MB` or a plain number."""
     if not isinstance(value, str):
@@ -262,6 +272,12 @@ Listen = Annotated[
     PlainValidator(_listen),
     PlainSerializer(lambda addresses: [str(each) for each in addresses] or ["off"]),
     WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+]
+Patterns = Annotated[
+    tuple[str, ...],
+    PlainValidator(_patterns),
+    PlainSerializer(list),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
 ]
 Networks = Annotated[
     tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...],
