@@ -46,7 +46,8 @@ def test_plain_values_are_what_json_and_toml_know() -> None:
     assert list(plain) == list(KEYS)
     assert plain["data"] == "/d"
     assert plain["rtmp.listen"] == [":1935"]
-    assert plain["tls.listen"] == ["off"]
+    assert plain["tls.listen"] == [":1936"]
+    assert plain["tls.client_ca"] == ""
     assert plain["limits.message_bytes"] == 16_777_216
     assert plain["limits.handshake_s"] == 2.5
     assert str(plain["limits.command_s"]) == "7"
@@ -58,6 +59,12 @@ def test_sizes_are_shown_with_units_and_the_rest_as_toml() -> None:
     assert shown("rtmp.chunk_size", 65_536) == "65536"
     assert shown("rtmp.listen", [":1935"]) == '[":1935"]'
     assert shown("live.gop_cache", True) == "true"
+
+
+def test_tables_are_shown_as_toml_writes_them() -> None:
+    pairs = plain_values(_settings(tls={"certificates": [{"cert": "a.pem", "key": "b.pem"}]}))
+    text = '[{ cert = "a.pem", key = "b.pem" }]'
+    assert shown("tls.certificates", pairs["tls.certificates"]) == text
 
 
 def test_long_values_are_shown_whole() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from headend.settings.model import Limits, Settings
+from headend.settings.model import Limits, Settings, Tls
 
 
 def test_settings_are_frozen() -> None:
@@ -12,10 +12,22 @@ def test_settings_are_frozen() -> None:
         settings.live.wait_s = 1
 
 
-def test_rtmps_is_refused_plainly_until_it_is_built() -> None:
-    with pytest.raises(ValidationError, match='RTMPS is not in this version yet; only "off"'):
-        Settings.model_validate({"tls": {"listen": [":1936"]}})
+def test_rtmps_listens_on_1936_unless_it_is_off() -> None:
+    assert [str(address) for address in Settings().tls.listen] == [":1936"]
     assert Settings.model_validate({"tls": {"listen": "off"}}).tls.listen == ()
+
+
+@pytest.mark.parametrize("client_auth", ["optional", "required"])
+def test_client_certificates_need_authorities(client_auth: str) -> None:
+    with pytest.raises(ValidationError, match="needs tls.client_ca"):
+        Tls.model_validate({"client_auth": client_auth})
+    Tls.model_validate({"client_auth": client_auth, "client_ca": "ca.pem"})
+
+
+def test_wrong_authorities_are_not_reported_twice() -> None:
+    with pytest.raises(ValidationError) as error:
+        Tls.model_validate({"client_auth": "required", "client_ca": 5})
+    assert [each["loc"] for each in error.value.errors()] == [("client_ca",)]
 
 
 def test_unfinished_bytes_must_hold_a_whole_message() -> None:

@@ -9,10 +9,13 @@ from pydantic import BaseModel, ValidationError
 from headend.errors import SettingsError
 from headend.settings.values import (
     Address,
+    CertificatePair,
+    Certificates,
     Count,
     Folder,
     Listen,
     Networks,
+    OptionalFile,
     Size,
     default_data_folder,
     parse_address,
@@ -27,6 +30,8 @@ class Values(BaseModel):
     size: Size = 0
     count: Count = 0
     folder: Folder = Path()
+    file: OptionalFile = None
+    certificates: Certificates = ()
 
 
 @pytest.mark.parametrize(
@@ -146,6 +151,52 @@ def test_folder_expands_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_is_no_folder_is_refused(value: object) -> None:
     with pytest.raises(ValidationError, match="must be the path of a folder"):
         Values.model_validate({"folder": value})
+
+
+def test_empty_text_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    values = Values.model_validate({"file": "~/ca.pem"})
+    assert values.file == Path("/home/ann/ca.pem")
+    assert values.model_dump(mode="json")["file"] == "/home/ann/ca.pem"
+    assert Values.model_validate({"file": ""}).file is None
+    assert Values().model_dump(mode="json")["file"] == ""
+
+
+@pytest.mark.parametrize("value", [5, "a\0b"])
+def test_what_is_no_file_is_refused(value: object) -> None:
+    with pytest.raises(ValidationError, match="must be the path of a file"):
+        Values.model_validate({"file": value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"cert": "c.pem", "key": "/k.pem"}],
+        [CertificatePair(Path("c.pem"), Path("/k.pem"))],
+        '[{"cert": "c.pem", "key": "/k.pem"}]',
+        '[{ cert = "c.pem", key = "/k.pem" }]',
+    ],
+)
+def test_certificates_are_tables_or_a_text_of_json_or_toml(value: object) -> None:
+    values = Values.model_validate({"certificates": value})
+    assert values.certificates == (CertificatePair(Path("c.pem"), Path("/k.pem")),)
+    dumped = values.model_dump(mode="json")["certificates"]
+    assert dumped == [{"cert": "c.pem", "key": "/k.pem"}]
+
+
+@pytest.mark.parametrize("value", [[], "", "[]"])
+def test_certificates_may_be_none_at_all(value: object) -> None:
+    assert Values.model_validate({"certificates": value}).certificates == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [5, "chain.pem", "{}", ["chain.pem"], [{"cert": "a"}], [{"cert": "a", "key": ""}],
+     [{"cert": "a", "key": "b", "ca": "c"}]],
+)  # fmt: skip
+def test_wrong_certificates_are_refused_with_an_example(value: object) -> None:
+    with pytest.raises(ValidationError, match=r'such as \[{ cert = "chain.pem", key = "key.pem" }\]'):
+        Values.model_validate({"certificates": value})
 
 
 @pytest.mark.parametrize(
