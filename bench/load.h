@@ -171,8 +171,11 @@ struct peer {
     uint8_t carried;    /* bytes of `carry`, the end of what was searched last */
     bool refused;
     uint8_t carry[31];
-    uint64_t received;
+    uint64_t received; /* decrypted */
+    void *tls;
 };
+
+#include "load_tls.h"
 
 static inline void hear_result(struct dialogue *d, int step, double transaction) {
     struct bytes b = {0};
@@ -256,7 +259,7 @@ static inline int connect_from(const char *host, int port, int index) {
 }
 
 static inline bool say(const struct peer *p, const struct bytes *b) {
-    return send(p->fd, b->data, b->size, MSG_NOSIGNAL) == (ssize_t)b->size;
+    return peer_send(p, b->data, b->size) == (ssize_t)b->size;
 }
 
 static inline bool holds(const uint8_t *data, size_t size, const char *text, size_t text_size) {

@@ -1,7 +1,7 @@
 /* players HOST PORT APP NAME [--nap-ms 1] [--deaf 1]
  *
  * Many players in one process that cost little: the dialogue is canned, media is dropped in the kernel
- * (MSG_TRUNC) and only counted. Commands on stdin, one JSON line each on stdout:
+ * (MSG_TRUNC) and only counted. As `players-tls` it speaks TLS, decrypts and then drops. Commands on stdin, one JSON line each on stdout:
  *   add N   join N more; answers when all have joined or failed
  *   mark    bytes per player since the last mark (smallest, largest, sum); counts start anew
  *   stats   the same without a new start
@@ -13,6 +13,7 @@ enum { JOINING_AT_ONCE = 64, EVENTS = 1024 };
 
 struct player {
     struct peer peer;
+    bool greeted; /* connected, over TLS the handshake is done, and C0 C1 are sent */
     uint64_t marked, acknowledged;
 };
 
@@ -33,7 +34,7 @@ static void lose(struct player *p) {
     if (p->peer.refused) refused++;
     else closed++;
     p->peer.state = PEER_CLOSED;
-    close(p->peer.fd);
+    peer_close(&p->peer);
 }
 
 static void join_more(void) {
@@ -52,33 +53,43 @@ static void acknowledge(struct player *p) {
     uint32_t sequence = htonl((uint32_t)p->peer.received);
     uint8_t message[16] = {0x02, 0, 0, 0, 0, 0, 4, 3};
     memcpy(message + 12, &sequence, 4);
-    if (send(p->peer.fd, message, sizeof message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return;
+    peer_send(&p->peer, message, sizeof message);
 }
+
+static void serve(struct player *p, int index, uint32_t events);
 
 static void hear(struct player *p, int index) {
     static uint8_t buffer[1 << 16];
-    ssize_t n = recv(p->peer.fd, buffer, sizeof buffer, 0);
+    ssize_t n = peer_receive(&p->peer, buffer, sizeof buffer);
+    if (n < 0 && errno == EAGAIN) return;
     if (n <= 0 || !advance(&p->peer, &talk, buffer, (size_t)n)) {
         lose(p);
     } else if (p->peer.state == PEER_READY) {
         joining--, joined++;
         if (deaf) watch(p->peer.fd, EPOLLRDHUP, (uint64_t)index, EPOLL_CTL_MOD);
     }
+    if (!deaf && p->peer.state != PEER_CLOSED && peer_pending(&p->peer)) serve(p, index, EPOLLIN);
 }
 
-static void serve_event(const struct epoll_event *event) {
-    int index = (int)event->data.u64;
-    struct player *p = &players[index];
+static void greet(struct player *p, int index) {
+    int done = secure(&p->peer);
+    if (done < 0) return lose(p);
+    watch(p->peer.fd, EPOLLIN, (uint64_t)index, EPOLL_CTL_MOD);
+    if (!done) return;
+    p->greeted = true;
+    if (!say(&p->peer, &talk.say[0])) lose(p);
+}
+
+static void serve(struct player *p, int index, uint32_t events) {
     if (p->peer.state == PEER_READY) {
-        ssize_t n = deaf ? 0 : recv(p->peer.fd, NULL, 1 << 30, MSG_TRUNC | MSG_DONTWAIT);
+        ssize_t n = deaf ? 0 : peer_drop(&p->peer);
         if (n > 0) p->peer.received += (uint64_t)n;
         else if (n == 0 || errno != EAGAIN) lose(p);
         if (p->peer.received > p->acknowledged + ACK_WINDOW_BYTES) acknowledge(p);
-    } else if (event->events & (EPOLLERR | EPOLLHUP)) {
+    } else if (events & (EPOLLERR | EPOLLHUP)) {
         lose(p);
-    } else if (event->events & EPOLLOUT) {
-        watch(p->peer.fd, EPOLLIN, (uint64_t)index, EPOLL_CTL_MOD);
-        if (!say(&p->peer, &talk.say[0])) lose(p);
+    } else if (!p->greeted) {
+        greet(p, index);
     } else {
         hear(p, index);
     }
@@ -118,6 +129,7 @@ static void obey(char *command) {
 int main(int argc, char **argv) {
     if (argc < 5) return fprintf(stderr, "usage: players HOST PORT APP NAME\n"), 2;
     prepare_process();
+    prepare_tls();
     listen_to_commands();
     host = argv[1], port = atoi(argv[2]);
     play_dialogue(&talk, argv[3], argv[4]);
@@ -128,7 +140,7 @@ int main(int argc, char **argv) {
     for (;;) {
         join_more();
         int n = epoll_wait(poller, events, EVENTS, joining ? 1 : nap_ns ? 0 : 10);
-        for (int i = 0; i < n; i++) serve_event(&events[i]);
+        for (int i = 0; i < n; i++) serve(&players[events[i].data.u64], (int)events[i].data.u64, events[i].events);
         if (adding && !joining && known == wanted) adding = 0, print_counts("add");
         for (char *command; (command = next_command());) obey(command);
         /* A remote player's wake-up is no work of the server's machine; a nap keeps it from being so here. A long

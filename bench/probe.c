@@ -1,11 +1,12 @@
 /* probe HOST PORT APP NAME
  *
  * One player that does parse: it reads chunks, finds the stamp in each audio and video body and tells how
- * old it is when the last byte of the message has come. Commands on stdin, one JSON line each on stdout
- * ("ready" comes by itself):
+ * old it is when the last byte of the message has come. As `probe-tls` it speaks TLS. Commands on stdin, one
+ * JSON line each on stdout ("ready" comes by itself):
  *   mark    messages, payload bytes and raw bytes since the last mark, with the ages; all start anew
  *   sample  forget the ages so far
- *   ages    median, 99th percentile and largest age since "mark" or "sample", in ms
+ *   ages    median, 99th percentile and largest age since "mark" or "sample", in ms, and the longest time
+ *           between two messages
  *   quit
  */
 #include "load.h"
@@ -24,6 +25,7 @@ static uint32_t chunk_size = 128;
 static uint64_t messages, payload_bytes, marked_bytes, acknowledged;
 static int64_t *ages;
 static size_t age_count;
+static int64_t last_ns, gap_ns;
 static struct peer peer;
 
 static uint32_t number(const uint8_t *at, int size) {
@@ -49,7 +51,10 @@ static void take_message(const struct chunk_stream *s) {
     if (s->length < HEAD_BYTES || memcmp(stamp, STAMP_ID, STAMP_ID_BYTES) != 0) return;
     char digits[17] = {0};
     memcpy(digits, stamp + STAMP_ID_BYTES, 16);
-    if (age_count < MOST_AGES) ages[age_count++] = now_ns() - (int64_t)strtoull(digits, NULL, 16);
+    int64_t now = now_ns();
+    if (age_count < MOST_AGES) ages[age_count++] = now - (int64_t)strtoull(digits, NULL, 16);
+    if (last_ns && now - last_ns > gap_ns) gap_ns = now - last_ns;
+    last_ns = now;
     messages++;
     payload_bytes += s->length;
 }
@@ -87,13 +92,14 @@ static void dialogue(const char *host, int port, const char *app, const char *na
     peer.fd = connect_from(host, port, 0);
     fcntl(peer.fd, F_SETFL, 0);
     sleep_until_ns(now_ns() + 1000000);
-    if (!say(&peer, &talk.say[0])) die("connect");
+    if (secure(&peer) < 0 || !say(&peer, &talk.say[0])) die("connect");
     while (peer.state != PEER_READY) {
         size_t skip = peer.received < HANDSHAKE_BYTES ? HANDSHAKE_BYTES - peer.received : 0;
-        ssize_t n = recv(peer.fd, buffer, sizeof buffer, 0);
+        ssize_t n = peer_receive(&peer, buffer, sizeof buffer);
         if (n <= 0 || !advance(&peer, &talk, buffer, (size_t)n)) die("play was refused");
         if ((size_t)n > skip) put(rest, buffer + skip, (size_t)n - skip);
     }
+    fcntl(peer.fd, F_SETFL, O_NONBLOCK);
 }
 
 static void parse(struct bytes *buffer) {
@@ -113,19 +119,20 @@ static double age_ms(double share) {
 
 static void print_ages(const char *event) {
     qsort(ages, age_count, sizeof *ages, by_age);
-    printf("{\"event\": \"%s\", \"ages\": %zu, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, \"messages\": %llu, "
+    printf("{\"event\": \"%s\", \"ages\": %zu, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, "
+           "\"gap_ms\": %.3f, \"messages\": %llu, "
            "\"payload_bytes\": %llu, \"raw_bytes\": %llu}\n",
-           event, age_count, age_ms(0.5), age_ms(0.99), age_ms(1), (unsigned long long)messages,
+           event, age_count, age_ms(0.5), age_ms(0.99), age_ms(1), (double)gap_ns / 1e6, (unsigned long long)messages,
            (unsigned long long)payload_bytes, (unsigned long long)(peer.received - marked_bytes));
 }
 
 static void obey(const char *command) {
     if (strcmp(command, "sample") == 0) {
-        age_count = 0;
+        age_count = 0, gap_ns = last_ns = 0;
         printf("{\"event\": \"sample\"}\n");
     } else if (strcmp(command, "mark") == 0) {
         print_ages("mark");
-        age_count = 0;
+        age_count = 0, gap_ns = last_ns = 0;
         messages = payload_bytes = 0, marked_bytes = peer.received;
     } else if (strcmp(command, "ages") == 0) {
         print_ages("ages");
@@ -139,9 +146,25 @@ static void watch(int poller, int fd) {
     epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event);
 }
 
+static void receive(struct bytes *buffer) {
+    ssize_t n;
+    do {
+        n = peer_receive(&peer, buffer->data + buffer->size, buffer->room - buffer->size);
+        if (n == 0 || (n < 0 && errno != EAGAIN)) die("the server closed the probe");
+        if (n < 0) return;
+        buffer->size += (size_t)n, peer.received += (uint64_t)n;
+        if (peer.received > acknowledged + ACK_WINDOW_BYTES) {
+            acknowledged = peer.received;
+            answer(3, 0, (uint32_t)peer.received);
+        }
+        parse(buffer);
+    } while (peer_pending(&peer));
+}
+
 int main(int argc, char **argv) {
     if (argc < 5) return fprintf(stderr, "usage: probe HOST PORT APP NAME\n"), 2;
     prepare_process();
+    prepare_tls();
     struct bytes buffer = {.data = malloc(BUFFER_BYTES), .room = BUFFER_BYTES};
     ages = malloc(sizeof *ages * MOST_AGES);
     dialogue(argv[1], atoi(argv[2]), argv[3], argv[4], &buffer);
@@ -150,20 +173,13 @@ int main(int argc, char **argv) {
     run_before_others();
     int poller = epoll_create1(EPOLL_CLOEXEC);
     watch(poller, 0), watch(poller, peer.fd);
+    parse(&buffer);
     for (;;) {
         struct epoll_event event;
-        parse(&buffer);
         if (epoll_wait(poller, &event, 1, -1) == 1 && event.data.fd == 0) {
             for (char *command; (command = next_command());) obey(command);
             continue;
         }
-        ssize_t n = recv(peer.fd, buffer.data + buffer.size, buffer.room - buffer.size, MSG_DONTWAIT);
-        if (n == 0 || (n < 0 && errno != EAGAIN)) die("the server closed the probe");
-        if (n < 0) continue;
-        buffer.size += (size_t)n, peer.received += (uint64_t)n;
-        if (peer.received > acknowledged + ACK_WINDOW_BYTES) {
-            acknowledged = peer.received;
-            answer(3, 0, (uint32_t)peer.received);
-        }
+        receive(&buffer);
     }
 }
