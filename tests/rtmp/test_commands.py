@@ -17,6 +17,7 @@ from headend.rtmp.events import (
     PlayRequest,
     PublishEnded,
     PublishRequest,
+    RequestRefused,
 )
 
 Amf = str | float | bool | None | Mapping[str, object]
@@ -168,8 +169,11 @@ def test_connect_to_a_wrong_app_is_refused_with_the_reason() -> None:
     peer.commands.handle(Message(20, 0, 0, amf("connect", 1, {"app": "li:ve"})))
     (refusal,) = peer.messages()
     assert shown(refusal) == "_error 1 error NetConnection.Connect.InvalidApp"
-    assert description(refusal) == "segment 1 of the stream's path holds :, which is not allowed"
-    assert peer.events() == []
+    reason = "segment 1 of the stream's path holds :, which is not allowed"
+    assert description(refusal) == reason
+    assert peer.events() == [
+        RequestRefused("connect", "NetConnection.Connect.InvalidApp", reason)
+    ]
     assert peer.commands.is_closing
     assert not peer.commands.is_waiting
 
@@ -318,7 +322,7 @@ def test_wrong_name_is_refused_with_the_reason(
     (refusal,) = peer.messages()
     assert shown(refusal) == f"onStatus 0 error {code} @1"
     assert description(refusal) == reason
-    assert peer.events() == []
+    assert peer.events() == [RequestRefused(command, code, reason)]
     assert peer.commands.is_closing
 
 
@@ -349,7 +353,9 @@ def test_publish_again_under_a_wrong_name_ends_the_first_and_closes() -> None:
         "onStatus 0 status NetStream.Unpublish.Success @1",
         "onStatus 0 error NetStream.Publish.BadName @1",
     ]
-    assert peer.events() == [PublishEnded(1)]
+    ended, refused = peer.events()
+    assert ended == PublishEnded(1)
+    assert isinstance(refused, RequestRefused)
     assert peer.commands.is_closing
 
 

@@ -38,6 +38,7 @@ from headend.rtmp.events import (
     PlayRequest,
     PublishEnded,
     PublishRequest,
+    RequestRefused,
 )
 from headend.rtmp.session import ServerSession, SessionSettings
 
@@ -56,6 +57,8 @@ def told(event: Event) -> list[str]:
             return [f"publish ended @{event.stream_id}"]
         case PlayEnded():
             return [f"play ended @{event.stream_id}"]
+        case RequestRefused():
+            return [f"{event.command} refused {event.code}"]
         case PlayChanged():
             return [f"play changed @{event.stream_id}"]
 
@@ -288,7 +291,7 @@ def test_what_follows_a_refusal_is_not_processed() -> None:
         + command("createStream", 4, None)
     )
     assert answers == ["_result 2 None 1.0", "onStatus 0 error NetStream.Publish.BadName @1"]
-    assert events == []
+    assert events == ["publish refused NetStream.Publish.BadName"]
     assert peer.session.is_closing
 
 

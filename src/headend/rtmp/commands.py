@@ -26,6 +26,7 @@ from headend.rtmp.events import (
     PublishEnded,
     PublishRequest,
     Request,
+    RequestRefused,
 )
 from headend.rtmp.url import Target, stream_target
 
@@ -221,7 +222,9 @@ class Commands:
             stream_target(self._app, self._tc_url, "name")
         except ProtocolError as error:
             self.events.pop()
-            self.reject(request, "NetConnection.Connect.InvalidApp", str(error))
+            code = "NetConnection.Connect.InvalidApp"
+            self.reject(request, code, str(error))
+            self.events.append(RequestRefused(call.name, code, str(error)))
 
     def _on_create_stream(self, call: replies.Call) -> None:
         if len(self._streams) >= self._max_streams:
@@ -360,6 +363,7 @@ class Commands:
         except ProtocolError as error:
             self._leave(call.stream_id)
             self.end(call.stream_id, code, str(error))
+            self.events.append(RequestRefused(call.name, code, str(error)))
             return None
 
     def _names(self, name: str, stream: _NetStream) -> bool:

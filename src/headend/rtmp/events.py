@@ -62,6 +62,21 @@ class PlayRequest:
     target: Target
 
 
+@dataclass(frozen=True, slots=True)
+class RequestRefused:
+    """A request was refused already, for an app or a name that cannot be; nothing is to be answered.
+
+    Attributes:
+        command: connect, publish or play.
+        code: Sent to the peer.
+        description: Sent to the peer; says what is wrong without repeating it.
+    """
+
+    command: str
+    code: str
+    description: str
+
+
 class MediaReceived(NamedTuple):
     """Tags of one published stream, in the order they came; at least one."""
 
@@ -101,4 +116,6 @@ class PlayChanged:
 
 
 Request: TypeAlias = ConnectRequest | PublishRequest | PlayRequest
-Event: TypeAlias = Request | MediaReceived | PublishEnded | PlayEnded | PlayChanged
+Event: TypeAlias = (
+    Request | RequestRefused | MediaReceived | PublishEnded | PlayEnded | PlayChanged
+)

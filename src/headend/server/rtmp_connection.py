@@ -9,7 +9,7 @@ import os
 from typing import Final, assert_never
 
 from headend.access.policy import HOW_TO_PUBLISH, AccessRequest, Action
-from headend.errors import HeadendError, ProtocolError, Rejected
+from headend.errors import HeadendError, Rejected
 from headend.hub.registry import Publication
 from headend.hub.stream import Stream, StreamState
 from headend.outputs.fanout import Fanout, Viewer
@@ -23,6 +23,7 @@ from headend.rtmp.events import (
     PlayRequest,
     PublishEnded,
     PublishRequest,
+    RequestRefused,
 )
 from headend.rtmp.handshake import SERVER_FILLER_SIZE
 from headend.rtmp.session import ServerSession
@@ -260,11 +261,21 @@ class RtmpConnection:
                 publish.publication.end()
                 self._transport.set_lazy(is_lazy=False)
             case PlayEnded():
-                play = self._plays.pop(event.stream_id)
-                self._leave(play)
-                log.info("%s play %s ended", self._label, shown(play.stream.path))
+                play = self._plays.pop(event.stream_id, None)
+                if play is not None:  # else its stream was over already
+                    self._leave(play)
+                    log.info("%s play %s ended", self._label, shown(play.stream.path))
             case PlayChanged():
                 self._change(event)
+            case RequestRefused():
+                self._services.counters.rejected += 1
+                log.warning(
+                    "%s %s refused: %s (%s)",
+                    self._label,
+                    event.command,
+                    shown(event.description),
+                    event.code,
+                )
             case MediaReceived():
                 raise AssertionError("media is handled by _act")
             case _:
@@ -379,7 +390,9 @@ class RtmpConnection:
             play.stream.detach(play.format)
 
     def _change(self, event: PlayChanged) -> None:
-        play = self._plays[event.stream_id]
+        play = self._plays.get(event.stream_id)
+        if play is None:  # its stream is over
+            return
         self._leave(play)
         play.format = Format(event.stream_id, event.audio, event.video)
         if not event.is_paused:
@@ -437,8 +450,11 @@ class RtmpConnection:
                     self._give_up_waiting(stream_id, play)
             self._session.handle_timeout(now)
             self._act(now)
-        except ProtocolError as error:
+        except HeadendError as error:
             self._fail(error)
+        except Exception:
+            log.exception("%s failed: a bug; the connection is closed", self._label)
+            self._transport.abort()
 
     def _check_stall(self, now: float) -> bool:
         """Close a peer that takes nothing any more; false if it is closed."""
