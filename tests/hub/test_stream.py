@@ -275,7 +275,8 @@ def test_output_that_raises_is_detached_and_reported_and_the_others_go_on(raises
     fixture.stream.interrupt(1)
     fixture.stream.end()
     assert fixture.errors == [f"live/cam1: {raises_on}"]
-    assert bad.calls[-1] == raises_on
+    assert bad.calls[-1] == "end"
+    assert raises_on in bad.calls[-2:]
     assert good.calls == ["start", "start", "resume", "K0", "v33", "v66", "interrupt", "end"]
 
 
@@ -416,3 +417,12 @@ def test_publisher_that_is_gone_is_told_nothing(how: str) -> None:
         fixture.stream.interrupt(1)
     fixture.join()
     assert fixture.publisher.calls == ["unwatched"]
+
+
+def test_newcomer_of_a_stream_whose_end_is_read_just_then_is_told_so() -> None:
+    fixture = Fixture().live(key(0))
+    fixture.publisher.before_watched = fixture.stream.end
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    assert sink.calls == ["start", "end"]
+    assert list(fixture.stream.sinks()) == []

@@ -551,6 +551,15 @@ def test_end_without_words_is_told_to_the_owner() -> None:
     assert watcher.writer.got == []
 
 
+def test_newcomer_after_the_end_is_told_at_once() -> None:
+    out = Fanout(RtmpEncoder(Format(1), 65_536), lambda _: None)
+    out.end()
+    late = Watcher(out)
+    assert late.has_ended
+    assert b"NetStream.Play.Stop" in b"".join(late.writer.got)
+    assert len(out) == 0
+
+
 # ---------------------------------------------------------------------- everything at once
 
 

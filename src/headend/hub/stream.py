@@ -7,6 +7,7 @@ once.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -179,6 +180,10 @@ class Stream:
         assert key not in self._sinks
         if not self._sinks and self._publisher is not None:
             self._publisher.watched(is_watched=True)
+        if self.state is StreamState.ENDED:  # its publisher's end was just read, perhaps
+            sink.start(self.headers())
+            sink.end()
+            return
         self._sinks = {**self._sinks, key: sink}  # a new dict: `publish` may be iterating
         try:
             sink.start(self._start_headers if self._log else self.headers())
@@ -242,6 +247,8 @@ class Stream:
                 self._fail(sink, error)
 
     def _fail(self, failed: Sink, error: Exception) -> None:
-        """Detach a sink that raised, which is a bug in it, so that the others go on."""
+        """Detach and end a sink that raised, which is a bug in it, so that the others go on."""
         self._sinks = {key: sink for key, sink in self._sinks.items() if sink is not failed}
         self._on_sink_error(self.path, error)
+        with suppress(Exception):  # its viewers should learn that nothing follows, if it still can
+            failed.end()

@@ -107,6 +107,7 @@ class Fanout:
         self._live: dict[Viewer, None] = {}
         self._behind: dict[Viewer, None] = {}
         self._waiting: dict[Viewer, None] = {}
+        self._is_over = False
         self.skips = 0
         self.bytes_out = 0
 
@@ -153,6 +154,7 @@ class Fanout:
         self._broadcast(self._encoder.resumed())
 
     def end(self) -> None:
+        self._is_over = True
         self._broadcast(self._encoder.ended())
         viewers = [*self._live, *self._behind, *self._waiting]
         self._live.clear()
@@ -202,6 +204,10 @@ class Fanout:
 
     def add(self, viewer: Viewer) -> None:
         """Add a viewer; it starts at the newest keyframe, or waits for the next."""
+        if self._is_over:
+            viewer.writer.write(self._encoder.ended())
+            viewer.audience.stream_ended()
+            return
         self.flush()
         if self._log.start is not None and self._starts_at_keyframe:
             self._behind[viewer] = None
