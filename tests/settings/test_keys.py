@@ -77,6 +77,17 @@ def test_secrets_are_known_by_their_type() -> None:
     assert not any(is_secret(info) for info in KEYS.values())
 
 
+def test_section_within_a_section_comes_behind_the_outer_ones_keys() -> None:
+    settings = _settings(tls={"acme": {"domains": ["a.example"]}})
+    assert get(settings, "tls.acme.domains") == ("a.example",)
+    assert plain_values(settings)["tls.acme.domains"] == ["a.example"]
+    assert changed_keys(_settings(), settings) == ["tls.acme.domains"]
+    with pytest.raises(KeyError):
+        get(settings, "tls.acme")
+    text = example_toml()
+    assert text.index("client_auth = ") < text.index("[tls.acme]") < text.index("[http]")
+
+
 def test_example_starts_with_what_has_no_section_and_explains_each_key() -> None:
     text = example_toml()
     assert 'folder.\ndata = ""\n\n[rtmp]\n# RTMP addresses; off: none.\nlisten = [":1935"]' in text

@@ -91,6 +91,28 @@ def test_empty_section_is_fine(tmp_path: Path) -> None:
     load_settings(_file(tmp_path, "[live]\n"), environ={})
 
 
+def test_section_within_a_section_comes_from_every_source(tmp_path: Path) -> None:
+    path = _file(tmp_path, "[tls]\nlisten = ':1'\n[tls.acme]\ndomains = ['a.example']\n")
+    environ = {"HEADEND_TLS__ACME__EMAIL": "me@a.example"}
+    loaded = load_settings(path, ["tls.acme.ca=/ca.pem"], environ)
+    acme = loaded.settings.tls.acme
+    assert (acme.domains, acme.email, acme.ca) == (("a.example",), "me@a.example", Path("/ca.pem"))
+    assert [str(address) for address in loaded.settings.tls.listen] == [":1"]
+    assert loaded.sources["tls.acme.domains"] == f"file {path}"
+    assert loaded.sources["tls.acme.directory"] == "default"
+
+
+def test_key_of_a_wrong_section_within_a_section_gets_a_suggestion(tmp_path: Path) -> None:
+    line = _problem(path=_file(tmp_path, "[tls.acne]\ndomains = ['a.example']\n"))
+    assert line.startswith("unknown setting tls.acne.domains (file ")
+    assert line.endswith("did you mean tls.acme.domains?")
+
+
+def test_table_is_no_value_of_a_key(tmp_path: Path) -> None:
+    line = _problem(path=_file(tmp_path, "[tls.acme.email]\na = 1\n"))
+    assert line.startswith('tls.acme.email = {"a": 1}: must be an e-mail address, or empty (file ')
+
+
 def test_missing_file_is_named(tmp_path: Path) -> None:
     line = _problem(path=tmp_path / "no.toml")
     assert line == f"{tmp_path}/no.toml: No such file or directory"
@@ -120,6 +142,7 @@ def test_ill_formed_file_is_told_with_its_line(content: bytes, line: int, tmp_pa
         ("data=\0", 'data = "\\u0000": must be the path of a folder (flag --set)'),
         ("live", '--set takes section.key=value, not "live"'),
         ("live=1", "live is a section: its keys go below [live] (flag --set)"),
+        ("tls.acme=1", "tls.acme is a section: its keys go below [tls.acme] (flag --set)"),
         ("live.wait=1", "unknown setting live.wait (flag --set): did you mean live.wait_s?"),
         ("serv.wait_s=1", "unknown setting serv.wait_s (flag --set): did you mean live.wait_s?"),
         ("x.y=1", "unknown setting x.y (flag --set): `headend config show` lists the known ones"),

@@ -10,7 +10,7 @@ from headend.settings.keys import (
     plain_values,
     shown,
 )
-from headend.settings.model import Auth, Http, Limits, Live, Log, Rtmp, Settings, Tls
+from headend.settings.model import Acme, Auth, Http, Limits, Live, Log, Rtmp, Settings, Tls
 from headend.settings.sources import FLAGS, LoadedSettings, load_settings
 from headend.settings.values import Address, CertificatePair, parse_address
 
@@ -19,6 +19,7 @@ __all__ = [
     "KEYS",
     "NEEDS_RESTART",
     "SECTIONS",
+    "Acme",
     "Address",
     "Auth",
     "CertificatePair",

@@ -13,15 +13,17 @@ from headend.settings.model import Settings
 from headend.settings.values import size_text
 
 
-def _sections() -> dict[str, type[BaseModel]]:
-    return {
-        name: info.annotation
-        for name, info in Settings.model_fields.items()
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
-    }
+def _sections(model: type[BaseModel], prefix: str = "") -> dict[str, type[BaseModel]]:
+    """Name the sections of a model, `tls.acme` behind `tls`."""
+    sections: dict[str, type[BaseModel]] = {}
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            sections[prefix + name] = info.annotation
+            sections |= _sections(info.annotation, f"{prefix}{name}.")
+    return sections
 
 
-SECTIONS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(_sections())
+SECTIONS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(_sections(Settings))
 
 # In the order in which users see them. TOML wants keys without a section first.
 KEYS: Final[Mapping[str, FieldInfo]] = MappingProxyType(
@@ -30,13 +32,15 @@ KEYS: Final[Mapping[str, FieldInfo]] = MappingProxyType(
         f"{section}.{name}": info
         for section, model in SECTIONS.items()
         for name, info in model.model_fields.items()
+        if f"{section}.{name}" not in SECTIONS
     }
 )
 
-# What a reload can't change: sockets are bound, the folder is open, and one encoding with one chunk
-# size is shared by all players.
+# What a reload can't change: sockets are bound, the folder is open, one encoding with one chunk
+# size is shared by all players, and an order for a certificate may be on its way.
 NEEDS_RESTART: Final = frozenset(
     {"data", "rtmp.listen", "tls.listen", "http.listen", "rtmp.chunk_size"}
+    | {f"tls.acme.{name}" for name in SECTIONS["tls.acme"].model_fields}
 )
 
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from headend.settings.acme_values import DirectoryUrl, Domains, Email
 from headend.settings.values import (
     GIB,
     KIB,
@@ -57,6 +58,26 @@ class Rtmp(_Section):
     )
 
 
+class Acme(_Section):
+    """Certificates that the server gets and renews by itself (RFC 8555)."""
+
+    domains: Domains = Field(
+        default=(),
+        description='Names to get a certificate for, such as ["live.example.com"]; []: none.',
+    )
+    email: Email = Field(
+        default="", description="Where the authority may write when something is wrong."
+    )
+    directory: DirectoryUrl = Field(
+        default="https://acme-v02.api.letsencrypt.org/directory",
+        description="Directory of the authority; naming domains agrees to its terms of service.",
+    )
+    ca: OptionalFile = Field(
+        default=None,
+        description="PEM file to trust for a private authority's directory; empty: the usual ones.",
+    )
+
+
 class Tls(_Section):
     """RTMPS and HTTPS listeners."""
 
@@ -79,6 +100,7 @@ class Tls(_Section):
         default="off",
         description="Whether clients are asked for a certificate: off, optional or required.",
     )
+    acme: Acme = Acme()
 
     @field_validator("client_auth")
     @classmethod

@@ -107,14 +107,17 @@ def load_settings(
 
 
 def _read_file(path: Path) -> Iterator[_Given]:
-    document = _parse_toml(path)
-    for name, value in document.items():
+    yield from _read_table(_parse_toml(path), "", f"file {path}")
+
+
+def _read_table(table: Mapping[str, object], section: str, source: str) -> Iterator[_Given]:
+    for name, value in table.items():
+        key = f"{section}.{name}" if section else name
         # An unknown table is taken apart too, so that each of its keys gets a suggestion.
-        if isinstance(value, dict) and value:
-            for key, inner in value.items():
-                yield _Given(f"{name}.{key}", inner, f"file {path}")
-        elif value != {} or name not in SECTIONS:
-            yield _Given(name, value, f"file {path}")
+        if isinstance(value, dict) and value and key not in KEYS:
+            yield from _read_table(value, key, source)
+        elif value != {} or key not in SECTIONS:
+            yield _Given(key, value, source)
 
 
 def _parse_toml(path: Path) -> dict[str, object]:
@@ -170,13 +173,15 @@ def _explain_unknown(given: _Given) -> str:
 
 def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
     """Build the settings; raises SettingsError for `problems`, known before, and for its own."""
-    sections: dict[str, dict[str, object]] = {name: {} for name in SECTIONS}
-    top: dict[str, object] = {}
+    tables: dict[str, dict[str, object]] = {name: {} for name in ("", *SECTIONS)}
     for key, each in given.items():
         section, _, name = key.rpartition(".")
-        (sections[section] if section else top)[name] = each.value
+        tables[section][name] = each.value
+    for section in SECTIONS:
+        outer, _, name = section.rpartition(".")
+        tables[outer][name] = tables[section]
     try:
-        settings = Settings.model_validate(sections | top)
+        settings = Settings.model_validate(tables[""])
     except ValidationError as error:
         problems = problems + [_explain_wrong(details, given) for details in error.errors()]
     if problems:
