@@ -312,7 +312,7 @@ def test_warnings_begin_14_days_before_the_end(write: Write) -> None:
         f"certificate {cert} expires on 2026-05-01, in 1 day"
     ]
     assert store.warnings(end + timedelta(seconds=1)) == [
-        f"certificate {cert} expired on 2026-05-01"
+        f"certificate {cert}: expired on 2026-05-01"
     ]
 
 

@@ -160,7 +160,7 @@ class CertificateStore:
                     f"certificate {each.pair.cert} is for no name: it has no subjectAltName"
                 )
             if fault := certificate.fault(now):
-                lines.append(f"certificate {each.pair.cert} {fault}")
+                lines.append(f"certificate {each.pair.cert}: {fault}")
             elif certificate.not_after - now <= WARNING:
                 days = (certificate.not_after - now).days
                 lines.append(
