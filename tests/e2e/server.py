@@ -21,6 +21,7 @@ class Server:
     Attributes:
         data: Its data folder.
         rtmp: Its RTMP addresses, HOST:PORT.
+        tls: Its RTMPS addresses, HOST:PORT.
         http: Its HTTP addresses, HOST:PORT.
         process: The process.
     """
@@ -47,13 +48,14 @@ class Server:
         words = command(folder, program, *settings, arguments=arguments)
         self.process = Process(words, folder / "log", environ())
         self.rtmp: list[str] = []
+        self.tls: list[str] = []
         self.http: list[str] = []
         if is_ready:
             wait_for(lambda: ready_file.exists() or not self.process.is_running, "the ready file")
             assert ready_file.exists(), self.process.output()
             ready = json.loads(ready_file.read_text())
             assert ready["pid"] == self.process.pid
-            self.rtmp, self.http = ready["rtmp"], ready["http"]
+            self.rtmp, self.tls, self.http = ready["rtmp"], ready["tls"], ready["http"]
 
     def url(self, path: str) -> str:
         """Return the RTMP URL of a stream such as `live/a`."""

@@ -60,6 +60,18 @@ def test_publisher_on_a_unix_socket_is_watched_over_tcp(
     assert not path.exists()
 
 
+def test_ffmpeg_publishes_and_plays_over_tls(
+    start_server: StartServer, peers: Peers, clip: Path, tmp_path: Path
+) -> None:
+    server = start_server(arguments=("--tls", "127.0.0.1:0"))
+    url = f"rtmps://{server.tls[0]}/live/a"
+    player = peers.play(url, tmp_path / "played.flv")
+    server.wait_log("play live/a waits")
+    peers.publish(clip, url).succeed()
+    player.succeed()
+    media.assert_same(media.frames(tmp_path / "played.flv"), media.frames(clip))
+
+
 V1 = b"PROXY TCP4 203.0.113.7 198.51.100.1 56324 1935\r\n"
 V2 = wire(
     """
