@@ -171,9 +171,7 @@ def test_connect_to_a_wrong_app_is_refused_with_the_reason() -> None:
     assert shown(refusal) == "_error 1 error NetConnection.Connect.InvalidApp"
     reason = "segment 1 of the stream's path holds :, which is not allowed"
     assert description(refusal) == reason
-    assert peer.events() == [
-        RequestRefused("connect", "NetConnection.Connect.InvalidApp", reason)
-    ]
+    assert peer.events() == [RequestRefused("connect", "NetConnection.Connect.InvalidApp", reason)]
     assert peer.commands.is_closing
     assert not peer.commands.is_waiting
 

@@ -467,9 +467,25 @@ def test_window_cut_short_breaks_the_protocol() -> None:
 
 
 def test_reads_are_kept_small_for_a_peer_of_tiny_chunks() -> None:
-    peer = connected()
+    peer = publishing()
     assert peer.session.read_size == 65_536
     peer.receive(wire("02 000000 000004 01 00000000 00000001"))
+    assert peer.session.read_size == 4096
+
+
+def test_reads_are_kept_small_until_a_publish_is_accepted() -> None:
+    peer = Peer()
+    assert peer.session.read_size == 4096
+    peer.receive(C0_C1 + C2 + command("connect", 1, {"app": "live"}))
+    assert peer.session.read_size == 4096
+
+
+def test_reads_are_kept_small_for_a_peer_of_tiny_messages() -> None:
+    peer = publishing()
+    peer.receive(wire("04 000000 000000 08 01000000") + b"\xc4" * 1023)
+    assert peer.session.read_size == 65_536
+    peer.receive(b"\xc4" * 1025)
+    peer.receive(message(4, 8, 1, SOUND))
     assert peer.session.read_size == 4096
 
 
@@ -492,6 +508,16 @@ def test_messages_that_make_work_are_limited_by_the_second(data: bytes) -> None:
         peer.receive(data * 5)
     with pytest.raises(LimitExceeded, match=r"limits\.commands_per_s: 6 .* 5"):
         peer.receive(data)
+
+
+def test_media_that_nobody_publishes_is_limited_by_the_second() -> None:
+    peer = connected(SessionSettings(commands_per_s=5))
+    peer.now = 1.0
+    peer.receive(message(4, 8, 1, SOUND) * 160)
+    peer.now = 2.0
+    peer.receive(message(4, 8, 1, SOUND) * 160)
+    with pytest.raises(LimitExceeded, match=r"limits\.commands_per_s: 6 .* 5"):
+        peer.receive(message(4, 8, 1, SOUND))
 
 
 def test_media_is_not_limited_by_the_second() -> None:

@@ -116,6 +116,4 @@ class PlayChanged:
 
 
 Request: TypeAlias = ConnectRequest | PublishRequest | PlayRequest
-Event: TypeAlias = (
-    Request | RequestRefused | MediaReceived | PublishEnded | PlayEnded | PlayChanged
-)
+Event: TypeAlias = Request | RequestRefused | MediaReceived | PublishEnded | PlayEnded | PlayChanged

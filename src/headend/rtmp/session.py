@@ -11,6 +11,7 @@ Source: RTMP 1.0, 7; what real peers send and need: docs/protocol.md.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Final
 
 from headend.errors import LimitExceeded, ProtocolError
@@ -32,6 +33,16 @@ from headend.rtmp.handshake import ServerHandshake
 # Bytes of unfinished messages before a publish request is accepted: enough for commands and for the
 # first frames of an encoder that does not wait for the answer.
 UNTRUSTED_PARTIAL_BYTES: Final = 1024 * 1024
+
+# Bytes worth reading at once. A message costs about 3 us however short it is, so a full read of
+# empty ones would stop all streams for 0.2 s: reads are short until a publish is accepted, and
+# again once a read held more messages than encoders send.
+READ_BYTES: Final = 65_536
+SHORT_READ_BYTES: Final = 4096
+MANY_MESSAGES: Final = 1024
+
+# Media behind the end of a publish is no fault: encoders have some on the way. A flood is one.
+DROPPED_PER_COMMAND: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,7 @@ class ServerSession:
         "_charged",
         "_commands",
         "_handshake",
+        "_has_many",
         "_held",
         "_idle_since",
         "_last_media",
@@ -79,6 +91,7 @@ class ServerSession:
         "_out",
         "_out_chunk_size",
         "_pinged",
+        "_read_bytes",
         "_reader",
         "_received",
         "_second",
@@ -102,6 +115,8 @@ class ServerSession:
         self._commands = Commands(settings.streams)
         self._out: list[bytes] = []
         self._out_chunk_size = 128
+        self._read_bytes = SHORT_READ_BYTES
+        self._has_many = False  # tiny messages, in one read or another
         self._held: list[Message] = []
         self._window = settings.window_size
         self._received = 0
@@ -109,7 +124,7 @@ class ServerSession:
         self._started = self._last_received = self._last_media = self._pinged = now
         self._idle_since = now
         self._second = now
-        self._charged = 0
+        self._charged = 0.0
 
     # ------------------------------------------------------------------ bytes in, bytes out
 
@@ -129,6 +144,8 @@ class ServerSession:
                 return
             data = rest
         messages = self._reader.receive_data(data)
+        if len(messages) > MANY_MESSAGES:
+            self._has_many = True
         if self.is_waiting:
             self._held.extend(messages)
         else:
@@ -164,7 +181,9 @@ class ServerSession:
     @property
     def read_size(self) -> int:
         """Most bytes worth reading at once: tiny chunks cost as much time as large ones."""
-        return 65_536 if self._reader.chunk_size >= 128 else 4096
+        if self._has_many or self._reader.chunk_size < 128:
+            return SHORT_READ_BYTES
+        return self._read_bytes
 
     def _shake_hands(self, handshake: ServerHandshake, data: bytes) -> bytes:
         reply = handshake.receive_data(data)
@@ -229,6 +248,7 @@ class ServerSession:
             return
         publishing = self._commands.publishing(stream_id)
         if publishing is None:
+            self._charge(now, len(tags) / DROPPED_PER_COMMAND)
             return
         self._last_media = now
         self._commands.events.append(MediaReceived(publishing, tags))
@@ -255,15 +275,15 @@ class ServerSession:
         elif type_id not in (m.ACKNOWLEDGEMENT, m.SET_PEER_BANDWIDTH):
             self._charge(now)  # shared objects and unknown types are ignored, but not for free
 
-    def _charge(self, now: float) -> None:
+    def _charge(self, now: float, cost: float = 1) -> None:
         """Count a message that makes work without carrying media."""
         if now - self._second >= 1:
             self._second = now
             self._charged = 0
-        self._charged += 1
+        self._charged += cost
         most = self._settings.commands_per_s
         if self._charged > most:
-            raise LimitExceeded("limits.commands_per_s", self._charged, most)
+            raise LimitExceeded("limits.commands_per_s", ceil(self._charged), most)
 
     # ------------------------------------------------------------------ answers to requests
 
@@ -281,6 +301,7 @@ class ServerSession:
             self._commands.accept(request)
             if isinstance(request, PublishRequest):
                 self._reader.partial_bytes = self._settings.chunk_limits.partial_bytes
+                self._read_bytes = READ_BYTES
                 self._last_media = self._last_received
         self._go_on()
 

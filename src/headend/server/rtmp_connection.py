@@ -145,6 +145,7 @@ class RtmpConnection:
         """Speak over a transport that reads for this connection."""
         services = self._services
         self._transport = transport
+        transport.read_size = self._session.read_size
         services.connections.add(self)
         services.counters.accepted += 1
         self.id = services.counters.accepted
