@@ -114,7 +114,7 @@ def test_server_without_tls_is_told(outcome: str, problem: str) -> None:
 )
 def test_encoders_that_verify_refuse_what_is_not_trusted(report: Report) -> None:
     assert dict(judge(report, NOW).encoders) == {
-        "FFmpeg": "fails from version 9 on: certificate verify failed; -tls_verify 0 helps. "
+        "FFmpeg": "fails from version 9 on, which verifies by default; -tls_verify 0 helps. "
         "Older ones connect without verifying",
         "OBS": "fails: it verifies always, by the system's authorities",
         "GStreamer": "fails: Unacceptable TLS certificate; tls-validation-flags=0 helps",

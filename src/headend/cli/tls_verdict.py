@@ -93,7 +93,7 @@ def _ffmpeg(report: Report, *, is_trusted: bool) -> str:
         words = "connects; verifies from version 9 on, older ones with -tls_verify 1"
         return f"{words}; give it -ca_file FILE" if report.has_own_ca else words
     return (
-        "fails from version 9 on: certificate verify failed; -tls_verify 0 helps. "
+        "fails from version 9 on, which verifies by default; -tls_verify 0 helps. "
         "Older ones connect without verifying"
     )
 
