@@ -1,8 +1,10 @@
-"""This module tests headend.client against our own server, and against servers that misbehave."""
+"""This module tests headend.client against our own server, and against servers that misbehave.
+
+Its TLS is in test_client_tls.py.
+"""
 
 import asyncio
 import socket
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -241,32 +243,6 @@ def test_several_addresses_that_fail_need_no_more_words(monkeypatch: pytest.Monk
     monkeypatch.setattr(asyncio, "open_connection", fail)
     error = asyncio.run(fails("rtmp://localhost/live/cam1"))
     assert str(error) == "cannot connect to localhost:1935"
-
-
-def test_rtmps_is_refused_before_anything_is_sent() -> None:
-    error = asyncio.run(fails("rtmps://127.0.0.1/live/cam1"))
-    assert isinstance(error, SettingsError)
-    assert "rtmps://" in str(error)
-
-
-def test_tls_is_used_for_rtmps_when_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[object] = []
-
-    async def note(*_: object, **keywords: object) -> None:
-        given.append(keywords["ssl"])
-        raise OSError
-
-    monkeypatch.setattr(asyncio, "open_connection", note)
-    context = ssl.create_default_context()
-
-    async def main() -> None:
-        for url in ("rtmps://h/live/cam1", "rtmp://h/live/cam1"):
-            with pytest.raises(RelayError):
-                async with publish(url, tls=context):
-                    pass
-
-    run(main())
-    assert given == [context, None]
 
 
 def test_url_that_is_wrong() -> None:

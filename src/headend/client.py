@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, NoReturn, Self
 
-from headend.errors import ProtocolError, Rejected, RelayError, SettingsError
+from headend.errors import ProtocolError, Rejected, RelayError
 from headend.media.tag import Tag
 from headend.rtmp.client import (
     ClientEvent,
@@ -30,6 +30,9 @@ from headend.rtmp.events import MediaReceived
 from headend.rtmp.handshake import CLIENT_FILLER_SIZE
 from headend.rtmp.requests import Action
 from headend.rtmp.url import Url, parse_url
+from headend.server.tls_client import TlsOptions, explain, explain_handshake
+
+__all__ = ["Player", "Publisher", "TlsOptions", "play", "publish"]
 
 CONNECT_S: Final = 10.0  # name look-up and TCP, all addresses of a name together
 HANDSHAKE_S: Final = 10.0
@@ -42,7 +45,7 @@ READ_SIZE: Final = 64 * 1024  # bytes
 
 @asynccontextmanager
 async def publish(
-    url: str | Url, *, is_enhanced: bool = False, tls: ssl.SSLContext | None = None
+    url: str | Url, *, is_enhanced: bool = False, tls: TlsOptions | None = None
 ) -> AsyncIterator["Publisher"]:
     """Publish a stream until the end of the `async with` block.
 
@@ -50,12 +53,12 @@ async def publish(
         url: Where to, with the key in its query if the server wants one.
         is_enhanced: Tell the server that codecs of Enhanced RTMP may come. Some servers refuse to
             hear of it, most do not need it.
-        tls: For `rtmps://`.
+        tls: Whom to trust with `rtmps://`; None: the authorities of the system.
 
     Raises:
-        SettingsError: The URL is wrong.
+        SettingsError: The URL is wrong, or a file of `tls` is.
         Rejected: The server refuses; holds its code.
-        RelayError: The server cannot be reached, or went away.
+        RelayError: The server cannot be reached, is not to be trusted, or went away.
         ProtocolError: The server broke the protocol, or took too long.
     """
     async with _connected(url, "publish", is_enhanced=is_enhanced, tls=tls) as connection:
@@ -68,7 +71,7 @@ async def publish(
 
 @asynccontextmanager
 async def play(
-    url: str | Url, *, is_enhanced: bool = True, tls: ssl.SSLContext | None = None
+    url: str | Url, *, is_enhanced: bool = True, tls: TlsOptions | None = None
 ) -> AsyncIterator["Player"]:
     """Play a stream until it ends, or until the end of the `async with` block.
 
@@ -76,12 +79,12 @@ async def play(
         url: Where from, with the token in its query if the server wants one.
         is_enhanced: Tell the server that we know Enhanced RTMP; without it some send only codecs of
             the old kind.
-        tls: For `rtmps://`.
+        tls: Whom to trust with `rtmps://`; None: the authorities of the system.
 
     Raises:
-        SettingsError: The URL is wrong.
+        SettingsError: The URL is wrong, or a file of `tls` is.
         Rejected: The server refuses; holds its code.
-        RelayError: The server cannot be reached, or went away.
+        RelayError: The server cannot be reached, is not to be trusted, or went away.
         ProtocolError: The server broke the protocol, or took too long.
     """
     async with _connected(url, "play", is_enhanced=is_enhanced, tls=tls) as connection:
@@ -219,7 +222,7 @@ class _Connection:
                 data = await self._reader.read(READ_SIZE)
         except OSError as error:
             if not limit.expired():
-                _fail("the connection was lost", error)
+                _fail("the connection was lost", error, explain(error))
             self.session.handle_timeout(_now())
             await self.flush()
             return b""
@@ -238,7 +241,7 @@ class _Connection:
                 await self._writer.drain()
         except OSError as error:
             if not limit.expired():
-                _fail("the connection was lost", error)
+                _fail("the connection was lost", error, explain(error))
             raise RelayError(f"the server took nothing for {SEND_S:g} s") from None
 
     async def close(self) -> None:
@@ -248,11 +251,11 @@ class _Connection:
         try:
             if not writer.is_closing():
                 writer.writelines(self.session.data_to_send())
-                if writer.can_write_eof():
+                if writer.can_write_eof():  # with TLS `close` is what tells the end, and waits
                     writer.write_eof()
-                async with asyncio.timeout(CLOSE_S):
-                    while await self._reader.read(READ_SIZE):
-                        pass
+                    async with asyncio.timeout(CLOSE_S):
+                        while await self._reader.read(READ_SIZE):
+                            pass
             writer.close()
             async with asyncio.timeout(CLOSE_S):
                 await writer.wait_closed()
@@ -264,12 +267,12 @@ class _Connection:
 
 @asynccontextmanager
 async def _connected(
-    url: str | Url, action: Action, *, is_enhanced: bool, tls: ssl.SSLContext | None
+    url: str | Url, action: Action, *, is_enhanced: bool, tls: TlsOptions | None
 ) -> AsyncIterator[_Connection]:
     """Connect, and ask for the stream; it is granted when the block begins."""
     if isinstance(url, str):
         url = parse_url(url)
-    reader, writer = await _open(url, tls)
+    reader, writer = await (_open_tls(url, tls or TlsOptions()) if url.is_tls else _open(url))
     settings = ClientSettings(
         url, action, is_enhanced=is_enhanced, handshake_s=HANDSHAKE_S, start_s=START_S
     )
@@ -282,28 +285,59 @@ async def _connected(
         await connection.close()
 
 
-async def _open(
-    url: Url, tls: ssl.SSLContext | None
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    if url.is_tls and tls is None:
-        raise SettingsError("rtmps:// is not in this version yet: use rtmp://")
-    host, port = url.host, url.connect_port
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _open(url: Url) -> _Streams:
+    place = _place(url)
     limit = asyncio.timeout(CONNECT_S)
     try:
         async with limit:
-            return await asyncio.open_connection(host, port, ssl=tls if url.is_tls else None)
+            return await asyncio.open_connection(url.host, url.connect_port)
     except OSError as error:
         if not limit.expired():
             _fail(f"cannot connect to {place}", error)
         raise RelayError(f"{place} does not answer within {CONNECT_S:g} s") from None
 
 
-def _fail(what: str, error: OSError) -> NoReturn:
+async def _open_tls(url: Url, options: TlsOptions) -> _Streams:
+    place = _place(url)
+    context = options.context()
+    limit = asyncio.timeout(CONNECT_S + HANDSHAKE_S)
+    try:
+        async with limit:
+            reader, writer = await asyncio.open_connection(
+                url.host,
+                url.connect_port,
+                ssl=context,
+                ssl_handshake_timeout=HANDSHAKE_S,
+                ssl_shutdown_timeout=CLOSE_S,
+            )
+    except OSError as error:
+        if not limit.expired():
+            _fail(f"cannot connect to {place}", error, explain_handshake(error, url.host))
+        raise RelayError(f"{place} does not answer within {CONNECT_S + HANDSHAKE_S:g} s") from None
+    try:
+        secure: ssl.SSLObject = writer.get_extra_info("ssl_object")
+        options.check(place, secure.getpeercert(binary_form=True) or b"")
+    except RelayError:
+        writer.transport.abort()
+        raise
+    return reader, writer
+
+
+def _place(url: Url) -> str:
+    """Say where a URL leads, for people."""
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return f"{host}:{url.connect_port}"
+
+
+def _fail(what: str, error: OSError, reason: str | None = None) -> NoReturn:
+    """Raise the error of the network that people can read; a reason given goes first."""
     # The words of asyncio ("Connect call failed ('127.0.0.1', 1)") are not for people; a name that
     # is not found has words of its own, several addresses that failed have none.
     number = error.errno or 0
-    reason = os.strerror(number) if number > 0 else error.strerror
+    reason = reason or (os.strerror(number) if number > 0 else error.strerror)
     raise RelayError(f"{what}: {reason}" if reason else what) from error
 
 

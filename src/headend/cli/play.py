@@ -1,4 +1,4 @@
-"""This module is the command `play`: a stream of an RTMP server to an FLV file."""
+"""This module is the command `play`: a stream of an RTMP or RTMPS server to an FLV file."""
 
 import os
 import sys
@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from headend.cli.serve import LogLevelFlag
+from headend.cli.tls_flags import CaFlag, FingerprintFlag, InsecureFlag, tls_options
 from headend.errors import RelayError, SettingsError
 
 if TYPE_CHECKING:
     from headend.rtmp.url import Url
+    from headend.server.tls_client import TlsOptions
 
 # A stream that stands still counts too, but the last frames of one that runs may come a bit late.
 STALL_S: Final = 5.0
 
-UrlArgument = Annotated[str, typer.Argument(metavar="URL", help="rtmp://HOST/APP/NAME?token=TOKEN")]
+UrlArgument = Annotated[
+    str, typer.Argument(metavar="URL", help="rtmp[s]://HOST/APP/NAME?token=TOKEN")
+]
 OutputFlag = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="FLV file; - is stdout.")
 ]
@@ -35,6 +39,9 @@ def play(
     url: UrlArgument,
     file: OutputFlag = None,
     duration: DurationFlag = None,
+    ca: CaFlag = None,
+    fingerprint: FingerprintFlag = None,
+    insecure: InsecureFlag = False,
     log_level: LogLevelFlag = None,
 ) -> None:
     """Play a stream to an FLV file, or to stdout, until it ends or Ctrl-C."""
@@ -43,17 +50,20 @@ def play(
     from headend.rtmp.url import parse_url
 
     target = parse_url(url)
+    tls = tls_options(target, ca, fingerprint, insecure=insecure)
     path = None if file is None or str(file) == "-" else file
     if path is None and sys.stdout.isatty():
         raise SettingsError("stdout is a terminal: name a file with -o, or pipe into a player")
     try:
-        asyncio.run(_play(target, path, duration))
+        asyncio.run(_play(target, tls, path, duration))
     except BrokenPipeError:
         # Who reads stdout has had enough. Python flushes it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-async def _play(url: "Url", path: Path | None, duration: float | None) -> None:
+async def _play(
+    url: "Url", tls: "TlsOptions | None", path: Path | None, duration: float | None
+) -> None:
     import asyncio
 
     from headend import client
@@ -61,7 +71,7 @@ async def _play(url: "Url", path: Path | None, duration: float | None) -> None:
     from headend.cli.progress import Progress
 
     loop = asyncio.get_running_loop()
-    async with client.play(url) as stream:
+    async with client.play(url, tls=tls) as stream:
         with FlvOutput(path) as file, Progress() as progress, suppress(TimeoutError):
             async with asyncio.timeout(None) as limit:
                 async for tag in stream:

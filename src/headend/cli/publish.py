@@ -1,4 +1,4 @@
-"""This module is the command `publish`: a file or a device to an RTMP server."""
+"""This module is the command `publish`: a file or a device to an RTMP or RTMPS server."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -6,16 +6,18 @@ import typer
 
 from headend.cli import output
 from headend.cli.serve import LogLevelFlag
+from headend.cli.tls_flags import CaFlag, FingerprintFlag, InsecureFlag, tls_options
 from headend.errors import SettingsError
 
 if TYPE_CHECKING:
     from headend.cli.sources import Source
     from headend.rtmp.url import Url
+    from headend.server.tls_client import TlsOptions
 
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SOURCE", help="File or device; - is standard input.")
 ]
-UrlArgument = Annotated[str, typer.Argument(metavar="URL", help="rtmp://HOST/APP/NAME?key=KEY")]
+UrlArgument = Annotated[str, typer.Argument(metavar="URL", help="rtmp[s]://HOST/APP/NAME?key=KEY")]
 FormatFlag = Annotated[
     str | None,
     typer.Option(
@@ -44,6 +46,9 @@ def publish(
     options: OptionFlag = None,
     loop: LoopFlag = False,
     no_pace: NoPaceFlag = False,
+    ca: CaFlag = None,
+    fingerprint: FingerprintFlag = None,
+    insecure: InsecureFlag = False,
     log_level: LogLevelFlag = None,
 ) -> None:
     """Publish a file or a device; streams that RTMP cannot carry are encoded as H.264 and AAC."""
@@ -53,10 +58,11 @@ def publish(
     from headend.rtmp.url import parse_url
 
     target = parse_url(url)
+    tls = tls_options(target, ca, fingerprint, insecure=insecure)
     opened = open_source(source, format_name, _parse_options(options or []))
     for note in opened.notes:
         output.note(note)
-    asyncio.run(_publish(opened, target, is_looped=loop, is_paced=not no_pace))
+    asyncio.run(_publish(opened, target, tls, is_looped=loop, is_paced=not no_pace))
 
 
 def _parse_options(texts: list[str]) -> dict[str, str]:
@@ -69,7 +75,9 @@ def _parse_options(texts: list[str]) -> dict[str, str]:
     return options
 
 
-async def _publish(source: "Source", url: "Url", *, is_looped: bool, is_paced: bool) -> None:
+async def _publish(
+    source: "Source", url: "Url", tls: "TlsOptions | None", *, is_looped: bool, is_paced: bool
+) -> None:
     import asyncio
     from contextlib import aclosing
 
@@ -80,7 +88,7 @@ async def _publish(source: "Source", url: "Url", *, is_looped: bool, is_paced: b
 
     batches = repeated(source) if is_looped else source.batches()
     async with (
-        client.publish(url, is_enhanced=source.is_enhanced) as out,
+        client.publish(url, is_enhanced=source.is_enhanced, tls=tls) as out,
         aclosing(in_thread(batches)) as feed,
     ):
         loop = asyncio.get_running_loop()

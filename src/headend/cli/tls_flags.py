@@ -1,0 +1,44 @@
+"""This module holds the flags of every command that connects to an RTMPS server."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from headend.errors import SettingsError
+
+if TYPE_CHECKING:
+    from headend.rtmp.url import Url
+    from headend.server.tls_client import TlsOptions
+
+CaFlag = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca", metavar="FILE", help="rtmps: trust these authorities (PEM), not the system's."
+    ),
+]
+FingerprintFlag = Annotated[
+    str | None,
+    typer.Option(metavar="HEX", help="rtmps: trust the certificate with this SHA-256 only."),
+]
+InsecureFlag = Annotated[
+    bool, typer.Option("--insecure", help="rtmps: trust anybody; for tests only.")
+]
+
+
+def tls_options(
+    url: "Url", ca: Path | None, fingerprint: str | None, *, insecure: bool
+) -> "TlsOptions | None":
+    """Return what the flags say of whom to trust; None for a URL without TLS.
+
+    Raises:
+        SettingsError: The flags do not go together, or not with the URL.
+    """
+    if url.is_tls:
+        from headend.server.tls_client import TlsOptions
+
+        return TlsOptions(ca, fingerprint, insecure)
+    if ca is not None or fingerprint is not None or insecure:
+        # Who gives them believes that the connection is encrypted.
+        raise SettingsError("--ca, --fingerprint and --insecure are for rtmps://, not for rtmp://")
+    return None

@@ -1,0 +1,167 @@
+"""This module is TLS as a client speaks it: whom to trust, and what went wrong, in words."""
+
+import hashlib
+import logging
+import re
+import ssl
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import truststore
+
+from headend.errors import RelayError, SettingsError
+
+log = logging.getLogger(__name__)
+
+FINGERPRINT: Final = re.compile(r"(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
+REMEMBERED_PLACES: Final = 1000  # of those whose certificate is not checked
+
+# Of OpenSSL: X509_V_ERR_… in x509_vfy.h.
+_NOT_YET_VALID: Final = 9
+_EXPIRED: Final = 10
+_OTHER_NAMES: Final = frozenset({62, 64})  # host name, IP address
+
+_NO_TLS: Final = "no TLS on this port; is it rtmp:// there?"
+_REASONS: Final = {
+    "WRONG_VERSION_NUMBER": _NO_TLS,
+    "UNEXPECTED_EOF_WHILE_READING": _NO_TLS,
+    "RECORD_LAYER_FAILURE": _NO_TLS,  # from OpenSSL 3.2 on
+    "PACKET_LENGTH_TOO_LONG": _NO_TLS,
+    "UNSUPPORTED_PROTOCOL": "it offers only versions of TLS that are too old",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "it takes no version of TLS that we offer",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a client certificate",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it refuses the TLS handshake",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TlsOptions:
+    """Whom a client trusts; by default the authorities of the system. One of them at most is given.
+
+    Attributes:
+        ca: PEM file of the authorities to trust instead.
+        fingerprint: SHA-256 of the one certificate to trust: 64 hex digits, colons between the
+            bytes or none. Who signed it, for which name and until when does not matter then.
+        insecure: Trust anybody. A warning is logged, once for each place.
+
+    Raises:
+        SettingsError: The fingerprint is none, or several are given.
+    """
+
+    ca: Path | None = None
+    fingerprint: str | None = None
+    insecure: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.ca is not None) + (self.fingerprint is not None) + self.insecure > 1:
+            raise SettingsError("ca, fingerprint and insecure exclude each other")
+        if self.fingerprint is not None and not FINGERPRINT.fullmatch(self.fingerprint):
+            raise SettingsError(
+                f"fingerprint {self.fingerprint!r}: allowed are 64 hex digits, those of SHA-256, "
+                "with or without colons"
+            )
+
+    def context(self) -> ssl.SSLContext:
+        """Build the context for connections; `check` follows their handshake.
+
+        Raises:
+            SettingsError: The file of authorities cannot be used.
+        """
+        context: ssl.SSLContext
+        if self.ca is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            _load_authorities(context, self.ca)
+        elif self.fingerprint is not None or self.insecure:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        else:
+            context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+    def check(self, place: str, certificate: bytes) -> None:
+        """Check what OpenSSL does not: nothing may be said to the server before.
+
+        Args:
+            place: HOST:PORT, for people.
+            certificate: The server's own, in DER.
+
+        Raises:
+            RelayError: It is not the one with our fingerprint.
+        """
+        if self.insecure:
+            _warn(place)
+        if self.fingerprint is None:
+            return
+        seen = hashlib.sha256(certificate).hexdigest()
+        if seen != self.fingerprint.replace(":", "").lower():
+            raise RelayError(
+                f"cannot connect to {place}: its certificate has another fingerprint: "
+                f"{bytes.fromhex(seen).hex(':').upper()}"
+            )
+
+
+def explain(error: OSError) -> str | None:
+    """Say in words what TLS made of a connection; None if TLS is not the cause."""
+    if not isinstance(error, ssl.SSLError):
+        return None
+    reason = getattr(error, "reason", None)  # those that OpenSSL did not raise have none
+    return _REASONS.get(reason or "") or f"TLS failed: {reason or _text(error)}"
+
+
+def explain_handshake(error: OSError, host: str) -> str | None:
+    """Say in words why a connection with TLS could not be opened.
+
+    Args:
+        error: What asyncio raised.
+        host: Who was asked for.
+
+    Returns:
+        None if TLS is not the cause.
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _explain_certificate(error, host)
+    # asyncio's words for the end of a connection that was there already.
+    if isinstance(error, ConnectionResetError | ConnectionAbortedError):
+        if "longer than" in str(error):
+            return "no answer to our TLS handshake; is it rtmp:// there?"
+        return "it was closed in the TLS handshake; is it rtmp:// there?"
+    return explain(error)
+
+
+def _explain_certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
+    code = getattr(error, "verify_code", 0)  # the systems that truststore asks set none
+    if code == _EXPIRED:
+        return "its certificate has expired"
+    if code == _NOT_YET_VALID:
+        return "its certificate is not valid yet"
+    if code in _OTHER_NAMES:
+        return f"its certificate is not for {host}"
+    return f"its certificate is not trusted: {getattr(error, 'verify_message', '') or _text(error)}"
+
+
+def _text(error: OSError) -> str:
+    """Return an error's own words; truststore gives its errors nothing else."""
+    return str(error.args[-1]) if error.args else "no reason given"
+
+
+def _load_authorities(context: ssl.SSLContext, ca: Path) -> None:
+    try:
+        context.load_verify_locations(cafile=ca)
+    except ssl.SSLError:
+        raise SettingsError(f"ca {ca}: no PEM certificate in it") from None
+    except OSError as error:
+        raise SettingsError(f"ca {ca}: {error.strerror}") from error
+
+
+@lru_cache(REMEMBERED_PLACES)
+def _warn(place: str) -> None:
+    """Warn once of a place."""
+    log.warning(
+        "rtmps %s: its certificate is not checked (insecure): anybody between may read and "
+        "change what is sent",
+        place,
+    )
