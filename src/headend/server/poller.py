@@ -1,18 +1,21 @@
 """This module decides when sockets are read and when fan-outs are flushed: the server's heartbeat.
 
-All RTMP sockets stand in one ready set of our own, and the event loop watches its descriptor. At
-low load it wakes us for every packet, and what was published leaves in the same turn. As a turn
-costs more, the next one comes later, up to the latency budget: then one turn reads many publishers,
-each once, and each viewer gets one `send` for all that came meanwhile.
+All sockets stand in one ready set of our own, and the event loop watches its descriptor. At low
+load it wakes us for every packet, and what was published leaves in the same turn. As a turn costs
+more, the next one comes later, up to the latency budget: then one turn reads many publishers, each
+once, and each viewer gets one `send` for all that came meanwhile.
 
     turn ─► who is ready ─► read each once ─► flush what is due ─► pause: the turn's cost × RATIO
+
+Fixed flushes have a clock of their own, and publishers are read just before them.
 
 See docs/decisions/0004-own-epoll-and-turns.md.
 """
 
 import logging
 from asyncio import AbstractEventLoop, Handle, TimerHandle
-from collections.abc import Callable
+from collections.abc import Sequence
+from enum import Enum, auto
 from time import perf_counter
 from typing import Final, Literal, Protocol
 
@@ -24,8 +27,7 @@ log = logging.getLogger(__name__)
 # the pause reaches the budget. 50 players (0.4 ms a flush) then wait 4 ms at most.
 RATIO: Final = 9.0
 # Shorter pauses are not worth a timer: the loop's timers count whole milliseconds.
-SHORTEST_PAUSE_S: Final = 0.001
-TIMER_SLACK_S: Final = 0.0005  # the loop's timers may fire half a millisecond early
+SHORTEST_PAUSE_S: Final = 0.002
 SMOOTHING: Final = 0.25  # weight of the newest turn in the cost of a turn
 MAX_EVENTS: Final = 1024  # descriptors of one turn; the rest come with the next
 
@@ -37,10 +39,18 @@ LAZY_STEPS: Final = 10
 FlushMode = Literal["adaptive", "fixed"]
 
 
-class Lazy(Protocol):
-    """Who is content with being read every LAZY_S."""
+class Pace(Enum):
+    """When a socket is read."""
 
-    def read_lazily(self) -> None:
+    PROMPT = auto()  # when the ready set says so
+    FLUSH = auto()  # before each fixed flush: sooner would bring its bytes no further
+    LAZY = auto()  # every LAZY_S: nobody waits for what it has
+
+
+class Paced(Protocol):
+    """Who is read when it is its turn."""
+
+    def read_in_turn(self) -> None:
         """Read all there is. It must not raise."""
 
 
@@ -74,23 +84,23 @@ class Poller:
         Args:
             loop: The running loop.
             flush_s: Latency budget in seconds.
-            mode: "adaptive": flush with each turn; "fixed": always wait `flush_s`.
+            mode: "adaptive": flush with each turn; "fixed": every `flush_s`, whatever the load.
         """
         self._loop = loop
         self.configure(flush_s, mode)
         self._ready = ready_set()
         self._handlers: dict[int, Handler] = {}
         self._dirty: list[Flushable] = []
-        self._lazy: list[dict[Lazy, None]] = [{} for _ in range(LAZY_STEPS)]
+        self._before_flush: dict[Paced, None] = {}
+        self._lazy: list[dict[Paced, None]] = [{} for _ in range(LAZY_STEPS)]
         self._lazy_step = 0  # where the last one was added
         self._lazy_now = 0  # which was read last
         self._lazy_timer: TimerHandle | None = None
-        self._flush_at = 0.0
+        self._flush_timer: Handle | TimerHandle | None = None
+        self._resume_timer: TimerHandle | None = None
         self._cost = 0.0  # of a turn, seconds, smoothed
         self._is_watching = False
         self._is_turning = False
-        self._next_turn: Handle | TimerHandle | None = None
-        self._next_turn_at = 0.0
         self.turns = 0
         self.pause_s = 0.0
         self.flushes = 0
@@ -100,7 +110,20 @@ class Poller:
     def configure(self, flush_s: float, mode: FlushMode) -> None:
         """Change the latency budget (seconds) and the mode, from the next turn on."""
         self._budget = flush_s
-        self._is_fixed = mode == "fixed"
+        self._is_fixed = mode == "fixed" and flush_s > 0
+
+    @property
+    def watched_pace(self) -> Pace:
+        """When a publisher is best read that somebody watches."""
+        return Pace.FLUSH if self._is_fixed else Pace.PROMPT
+
+    def close(self) -> None:
+        """Stop watching. Descriptors belong to their handlers and stay open."""
+        for timer in (self._resume_timer, self._flush_timer, self._lazy_timer):
+            if timer is not None:
+                timer.cancel()
+        self._watch(is_on=False)
+        self._ready.close()
 
     # ------------------------------------------------------------------ descriptors
 
@@ -116,17 +139,68 @@ class Poller:
         del self._handlers[descriptor]
         self._ready.unregister(descriptor)
 
+    # ------------------------------------------------------------------ turns
+
+    def _watch(self, *, is_on: bool) -> None:
+        if is_on != self._is_watching:
+            self._is_watching = is_on
+            if is_on:
+                self._loop.add_reader(self._ready.fileno(), self._turn)
+            else:
+                self._loop.remove_reader(self._ready.fileno())
+
+    def _turn(self) -> None:
+        self._work(self._ready.poll(0, MAX_EVENTS))
+
+    def _resume(self) -> None:
+        """The pause is over: work at once if there is anything to do, else wait for the loop."""
+        self._resume_timer = None
+        ready = self._ready.poll(0, MAX_EVENTS)
+        if ready or (self._dirty and not self._is_fixed):
+            self._work(ready)
+        else:
+            self._watch(is_on=True)
+
+    def _work(self, ready: Sequence[tuple[int, int]]) -> None:
+        """Read and write what is ready, flush unless flushes have their own clock, and pause."""
+        started = perf_counter()
+        self.turns += 1
+        self._is_turning = True
+        handlers = self._handlers
+        for descriptor, events in ready:
+            handler = handlers.get(descriptor)
+            if handler is None:  # an earlier one of this turn has closed it
+                continue
+            try:
+                handler.handle_events(events)
+            except Exception:
+                log.exception("a connection failed: a bug")
+        self._is_turning = False
+        if self._dirty and not self._is_fixed:
+            self.flush()
+        cost = perf_counter() - started
+        self._cost += (cost - self._cost) * SMOOTHING
+        self._pause()
+
+    def _pause(self) -> None:
+        """Decide when the next turn comes: from start to start never later than the budget."""
+        pause = min(self._cost * RATIO, max(self._budget - self._cost, 0.0))
+        self.pause_s = pause
+        if pause < SHORTEST_PAUSE_S:
+            self._watch(is_on=True)
+        elif self._resume_timer is None:
+            self._watch(is_on=False)
+            self._resume_timer = self._loop.call_later(pause, self._resume)
+
+    # ------------------------------------------------------------------ flushes
+
     def wake(self, fanout: Flushable) -> None:
         """Flush a fan-out when the time has come."""
-        if not self._dirty:
-            if self._is_turning and not self._is_fixed:
-                pass  # the turn ends with a flush
-            elif self._is_fixed:
-                self._flush_at = self._loop.time() + self._budget
-                self._turn_at(self._flush_at)
-            elif self._next_turn is None:
-                self._turn_at(0.0)
         self._dirty.append(fanout)
+        if self._is_fixed:
+            self._schedule_flush()
+        elif not self._is_turning and self._resume_timer is None and self._flush_timer is None:
+            self._flush_timer = self._loop.call_soon(self._flush_on_time)
 
     def flush(self) -> None:
         """Flush everything that is pending, now."""
@@ -140,19 +214,37 @@ class Poller:
         self.flushes += len(dirty)
         self.flush_s += perf_counter() - started
 
-    # ------------------------------------------------------------------ lazy reading
+    def _schedule_flush(self) -> None:
+        """Flush at the end of the running interval, so that a flush's own time adds nothing."""
+        if self._flush_timer is None:
+            interval = self._budget or LAZY_S
+            end = (self._loop.time() // interval + 1) * interval
+            self._flush_timer = self._loop.call_at(end, self._flush_on_time)
 
-    def add_lazy(self, item: Lazy) -> None:
-        """Have an item read every LAZY_S."""
-        self._lazy_step = (self._lazy_step + 1) % LAZY_STEPS  # any step, evenly filled
-        self._lazy[self._lazy_step][item] = None
-        if self._lazy_timer is None:
-            self._lazy_timer = self._loop.call_later(LAZY_S / LAZY_STEPS, self._read_lazy)
+    def _flush_on_time(self) -> None:
+        """Read who is read before a flush, and flush."""
+        self._flush_timer = None
+        for item in list(self._before_flush):
+            item.read_in_turn()
+        self.flush()
+        if self._before_flush:
+            self._schedule_flush()
 
-    def remove_lazy(self, item: Lazy) -> None:
-        """Read an item no more."""
+    # ------------------------------------------------------------------ reading in turns
+
+    def set_pace(self, item: Paced, pace: Pace) -> None:
+        """Have an item read at a pace; PROMPT: the ready set is enough."""
+        self._before_flush.pop(item, None)
         for items in self._lazy:
             items.pop(item, None)
+        if pace is Pace.FLUSH:
+            self._before_flush[item] = None
+            self._schedule_flush()
+        elif pace is Pace.LAZY:
+            self._lazy_step = (self._lazy_step + 1) % LAZY_STEPS  # any step, evenly filled
+            self._lazy[self._lazy_step][item] = None
+            if self._lazy_timer is None:
+                self._lazy_timer = self._loop.call_later(LAZY_S / LAZY_STEPS, self._read_lazy)
 
     def _read_lazy(self) -> None:
         """Read the items of one step."""
@@ -162,76 +254,4 @@ class Poller:
         self._lazy_timer = self._loop.call_later(LAZY_S / LAZY_STEPS, self._read_lazy)
         self._lazy_now = (self._lazy_now + 1) % LAZY_STEPS
         for item in list(self._lazy[self._lazy_now]):
-            item.read_lazily()
-
-    def close(self) -> None:
-        """Stop watching. Descriptors belong to their handlers and stay open."""
-        for timer in (self._next_turn, self._lazy_timer):
-            if timer is not None:
-                timer.cancel()
-        self._watch(is_on=False)
-        self._ready.close()
-
-    # ------------------------------------------------------------------ turns
-
-    def _watch(self, *, is_on: bool) -> None:
-        if is_on != self._is_watching:
-            self._is_watching = is_on
-            if is_on:
-                self._loop.add_reader(self._ready.fileno(), self._turn)
-            else:
-                self._loop.remove_reader(self._ready.fileno())
-
-    def _turn_at(self, when: float) -> None:
-        """See to it that a turn comes at `when` (loop time), or sooner; 0: as soon as possible."""
-        if self._next_turn is not None:
-            if self._next_turn_at <= when:
-                return
-            self._next_turn.cancel()
-        self._next_turn_at = when
-        call: Callable[[], None] = self._timed_turn
-        if when <= 0.0:
-            self._next_turn = self._loop.call_soon(call)
-        else:
-            self._next_turn = self._loop.call_at(when, call)
-
-    def _timed_turn(self) -> None:
-        self._next_turn = None
-        self._turn()
-
-    def _turn(self) -> None:
-        started = perf_counter()
-        handlers = self._handlers
-        self._is_turning = True
-        self.turns += 1
-        for descriptor, events in self._ready.poll(0, MAX_EVENTS):
-            handler = handlers.get(descriptor)
-            if handler is None:  # an earlier one of this turn has closed it
-                continue
-            try:
-                handler.handle_events(events)
-            except Exception:
-                log.exception("a connection failed: a bug")
-        self._is_turning = False
-        if self._is_fixed:
-            cost = perf_counter() - started  # flushes have a clock of their own
-            if self._dirty and self._loop.time() >= self._flush_at - TIMER_SLACK_S:
-                self.flush()
-        else:
-            if self._dirty:
-                self.flush()
-            cost = perf_counter() - started
-        self._cost += (cost - self._cost) * SMOOTHING
-        self._pause()
-
-    def _pause(self) -> None:
-        """Decide when the next turn comes: from start to start never later than the budget."""
-        pause = min(self._cost * RATIO, max(self._budget - self._cost, 0.0))
-        self.pause_s = pause
-        if pause < SHORTEST_PAUSE_S:
-            self._watch(is_on=True)
-        else:
-            self._watch(is_on=False)
-            self._turn_at(self._loop.time() + pause)
-        if self._dirty:  # fixed: the flush is still to come
-            self._turn_at(self._flush_at)
+            item.read_in_turn()

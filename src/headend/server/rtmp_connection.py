@@ -30,6 +30,7 @@ from headend.rtmp.session import ServerSession
 from headend.server.deadlines import NEVER
 from headend.server.logs import shown
 from headend.server.peer import Peer
+from headend.server.poller import Pace
 from headend.server.services import Services
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import LINGER_S, Transport
@@ -260,7 +261,7 @@ class RtmpConnection:
                 publish = self._publishes.pop(event.stream_id)
                 log.info("%s publish %s ended", self._label, shown(publish.publication.stream.path))
                 publish.publication.end()
-                self._transport.set_lazy(is_lazy=False)
+                self._transport.set_pace(Pace.PROMPT)
             case PlayEnded():
                 play = self._plays.pop(event.stream_id, None)
                 if play is not None:  # else its stream was over already
@@ -409,10 +410,15 @@ class RtmpConnection:
             self._close(self._services.loop.time())
 
     def publish_watched(self) -> None:
-        """Read lazily while nobody watches what is published; at once before somebody does."""
+        """Read lazily while nobody watches what is published, and at once before somebody does."""
         if self._publishes:
             is_watched = any(publish.is_watched for publish in self._publishes.values())
-            self._transport.set_lazy(is_lazy=not is_watched and not self._plays)
+            pace = self._services.poller.watched_pace if is_watched else Pace.LAZY
+            if self._plays:
+                pace = Pace.PROMPT
+            elif is_watched:
+                self._transport.set_pace(Pace.PROMPT)  # reads what is there
+            self._transport.set_pace(pace)
 
     def publish_replaced(self, stream_id: int) -> None:
         """Another publisher took the name over."""

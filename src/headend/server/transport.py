@@ -9,14 +9,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import ClassVar, Final, Protocol
 
-from headend.server.poller import Poller
+from headend.server.poller import Pace, Poller
 from headend.server.readiness import HANG_UP, READ, WRITE
 
 # One read at first. Below glibc's threshold for mapping memory anew (128 KiB), above what a socket
 # holds usually.
 READ_BYTES: Final = 65_536
 LINGER_S: Final = 2.0  # after our last words: time for the peer to read them and to close
-LAZY_READS: Final = 4  # full reads in a row after which a peer is not lazy any more
+ROUND_READS: Final = 16  # most reads of one peer when it is its turn
+FULL_BYTES: Final = 64 * 1024  # of one turn: half of what a socket's buffer holds at first …
+FULL_ROUNDS: Final = 2  # … in so many turns in a row: not just a keyframe
 
 
 class Owner(Protocol):
@@ -50,12 +52,13 @@ class Transport:
 
     __slots__ = (
         "_descriptor",
+        "_full_rounds",
         "_is_closed",
         "_is_ending",
-        "_is_lazy",
         "_is_paused",
         "_is_reading",
         "_owner",
+        "_pace",
         "_poller",
         "_queue",
         "_socket",
@@ -80,7 +83,8 @@ class Transport:
         self._is_closed = False
         self._is_ending = False  # our side is shut down; the peer's rest is thrown away
         self._is_paused = False
-        self._is_lazy = False
+        self._pace = Pace.PROMPT
+        self._full_rounds = 0
         self._is_reading = False
         self.backlog = 0
         self.bytes_in = 0
@@ -117,27 +121,31 @@ class Transport:
             self._is_reading = False
         return len(data)
 
-    def read_lazily(self) -> None:
-        """Read all there is; a peer that sends much is read as it comes from then on."""
-        for _ in range(LAZY_READS):
-            if self.read() < self.read_size or not self._is_lazy:
-                return
-        self.set_lazy(is_lazy=False)
+    def read_in_turn(self) -> None:
+        """Read all there is, up to ROUND_READS reads, because it is this peer's turn.
 
-    def set_lazy(self, *, is_lazy: bool) -> None:
-        """Choose to be read a few times a second only, because nobody waits for what comes.
-
-        Going back to reading as it comes starts with reading what is there.
+        A peer that has much each time is read as it comes from then on: its bytes would fill the
+        kernel's buffer between two turns, and slow it down.
         """
-        if is_lazy == self._is_lazy or self._is_closed:
+        total = 0
+        for _ in range(ROUND_READS):
+            size = self.read()
+            total += size
+            if size < self.read_size or self._pace is Pace.PROMPT:
+                break
+        self._full_rounds = self._full_rounds + 1 if total >= FULL_BYTES else 0
+        if self._full_rounds >= FULL_ROUNDS:
+            self.set_pace(Pace.PROMPT)
+
+    def set_pace(self, pace: Pace) -> None:
+        """Choose when to be read; going back to PROMPT starts with reading what is there."""
+        if pace is self._pace or self._is_closed:
             return
-        self._is_lazy = is_lazy
-        if is_lazy:
-            self._poller.add_lazy(self)
-        else:
-            self._poller.remove_lazy(self)
+        self._pace = pace
+        self._full_rounds = 0
+        self._poller.set_pace(self, pace)
         self._watch()
-        if not is_lazy and not self._is_reading:
+        if pace is Pace.PROMPT and not self._is_reading:
             self.read()
 
     def pause_reading(self) -> None:
@@ -212,8 +220,9 @@ class Transport:
 
     def _watch(self) -> None:
         if not self._is_closed:
-            # A lazy one is told of the peer's end at once all the same.
-            events = HANG_UP if self._is_lazy else 0 if self._is_paused else READ
+            # Whatever its pace, it is told of the peer's end at once.
+            is_prompt = self._pace is Pace.PROMPT
+            events = HANG_UP if not is_prompt else 0 if self._is_paused else READ
             self._poller.modify(self._descriptor, events | WRITE if self.backlog else events)
 
     # ------------------------------------------------------------------ the end
@@ -253,8 +262,8 @@ class Transport:
         if self._is_closed:
             return
         self._is_closed = True
-        if self._is_lazy:
-            self._poller.remove_lazy(self)
+        if self._pace is not Pace.PROMPT:
+            self._poller.set_pace(self, Pace.PROMPT)
         self._poller.unregister(self._descriptor)
         self._socket.close()
         self._queue = None
