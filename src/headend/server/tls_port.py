@@ -2,15 +2,22 @@
 
 accepted ─► TlsConnection: handshake, first byte ─┬─► RtmpConnection
                                                   └─► HTTP application, by AsyncioTransport
+
+While an authority may come to check a name of ours, what clients ask for is looked at first.
 """
 
 import logging
 import socket
+import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from headend.server.asyncio_transport import AsyncioTransport
 from headend.server.certificates import CertificateStore
+from headend.server.challenges import Challenges
+from headend.server.client_hello import ClientHello
 from headend.server.logs import Repeats
+from headend.server.peeked_hello import PeekedHello
 from headend.server.peer import Peer
 from headend.server.rtmp_connection import RtmpConnection
 from headend.server.services import Services
@@ -23,6 +30,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Speak = Callable[[TlsTransport, bytes, Peer], None]
+
 MAX_HANDSHAKES: Final = 512  # at once; each holds some 50 KiB and may wait limits.handshake_s
 
 
@@ -32,12 +41,14 @@ class TlsPort:
     Attributes:
         handshakes: How they go.
         store: The certificates; replaced when their settings change.
+        challenges: What an authority that comes to check a name is shown.
         failed_reloads: Certificates on disk that were not served because something was wrong.
     """
 
     def __init__(self, services: Services, store: CertificateStore, http: "HttpServer") -> None:
         self._services = services
         self.store = store
+        self.challenges: Final = Challenges()
         self._http = http
         self.failed_reloads = 0
         self.handshakes: Final = Handshakes(services.poller)
@@ -45,21 +56,35 @@ class TlsPort:
 
     def take(self, sock: socket.socket, peer: Peer) -> None:
         """Begin the handshake of an accepted connection."""
+        if self.challenges.on_tls:
+            PeekedHello(self._services, sock, peer, self._take_peeked)
+        else:
+            self._secure(sock, peer, self.store.context(), self._speak)
+
+    def _take_peeked(self, sock: socket.socket, peer: Peer, hello: ClientHello | None) -> None:
+        challenge = None if hello is None else self.challenges.context(hello)
+        if challenge is None:
+            self._secure(sock, peer, self.store.context(), self._speak)
+        else:
+            # The handshake is all that the authority came for.
+            self._secure(sock, peer, challenge, lambda transport, *_: transport.abort())
+
+    def _secure(
+        self, sock: socket.socket, peer: Peer, context: ssl.SSLContext, speak: Speak
+    ) -> None:
         services = self._services
         now = services.loop.time()
         try:
             if self.handshakes.in_progress >= MAX_HANDSHAKES:
                 raise OSError(f"{MAX_HANDSHAKES} handshakes are in progress")
-            secure = self.store.context().wrap_socket(
-                sock, server_side=True, do_handshake_on_connect=False
-            )
+            secure = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         except OSError as error:
             services.admission.leave(peer.address)
             services.counters.refused += 1
             self._refusals.add(f"tls {peer} refused: {error}", now)
             sock.close()
             return
-        TlsConnection(services, secure, peer, self.handshakes, self._speak)
+        TlsConnection(services, secure, peer, self.handshakes, speak)
 
     def _speak(self, transport: TlsTransport, data: bytes, peer: Peer) -> None:
         """Hand a connection to whoever speaks what its first byte says."""

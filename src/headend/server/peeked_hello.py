@@ -1,0 +1,105 @@
+"""This module looks at what a TLS client asks for, and leaves the bytes for OpenSSL to read.
+
+Only while an authority may come to check a name (TLS-ALPN-01, RFC 8737): it must be shown another
+certificate than everybody else, chosen by ALPN, which Python's SNI callback is not told.
+"""
+
+import logging
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from headend.errors import ProtocolError
+from headend.server import client_hello
+from headend.server.client_hello import ClientHello
+from headend.server.deadlines import NEVER
+from headend.server.peer import Peer
+from headend.server.services import Services
+
+log = logging.getLogger(__name__)
+
+PEEK_BYTES: Final = client_hello.MOST_BYTES + 1024  # with the headers of its records
+
+Take = Callable[[socket.socket, Peer, ClientHello | None], None]
+
+
+class PeekedHello:
+    """A connection whose client has not said yet what it asks for.
+
+    Attributes:
+        due: Kept by `Deadlines`.
+    """
+
+    __slots__ = ("_deadline", "_peer", "_seen", "_services", "_socket", "_take", "due")
+
+    def __init__(self, services: Services, sock: socket.socket, peer: Peer, take: Take) -> None:
+        """Wait for the first message.
+
+        Args:
+            services: What all connections share.
+            sock: Accepted and non-blocking.
+            peer: Where it comes from.
+            take: Takes the connection over, every byte still in it; None: this is no client of TLS,
+                which OpenSSL can say better.
+        """
+        self._services = services
+        self._socket = sock
+        self._peer = peer
+        self._take = take
+        self._seen = 0
+        self._deadline = services.loop.time() + services.settings.limits.handshake_s
+        self.due = NEVER
+        services.poller.register(sock.fileno(), self)
+        services.deadlines.update(self)
+
+    def handle_events(self, events: int) -> None:
+        try:
+            data = self._socket.recv(PEEK_BYTES, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._close(error.strerror or str(error))
+            return
+        try:
+            hello = client_hello.parse(data)
+        except ProtocolError:
+            hello = None
+        else:
+            if hello is None and len(data) > self._seen:
+                self._wait_for_more(len(data))
+                return
+        self._let_go()
+        self._take(self._socket, self._peer, hello)
+
+    def deadline(self) -> float | None:
+        return self._deadline
+
+    def deadline_passed(self, now: float) -> None:
+        limit = self._services.settings.limits.handshake_s
+        self._close(f"no ClientHello within {limit:g} s (limits.handshake_s)")
+
+    def _wait_for_more(self, seen: int) -> None:
+        """Sleep until there is more than what was seen, which stays and would wake us at once.
+
+        At the client's end, and on a kind of socket that does not know this, we are woken with
+        nothing new.
+        """
+        self._seen = seen
+        self._set_least(seen + 1)
+
+    def _set_least(self, size: int) -> None:
+        with suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+
+    def _close(self, reason: str) -> None:
+        log.warning("tls %s closed: %s", self._peer, reason)
+        self._let_go()
+        self._services.admission.leave(self._peer.address)
+        self._socket.close()
+
+    def _let_go(self) -> None:
+        if self._seen:
+            self._set_least(1)
+        self._services.poller.unregister(self._socket.fileno())
+        self._services.deadlines.forget(self)
