@@ -33,6 +33,7 @@ from headend.server.transport import Transport
 from headend.settings import NEEDS_RESTART, Address, LoadedSettings, Settings, changed_keys
 
 if TYPE_CHECKING:
+    from headend.server.acme import AcmeClient
     from headend.server.certificates import CertificateStore
     from headend.server.http import HttpServer
     from headend.server.tls_port import TlsPort
@@ -143,6 +144,7 @@ class Server:
         self._listeners: list[Listener] = []
         self._http: HttpServer | None = None
         self._tls: TlsPort | None = None
+        self._acme: AcmeClient | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._certificate_check: asyncio.TimerHandle | None = None
         self.addresses: dict[str, list[str]] = {"rtmp": [], "tls": [], "http": []}
@@ -195,6 +197,13 @@ class Server:
         port = self._tls = TlsPort(self._services, store, http)
         self._services.tls = port
         self._listeners.append(Listener(self._services, "tls", sockets, port.take))
+        if self._loaded.settings.tls.acme.domains:
+            # Not loaded by a server without ACME: its library takes a quarter of a second.
+            from headend.server.acme import AcmeClient
+
+            has_http = bool(self._loaded.settings.http.listen)
+            self._acme = AcmeClient(self._services, port, has_http=has_http)
+            self._acme.start()
         if store.is_self_signed:
             log.info(
                 "tls serves a self-signed certificate: SHA-256 fingerprint %s",
@@ -222,6 +231,8 @@ class Server:
             await asyncio.sleep(0.02)
         for connection in list(services.connections):
             connection.abort()
+        if self._acme is not None:
+            await self._acme.stop()
         if self._http is not None:
             await self._http.close()
         for timer in (self._sweep, self._certificate_check):
@@ -290,6 +301,8 @@ class Server:
             loaded = self._loaded.reload()
             if self._tls is not None and loaded.settings.tls != self._loaded.settings.tls:
                 self._tls.store = _certificates(loaded.settings)
+                if self._acme is not None:
+                    self._acme.serve_last()
         except SettingsError as error:
             faults = (str(error), *getattr(error, "__notes__", ()))
             return [_say(logging.ERROR, f"settings not reloaded: {fault}") for fault in faults]

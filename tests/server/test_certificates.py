@@ -76,6 +76,39 @@ def test_renewal_that_fails_keeps_the_old_certificate(tmp_path: Path) -> None:
     assert result.reason == f"key {tmp_path}/tls/self-signed.key: Is a directory"
 
 
+# ---------------------------------------------------------------------- added while serving
+
+
+def test_added_certificate_takes_the_place_of_one_of_our_own(tmp_path: Path, write: Write) -> None:
+    store = _store(data=tmp_path)
+    pair = write("a.example")
+    assert store.add(pair, NOW).names == ("a.example",)
+    assert not store.is_self_signed
+    assert _served(store) == {"a.example"}
+    write("a.example", "b.example")
+    store.add(pair, NOW)
+    assert _served(store) == {"a.example", "b.example"}
+    assert len(store.certificates) == 1
+    assert [result.outcome for result in store.reload(NOW)] == ["unchanged"]
+
+
+def test_added_certificate_comes_behind_those_that_are_configured(write: Write) -> None:
+    store = _store(write("a.example"))
+    store.add(write("a.example", "b.example", stem="b"), NOW)
+    assert _served(store) == _served(store, "a.example") == {"a.example"}
+    assert _served(store, "b.example") == {"a.example", "b.example"}
+
+
+def test_certificate_that_cannot_be_added_changes_nothing(tmp_path: Path, write: Write) -> None:
+    store = _store(data=tmp_path)
+    pair = write("a.example")
+    pair.key.write_text("junk")
+    with pytest.raises(SettingsError, match="no PEM private key in it"):
+        store.add(pair, NOW)
+    assert store.is_self_signed
+    assert "localhost" in _served(store)
+
+
 # ---------------------------------------------------------------------- choice by name
 
 

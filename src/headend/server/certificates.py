@@ -62,7 +62,7 @@ class CertificateStore:
     """The certificates of a server.
 
     Attributes:
-        is_self_signed: No certificate is configured; ours is served.
+        is_self_signed: No certificate is configured, or was added; ours is served.
         is_new: Ours was made just now.
     """
 
@@ -92,7 +92,7 @@ class CertificateStore:
         """
         self._policy = TlsPolicy(profile, client_ca, client_auth)
         self._folder = data / self_signed.FOLDER
-        self.is_self_signed: Final = not pairs
+        self.is_self_signed = not pairs
         self.is_new = False
         if not pairs:
             pair, self.is_new = self_signed.load_or_create(self._folder, now)
@@ -135,6 +135,24 @@ class CertificateStore:
         reloaded = [self._reload_one(served, now) for served in self._served]
         self._use([served for served, _ in reloaded])
         return [result for _, result in reloaded]
+
+    def add(self, pair: CertificatePair, now: datetime) -> Certificate:
+        """Serve one more certificate from the next handshake on, or again one that was added.
+
+        It takes the place of a self-signed one of ours, and comes behind all that are configured.
+
+        Args:
+            pair: Its files.
+            now: In UTC.
+
+        Raises:
+            SettingsError: A file cannot be used; nothing changes.
+        """
+        added = self._load(pair, now)
+        others = [] if self.is_self_signed else [s for s in self._served if s.pair != pair]
+        self.is_self_signed = False
+        self._use([*others, added])
+        return added.certificate
 
     def watch_paths(self) -> set[Path]:
         """Name the folders in which any change calls for `reload`.

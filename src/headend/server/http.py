@@ -16,6 +16,7 @@ from headend.server.services import Services
 log = logging.getLogger(__name__)
 
 HSTS_S: Final = 365 * 24 * 3600
+ACME_PATH: Final = "/.well-known/acme-challenge/{token}"  # RFC 8555, 8.3
 CLOSE_S: Final = 1.0  # open requests get so long when the server stops
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -57,6 +58,7 @@ class HttpServer:
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/readyz", self._ready)
         application.router.add_get("/metrics", self._metrics)
+        application.router.add_get(ACME_PATH, self._acme_challenge)
         application.router.add_get("/api/v1/streams", self._streams)
         application.router.add_get("/api/v1/sessions", self._sessions)
         application.router.add_get("/api/v1/certificates", self._certificates)
@@ -97,6 +99,14 @@ class HttpServer:
     async def _metrics(self, request: web.Request) -> web.Response:
         body, content_type = metrics.render(self._services)
         return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _acme_challenge(self, request: web.Request) -> web.Response:
+        """Show an authority that the name it checks leads here."""
+        tls = self._services.tls
+        answer = None if tls is None else tls.challenges.answer(request.match_info["token"])
+        if answer is None:
+            raise web.HTTPNotFound
+        return web.Response(body=answer.encode(), content_type="application/octet-stream")
 
     async def _streams(self, request: web.Request) -> web.Response:
         return web.json_response({"streams": status.streams(self._services)})

@@ -65,6 +65,11 @@ class _Collector(Collector):
             "Certificates on disk that were not served: the log says why.",
             tls.failed_reloads,
         )
+        yield CounterMetricFamily(
+            "headend_acme_failures",
+            "Attempts to get a certificate that failed: the log says why.",
+            self._services.counters.acme_failures,
+        )
         expiry = GaugeMetricFamily(
             "headend_tls_cert_expiry_seconds", "Until a certificate expires.", labels=["names"]
         )
