@@ -8,10 +8,21 @@ from typing import Annotated, Final
 
 import typer
 
+from bench import tls as secure
 from bench.endurance import Figure, cycles, deaf_player, idle_players, startup
 from bench.ingest import ingest as measure_ingest
 from bench.measure import Sample, audience, fan_out
-from bench.report import Row, figure_table, markdown_of, rows_of, save, show, table_of
+from bench.report import (
+    Row,
+    figure_table,
+    markdown_of,
+    rows_of,
+    save,
+    show,
+    table_of,
+    target_markdown,
+    target_table,
+)
 from bench.servers import KBPS, Variant, describe_machine
 from bench.tools import BenchError, raise_descriptor_limit
 
@@ -196,6 +207,40 @@ def memory(
     finish_figures("memory", "Memory", figures(variants_of(server, ["30"])), json)
 
 
+@app.command()
+def tls(
+    players: Counts = "100,500",
+    flush: Flush = "30,100",
+    seconds: Seconds = 5.0,
+    runs: Runs = 3,
+    per_second: Annotated[int, typer.Option(help="Handshakes a second.")] = 300,
+    idle: Annotated[int, typer.Option(help="Idle players, for their memory.")] = 1000,
+    json: Json = None,
+) -> None:
+    """RTMPS: CPU and latency beside RTMP, a TLS floor and nginx; handshakes; memory."""
+    counts = numbers(players)
+    fan = list(
+        progress(fan_out(secure.variants(flush.split(",")), counts, seconds=seconds, runs=runs))
+    )
+    late = list(progress(secure.latencies(secure.STREAM_PLAYERS, seconds=seconds, runs=runs)))
+    figures = [*secure.handshakes(per_second, seconds), *secure.memory(idle)]
+    rows = rows_of(fan)
+    targets = [
+        *secure.fan_out_targets(rows, max(counts)),
+        *secure.latency_targets(late),
+        *secure.figure_targets(figures),
+    ]
+    machine, late_rows = describe_machine(), rows_of(late)
+    show(table_of(f"TLS, {KBPS} kbit/s\n{machine}", "players", rows))
+    show(table_of("TLS, latency", "players", late_rows))
+    show(figure_table("TLS, handshakes and memory", figures))
+    show(target_table(f"TLS, {max(counts)} players, beside what it must reach", targets))
+    written = save("tls", [*rows, *late_rows, *figures, *targets], json)
+    page = f"{markdown_of('players', [*rows, *late_rows])}\n{target_markdown(targets)}"
+    written.with_suffix(".md").write_text(f"{machine}\n\n{page}")
+    print(f"written to {written} and, for a page, beside it as .md", file=sys.stderr)
+
+
 @app.command(name="startup")
 def start_up(runs: Runs = 5, json: Json = None) -> None:
     """Time from the start of `headend serve` to the first handshake it answers."""
@@ -213,6 +258,8 @@ def everything(server: Servers = "nginx,floor,headend", runs: Runs = 3) -> None:
         adaptive(runs=runs)
         startup_runs = max(runs, 5)
         start_up(runs=startup_runs)
+    if "headend" in server and "nginx" in server:
+        tls(runs=runs)
     capacity(server=without_floor)
     memory(server=without_floor)
 

@@ -37,6 +37,7 @@ static void end(struct client *c) {
 }
 
 static void begin(void) {
+    if (resumes && !session && open_now) return; /* the first one's is still to come */
     if (open_now == MOST) { /* the server is far behind */
         failed++;
         return;

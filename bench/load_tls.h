@@ -4,6 +4,7 @@
 #define HEADEND_BENCH_LOAD_TLS_H
 
 #ifdef LOAD_TLS
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 enum { TLS_READ_BYTES = 1 << 16 }; /* several records with one read of the socket, as players do */
@@ -21,6 +22,7 @@ static inline void prepare_tls(void) {
 static inline ssize_t tls_result(SSL *tls, int n) {
     if (n > 0) return n;
     int reason = SSL_get_error(tls, n);
+    ERR_clear_error(); /* or it would be taken for that of the next peer */
     if (reason == SSL_ERROR_ZERO_RETURN) return 0;
     errno = reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE ? EAGAIN : ECONNRESET;
     return -1;

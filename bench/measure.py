@@ -47,7 +47,7 @@ class Audience:
     def add_probe(self) -> None:
         """Let a parsing player join; the first and the newest measure, as servers have an order."""
         probe = self.stack.enter_context(
-            Tool.start("probe", "127.0.0.1", self.server.port, APP, NAME)
+            Tool.start(self.server.tool("probe"), "127.0.0.1", self.server.play_port, APP, NAME)
         )
         probe.answer()
         self.probes.append(probe)
@@ -125,8 +125,8 @@ def audience(
     with ExitStack() as stack:
         server = stack.enter_context(running(variant, kbps=kbps, settings=settings))
         encoder = stack.enter_context(source(server, kbps=kbps))
-        where = ("127.0.0.1", server.port, APP, NAME)
-        players = stack.enter_context(Tool.start("players", *where))
+        where = ("127.0.0.1", server.play_port, APP, NAME)
+        players = stack.enter_context(Tool.start(server.tool("players"), *where))
         scene = Audience(server, encoder, players, stack=stack)
         scene.add_probe()
         yield scene

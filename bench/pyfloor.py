@@ -93,12 +93,15 @@ class Floor:
         while (due := start_s + self.due_s()) <= time.monotonic():
             ready.append(self.make_message(due))
         if ready:
-            data = b"".join(ready)
-            for send in self.sends:
-                send(data)
+            self.give(b"".join(ready))
         if not flush_s:
             return due
         return start_s + ((time.monotonic() - start_s) // flush_s + 1) * flush_s
+
+    def give(self, data: bytes) -> None:
+        """Send to all: the loop whose cost is the floor."""
+        for send in self.sends:
+            send(data)
 
     def poll(self, until_s: float) -> None:
         """Answer players until a moment: what they say does not bring the next flush forward."""
@@ -109,13 +112,18 @@ class Floor:
         """Answer those players who have said something."""
         for fd, _ in self.poller.poll(timeout_s):
             if fd == self.listener.fileno():
-                peer, _address = self.listener.accept()
-                peer.setblocking(False)
-                peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                peer = self.accept()
                 self.talks[peer.fileno()] = (peer, 0)
                 self.poller.register(peer, select.EPOLLIN)
             else:
                 self.hear(fd)
+
+    def accept(self) -> socket.socket:
+        """Take the next player's connection."""
+        peer, _address = self.listener.accept()
+        peer.setblocking(False)
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return peer
 
     def hear(self, fd: int) -> None:
         """Move a player one step on; what it sends while it plays is an acknowledgement."""
@@ -139,20 +147,21 @@ def read_commands() -> list[str]:
     return text.split() or ["quit"]
 
 
-def main() -> None:
-    """Serve until told to quit."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """Make the command line that all floors have."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--flush-ms", type=float, default=0)
     parser.add_argument("--kbps", type=int, default=2650)
-    options = parser.parse_args()
-    floor = Floor(options.kbps)
+    return parser
+
+
+def serve(floor: Floor, flush_ms: float) -> None:
+    """Serve until told to quit."""
     print(f'{{"event": "ready", "port": {floor.listener.getsockname()[1]}}}', flush=True)
     start_s: float | None = None
     while True:
         now = time.monotonic()
-        floor.poll(
-            now + IDLE_S if start_s is None else floor.run_due(start_s, options.flush_ms / 1000)
-        )
+        floor.poll(now + IDLE_S if start_s is None else floor.run_due(start_s, flush_ms / 1000))
         for command in read_commands():
             match command:
                 case "run":
@@ -168,4 +177,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    options = parser_of(__doc__).parse_args()
+    serve(Floor(options.kbps), options.flush_ms)

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from bench.endurance import Figure
 from bench.measure import Sample
-from bench.servers import describe_machine
+from bench.servers import Variant, describe_machine
+from bench.tools import TLS_SUFFIX
 
 RESULTS: Final = Path(__file__).parent / "results"
 BUSY_PERCENT: Final = 10.0  # of the server's core, used by processes that are not part of the bench
@@ -27,6 +28,26 @@ class Row:
     quiet: bool  # no other process disturbed the samples that count
     to_floor: float | None  # CPU as a multiple of the floor's with the same flush
     to_nginx: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Target:
+    """What a figure may be at most.
+
+    Attributes:
+        label: Which figure.
+        value: As measured; None where one of its parts was not.
+        limit: Most that it may be.
+    """
+
+    label: str
+    value: float | None
+    limit: float
+
+    @property
+    def is_reached(self) -> bool | None:
+        """None where it was not measured."""
+        return None if self.value is None else self.value <= self.limit
 
 
 def median_sample(samples: Sequence[Sample]) -> Sample:
@@ -49,7 +70,7 @@ def median_sample(samples: Sequence[Sample]) -> Sample:
 
 
 def rows_of(samples: Iterable[Sample]) -> list[Row]:
-    """Group samples by server and count, and set each beside the floor and nginx-rtmp.
+    """Group samples by server and count, and set each beside the floor and nginx-rtmp of its kind.
 
     Samples whose window other processes disturbed count only when there are no others.
     """
@@ -62,7 +83,8 @@ def rows_of(samples: Iterable[Sample]) -> list[Row]:
     }
     medians = {key: median_sample(quiet[key] or group) for key, group in groups.items()}
 
-    def ratio(sample: Sample, label: str) -> float | None:
+    def ratio(sample: Sample, server: str, flush: str = "") -> float | None:
+        label = Variant(server + TLS_SUFFIX if TLS_SUFFIX in sample.label else server, flush).label
         other = medians.get((sample.count, label))
         return sample.cpu / other.cpu if other and other.cpu else None
 
@@ -71,7 +93,7 @@ def rows_of(samples: Iterable[Sample]) -> list[Row]:
             sample=sample,
             samples=len(quiet[key] or groups[key]),
             quiet=bool(quiet[key]),
-            to_floor=ratio(sample, f"floor/{sample.flush}"),
+            to_floor=ratio(sample, "floor", sample.flush),
             to_nginx=ratio(sample, "nginx"),
         )
         for key, sample in medians.items()
@@ -125,6 +147,19 @@ def markdown_of(unit: str, rows: Sequence[Row]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def target_markdown(targets: Sequence[Target]) -> str:
+    """Lay out targets for a page."""
+    lines = [["what", "value", "at most", "reached"], ["---", "--:", "--:", "--:"]]
+    lines += [target_cells(target) for target in targets]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def target_cells(target: Target) -> list[str]:
+    """Format one target."""
+    reached = {None: "–", True: "yes", False: "no"}[target.is_reached]
+    return [target.label, number(target.value, 2), number(target.limit, 2), reached]
+
+
 def figure_table(title: str, figures: Sequence[Figure]) -> Table:
     """Lay out single figures."""
     table = Table(title=title)
@@ -136,13 +171,24 @@ def figure_table(title: str, figures: Sequence[Figure]) -> Table:
     return table
 
 
+def target_table(title: str, targets: Sequence[Target]) -> Table:
+    """Lay out figures beside what they may be at most."""
+    table = Table(title=title)
+    table.add_column("what")
+    for heading in ("value", "at most", "reached"):
+        table.add_column(heading, justify="right")
+    for target in targets:
+        table.add_row(*target_cells(target))
+    return table
+
+
 def show(table: Table) -> None:
     """Print a table as wide as it is, even into a file."""
     Console(width=160).print(table)
 
 
-def save(name: str, rows: Sequence[Row] | Sequence[Figure], path: Path | None) -> Path:
-    """Write rows or figures as JSON, to `bench/results/NAME.json` unless told otherwise."""
+def save(name: str, rows: Sequence[Row | Figure | Target], path: Path | None) -> Path:
+    """Write results as JSON, to `bench/results/NAME.json` unless told otherwise."""
     path = path or RESULTS / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {

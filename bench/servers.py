@@ -1,5 +1,6 @@
 """This module starts the servers that are compared, each alone on its core, and stops them."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.proc import process_tree
-from bench.tools import LOAD_CORE, SERVER_CORE, BenchError, Tool, pinned, stop
+from bench.tools import LOAD_CORE, SERVER_CORE, TLS_SUFFIX, BenchError, Tool, pinned, stop
 
 ROOT: Final = Path(__file__).parent.parent
 START_S: Final = 20.0
@@ -24,10 +25,10 @@ KBPS: Final = 2650
 APP: Final = "live"
 NAME: Final = "bench"
 NGINX_MODULES: Final = (
-    Path("/usr/lib/nginx/modules/ngx_rtmp_module.so"),
-    Path("/usr/lib64/nginx/modules/ngx_rtmp_module.so"),
+    Path("/usr/lib/nginx/modules"),
+    Path("/usr/lib64/nginx/modules"),
 )
-NGINX_CONFIG: Final = """\
+NGINX_HEAD: Final = """\
 load_module {module};
 daemon off;
 user {user};
@@ -36,6 +37,8 @@ worker_rlimit_nofile 20000;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log error;
 events {{ worker_connections 19000; }}
+"""
+NGINX_RTMP: Final = """\
 rtmp {{
     access_log off;
     server {{
@@ -45,19 +48,35 @@ rtmp {{
     }}
 }}
 """
+NGINX_PROXY: Final = """\
+stream {{
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {certificate};
+        ssl_certificate_key {key};
+        ssl_protocols TLSv1.2 TLSv1.3;
+        proxy_pass 127.0.0.1:{behind};
+    }}
+}}
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One server in one configuration."""
 
-    server: str  # headend, nginx, floor, pyfloor
+    server: str  # headend, nginx, floor, pyfloor; with TLS headend-tls, nginx-tls, floor-tls
     flush: str = ""  # ms, or "adaptive"; nginx-rtmp sends at once and has none
 
     @property
     def label(self) -> str:
         """Name of the row in tables."""
         return f"{self.server}/{self.flush}" if self.flush else self.server
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether players come over TLS; encoders never do."""
+        return self.server.endswith(TLS_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +87,22 @@ class Server:
     port: int
     pid: int
     source: Tool | None  # a floor makes the stream itself
+    tls_port: int | None = None
+    tls_pid: int | None = None  # of a proxy that does TLS for it
 
     def pids(self) -> list[int]:
         """All its processes."""
-        return process_tree(self.pid)
+        proxy = [] if self.tls_pid is None else process_tree(self.tls_pid)
+        return process_tree(self.pid) + proxy
+
+    @property
+    def play_port(self) -> int:
+        """Where its players connect to."""
+        return self.port if self.tls_port is None else self.tls_port
+
+    def tool(self, name: str) -> str:
+        """Name the variant of a load tool that speaks to it as a player."""
+        return name + TLS_SUFFIX if self.variant.is_tls else name
 
 
 @contextmanager
@@ -90,10 +121,12 @@ def running(
     """
     with ExitStack() as stack:
         match variant.server:
-            case "headend":
+            case "headend" | "headend-tls":
                 yield stack.enter_context(headend(variant, settings))
             case "nginx":
                 yield stack.enter_context(nginx(variant))
+            case "nginx-tls":
+                yield stack.enter_context(nginx_with_proxy(variant))
             case _:
                 yield stack.enter_context(floor(variant, kbps))
 
@@ -114,11 +147,15 @@ def floor(variant: Variant, kbps: int) -> Iterator[Server]:
     """Run the bare loop, in C or in Python."""
     options: tuple[str | int, ...] = ("--flush-ms", variant.flush or "0", "--kbps", kbps)
     with ExitStack() as stack:
-        if variant.server == "pyfloor":
-            command = [sys.executable, str(Path(__file__).with_name("pyfloor.py"))]
-            running = Tool.run([*command, *map(str, options)], core=SERVER_CORE)
-        else:
+        if variant.server == "floor":
             running = Tool.start("floor", *options, core=SERVER_CORE)
+        else:
+            module = "bench.tls_floor" if variant.is_tls else "bench.pyfloor"
+            command = [sys.executable, "-m", module, *map(str, options)]
+            if variant.is_tls:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="headend-bench-"))
+                command += map(str, make_certificate(Path(folder)))
+            running = Tool.run(command, core=SERVER_CORE)
         tool = stack.enter_context(running)
         yield Server(variant, int(tool.answer()["port"]), tool.pid, tool)
 
@@ -128,10 +165,12 @@ def headend(variant: Variant, settings: Sequence[str] = ()) -> Iterator[Server]:
     """Run Headend from this checkout."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headend-bench-")))
-        process = start_headend(folder, [*flush_settings(variant.flush), *settings])
+        settings = [*flush_settings(variant.flush), *settings]
+        process = start_headend(folder, settings, tls="127.0.0.1:0" if variant.is_tls else "off")
         stack.callback(stop, process)
         port = wait_ready(process, folder)
-        yield Server(variant, port, process.pid, None)
+        tls_port = wait_ready(process, folder, "tls") if variant.is_tls else None
+        yield Server(variant, port, process.pid, None, tls_port)
 
 
 def flush_settings(flush: str) -> list[str]:
@@ -141,10 +180,10 @@ def flush_settings(flush: str) -> list[str]:
     return ["live.flush=fixed", f"live.flush_ms={flush}"]
 
 
-def start_headend(folder: Path, settings: Sequence[str]) -> subprocess.Popen[str]:
-    """Start `headend serve` on a free port with its data, log and ready file in a folder."""
+def start_headend(folder: Path, settings: Sequence[str], tls: str = "off") -> subprocess.Popen[str]:
+    """Start `headend serve` on free ports with its data, log and ready file in a folder."""
     command = [sys.executable, "-m", "headend", "serve", "--rtmp", "127.0.0.1:0"]
-    command += ["--tls", "off", "--http", "off", "--data", str(folder / "data")]
+    command += ["--tls", tls, "--http", "off", "--data", str(folder / "data")]
     command += ["--ready-file", str(folder / "ready.json"), "--log-level", "warning"]
     for setting in ["auth.publish=open", *settings]:
         command += ["--set", setting]
@@ -157,13 +196,13 @@ def start_headend(folder: Path, settings: Sequence[str]) -> subprocess.Popen[str
         )
 
 
-def wait_ready(process: subprocess.Popen[str], folder: Path) -> int:
-    """Wait for Headend's ready file and return the RTMP port."""
+def wait_ready(process: subprocess.Popen[str], folder: Path, listener: str = "rtmp") -> int:
+    """Wait for Headend's ready file and return the port of a listener."""
     deadline = time.monotonic() + START_S
     ready = folder / "ready.json"
     while time.monotonic() < deadline and process.poll() is None:
         if ready.exists() and (text := ready.read_text()):
-            return int(json.loads(text)["rtmp"][0].rpartition(":")[2])
+            return int(json.loads(text)[listener][0].rpartition(":")[2])
         time.sleep(POLL_S)
     raise BenchError("headend does not start:\n" + (folder / "log").read_text()[-2000:])
 
@@ -171,25 +210,61 @@ def wait_ready(process: subprocess.Popen[str], folder: Path) -> int:
 @contextmanager
 def nginx(variant: Variant) -> Iterator[Server]:
     """Run nginx-rtmp with one worker and its default chunk size."""
-    program, module = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"), nginx_module()
+    port = free_port()
+    with run_nginx("rtmp", port, NGINX_RTMP.format(port=port)) as pid:
+        yield Server(variant, port, pid, None)
+
+
+@contextmanager
+def nginx_with_proxy(variant: Variant) -> Iterator[Server]:
+    """Run nginx-rtmp, and before it another nginx with one worker that does TLS for its players."""
+    with ExitStack() as stack:
+        server = stack.enter_context(nginx(variant))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="headend-bench-"))
+        certificate, key = make_certificate(Path(folder))
+        port = free_port()
+        config = NGINX_PROXY.format(port=port, behind=server.port, certificate=certificate, key=key)
+        pid = stack.enter_context(run_nginx("stream", port, config))
+        yield dataclasses.replace(server, tls_port=port, tls_pid=pid)
+
+
+@contextmanager
+def run_nginx(name: str, port: int, config: str) -> Iterator[int]:
+    """Run an nginx with one worker and one module that listens on a port; give its process."""
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    module = nginx_module(name)
     if program is None or module is None:
-        raise BenchError("no nginx-rtmp: install the Debian package libnginx-mod-rtmp")
+        raise BenchError(f"no nginx with {name}: install the Debian package libnginx-mod-{name}")
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="headend-bench-"))
-        port = free_port()
         user = "root" if os.geteuid() == 0 else os.environ.get("USER", "nobody")
-        config = Path(folder, "nginx.conf")
-        config.write_text(NGINX_CONFIG.format(module=module, folder=folder, port=port, user=user))
-        command = [program, "-e", f"{folder}/error.log", "-p", folder, "-c", str(config)]
+        head = NGINX_HEAD.format(module=module, folder=folder, user=user)
+        path = Path(folder, "nginx.conf")
+        path.write_text(head + config)
+        command = [program, "-e", f"{folder}/error.log", "-p", folder, "-c", str(path)]
         process = subprocess.Popen(pinned(command, SERVER_CORE), text=True)
         stack.callback(stop, process)
         wait_port(port, process)
-        yield Server(variant, port, process.pid, None)
+        yield process.pid
 
 
-def nginx_module() -> Path | None:
-    """Find nginx's RTMP module."""
-    return next((path for path in NGINX_MODULES if path.exists()), None)
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate and its key as Headend does for itself (ECDSA P-256)."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    command += ["-nodes", "-subj", "/CN=localhost", "-days", "2"]
+    command += ["-keyout", str(key), "-out", str(certificate)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise BenchError(f"no certificate from openssl: {error}") from error
+    return certificate, key
+
+
+def nginx_module(name: str = "rtmp") -> Path | None:
+    """Find one of nginx's modules."""
+    paths = (folder / f"ngx_{name}_module.so" for folder in NGINX_MODULES)
+    return next((path for path in paths if path.exists()), None)
 
 
 def free_port() -> int:

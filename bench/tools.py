@@ -19,6 +19,7 @@ STOP_S: Final = 10.0
 CORES: Final = sorted(os.sched_getaffinity(0))
 SERVER_CORE: Final = CORES[0]
 LOAD_CORE: Final = CORES[-1]
+TLS_SUFFIX: Final = "-tls"
 
 Answer = dict[str, float]
 
@@ -32,23 +33,34 @@ def compiler() -> str | None:
     return shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
 
 
+def has_openssl() -> bool:
+    """Tell whether the compiler finds OpenSSL's headers, which load tools with TLS need."""
+    command = [compiler() or "false", "-E", "-include", "openssl/ssl.h", "-x", "c", "/dev/null"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def build(name: str) -> Path:
-    """Compile `bench/NAME.c` unless its program is newer than its sources.
+    """Compile `bench/NAME.c` unless its program is newer; `NAME-tls` is the same with TLS.
 
     Raises:
         BenchError: There is no compiler, or it refuses the source.
     """
-    program, source = BUILD / name, HERE / f"{name}.c"
-    newest = max(source.stat().st_mtime, (HERE / "load.h").stat().st_mtime)
+    program, source = BUILD / name, HERE / f"{name.removesuffix(TLS_SUFFIX)}.c"
+    newest = max(path.stat().st_mtime for path in (source, *HERE.glob("*.h")))
     if program.exists() and program.stat().st_mtime >= newest:
         return program
     cc = compiler()
     if cc is None:
         raise BenchError("no C compiler: install the Debian package gcc")
+    is_tls = name.endswith(TLS_SUFFIX)
+    if is_tls and not has_openssl():
+        raise BenchError("no OpenSSL headers: install the Debian package libssl-dev")
     BUILD.mkdir(exist_ok=True)
     command = [cc, "-O2", "-std=gnu11", "-Wall", "-Wextra", "-Wno-sign-compare"]
+    command += ["-DLOAD_TLS"] if is_tls else []
+    libraries = ["-lssl", "-lcrypto"] if is_tls else []
     done = subprocess.run(
-        [*command, "-o", program, source], capture_output=True, text=True, check=False
+        [*command, "-o", program, source, *libraries], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise BenchError(f"{name}.c does not compile:\n{done.stderr}")
@@ -99,7 +111,11 @@ class Tool:
     def run(cls, command: Sequence[str | Path], *, core: int) -> Iterator[Self]:
         """Run any command that speaks the line protocol until the block ends."""
         process = subprocess.Popen(
-            pinned(command, core), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            pinned(command, core),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=HERE.parent,
         )
         try:
             yield cls(process, Path(command[0]).name)
