@@ -45,6 +45,7 @@ class Pace(Enum):
     PROMPT = auto()  # when the ready set says so
     FLUSH = auto()  # before each fixed flush: sooner would bring its bytes no further
     LAZY = auto()  # every LAZY_S: nobody waits for what it has
+    CALM = auto()  # every LAZY_S, if it has anything: players, who send acknowledgements
 
 
 class Paced(Protocol):
@@ -87,15 +88,18 @@ class Poller:
             mode: "adaptive": flush with each turn; "fixed": every `flush_s`, whatever the load.
         """
         self._loop = loop
+        self._dirty: list[Flushable] = []
         self.configure(flush_s, mode)
         self._ready = ready_set()
+        self._calm = ready_set()  # is asked, and never wakes us
+        self._calm_members: set[int] = set()
         self._handlers: dict[int, Handler] = {}
-        self._dirty: list[Flushable] = []
         self._before_flush: dict[Paced, None] = {}
         self._lazy: list[dict[Paced, None]] = [{} for _ in range(LAZY_STEPS)]
         self._lazy_step = 0  # where the last one was added
         self._lazy_now = 0  # which was read last
         self._lazy_timer: TimerHandle | None = None
+        self._calm_timer: TimerHandle | None = None
         self._flush_timer: Handle | TimerHandle | None = None
         self._resume_timer: TimerHandle | None = None
         self._cost = 0.0  # of a turn, seconds, smoothed
@@ -111,6 +115,8 @@ class Poller:
         """Change the latency budget (seconds) and the mode, from the next turn on."""
         self._budget = flush_s
         self._is_fixed = mode == "fixed" and flush_s > 0
+        if self._dirty:  # a pause would have ended with a flush
+            self._schedule_flush()
 
     @property
     def watched_pace(self) -> Pace:
@@ -119,11 +125,13 @@ class Poller:
 
     def close(self) -> None:
         """Stop watching. Descriptors belong to their handlers and stay open."""
-        for timer in (self._resume_timer, self._flush_timer, self._lazy_timer):
+        timers = (self._resume_timer, self._flush_timer, self._lazy_timer, self._calm_timer)
+        for timer in timers:
             if timer is not None:
                 timer.cancel()
         self._watch(is_on=False)
         self._ready.close()
+        self._calm.close()
 
     # ------------------------------------------------------------------ descriptors
 
@@ -131,13 +139,42 @@ class Poller:
         self._handlers[descriptor] = handler
         self._ready.register(descriptor, events)
 
-    def modify(self, descriptor: int, events: int) -> None:
-        self._ready.modify(descriptor, events)
+    def modify(self, descriptor: int, events: int, *, is_calm: bool = False) -> None:
+        """Want other events of a descriptor; of a calm one they are told every LAZY_S."""
+        if is_calm != (descriptor in self._calm_members):
+            self._move(descriptor, events, is_calm=is_calm)
+        else:
+            (self._calm if is_calm else self._ready).modify(descriptor, events)
 
     def unregister(self, descriptor: int) -> None:
         """Forget a descriptor; call before it is closed."""
         del self._handlers[descriptor]
-        self._ready.unregister(descriptor)
+        if descriptor in self._calm_members:
+            self._calm_members.remove(descriptor)
+            self._calm.unregister(descriptor)
+        else:
+            self._ready.unregister(descriptor)
+
+    def _move(self, descriptor: int, events: int, *, is_calm: bool) -> None:
+        if is_calm:
+            self._ready.unregister(descriptor)
+            self._calm.register(descriptor, events)
+            self._calm_members.add(descriptor)
+            if self._calm_timer is None:
+                self._calm_timer = self._loop.call_later(LAZY_S, self._read_calm)
+        else:
+            self._calm_members.remove(descriptor)
+            self._calm.unregister(descriptor)
+            self._ready.register(descriptor, events)
+
+    def _read_calm(self) -> None:
+        """Ask the calm ones what has come."""
+        self._calm_timer = None
+        if self._calm_members:
+            self._calm_timer = self._loop.call_later(LAZY_S, self._read_calm)
+            ready = self._calm.poll(0, MAX_EVENTS)
+            if ready:
+                self._work(ready)
 
     # ------------------------------------------------------------------ turns
 
@@ -233,7 +270,7 @@ class Poller:
     # ------------------------------------------------------------------ reading in turns
 
     def set_pace(self, item: Paced, pace: Pace) -> None:
-        """Have an item read at a pace; PROMPT: the ready set is enough."""
+        """Have an item read in turn, at a pace; PROMPT and CALM: its descriptor's set is enough."""
         self._before_flush.pop(item, None)
         for items in self._lazy:
             items.pop(item, None)
