@@ -90,10 +90,13 @@ def test_who_must_come_over_tls_is_told_where(
             continue
         with pytest.raises(Rejected, match="use rtmps://HOST:1936") as refusal:
             policy.decide(over(action, tls=False))
-        assert refusal.value.code == {
-            "publish": "NetStream.Publish.Denied",
-            "play": "NetStream.Play.Failed",
-        }[action]
+        assert (
+            refusal.value.code
+            == {
+                "publish": "NetStream.Publish.Denied",
+                "play": "NetStream.Play.Failed",
+            }[action]
+        )
 
 
 def test_some_streams_may_be_for_tls_only() -> None:

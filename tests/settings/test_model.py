@@ -19,7 +19,7 @@ def test_rtmps_listens_on_1936_unless_it_is_off() -> None:
 
 @pytest.mark.parametrize("client_auth", ["optional", "required"])
 def test_client_certificates_need_authorities(client_auth: str) -> None:
-    with pytest.raises(ValidationError, match="needs tls.client_ca"):
+    with pytest.raises(ValidationError, match=r"needs tls\.client_ca"):
         Tls.model_validate({"client_auth": client_auth})
     Tls.model_validate({"client_auth": client_auth, "client_ca": "ca.pem"})
 

@@ -195,7 +195,8 @@ def test_certificates_may_be_none_at_all(value: object) -> None:
      [{"cert": "a", "key": "b", "ca": "c"}]],
 )  # fmt: skip
 def test_wrong_certificates_are_refused_with_an_example(value: object) -> None:
-    with pytest.raises(ValidationError, match=r'such as \[{ cert = "chain.pem", key = "key.pem" }\]'):
+    example = r'such as \[{ cert = "chain.pem", key = "key.pem" }\]'
+    with pytest.raises(ValidationError, match=example):
         Values.model_validate({"certificates": value})
 
 

@@ -64,7 +64,7 @@ class PlayRequest:
 
 @dataclass(frozen=True, slots=True)
 class RequestRefused:
-    """A request was refused already, for an app or a name that cannot be; nothing is to be answered.
+    """A request was refused already, for an app or a name that cannot be; no answer is wanted.
 
     Attributes:
         command: connect, publish or play.

@@ -266,6 +266,7 @@ class RtmpConnection:
                 play = self._plays.pop(event.stream_id, None)
                 if play is not None:  # else its stream was over already
                     self._leave(play)
+                    self._transport.set_pace(Pace.PROMPT)
                     log.info("%s play %s ended", self._label, shown(play.stream.path))
             case PlayChanged():
                 self._change(event)
@@ -323,6 +324,7 @@ class RtmpConnection:
         )
         self._session.accept(request)
         self._send()  # the answer, before any media
+        self._transport.set_pace(Pace.PROMPT if self._publishes else Pace.CALM)
         self._watch(play)
 
     def _tls_text(self) -> str:

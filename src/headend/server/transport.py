@@ -221,9 +221,13 @@ class Transport:
     def _watch(self) -> None:
         if not self._is_closed:
             # Whatever its pace, it is told of the peer's end at once.
-            is_prompt = self._pace is Pace.PROMPT
-            events = HANG_UP if not is_prompt else 0 if self._is_paused else READ
-            self._poller.modify(self._descriptor, events | WRITE if self.backlog else events)
+            is_in_turn = self._pace in (Pace.LAZY, Pace.FLUSH)
+            events = HANG_UP if is_in_turn else 0 if self._is_paused else READ
+            if self.backlog:  # who is late is not calm: it goes on as soon as it can
+                self._poller.modify(self._descriptor, events | WRITE)
+            else:
+                is_calm = self._pace is Pace.CALM
+                self._poller.modify(self._descriptor, events, is_calm=is_calm)
 
     # ------------------------------------------------------------------ the end
 
