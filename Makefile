@@ -16,11 +16,11 @@ export PYTHON
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CODE := src tests bench
+CODE := src tests bench examples
 
 PEERS := ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
 	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav rtmpdump curl pebble
-RIVALS := nginx libnginx-mod-rtmp gcc libc6-dev
+RIVALS := nginx libnginx-mod-rtmp libnginx-mod-stream gcc libc6-dev libssl-dev
 
 # Layers without input and output, of which every branch is tested.
 PURE := src/headend/media/*,src/headend/rtmp/*,src/headend/hub/*,src/headend/outputs/*
@@ -51,7 +51,7 @@ format: $(VENV)/.test ## lay the code out
 	$(BIN)/ruff format $(CODE)
 
 bench: $(VENV)/.test rivals ## measure against others; ARGS="fanout --seconds 10"
-	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench $(or $(ARGS),all)
 
 fuzz: $(VENV)/.test ## try many more damaged inputs than the tests do
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=0 $(ARGS)
