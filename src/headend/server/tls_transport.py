@@ -19,6 +19,10 @@ from headend.server.transport import Owner, Transport
 # holds the streams up for eight at most.
 STEPS_PER_TURN: Final = 8
 
+# Records of one read. An encoder makes some hundred a second, and is read ten times a second at
+# least; so many of one byte take a millisecond.
+RECORDS_PER_READ: Final = 128
+
 
 class TlsOwner(Owner, Protocol):
     """Who talks over a TLS transport."""
@@ -82,11 +86,22 @@ class TlsTransport(Transport):
             self._shake_hands()
 
     def read(self) -> int:
-        """Read once, and what OpenSSL has decrypted beyond that: no event would tell of it."""
-        size = super().read()
-        while not self._is_closed and not self._is_paused and self._pending():
-            size += super().read()
-        return size
+        """Read the records that are there, up to `read_size` bytes; return how many bytes.
+
+        OpenSSL gives one record at a time, and encoders make several of each message. What it has
+        decrypted beyond a read is read in any case: no event would tell of it.
+        """
+        total, records = 0, 0
+        while True:
+            size = super().read()
+            total += size
+            records += 1
+            if self._is_closed or self._is_paused:
+                break
+            is_more = size and total < self.read_size and records < RECORDS_PER_READ
+            if not is_more and not self._pending():
+                break
+        return total
 
     def close(self) -> None:
         if self._is_secure:
