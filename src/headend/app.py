@@ -29,6 +29,7 @@ from headend.server.peer import Peer
 from headend.server.poller import Poller
 from headend.server.rtmp_connection import RtmpConnection
 from headend.server.services import Services
+from headend.server.tls_policy import ignore_garbled_names
 from headend.server.transport import Transport
 from headend.settings import NEEDS_RESTART, Address, LoadedSettings, Settings, changed_keys
 
@@ -67,6 +68,7 @@ def run(
     logs.configure(loaded.settings.log.level, loaded.settings.log.format)
     _raise_descriptor_limit()
     _tune_garbage_collection()
+    ignore_garbled_names()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(loaded, ready_file, companion))
 

@@ -68,6 +68,7 @@ def explain(error: OSError) -> str:
         "SSLV3_ALERT_BAD_CERTIFICATE": "the client does not accept our certificate",
         "PEER_DID_NOT_RETURN_A_CERTIFICATE": "the client showed no certificate",
         "CERTIFICATE_VERIFY_FAILED": "the client's certificate is not valid here",
+        "CALLBACK_FAILED": "the client asks for a name that is not ASCII",
     }
     if reason in known:
         return f"TLS handshake: {known[reason]}"
