@@ -34,7 +34,9 @@ class HttpServer:
         """
         self._services = services
         self._admin_token = admin_token.encode()
-        self._runner = web.AppRunner(self._application(), access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(
+            self._application(), access_log=None, handle_signals=False, shutdown_timeout=CLOSE_S
+        )
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Serve on listening sockets."""

@@ -1,0 +1,81 @@
+"""This module tests headend.server.metrics."""
+
+from pathlib import Path
+
+from tests.live import KEYFRAME, Live, command, live_server, run
+
+from headend import __version__
+from headend.server import metrics
+
+
+def values(live: Live) -> dict[str, float]:
+    """Read what Prometheus would, by name and labels."""
+    body, _ = metrics.render(live.services)
+    lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
+    pairs = [line.rpartition(" ") for line in lines]
+    return {name: float(value) for name, _, value in pairs if name.startswith("headend_")}
+
+
+def test_idle_server_counts_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            seen = values(live)
+            assert seen.pop(f'headend_info{{version="{__version__}"}}') == 1
+            assert not any(seen.values())
+            assert "headend_connections_accepted_total" in seen
+
+    run(main())
+
+
+def test_connections_requests_and_streams_are_counted(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            player = await live.player("a")
+            publisher = await live.publisher("a")
+            await publisher.send_video(KEYFRAME, 1000)
+            await publisher.send_video(KEYFRAME, 500_000)  # a jump, mended
+            await player.expect_media(2)
+            second = await live.connected()
+            await second.send(command("publish", 3, None, "a", on=1))
+            await second.expect_close()
+            broken = await live.peer()
+            await broken.send(b"GET / HTTP/1.1\r\n\r\n")
+            await broken.expect_close()
+            seen = values(live)
+            assert seen["headend_connections_accepted_total"] == 4
+            assert seen["headend_publishes_total"] == 1
+            assert seen["headend_plays_total"] == 1
+            assert seen["headend_requests_refused_total"] == 1
+            assert seen["headend_protocol_errors_total"] == 1
+            assert seen["headend_flushes_total"] >= 1
+            assert seen['headend_stream_viewers{stream="live/a"}'] == 1
+            assert seen['headend_stream_late_viewers{stream="live/a"}'] == 0
+            assert seen['headend_stream_live{stream="live/a"}'] == 1
+            assert seen['headend_stream_received_bytes_total{stream="live/a"}'] == 12
+            repairs = "headend_stream_timestamp_repairs_total"
+            assert seen[repairs + '{cause="forward_jump",stream="live/a"}'] == 1
+
+    run(main())
+
+
+def test_process_is_described_too(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            body, content_type = metrics.render(live.services)
+            assert content_type.startswith("text/plain")
+            assert b"process_resident_memory_bytes" in body
+            assert b"python_info" in body
+
+    run(main())
+
+
+def test_certificates_and_handshakes_are_shown_where_there_are_any(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path, "tls.listen=127.0.0.1:0") as live:
+            seen = values(live)
+            assert seen["headend_tls_handshakes"] == 0
+            assert seen["headend_tls_handshake_failures_total"] == 0
+            (expiry,) = [n for n in seen if n.startswith("headend_tls_cert_expiry_seconds{")]
+            assert seen[expiry] > 3600
+
+    run(main())

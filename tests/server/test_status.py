@@ -1,0 +1,171 @@
+"""This module tests headend.server.status."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.live import KEYFRAME, VIDEO_HEADER, live_server, message, run, until
+from tests.wire import wire
+
+from headend.hub.stream import Stream
+from headend.media.tag import VIDEO, Tag
+from headend.server import status
+from headend.server.status import StreamStatus
+
+AUDIO_HEADER = wire("af 00 1208 56e500")
+HEVC_HEADER = wire("90 68766331") + bytes(23)  # enhanced: SequenceStart, hvc1
+UNKNOWN_HEADER = wire("90 21212121 01")  # enhanced, of a codec nobody knows
+
+
+def only(streams: list[StreamStatus]) -> StreamStatus:
+    (stream,) = streams
+    return stream
+
+
+def test_live_stream_is_described(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            publisher = await live.publisher("a")
+            await publisher.send_video(VIDEO_HEADER)
+            await publisher.send(message(4, 8, 1, AUDIO_HEADER))
+            await publisher.send_video(KEYFRAME)
+            player = await live.player("a")
+            await player.expect_media(3)
+            seen = only(status.streams(live.services))
+            repairs = seen.pop("repairs")  # type: ignore[misc]
+            assert isinstance(repairs, dict)
+            assert not any(repairs.values())
+            uptime = seen.pop("uptime_s")  # type: ignore[misc]
+            assert isinstance(uptime, float)
+            assert 0 <= uptime < 20
+            assert seen == {
+                "path": "live/a",
+                "app": "live",
+                "name": "a",
+                "state": "live",
+                "publisher": publisher.name,
+                "tracks": [
+                    {"kind": "video", "track": 0, "codec": "h264"},
+                    {"kind": "audio", "track": 0, "codec": "aac"},
+                ],
+                "viewers": 1,
+                "late": 0,
+                "skips": 0,
+                "bytes_in": len(VIDEO_HEADER) + len(AUDIO_HEADER) + len(KEYFRAME),
+            }
+
+    run(main())
+
+
+def test_stream_that_is_waited_for_has_neither_publisher_nor_uptime(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            await live.player("a")
+            seen = only(status.streams(live.services))
+            assert (seen["state"], seen["publisher"], seen["uptime_s"]) == ("waiting", None, None)
+            assert (seen["viewers"], seen["tracks"]) == (1, [])
+
+    run(main())
+
+
+def test_stream_whose_publisher_is_lost_is_interrupted_and_one_that_ended_is_not_listed(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            publisher = await live.publisher("a")
+            publisher.close()
+            await until(lambda: not live.services.connections)
+            seen = only(status.streams(live.services))
+            assert (seen["state"], seen["publisher"]) == ("interrupted", None)
+            live.services.registry.end_all()
+            assert status.streams(live.services) == []
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("header", "tracks"),
+    [
+        (HEVC_HEADER, [{"kind": "video", "track": 0, "codec": "hevc"}]),
+        (UNKNOWN_HEADER, [{"kind": "video", "track": 0, "codec": "unknown"}]),
+    ],
+)
+def test_tracks_are_what_the_sequence_headers_tell(
+    header: bytes, tracks: list[object], tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            player = await live.player("a")
+            publisher = await live.publisher("a")
+            await publisher.send_video(header)
+            await publisher.send_video(KEYFRAME)
+            await player.expect_media(1)
+            assert only(status.streams(live.services))["tracks"] == tracks
+
+    run(main())
+
+
+def test_metadata_is_no_track(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            publisher = await live.publisher("a")
+            metadata = b"\x02\x00\x0aonMetaData\x08" + bytes(4) + b"\x00\x00\x09"
+            await publisher.send(message(4, 18, 1, metadata))
+            stream = live.services.registry.stream("live/a")
+            assert isinstance(stream, Stream)
+            await until(stream.headers)
+            assert only(status.streams(live.services))["tracks"] == []
+
+    run(main())
+
+
+def test_header_that_cannot_be_read_is_no_track() -> None:
+    assert status._tracks(Tag(VIDEO, 0, wire("90 61"), False, True)) == []
+
+
+def test_name_without_an_app_is_the_app(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            await live.publisher("")
+            seen = only(status.streams(live.services))
+            assert (seen["path"], seen["app"], seen["name"]) == ("live", "live", "")
+
+    run(main())
+
+
+def test_sessions_are_listed_oldest_first_with_what_they_do(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            player = await live.player("a")
+            publisher = await live.publisher("a")
+            first, second = status.sessions(live.services)
+            assert (first["id"], first["peer"], first["protocol"]) == (1, player.name, "rtmp")
+            assert (first["plays"], first["publishes"], first["tls"]) == (["live/a"], [], None)
+            assert (second["id"], second["peer"]) == (2, publisher.name)
+            assert (second["plays"], second["publishes"]) == ([], ["live/a"])
+            assert second["bytes_in"] > 3000
+            assert 0 <= first["connected_s"] < 20
+
+    run(main())
+
+
+def test_server_without_tls_has_no_certificates(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            assert status.certificates(live.services, datetime.now(UTC)) == []
+
+    run(main())
+
+
+def test_certificate_that_is_served_is_described(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path, "tls.listen=127.0.0.1:0") as live:
+            now = datetime.now(UTC)
+            (seen,) = status.certificates(live.services, now)
+            assert seen["self_signed"]
+            assert "localhost" in seen["names"]
+            assert seen["expires_in_s"] > 3600
+            assert datetime.fromisoformat(seen["not_after"]) > now
+
+    run(main())
