@@ -75,10 +75,23 @@ class AsyncioTransport(asyncio.Transport):
         self.write(b"".join(list_of_data))
 
     def close(self) -> None:
+        """Close once everything is sent; a peer that takes nothing for LINGER_S loses the rest."""
         if not self._is_closing:
             self._is_closing = True
             self._transport.close()
-            self._loop.call_later(LINGER_S, self._transport.abort)
+            self._linger(self._transport.drained_bytes)
+
+    def _linger(self, drained: int) -> None:
+        """Look again after LINGER_S: a slow peer that has taken some more may go on."""
+
+        def look() -> None:
+            transport = self._transport
+            if transport.drained_bytes != drained:
+                self._linger(transport.drained_bytes)
+            else:
+                transport.abort()
+
+        self._loop.call_later(LINGER_S, look)
 
     def abort(self) -> None:
         self._is_closing = True
