@@ -10,10 +10,7 @@ from typing import Final, assert_never
 
 from headend.access.policy import HOW_TO_PUBLISH, AccessRequest, Action
 from headend.errors import HeadendError, Rejected
-from headend.hub.registry import Publication
-from headend.hub.stream import Stream, StreamState
-from headend.outputs.fanout import Fanout, Viewer
-from headend.outputs.rtmp_play import Format, RtmpEncoder
+from headend.hub.stream import StreamState
 from headend.rtmp.events import (
     ConnectRequest,
     Event,
@@ -31,57 +28,12 @@ from headend.server.deadlines import NEVER
 from headend.server.logs import shown
 from headend.server.peer import Peer
 from headend.server.poller import Pace
+from headend.server.rtmp_streams import Play, Publish
 from headend.server.services import Services
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import LINGER_S, Transport
 
 log = logging.getLogger(__name__)
-
-
-class _Publish:
-    """One stream that the peer publishes; what the hub knows of it."""
-
-    __slots__ = ("_connection", "_stream_id", "is_watched", "publication")
-
-    publication: Publication
-
-    def __init__(self, connection: "RtmpConnection", stream_id: int) -> None:
-        self._connection = connection
-        self._stream_id = stream_id
-        self.is_watched = True
-
-    @property
-    def peer(self) -> str:
-        return str(self._connection.peer)
-
-    def watched(self, *, is_watched: bool) -> None:
-        self.is_watched = is_watched
-        self._connection.publish_watched()
-
-    def replaced(self) -> None:
-        self._connection.publish_replaced(self._stream_id)
-
-
-class _Play:
-    """One stream that the peer plays; what its fan-out knows of it.
-
-    Attributes:
-        wait_until: When the peer gives up on a name that nobody publishes yet, monotonic seconds.
-    """
-
-    __slots__ = ("_connection", "_stream_id", "fanout", "format", "stream", "viewer", "wait_until")
-
-    def __init__(self, connection: "RtmpConnection", stream_id: int, stream: Stream) -> None:
-        self._connection = connection
-        self._stream_id = stream_id
-        self.stream: Final = stream
-        self.format = Format(stream_id)
-        self.fanout: Fanout | None = None  # None while paused
-        self.viewer: Viewer | None = None
-        self.wait_until = NEVER
-
-    def stream_ended(self) -> None:
-        self._connection.play_ended(self._stream_id)
 
 
 class RtmpConnection:
@@ -136,8 +88,8 @@ class RtmpConnection:
         self._session = ServerSession(
             services.session_settings, os.urandom(SERVER_FILLER_SIZE), now
         )
-        self._publishes: dict[int, _Publish] = {}
-        self._plays: dict[int, _Play] = {}
+        self._publishes: dict[int, Publish] = {}
+        self._plays: dict[int, Play] = {}
         self._stalled_at = NEVER
         self._progress = 0
         self._closes_at = NEVER
@@ -155,7 +107,7 @@ class RtmpConnection:
     @property
     def publishing(self) -> list[str]:
         """Paths of the streams it publishes."""
-        return [publish.publication.stream.path for publish in self._publishes.values()]
+        return [publish.path for publish in self._publishes.values()]
 
     @property
     def playing(self) -> list[str]:
@@ -184,15 +136,13 @@ class RtmpConnection:
         self._stalled_at = self._services.loop.time()
         self._progress = self._transport.drained_bytes
         for play in self._plays.values():
-            if play.fanout is not None and play.viewer is not None:
-                play.fanout.stalled(play.viewer)
+            play.stalled()
         self._services.deadlines.update(self)
 
     def write_drained(self) -> None:
         self._stalled_at = NEVER
         for play in list(self._plays.values()):
-            if play.fanout is not None and play.viewer is not None:
-                play.fanout.drained(play.viewer)
+            play.drained()
 
     def connection_lost(self, error: OSError | None) -> None:
         services = self._services
@@ -208,12 +158,12 @@ class RtmpConnection:
         now = self._services.loop.time()
         publishes, self._publishes = self._publishes, {}
         for publish in publishes.values():
-            path = publish.publication.stream.path
+            path = publish.path
             log.info("%s publish %s lost%s", self._label, shown(path), reason)
             publish.publication.lose(now)
         plays, self._plays = self._plays, {}
         for play in plays.values():
-            self._leave(play)
+            play.leave()
             log.info("%s play %s closed%s", self._label, shown(play.stream.path), reason)
 
     # ------------------------------------------------------------------ what the session tells
@@ -259,17 +209,19 @@ class RtmpConnection:
                 self._play(event, now)
             case PublishEnded():
                 publish = self._publishes.pop(event.stream_id)
-                log.info("%s publish %s ended", self._label, shown(publish.publication.stream.path))
+                log.info("%s publish %s ended", self._label, shown(publish.path))
                 publish.publication.end()
                 self._transport.set_pace(Pace.PROMPT)
             case PlayEnded():
                 play = self._plays.pop(event.stream_id, None)
                 if play is not None:  # else its stream was over already
-                    self._leave(play)
+                    play.leave()
                     self._transport.set_pace(Pace.PROMPT)
                     log.info("%s play %s ended", self._label, shown(play.stream.path))
             case PlayChanged():
-                self._change(event)
+                play = self._plays.get(event.stream_id)
+                if play is not None:  # else likewise
+                    self._change(play, event)
             case RequestRefused():
                 self._services.counters.rejected += 1
                 log.warning(
@@ -287,7 +239,7 @@ class RtmpConnection:
     def _publish(self, request: PublishRequest, now: float) -> None:
         services = self._services
         target = request.target
-        publish = _Publish(self, request.stream_id)
+        publish = Publish(self, request.stream_id)
         try:
             self._check("publish", request)
             publish.publication = services.registry.publish(target.path, publish, target.key, now)
@@ -311,7 +263,7 @@ class RtmpConnection:
         except Rejected as rejected:
             self._reject("play", request, rejected)
             return
-        play = self._plays[request.stream_id] = _Play(self, request.stream_id, stream)
+        play = self._plays[request.stream_id] = Play(services, self, request.stream_id, stream)
         if stream.state is StreamState.WAITING:
             play.wait_until = now + services.settings.live.wait_s
         services.counters.plays += 1
@@ -325,7 +277,13 @@ class RtmpConnection:
         self._session.accept(request)
         self._send()  # the answer, before any media
         self._transport.set_pace(Pace.PROMPT if self._publishes else Pace.CALM)
-        self._watch(play)
+        play.watch(self._transport)
+
+    def _change(self, play: Play, event: PlayChanged) -> None:
+        play.leave()
+        if not event.is_paused:
+            self._send()  # the answer, before any media
+            play.watch(self._transport, audio=event.audio, video=event.video)
 
     def _tls_text(self) -> str:
         return "" if self.tls is None else f" {shown(str(self.tls))}"
@@ -362,51 +320,11 @@ class RtmpConnection:
         )
         self._session.reject(request, rejected.code, rejected.description)
 
-    # ------------------------------------------------------------------ playing
-
-    def _watch(self, play: _Play) -> None:
-        """Become a viewer of the fan-out of the play's format, making it for the first one."""
-        fanout = play.stream.sink(play.format)
-        if fanout is None:
-            live = self._services.settings.live
-            encoder = RtmpEncoder(play.format, self._services.session_settings.chunk_size)
-            fanout = Fanout(
-                encoder,
-                self._services.poller.wake,
-                starts_at_keyframe=live.gop_cache,
-                log_s=live.log_s,
-                log_bytes=live.log_bytes,
-            )
-            play.stream.attach(play.format, fanout)
-        assert isinstance(fanout, Fanout)
-        play.fanout = fanout
-        play.viewer = Viewer(self._transport, play)
-        fanout.add(play.viewer)
-
-    def _leave(self, play: _Play) -> None:
-        """Be no viewer any more; a fan-out without viewers is dropped."""
-        fanout, viewer = play.fanout, play.viewer
-        if fanout is None or viewer is None:
-            return
-        play.fanout = play.viewer = None
-        fanout.remove(viewer)
-        if not len(fanout) and play.stream.sink(play.format) is fanout:
-            play.stream.detach(play.format)
-
-    def _change(self, event: PlayChanged) -> None:
-        play = self._plays.get(event.stream_id)
-        if play is None:  # its stream is over
-            return
-        self._leave(play)
-        play.format = Format(event.stream_id, event.audio, event.video)
-        if not event.is_paused:
-            self._send()
-            self._watch(play)
+    # ------------------------------------------------------------------ what the streams tell
 
     def play_ended(self, stream_id: int) -> None:
         """The stream is over and its last bytes are with the transport."""
         play = self._plays.pop(stream_id)
-        play.fanout = play.viewer = None
         log.info("%s play %s: the stream is over", self._label, shown(play.stream.path))
         if not self._plays and not self._publishes:
             self._close(self._services.loop.time())
@@ -425,7 +343,7 @@ class RtmpConnection:
     def publish_replaced(self, stream_id: int) -> None:
         """Another publisher took the name over."""
         publish = self._publishes.pop(stream_id)
-        path = publish.publication.stream.path
+        path = publish.path
         log.warning("%s publish %s taken over by another encoder", self._label, shown(path))
         self._session.end(
             stream_id, "NetStream.Publish.BadName", f"another encoder has taken over {path}"
@@ -479,11 +397,11 @@ class RtmpConnection:
         self._transport.abort()
         return False
 
-    def _give_up_waiting(self, stream_id: int, play: _Play) -> None:
+    def _give_up_waiting(self, stream_id: int, play: Play) -> None:
         play.wait_until = NEVER
         if play.stream.state is not StreamState.WAITING:
             return
-        self._leave(play)
+        play.leave()
         del self._plays[stream_id]
         path = play.stream.path
         log.info("%s play %s: nobody published it (live.wait_s)", self._label, shown(path))

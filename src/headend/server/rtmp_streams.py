@@ -1,0 +1,141 @@
+"""This module is one stream of an RTMP connection: published by the peer, or played by it."""
+
+from typing import Final, Protocol
+
+from headend.hub.registry import Publication
+from headend.hub.stream import Stream
+from headend.outputs.fanout import Fanout, Viewer
+from headend.outputs.rtmp_play import Format, RtmpEncoder
+from headend.server.deadlines import NEVER
+from headend.server.peer import Peer
+from headend.server.services import Services
+from headend.server.transport import Transport
+
+
+class Connection(Protocol):
+    """Whose streams these are."""
+
+    @property
+    def peer(self) -> Peer:
+        """Where it comes from."""
+
+    def publish_watched(self) -> None:
+        """Whether somebody watches has changed."""
+
+    def publish_replaced(self, stream_id: int) -> None:
+        """Another publisher took the name over."""
+
+    def play_ended(self, stream_id: int) -> None:
+        """The stream is over and its last bytes are with the transport."""
+
+
+class Publish:
+    """One stream that the peer publishes; what the hub knows of it.
+
+    Attributes:
+        publication: The right to publish it; set once the hub has granted it.
+        is_watched: Somebody watches.
+    """
+
+    __slots__ = ("_connection", "_stream_id", "is_watched", "publication")
+
+    publication: Publication
+
+    def __init__(self, connection: Connection, stream_id: int) -> None:
+        self._connection = connection
+        self._stream_id = stream_id
+        self.is_watched = True
+
+    @property
+    def path(self) -> str:
+        return self.publication.stream.path
+
+    @property
+    def peer(self) -> str:
+        return str(self._connection.peer)
+
+    def watched(self, *, is_watched: bool) -> None:
+        self.is_watched = is_watched
+        self._connection.publish_watched()
+
+    def replaced(self) -> None:
+        self._connection.publish_replaced(self._stream_id)
+
+
+class Play:
+    """One stream that the peer plays; what its fan-out knows of it.
+
+    Attributes:
+        stream: Published or waited for.
+        wait_until: When the peer gives up on a name that nobody publishes yet, monotonic seconds.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_fanout",
+        "_format",
+        "_services",
+        "_stream_id",
+        "_viewer",
+        "stream",
+        "wait_until",
+    )
+
+    def __init__(
+        self, services: Services, connection: Connection, stream_id: int, stream: Stream
+    ) -> None:
+        """Make a play that does not watch yet."""
+        self._services = services
+        self._connection = connection
+        self._stream_id = stream_id
+        self._format = Format(stream_id)
+        self._fanout: Fanout | None = None  # None while it does not watch
+        self._viewer: Viewer | None = None
+        self.stream: Final = stream
+        self.wait_until = NEVER
+
+    def watch(self, transport: Transport, *, audio: bool = True, video: bool = True) -> None:
+        """Become a viewer of the fan-out of a format, and make that for its first viewer."""
+        self._format = Format(self._stream_id, audio, video)
+        fanout = self.stream.sink(self._format)
+        if fanout is None:
+            fanout = self._new_fanout()
+            self.stream.attach(self._format, fanout)
+        assert isinstance(fanout, Fanout)
+        self._fanout = fanout
+        self._viewer = Viewer(transport, self)
+        fanout.add(self._viewer)
+
+    def leave(self) -> None:
+        """Be no viewer any more; a fan-out without viewers is dropped."""
+        fanout, viewer = self._fanout, self._viewer
+        if fanout is None or viewer is None:
+            return
+        self._fanout = self._viewer = None
+        fanout.remove(viewer)
+        if not len(fanout) and self.stream.sink(self._format) is fanout:
+            self.stream.detach(self._format)
+
+    def stalled(self) -> None:
+        """The transport has a backlog."""
+        if self._fanout is not None and self._viewer is not None:
+            self._fanout.stalled(self._viewer)
+
+    def drained(self) -> None:
+        """The transport has no backlog any more."""
+        if self._fanout is not None and self._viewer is not None:
+            self._fanout.drained(self._viewer)
+
+    def stream_ended(self) -> None:
+        self._fanout = self._viewer = None
+        self._connection.play_ended(self._stream_id)
+
+    def _new_fanout(self) -> Fanout:
+        live = self._services.settings.live
+        return Fanout(
+            RtmpEncoder(self._format, self._services.session_settings.chunk_size),
+            self._services.poller.wake,
+            starts_at_keyframe=live.gop_cache,
+            log_s=live.log_s,
+            log_bytes=live.log_bytes,
+        )
