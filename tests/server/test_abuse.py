@@ -406,7 +406,7 @@ def test_players_that_never_read_cost_no_memory_and_are_closed_with_one_line_eac
                 await publish_gop(number)
             before = resident_bytes()
             fast.media.clear()
-            for number in range(100):  # 20 MB, to 20 players: 400 MB if it were kept
+            for number in range(40):  # 8 MB, to 20 players: 160 MB if it were kept
                 await publish_gop(number)
                 fast.media[:] = [b""] * len(fast.media)
             assert resident_bytes() - before < 16 * MIB

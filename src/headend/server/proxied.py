@@ -28,7 +28,7 @@ class ProxyHeader:
         due: Kept by `Deadlines`.
     """
 
-    __slots__ = ("_deadline", "_peer", "_services", "_socket", "_take", "due")
+    __slots__ = ("_deadline", "_header", "_peer", "_services", "_socket", "_take", "due")
 
     def __init__(self, services: Services, sock: socket.socket, peer: Peer, take: Take) -> None:
         """Wait for the header.
@@ -43,6 +43,7 @@ class ProxyHeader:
         self._socket = sock
         self._peer = peer
         self._take = take
+        self._header = b""  # what has come of it; left in the socket it would wake us for ever
         self._deadline = services.loop.time() + services.settings.limits.handshake_s
         self.due = NEVER
         services.poller.register(sock.fileno(), self)
@@ -52,12 +53,13 @@ class ProxyHeader:
         try:
             data = self._socket.recv(MOST_BYTES, socket.MSG_PEEK)
             if not data:
-                self._close("it said nothing")
+                self._close("it left before its header")
                 return
-            parsed = proxy_protocol.parse(data)
+            parsed = proxy_protocol.parse(self._header + data)
             if parsed is None:
+                self._header += self._socket.recv(len(data))
                 return
-            self._socket.recv(parsed.length)
+            self._socket.recv(parsed.length - len(self._header))
         except BlockingIOError:
             return
         except (OSError, ProtocolError) as error:
