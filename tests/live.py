@@ -147,6 +147,11 @@ class Peer:
         self._greeting = GREETING_BYTES
         self._reader = ChunkReader()
 
+    @property
+    def chunk_size(self) -> int:
+        """Chunk size that the server has announced."""
+        return self._reader.chunk_size
+
     async def send(self, data: bytes) -> None:
         """Send everything; a connection that the server has closed takes it silently."""
         with suppress(BrokenPipeError, ConnectionResetError):
@@ -208,11 +213,11 @@ class Peer:
 
 
 @asynccontextmanager
-async def live_server(data: Path, *settings: str) -> AsyncIterator[Live]:
-    """Run a server on a free port of loopback."""
+async def live_server(data: Path, *settings: str, path: Path | None = None) -> AsyncIterator[Live]:
+    """Run a server on a free port of loopback, with a settings file or without."""
     off = ("tls.listen=off", "http.listen=off")
     given = ("rtmp.listen=127.0.0.1:0", *off, f"data={data}", *settings)
-    server = Server(load_settings(None, given, environ={}))
+    server = Server(load_settings(path, given, environ={}))
     await server.start()
     live = Live(server)
     try:
@@ -253,6 +258,11 @@ class Witness:
         await self._publisher.send_video(body, 10 * len(self.sent))
         await self._player.expect_media(len(self.sent))
         self.longest_s = max(self.longest_s, time.perf_counter() - started)
+
+    async def go_on(self, count: int = 5) -> None:
+        """Wait until so many more frames have come."""
+        enough = len(self.sent) + count
+        await until(lambda: len(self.sent) >= enough)
 
     async def finish(self) -> None:
         """Check that every frame came, in order, and that both are still served."""
