@@ -5,6 +5,7 @@ from pathlib import Path
 from tests.live import KEYFRAME, Live, command, live_server, run
 
 from headend import __version__
+from headend.client import TlsOptions, publish
 from headend.server import metrics
 
 
@@ -77,5 +78,18 @@ def test_certificates_and_handshakes_are_shown_where_there_are_any(tmp_path: Pat
             assert seen["headend_tls_handshake_failures_total"] == 0
             (expiry,) = [n for n in seen if n.startswith("headend_tls_cert_expiry_seconds{")]
             assert seen[expiry] > 3600
+
+    run(main())
+
+
+def test_sessions_over_tls_are_counted_by_what_they_agreed_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path, "tls.listen=127.0.0.1:0") as live:
+            (address,) = live.server.addresses["tls"]
+            options = TlsOptions(insecure=True)
+            async with publish(f"rtmps://{address}/live/a", tls=options):
+                (sessions,) = [n for n in values(live) if n.startswith("headend_tls_sessions{")]
+                assert 'version="TLSv1.3"' in sessions
+                assert 'resumed="false"' in sessions
 
     run(main())

@@ -1,5 +1,6 @@
 """This module shows the server's state to Prometheus; everything is read when somebody asks."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -70,6 +71,18 @@ class _Collector(Collector):
             "Attempts to get a certificate that failed: the log says why.",
             self._services.counters.acme_failures,
         )
+        sessions = GaugeMetricFamily(
+            "headend_tls_sessions",
+            "RTMPS sessions now.",
+            labels=["version", "cipher", "resumed"],
+        )
+        facts = [each.tls for each in self._services.connections if each.tls is not None]
+        counts = Counter(
+            (fact.version, fact.cipher, str(fact.is_resumed).lower()) for fact in facts
+        )
+        for agreed, count in counts.items():
+            sessions.add_metric(agreed, count)
+        yield sessions
         expiry = GaugeMetricFamily(
             "headend_tls_cert_expiry_seconds", "Until a certificate expires.", labels=["names"]
         )
