@@ -221,6 +221,19 @@ def test_publisher_from_elsewhere_is_refused_and_the_log_says_what_to_do(
     run(main())
 
 
+@pytest.mark.parametrize("action", ["publish", "play"])
+def test_server_that_stops_refuses_what_is_asked_for(action: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            peer = await live.connected()
+            live.services.is_stopping = True
+            await peer.send(command(action, 3, None, "a", on=1))
+            said = await peer.expect_close()
+            assert said[-1] == f"onStatus 0 error NetStream.{action.title()}.Failed @1"
+
+    run(main())
+
+
 # ---------------------------------------------------------------------- one name, two publishers
 
 
@@ -317,6 +330,34 @@ def test_viewer_that_stalls_goes_on_at_the_newest_keyframe_headers_first_if_they
             await publisher.send_video(FRAME + b"live again")
             while slow.media[-1] != FRAME + b"live again":
                 await slow.receive()
+
+    run(main())
+
+
+def test_viewer_that_takes_a_little_is_late_and_one_that_takes_nothing_is_closed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            slow = await live.player("a", receive_buffer=4096)
+            (connection,) = live.services.connections
+            publisher = await live.publisher("a")
+            transport = connection._transport
+            while not transport.backlog:
+                await publisher.send_video(KEYFRAME + BIG)
+                await asyncio.sleep(0)
+            late = live.services.loop.time() + 15.1
+            while not transport.drained_bytes:
+                await slow.receive()
+            connection.deadline_passed(late)
+            assert transport.backlog
+            assert not transport.is_closed
+            connection.deadline_passed(late + 14.9)
+            assert not transport.is_closed
+            connection.deadline_passed(late + 15)
+            assert transport.is_closed
+            (line,) = log_lines(caplog, f"{slow.name} closed")
+            assert line.endswith("it took nothing for 15 s (limits.late_close_s)")
 
     run(main())
 
