@@ -247,16 +247,41 @@ def test_dear_turns_are_followed_by_pauses_that_grow_up_to_the_budget(
             fixture.loop.run_until(fixture.loop.now + fixture.poller.pause_s)
         fixture.loop.turn()
         pauses.append(round(fixture.poller.pause_s, 4))
-    # A quarter of the newest cost counts: 0.5 ms at first; then nine times 2 ms.
-    assert pauses[0] == 0.0045
+    # A quarter of the newest cost counts: 0.5 ms at first; then four times 2 ms.
+    assert pauses[0] == 0.002
     assert pauses == sorted(pauses)
-    assert pauses[-1] == 0.018
+    assert pauses[-1] == 0.008
     reader.cost = 0.02
     for _ in range(30):
         peer.send(b"a")
         fixture.loop.run_until(fixture.loop.now + fixture.poller.pause_s)
         fixture.loop.turn()
     assert round(fixture.poller.pause_s, 4) == 0.01  # from start to start 30 ms
+
+
+def test_time_that_is_discounted_leads_to_no_pause(make: Callable[..., Fixture]) -> None:
+    fixture = make()
+    reader, peer = fixture.reader(cost=0.02)
+    reader.then = lambda: fixture.poller.discount(0.02)
+    peer.send(b"a")
+    fixture.loop.turn()
+    assert fixture.poller.pause_s == 0
+    assert fixture.loop.watched is not None
+
+
+def test_turn_that_could_not_serve_everybody_is_followed_by_the_next_at_once(
+    make: Callable[..., Fixture],
+) -> None:
+    fixture = make()
+    reader, peer = fixture.reader(cost=0.02)
+    reader.then = fixture.poller.hurry
+    peer.send(b"a")
+    fixture.loop.turn()
+    assert fixture.loop.watched is not None
+    reader.then = lambda: None
+    peer.send(b"b")
+    fixture.loop.turn()
+    assert fixture.loop.watched is None
 
 
 def test_nothing_is_read_in_a_pause_and_everything_after_it(make: Callable[..., Fixture]) -> None:

@@ -9,15 +9,16 @@ See docs/decisions/0005-tls-on-the-socket.md.
 
 import ssl
 from contextlib import suppress
+from time import perf_counter
 from typing import Final, Protocol
 
 from headend.server.poller import Poller
 from headend.server.readiness import READ, WRITE
 from headend.server.transport import Owner, Transport
 
-# Handshake steps of one turn. A step with an RSA key takes a millisecond, so a storm of clients
-# holds the streams up for eight at most.
-STEPS_PER_TURN: Final = 8
+# Time for handshakes in one turn, seconds: a storm of clients holds the streams up for so long, and
+# one step more. A step takes 0.3 ms with an ECDSA key, a millisecond with RSA.
+TURN_S: Final = 0.005
 
 # Records of one read. An encoder makes some hundred a second, and is read ten times a second at
 # least; so many of one byte take a millisecond.
@@ -32,19 +33,19 @@ class TlsOwner(Owner, Protocol):
 
 
 class Handshakes:
-    """Keeps handshakes from stalling the streams: so many steps a turn, so many at once.
+    """Keeps handshakes from stalling the streams: so much time in a turn, so many at once.
 
     Attributes:
         in_progress: Handshakes begun and not done.
         failures: Handshakes that failed, so far.
     """
 
-    __slots__ = ("_poller", "_steps", "_turn", "failures", "in_progress")
+    __slots__ = ("_poller", "_spent", "_turn", "failures", "in_progress")
 
     def __init__(self, poller: Poller) -> None:
         self._poller = poller
         self._turn = -1
-        self._steps = 0
+        self._spent = 0.0
         self.in_progress = 0
         self.failures = 0
 
@@ -52,9 +53,16 @@ class Handshakes:
         """Say whether this turn has time for one more step; the socket stays ready if not."""
         if self._turn != self._poller.turns:
             self._turn = self._poller.turns
-            self._steps = 0
-        self._steps += 1
-        return self._steps <= STEPS_PER_TURN
+            self._spent = 0.0
+        if self._spent < TURN_S:
+            return True
+        self._poller.hurry()
+        return False
+
+    def spend(self, seconds: float) -> None:
+        """Count the time of a step. It is no reason for a pause: streams cost no less after it."""
+        self._spent += seconds
+        self._poller.discount(seconds)
 
 
 class TlsTransport(Transport):
@@ -83,7 +91,9 @@ class TlsTransport(Transport):
         if self._is_secure:
             super().handle_events(events)
         elif self._handshakes.may_step():
+            started = perf_counter()
             self._shake_hands()
+            self._handshakes.spend(perf_counter() - started)
 
     def read(self) -> int:
         """Read the records that are there, up to `read_size` bytes; return how many bytes.
