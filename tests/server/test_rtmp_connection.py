@@ -343,9 +343,9 @@ def test_viewer_that_takes_a_little_is_late_and_one_that_takes_nothing_is_closed
             (connection,) = live.services.connections
             publisher = await live.publisher("a")
             transport = connection._transport
-            while not transport.backlog:
-                await publisher.send_video(KEYFRAME + BIG)
-                await asyncio.sleep(0)
+            # Far more than sockets hold.
+            await publisher.send_video(KEYFRAME + bytes(12_000_000))
+            await until(lambda: transport.backlog)
             late = live.services.loop.time() + 15.1
             while not transport.drained_bytes:
                 await slow.receive()
