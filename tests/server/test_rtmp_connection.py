@@ -344,7 +344,9 @@ def test_viewer_that_takes_a_little_is_late_and_one_that_takes_nothing_is_closed
             publisher = await live.publisher("a")
             transport = connection._transport
             # Far more than sockets hold.
-            await publisher.send_video(KEYFRAME + bytes(12_000_000))
+            await publisher.send(wire("02 000000 000004 01 00000000 00ffffff"))
+            head = wire("06 000000 b71b00 09 01000000")  # 12 000 000 bytes
+            await publisher.send(head + KEYFRAME + bytes(12_000_000 - 6))
             await until(lambda: transport.backlog)
             late = live.services.loop.time() + 15.1
             while not transport.drained_bytes:
