@@ -136,7 +136,8 @@ def test_tag_over_the_limit_is_refused_before_it_is_received() -> None:
     Reader(max_tag_size=5).receive_data(wire(HEADER + "09 000005 000000 00 000000"))
 
 
-BODIES = st.binary(max_size=40)
+# A script tag never starts with what a reader takes off.
+BODIES = st.binary(max_size=40).filter(lambda body: b"@setDataFrame" not in body)
 TIMESTAMPS = st.integers(0, 2**32 - 1)
 
 
