@@ -386,6 +386,22 @@ def is_gapless_but_for_skips(got: list[bytes], sent: list[bytes]) -> bool:
 # ---------------------------------------------------------------------- what players change
 
 
+def test_player_that_paused_before_anybody_published_gets_the_stream(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            player = await live.player("a")
+            await player.send(command("pause", 0, None, True, 0.0, on=1))
+            await player.expect("NetStream.Pause.Notify")
+            await until(lambda: live.services.registry.stream("live/a") is None)  # forgotten
+            publisher = await live.publisher("a")
+            await player.send(command("pause", 0, None, False, 0.0, on=1))
+            await player.expect("NetStream.Unpause.Notify")
+            await publisher.send_video(KEYFRAME)
+            assert await player.expect_media(1) == [KEYFRAME]
+
+    run(main())
+
+
 def test_paused_player_gets_nothing_and_goes_on_at_the_newest_keyframe(tmp_path: Path) -> None:
     async def main() -> None:
         async with live_server(tmp_path) as live:

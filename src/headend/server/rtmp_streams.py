@@ -1,9 +1,9 @@
 """This module is one stream of an RTMP connection: published by the peer, or played by it."""
 
-from typing import Final, Protocol
+from typing import Protocol
 
 from headend.hub.registry import Publication
-from headend.hub.stream import Stream
+from headend.hub.stream import Stream, StreamState
 from headend.outputs.fanout import Fanout, Viewer
 from headend.outputs.rtmp_play import Format, RtmpEncoder
 from headend.server.deadlines import NEVER
@@ -91,12 +91,19 @@ class Play:
         self._format = Format(stream_id)
         self._fanout: Fanout | None = None  # None while it does not watch
         self._viewer: Viewer | None = None
-        self.stream: Final = stream
+        self.stream = stream
         self.wait_until = NEVER
 
     def watch(self, transport: Transport, *, audio: bool = True, video: bool = True) -> None:
-        """Become a viewer of the fan-out of a format, and make that for its first viewer."""
+        """Become a viewer of the fan-out of a format, and make that for its first viewer.
+
+        Raises:
+            Rejected: The name is forgotten, and too many others are waited for.
+        """
         self._format = Format(self._stream_id, audio, video)
+        if self.stream.state is StreamState.WAITING:
+            # The hub has forgotten a name that nobody waited for while this one was paused.
+            self.stream = self._services.registry.play(self.stream.path)
         fanout = self.stream.sink(self._format)
         if fanout is None:
             fanout = self._new_fanout()
