@@ -291,7 +291,7 @@ def test_replaced_certificate_is_served_soon_and_players_lose_no_byte(
         is_played = asyncio.Event()
         async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             publisher = tasks.create_task(publish(is_played))
-            numbers = await play_all(rtmps(server), TlsOptions(ca), 10, is_played)
+            numbers = await play_all(rtmps(server), TlsOptions(ca), 100, is_played)
         assert numbers == list(range(publisher.result()))
 
     asyncio.run(main())
