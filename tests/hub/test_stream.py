@@ -280,6 +280,18 @@ def test_output_that_raises_is_detached_and_reported_and_the_others_go_on(raises
     assert good.calls == ["start", "start", "resume", "K0", "v33", "v66", "interrupt", "end"]
 
 
+@pytest.mark.parametrize("raises_on", ["start", "K0"])
+def test_output_that_raises_while_it_is_attached_is_reported_and_not_there(raises_on: str) -> None:
+    fixture = Fixture().live(key(0))
+    bad, good = FakeSink(raises_on), FakeSink()
+    fixture.stream.attach("bad", bad)
+    fixture.stream.attach("good", good)
+    assert fixture.errors == [f"live/cam1: {raises_on}"]
+    assert bad.calls[-1] == "end"
+    assert fixture.stream.sink("bad") is None
+    assert good.calls == ["start", "K0"]
+
+
 # ---------------------------------------------------------------------- silence, loss and return
 
 
