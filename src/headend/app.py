@@ -211,7 +211,7 @@ class Server:
                 "tls serves a self-signed certificate: SHA-256 fingerprint %s",
                 store.certificates[0].fingerprint,
             )
-        self._check_certificates()
+        self._warn_of_certificates()
 
     def _take_rtmp(self, sock: socket.socket, peer: Peer) -> None:
         connection = RtmpConnection(self._services, peer)
@@ -259,8 +259,9 @@ class Server:
 
         async for changes in awatch(*folders, recursive=False):
             if path is not None and any(Path(each).name == path.name for _, each in changes):
-                self.reload()
-            self.reload_certificates()
+                self.reload()  # the certificates too
+            else:
+                self.reload_certificates()
 
     def reload_certificates(self) -> list[str]:
         """Serve certificates that changed on disk; one that is wrong is not served.
@@ -280,8 +281,12 @@ class Server:
 
     def _check_certificates(self) -> None:
         """Once a day: renew our own certificate, warn of any that is about to expire."""
-        assert self._tls is not None
         self.reload_certificates()
+        self._warn_of_certificates()
+
+    def _warn_of_certificates(self) -> None:
+        """Warn now, and check again in a day."""
+        assert self._tls is not None
         for line in self._tls.store.warnings(datetime.now(UTC)):
             log.warning("%s", line)
         self._certificate_check = self._services.loop.call_later(
