@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from headend.settings.acme_values import DirectoryUrl, Domains, Email
+from headend.settings.http_values import Hosts, Origins
 from headend.settings.values import (
     GIB,
     KIB,
@@ -112,9 +113,24 @@ class Tls(_Section):
 
 
 class Http(_Section):
-    """HTTP listeners: health, metrics, API."""
+    """HTTP: streams for browsers, player page, console, API, metrics; the TLS port has it too."""
 
     listen: Listen = Field(default=(Address(port=8080),), description="HTTP addresses; off: none.")
+    origins: Origins = Field(
+        default=("*",),
+        description='Web pages that may load streams (CORS), such as ["https://example.com"].',
+    )
+    hosts: Hosts = Field(
+        default=(),
+        description="Names of this server for API and console, besides addresses and its own name.",
+    )
+    proxies: Networks = Field(
+        default=(),
+        description="Networks of HTTP proxies whose X-Forwarded-For and -Proto are believed.",
+    )
+    thumbnail_s: Seconds = Field(
+        default=5, ge=1, le=3600, description="Seconds until a thumbnail is made anew."
+    )
 
 
 class Auth(_Section):
@@ -200,6 +216,12 @@ class Limits(_Section):
         default=100, ge=1, le=100_000, description="Commands a second from one connection."
     )
     streams: Count = Field(default=1000, ge=1, le=100_000, description="Live streams in all.")
+    waiting_requests: Count = Field(
+        default=20_000,
+        ge=1,
+        le=1_000_000,
+        description="HTTP requests that wait for a stream or for the next part of one.",
+    )
 
     @field_validator("partial_bytes")
     @classmethod
@@ -251,6 +273,49 @@ class Live(_Section):
     )
 
 
+class Hls(_Section):
+    """HLS and low-latency HLS."""
+
+    start: Literal["request", "publish", "off"] = Field(
+        default="request",
+        description="When packaging starts: with the first request, with a publisher, or off.",
+    )
+    container: Literal["fmp4", "mpegts"] = Field(
+        default="fmp4",
+        description="Form of segments: fmp4 (CMAF, low latency) or mpegts (for old players).",
+    )
+    segment_s: Seconds = Field(
+        default=2, ge=0.5, le=60, description="Seconds of a segment; it ends at the next keyframe."
+    )
+    longest_s: Seconds = Field(
+        default=10,
+        ge=1,
+        le=120,
+        description="Seconds after which a segment ends without a keyframe.",
+    )
+    part_s: Seconds = Field(
+        default=0.2, ge=0, le=2, description="Seconds of a part (low latency); 0: no parts."
+    )
+    segments: Count = Field(default=7, ge=3, le=1000, description="Segments in a playlist.")
+    bytes: Size = Field(
+        default=128 * MIB, ge=MIB, le=4 * GIB, description="Bytes of a stream's segments in memory."
+    )
+    idle_s: Seconds = Field(
+        default=30,
+        ge=1,
+        le=3600,
+        description="Seconds after the last request until packaging ends.",
+    )
+
+    @field_validator("longest_s")
+    @classmethod
+    def _hold_a_segment(cls, longest: float, info: ValidationInfo) -> float:
+        # A segment_s that is wrong itself is not in info.data.
+        if longest < (segment := info.data.get("segment_s", 0)):
+            raise ValueError(f"must not be less than hls.segment_s ({segment:g})")
+        return longest
+
+
 class Log(_Section):
     """What is logged, on stderr."""
 
@@ -275,4 +340,5 @@ class Settings(_Section):
     auth: Auth = Auth()
     limits: Limits = Limits()
     live: Live = Live()
+    hls: Hls = Hls()
     log: Log = Log()
