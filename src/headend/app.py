@@ -36,7 +36,7 @@ from headend.settings import NEEDS_RESTART, Address, LoadedSettings, Settings, c
 if TYPE_CHECKING:
     from headend.server.acme import AcmeClient
     from headend.server.certificates import CertificateStore
-    from headend.server.http import HttpServer
+    from headend.server.http.server import HttpServer
     from headend.server.tls_port import TlsPort
 
 log = logging.getLogger(__name__)
@@ -173,7 +173,7 @@ class Server:
             self._listeners.append(Listener(self._services, "rtmp", rtmp, self._take_rtmp))
             if tls or http:
                 # Not loaded by a server without HTTP: aiohttp takes a third of a second.
-                from headend.server.http import HttpServer
+                from headend.server.http.server import HttpServer
 
                 self._http = HttpServer(self._services, token)
                 await self._http.start(http)

@@ -183,6 +183,23 @@ def stream_target(app: str, tc_url: str, name: str) -> Target:
     return Target("/".join(segments[:-1]), segments[-1], query.get("key"), token, query)
 
 
+def stream_path(text: str) -> str:
+    """Return a stream's path that somebody typed or an address names, if it can be one.
+
+    Args:
+        text: `APP/NAME`, taken literally: nothing is dropped or decoded.
+
+    Raises:
+        ProtocolError: It cannot be one; the line says why, without repeating it.
+        LimitExceeded: The path or a segment is too long.
+    """
+    segments = text.split("/")
+    if not all(segments):
+        raise ProtocolError("a segment of the stream's path is empty")
+    _check_segments(segments)
+    return text
+
+
 def redact(text: str) -> str:
     """Hide keys, tokens, passwords and user names in a URL or a stream name, for logs and messages.
 

@@ -26,7 +26,7 @@ from headend.server.tls_facts import tls_facts
 from headend.server.tls_transport import Handshakes, TlsTransport
 
 if TYPE_CHECKING:
-    from headend.server.http import HttpServer
+    from headend.server.http.server import HttpServer
 
 log = logging.getLogger(__name__)
 

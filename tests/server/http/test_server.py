@@ -1,4 +1,4 @@
-"""This module tests headend.server.http, over real connections."""
+"""This module tests headend.server.http.server, over real connections."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from tests.live import KEYFRAME, VIDEO_HEADER, Live, live_server, run, until
 
-from headend.server.http import HttpServer
+from headend.server.http.server import HttpServer
 
 
 class Web:

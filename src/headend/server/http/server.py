@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from headend.server import metrics, status
+from headend.server.http.problems import Problem, tell_problems
 from headend.server.services import Services
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class HttpServer:
         await self._runner.cleanup()
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[self._authorize])
+        application = web.Application(middlewares=[tell_problems, self._authorize])
         application.on_response_prepare.append(self._demand_https)
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/readyz", self._ready)
@@ -74,12 +75,11 @@ class HttpServer:
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
             shown = token.strip().encode(errors="replace")
             if scheme.lower() != "bearer" or not hmac.compare_digest(shown, self._admin_token):
-                return _problem(
+                raise Problem(
                     401,
-                    "Unauthorized",
                     "Send the admin token as Authorization: Bearer TOKEN; it is in the file "
                     "admin.token of the server's data folder.",
-                    {"WWW-Authenticate": "Bearer"},
+                    headers={"WWW-Authenticate": "Bearer"},
                 )
         return await handler(request)
 
@@ -123,13 +123,3 @@ class HttpServer:
     async def _reload(self, request: web.Request) -> web.Response:
         """Read settings and certificates again; answer with what happened, a line each."""
         return web.json_response({"messages": self._services.reload()})
-
-
-def _problem(code: int, title: str, detail: str, headers: dict[str, str]) -> web.Response:
-    """Build an error document (RFC 9457)."""
-    return web.json_response(
-        {"type": "about:blank", "title": title, "status": code, "detail": detail},
-        status=code,
-        content_type="application/problem+json",
-        headers=headers,
-    )

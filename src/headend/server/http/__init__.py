@@ -1,0 +1,1 @@
+"""The HTTP side, on aiohttp: one module for each kind of route."""

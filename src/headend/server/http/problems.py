@@ -1,0 +1,93 @@
+"""This module tells HTTP clients what went wrong: problem documents (RFC 9457)."""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Final
+
+from aiohttp import web
+
+from headend.errors import Rejected
+from headend.server.logs import shown
+
+log = logging.getLogger(__name__)
+
+CONTENT_TYPE: Final = "application/problem+json"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Problem(Exception):
+    """What a handler raises to answer with an error.
+
+    Attributes:
+        status: HTTP status code, 400 to 599.
+        detail: One line for a person: what was wrong, and what to do.
+        title: What the status means here; its standard phrase if none is given.
+        headers: Sent with the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        title: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, detail)
+        self.status: Final = status
+        self.detail: Final = detail
+        self.title: Final = HTTPStatus(status).phrase if title is None else title
+        self.headers: Final = headers or {}
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.title}: {self.detail}"
+
+    def response(self) -> web.Response:
+        """Build the answer."""
+        document = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        return web.Response(
+            body=json.dumps(document).encode(),
+            status=self.status,
+            content_type=CONTENT_TYPE,
+            headers=self.headers,
+        )
+
+
+@web.middleware
+async def tell_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer with a problem document whatever a handler raises."""
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problem.response()
+    except Rejected as rejected:
+        return Problem(403, rejected.description).response()
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return _of_aiohttp(request, error).response()
+    except (ConnectionError, TimeoutError):
+        raise  # of the client's connection: nobody is there to be answered
+    except Exception:
+        log.exception("http %s %s failed: a bug", request.method, shown(request.path))
+        return Problem(500, "The server failed: its log tells more.").response()
+
+
+def _of_aiohttp(request: web.Request, error: web.HTTPException) -> Problem:
+    """Put into our words what aiohttp answers by itself."""
+    headers = {}
+    detail = error.text or error.reason
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        headers["Allow"] = error.headers["Allow"]
+        detail = f"{request.method} is not possible here; use {error.headers['Allow']}."
+    elif isinstance(error, web.HTTPNotFound):
+        detail = "There is nothing at this address."
+    return Problem(error.status, detail, headers=headers)
