@@ -1,11 +1,13 @@
 """This module tests headend.rtmp.url."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headend.errors import LimitExceeded, ProtocolError, SettingsError
-from headend.rtmp.url import Url, parse_url, redact, stream_target
+from headend.rtmp.url import Url, parse_url, redact, stream_path, stream_target
 
 
 @pytest.mark.parametrize(
@@ -299,3 +301,20 @@ def test_any_text_gives_a_url_or_a_settings_error(text: str) -> None:
 )
 def test_redact_hides_what_must_not_be_logged(text: str, shown: str) -> None:
     assert redact(text) == shown
+
+
+def test_path_of_a_stream_that_was_typed_is_taken_literally() -> None:
+    assert stream_path("live/_definst_/caf\xe9 1'") == "live/_definst_/caf\xe9 1'"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "a segment of the stream's path is empty"),
+        ("live/", "a segment of the stream's path is empty"),
+        ("live/a?b", "segment 2 of the stream's path holds ?, which is not allowed"),
+    ],
+)
+def test_path_that_no_stream_can_have_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(ProtocolError, match=re.escape(reason)):
+        stream_path(text)

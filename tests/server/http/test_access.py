@@ -1,0 +1,110 @@
+"""This module tests headend.server.http.access."""
+
+import asyncio
+import ssl
+from ipaddress import ip_address
+from unittest.mock import Mock
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from headend.access.policy import Policy
+from headend.server.http.access import allow_play, is_secure, media_headers, peer_of
+from headend.server.http.problems import Problem
+from headend.server.services import Counters, Services
+from headend.settings import load_settings
+
+
+def services(*settings: str) -> Services:
+    """What of the services is asked here."""
+    loaded = load_settings(None, settings, environ={}).settings
+    made = Mock(spec=["settings", "policy", "counters", "is_stopping"])
+    made.settings = loaded
+    made.policy = Policy(loaded.auth, loaded.rtmp)
+    made.counters = Counters()
+    made.is_stopping = False
+    assert isinstance(made, Mock)
+    return made
+
+
+def request(
+    peer: tuple[object, ...] | str | None = ("127.0.0.1", 5000),
+    *,
+    is_tls: bool = False,
+    target: str = "/live/a.flv",
+    **headers: str,
+) -> web.Request:
+    transport = Mock()
+    transport.get_extra_info = {"peername": peer}.get
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if is_tls else None
+    return make_mocked_request(
+        "GET", target, headers=named, transport=transport, sslcontext=context
+    )
+
+
+def test_request_comes_from_its_connection() -> None:
+    assert str(peer_of(services(), request(X_Forwarded_For="1.2.3.4"))) == "127.0.0.1:5000"
+    assert str(peer_of(services(), request(("fe80::1%eth0", 5000, 0, 2)))) == "[fe80::1]:5000"
+    assert str(peer_of(services(), request(""))) == "unix"
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        ("1.2.3.4", "1.2.3.4"),
+        ("6.6.6.6, 1.2.3.4", "1.2.3.4"),
+        ("6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4"),
+        ("10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("nonsense, 10.0.0.2", "10.0.0.2"),
+        ("", "10.0.0.1"),
+        ("::ffff:1.2.3.4", "1.2.3.4"),
+    ],
+)
+def test_proxy_is_believed_whom_it_names_and_nobody_else(forwarded: str, address: str) -> None:
+    behind = services("http.proxies=10.0.0.0/8")
+    asked = request(("10.0.0.1", 5000), X_Forwarded_For=forwarded)
+    assert peer_of(behind, asked).address == ip_address(address)
+
+
+def test_proxy_on_a_unix_socket_is_believed_where_proxies_are_expected() -> None:
+    asked = request("", X_Forwarded_For="1.2.3.4", X_Forwarded_Proto="https")
+    assert peer_of(services("http.proxies=10.0.0.0/8"), asked).address == ip_address("1.2.3.4")
+    assert is_secure(services("http.proxies=10.0.0.0/8"), asked)
+    assert peer_of(services(), asked).address is None
+
+
+def test_connection_is_secure_by_tls_or_by_the_word_of_a_proxy() -> None:
+    assert is_secure(services(), request(is_tls=True))
+    assert not is_secure(services(), request(X_Forwarded_Proto="https"))
+    behind = services("http.proxies=127.0.0.1")
+    assert is_secure(behind, request(X_Forwarded_Proto="HTTPS"))
+    assert not is_secure(behind, request(X_Forwarded_Proto="http"))
+
+
+def test_origins_decide_which_pages_may_load_media() -> None:
+    assert media_headers(services(), request()) == {"Access-Control-Allow-Origin": "*"}
+    some = services("http.origins=https://a.example")
+    assert media_headers(some, request(Origin="https://A.example")) == {
+        "Vary": "Origin",
+        "Access-Control-Allow-Origin": "https://a.example",
+    }
+    assert media_headers(some, request(Origin="https://b.example")) == {"Vary": "Origin"}
+    assert media_headers(some, request()) == {"Vary": "Origin"}
+
+
+def test_watching_is_allowed_or_refused_by_the_policy() -> None:
+    asyncio.run(allow_play(services(), request(), "live/a"))
+    vip = services("rtmp.tls_only=vip/*")
+    asyncio.run(allow_play(vip, request(is_tls=True), "vip/a"))
+    with pytest.raises(Problem, match="403 Forbidden"):
+        asyncio.run(allow_play(vip, request(), "vip/a"))
+    assert vip.counters.rejected == 1
+
+
+def test_nothing_is_begun_while_the_server_stops() -> None:
+    stopping = services()
+    stopping.is_stopping = True
+    with pytest.raises(Problem, match="503 Service Unavailable"):
+        asyncio.run(allow_play(stopping, request(), "live/a"))

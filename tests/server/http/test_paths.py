@@ -1,0 +1,17 @@
+"""This module tests headend.server.http.paths."""
+
+import pytest
+
+from headend.server.http.paths import stream_path
+from headend.server.http.problems import Problem
+
+
+def test_path_of_a_stream_is_taken_as_it_is() -> None:
+    assert stream_path("live/eu/cam 1") == "live/eu/cam 1"
+    assert stream_path("live") == "live"
+
+
+@pytest.mark.parametrize("text", ["", "live//a", "live/..", "live/a*", "live/\x1b", "a" * 256])
+def test_what_no_stream_can_be_called_is_not_found(text: str) -> None:
+    with pytest.raises(Problem, match="404 Not Found: No stream has such a name: "):
+        stream_path(text)
