@@ -1,0 +1,155 @@
+"""This module opens the database: SQLite in the data folder, or PostgreSQL by URL.
+
+Media never waits for it: the server opens it beside its work, and what asks it has a time limit.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from headend.errors import HeadendError, SettingsError
+
+log = logging.getLogger(__name__)
+
+FILE_NAME: Final = "headend.db"
+TIMEOUT_S: Final = 2.0  # of one question; a person who publishes waits no longer
+BUSY_MS: Final = 5000  # SQLite: how long a writer waits for another, such as a command beside us
+POOL_SIZE: Final = 8
+
+_DRIVERS: Final = {
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+    "sqlite": "sqlite+aiosqlite",
+}
+# Of PostgreSQL, for all who migrate; any number that others are unlikely to use.
+_MIGRATION_LOCK: Final = 0x4845_4144
+_MIGRATIONS: Final = Path(__file__).with_name("migrations")
+
+
+class DatabaseError(HeadendError):
+    """The database is gone, slow or refuses; the cause is chained."""
+
+
+class Database:
+    """See the module's head; `open` and `close` once each."""
+
+    def __init__(self, url: str, data: Path) -> None:
+        """Prepare, without connecting.
+
+        Args:
+            url: `postgresql://user:password@host/name` or `sqlite:///path`; empty: SQLite in the
+                data folder.
+            data: The data folder.
+
+        Raises:
+            SettingsError: The URL is none of these; the line shows no password.
+        """
+        self._url = _url(url, data)
+        self._engine: AsyncEngine | None = None
+        self._ready = asyncio.Event()
+
+    @property
+    def is_ready(self) -> bool:
+        return self._ready.is_set()
+
+    async def open(self) -> None:
+        """Connect and bring the tables up to date.
+
+        Raises:
+            DatabaseError: It can't be done now; may be tried again.
+        """
+        if self._engine is None:
+            self._engine = _engine(self._url)
+        try:
+            async with self._engine.connect() as connection:
+                await connection.run_sync(_migrate)
+                await connection.commit()
+        except (SQLAlchemyError, OSError, sqlite3.Error) as error:
+            raise DatabaseError(f"database: {_first_line(error)}") from error
+        self._ready.set()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        self._ready.clear()
+        if self._engine is not None:
+            await self._engine.dispose()
+            self._engine = None
+
+    @asynccontextmanager
+    async def begin(self, timeout_s: float = TIMEOUT_S) -> AsyncIterator[AsyncConnection]:
+        """Give a connection in a transaction, which ends with the block.
+
+        Args:
+            timeout_s: For the whole block, waiting for `open` included.
+
+        Raises:
+            DatabaseError: It took longer, or something failed; nothing was written.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._ready.wait()
+                assert self._engine is not None
+                async with self._engine.begin() as connection:
+                    yield connection
+        except TimeoutError as error:
+            raise DatabaseError(f"database: no answer within {timeout_s:g} s") from error
+        except (SQLAlchemyError, OSError, sqlite3.Error) as error:
+            raise DatabaseError(f"database: {_first_line(error)}") from error
+
+
+def _url(text: str, data: Path) -> sa.URL:
+    if not text:
+        return sa.URL.create(_DRIVERS["sqlite"], database=str(data / FILE_NAME))
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise SettingsError("auth.database is no URL of a database") from None
+    driver = _DRIVERS.get(url.get_backend_name())
+    if driver is None:
+        raise SettingsError("auth.database: write postgresql://… or sqlite:///…")
+    return url.set(drivername=driver)
+
+
+def _engine(url: sa.URL) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_async_engine(url)
+        sa.event.listen(engine.sync_engine, "connect", _tune_sqlite)
+        return engine
+    return create_async_engine(url, pool_size=POOL_SIZE, pool_pre_ping=True)
+
+
+def _tune_sqlite(connection: sqlite3.Connection, record: object) -> None:
+    """Let readers go on beside a writer; a power cut may lose the last commits, never the file."""
+    cursor = connection.cursor()
+    for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=NORMAL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _migrate(connection: Connection) -> None:
+    """Bring the tables up to date; of several who start at once one does it, the others wait."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _first_line(error: BaseException) -> str:
+    """What went wrong, without SQL and its values: keys and addresses are among them."""
+    cause = getattr(error, "orig", None) or error
+    return (str(cause).splitlines() or [type(cause).__name__])[0][:200]

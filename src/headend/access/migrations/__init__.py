@@ -1,0 +1,1 @@
+"""The database's history: each version of its tables, made by Alembic."""

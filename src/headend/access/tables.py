@@ -1,0 +1,92 @@
+"""This module lays out the database: what each table holds.
+
+Times are Unix seconds, so that SQLite and PostgreSQL agree. A change here is a new file in
+`migrations/versions/`; a test compares both.
+"""
+
+from typing import Final
+
+import sqlalchemy as sa
+
+METADATA: Final = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+PUBLISH_KEYS: Final = sa.Table(
+    "publish_keys",
+    METADATA,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("hash", sa.LargeBinary(32), nullable=False, unique=True),  # keyed, of the key
+    sa.Column("stream", sa.String(1024), nullable=False, index=True),
+    sa.Column("label", sa.String(200), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("expires_at", sa.Float),
+    sa.Column("revoked_at", sa.Float),
+    sa.Column("networks", sa.JSON, nullable=False),  # texts; empty: from everywhere
+    sa.Column("tls_only", sa.Boolean, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False),
+    # Encrypted: what checks a user and password by authmod, the id being the user.
+    sa.Column("password", sa.LargeBinary, nullable=False),
+    sa.Column("used_at", sa.Float),
+    sa.Column("used_from", sa.String(64)),
+)
+
+# Events for webhooks that were not delivered yet, and those that never were.
+OUTBOX: Final = sa.Table(
+    "outbox",
+    METADATA,
+    sa.Column(
+        "sequence",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),
+    sa.Column("endpoint", sa.String(64), nullable=False, index=True),
+    sa.Column("stream", sa.String(1024), nullable=False),  # order is kept within one
+    sa.Column("event", sa.String(64), nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_at", sa.Float, nullable=False, index=True),
+    sa.Column("dead_at", sa.Float),
+    sa.Column("error", sa.String(500)),
+)
+
+AUDIT: Final = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column(
+        "number",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    sa.Column("at", sa.Float, nullable=False, index=True),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("action", sa.String(64), nullable=False),
+    sa.Column("target", sa.String(1100), nullable=False),
+    sa.Column("address", sa.String(64), index=True),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("detail", sa.String(1000), nullable=False),
+)
+
+SESSIONS: Final = sa.Table(
+    "sessions",
+    METADATA,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),  # publish or play
+    sa.Column("protocol", sa.String(16), nullable=False),
+    sa.Column("stream", sa.String(1024), nullable=False, index=True),
+    sa.Column("address", sa.String(64), index=True),
+    sa.Column("subject", sa.String(200)),  # id of a key, or who a token was made for
+    sa.Column("user_agent", sa.String(200)),
+    sa.Column("started_at", sa.Float, nullable=False, index=True),
+    sa.Column("ended_at", sa.Float),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("reason", sa.String(500)),
+)
