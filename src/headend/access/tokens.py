@@ -1,0 +1,244 @@
+"""This module signs and checks tokens: what a viewer shows for a private stream, as a JWT.
+
+    {"stream": "vip/*", "act": "play", "exp": 1767225600, "iat": …, "jti": "…",
+     "ip": "203.0.113.0/24", "viewers": 3, "sub": "customer 17"}
+
+`stream` and `exp` must be there; `act` is "play" if it is not. Our own are signed with HS256 and a
+key derived of the server's secret; a JWKS adds keys of others, for HS256, EdDSA and RS256.
+
+Source: RFC 7519 (JWT), RFC 7517 (JWK), RFC 8037 (EdDSA).
+"""
+
+import hashlib
+import json
+import uuid
+import warnings
+from collections import OrderedDict
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from ipaddress import ip_address, ip_network
+from typing import Final, Literal, TypeGuard
+
+from joserfc import jwt
+from joserfc.errors import JoseError, SecurityWarning
+from joserfc.jwk import KeySet, KeySetSerialization, OctKey
+
+from headend.access.policy import Action, Address
+from headend.errors import HeadendError, SettingsError
+
+ALGORITHMS: Final = {"oct": "HS256", "OKP": "Ed25519", "RSA": "RS256"}  # by type of key
+ACCEPTED: Final = ["HS256", "EdDSA", "Ed25519", "RS256"]
+TOKEN_CHARACTERS: Final = 4096  # a query may hold; more is no token
+CACHED: Final = 4096  # tokens found right: HLS players show theirs with every request
+OWN_ID: Final = "headend"  # `kid` of our own key
+LEEWAY_S: Final = 5.0  # by how much a clock that signs may be ahead of ours (nbf)
+
+# The name EdDSA gave way to Ed25519 (RFC 9864); who signs tokens today still writes it.
+warnings.filterwarnings("ignore", category=SecurityWarning, message="EdDSA is deprecated")
+
+Reason = Literal["missing", "invalid", "expired", "stream", "address"]
+
+_WORDS: Final[dict[Reason, str]] = {
+    "missing": "this stream needs a token: ?token=…",
+    "invalid": "the token is not valid",
+    "expired": "the token has expired",
+    "stream": "the token is not for this stream",
+    "address": "the token is not for this address",
+}
+
+
+class TokenRefused(HeadendError):
+    """A token that grants nothing here.
+
+    Attributes:
+        reason: Why.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason: Final = reason
+
+    def __str__(self) -> str:
+        return _WORDS[self.reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a token says; signed by somebody we trust.
+
+    Attributes:
+        id: Tells tokens apart: `jti`, or a hash of the whole; says nothing of the token.
+        stream: Pattern of `APP/NAME`.
+        action: What it is for.
+        expires_at: Unix seconds.
+        not_before: Likewise.
+        network: From where it may be shown, such as "203.0.113.7/32"; None: from everywhere.
+        viewers: How many may use it at once; None: any number.
+        subject: Whom it was made for; empty: not said.
+    """
+
+    id: str
+    stream: str
+    action: Action
+    expires_at: float
+    not_before: float = 0.0
+    network: str | None = None
+    viewers: int | None = None
+    subject: str = ""
+
+
+class Tokens:
+    """Signs with our own key, and checks with all keys."""
+
+    def __init__(self, own_key: bytes, others: KeySet | None = None) -> None:
+        """Take the keys.
+
+        Args:
+            own_key: 32 bytes, derived of the server's secret.
+            others: Public keys, or shared ones, of who else signs tokens.
+        """
+        self._own: Final = OctKey.import_key(own_key, {"kid": OWN_ID})
+        keys = [] if others is None else others.keys
+        self._keys: Final = [self._own, *keys]
+        self._right: OrderedDict[str, Token] = OrderedDict()
+
+    def sign(self, token: Token, now: float) -> str:
+        """Return a token as text; its `id` is not used, each gets its own."""
+        claims: dict[str, object] = {
+            "stream": token.stream,
+            "act": token.action,
+            "iat": int(now),
+            "exp": int(token.expires_at),
+            "jti": str(uuid.uuid4()),
+        }
+        if token.network is not None:
+            claims["ip"] = token.network
+        if token.viewers is not None:
+            claims["viewers"] = token.viewers
+        if token.subject:
+            claims["sub"] = token.subject
+        return jwt.encode({"alg": "HS256", "kid": OWN_ID}, claims, self._own)
+
+    def verify(self, text: str) -> Token:
+        """Return what a token says whose signature is right; nothing else is checked yet.
+
+        Raises:
+            TokenRefused: It is no token, or nobody we trust has signed it.
+        """
+        known = self._right.get(text)
+        if known is not None:
+            self._right.move_to_end(text)
+            return known
+        token = self._read(text)
+        self._right[text] = token
+        if len(self._right) > CACHED:
+            self._right.popitem(last=False)
+        return token
+
+    def check(
+        self, text: str | None, action: Action, path: str, address: Address | None, now: float
+    ) -> Token:
+        """Return what a token says that grants an action.
+
+        Args:
+            text: What the peer showed.
+            action: What it wants to do …
+            path: … with which stream.
+            address: From where; None: this machine.
+            now: Unix seconds.
+
+        Raises:
+            TokenRefused: It does not grant it; the text says why.
+        """
+        if not text:
+            raise TokenRefused("missing")
+        token = self.verify(text)
+        if now >= token.expires_at:
+            raise TokenRefused("expired")
+        if now + LEEWAY_S < token.not_before:
+            raise TokenRefused("invalid")
+        if token.action != action or not fnmatchcase(path, token.stream):
+            raise TokenRefused("stream")
+        if token.network is not None and not _is_in(address, token.network):
+            raise TokenRefused("address")
+        return token
+
+    def _read(self, text: str) -> Token:
+        if len(text) > TOKEN_CHARACTERS:
+            raise TokenRefused("invalid")
+        for key in self._keys:
+            if key.key_type not in ALGORITHMS:
+                continue
+            try:
+                claims = jwt.decode(text, key, algorithms=_algorithms(key.key_type)).claims
+            except (JoseError, ValueError):
+                continue  # another key's, perhaps
+            return _token(text, claims)
+        raise TokenRefused("invalid")
+
+
+def load_keys(document: str) -> KeySet:
+    """Read a JWKS.
+
+    Args:
+        document: JSON: `{"keys": [...]}`.
+
+    Raises:
+        SettingsError: It is none, or holds no key that can check a token.
+    """
+    try:
+        content: KeySetSerialization = json.loads(document)
+        keys = KeySet.import_key_set(content)
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SettingsError('it is no JWKS: {"keys": [...]} is expected') from error
+    if not any(key.key_type in ALGORITHMS for key in keys.keys):
+        raise SettingsError("it holds no key for HS256, EdDSA or RS256")
+    return keys
+
+
+def _algorithms(key_type: str) -> list[str]:
+    """Name what a key of a type may have signed: a public RSA key is never taken for a secret."""
+    return ["EdDSA", "Ed25519"] if key_type == "OKP" else [ALGORITHMS[key_type]]
+
+
+def _token(text: str, claims: dict[str, object]) -> Token:
+    """Read claims; whoever signed them may have got them wrong."""
+    stream, action = claims.get("stream"), claims.get("act", "play")
+    end, start = claims.get("exp"), claims.get("nbf", 0)
+    network, viewers = claims.get("ip"), claims.get("viewers")
+    id, subject = claims.get("jti"), claims.get("sub", "")
+    if (
+        not isinstance(stream, str)
+        or action not in ("play", "publish")
+        or not _is_number(end)
+        or not _is_number(start)
+        or not (network is None or _is_network(network))
+        or not (viewers is None or (isinstance(viewers, int) and viewers >= 1))
+    ):
+        raise TokenRefused("invalid")
+    return Token(
+        id if isinstance(id, str) else hashlib.sha256(text.encode()).hexdigest()[:32],
+        stream,
+        action,
+        float(end),
+        float(start),
+        network,
+        viewers,
+        subject[:200] if isinstance(subject, str) else "",
+    )
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_network(value: object) -> TypeGuard[str]:
+    try:
+        ip_network(value if isinstance(value, str) else "", strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_in(address: Address | None, network: str) -> bool:
+    return (address or ip_address("127.0.0.1")) in ip_network(network, strict=False)
