@@ -176,7 +176,13 @@ class Server:
                 from headend.server.http.server import HttpServer
 
                 self._http = HttpServer(self._services, token)
-                await self._http.start(http)
+                await self._http.start()
+                if http:
+                    self._listeners.append(
+                        Listener(
+                            self._services, "http", http, self._http.take, has_proxy_header=False
+                        )
+                    )
                 if tls:
                     self._start_tls(tls, self._http)
             opened.pop_all()
@@ -225,14 +231,14 @@ class Server:
         for listener in self._listeners:
             listener.close()
         services.registry.end_all()  # players are told by their streams
-        for connection in list(services.connections):
-            connection.stop()
+        for session in services.sessions():
+            session.stop()
         loop = services.loop
         end = loop.time() + services.settings.limits.shutdown_s
-        while services.connections and loop.time() < end:  # noqa: ASYNC110
+        while (services.connections or services.viewers) and loop.time() < end:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-        for connection in list(services.connections):
-            connection.abort()
+        for session in services.sessions():
+            session.abort()
         if self._acme is not None:
             await self._acme.stop()
         if self._http is not None:

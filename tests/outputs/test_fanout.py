@@ -97,10 +97,10 @@ class ListWriter:
 class Watcher:
     """A viewer, its writer and its owner."""
 
-    def __init__(self, fanout: Fanout, room: int = PLENTY) -> None:
+    def __init__(self, fanout: Fanout, room: int = PLENTY, *, is_patient: bool = False) -> None:
         self.fanout = fanout
         self.writer = ListWriter(room)
-        self.viewer = Viewer(self.writer, self)
+        self.viewer = Viewer(self.writer, self, is_patient=is_patient)
         self.has_ended = False
         fanout.add(self.viewer)
 
@@ -666,3 +666,36 @@ def test_viewer_that_takes_byte_by_byte_gets_the_very_bytes_of_the_others(size: 
     for _ in range(3 * size + 500):
         slow.take(1)
     assert b"".join(slow.writer.got) == b"".join(fast.writer.got)
+
+
+def test_patient_viewer_waits_for_the_next_keyframe() -> None:
+    out = fanout()
+    push(out, key("K1"))
+    watcher = Watcher(out, is_patient=True)
+    push(out, inter("i1", 40))
+    assert watcher.text == ""
+    push(out, key("K2", 80))
+    assert watcher.text == "K2@80"
+
+
+def test_bytes_given_to_a_viewer_are_known_whatever_it_skipped() -> None:
+    out = fanout()
+    push(out, key("K1"))
+    watcher = Watcher(out)
+    push(out, inter("i1", 40))
+    assert out.given(watcher.viewer) == len("K1@0 i1@40 ")
+    watcher.writer.room = 0
+    push(out, inter("i2", 80))
+    given = len("K1@0 i1@40 i2@80 ")
+    assert out.given(watcher.viewer) == given  # the writer keeps the rest
+    push(out, inter("lost", 120))
+    push(out, key("K2", 160))
+    assert out.given(watcher.viewer) == given
+    watcher.take()
+    assert watcher.text == "K1@0 i1@40 i2@80 K2@160"
+    assert out.given(watcher.viewer) == given + len("K2@160 ")
+
+
+def test_viewer_that_has_seen_nothing_was_given_nothing() -> None:
+    out = fanout()
+    assert out.given(Watcher(out).viewer) == 0

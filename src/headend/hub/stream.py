@@ -215,6 +215,11 @@ class Stream:
         return self.state is StreamState.LIVE
 
     @property
+    def has_begun(self) -> bool:
+        """Somebody publishes, or did so within the reconnect window."""
+        return self.state in (StreamState.LIVE, StreamState.INTERRUPTED)
+
+    @property
     def is_unused(self) -> bool:
         """Nobody publishes and nobody watches."""
         return self.state is StreamState.ENDED or (

@@ -21,8 +21,8 @@ MAX_TAG_SIZE: Final = 0xFF_FFFF
 MAX_DATA_OFFSET: Final = 4096
 
 _FILE_HEADER_SIZE: Final = 9
-_UNIT_HEADER_SIZE: Final = 15  # PreviousTagSize of the tag before, and the tag header
-_TAG_HEADER_SIZE: Final = 11
+UNIT_HEADER_SIZE: Final = 15  # PreviousTagSize of the tag before, and the tag header
+TAG_HEADER_SIZE: Final = 11
 _HAS_AUDIO: Final = 0x04
 _HAS_VIDEO: Final = 0x01
 _TYPE_MASK: Final = 0x1F
@@ -57,7 +57,7 @@ def serialize_tag(tag: Tag) -> bytes:
     Raises:
         MediaError: The body is larger than a size of 24 bits can say.
     """
-    previous_tag_size = len(tag.body) + _TAG_HEADER_SIZE
+    previous_tag_size = len(tag.body) + TAG_HEADER_SIZE
     return b"".join((tag_header(tag), tag.body, previous_tag_size.to_bytes(4, "big")))
 
 
@@ -112,8 +112,8 @@ class Reader:
         buffer = self._buffer
         start = 0
         with memoryview(buffer) as view:
-            while start + _UNIT_HEADER_SIZE <= len(view):
-                body_start = start + _UNIT_HEADER_SIZE
+            while start + UNIT_HEADER_SIZE <= len(view):
+                body_start = start + UNIT_HEADER_SIZE
                 size = int.from_bytes(view[start + 5 : start + 8], "big")
                 if size > self._max_tag_size:
                     raise MediaError(f"FLV tag of {size} bytes, {self._max_tag_size} are allowed")

@@ -51,13 +51,33 @@ class Viewer:
         skips: How often it lost media because it was late.
     """
 
-    __slots__ = ("audience", "position", "send", "skips", "version", "writer")
+    __slots__ = (
+        "audience",
+        "is_patient",
+        "missed",
+        "origin",
+        "position",
+        "send",
+        "skips",
+        "version",
+        "writer",
+    )
 
-    def __init__(self, writer: Writer, audience: Audience) -> None:
+    def __init__(self, writer: Writer, audience: Audience, *, is_patient: bool = False) -> None:
+        """Make a viewer that sees nothing yet.
+
+        Args:
+            writer: Where its bytes go.
+            audience: Whose viewer it is.
+            is_patient: It waits for the next keyframe, even if there is a newest one to start at.
+        """
         self.writer: Final = writer
         self.audience: Final = audience
         self.send: Final = writer.send
+        self.is_patient: Final = is_patient
         self.position = -1  # in the log; -1: has seen nothing yet
+        self.origin = 0  # position where it started
+        self.missed = 0  # bytes that it skipped since
         self.version = -1  # of the headers it knows
         self.skips = 0
 
@@ -209,13 +229,20 @@ class Fanout:
             viewer.audience.stream_ended()
             return
         self.flush()
-        if self._log.start is not None and self._starts_at_keyframe:
+        if self._log.start is not None and self._starts_at_keyframe and not viewer.is_patient:
             self._behind[viewer] = None
             self.drained(viewer)
         else:
             self._waiting[viewer] = None
             self._send_headers(viewer, self._headers.tags(), self._newest_time)
             viewer.version = self._headers.version
+
+    def given(self, viewer: Viewer) -> int:
+        """Return how many bytes of the stream a viewer was given so far."""
+        if viewer.position < 0:
+            return 0
+        reached = self._log.end if viewer in self._live else viewer.position
+        return reached - viewer.origin - viewer.missed
 
     def remove(self, viewer: Viewer) -> None:
         """Remove a viewer; nothing is sent to it any more. One that is not here is no error."""
@@ -247,6 +274,9 @@ class Fanout:
                 if viewer.position >= 0:
                     viewer.skips += 1
                     self.skips += 1
+                    viewer.missed += log.start - viewer.position
+                else:
+                    viewer.origin = log.start
                 viewer.position = log.start
                 if viewer.version != self._start_version:
                     viewer.version = self._start_version

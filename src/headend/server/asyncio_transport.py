@@ -7,11 +7,21 @@ HTTP application in this form.
 import asyncio
 from asyncio import AbstractEventLoop
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from headend.server.transport import LINGER_S, Transport
 
 HIGH_WATER: Final = 64 * 1024  # bytes of backlog at which the protocol is told to pause
+
+
+class WriteListener(Protocol):
+    """Who else writes on the transport."""
+
+    def write_stalled(self) -> None:
+        """The transport has a backlog now."""
+
+    def write_drained(self) -> None:
+        """The transport has no backlog any more."""
 
 
 class AsyncioTransport(asyncio.Transport):
@@ -39,9 +49,20 @@ class AsyncioTransport(asyncio.Transport):
         self._protocol: asyncio.BaseProtocol = protocol
         self._is_writing_paused = False
         self._is_closing = False
+        self._is_released = False
+        self._listener: WriteListener | None = None
         self._high_water = HIGH_WATER
         transport.hand_over(self)
         protocol.connection_made(self)
+
+    @property
+    def transport(self) -> Transport:
+        """The transport below."""
+        return self._transport
+
+    def tap(self, listener: "WriteListener") -> None:
+        """Tell somebody else too when the transport begins and ends to have a backlog."""
+        self._listener = listener
 
     # ------------------------------------------------------------------ for our transport
 
@@ -50,6 +71,11 @@ class AsyncioTransport(asyncio.Transport):
             self._protocol.data_received(data)
 
     def write_stalled(self) -> None:
+        if self._listener is not None:
+            self._listener.write_stalled()
+        self._pause_if_full()
+
+    def _pause_if_full(self) -> None:
         if not self._is_writing_paused and self._transport.backlog > self._high_water:
             self._is_writing_paused = True
             self._protocol.pause_writing()
@@ -58,18 +84,31 @@ class AsyncioTransport(asyncio.Transport):
         if self._is_writing_paused:
             self._is_writing_paused = False
             self._protocol.resume_writing()
+        if self._listener is not None:
+            self._listener.write_drained()
 
     def connection_lost(self, error: OSError | None) -> None:
         self._is_closing = True
         # As asyncio does: never from inside a call of the protocol's own.
         self._loop.call_soon(self._protocol.connection_lost, error)
 
+    def release(self) -> Transport:
+        """Give the transport up, to somebody who hands it over to itself at once.
+
+        The protocol is told that the connection is lost; what it still writes goes nowhere.
+        """
+        self._is_released = self._is_closing = True
+        self._loop.call_soon(self._protocol.connection_lost, None)
+        return self._transport
+
     # ------------------------------------------------------------------ for the protocol
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._is_released:
+            return
         # A copy of what the caller may change; bytes stay what they are.
         self._transport.write(bytes(data))
-        self.write_stalled()
+        self._pause_if_full()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
         self.write(b"".join(list_of_data))
@@ -94,8 +133,9 @@ class AsyncioTransport(asyncio.Transport):
         self._loop.call_later(LINGER_S, look)
 
     def abort(self) -> None:
-        self._is_closing = True
-        self._transport.abort()
+        if not self._is_released:
+            self._is_closing = True
+            self._transport.abort()
 
     def is_closing(self) -> bool:
         return self._is_closing

@@ -101,19 +101,27 @@ class Listener:
     """Accepts connections on some sockets until it is closed."""
 
     def __init__(
-        self, services: Services, name: str, sockets: Sequence[socket.socket], take: Take
+        self,
+        services: Services,
+        name: str,
+        sockets: Sequence[socket.socket],
+        take: Take,
+        *,
+        has_proxy_header: bool = True,
     ) -> None:
         """Start accepting.
 
         Args:
             services: What all connections share.
-            name: For the log: rtmp or tls.
+            name: For the log: rtmp, tls or http.
             sockets: Listening and non-blocking.
             take: Takes over each connection that is within the limits.
+            has_proxy_header: Balancers of `rtmp.proxy_protocol_from` send their header here.
         """
         self._services = services
         self._name = name
         self._take = take
+        self._has_proxy_header = has_proxy_header
         self._sockets = {sock.fileno(): sock for sock in sockets}
         self._refusals = Repeats(log, f"{name} connections refused")
         for sock in sockets:
@@ -170,7 +178,7 @@ class Listener:
             sock.close()
             return
         networks = services.settings.rtmp.proxy_protocol_from
-        if not is_real and peer.is_in(networks):
+        if self._has_proxy_header and not is_real and peer.is_in(networks):
             ProxyHeader(services, sock, peer, partial(self._admit, is_real=True))
         else:
             self._take(sock, peer)

@@ -82,7 +82,7 @@ class RtmpConnection:
         self._services = services
         self.peer: Final = peer
         self.tls: Final = tls
-        self._label = f"{'rtmp' if tls is None else 'rtmps'} {peer}"
+        self._label = f"{self.protocol} {peer}"
         self.started = now
         self.due = NEVER
         self._session = ServerSession(
@@ -101,8 +101,12 @@ class RtmpConnection:
         transport.read_size = self._session.read_size
         services.connections.add(self)
         services.counters.accepted += 1
-        self.id = services.counters.accepted
+        self.id = services.next_session_id()
         services.deadlines.update(self)
+
+    @property
+    def protocol(self) -> str:
+        return "rtmp" if self.tls is None else "rtmps"
 
     @property
     def publishing(self) -> list[str]:
@@ -118,6 +122,11 @@ class RtmpConnection:
     def bytes_in(self) -> int:
         """Bytes received, within TLS if there is any."""
         return self._transport.bytes_in
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes given to the peer, within TLS if there is any."""
+        return self._transport.bytes_out + sum(play.bytes_out for play in self._plays.values())
 
     # ------------------------------------------------------------------ what the transport tells
 
@@ -411,7 +420,19 @@ class RtmpConnection:
 
     def stop(self) -> None:
         """Tell the peer that the server stops, and close."""
-        self._session.close("The server is stopping.")
+        self._end("The server is stopping.")
+
+    def kick(self) -> None:
+        """Close the session because an administrator wants it so."""
+        log.warning("%s closed by an administrator", self._label)
+        for publish in list(self._publishes.values()):
+            publish.publication.end()
+        self._publishes.clear()
+        self._end("The session was closed by an administrator.")
+
+    def _end(self, reason: str) -> None:
+        """Tell the peer why, and close."""
+        self._session.close(reason)
         self._send()
         self._close(self._services.loop.time())
 

@@ -94,6 +94,13 @@ class Play:
         self.stream = stream
         self.wait_until = NEVER
 
+    @property
+    def bytes_out(self) -> int:
+        """Bytes of the stream given since it watches."""
+        if self._fanout is None or self._viewer is None:
+            return 0
+        return self._fanout.given(self._viewer)
+
     def watch(self, transport: Transport, *, audio: bool = True, video: bool = True) -> None:
         """Become a viewer of the fan-out of a format, and make that for its first viewer.
 

@@ -11,9 +11,12 @@ from headend.rtmp.session import SessionSettings
 from headend.server.admission import Admission
 from headend.server.deadlines import Deadlines
 from headend.server.poller import Poller
+from headend.server.sessions import Session
 from headend.settings import Settings
 
 if TYPE_CHECKING:
+    from headend.server.arrivals import Arrivals
+    from headend.server.http.flv_viewer import FlvViewer
     from headend.server.rtmp_connection import RtmpConnection
     from headend.server.tls_port import TlsPort
 
@@ -33,6 +36,7 @@ class Counters:
     acme_failures: int = 0  # attempts to get a certificate
     bytes_in: int = 0  # of connections that are closed
     bytes_out: int = 0
+    sessions: int = 0  # RTMP connections and viewers over HTTP
 
 
 @dataclass(slots=True)
@@ -41,6 +45,9 @@ class Services:
 
     Attributes:
         reload: Reads settings and certificates again; returns what happened, a line each.
+        connections: RTMP and RTMPS.
+        viewers: Viewers over HTTP and WebSocket.
+        arrivals: Requests that wait for a stream; there with HTTP.
         tls: The TLS port, if there is one.
     """
 
@@ -54,6 +61,18 @@ class Services:
     session_settings: SessionSettings
     reload: Callable[[], list[str]]
     connections: set["RtmpConnection"] = field(default_factory=set)
+    viewers: set["FlvViewer"] = field(default_factory=set)
     counters: Counters = field(default_factory=Counters)
     is_stopping: bool = False
     tls: "TlsPort | None" = None
+    arrivals: "Arrivals | None" = None
+
+    def next_session_id(self) -> int:
+        """Return the number of a session that begins, from 1 on."""
+        self.counters.sessions += 1
+        return self.counters.sessions
+
+    def sessions(self) -> list["Session"]:
+        """Return every session, in the order in which they began."""
+        sessions: list[Session] = [*self.connections, *self.viewers]
+        return sorted(sessions, key=lambda session: session.id)

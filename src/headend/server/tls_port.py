@@ -1,7 +1,7 @@
 """This module is the TLS port: RTMPS and HTTPS on the same one.
 
 accepted ─► TlsConnection: handshake, first byte ─┬─► RtmpConnection
-                                                  └─► HTTP application, by AsyncioTransport
+                                                  └─► HTTP application, by HttpConnection
 
 While an authority may come to check a name of ours, what clients ask for is looked at first.
 """
@@ -12,7 +12,6 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from headend.server.asyncio_transport import AsyncioTransport
 from headend.server.certificates import CertificateStore
 from headend.server.challenges import Challenges
 from headend.server.client_hello import ClientHello
@@ -88,35 +87,18 @@ class TlsPort:
 
     def _speak(self, transport: TlsTransport, data: bytes, peer: Peer) -> None:
         """Hand a connection to whoever speaks what its first byte says."""
+        secure = transport.socket
+        facts = tls_facts(secure, self.store.server_name(secure))
         if is_http(data[0]):
-            HttpsConnection(self._services, transport, peer, self._http).data_received(data)
+            extra: dict[str, object] = {
+                "sockname": secure.getsockname(),
+                "sslcontext": secure.context,
+                "ssl_object": secure,
+                "cipher": secure.cipher(),
+            }
+            self._http.take_over(transport, peer, extra, facts).data_received(data)
             return
-        facts = tls_facts(transport.socket, self.store.server_name(transport.socket))
         connection = RtmpConnection(self._services, peer, facts)
         transport.hand_over(connection)
         connection.start(transport)
         connection.data_received(data)
-
-
-class HttpsConnection(AsyncioTransport):
-    """One HTTP connection of the TLS port."""
-
-    def __init__(
-        self, services: Services, transport: TlsTransport, peer: Peer, http: "HttpServer"
-    ) -> None:
-        self._admission = services.admission
-        self._peer = peer
-        secure = transport.socket
-        extra: dict[str, object] = {
-            "peername": (str(peer.address), peer.port),
-            "sockname": secure.getsockname(),
-            "socket": secure,
-            "sslcontext": secure.context,
-            "ssl_object": secure,
-            "cipher": secure.cipher(),
-        }
-        super().__init__(services.loop, transport, http.protocol(), extra)
-
-    def connection_lost(self, error: OSError | None) -> None:
-        self._admission.leave(self._peer.address)
-        super().connection_lost(error)

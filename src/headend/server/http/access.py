@@ -1,6 +1,7 @@
 """This module decides over HTTP who may watch, and for which web pages."""
 
 from ipaddress import ip_address
+from typing import Final
 
 from aiohttp import web
 
@@ -10,6 +11,10 @@ from headend.server.http.problems import Problem
 from headend.server.peer import LOCAL, Peer
 from headend.server.services import Services
 from headend.settings.http_values import ANY_ORIGIN
+
+HSTS_S: Final = 365 * 24 * 3600
+# Browsers that came over HTTPS use it from now on (RFC 6797).
+HSTS_HEADERS: Final = {"Strict-Transport-Security": f"max-age={HSTS_S}"}
 
 
 async def allow_play(services: Services, request: web.Request, path: str) -> None:
@@ -79,6 +84,16 @@ def media_headers(services: Services, request: web.Request) -> dict[str, str]:
     if origin in origins:
         headers["Access-Control-Allow-Origin"] = origin
     return headers
+
+
+def preflight_headers(services: Services, request: web.Request) -> dict[str, str]:
+    """Return headers that let browsers ask for media from another page (Fetch, CORS)."""
+    return {
+        **media_headers(services, request),
+        "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+        "Access-Control-Allow-Headers": "Range, Authorization",
+        "Access-Control-Max-Age": "86400",
+    }
 
 
 def _direct_peer(request: web.Request) -> Peer:

@@ -1,22 +1,27 @@
 """This module is the HTTP side: health, metrics and the list of streams, on aiohttp."""
 
-import asyncio
 import hmac
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
 
 from headend.server import metrics, status
+from headend.server.arrivals import Arrivals
+from headend.server.http import flv
+from headend.server.http.access import HSTS_HEADERS
+from headend.server.http.connection import HttpConnection, Unclaimed
 from headend.server.http.problems import Problem, tell_problems
+from headend.server.peer import Peer
 from headend.server.services import Services
+from headend.server.tls_facts import TlsFacts
+from headend.server.transport import Transport
 
 log = logging.getLogger(__name__)
 
-HSTS_S: Final = 365 * 24 * 3600
 ACME_PATH: Final = "/.well-known/acme-challenge/{token}"  # RFC 8555, 8.3
 CLOSE_S: Final = 1.0  # open requests get so long when the server stops
 
@@ -34,29 +39,48 @@ class HttpServer:
             admin_token: What `Authorization: Bearer …` must hold for /api.
         """
         self._services = services
+        services.arrivals = Arrivals(services)
         self._admin_token = admin_token.encode()
         self._runner = web.AppRunner(
             self._application(), access_log=None, handle_signals=False, shutdown_timeout=CLOSE_S
         )
 
-    async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Serve on listening sockets."""
+    async def start(self) -> None:
+        """Get ready; `take` and `take_over` follow."""
         await self._runner.setup()
-        for sock in sockets:
-            await web.SockSite(self._runner, sock).start()
 
-    def protocol(self) -> asyncio.Protocol:
-        """Return a protocol for one connection that somebody else accepted; after `start`."""
+    def take(self, sock: socket.socket, peer: Peer) -> None:
+        """Serve an accepted, plain connection."""
+        transport = Transport(sock, self._services.poller, Unclaimed())
+        self.take_over(transport, peer, {"sockname": sock.getsockname()})
+
+    def take_over(
+        self,
+        transport: Transport,
+        peer: Peer,
+        extra: dict[str, object],
+        tls: TlsFacts | None = None,
+    ) -> HttpConnection:
+        """Serve a connection whose transport is there, over TLS or not.
+
+        Args:
+            transport: Handed over.
+            peer: Where it comes from.
+            extra: What the connection's `get_extra_info` knows besides.
+            tls: What the TLS handshake agreed on.
+        """
         server = self._runner.server
         assert server is not None
-        return server()
+        name = None if peer.address is None else (str(peer.address), peer.port)
+        known = {"peername": name, **extra}
+        return HttpConnection(self._services, transport, peer, server(), known, tls)
 
     async def close(self) -> None:
         """Stop serving."""
         await self._runner.cleanup()
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[tell_problems, self._authorize])
+        application = web.Application(middlewares=[_mark_request, tell_problems, self._authorize])
         application.on_response_prepare.append(self._demand_https)
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/readyz", self._ready)
@@ -66,6 +90,8 @@ class HttpServer:
         application.router.add_get("/api/v1/sessions", self._sessions)
         application.router.add_get("/api/v1/certificates", self._certificates)
         application.router.add_post("/api/v1/reload", self._reload)
+        # Names of streams may be anything: what is fixed comes first.
+        flv.add_routes(application, self._services)
         return application
 
     @web.middleware
@@ -86,7 +112,7 @@ class HttpServer:
     async def _demand_https(self, request: web.Request, response: web.StreamResponse) -> None:
         """Have browsers that came over HTTPS use it from now on (RFC 6797)."""
         if request.secure:
-            response.headers["Strict-Transport-Security"] = f"max-age={HSTS_S}"
+            response.headers.update(HSTS_HEADERS)
 
     async def _health(self, request: web.Request) -> web.Response:
         """The process runs and its loop turns."""
@@ -123,3 +149,16 @@ class HttpServer:
     async def _reload(self, request: web.Request) -> web.Response:
         """Read settings and certificates again; answer with what happened, a line each."""
         return web.json_response({"messages": self._services.reload()})
+
+
+@web.middleware
+async def _mark_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tell the connection that it has a request to answer: it needs no other for a while."""
+    connection = request.transport
+    if not isinstance(connection, HttpConnection):
+        return await handler(request)
+    connection.request_began()
+    try:
+        return await handler(request)
+    finally:
+        connection.request_ended()

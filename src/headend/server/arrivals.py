@@ -1,0 +1,97 @@
+"""This module has requests wait until a stream has media: one sink for all that wait for one."""
+
+import asyncio
+from typing import Final
+
+from headend.errors import LimitExceeded, Rejected
+from headend.hub.stream import Stream, StreamState
+from headend.outputs.first_media import FirstMedia, Kinds
+from headend.server.services import Services
+
+KEY: Final = "arrival"  # of the sink in its stream
+
+
+class Arrivals:
+    """Who waits for what; bounded by `limits.waiting_requests`.
+
+    Attributes:
+        waiting: Requests that wait now.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._arrivals: dict[str, _Arrival] = {}
+        self.waiting = 0
+
+    async def wait(self, path: str) -> tuple[Stream, Kinds]:
+        """Return a stream once it has media.
+
+        Raises:
+            Rejected: Nobody publishes it, within `live.wait_s`.
+            LimitExceeded: Too many requests wait.
+        """
+        services = self._services
+        stream = services.registry.play(path)
+        arrival = self._arrivals.get(path)
+        if arrival is None or arrival.stream is not stream:
+            arrival = self._arrivals[path] = _Arrival(stream)
+            arrival.attach()
+        try:
+            if not arrival.is_done:
+                if stream.state is StreamState.WAITING and not services.settings.live.wait_s:
+                    raise _not_found(path)
+                await self._wait(arrival)
+            if arrival.media.is_over:
+                raise _not_found(path)
+            return stream, arrival.media.kinds
+        finally:
+            if not arrival.waiters:
+                arrival.detach()
+                if self._arrivals.get(path) is arrival:
+                    del self._arrivals[path]
+
+    async def _wait(self, arrival: "_Arrival") -> None:
+        most = self._services.settings.limits.waiting_requests
+        if self.waiting >= most:
+            raise LimitExceeded("limits.waiting_requests", self.waiting + 1, most)
+        waiter: asyncio.Future[None] = self._services.loop.create_future()
+        self.waiting += 1
+        arrival.waiters.add(waiter)
+        try:
+            async with asyncio.timeout(self._services.settings.live.wait_s or None):
+                await waiter
+        except TimeoutError:
+            raise _not_found(arrival.stream.path) from None
+        finally:
+            self.waiting -= 1
+            arrival.waiters.discard(waiter)
+
+
+class _Arrival:
+    """A stream that is waited for."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream: Final = stream
+        self.media: Final = FirstMedia(self._changed)
+        self.waiters: set[asyncio.Future[None]] = set()
+
+    @property
+    def is_done(self) -> bool:
+        return self.media.is_there or self.media.is_over
+
+    def attach(self) -> None:
+        if self.stream.sink(KEY) is None:
+            self.stream.attach(KEY, self.media)
+
+    def detach(self) -> None:
+        if self.stream.sink(KEY) is self.media:
+            self.stream.detach(KEY)
+
+    def _changed(self) -> None:
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+def _not_found(path: str) -> Rejected:
+    return Rejected("NetStream.Play.StreamNotFound", f"nobody publishes {path}")

@@ -1,0 +1,256 @@
+"""This module is one viewer over HTTP or WebSocket: a fan-out's bytes, straight to its socket."""
+
+import asyncio
+import logging
+from typing import Final
+
+from headend.hub.stream import Stream
+from headend.outputs import flv
+from headend.outputs.fanout import Fanout, Viewer
+from headend.outputs.first_media import Kinds
+from headend.outputs.flv import FlvEncoder, FlvFormat
+from headend.server.deadlines import NEVER
+from headend.server.logs import shown
+from headend.server.peer import Peer
+from headend.server.poller import Pace
+from headend.server.services import Services
+from headend.server.tls_facts import TlsFacts
+from headend.server.transport import LINGER_S, Transport
+
+log = logging.getLogger(__name__)
+
+END_OF_STREAM: Final = "the stream is over"
+
+
+class FlvViewer:
+    """See the module's head; also the owner of its transport, and a session.
+
+    Attributes:
+        id: Number of the session.
+        protocol: http-flv, https-flv, ws-flv or wss-flv.
+        peer: Where it comes from.
+        tls: What the TLS handshake agreed on; None on a plain connection.
+        user_agent: What it calls itself, at most 200 characters.
+        started: When it began, monotonic seconds.
+        due: Kept by `Deadlines`.
+        ended: Set when it watches no more, to the reason; only a WebSocket has one.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_closes_at",
+        "_fanout",
+        "_format",
+        "_is_gone",
+        "_progress",
+        "_services",
+        "_stalled_at",
+        "_stream",
+        "_transport",
+        "_viewer",
+        "due",
+        "ended",
+        "id",
+        "peer",
+        "protocol",
+        "started",
+        "tls",
+        "user_agent",
+    )
+
+    def __init__(
+        self,
+        services: Services,
+        transport: Transport,
+        peer: Peer,
+        protocol: str,
+        tls: TlsFacts | None,
+        user_agent: str,
+    ) -> None:
+        """Begin a session that does not watch yet."""
+        self._services = services
+        self._transport = transport
+        self.peer: Final = peer
+        self.protocol: Final = protocol
+        self.tls: Final = tls
+        self.user_agent: Final = user_agent[:200]
+        self.started: Final = services.loop.time()
+        self.id: Final = services.next_session_id()
+        self._format = FlvFormat(protocol.startswith("ws"))
+        self._fanout: Fanout | None = None
+        self._viewer: Viewer | None = None
+        self._stalled_at = NEVER
+        self._closes_at = NEVER
+        self._progress = 0
+        self._is_gone = False
+        self.due = NEVER
+        self.ended: asyncio.Future[str] | None = None
+
+    def watch(self, stream: Stream, kinds: Kinds, *, is_patient: bool) -> None:
+        """Write the FLV header and become a viewer of the fan-out, made for its first one.
+
+        Args:
+            stream: Has media.
+            kinds: Which kinds of tracks it has.
+            is_patient: Start at the next keyframe, not at the newest.
+        """
+        services = self._services
+        self._stream = stream
+        services.viewers.add(self)
+        services.counters.plays += 1
+        log.info(
+            "%s %s play %s accepted%s",
+            self.protocol,
+            self.peer,
+            shown(stream.path),
+            "" if self.tls is None else f" {shown(str(self.tls))}",
+        )
+        self._transport.set_pace(Pace.CALM)
+        self._transport.write(
+            flv.start(self._format, has_audio=kinds.has_audio, has_video=kinds.has_video)
+        )
+        fanout = stream.sink(self._format)
+        if fanout is None:
+            fanout = self._new_fanout()
+            stream.attach(self._format, fanout)
+        assert isinstance(fanout, Fanout)
+        self._fanout = fanout
+        self._viewer = Viewer(self._transport, self, is_patient=is_patient)
+        fanout.add(self._viewer)
+
+    def _new_fanout(self) -> Fanout:
+        live = self._services.settings.live
+        return Fanout(
+            FlvEncoder(self._format),
+            self._services.poller.wake,
+            starts_at_keyframe=live.gop_cache,
+            log_s=live.log_s,
+            log_bytes=live.log_bytes,
+        )
+
+    # ------------------------------------------------------------------ the session
+
+    @property
+    def publishing(self) -> list[str]:
+        return []
+
+    @property
+    def playing(self) -> list[str]:
+        return [self._stream.path]
+
+    @property
+    def bytes_in(self) -> int:
+        return self._transport.bytes_in
+
+    @property
+    def bytes_out(self) -> int:
+        given = 0
+        if self._fanout is not None and self._viewer is not None:
+            given = self._fanout.given(self._viewer)
+        return self._transport.bytes_out + given
+
+    def kick(self) -> None:
+        """Close it because an administrator wants it so."""
+        self._end("closed by an administrator")
+
+    def stop(self) -> None:
+        """Close it because the server stops."""
+        self._end("the server is stopping")
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    # ------------------------------------------------------------------ what the transport tells
+
+    def data_received(self, data: bytes) -> None:
+        """Nothing is wanted of a viewer."""
+
+    def write_stalled(self) -> None:
+        self._stalled_at = self._services.loop.time()
+        self._progress = self._transport.drained_bytes
+        if self._fanout is not None and self._viewer is not None:
+            self._fanout.stalled(self._viewer)
+        self._services.deadlines.update(self)
+
+    def write_drained(self) -> None:
+        self._stalled_at = NEVER
+        if self._fanout is not None and self._viewer is not None:
+            self._fanout.drained(self._viewer)
+
+    def connection_lost(self, error: OSError | None) -> None:
+        self._services.admission.leave(self.peer.address)
+        self.gone("" if error is None else f" ({error.strerror or error})")
+
+    def gone(self, reason: str = "") -> None:
+        """The connection is lost; only the first call counts."""
+        if self._is_gone:
+            return
+        self._is_gone = True
+        services = self._services
+        services.deadlines.forget(self)
+        services.viewers.discard(self)
+        services.counters.bytes_in += self._transport.bytes_in
+        services.counters.bytes_out += self._transport.bytes_out
+        if self._fanout is not None:
+            self._say(f"closed{reason}")
+            self._leave()
+        self._finish("")
+
+    def _leave(self) -> None:
+        """Be no viewer any more; a fan-out without viewers is dropped."""
+        fanout, viewer = self._fanout, self._viewer
+        self._fanout = self._viewer = None
+        if fanout is not None and viewer is not None:
+            fanout.remove(viewer)
+            if not len(fanout) and self._stream.sink(self._format) is fanout:
+                self._stream.detach(self._format)
+
+    # ------------------------------------------------------------------ the end
+
+    def stream_ended(self) -> None:
+        self._fanout = self._viewer = None
+        self._end(END_OF_STREAM)
+
+    def _end(self, reason: str) -> None:
+        if self._closes_at != NEVER or self._is_gone:
+            return
+        self._say(reason)
+        self._leave()
+        self._closes_at = self._services.loop.time() + LINGER_S
+        if self.ended is None:
+            self._transport.close()
+        if not self._transport.is_closed:
+            self._services.deadlines.update(self)
+        self._finish(reason)
+
+    def _finish(self, reason: str) -> None:
+        if self.ended is not None and not self.ended.done():
+            self.ended.set_result(reason)
+
+    def _say(self, what: str) -> None:
+        log.info("%s %s play %s: %s", self.protocol, self.peer, shown(self._stream.path), what)
+
+    # ------------------------------------------------------------------ time
+
+    def deadline(self) -> float | None:
+        when = self._closes_at
+        if self._stalled_at != NEVER:
+            when = min(when, self._stalled_at + self._services.settings.limits.late_close_s)
+        return None if when == NEVER else when
+
+    def deadline_passed(self, now: float) -> None:
+        limit = self._services.settings.limits.late_close_s
+        if now < self._closes_at and self._transport.drained_bytes != self._progress:
+            self._progress = self._transport.drained_bytes
+            self._stalled_at = now
+            return
+        if now < self._closes_at:
+            log.warning(
+                "%s %s closed: it took nothing for %g s (limits.late_close_s)",
+                self.protocol,
+                self.peer,
+                limit,
+            )
+            self._services.counters.late_closed += 1
+        self._transport.abort()

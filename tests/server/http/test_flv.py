@@ -1,0 +1,333 @@
+"""This module tests headend.server.http.flv, flv_viewer and connection, over real connections."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from tests.live import FRAME, KEYFRAME, VIDEO_HEADER, Live, Peer, live_server, log_lines, run, until
+
+from headend.media.flv import Reader
+from headend.media.tag import Tag
+
+FLV_HEADER = b"FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00"
+
+
+class Watched:
+    """A server with HTTP, a stream `live/a` and a client."""
+
+    def __init__(self, live: Live, client: aiohttp.ClientSession) -> None:
+        self.live = live
+        self.client = client
+        self.base = f"http://{live.server.addresses['http'][0]}"
+        self.publisher: Peer
+
+    async def publish(self) -> None:
+        self.publisher = await self.live.publisher("a")
+        await self.publisher.send_video(VIDEO_HEADER)
+        await self.publisher.send_video(KEYFRAME)
+        await until(lambda: (s := self.live.services.registry.stream("live/a")) and s.tags_in >= 2)
+
+    async def viewers(self, count: int) -> None:
+        await until(lambda: len(self.live.services.viewers) == count)
+
+
+@asynccontextmanager
+async def serve(data: Path, *settings: str) -> AsyncIterator[Watched]:
+    async with (
+        live_server(data, "http.listen=127.0.0.1:0", *settings) as live,
+        aiohttp.ClientSession() as client,
+    ):
+        yield Watched(live, client)
+
+
+async def read_tags(response: aiohttp.ClientResponse, reader: Reader, count: int) -> list[Tag]:
+    tags: list[Tag] = []
+    while len(tags) < count:
+        data = await response.content.readany()
+        assert data, f"ended after {len(tags)} tags"
+        reader.receive_data(data)
+        tags += reader.tags()
+    return tags
+
+
+def test_viewer_gets_the_stream_from_its_keyframe_and_its_end(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            await web.publish()
+            async with web.client.get(f"{web.base}/live/a.flv") as response:
+                assert response.status == 200
+                assert response.headers["Content-Type"] == "video/x-flv"
+                assert response.headers["Cache-Control"] == "no-store"
+                assert response.headers["Access-Control-Allow-Origin"] == "*"
+                reader = Reader()
+                tags = await read_tags(response, reader, 2)
+                assert [tag.body for tag in tags] == [VIDEO_HEADER, KEYFRAME]
+                await web.publisher.send_video(FRAME, 40)
+                assert [t.body for t in await read_tags(response, reader, 1)] == [FRAME]
+                (session,) = [s for s in web.live.services.sessions() if s.playing]
+                assert (session.protocol, session.playing) == ("http-flv", ["live/a"])
+                assert session.publishing == []
+                assert session.bytes_out > len(VIDEO_HEADER + KEYFRAME + FRAME)
+                assert session.bytes_in == 0 or session.bytes_in > 20
+                web.live.services.registry.end_all()
+                assert await response.content.read() == b""
+            await web.viewers(0)
+
+    run(main())
+
+
+def test_viewer_that_comes_first_waits_and_one_for_nothing_is_told(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path, "live.wait_s=1") as web:
+            asked = asyncio.create_task(web.client.get(f"{web.base}/live/a.flv"))
+            arrivals = web.live.services.arrivals
+            assert arrivals is not None
+            await until(lambda: arrivals.waiting == 1)
+            await web.publish()
+            response = await asked
+            assert response.status == 200
+            response.close()
+            async with web.client.get(f"{web.base}/live/nothing.flv") as response:
+                assert response.status == 404
+                problem = await response.json()
+                assert problem["title"] == "Stream not found"
+                assert problem["detail"] == "nobody publishes live/nothing."
+
+    run(main())
+
+
+def test_patient_viewer_starts_at_the_next_keyframe(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            await web.publish()
+            async with web.client.get(f"{web.base}/live/a.flv?gop=0") as response:
+                reader = Reader()
+                assert [t.body for t in await read_tags(response, reader, 1)] == [VIDEO_HEADER]
+                await web.publisher.send_video(FRAME, 40)
+                await web.publisher.send_video(KEYFRAME + b"2", 80)
+                assert [t.body for t in await read_tags(response, reader, 1)] == [KEYFRAME + b"2"]
+
+    run(main())
+
+
+def test_websocket_viewer_gets_a_frame_for_each_tag_and_a_reason_at_the_end(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            await web.publish()
+            async with web.client.ws_connect(f"{web.base}/live/a.flv") as ws:
+                assert await ws.receive_bytes() == FLV_HEADER
+                assert (await ws.receive_bytes())[11:-4] == VIDEO_HEADER
+                assert (await ws.receive_bytes())[11:-4] == KEYFRAME
+                await ws.ping()
+                await web.publisher.send_video(FRAME + bytes(200), 40)
+                assert (await ws.receive_bytes())[11:-4] == FRAME + bytes(200)
+                web.live.services.registry.end_all()
+                message = await ws.receive()
+                assert (message.data, message.extra) == (1000, "the stream is over")
+            await web.viewers(0)
+
+    run(main())
+
+
+def test_websocket_viewer_that_sends_something_is_closed(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            await web.publish()
+            for data, code in ((b"x", 1003), (bytes(2000), 1009)):
+                async with web.client.ws_connect(f"{web.base}/live/a.flv") as ws:
+                    await ws.send_bytes(data)
+                    message = await ws.receive()
+                    while message.type is aiohttp.WSMsgType.BINARY:
+                        message = await ws.receive()
+                    assert message.data == code
+            await web.viewers(0)
+
+    run(main())
+
+
+def test_websocket_viewer_may_leave(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            await web.publish()
+            async with web.client.ws_connect(f"{web.base}/live/a.flv") as ws:
+                await ws.receive_bytes()
+                await web.viewers(1)
+            await web.viewers(0)
+            stream = web.live.services.registry.stream("live/a")
+            assert stream is not None
+            await until(lambda: not list(stream.sinks()))
+
+    run(main())
+
+
+@pytest.mark.parametrize("is_websocket", [False, True])
+def test_viewer_that_takes_nothing_is_closed(
+    is_websocket: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    upgrade = (
+        b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    )
+
+    async def main() -> None:
+        async with serve(tmp_path, "limits.late_close_s=1") as web:
+            await web.publish()
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setblocking(False)
+            loop = asyncio.get_running_loop()
+            host, _, port = web.live.server.addresses["http"][0].rpartition(":")
+            await loop.sock_connect(sock, (host, int(port)))
+            head = b"GET /live/a.flv HTTP/1.1\r\nHost: a\r\n" + upgrade * is_websocket + b"\r\n"
+            await loop.sock_sendall(sock, head)
+            await web.viewers(1)
+            time = 0
+            while web.live.services.viewers:
+                time += 40
+                await web.publisher.send_video(FRAME + bytes(100_000), time)
+                await asyncio.sleep(0.005)
+            sock.close()
+
+    with caplog.at_level(logging.INFO):
+        run(main())
+    assert log_lines(caplog, "took nothing for 1 s (limits.late_close_s)")
+
+
+def test_viewer_may_be_kicked_and_a_server_may_stop(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            await web.publish()
+            async with web.client.get(f"{web.base}/live/a.flv") as response:
+                await web.viewers(1)
+                (viewer,) = web.live.services.viewers
+                viewer.kick()
+                viewer.kick()
+                await response.read()
+            await web.viewers(0)
+            async with web.client.ws_connect(f"{web.base}/live/a.flv") as ws:
+                await web.viewers(1)
+                (viewer,) = web.live.services.viewers
+                viewer.stop()
+                message = await ws.receive()
+                while message.type is aiohttp.WSMsgType.BINARY:
+                    message = await ws.receive()
+                assert message.extra == "the server is stopping"
+            async with web.client.get(f"{web.base}/live/a.flv"):
+                await web.viewers(1)
+                (viewer,) = web.live.services.viewers
+                viewer.abort()
+                await web.viewers(0)
+
+    run(main())
+
+
+def test_other_methods(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            async with web.client.head(f"{web.base}/live/a.flv") as response:
+                assert response.status == 404
+            await web.publish()
+            async with web.client.head(f"{web.base}/live/a.flv") as response:
+                assert response.status == 200
+                assert response.headers["Content-Type"] == "video/x-flv"
+            async with web.client.options(f"{web.base}/live/a.flv") as response:
+                assert response.status == 204
+                assert response.headers["Access-Control-Allow-Methods"] == "GET, HEAD, OPTIONS"
+            async with web.client.post(f"{web.base}/live/a.flv") as response:
+                assert response.status == 405
+
+    run(main())
+
+
+@pytest.mark.parametrize("target", ["/live/%2e%2e/a.flv", "//a.flv", "/live/a%2a.flv", "/.flv"])
+def test_address_that_names_no_stream_is_not_found(target: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            reply = await raw(web, f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            assert reply.startswith(b"HTTP/1.1 404 Not Found\r\n")
+
+    run(main())
+
+
+def test_private_streams_too_many_waiting_and_a_stopping_server_are_told(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(
+            tmp_path, "rtmp.tls_only=vip/*", "limits.waiting_requests=1", "limits.streams=1"
+        ) as web:
+            async with web.client.get(f"{web.base}/vip/a.flv") as response:
+                assert response.status == 403
+            first = asyncio.create_task(web.client.get(f"{web.base}/live/a.flv"))
+            arrivals = web.live.services.arrivals
+            assert arrivals is not None
+            await until(lambda: arrivals.waiting == 1)
+            for path in ("live/a", "live/b"):  # too many wait; too many names are waited for
+                async with web.client.get(f"{web.base}/{path}.flv") as response:
+                    assert (response.status, response.headers["Retry-After"]) == (503, "5")
+            first.cancel()
+            web.live.services.is_stopping = True
+            async with web.client.get(f"{web.base}/live/c.flv") as response:
+                assert response.status == 503
+
+    run(main())
+
+
+async def raw(web: Watched, data: bytes, *, pieces: int = 1) -> bytes:
+    """Send bytes as they are; return what comes until the server has nothing more to say."""
+    host, _, port = web.live.server.addresses["http"][0].rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    size = max(1, len(data) // pieces)
+    for start in range(0, len(data), size):
+        writer.write(data[start : start + size])
+        await writer.drain()
+        await asyncio.sleep(0)
+    reply = await reader.read(65_536)
+    writer.close()
+    return reply
+
+
+def test_request_may_come_byte_by_byte_and_several_at_once(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+            reply = await raw(web, request, pieces=len(request))
+            assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
+            host, _, port = web.live.server.addresses["http"][0].rpartition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(request * 3)
+            replies = b""
+            while replies.count(b'{"status": "ok"}') < 3:
+                replies += await reader.read(1000)
+            writer.close()
+
+    run(main())
+
+
+def test_connection_without_a_whole_request_is_closed(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path, "limits.handshake_s=0.2", "limits.idle_s=1") as web:
+            assert await raw(web, b"GET /healthz HT") == b""
+            assert await raw(web, b"GET /healthz HTTP/1.1\r\nX: " + b"a" * 20_000) != b"200"
+            host, _, port = web.live.server.addresses["http"][0].rpartition(":")
+            reader, _ = await asyncio.open_connection(host, int(port))
+            assert await reader.read() == b""  # says nothing at all
+            await until(lambda: web.live.services.admission.connections == 0)
+
+    run(main())
+
+
+def test_connections_over_a_limit_are_refused(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path, "limits.connections=1") as web:
+            host, _, port = web.live.server.addresses["http"][0].rpartition(":")
+            _, writer = await asyncio.open_connection(host, int(port))
+            await until(lambda: web.live.services.admission.connections == 1)
+            assert await raw(web, b"") == b""
+            assert web.live.services.counters.refused == 1
+            writer.close()
+
+    run(main())
