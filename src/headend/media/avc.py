@@ -1,0 +1,149 @@
+"""This module reads the configuration of H.264: avcC and the SPS in it.
+
+    avcC   01 profile compatibility level, 6 bits 1 and lengthSizeMinusOne 2,
+           3 bits 1 and number of SPS 5, (size u16, SPS)*, number of PPS u8, (size u16, PPS)*
+
+Source: ISO/IEC 14496-15, 5.3.3.1; ITU-T H.264, 7.3.2.1.1 and E.1.1.
+"""
+
+from typing import Final
+
+from headend.errors import MediaError
+from headend.media.bits import BitReader, unescaped
+from headend.media.picture import PictureConfig
+
+_HEADER_SIZE: Final = 6
+_NALU_TYPE_SPS: Final = 7
+_EXTENDED_ASPECT: Final = 255
+
+# Profiles whose SPS says more about chroma (7.3.2.1.1).
+_HIGH_PROFILES: Final = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
+
+_PROFILES: Final = {
+    66: "Baseline",
+    77: "Main",
+    88: "Extended",
+    100: "High",
+    110: "High 10",
+    122: "High 4:2:2",
+    244: "High 4:4:4 Predictive",
+}
+_CONSTRAINED: Final = 0x40  # constraint_set1_flag: of Baseline, what every decoder can do
+
+
+def parse_avc_config(record: bytes) -> PictureConfig:
+    """Parse an AVCDecoderConfigurationRecord.
+
+    Raises:
+        MediaError: It is cut short, or its first parameter set is no SPS.
+    """
+    if len(record) < _HEADER_SIZE + 2 or not record[5] & 31:
+        raise MediaError("avcC holds no SPS")
+    size = int.from_bytes(record[6:8], "big")
+    sps = record[8 : 8 + size]
+    if len(sps) < 4 or len(sps) < size or sps[0] & 31 != _NALU_TYPE_SPS:
+        raise MediaError("avcC holds no whole SPS")
+    codecs = "avc1." + record[1:4].hex()
+    return _parse_sps(unescaped(sps[1:]), codecs)
+
+
+def nalu_length_size(record: bytes) -> int:
+    """Return how many bytes the length of a NALU has: 1 to 4.
+
+    Raises:
+        MediaError: The record is cut short.
+    """
+    if len(record) < _HEADER_SIZE - 1:
+        raise MediaError("avcC is cut short")
+    return (record[4] & 3) + 1
+
+
+def _parse_sps(rbsp: bytes, codecs: str) -> PictureConfig:
+    profile, constraints, level = rbsp[0], rbsp[1], rbsp[2]
+    reader = BitReader(rbsp[3:])
+    reader.ue()  # seq_parameter_set_id
+    chroma, is_separate = 1, False
+    if profile in _HIGH_PROFILES:
+        chroma, is_separate = _read_chroma(reader)
+    reader.ue()  # log2_max_frame_num_minus4
+    _skip_order_count(reader)
+    reader.ue()  # max_num_ref_frames
+    reader.skip(1)
+    width = 16 * (reader.ue() + 1)
+    map_units = reader.ue() + 1
+    fields = 1 if reader.flag() else 2  # frame_mbs_only_flag: 1 means no fields
+    if fields == 2:
+        reader.skip(1)
+    reader.skip(1)
+    height = 16 * map_units * fields
+    if reader.flag():
+        left, right, top, bottom = (reader.ue() for _ in range(4))
+        unit_x = 2 if chroma in (1, 2) and not is_separate else 1
+        unit_y = (2 if chroma == 1 and not is_separate else 1) * fields
+        width -= unit_x * (left + right)
+        height -= unit_y * (top + bottom)
+    if width <= 0 or height <= 0:
+        raise MediaError("SPS crops the whole picture")
+    name = _PROFILES.get(profile)
+    if name == "Baseline" and constraints & _CONSTRAINED:
+        name = "Constrained Baseline"
+    return PictureConfig(
+        codecs, width, height, _frame_rate(reader), name, f"{level // 10}.{level % 10}"
+    )
+
+
+def _read_chroma(reader: BitReader) -> tuple[int, bool]:
+    chroma = reader.ue()
+    is_separate = chroma == 3 and reader.flag()
+    reader.ue()
+    reader.ue()
+    reader.skip(1)
+    if reader.flag():
+        for index in range(8 if chroma != 3 else 12):
+            if reader.flag():
+                _skip_scaling_list(reader, 16 if index < 6 else 64)
+    return chroma, is_separate
+
+
+def _skip_scaling_list(reader: BitReader, size: int) -> None:
+    last = following = 8
+    for _ in range(size):
+        if following:
+            following = (last + reader.se()) % 256
+        last = following or last
+
+
+def _skip_order_count(reader: BitReader) -> None:
+    kind = reader.ue()
+    if kind == 0:
+        reader.ue()
+    elif kind == 1:
+        reader.skip(1)
+        reader.se()
+        reader.se()
+        for _ in range(reader.ue()):
+            reader.se()
+
+
+def _frame_rate(reader: BitReader) -> float | None:
+    """Read the VUI up to the frame rate; damage there spoils nothing else."""
+    try:
+        if not reader.flag():
+            return None
+        if reader.flag() and reader.bits(8) == _EXTENDED_ASPECT:
+            reader.skip(32)
+        if reader.flag():
+            reader.skip(1)
+        if reader.flag():
+            reader.skip(4)
+            if reader.flag():
+                reader.skip(24)
+        if reader.flag():
+            reader.ue()
+            reader.ue()
+        if not reader.flag():
+            return None
+        units, scale = reader.bits(32), reader.bits(32)
+    except MediaError:
+        return None
+    return round(scale / (2 * units), 3) if units and scale else None

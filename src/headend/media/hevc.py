@@ -1,0 +1,102 @@
+"""This module reads the configuration of HEVC: hvcC and the SPS in it.
+
+    hvcC   01, profile space 2 tier 1 profile 5, compatibility u32, constraints 6 bytes, level u8,
+           10 bytes more, number of arrays u8, (type 6 bits, count u16, (size u16, NALU)*)*
+
+Source: ISO/IEC 14496-15, 8.3.3.1 and annex E; ITU-T H.265, 7.3.2.2.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from headend.errors import MediaError
+from headend.media.bits import BitReader, unescaped
+from headend.media.picture import PictureConfig
+
+_HEADER_SIZE: Final = 23
+_NALU_TYPE_SPS: Final = 33
+_PROFILES: Final = {1: "Main", 2: "Main 10", 3: "Main Still Picture", 4: "Range Extensions"}
+
+
+def parse_hevc_config(record: bytes) -> PictureConfig:
+    """Parse an HEVCDecoderConfigurationRecord; it says nothing of the frame rate here.
+
+    Raises:
+        MediaError: It is cut short, or holds no SPS.
+    """
+    if len(record) < _HEADER_SIZE:
+        raise MediaError("hvcC is cut short")
+    sps = next(_nalus(record, _NALU_TYPE_SPS), None)
+    if sps is None:
+        raise MediaError("hvcC holds no SPS")
+    width, height = _size(unescaped(sps[2:]))
+    level = record[12]
+    return PictureConfig(
+        _codecs(record),
+        width,
+        height,
+        None,
+        _PROFILES.get(record[1] & 31),
+        f"{level // 30}.{level % 30 // 3}",
+    )
+
+
+def _codecs(record: bytes) -> str:
+    """Write the codec as ISO/IEC 14496-15, E.3 says: `hvc1.1.6.L93.B0`."""
+    space = ("", "A", "B", "C")[record[1] >> 6]
+    tier = "H" if record[1] & 0x20 else "L"
+    compatibility = int(f"{int.from_bytes(record[2:6], 'big'):032b}"[::-1], 2)
+    constraints = record[6:12].rstrip(b"\0")
+    parts = [f"{space}{record[1] & 31}", f"{compatibility:X}", f"{tier}{record[12]}"]
+    return ".".join(["hvc1", *parts, *(f"{byte:X}" for byte in constraints)])
+
+
+def _nalus(record: bytes, wanted: int) -> Iterator[bytes]:
+    """Yield the NALUs of one type; one that is cut short ends the record."""
+    offset = _HEADER_SIZE
+    for _ in range(record[22]):
+        if offset + 3 > len(record):
+            return
+        kind = record[offset] & 63
+        count = int.from_bytes(record[offset + 1 : offset + 3], "big")
+        offset += 3
+        for _ in range(count):
+            size = int.from_bytes(record[offset : offset + 2], "big")
+            nalu = record[offset + 2 : offset + 2 + size]
+            if len(nalu) < max(size, 2):
+                return
+            if kind == wanted:
+                yield nalu
+            offset += 2 + size
+
+
+def _size(rbsp: bytes) -> tuple[int, int]:
+    """Read width and height of an SPS."""
+    reader = BitReader(rbsp)
+    reader.skip(4)
+    layers = reader.bits(3)  # sps_max_sub_layers_minus1
+    reader.skip(1)
+    _skip_profile_tier_level(reader, layers)
+    reader.ue()  # sps_seq_parameter_set_id
+    chroma = reader.ue()
+    is_separate = chroma == 3 and reader.flag()
+    width, height = reader.ue(), reader.ue()
+    if reader.flag():
+        left, right, top, bottom = (reader.ue() for _ in range(4))
+        unit_x = 2 if chroma in (1, 2) and not is_separate else 1
+        unit_y = 2 if chroma == 1 and not is_separate else 1
+        width -= unit_x * (left + right)
+        height -= unit_y * (top + bottom)
+    if width <= 0 or height <= 0:
+        raise MediaError("SPS crops the whole picture")
+    return width, height
+
+
+def _skip_profile_tier_level(reader: BitReader, layers: int) -> None:
+    """Pass over profile_tier_level (7.3.3)."""
+    reader.skip(88 + 8)
+    present = [(reader.flag(), reader.flag()) for _ in range(layers)]
+    if layers:
+        reader.skip(2 * (8 - layers))
+    for has_profile, has_level in present:
+        reader.skip(88 * has_profile + 8 * has_level)

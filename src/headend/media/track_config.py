@@ -1,0 +1,161 @@
+"""This module says what a track is, in a player's terms: codec string, size, rates.
+
+It reads a sequence header, or a coded frame of a codec that has none.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from headend.errors import MediaError
+from headend.media.av1 import parse_av1_config, parse_vp9_config
+from headend.media.avc import parse_avc_config
+from headend.media.headers import (
+    AudioPacketType,
+    Codec,
+    TrackPayload,
+    VideoPacketType,
+    parse_audio_header,
+    parse_video_header,
+)
+from headend.media.hevc import parse_hevc_config
+from headend.media.picture import PictureConfig
+from headend.media.sound import (
+    SoundConfig,
+    parse_aac_config,
+    parse_ac3_frame,
+    parse_flac_config,
+    parse_mp3_frame,
+    parse_opus_config,
+)
+from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
+
+
+@dataclass(frozen=True, slots=True)
+class TrackConfig:
+    """What is known of a track.
+
+    Attributes:
+        kind: AUDIO or VIDEO.
+        codec: The codec.
+        codecs: As RFC 6381 writes it, for players; empty if it has no such name.
+        record: Its decoder configuration record; empty where the codec has none.
+        width: Luma samples, after cropping; 0: audio, or not said.
+        height: Likewise.
+        frame_rate: Frames a second, as the bit stream declares; None: not said.
+        profile: Such as "High" or "LC"; None: not said.
+        level: Such as "3.1"; None: not said.
+        sample_rate: Hz; 0: video, or not said.
+        channels: 0: video, or not said.
+    """
+
+    kind: TagKind
+    codec: Codec
+    codecs: str = ""
+    record: bytes = b""
+    width: int = 0
+    height: int = 0
+    frame_rate: float | None = None
+    profile: str | None = None
+    level: str | None = None
+    sample_rate: int = 0
+    channels: int = 0
+
+
+_PICTURES: Final[Mapping[Codec, Callable[[bytes], PictureConfig]]] = {
+    Codec.H264: parse_avc_config,
+    Codec.HEVC: parse_hevc_config,
+    Codec.AV1: parse_av1_config,
+    Codec.VP9: parse_vp9_config,
+}
+_SOUNDS: Final[Mapping[Codec, Callable[[bytes], SoundConfig]]] = {
+    Codec.AAC: parse_aac_config,
+    Codec.OPUS: parse_opus_config,
+    Codec.FLAC: parse_flac_config,
+}
+# Codecs whose frames say all, so that a sequence header holds nothing or does not come.
+_FRAMES: Final[Mapping[Codec, Callable[[bytes], SoundConfig]]] = {
+    Codec.MP3: parse_mp3_frame,
+    Codec.AC3: parse_ac3_frame,
+    Codec.EAC3: parse_ac3_frame,
+}
+
+
+def track_config(tag: Tag) -> TrackConfig:
+    """Say what track 0 of a tag is.
+
+    Args:
+        tag: A sequence header, or a coded frame of a codec without one.
+
+    Raises:
+        MediaError: The tag is neither, has no track 0, or what it holds is damaged.
+    """
+    if tag.kind is VIDEO:
+        return _video(tag.body)
+    if tag.kind is AUDIO:
+        return _audio(tag.body)
+    raise MediaError("a script tag is no track")
+
+
+def needs_header(codec: Codec) -> bool:
+    """Say whether nothing can be done with a codec's frames before its sequence header."""
+    return codec in _PICTURES or codec in _SOUNDS
+
+
+def _video(body: bytes) -> TrackConfig:
+    header = parse_video_header(body)
+    track = _first(header.tracks)
+    record = body[track.payload]
+    parse = _PICTURES.get(track.codec)
+    if parse is None:
+        return TrackConfig(VIDEO, track.codec)
+    if header.packet_type is not VideoPacketType.SEQUENCE_START:
+        raise MediaError(f"no sequence header of {track.codec}")
+    found = parse(record)
+    return TrackConfig(
+        VIDEO,
+        track.codec,
+        found.codecs,
+        record,
+        found.width,
+        found.height,
+        found.frame_rate,
+        found.profile,
+        found.level,
+    )
+
+
+def _audio(body: bytes) -> TrackConfig:
+    header = parse_audio_header(body)
+    track = _first(header.tracks)
+    payload = body[track.payload]
+    is_start = header.packet_type is AudioPacketType.SEQUENCE_START
+    if track.codec in _FRAMES:
+        if header.packet_type is not AudioPacketType.CODED_FRAMES:
+            raise MediaError(f"{track.codec} is told by its frames")
+        return _sounding(track.codec, _FRAMES[track.codec](payload), b"")
+    parse = _SOUNDS.get(track.codec)
+    if parse is None:
+        return TrackConfig(AUDIO, track.codec)
+    if not is_start:
+        raise MediaError(f"no sequence header of {track.codec}")
+    return _sounding(track.codec, parse(payload), payload)
+
+
+def _sounding(codec: Codec, found: SoundConfig, record: bytes) -> TrackConfig:
+    return TrackConfig(
+        AUDIO,
+        codec,
+        found.codecs,
+        record,
+        profile=found.profile,
+        sample_rate=found.sample_rate,
+        channels=found.channels,
+    )
+
+
+def _first(tracks: tuple[TrackPayload, ...]) -> TrackPayload:
+    for track in tracks:
+        if track.track_id == 0:
+            return track
+    raise MediaError("no track 0")

@@ -1,0 +1,80 @@
+"""This module tests headend.media.hevc on records of x265 and on SPS written bit by bit."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.media.bitstring import bits
+from tests.wire import wire
+
+from headend.errors import MediaError
+from headend.media.hevc import parse_hevc_config
+from headend.media.picture import PictureConfig
+
+MAIN_10 = wire(
+    "0102200000009000000000003cf000fcfdfafa00000f04"
+    "200001001840010c01ffff02200000030090000003000003003c95980921"
+    "0001002e42010102200000030090000003000003003ca00a080b9f6d96566924cafff0003000468080000003008000"
+    "000c84 22000100074401c172b46240 270001092b4e0105ffffffffffffffff26"
+)
+HEAD = "01 01 60000000 b00000000000 5d f000fcfdf8f800000f 01"
+
+
+def test_record_of_an_encoder_says_profile_and_size() -> None:
+    assert parse_hevc_config(MAIN_10) == PictureConfig(
+        "hvc1.2.4.L60.90", 320, 180, None, "Main 10", "2.0"
+    )
+
+
+def hvcc(sps: str, head: str = HEAD) -> bytes:
+    nalu = wire("4201") + bits(sps)
+    return wire(head) + wire("21 0001") + len(nalu).to_bytes(2, "big") + nalu
+
+
+PROFILE = "0" * 96
+
+
+def test_codec_string_is_that_of_the_standard() -> None:
+    # The example of ISO/IEC 14496-15, E.3: hvc1.1.6.L93.B0; width 8 and height 16, not cropped.
+    plain = f"0000 000 0 {PROFILE} 1 010 0001000 000010001 0"
+    assert parse_hevc_config(hvcc(plain)) == PictureConfig(
+        "hvc1.1.6.L93.B0", 7, 16, None, "Main", "3.1"
+    )
+    other = parse_hevc_config(hvcc(plain, HEAD.replace("01 01 60", "01 bf 60", 1)))
+    assert other.codecs == "hvc1.B31.6.H93.B0"
+    assert other.profile is None
+
+
+def test_layers_separate_planes_and_cropping() -> None:
+    # Three layers: the first with profile and level, the second with a level only.
+    layers = f"0000 010 0 {PROFILE} 11 01 {'0' * 12} {'0' * 96} {'0' * 8}"
+    size = "000010001 000010001"  # 16 × 16
+    config = parse_hevc_config(hvcc(f"{layers} 1 00100 1 {size} 1 1 010 1 010"))
+    assert (config.width, config.height) == (15, 15)
+    config = parse_hevc_config(hvcc(f"0000 000 0 {PROFILE} 1 010 {size} 1 1 010 1 010"))
+    assert (config.width, config.height) == (14, 14)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        b"",
+        MAIN_10[:22],
+        MAIN_10[:23],
+        MAIN_10[:30],
+        wire(HEAD.removesuffix("01") + "00"),
+        wire(HEAD) + wire("21 0001 0002 42"),
+        hvcc(f"0000 000 0 {PROFILE} 1 010 000010001 000010001 1 000010001 1 1 1"),
+    ],
+)
+def test_damaged_record_is_refused(record: bytes) -> None:
+    with pytest.raises(MediaError):
+        parse_hevc_config(record)
+
+
+@given(st.binary(max_size=80), st.integers(0, 80))
+def test_any_bytes_give_a_config_or_an_error(tail: bytes, kept: int) -> None:
+    for data in (tail, MAIN_10[:kept] + tail):
+        with suppress(MediaError):
+            assert parse_hevc_config(data).width > 0

@@ -1,0 +1,82 @@
+"""This module tests headend.media.track_config."""
+
+import pytest
+from tests.wire import wire
+
+from headend.errors import MediaError
+from headend.media.codecs import audio_tag, video_tag
+from headend.media.headers import Codec
+from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
+from headend.media.track_config import TrackConfig, needs_header, track_config
+
+AVCC = "0142c00bffe1001b 6742c00bd9028dbff000400051000003000100000300320f142a48 01000568cb83cb20"
+
+
+@pytest.mark.parametrize("head", ["17 00 000000", "90 61766331"])
+def test_video_is_told_by_its_record(head: str) -> None:
+    assert track_config(video_tag(0, wire(f"{head} {AVCC}"))) == TrackConfig(
+        VIDEO,
+        Codec.H264,
+        "avc1.42c00b",
+        wire(AVCC),
+        160,
+        96,
+        25.0,
+        "Constrained Baseline",
+        "1.1",
+    )
+
+
+def test_of_several_tracks_it_is_the_first() -> None:
+    many = wire("96 10 61763031 01 000004 81040000 00 000004 81010c00 ")
+    assert track_config(video_tag(0, many)).codecs == "av01.0.01M.08"
+    with pytest.raises(MediaError, match="no track 0"):
+        track_config(video_tag(0, wire("96 00 61763031 01 81040000")))
+
+
+@pytest.mark.parametrize(
+    ("body", "codecs", "rate", "channels"),
+    [
+        ("af 00 1208 56e500", "mp4a.40.2", 44100, 1),
+        ("90 4f707573 4f70757348656164 01 01 3801 80bb0000 0000 00", "Opus", 48000, 1),
+        ("2e fffb50c4", "mp4a.40.34", 44100, 1),
+        ("91 61632d33 0b77aebd0c402f84", "ac-3", 48000, 1),
+        ("91 65632d33 0b7701a07487c000", "ec-3", 44100, 2),
+    ],
+)
+def test_audio_is_told_by_its_record_or_by_a_frame(
+    body: str, codecs: str, rate: int, channels: int
+) -> None:
+    config = track_config(audio_tag(0, wire(body)))
+    assert config.kind is AUDIO
+    assert (config.codecs, config.sample_rate, config.channels) == (codecs, rate, channels)
+
+
+def test_of_several_tracks_none_may_be_the_first() -> None:
+    with pytest.raises(MediaError, match="no track 0"):
+        track_config(video_tag(0, wire("96 10 61763031 01 000004 81040000 02 000004 81040000")))
+
+
+def test_other_codecs_have_a_name_only() -> None:
+    assert track_config(video_tag(0, wire("14 00"))) == TrackConfig(VIDEO, Codec.VP6)
+    assert track_config(audio_tag(0, wire("b2 00"))) == TrackConfig(AUDIO, Codec.SPEEX)
+    assert needs_header(Codec.H264)
+    assert needs_header(Codec.OPUS)
+    assert not needs_header(Codec.MP3)
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        video_tag(0, wire("17 01 000000 65")),
+        video_tag(0, wire("17 00 000000 01")),
+        audio_tag(0, wire("af 01 21")),
+        audio_tag(0, wire("94 61632d33 0102 00000003")),
+        audio_tag(0, wire("90 61632d33")),
+        audio_tag(0, b""),
+        Tag(SCRIPT, 0, b"", False, False),
+    ],
+)
+def test_what_tells_nothing_is_refused(tag: Tag) -> None:
+    with pytest.raises(MediaError):
+        track_config(tag)
