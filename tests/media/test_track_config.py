@@ -7,7 +7,12 @@ from headend.errors import MediaError
 from headend.media.codecs import audio_tag, video_tag
 from headend.media.headers import Codec
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
-from headend.media.track_config import TrackConfig, needs_header, track_config
+from headend.media.track_config import (
+    TrackConfig,
+    needs_header,
+    says_nothing,
+    track_config,
+)
 
 AVCC = "0142c00bffe1001b 6742c00bd9028dbff000400051000003000100000300320f142a48 01000568cb83cb20"
 
@@ -63,6 +68,14 @@ def test_other_codecs_have_a_name_only() -> None:
     assert needs_header(Codec.H264)
     assert needs_header(Codec.OPUS)
     assert not needs_header(Codec.MP3)
+
+
+def test_header_that_says_nothing_is_known() -> None:
+    assert says_nothing(audio_tag(0, wire("90 61632d33 00")))
+    assert says_nothing(audio_tag(0, wire("90 4f707573")))
+    assert not says_nothing(audio_tag(0, wire("af 00 1208")))
+    assert says_nothing(video_tag(0, wire("90 61763031")))
+    assert not says_nothing(video_tag(0, wire("90 61763031 81")))
 
 
 @pytest.mark.parametrize(

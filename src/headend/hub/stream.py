@@ -58,6 +58,10 @@ class Stream:
         bytes_in: Bytes of tag bodies published.
         tags_in: Tags published.
         began: When the first publisher came, monotonic seconds.
+        frames: Video tags published, sequence headers not counted.
+        sounds: Audio tags published, likewise.
+        keyframe_interval: From one keyframe to the next, the newest, ms; None: not known.
+        newest_time: Timestamp of the newest tag sent, ms.
     """
 
     def __init__(
@@ -71,6 +75,11 @@ class Stream:
         self.bytes_in = 0
         self.tags_in = 0
         self.began: float | None = None
+        self.frames = 0
+        self.sounds = 0
+        self.keyframe_interval: int | None = None
+        self.newest_time = 0
+        self._keyframe_time: int | None = None
         self.timeline = Timeline()
         self._settings = settings
         self._on_sink_error = on_sink_error
@@ -98,6 +107,7 @@ class Stream:
         self._headers.clear()
         self._restart_log()
         self._has_video = False
+        self.keyframe_interval = self._keyframe_time = None
         self._last_media = now
         self._is_silent = False
         self._tell(lambda sink: sink.start(()))
@@ -123,8 +133,13 @@ class Stream:
             if kind is VIDEO:
                 self._has_video = True
                 self._since_video = 0
+                if not is_sequence_header:
+                    self.frames += 1
+                    if is_keyframe:
+                        self._measure(mapped)
             elif kind is AUDIO and not is_sequence_header:
                 self._since_video += 1
+                self.sounds += 1
                 if not self._has_video:
                     # Decoding can start anywhere in a stream without video.
                     is_keyframe = True
@@ -141,6 +156,7 @@ class Stream:
                     sink.push(tag)
                 except Exception as error:
                     self._fail(sink, error)
+            self.newest_time = mapped
 
     def interrupt(self, now: float) -> None:
         """The publisher is lost: viewers stay for the reconnect window."""
@@ -210,6 +226,15 @@ class Stream:
         """Return metadata, then video and audio sequence headers, as of now."""
         return self._headers.tags()
 
+    def keyframe(self) -> tuple[tuple[Tag, ...], Tag] | None:
+        """Return the newest video keyframe, with the sequence headers it is decoded with.
+
+        None: there is none in the log.
+        """
+        if self._log and self._log[0].kind is VIDEO and self._log[0].is_keyframe:
+            return self._start_headers, self._log[0]
+        return None
+
     @property
     def is_live(self) -> bool:
         return self.state is StreamState.LIVE
@@ -227,6 +252,12 @@ class Stream:
         )
 
     # ------------------------------------------------------------------ inside
+
+    def _measure(self, keyframe: int) -> None:
+        """Take note of a video keyframe's time."""
+        if self._keyframe_time is not None:
+            self.keyframe_interval = (keyframe - self._keyframe_time) & 0xFFFF_FFFF
+        self._keyframe_time = keyframe
 
     def _restart_log(self) -> None:
         self._log.clear()

@@ -102,6 +102,18 @@ def needs_header(codec: Codec) -> bool:
     return codec in _PICTURES or codec in _SOUNDS
 
 
+def says_nothing(tag: Tag) -> bool:
+    """Say whether a sequence header is empty: frames say all, or another header follows."""
+    if tag.kind is AUDIO:
+        audio = parse_audio_header(tag.body)
+        return audio.codec in _FRAMES or _is_empty(audio.tracks)
+    return _is_empty(parse_video_header(tag.body).tracks)
+
+
+def _is_empty(tracks: tuple[TrackPayload, ...]) -> bool:
+    return all(track.end == track.start for track in tracks)
+
+
 def _video(body: bytes) -> TrackConfig:
     header = parse_video_header(body)
     track = _first(header.tracks)

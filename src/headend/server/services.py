@@ -16,6 +16,7 @@ from headend.settings import Settings
 
 if TYPE_CHECKING:
     from headend.server.arrivals import Arrivals
+    from headend.server.hls_streams import HlsStreams
     from headend.server.http.flv_viewer import FlvViewer
     from headend.server.rtmp_connection import RtmpConnection
     from headend.server.tls_port import TlsPort
@@ -48,6 +49,7 @@ class Services:
         connections: RTMP and RTMPS.
         viewers: Viewers over HTTP and WebSocket.
         arrivals: Requests that wait for a stream; there with HTTP.
+        hls: Streams that are packaged; there with HTTP.
         tls: The TLS port, if there is one.
     """
 
@@ -66,6 +68,7 @@ class Services:
     is_stopping: bool = False
     tls: "TlsPort | None" = None
     arrivals: "Arrivals | None" = None
+    hls: "HlsStreams | None" = None
 
     def next_session_id(self) -> int:
         """Return the number of a session that begins, from 1 on."""

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from headend.server import metrics, status
 from headend.server.arrivals import Arrivals
-from headend.server.http import flv
+from headend.server.http import flv, hls
 from headend.server.http.access import HSTS_HEADERS
 from headend.server.http.connection import HttpConnection, Unclaimed
 from headend.server.http.problems import Problem, tell_problems
@@ -92,6 +92,7 @@ class HttpServer:
         application.router.add_post("/api/v1/reload", self._reload)
         # Names of streams may be anything: what is fixed comes first.
         flv.add_routes(application, self._services)
+        hls.add_routes(application, self._services)
         return application
 
     @web.middleware

@@ -1,0 +1,246 @@
+"""This module puts packets into fragments of MP4 (CMAF) or into MPEG-TS, with FFmpeg's muxers.
+
+    open    sequence headers ─► FLV ─► av.open: a template of each track; no media is decoded
+    write   packet ─► muxer ─► a finished fragment, now and then
+
+The MP4 muxer decides where a fragment ends: before a video keyframe, and before the packet with
+which a track has `fragment_ms` in it.
+"""
+
+import io
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, Literal, NamedTuple
+
+import av
+import av.logging
+from av.error import FFmpegError
+
+from headend.errors import MediaError
+from headend.media.flv import serialize_header, serialize_tag
+from headend.media.headers import Codec
+from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
+from headend.media.track_config import TrackConfig
+
+# FFmpeg's own lines say nothing that the errors do not.
+av.logging.set_level(av.logging.PANIC)
+
+Container = Literal["fmp4", "mpegts"]
+
+MICROSECOND: Final = Fraction(1, 1_000_000)
+# FFmpeg holds back packets of the same time until a later one comes: audio is moved by less than
+# anybody hears, so that none are.
+AUDIO_SHIFT: Final = 100
+_BOX_HEADER: Final = 8
+
+# What FFmpeg writes of these needs a packet first: the init segment comes with a fragment.
+_DELAYED: Final = frozenset((Codec.AC3, Codec.EAC3))
+
+CODECS: Final[dict[Container, frozenset[Codec]]] = {
+    "fmp4": frozenset(
+        {Codec.H264, Codec.HEVC, Codec.AV1}
+        | {Codec.AAC, Codec.MP3, Codec.OPUS, Codec.FLAC, Codec.AC3, Codec.EAC3}
+    ),
+    "mpegts": frozenset({Codec.H264, Codec.HEVC, Codec.AAC, Codec.MP3, Codec.AC3, Codec.EAC3}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A track to be packaged.
+
+    Attributes:
+        config: What it is.
+        tag: Its sequence header, or a coded frame of a codec without one.
+    """
+
+    config: TrackConfig
+    tag: Tag
+
+
+# FFmpeg's names of channel layouts, by number of channels.
+_LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}
+
+
+class Packet(NamedTuple):
+    """One access unit.
+
+    Attributes:
+        kind: AUDIO or VIDEO.
+        dts: Decoding time in ms, not wrapped, never going back within a kind.
+        pts: Presentation time in ms.
+        is_keyframe: Decoding can start here; true for audio.
+        payload: Without any header of FLV.
+    """
+
+    kind: TagKind
+    dts: int
+    pts: int
+    is_keyframe: bool
+    payload: bytes
+
+
+class _Output:
+    """What the muxer writes to."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self.pieces.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        data = b"".join(self.pieces)
+        self.pieces.clear()
+        return data
+
+
+class Muxer:
+    """One run of media whose tracks do not change.
+
+    Attributes:
+        init: The init segment of MP4, empty until it is known; always empty for MPEG-TS.
+    """
+
+    def __init__(
+        self, tracks: Sequence[Track], container: Container, fragment_ms: int = 1000
+    ) -> None:
+        """Open a muxer.
+
+        Args:
+            tracks: At most one of each kind.
+            container: What comes out.
+            fragment_ms: A fragment ends before it is longer.
+
+        Raises:
+            MediaError: FFmpeg takes no such tracks.
+        """
+        self.init = b""
+        self._is_mp4 = container == "fmp4"
+        self._output = _Output()
+        self._waiting: Packet | None = None
+        try:
+            with av.open(io.BytesIO(_preamble(tracks)), "r", format="flv") as template:
+                self._open(template, tracks, fragment_ms)
+        except (FFmpegError, ValueError, KeyError) as error:
+            raise MediaError(f"FFmpeg cannot package these tracks: {error}") from error
+        self._keep_init()
+
+    def _open(
+        self,
+        template: "av.container.InputContainer",
+        tracks: Sequence[Track],
+        fragment_ms: int,
+    ) -> None:
+        flags = ["empty_moov", "default_base_moof", "cmaf", "frag_keyframe", "skip_trailer"]
+        flags.append("frag_discont")  # times are those of the packets, not counted from 0
+        if any(track.config.codec in _DELAYED for track in tracks):
+            flags.append("delay_moov")
+        options = {"avoid_negative_ts": "disabled", "max_interleave_delta": "1"}
+        if not self._is_mp4:
+            # Its counters start anew with each segment.
+            options["mpegts_flags"] = "initial_discontinuity"
+        else:
+            options |= {
+                "movflags": "+".join(flags),
+                "use_editlist": "0",
+                "frag_duration": str(fragment_ms * 1000),
+            }
+        self._muxer = av.open(
+            self._output, "w", format="mp4" if self._is_mp4 else "mpegts", options=options
+        )
+        self._streams = {}
+        for track in tracks:
+            kind = track.config.kind
+            source = (template.streams.video if kind is VIDEO else template.streams.audio)[0]
+            stream = self._muxer.add_stream_from_template(source, opaque=True)
+            context = stream.codec_context
+            config = track.config
+            if isinstance(context, av.VideoCodecContext):
+                context.width, context.height = config.width, config.height
+            elif isinstance(context, av.AudioCodecContext):
+                context.sample_rate = config.sample_rate
+                if layout := _LAYOUTS.get(config.channels):
+                    context.layout = layout
+            self._streams[kind] = stream
+        self._muxer.start_encoding()
+
+    def write(self, packet: Packet) -> tuple[bytes, Packet | None]:
+        """Take a packet; with two tracks it goes into a fragment when the next one comes.
+
+        Returns:
+            The fragment that ended, mostly none, and the packet that went into the next one: in
+            the order of time, none at first.
+
+        Raises:
+            MediaError: FFmpeg does not take it; the muxer is finished.
+        """
+        made = av.Packet(packet.payload)
+        shift = AUDIO_SHIFT if packet.kind is AUDIO else 0
+        made.pts, made.dts = packet.pts * 1000 + shift, packet.dts * 1000 + shift
+        made.time_base = MICROSECOND
+        made.is_keyframe = packet.is_keyframe
+        made.stream = self._streams[packet.kind]
+        try:
+            self._muxer.mux_one(made)
+        except (FFmpegError, ValueError) as error:
+            raise MediaError(f"FFmpeg does not take a packet: {error}") from error
+        written = self._follow(packet)
+        if not self._output.pieces or not self._is_mp4:
+            return b"", written
+        self._keep_init()
+        return self._output.take(), written
+
+    def _follow(self, packet: Packet) -> Packet | None:
+        """Say which packet FFmpeg has written: of several tracks it keeps the latest back."""
+        if len(self._streams) == 1:
+            return packet
+        waiting = self._waiting
+        if waiting is not None and _order(packet) < _order(waiting):
+            return packet
+        self._waiting = packet
+        return waiting
+
+    def finish(self) -> bytes:
+        """End; return the last fragment, or all of MPEG-TS. Nothing follows."""
+        with suppress(FFmpegError, ValueError):  # what was written is all there is
+            self._muxer.close()
+        self._keep_init()
+        return self._output.take()
+
+    def _keep_init(self) -> None:
+        """Move the init segment out of what was written, once it is there."""
+        if not self._is_mp4 or self.init or not self._output.pieces:
+            return
+        data = self._output.take()
+        end = _init_size(data)
+        self.init = data[:end]
+        self._output.pieces.append(data[end:])
+        if not self._output.pieces[0]:
+            self._output.pieces.clear()
+
+
+def _init_size(data: bytes) -> int:
+    """Return the size of ftyp and moov at the start of a file; 0: they are not there yet."""
+    offset = 0
+    while offset + _BOX_HEADER <= len(data):
+        size = int.from_bytes(data[offset : offset + 4], "big")
+        if data[offset + 4 : offset + 8] == b"moov":
+            return offset + size
+        offset += max(size, _BOX_HEADER)
+    return 0
+
+
+def _preamble(tracks: Sequence[Track]) -> bytes:
+    """Write an FLV file that tells FFmpeg what the tracks are."""
+    kinds = {track.config.kind for track in tracks}
+    header = serialize_header(has_audio=AUDIO in kinds, has_video=VIDEO in kinds)
+    return header + b"".join(serialize_tag(track.tag._replace(timestamp=0)) for track in tracks)
+
+
+def _order(packet: Packet) -> int:
+    """Return a number by which packets are written in order: see AUDIO_SHIFT."""
+    return packet.dts * 2 + (packet.kind is AUDIO)

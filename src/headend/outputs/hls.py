@@ -1,0 +1,529 @@
+"""This module packages a stream for HLS: a sink that cuts it into parts and segments.
+
+    tag ─► packet ─► in order ─► muxer ─► fragment = part ─► segment ─► window ─► playlist
+
+A run is media of one publisher with unchanged tracks: one muxer, one init segment. Between two runs
+there is a discontinuity. Media sequence numbers go on through all of them.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from math import ceil, floor, inf
+from typing import Final
+
+from headend.errors import MediaError
+from headend.media.package import Container, Muxer, Packet, Track
+from headend.media.playlist import (
+    MediaPlaylist,
+    Segment,
+    Variant,
+    media_playlist,
+    multivariant_playlist,
+)
+from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
+from headend.media.track_config import TrackConfig
+from headend.outputs.hls_packets import Packets
+from headend.outputs.hls_window import Resource, Window
+
+MEDIA_PLAYLIST: Final = "main.m3u8"
+
+WAIT_MS: Final = 1_000  # of media, for a track that may still come when a run starts
+ALONE_MS: Final = 3_000  # of audio without video, after which it goes on alone
+GAP_MS: Final = 3_000  # a longer hole in the media is a discontinuity, not a long frame
+AHEAD_MS: Final = 500  # audio waits so long for the video it belongs to
+HELD: Final = 2_000  # packets held back at most while a run starts
+# Keyframe intervals vary by a frame or two; a segment may be so much longer than planned.
+SLACK_S: Final = 0.45  # EXTINF is rounded to whole seconds before it is compared (RFC, 4.4.3.1)
+DRIFT_S: Final = 2.0  # by how much dates may be off before they are corrected
+RATES: Final = (23.976, 24, 25, 29.97, 30, 48, 50, 59.94, 60, 120)
+FRAME_MS: Final = 40.0  # of video whose rate nobody knows
+
+
+@dataclass(frozen=True, slots=True)
+class HlsLimits:
+    """What is wanted; see the settings of section `hls`."""
+
+    container: Container = "fmp4"
+    segment_s: float = 2.0
+    longest_s: float = 10.0
+    part_s: float = 0.2
+    segments: int = 7
+    max_bytes: int = 128 * 1024 * 1024
+
+
+class HlsPackager:
+    """The sink; see the module's head.
+
+    Attributes:
+        is_over: The stream ended.
+    """
+
+    def __init__(
+        self,
+        limits: HlsLimits,
+        epoch: str,
+        keyframe_interval_s: float | None,
+        wall_clock: Callable[[], float],
+        changed: Callable[[], None],
+        report: Callable[[str], None],
+    ) -> None:
+        """Make a packager; it is attached to its stream next.
+
+        Args:
+            limits: What is wanted.
+            epoch: Goes into every name, so that names are never used twice.
+            keyframe_interval_s: Of the stream, if it is known.
+            wall_clock: Gives Unix seconds.
+            changed: Called when more can be fetched, and at the end. Must not raise.
+            report: Called with a line for each kind of fault of the media.
+        """
+        self._limits = limits
+        self._wall_clock = wall_clock
+        self._changed = changed
+        self._has_parts = limits.container == "fmp4" and limits.part_s > 0
+        suffix = "m4s" if limits.container == "fmp4" else "ts"
+        self._window = Window(epoch, suffix, limits.segments, limits.max_bytes)
+        self._packets = Packets(limits.container, report)
+        self._target = 0  # seconds; 0: not decided yet
+        self._interval_s = keyframe_interval_s
+        self._part_target = 0.0
+        self._runs = 0
+        self._muxer: Muxer | None = None
+        self._version = -1  # of the tracks of the run
+        self._failed_version = -1
+        self._is_new_encoder = False
+        self._held: deque[Packet] = deque()  # until a run starts
+        self._audio: deque[Packet] = deque()  # until the video has come as far
+        self._texts: dict[tuple[bool, str], str] = {}
+        self._run_tracks: dict[TagKind, Track] = {}
+        self._held_anchor = inf
+        self._configs: tuple[TrackConfig, ...] = ()
+        self.is_over = False
+        self._reset_run()
+
+    def _reset_run(self) -> None:
+        self._map = ""
+        self._has_video = False
+        self._part_start = -1  # ms; -1: the run has no packet yet
+        self._segment_start = 0
+        self._is_independent = True
+        self._video_time = 0  # of the newest video packet
+        self._newest = 0  # of the newest packet
+        self._audio_time = -1
+        self._frame_ms = FRAME_MS
+        self._frames = 0
+        self._first_frame = 0
+        self._pictures = 0  # since the last fragment
+        self._anchor = inf  # wall clock at time 0 of the run
+        self._lateness = inf  # least of wall clock minus time in the segment
+        self._is_anchored = False
+        self._starts_discontinuity = self._runs > 0
+
+    # ------------------------------------------------------------------ the sink
+
+    def start(self, headers: Sequence[Tag]) -> None:
+        self._end_run()
+        self._packets.clear()
+        self._drop_held()
+        self._is_new_encoder = True
+        for tag in headers:
+            self._packets.packet(tag)
+
+    def push(self, tag: Tag) -> None:
+        packet = self._packets.packet(tag)
+        if packet is None:
+            return
+        try:
+            if self._must_restart(packet):
+                self._hold(packet)
+            elif self._muxer is not None:
+                self._sort(packet)
+        except MediaError as error:
+            self._packets.report(str(error))
+            self._failed_version = self._packets.version
+            self._end_run()
+
+    def interrupt(self) -> None:
+        """What is held is shown, so that players have all there is."""
+        self._release_audio(inf)
+
+    def resume(self) -> None:
+        """Its media comes as tags."""
+
+    def end(self) -> None:
+        self._end_run()
+        self.is_over = True
+        self._target = self._target or self._needed_target()
+        self._show()
+
+    # ------------------------------------------------------------------ runs
+
+    def _must_restart(self, packet: Packet) -> bool:
+        """Say whether a packet belongs to no run, or to the next one."""
+        if self._muxer is None or self._is_new_encoder:
+            return True
+        if self._version != self._packets.version:
+            # A track that is new can wait for a keyframe, with which the others go on.
+            known = self._packets.tracks
+            is_same = all(known.get(kind) is track for kind, track in self._run_tracks.items())
+            return not is_same or not self._has_video or _starts_gop(packet)
+        if _starts_gop(packet) and not self._has_video:
+            return True
+        return not -GAP_MS < packet.dts - self._newest < GAP_MS
+
+    def _hold(self, packet: Packet) -> None:
+        """Hold a packet back until it is clear which tracks the next run has; then start it."""
+        if self._failed_version == self._packets.version:
+            return
+        held = self._held
+        tracks = self._packets.tracks
+        if held and not -GAP_MS < packet.dts - held[-1].dts < GAP_MS:
+            self._drop_held()
+        # A run with video begins at a keyframe.
+        is_video_known = VIDEO in tracks
+        if is_video_known and not any(each.kind is VIDEO for each in held):
+            if packet.kind is VIDEO and packet.is_keyframe:
+                self._keep_near(packet)
+            elif packet.kind is VIDEO:
+                return
+        held.append(packet)
+        self._held_anchor = min(self._held_anchor, self._wall_clock() - packet.dts / 1000)
+        span = packet.dts - held[0].dts
+        has_video = any(each.kind is VIDEO for each in held)
+        has_audio = any(each.kind is AUDIO for each in held)
+        is_full = len(held) >= HELD
+        is_late = span >= WAIT_MS or is_full
+        if has_video and (has_audio or is_late):
+            self._start_run(has_video=True, has_audio=has_audio)
+        elif has_audio and ((is_late and not is_video_known) or span >= ALONE_MS or is_full):
+            self._start_run(has_video=False, has_audio=True)
+
+    def _drop_held(self) -> None:
+        self._held.clear()
+        self._held_anchor = inf
+
+    def _keep_near(self, keyframe: Packet) -> None:
+        """Drop the audio that came before the keyframe."""
+        held = self._held
+        while held and held[0].dts < keyframe.dts:
+            held.popleft()
+
+    def _start_run(self, *, has_video: bool, has_audio: bool) -> None:
+        self._end_run()
+        held = sorted(self._held, key=lambda packet: (packet.dts, packet.kind is AUDIO))
+        anchor = self._held_anchor
+        self._drop_held()
+        wanted = [kind for kind, is_there in ((VIDEO, has_video), (AUDIO, has_audio)) if is_there]
+        self._reset_run()
+        self._anchor = anchor
+        self._version = self._packets.version
+        self._is_new_encoder = False
+        self._has_video = has_video
+        self._frame_ms = self._guess_frame(held)
+        part_ms = self._part_ms()
+        self._run_tracks = {kind: self._packets.tracks[kind] for kind in wanted}
+        tracks = list(self._run_tracks.values())
+        self._muxer = Muxer(tracks, self._limits.container, part_ms)
+        self._configs = tuple(track.config for track in tracks)
+        self._runs += 1
+        if self._has_parts and not self._part_target:
+            self._part_target = (part_ms + 10) / 1000
+        for packet in held:
+            self._sort(packet)
+
+    def _guess_frame(self, held: Sequence[Packet]) -> float:
+        """Return how long a frame of the leading track lasts, ms."""
+        kind = VIDEO if self._has_video else AUDIO
+        rate = self._packets.tracks[kind].config.frame_rate
+        if rate:
+            return 1000 / rate
+        times = [packet.dts for packet in held if packet.kind is kind]
+        if len(times) > 1 and times[-1] > times[0]:
+            return (times[-1] - times[0]) / (len(times) - 1)
+        return FRAME_MS
+
+    def _part_ms(self) -> int:
+        """Return after how many ms the muxer ends a fragment: whole frames, below a part's."""
+        if not self._has_parts:
+            return 1000
+        frames = max(1, floor(self._limits.part_s * 1000 / self._frame_ms + 0.05))
+        return max(1, floor(frames * self._frame_ms) - 2)
+
+    def _end_run(self) -> None:
+        """Show what the muxer still holds, and end its segment."""
+        muxer = self._muxer
+        if muxer is None:
+            return
+        with suppress(MediaError):
+            self._release_audio(inf)
+        self._muxer = None
+        end = self._newest + round(self._frame_ms if self._has_video else 0)
+        self._add_part(muxer, muxer.finish(), end)
+        self._end_segment()
+
+    # ------------------------------------------------------------------ packets in order
+
+    def _sort(self, packet: Packet) -> None:
+        """Write video as it comes, and audio when the video has come as far."""
+        if packet.kind not in self._run_tracks:
+            return
+        if not self._has_video:
+            self._write(packet)
+        elif packet.kind is AUDIO:
+            self._audio.append(packet)
+            self._release_audio(max(self._video_time, packet.dts - AHEAD_MS))
+        else:
+            # Before the audio of the same time: a fragment is to end with a picture.
+            self._write(packet)
+            self._release_audio(packet.dts)
+
+    def _release_audio(self, until: float) -> None:
+        audio = self._audio
+        while audio and audio[0].dts <= until and self._muxer is not None:
+            self._write(audio.popleft())
+        if self._muxer is None:
+            audio.clear()
+
+    def _write(self, packet: Packet) -> None:
+        muxer = self._muxer
+        assert muxer is not None
+        dts = packet.dts
+        if packet.kind is VIDEO:
+            self._video_time = dts
+            self._frames += 1
+        else:
+            if dts <= self._audio_time:  # rounded to ms two frames may share a time
+                dts = self._audio_time + 1
+                packet = packet._replace(dts=dts, pts=dts)
+            self._audio_time = dts
+        if self._part_start < 0:
+            self._part_start = self._segment_start = self._first_frame = dts
+        self._lateness = min(self._lateness, self._wall_clock() - dts / 1000)
+        if self._limits.container == "mpegts":
+            self._write_whole(packet, dts)
+            return
+        fragment, written = muxer.write(packet)
+        self._newest = max(self._newest, dts)
+        if written is not None:
+            self._follow(muxer, fragment, written)
+
+    def _follow(self, muxer: Muxer, fragment: bytes, written: Packet) -> None:
+        """Take a fragment, if one ended; `written` is the first packet behind it."""
+        is_video = written.kind is VIDEO
+        is_start = not self._has_video or _starts_gop(written)
+        if fragment:
+            self._add_part(muxer, fragment, written.dts)
+            self._pictures = 0
+            self._is_independent = is_start
+            self._cut(written.dts, is_keyframe=is_start)
+        elif is_start and is_video and not self._pictures and not self._is_independent:
+            # The fragment before ended with audio, just before this keyframe.
+            self._is_independent = True
+            self._cut(written.dts, is_keyframe=True)
+        self._pictures += is_video
+
+    def _write_whole(self, packet: Packet, dts: int) -> None:
+        """MPEG-TS: a muxer for each segment, so that each begins with its tables."""
+        muxer = self._muxer
+        assert muxer is not None
+        is_start = packet.is_keyframe and (packet.kind is VIDEO or not self._has_video)
+        length = (dts - self._segment_start) / 1000
+        if dts > self._segment_start and (
+            (is_start and length >= self._goal_s())
+            or length + 2 * self._frame_ms / 1000 > self._limit_s()
+        ):
+            self._add_part(muxer, muxer.finish(), dts)
+            self._end_segment()
+            self._muxer = muxer = Muxer(list(self._run_tracks.values()), "mpegts")
+        muxer.write(packet)
+        self._newest = max(self._newest, dts)
+
+    # ------------------------------------------------------------------ parts and segments
+
+    def _add_part(self, muxer: Muxer, fragment: bytes, end: int) -> None:
+        """Add a fragment that ends at a time, in ms."""
+        if not fragment or self._part_start < 0:
+            return
+        if muxer.init and not self._map:
+            self._map = self._window.add_init(self._runs - 1, muxer.init)
+        duration = max(end - self._part_start, 0) / 1000
+        first = Segment(
+            "",
+            0.0,
+            min(self._anchor, self._lateness) + self._part_start / 1000,
+            self._map,
+            self._starts_discontinuity,
+            (),
+        )
+        self._window.add_part(
+            fragment, duration, is_independent=self._is_independent, segment=first
+        )
+        self._starts_discontinuity = False
+        self._part_start = max(end, self._part_start)
+        self._show()
+
+    def _cut(self, now: int, *, is_keyframe: bool) -> None:
+        """End the segment if the next part, which starts at `now`, should begin another."""
+        length = (now - self._segment_start) / 1000
+        if is_keyframe and length >= self._goal_s():
+            self._end_segment()
+            return
+        part_s = self._part_target or 1.0
+        if length + part_s + self._frame_ms / 1000 > self._limit_s():
+            self._end_segment()
+
+    def _end_segment(self) -> None:
+        current = self._window.current
+        if current is None:
+            return
+        if not self._target:
+            self._target = self._needed_target()
+        if not self._is_anchored or abs(self._lateness - self._anchor) > DRIFT_S:
+            # What came in one go when packaging began came late: the newest says what is now.
+            self._anchor = min(self._lateness, self._anchor if not self._is_anchored else inf)
+            self._is_anchored = True
+        self._lateness = inf
+        self._window.date(self._anchor + self._segment_start / 1000)
+        self._window.end_segment(lists_parts=self._has_parts)
+        self._segment_start = self._part_start
+        self._show()
+
+    def _goal_s(self) -> float:
+        """Return how long a segment should be; keyframes come a few frames sooner or later."""
+        wanted = min(self._limits.segment_s, self._target or inf)
+        return 0.95 * wanted - self._frame_ms / 1000
+
+    def _limit_s(self) -> float:
+        """Return how long a segment may be."""
+        if self._target:
+            return self._target + SLACK_S
+        return ceil(self._limits.longest_s) + SLACK_S
+
+    def _needed_target(self) -> int:
+        """Decide the target duration, with the first segment about to end."""
+        current = self._window.current
+        length = current.duration if current is not None else 0.0
+        needed = max(length, self._limits.segment_s)
+        if self._interval_s and self._has_video:
+            whole = ceil(self._limits.segment_s / self._interval_s - 0.05) * self._interval_s
+            needed = max(needed, min(whole, self._limits.longest_s))
+        return max(1, ceil(needed - SLACK_S))
+
+    def _show(self) -> None:
+        self._texts.clear()
+        self._changed()
+
+    # ------------------------------------------------------------------ what clients ask for
+
+    @property
+    def is_ready(self) -> bool:
+        """A playlist can be given: there is a whole segment, or the stream is over."""
+        return bool(self._window.segments) or self.is_over
+
+    @property
+    def target_s(self) -> int:
+        """Target duration, seconds; 0: not decided yet."""
+        return self._target
+
+    @property
+    def next_sequence(self) -> int:
+        """Media sequence number of the segment that grows, or begins next."""
+        return self._window.next_sequence
+
+    @property
+    def tracks(self) -> tuple[TrackConfig, ...]:
+        """What is packaged now, video first."""
+        return self._configs if self._runs else ()
+
+    @property
+    def size(self) -> int:
+        """Bytes kept for clients."""
+        return self._window.size
+
+    @property
+    def hint(self) -> str | None:
+        """Name of the part that comes next; None: none comes, or there are no parts."""
+        if not self._has_parts or self.is_over:
+            return None
+        current = self._window.current
+        return self._window.part_name(len(current.parts) if current is not None else 0)
+
+    def has(self, sequence: int, part: int | None) -> bool:
+        """Say whether a segment, or a part of it, is in the playlist or was.
+
+        Args:
+            sequence: Media sequence number of the segment.
+            part: Index of the part; None: the whole segment is meant. One behind the last part of
+                a whole segment is the first of the next.
+        """
+        if self.is_over or sequence < self.next_sequence:
+            segment = self._segment(sequence)
+            is_behind = part is not None and segment is not None and part >= len(segment.parts)
+            if is_behind and not self.is_over:
+                return self.has(sequence + 1, 0)
+            return True
+        if sequence > self.next_sequence or part is None:
+            return False
+        current = self._window.current
+        return current is not None and part < len(current.parts)
+
+    def _segment(self, sequence: int) -> Segment | None:
+        index = sequence - self._window.sequence
+        segments = self._window.segments
+        return segments[index] if 0 <= index < len(segments) else None
+
+    def multivariant(self, query: str) -> str:
+        """Write the multivariant playlist; `query` is carried into its URI."""
+        video = next((each for each in self.tracks if each.kind is VIDEO), None)
+        variant = Variant(
+            self._window.peak,
+            self._window.average,
+            [config.codecs for config in self.tracks],
+            0 if video is None else video.width,
+            0 if video is None else video.height,
+            None if video is None else self._frame_rate(video),
+        )
+        return multivariant_playlist(variant, MEDIA_PLAYLIST + query)
+
+    def _frame_rate(self, video: TrackConfig) -> float | None:
+        """Return the declared rate, or the measured one, near which one of the usual is taken."""
+        if video.frame_rate:
+            return video.frame_rate
+        span = self._video_time - self._first_frame
+        if self._frames < 2 or span <= 0:
+            return None
+        rate = 1000 * (self._frames - 1) / span
+        return next((usual for usual in RATES if abs(rate / usual - 1) < 0.004), round(rate, 3))
+
+    def media_playlist(self, *, skip: bool, query: str) -> str:
+        """Write the media playlist; see `headend.media.playlist`."""
+        text = self._texts.get((skip, query))
+        if text is None:
+            window = self._window
+            text = media_playlist(
+                MediaPlaylist(
+                    self._target,
+                    self._part_target if self._has_parts else 0.0,
+                    window.sequence,
+                    window.discontinuities,
+                    window.segments,
+                    window.current if self._has_parts else None,
+                    self.hint,
+                    self.is_over,
+                ),
+                skip=skip,
+                query=query,
+            )
+            if len(self._texts) < 64:  # queries are the clients' own
+                self._texts[skip, query] = text
+        return text
+
+    def resource(self, name: str) -> Resource | None:
+        """Return an init segment, a segment or a part by its name."""
+        return self._window.resource(name)
+
+
+def _starts_gop(packet: Packet) -> bool:
+    return packet.kind is VIDEO and packet.is_keyframe

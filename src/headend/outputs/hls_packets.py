@@ -1,0 +1,216 @@
+"""This module turns tags into packets for HLS: track 0 of each kind, with times that do not wrap.
+
+Damage is reported once for each cause, and what is damaged left out.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from headend.errors import HeadendError, MediaError
+from headend.media import amf0
+from headend.media.avc import nalu_length_size
+from headend.media.headers import (
+    AudioPacketType,
+    Codec,
+    FrameType,
+    VideoPacketType,
+    parse_audio_header,
+    parse_video_header,
+)
+from headend.media.package import CODECS, Container, Packet, Track
+from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag, TagKind
+from headend.media.track_config import needs_header, says_nothing, track_config
+
+MAX_SIZE: Final = 16_384  # of a picture, luma samples
+WRAP: Final = 1 << 32
+HALF: Final = 1 << 31
+_LEGACY_AVC_FRAME: Final = 7  # CodecID; the packet type in the next byte says frame
+_LEGACY_AAC: Final = 0xA0
+_HVCC_LENGTH: Final = 21  # offset of lengthSizeMinusOne
+_ADTS_HEADER: Final = 7
+
+
+class Packets:
+    """What is known of a stream's tracks, and its packets.
+
+    Attributes:
+        tracks: The tracks that can be packaged, by kind.
+        version: Grows when they change.
+    """
+
+    def __init__(self, container: Container, report: Callable[[str], None]) -> None:
+        """Know nothing yet.
+
+        Args:
+            container: What it is for: not every codec goes into every one.
+            report: Called with a line for each kind of damage.
+        """
+        self._codecs = CODECS[container]
+        self._container = container
+        self._report = report
+        self._reported: set[str] = set()
+        self.tracks: dict[TagKind, Track] = {}
+        self.version = 0
+        self._length_size = 0  # of NALUs; 0: the codec has none
+        self._newest: int | None = None
+        self._size: tuple[int, int] | None = None  # of the picture, as metadata says
+
+    def clear(self) -> None:
+        """Forget the tracks: another publisher comes."""
+        if self.tracks:
+            self.tracks.clear()
+            self.version += 1
+
+    def packet(self, tag: Tag) -> Packet | None:
+        """Return the packet of a tag; None: it has none, or it can't be packaged."""
+        try:
+            if tag.kind is SCRIPT:
+                self._size = _metadata_size(tag.body) or self._size
+                return None
+            if tag.is_sequence_header:
+                self._learn(tag)
+                return None
+            return self._video(tag) if tag.kind is VIDEO else self._audio(tag)
+        except MediaError as error:
+            self.report(str(error))
+            return None
+
+    def report(self, fault: str) -> None:
+        """Report a fault, once."""
+        if fault not in self._reported and len(self._reported) < 32:
+            self._reported.add(fault)
+            self._report(fault)
+
+    # ------------------------------------------------------------------ tracks
+
+    def _learn(self, tag: Tag) -> None:
+        """Take note of a sequence header."""
+        known = self.tracks.get(tag.kind)
+        if known is not None and known.tag.body == tag.body:
+            return
+        if says_nothing(tag):
+            return
+        config = track_config(tag)
+        if config.codec not in self._codecs:
+            self._drop(tag.kind)
+            raise MediaError(f"{config.codec} does not go into {self._container}")
+        if tag.kind is VIDEO:
+            self._length_size = _nalu_lengths(config.codec, config.record)
+            if not config.width or not config.height:
+                if self._size is None:
+                    raise MediaError(f"the size of {config.codec} is not known")
+                config = replace(config, width=self._size[0], height=self._size[1])
+        self.tracks[tag.kind] = Track(config, tag)
+        self.version += 1
+
+    def _drop(self, kind: TagKind) -> None:
+        if self.tracks.pop(kind, None) is not None:
+            self.version += 1
+
+    def _learn_by_frame(self, tag: Tag, codec: Codec) -> None:
+        """Take note of a track whose codec has no sequence header."""
+        if needs_header(codec):
+            raise MediaError(f"{codec} comes without a sequence header")
+        if codec not in self._codecs:
+            raise MediaError(f"{codec} does not go into {self._container}")
+        self.tracks[tag.kind] = Track(track_config(tag), tag)
+        self.version += 1
+
+    # ------------------------------------------------------------------ frames
+
+    def _video(self, tag: Tag) -> Packet | None:
+        body = tag.body
+        known = self.tracks.get(VIDEO)
+        # Hot path: nearly all video of today.
+        if body[0] & 0x8F == _LEGACY_AVC_FRAME and len(body) > 5 and body[1] == 1:
+            shift = int.from_bytes(body[2:5], "big", signed=True)
+            payload, codec = body[5:], Codec.H264
+        else:
+            header = parse_video_header(body)
+            first = next((track for track in header.tracks if track.track_id == 0), None)
+            if first is None or header.frame_type is FrameType.COMMAND:
+                return None
+            if header.packet_type not in (
+                VideoPacketType.CODED_FRAMES,
+                VideoPacketType.CODED_FRAMES_X,
+            ):
+                return None
+            shift, payload, codec = first.composition_time, body[first.payload], first.codec
+        if not payload:
+            return None
+        if known is None or known.config.codec is not codec:
+            self._learn_by_frame(tag, codec)
+        if self._length_size and not _has_whole_nalus(payload, self._length_size):
+            raise MediaError("the lengths of NAL units do not fit their frame")
+        dts = self._time(tag.timestamp)
+        return Packet(VIDEO, dts, dts + shift, tag.is_keyframe, payload)
+
+    def _audio(self, tag: Tag) -> Packet | None:
+        body = tag.body
+        known = self.tracks.get(AUDIO)
+        if body[0] & 0xF0 == _LEGACY_AAC and len(body) > 2 and body[1] == 1:
+            payload, codec = body[2:], Codec.AAC
+        else:
+            header = parse_audio_header(body)
+            first = next((track for track in header.tracks if track.track_id == 0), None)
+            if first is None or header.packet_type is not AudioPacketType.CODED_FRAMES:
+                return None
+            payload, codec = body[first.payload], first.codec
+        if not payload:
+            return None
+        if known is None or known.config.codec is not codec:
+            self._learn_by_frame(tag, codec)
+        if codec is Codec.AAC and _is_adts(payload):
+            self.report("AAC comes with ADTS headers, which do not belong into FLV; taken out")
+            payload = payload[_ADTS_HEADER if payload[1] & 1 else _ADTS_HEADER + 2 :]
+        dts = self._time(tag.timestamp)
+        return Packet(AUDIO, dts, dts, True, payload)
+
+    def _time(self, timestamp: int) -> int:
+        """Unwrap a timestamp: the nearest to the newest one."""
+        newest = self._newest
+        if newest is None:
+            self._newest = timestamp
+            return timestamp
+        time = newest + ((timestamp - newest + HALF) % WRAP) - HALF
+        if time > newest:
+            self._newest = time
+        return time
+
+
+def _metadata_size(body: bytes) -> tuple[int, int] | None:
+    """Return width and height of onMetaData, if it has any that make sense."""
+    try:
+        values = amf0.parse_values(body)
+    except HeadendError:
+        return None
+    for value in values:
+        if isinstance(value, dict):
+            width, height = value.get("width"), value.get("height")
+            if isinstance(width, float) and isinstance(height, float):
+                size = (int(width), int(height)) if width < MAX_SIZE and height < MAX_SIZE else None
+                return size if size is not None and min(size) > 0 else None
+    return None
+
+
+def _nalu_lengths(codec: Codec, record: bytes) -> int:
+    if codec is Codec.H264:
+        return nalu_length_size(record)
+    if codec is Codec.HEVC:
+        return (record[_HVCC_LENGTH] & 3) + 1
+    return 0
+
+
+def _has_whole_nalus(payload: bytes, length_size: int) -> bool:
+    offset, end = 0, len(payload)
+    while offset < end:
+        offset += length_size + int.from_bytes(payload[offset : offset + length_size], "big")
+    return offset == end
+
+
+def _is_adts(payload: bytes) -> bool:
+    """Say whether a frame begins with an ADTS header that gives its whole size (14496-3, 1.A.2)."""
+    if len(payload) < _ADTS_HEADER or payload[0] != 0xFF or payload[1] & 0xF6 != 0xF0:
+        return False
+    return (payload[3] & 3) << 11 | payload[4] << 3 | payload[5] >> 5 == len(payload)

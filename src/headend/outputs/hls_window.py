@@ -1,0 +1,190 @@
+"""This module keeps what HLS clients may fetch: init segments, segments and parts, within bounds.
+
+Names hold the packager's epoch, so that none is ever used for two things:
+
+    k3f9-init-0.mp4    k3f9-17.m4s    k3f9-18.0.m4s
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from headend.media.playlist import Part, Segment
+
+KEPT: Final = 3  # segments kept beyond those listed, for clients that are late
+
+TYPES: Final = {"mp4": "video/mp4", "m4s": "video/iso.segment", "ts": "video/mp2t"}
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something a client may fetch.
+
+    Attributes:
+        body: Its bytes.
+        content_type: Media type.
+    """
+
+    body: bytes
+    content_type: str
+
+
+class Window:
+    """Segments, oldest first, and the one that grows.
+
+    Attributes:
+        segments: Whole segments that are listed.
+        sequence: Media sequence number of the first of them.
+        discontinuities: Discontinuity sequence number of the first of them.
+        current: The one that grows; None: it has no part yet.
+        peak: Highest bit rate of a segment so far, bit/s.
+    """
+
+    def __init__(self, epoch: str, suffix: str, most: int, max_bytes: int) -> None:
+        """Make an empty window.
+
+        Args:
+            epoch: Part of every name.
+            suffix: `m4s` or `ts`.
+            most: Segments listed.
+            max_bytes: Of all that is kept.
+        """
+        self._epoch = epoch
+        self._suffix = suffix
+        self._most = most
+        self._max_bytes = max_bytes
+        self._kept: list[Segment] = []  # not listed any more
+        self.segments: list[Segment] = []
+        self.sequence = 0
+        self.discontinuities = 0
+        self.current: Segment | None = None
+        self._inits: dict[str, bytes] = {}
+        self._bodies: dict[str, bytes] = {}  # of whole segments and of the current one's parts
+        self._slices: dict[str, tuple[str, int, int]] = {}  # parts of whole segments
+        self._pieces: list[bytes] = []  # of the current segment
+        self._bytes = 0
+        self.peak = 0
+        self._total_bytes = 0
+        self._total_s = 0.0
+
+    @property
+    def next_sequence(self) -> int:
+        """Media sequence number of the segment that grows, or begins next."""
+        return self.sequence + len(self.segments)
+
+    @property
+    def average(self) -> int:
+        """Average bit rate of all segments so far, bit/s."""
+        return round(8 * self._total_bytes / self._total_s) if self._total_s else 0
+
+    @property
+    def size(self) -> int:
+        """Bytes kept."""
+        return self._bytes
+
+    def add_init(self, number: int, body: bytes) -> str:
+        """Keep an init segment; return its name."""
+        name = f"{self._epoch}-init-{number}.mp4"
+        self._inits[name] = body
+        self._bytes += len(body)
+        return name
+
+    def part_name(self, index: int, sequence: int | None = None) -> str:
+        """Name a part of the current segment, or of another one."""
+        number = self.next_sequence if sequence is None else sequence
+        return f"{self._epoch}-{number}.{index}.{self._suffix}"
+
+    def add_part(
+        self,
+        body: bytes,
+        duration: float,
+        *,
+        is_independent: bool,
+        segment: Segment,
+    ) -> None:
+        """Add a part to the segment that grows.
+
+        Args:
+            body: A fragment.
+            duration: Seconds.
+            is_independent: It starts with a keyframe.
+            segment: What the segment is, if this is its first part.
+        """
+        current = self.current or replace(segment, name=self._name(self.next_sequence))
+        name = self.part_name(len(current.parts))
+        part = Part(name, duration, is_independent)
+        self.current = replace(
+            current, duration=current.duration + duration, parts=(*current.parts, part)
+        )
+        self._bodies[name] = body
+        self._pieces.append(body)
+        self._bytes += len(body)
+
+    def date(self, seconds: float) -> None:
+        """Say when the first frame of the current segment was sent, Unix seconds."""
+        if self.current is not None:
+            self.current = replace(self.current, date=seconds)
+
+    def end_segment(self, *, lists_parts: bool) -> None:
+        """Make the current segment a whole one; without a part nothing happens."""
+        segment = self.current
+        if segment is None:
+            return
+        body = b"".join(self._pieces)
+        offset = 0
+        for part, piece in zip(segment.parts, self._pieces, strict=True):
+            del self._bodies[part.name]
+            if lists_parts:
+                self._slices[part.name] = (segment.name, offset, offset + len(piece))
+            offset += len(piece)
+        self._pieces.clear()
+        self._bodies[segment.name] = body
+        self.current = None
+        self.segments.append(segment if lists_parts else replace(segment, parts=()))
+        if segment.duration > 0:
+            self.peak = max(self.peak, round(8 * len(body) / segment.duration))
+            self._total_bytes += len(body)
+            self._total_s += segment.duration
+        while len(self.segments) > self._most:
+            self._unlist()
+        while len(self._kept) > KEPT:
+            self._forget()
+        self.trim()
+
+    def trim(self) -> None:
+        """Let the oldest go while there are too many bytes; two segments stay listed."""
+        while self._bytes > self._max_bytes and (self._kept or len(self.segments) > 2):
+            if not self._kept:
+                self._unlist()
+            self._forget()
+
+    def resource(self, name: str) -> Resource | None:
+        """Return something by its name."""
+        found = self._slices.get(name)
+        if found is not None:
+            segment, start, end = found
+            body: bytes | None = self._bodies[segment][start:end]
+        else:
+            body = self._bodies.get(name, self._inits.get(name))
+        if body is None:
+            return None
+        return Resource(body, TYPES[name.rpartition(".")[2]])
+
+    def _name(self, number: int) -> str:
+        return f"{self._epoch}-{number}.{self._suffix}"
+
+    def _unlist(self) -> None:
+        """Take the oldest segment off the list."""
+        segment = self.segments.pop(0)
+        self.sequence += 1
+        self.discontinuities += segment.is_discontinuous
+        self._kept.append(segment)
+
+    def _forget(self) -> None:
+        """Drop the oldest segment, and its init segment if no other needs it."""
+        segment = self._kept.pop(0)
+        self._bytes -= len(self._bodies.pop(segment.name))
+        for part in segment.parts:
+            self._slices.pop(part.name, None)
+        following = self._kept[0] if self._kept else self.segments[0]
+        if segment.map and following.map != segment.map:
+            self._bytes -= len(self._inits.pop(segment.map))

@@ -1,0 +1,237 @@
+"""This module packages streams for HLS while somebody asks for them, and has requests wait.
+
+request ─► HlsStream, made for the first one ─► packager attached to the stream
+                └─ requests that wait for a part: woken when it is there
+"""
+
+import asyncio
+import logging
+import secrets
+import string
+import zlib
+from collections import Counter
+from time import time
+from typing import Final
+
+from headend.errors import LimitExceeded
+from headend.hub.stream import Stream
+from headend.outputs.hls import HlsLimits, HlsPackager
+from headend.server.logs import shown
+from headend.server.services import Services
+
+log = logging.getLogger(__name__)
+
+KEY: Final = "hls"  # of the packager in its stream
+SWEEP_S: Final = 1.0
+VIEWER_S: Final = 15.0  # after its last request a viewer counts so long
+VIEWERS: Final = 50_000  # of one stream, that are told apart
+EPOCH_CHARACTERS: Final = 6
+FAULTS_S: Final = 60.0
+
+_ALPHABET: Final = string.ascii_lowercase + string.digits
+
+Wanted = tuple[int, int | None]  # media sequence number, and part
+
+
+class HlsStream:
+    """One stream that is packaged.
+
+    Attributes:
+        stream: What is packaged.
+        packager: The sink.
+        asked: When the last request came, monotonic seconds.
+    """
+
+    def __init__(self, services: Services, stream: Stream) -> None:
+        """Begin to package."""
+        self._services = services
+        self.stream: Final = stream
+        self.asked = services.loop.time()
+        self._waiters: dict[Wanted, set[asyncio.Future[None]]] = {}
+        self._viewers: dict[tuple[str, str], float] = {}
+        self._packed: dict[str, bytes] = {}
+        interval = stream.keyframe_interval
+        hls = services.settings.hls
+        self.packager: Final = HlsPackager(
+            HlsLimits(
+                hls.container, hls.segment_s, hls.longest_s, hls.part_s, hls.segments, hls.bytes
+            ),
+            "".join(secrets.choice(_ALPHABET) for _ in range(EPOCH_CHARACTERS)),
+            None if interval is None else interval / 1000,
+            time,
+            self._changed,
+            self._report,
+        )
+        stream.attach(KEY, self.packager)
+
+    def close(self) -> None:
+        """Package no more."""
+        if self.stream.sink(KEY) is self.packager:
+            self.stream.detach(KEY)
+        self._wake_all()
+
+    @property
+    def viewers(self) -> int:
+        """Viewers that asked for something lately."""
+        return len(self._viewers)
+
+    def note(self, address: str, user_agent: str) -> None:
+        """Count a viewer's request."""
+        self.asked = self._services.loop.time()
+        viewer = (address, user_agent[:200])
+        if viewer in self._viewers or len(self._viewers) < VIEWERS:
+            self._viewers[viewer] = self.asked
+
+    def forget_viewers(self, now: float) -> None:
+        """Forget those who asked for nothing for a while."""
+        for viewer in [v for v, asked in self._viewers.items() if now - asked > VIEWER_S]:
+            del self._viewers[viewer]
+
+    async def wait(self, wanted: Wanted, timeout_s: float) -> bool:
+        """Wait for a part or a segment; false: it did not come in time.
+
+        Raises:
+            LimitExceeded: Too many requests wait.
+        """
+        if self.packager.has(*wanted):
+            return True
+        hls = self._services.hls
+        assert hls is not None
+        waiter: asyncio.Future[None] = self._services.loop.create_future()
+        with hls.one_more_waiting():
+            waiters = self._waiters.setdefault(wanted, set())
+            waiters.add(waiter)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await waiter
+            except TimeoutError:
+                return False
+            finally:
+                waiters.discard(waiter)
+        return self.packager.has(*wanted)
+
+    async def wait_ready(self, timeout_s: float) -> bool:
+        """Wait until a playlist can be given; false: it took too long."""
+        return self.packager.is_ready or await self.wait((0, None), timeout_s)
+
+    def packed(self, text: str) -> bytes:
+        """Return a playlist compressed; the same one is compressed once."""
+        found = self._packed.get(text)
+        if found is None:
+            made = zlib.compressobj(6, zlib.DEFLATED, 31)  # 31: as gzip
+            found = made.compress(text.encode()) + made.flush()
+            if len(self._packed) < 16:
+                self._packed[text] = found
+        return found
+
+    def _changed(self) -> None:
+        """Wake the requests that can be answered now."""
+        self._packed.clear()
+        packager = getattr(self, "packager", None)  # none yet: it is being made
+        if packager is None:
+            return
+        for wanted in [each for each in self._waiters if packager.has(*each)]:
+            self._wake(self._waiters.pop(wanted))
+
+    def _wake_all(self) -> None:
+        for waiters in self._waiters.values():
+            self._wake(waiters)
+        self._waiters.clear()
+
+    @staticmethod
+    def _wake(waiters: set[asyncio.Future[None]]) -> None:
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _report(self, fault: str) -> None:
+        log.warning("hls %s: %s", shown(self.stream.path), shown(fault))
+
+
+class _Waiting:
+    """One request that waits, while it is entered."""
+
+    def __init__(self, streams: "HlsStreams") -> None:
+        self._streams = streams
+
+    def __enter__(self) -> None:
+        self._streams.waiting += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._streams.waiting -= 1
+
+
+class HlsStreams:
+    """All streams that are packaged.
+
+    Attributes:
+        requests: How many requests there were, by kind.
+        waiting: Requests that wait now.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._streams: dict[str, HlsStream] = {}
+        self.requests: Counter[str] = Counter()
+        self.waiting = 0
+        self._timer = services.loop.call_later(SWEEP_S, self._sweep)
+
+    def close(self) -> None:
+        """End all packaging."""
+        self._timer.cancel()
+        for each in self._streams.values():
+            each.close()
+        self._streams.clear()
+
+    def find(self, path: str) -> HlsStream | None:
+        """Return a stream that is packaged."""
+        return self._streams.get(path)
+
+    def begin(self, stream: Stream) -> HlsStream:
+        """Return the packaging of a stream, begun if it is not yet."""
+        known = self._streams.get(stream.path)
+        if known is not None:
+            if known.stream is stream:
+                return known
+            known.close()
+        made = self._streams[stream.path] = HlsStream(self._services, stream)
+        log.info("hls %s: packaging begins", shown(stream.path))
+        return made
+
+    def viewers(self, path: str) -> int:
+        """Return the number of viewers of a stream."""
+        known = self._streams.get(path)
+        return 0 if known is None else known.viewers
+
+    def packaged(self) -> list[HlsStream]:
+        """Return all that are packaged."""
+        return list(self._streams.values())
+
+    def one_more_waiting(self) -> _Waiting:
+        """Return a context in which a request waits.
+
+        Raises:
+            LimitExceeded: Too many do.
+        """
+        most = self._services.settings.limits.waiting_requests
+        if self.waiting >= most:
+            raise LimitExceeded("limits.waiting_requests", self.waiting + 1, most)
+        return _Waiting(self)
+
+    def _sweep(self) -> None:
+        """Forget viewers, end what nobody asks for, begin what is published."""
+        services = self._services
+        self._timer = services.loop.call_later(SWEEP_S, self._sweep)
+        now = services.loop.time()
+        hls = services.settings.hls
+        for path, each in list(self._streams.items()):
+            each.forget_viewers(now)
+            is_wanted = hls.start == "publish" and not each.packager.is_over
+            if not is_wanted and now - each.asked > hls.idle_s:
+                each.close()
+                del self._streams[path]
+                log.info("hls %s: packaging ends", shown(path))
+        if hls.start == "publish":
+            for stream in list(services.registry.streams()):
+                if stream.has_begun:
+                    self.begin(stream)

@@ -1,0 +1,216 @@
+"""This module serves HLS: playlists that may be waited for, and what they name.
+
+    /APP/NAME/index.m3u8          multivariant playlist
+    /APP/NAME/main.m3u8           media playlist; _HLS_msn, _HLS_part, _HLS_skip
+    /APP/NAME/EPOCH-…             init segments, segments, parts: never changed once they are there
+
+Source: RFC 8216bis, 6.2.5 and appendix B.
+"""
+
+import re
+from typing import Final
+from urllib.parse import quote
+
+from aiohttp import web
+
+from headend.errors import LimitExceeded
+from headend.outputs.hls import MEDIA_PLAYLIST
+from headend.outputs.hls_window import Resource
+from headend.server.hls_streams import HlsStream, HlsStreams
+from headend.server.http import access
+from headend.server.http.flv import media_of
+from headend.server.http.paths import stream_path
+from headend.server.http.problems import Problem
+from headend.server.services import Services
+
+MULTIVARIANT_ROUTE: Final = "/{path:.+}/index.m3u8"
+MEDIA_ROUTE: Final = "/{path:.+}/" + MEDIA_PLAYLIST
+RESOURCE_ROUTE: Final = r"/{path:.+}/{name:[a-z0-9]{6}-[a-z0-9.-]+\.(?:mp4|m4s|ts)}"
+
+PLAYLIST_TYPE: Final = "application/vnd.apple.mpegurl"
+READY_S: Final = 5.0  # a first playlist may take so much longer than the longest segment
+AHEAD: Final = 2  # segments a request may be ahead of the newest (RFC 8216bis, 6.2.5.2)
+BLOCK_TARGETS: Final = 3  # target durations that a request waits at most (ibidem)
+FRESH_S: Final = 1  # a playlist that was not waited for is the newest for so long
+DIGITS: Final = re.compile(r"\d{1,9}", re.ASCII)
+RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
+
+
+def add_routes(application: web.Application, services: Services) -> None:
+    """Serve HLS."""
+    routes = HlsRoutes(services)
+    services.hls = HlsStreams(services)
+    for path, handler in (
+        (MULTIVARIANT_ROUTE, routes.multivariant),
+        (MEDIA_ROUTE, routes.media),
+        (RESOURCE_ROUTE, routes.resource),
+    ):
+        application.router.add_get(path, handler)
+        application.router.add_route("OPTIONS", path, routes.options)
+
+    async def close(_: web.Application) -> None:
+        if services.hls is not None:
+            services.hls.close()
+
+    application.on_cleanup.append(close)
+
+
+class HlsRoutes:
+    """See the module's head."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def options(self, request: web.Request) -> web.StreamResponse:
+        """Answer what browsers ask before a request to another origin (Fetch, preflight)."""
+        return web.Response(status=204, headers=access.preflight_headers(self._services, request))
+
+    async def multivariant(self, request: web.Request) -> web.StreamResponse:
+        """Give the playlist of playlists; packaging begins with the first request for it."""
+        stream = await self._stream(request, "multivariant")
+        text = stream.packager.multivariant(_query(request))
+        return self._playlist(request, stream, text, 2 * FRESH_S)
+
+    async def media(self, request: web.Request) -> web.StreamResponse:
+        """Give the media playlist, once it holds what is asked for."""
+        stream = await self._stream(request, "playlist")
+        packager = stream.packager
+        number, part = _number(request, "_HLS_msn"), _number(request, "_HLS_part")
+        skip = request.query.get("_HLS_skip", "").upper() in ("YES", "V2")
+        if number is None:
+            if part is not None:
+                raise Problem(400, "_HLS_part needs _HLS_msn.")
+            text = packager.media_playlist(skip=skip, query=_query(request))
+            return self._playlist(request, stream, text, FRESH_S)
+        if not packager.is_over:
+            if number > packager.next_sequence + AHEAD:
+                raise Problem(
+                    400, f"_HLS_msn={number} is too far ahead: {packager.next_sequence} comes next."
+                )
+            await self._wait(stream, number, part)
+        text = packager.media_playlist(skip=skip, query=_query(request))
+        return self._playlist(request, stream, text, 6 * packager.target_s)
+
+    async def resource(self, request: web.Request) -> web.StreamResponse:
+        """Give an init segment, a segment or a part; wait for the part that comes next."""
+        services = self._services
+        path, name = stream_path(request.match_info["path"]), request.match_info["name"]
+        await access.allow_play(services, request, path)
+        hls = services.hls
+        assert hls is not None
+        stream = hls.find(path)
+        if stream is None:
+            raise Problem(404, "This stream is not packaged now.")
+        self._note(request, stream)
+        hls.requests[
+            "init" if ".mp4" in name else "part" if name.count(".") == 2 else "segment"
+        ] += 1
+        found = stream.packager.resource(name)
+        if found is None and name == stream.packager.hint:
+            number, part = name.rpartition("-")[2].split(".")[:2]
+            await self._wait(stream, int(number), int(part))
+            found = stream.packager.resource(name)
+        if found is None:
+            raise Problem(404, "There is no such part of this stream, or not any more.")
+        return self._media(request, found, name)
+
+    # ------------------------------------------------------------------ streams
+
+    async def _stream(self, request: web.Request, kind: str) -> HlsStream:
+        """Return a stream whose playlists can be given."""
+        services = self._services
+        path = stream_path(request.match_info["path"])
+        await access.allow_play(services, request, path)
+        hls = services.hls
+        assert hls is not None
+        if services.settings.hls.start == "off":
+            raise Problem(404, "This server gives no HLS (hls.start).")
+        hls.requests[kind] += 1
+        known = hls.find(path)
+        live = services.registry.stream(path)
+        is_anew = live is not None and live.has_begun and known is not None
+        if known is None or (is_anew and known.stream is not live):
+            found, _ = await media_of(services, path)
+            known = hls.begin(found)
+        self._note(request, known)
+        limit = services.settings.hls.longest_s + READY_S
+        try:
+            is_ready = await known.wait_ready(limit)
+        except LimitExceeded as error:
+            raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
+        if not is_ready or not known.packager.is_ready:
+            raise Problem(
+                503,
+                "The stream has nothing yet that can be packaged.",
+                headers={"Retry-After": "2"},
+            )
+        return known
+
+    async def _wait(self, stream: HlsStream, number: int, part: int | None) -> None:
+        limit = BLOCK_TARGETS * max(stream.packager.target_s, 1)
+        try:
+            if not await stream.wait((number, part), limit):
+                raise Problem(
+                    503, f"Nothing new came within {limit} s.", headers={"Retry-After": "1"}
+                )
+        except LimitExceeded as error:
+            raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
+
+    def _note(self, request: web.Request, stream: HlsStream) -> None:
+        address = access.peer_of(self._services, request).address
+        stream.note(str(address), request.headers.get("User-Agent", ""))
+
+    # ------------------------------------------------------------------ answers
+
+    def _playlist(
+        self, request: web.Request, stream: HlsStream, text: str, fresh_s: int
+    ) -> web.Response:
+        headers = {
+            "Content-Type": PLAYLIST_TYPE,
+            "Cache-Control": f"public, max-age={fresh_s}",
+            **access.media_headers(self._services, request),
+        }
+        headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Accept-Encoding")))
+        if "gzip" in request.headers.get("Accept-Encoding", "").lower():
+            headers["Content-Encoding"] = "gzip"
+            return web.Response(body=stream.packed(text), headers=headers)
+        return web.Response(body=text.encode(), headers=headers)
+
+    def _media(self, request: web.Request, found: Resource, name: str) -> web.Response:
+        headers = {
+            "Content-Type": found.content_type,
+            "Cache-Control": "public, max-age=31536000, immutable",
+            "Accept-Ranges": "bytes",
+            "ETag": f'"{name}"',
+            **access.media_headers(self._services, request),
+        }
+        if f'"{name}"' in request.headers.get("If-None-Match", ""):
+            return web.Response(status=304, headers=headers)
+        size = len(found.body)
+        wanted = RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
+        if wanted is None or request.method == "HEAD" or not (wanted[1] or wanted[2]):
+            return web.Response(body=found.body, headers=headers)  # other forms may be ignored
+        if wanted[1]:
+            start, end = int(wanted[1]), min(int(wanted[2] or size), size - 1)
+        else:
+            start, end = max(size - int(wanted[2]), 0), size - 1
+        if start > end:
+            headers["Content-Range"] = f"bytes */{size}"
+            raise Problem(416, f"The range is not within {size} bytes.", headers=headers)
+        headers["Content-Range"] = f"bytes {start}-{end}/{size}"
+        return web.Response(status=206, body=found.body[start : end + 1], headers=headers)
+
+
+def _number(request: web.Request, name: str) -> int | None:
+    text = request.query.get(name)
+    if text is None:
+        return None
+    if not DIGITS.fullmatch(text):
+        raise Problem(400, f"{name} must be a number.")
+    return int(text)
+
+
+def _query(request: web.Request) -> str:
+    """Return what of the query goes into the URIs of a playlist: the token."""
+    token = request.query.get("token")
+    return "" if not token else f"?token={quote(token, safe='')}"
