@@ -438,3 +438,30 @@ def test_newcomer_of_a_stream_whose_end_is_read_just_then_is_told_so() -> None:
     fixture.stream.attach("a", sink)
     assert sink.calls == ["start", "end"]
     assert list(fixture.stream.sinks()) == []
+
+
+def test_frames_and_keyframe_interval_are_counted() -> None:
+    stream = Fixture().live(META, AVC, AAC, key(100), inter(140), sound(150), key(2100)).stream
+    assert (stream.frames, stream.sounds, stream.keyframe_interval) == (3, 1, 2000)
+    assert stream.newest_time == 2100
+    stream.begin(FakePublisher(), 5)
+    assert stream.keyframe_interval is None
+
+
+def test_newest_keyframe_comes_with_the_headers_it_is_decoded_with() -> None:
+    stream = Fixture().stream
+    assert stream.keyframe() is None
+    stream.begin(FakePublisher(), 0)
+    stream.publish([AVC, key(0), inter(40), AVC_2], 0)
+    assert stream.keyframe() == ((AVC,), key(0))
+    stream.publish([key(2000)], 0)
+    found = stream.keyframe()
+    assert found is not None
+    assert [tag.body for tag in found[0]] == [AVC_2.body]
+    assert found[1] == key(2000)
+
+
+def test_stream_without_video_has_no_keyframe() -> None:
+    stream = Fixture().live(AAC, sound(0), sound(23)).stream
+    assert stream.keyframe() is None
+    assert stream.has_begun

@@ -653,8 +653,9 @@ def test_whatever_sockets_do_viewers_get_whole_messages_in_an_order_that_decodes
     out.flush()
     for watcher in watchers:
         watcher.take()
-        check_decodable(ChunkReader().receive_data(b"".join(watcher.writer.got)))
-        assert f"K {stream.header} {stream.gop}".encode() in watcher.writer.got[-1]
+        got = b"".join(watcher.writer.got)
+        check_decodable(ChunkReader().receive_data(got))
+        assert f"K {stream.header} {stream.gop}".encode() in got
 
 
 @pytest.mark.parametrize("size", [0, 1, 127, 128, 129, 4000])

@@ -1,4 +1,4 @@
-"""This module puts packets into fragments of MP4 (CMAF) or into MPEG-TS, with FFmpeg's muxers.
+"""This module puts packets into fragments of MP4 or into MPEG-TS, with FFmpeg's muxers.
 
     open    sequence headers ─► FLV ─► av.open: a template of each track; no media is decoded
     write   packet ─► muxer ─► a finished fragment, now and then
@@ -33,7 +33,6 @@ MICROSECOND: Final = Fraction(1, 1_000_000)
 # FFmpeg holds back packets of the same time until a later one comes: audio is moved by less than
 # anybody hears, so that none are.
 AUDIO_SHIFT: Final = 100
-_BOX_HEADER: Final = 8
 
 # What FFmpeg writes of these needs a packet first: the init segment comes with a fragment.
 _DELAYED: Final = frozenset((Codec.AC3, Codec.EAC3))
@@ -135,7 +134,8 @@ class Muxer:
         tracks: Sequence[Track],
         fragment_ms: int,
     ) -> None:
-        flags = ["empty_moov", "default_base_moof", "cmaf", "frag_keyframe", "skip_trailer"]
+        # Not `cmaf`: it moves the pictures against the sound, by what the first one is reordered.
+        flags = ["empty_moov", "default_base_moof", "frag_keyframe", "skip_trailer"]
         flags.append("frag_discont")  # times are those of the packets, not counted from 0
         if any(track.config.codec in _DELAYED for track in tracks):
             flags.append("delay_moov")
@@ -161,10 +161,10 @@ class Muxer:
             config = track.config
             if isinstance(context, av.VideoCodecContext):
                 context.width, context.height = config.width, config.height
-            elif isinstance(context, av.AudioCodecContext):
+            else:
+                assert isinstance(context, av.AudioCodecContext)
                 context.sample_rate = config.sample_rate
-                if layout := _LAYOUTS.get(config.channels):
-                    context.layout = layout
+                context.layout = _LAYOUTS.get(config.channels, "stereo")
             self._streams[kind] = stream
         self._muxer.start_encoding()
 
@@ -224,14 +224,11 @@ class Muxer:
 
 
 def _init_size(data: bytes) -> int:
-    """Return the size of ftyp and moov at the start of a file; 0: they are not there yet."""
+    """Return the size of what stands before the first fragment."""
     offset = 0
-    while offset + _BOX_HEADER <= len(data):
-        size = int.from_bytes(data[offset : offset + 4], "big")
-        if data[offset + 4 : offset + 8] == b"moov":
-            return offset + size
-        offset += max(size, _BOX_HEADER)
-    return 0
+    while data[offset + 4 : offset + 8] not in (b"moof", b""):
+        offset += int.from_bytes(data[offset : offset + 4], "big")
+    return offset
 
 
 def _preamble(tracks: Sequence[Track]) -> bytes:

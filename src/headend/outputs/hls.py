@@ -138,7 +138,7 @@ class HlsPackager:
         try:
             if self._must_restart(packet):
                 self._hold(packet)
-            elif self._muxer is not None:
+            else:
                 self._sort(packet)
         except MediaError as error:
             self._packets.report(str(error))
@@ -162,7 +162,7 @@ class HlsPackager:
 
     def _must_restart(self, packet: Packet) -> bool:
         """Say whether a packet belongs to no run, or to the next one."""
-        if self._muxer is None or self._is_new_encoder:
+        if self._muxer is None or self._is_new_encoder or self._held:
             return True
         if self._version != self._packets.version:
             # A track that is new can wait for a keyframe, with which the others go on.
@@ -259,7 +259,8 @@ class HlsPackager:
         with suppress(MediaError):
             self._release_audio(inf)
         self._muxer = None
-        end = self._newest + round(self._frame_ms if self._has_video else 0)
+        newest = self._video_time if self._has_video else self._newest
+        end = newest + round(self._frame_ms)
         self._add_part(muxer, muxer.finish(), end)
         self._end_segment()
 

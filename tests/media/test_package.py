@@ -1,0 +1,118 @@
+"""This module tests headend.media.package by what FFmpeg's own readers say of the result."""
+
+import io
+
+import av
+import pytest
+from tests.outputs.hls_media import AVCC, audio_header, video_header
+from tests.wire import wire
+
+from headend.errors import MediaError
+from headend.media.codecs import audio_tag
+from headend.media.package import Muxer, Packet, Track
+from headend.media.tag import AUDIO, VIDEO
+from headend.media.track_config import TrackConfig, track_config
+
+VIDEO_TRACK = Track(track_config(video_header()), video_header())
+AUDIO_TRACK = Track(track_config(audio_header()), audio_header())
+
+
+def picture(time: int, *, is_keyframe: bool = False, shift: int = 0) -> Packet:
+    frame = "00000002 6588" if is_keyframe else "00000002 419a"
+    return Packet(VIDEO, time, time + shift, is_keyframe, wire(frame))
+
+
+def sound(time: int) -> Packet:
+    return Packet(AUDIO, time, time, True, wire("2110045f"))
+
+
+def packets(data: bytes) -> list[tuple[str, int, bool]]:
+    """Return the packets of a file: kind, DTS in ms, keyframe."""
+    with av.open(io.BytesIO(data), "r") as container:
+        return [
+            (p.stream.type, round(p.dts * p.time_base * 1000), p.is_keyframe)
+            for p in container.demux()
+            if p.dts is not None and p.time_base is not None
+        ]
+
+
+def test_fragment_ends_before_a_keyframe_and_times_are_kept() -> None:
+    muxer = Muxer([VIDEO_TRACK], "fmp4")
+    assert muxer.init[4:8] == b"ftyp"
+    assert b"avcC" + AVCC in muxer.init
+    assert muxer.write(picture(90_000, is_keyframe=True, shift=40)) == (
+        b"",
+        picture(90_000, is_keyframe=True, shift=40),
+    )
+    assert muxer.write(picture(90_040))[0] == b""
+    fragment, written = muxer.write(picture(90_080, is_keyframe=True))
+    assert written == picture(90_080, is_keyframe=True)
+    assert fragment[4:8] == b"moof"
+    last = muxer.finish()
+    assert last[4:8] == b"moof"
+    assert packets(muxer.init + fragment + last) == [
+        ("video", 90_000, True),
+        ("video", 90_040, False),
+        ("video", 90_080, True),
+    ]
+
+
+def test_fragment_ends_before_it_is_too_long() -> None:
+    muxer = Muxer([VIDEO_TRACK], "fmp4", 118)
+    muxer.write(picture(0, is_keyframe=True))
+    ends = [time for time in range(40, 600, 40) if muxer.write(picture(time))[0]]
+    assert ends == [120, 240, 360, 480]
+
+
+def test_of_two_tracks_a_packet_is_written_when_the_next_one_comes() -> None:
+    muxer = Muxer([VIDEO_TRACK, AUDIO_TRACK], "fmp4", 1000)
+    first = picture(0, is_keyframe=True)
+    assert muxer.write(first)[1] is None
+    assert muxer.write(sound(0))[1] == first  # of the same time the picture is first
+    assert muxer.write(picture(40))[1] == sound(0)
+    assert muxer.write(sound(23))[1] == sound(23)  # it came late, and goes first
+    assert muxer.write(picture(80, is_keyframe=True))[1] == picture(40)
+    fragment, written = muxer.write(sound(81))
+    assert written == picture(80, is_keyframe=True)
+    assert packets(muxer.init + fragment) == [
+        ("video", 0, True),
+        ("video", 40, False),
+        ("audio", 0, True),
+        ("audio", 23, True),
+    ]
+
+
+def test_init_segment_of_some_codecs_comes_with_the_first_fragment() -> None:
+    frame = wire("0b77aebd0c402f842bc1c77aaf5e1be7ef9f3e") + bytes(365)
+    tag = audio_tag(0, wire("91 61632d33") + frame)
+    muxer = Muxer([Track(track_config(tag), tag)], "fmp4", 30)
+    assert muxer.init == b""
+    assert muxer.write(Packet(AUDIO, 0, 0, True, frame))[0] == b""
+    assert muxer.write(Packet(AUDIO, 32, 32, True, frame))[0][4:8] == b"moof"
+    assert b"dac3" in muxer.init
+    assert muxer.finish()[4:8] == b"moof"
+
+
+def test_mpegts_comes_at_the_end_as_a_whole() -> None:
+    muxer = Muxer([VIDEO_TRACK, AUDIO_TRACK], "mpegts")
+    for time in range(0, 400, 40):
+        assert muxer.write(picture(time, is_keyframe=time == 0))[0] == b""
+        assert muxer.write(sound(time))[0] == b""
+    data = muxer.finish()
+    assert muxer.init == b""
+    assert data[0] == 0x47
+    assert len(data) % 188 == 0
+    assert len([kind for kind, _, _ in packets(data) if kind == "video"]) == 10
+
+
+def test_tracks_that_ffmpeg_does_not_know_are_refused() -> None:
+    with pytest.raises(MediaError, match="cannot package"):
+        Muxer([Track(TrackConfig(VIDEO, VIDEO_TRACK.config.codec), video_header())], "fmp4")
+
+
+def test_packet_that_ffmpeg_does_not_take_is_an_error() -> None:
+    muxer = Muxer([VIDEO_TRACK], "fmp4")
+    muxer.write(picture(100, is_keyframe=True))
+    with pytest.raises(MediaError, match="does not take a packet"):
+        muxer.write(picture(60))
+    muxer.finish()

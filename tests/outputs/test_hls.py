@@ -1,0 +1,448 @@
+"""This module tests headend.outputs.hls: what is cut where, and what playlists say of it."""
+
+import re
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.outputs.hls_media import (
+    AVCC_2,
+    audio_header,
+    inter,
+    key,
+    nalu,
+    sound,
+    stream,
+    video_header,
+)
+from tests.wire import wire
+
+from headend.errors import MediaError
+from headend.media.codecs import audio_tag, video_tag
+from headend.media.package import Muxer
+from headend.media.tag import Tag
+from headend.outputs import hls
+from headend.outputs.hls import HlsLimits, HlsPackager
+
+WALL = 1_800_000_000.0
+
+
+class Packaged:
+    """A packager and what it has told; its wall clock goes with the tags."""
+
+    def __init__(
+        self,
+        *tags: Tag,
+        interval_s: float | None = None,
+        headers: Sequence[Tag] | None = None,
+        **limits: object,
+    ) -> None:
+        self.now = 0.0
+        self.changes = 0
+        self.reports: list[str] = []
+        self.packager = HlsPackager(
+            HlsLimits(**({"segments": 100} | limits)),  # type: ignore[arg-type]
+            "e",
+            interval_s,
+            lambda: WALL + self.now,
+            self._changed,
+            self.reports.append,
+        )
+        self.packager.start((video_header(), audio_header()) if headers is None else headers)
+        self.push(*tags)
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def push(self, *tags: Tag) -> None:
+        for tag in tags:
+            self.now = tag.timestamp / 1000
+            self.packager.push(tag)
+
+    def playlist(self, *, skip: bool = False) -> str:
+        return self.packager.media_playlist(skip=skip, query="")
+
+    @property
+    def durations(self) -> list[float]:
+        return [float(text) for text in re.findall(r"#EXTINF:([\d.]+)", self.playlist())]
+
+    def find(self, pattern: str) -> list[str]:
+        return re.findall(pattern, self.playlist())
+
+    def parts(self) -> list[tuple[str, str, str]]:
+        """Return duration, name and independence of all parts listed."""
+        form = r"#EXT-X-PART:DURATION=([\d.]+),URI=\"([^\"]+)\"(,INDEPENDENT=YES)?"
+        return re.findall(form, self.playlist())
+
+
+def test_segments_are_cut_at_keyframes_and_add_up() -> None:
+    out = Packaged(*stream(7000))
+    assert out.durations == [2.0, 2.0, 2.0]
+    assert out.find(r"TARGETDURATION:(\d+)") == ["2"]
+    assert out.find("DISCONTINUITY\n") == []
+    assert out.packager.next_sequence == 3
+    out.packager.end()
+    assert out.durations == [2.0, 2.0, 2.0, 1.0]
+    assert "#EXT-X-ENDLIST" in out.playlist()
+    assert out.packager.is_over
+    assert out.packager.hint is None
+    assert out.reports == []
+
+
+def test_parts_are_whole_frames_and_the_first_is_independent() -> None:
+    out = Packaged(*stream(3100))
+    assert out.find(r"PART-TARGET=([\d.]+)") == ["0.208"]
+    parts = out.parts()
+assert [part[1] for part in parts[:2]] == ["e-0.0.m4s", "e-0.1.m4s"]
+    assert {part[0] for part in parts} == {"0.20000"}
+    assert [part[1] for part in parts if part[2]] == ["e-0.0.m4s", "e-0.5.m4s", "e-1.0.m4s"]
+    assert out.packager.hint == f"e-1.{len(parts) - 10}.m4s"
+    for _, name, _ in parts:
+        assert out.packager.resource(name) is not None
+    init = out.packager.resource("e-init-0.mp4")
+    assert init is not None
+    assert init.body[4:8] == b"ftyp"
+
+
+def test_what_is_there_can_be_asked() -> None:
+    out = Packaged(*stream(2700))
+    packager = out.packager
+    assert packager.has(0, None)
+    assert packager.has(0, 9)
+    assert packager.has(0, 10)  # the first part of the next
+    assert packager.has(1, 1)
+    assert not packager.has(1, 9)
+    assert not packager.has(1, None)
+    assert not packager.has(2, 0)
+    assert packager.has(-5, 3)  # long gone
+    assert packager.target_s == 2
+    assert packager.size > 0
+    packager.end()
+    assert packager.has(9, None)
+
+
+def test_nothing_is_ready_before_the_first_segment() -> None:
+    out = Packaged(*stream(1900))
+    assert not out.packager.is_ready
+    assert out.packager.has(0, 0)
+    assert not out.packager.has(0, None)
+    out.push(*stream(200, start=2000))
+    assert out.packager.is_ready
+
+
+@pytest.mark.parametrize(
+    ("gop", "interval_s", "durations", "target"),
+    [
+        (10, None, [2.0, 2.0], 2),
+        (75, None, [3.0], 3),
+        (75, 3.0, [3.0], 3),
+        (20, 0.8, [2.4, 2.4], 2),
+        (125, None, [5.0], 5),
+    ],
+)
+def test_target_duration_fits_the_keyframe_interval(
+    gop: int, interval_s: float | None, durations: list[float], target: int
+) -> None:
+    out = Packaged(*stream(5800, gop=gop), interval_s=interval_s)
+    assert out.durations == durations
+    assert out.find(r"TARGETDURATION:(\d+)") == [str(target)]
+
+
+def test_segment_ends_without_a_keyframe_where_none_comes() -> None:
+    out = Packaged(*stream(14_000, gop=10_000), longest_s=4)
+    assert out.find(r"TARGETDURATION:(\d+)") == ["4"]
+    assert all(duration <= 4.45 for duration in out.durations)
+    assert len(out.durations) == 3
+    assert len(out.find("INDEPENDENT=YES")) <= 1
+
+
+def test_segments_of_a_stream_whose_keyframes_become_rare_stay_short() -> None:
+    out = Packaged(*stream(4000), *stream(9000, start=4000, gop=1000))
+    assert out.find(r"TARGETDURATION:(\d+)") == ["2"]
+    assert max(out.durations) <= 2.45
+
+
+def test_dates_follow_the_wall_clock() -> None:
+    out = Packaged(*stream(4100))
+    first, second = out.find(r"DATE-TIME:2027-01-15T08:00:(\d\d\.\d+)Z")[:2]
+    assert (first, second) == ("00.000", "02.000")
+
+
+def test_dates_of_what_came_in_one_go_are_those_of_the_newest() -> None:
+    out = Packaged()
+    for tag in stream(1500):
+        out.now = 1.5
+        out.packager.push(tag)
+    out.push(*stream(1000, start=1500, gop=13))
+    assert out.find(r"DATE-TIME:2027-01-15T08:00:(\d\d\.\d+)Z")[0] == "00.000"
+
+
+def test_dates_are_corrected_when_clocks_drift() -> None:
+    out = Packaged(*stream(2000))
+    for tag in stream(4100, start=2000):
+        out.now = tag.timestamp / 1000 + 3
+        out.packager.push(tag)
+    dates = out.find(r"DATE-TIME:2027-01-15T08:00:(\d\d\.\d+)Z")
+    assert dates[:3] == ["00.000", "05.000", "07.000"]
+
+
+def test_changed_codec_is_a_discontinuity_with_a_new_init_segment() -> None:
+    out = Packaged(*stream(2400))
+    out.push(video_header(AVCC_2), inter(2400), sound(2401))  # between two keyframes
+    out.push(*stream(4100, start=3000))
+    assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 1
+    assert out.find(r'MAP:URI="([^"]+)"') == ["e-init-0.mp4", "e-init-1.mp4"]
+    assert out.durations[:3] == [2.0, 0.4, 2.0]
+    tail = out.playlist().split("#EXT-X-DISCONTINUITY\n")[1]
+    assert tail.startswith('#EXT-X-MAP:URI="e-init-1.mp4"')
+
+
+def test_publisher_that_comes_back_is_a_discontinuity_and_numbers_go_on() -> None:
+    out = Packaged(*stream(4100))
+    out.packager.interrupt()
+    out.packager.start(())
+    out.packager.resume()
+    out.push(video_header(), audio_header(), *stream(4100, start=4120))
+    assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 1
+    assert out.packager.next_sequence == 5
+    assert out.durations == pytest.approx([2.0, 2.0, 0.08, 2.0, 2.0])
+
+
+def test_hole_in_the_timeline_is_a_discontinuity() -> None:
+    out = Packaged(*stream(2400))
+    out.push(*stream(2100, start=9000), *stream(4000, start=2_000_000))
+    assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 2
+    assert max(out.durations) < 2.5
+
+
+def test_discontinuity_sequence_counts_what_left_the_window() -> None:
+    out = Packaged(*stream(2000), segments=3)
+    for number in range(1, 8):
+        out.push(video_header(AVCC_2 if number % 2 else AVCC_2[:-1] + b"\x22"))
+        out.push(*stream(2000, start=2000 * number))
+    assert out.find(r"MEDIA-SEQUENCE:(\d+)") == ["4"]
+    assert out.find(r"DISCONTINUITY-SEQUENCE:(\d+)") == ["3"]
+    assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 4
+    assert len(out.durations) == 3
+
+
+def test_stream_without_audio_or_without_video_is_packaged() -> None:
+    video = Packaged(*stream(5000, audio=False), headers=[video_header()])
+    assert video.durations == [2.0, 2.0]
+    assert 'CODECS="avc1.42c00b",RESOLUTION=160x96' in video.packager.multivariant("")
+    audio = Packaged(*stream(7000, video=False), headers=[audio_header()])
+    assert len(audio.durations) == 3
+    assert max(audio.durations) < 2.3
+    assert 'CODECS="mp4a.40.2"\nmain.m3u8?t=1' in audio.packager.multivariant("?t=1")
+    assert [track.codecs for track in audio.packager.tracks] == ["mp4a.40.2"]
+
+
+def test_video_that_is_announced_and_does_not_come_is_not_waited_for() -> None:
+    out = Packaged(*stream(6000, video=False))
+    assert [track.codecs for track in out.packager.tracks] == ["mp4a.40.2"]
+    out.push(inter(6000))
+    out.push(*stream(5000, start=6000))
+    assert len(out.packager.tracks) == 2
+    assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 1
+
+
+def test_audio_that_comes_later_joins_at_a_keyframe() -> None:
+    out = Packaged(*stream(2600, audio=False), headers=[video_header()])
+    assert len(out.packager.tracks) == 1
+    out.push(audio_header(), *stream(4000, start=2600, gop=25))
+    assert len(out.packager.tracks) == 2
+    assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 1
+    assert sum(out.durations) == 4.6
+
+
+def test_audio_before_the_first_keyframe_is_left_out() -> None:
+    out = Packaged(*[sound(time) for time in range(0, 400, 23)], inter(360))
+    out.push(*stream(2200, start=400), *stream(2200, start=2600))
+    assert out.durations[0] == 2.0
+    assert out.find(r"DATE-TIME:2027-01-15T08:00:(\d\d\.\d+)Z")[0] == "00.400"
+
+
+def test_held_packets_of_another_timeline_are_dropped() -> None:
+    held = Packaged(key(0), headers=[video_header()])
+    held.push(key(500_000), *stream(3000, start=500_040, gop=10))
+    assert held.durations
+
+
+def test_audio_goes_on_when_the_video_stops() -> None:
+    out = Packaged(*stream(2200))
+    out.push(*stream(2500, start=2200, video=False))
+    out.packager.interrupt()
+    assert out.packager.next_sequence >= 1
+    assert out.reports == []
+
+
+def test_sounds_of_the_same_time_are_moved_apart() -> None:
+    out = Packaged(*stream(1000), sound(990), sound(990), sound(990), *stream(3000, start=1000))
+    assert out.reports == []
+    assert len(out.durations) >= 1
+
+
+def test_plain_hls_has_no_parts() -> None:
+    out = Packaged(*stream(5000), part_s=0)
+    assert out.durations == [2.0, 2.0]
+    assert "PART" not in out.playlist()
+    assert out.packager.hint is None
+
+
+def test_mpegts_segments_are_whole_files() -> None:
+    out = Packaged(*stream(5000), container="mpegts")
+    assert out.durations == [2.0, 2.0]
+    assert "EXT-X-MAP" not in out.playlist()
+    segment = out.packager.resource("e-1.ts")
+    assert segment is not None
+    assert segment.content_type == "video/mp2t"
+    assert segment.body[0] == 0x47
+    long = Packaged(*stream(9000, gop=1000), container="mpegts", longest_s=3)
+    assert max(long.durations) <= 3.45
+
+
+def test_memory_is_bounded() -> None:
+    out = Packaged(
+        *[tag for n in range(20) for tag in stream(2000, start=2000 * n)], max_bytes=200_000
+    )
+    size = out.packager.size
+    big = [key(40_000 + 40 * n, 10_000) for n in range(500)]
+    out.push(*big)
+    assert size <= 200_000
+    assert out.packager.size < 2_500_000  # two segments stay, whatever they hold
+
+
+def test_playlist_is_written_once_for_each_change() -> None:
+    out = Packaged(*stream(2500))
+    first = out.playlist()
+    assert out.playlist() is first
+    out.push(*stream(1000, start=2500, gop=1000))
+    assert out.playlist() is not first
+    assert out.playlist(skip=True) is not None
+    for number in range(100):
+        out.packager.media_playlist(skip=False, query=f"?t={number}")
+    assert out.changes > 10
+
+
+def test_frame_rate_is_measured_where_it_is_not_declared() -> None:
+    header = video_tag(0, wire("90 61763031 81010c00 0a0c0200000d6627fb3805f00080"))
+    frames = [
+        video_tag(40 * n, wire("91" if n % 50 == 0 else "a1") + wire("61763031 1200"))
+        for n in range(120)
+    ]
+    out = Packaged(*frames, headers=[header])
+    assert "FRAME-RATE=25.000" in out.packager.multivariant("")
+    odd = [tag._replace(timestamp=tag.timestamp * 7 // 4) for tag in frames]
+    assert "FRAME-RATE=14.286" in Packaged(*odd, headers=[header]).packager.multivariant("")
+    one = Packaged(frames[0], sound(0), headers=[header, audio_header()])
+    one.packager.end()
+    assert "FRAME-RATE" not in one.packager.multivariant("")
+
+
+def test_tracks_that_cannot_be_packaged_are_reported_and_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = Packaged()
+    made = 0
+
+    def fail(*_: object) -> Muxer:
+        nonlocal made
+        made += 1
+        raise MediaError("no such tracks")
+
+    monkeypatch.setattr(hls, "Muxer", fail)
+    out.push(*stream(4000))
+    assert out.reports == ["no such tracks"]
+    assert made == 1
+    monkeypatch.undo()
+    out.push(video_header(AVCC_2), *stream(4100, start=4000))
+    assert len(out.durations) == 2
+
+
+def test_packet_that_is_refused_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Packaged(*stream(2400))
+    monkeypatch.setattr(Muxer, "write", lambda *_: (_ for _ in ()).throw(MediaError("bad")))
+    out.push(inter(2440), sound(2441))
+    assert out.reports == ["bad"]
+    monkeypatch.undo()
+    assert out.durations == pytest.approx([2.0, 0.48])
+
+
+def test_stream_that_ends_before_anything_came_is_over() -> None:
+    out = Packaged()
+    out.packager.end()
+    assert out.packager.is_ready
+    assert out.playlist().endswith("#EXT-X-ENDLIST\n")
+    assert "BANDWIDTH=0" in out.packager.multivariant("")
+
+
+def test_codec_that_changes_every_second_is_survived() -> None:
+    out = Packaged(segments=5)
+    for second in range(60):
+        record = AVCC_2[:-1] + bytes([second])
+        out.push(video_header(record), *stream(1000, start=1000 * second))
+    assert len(out.durations) == 5
+    assert out.packager.size < 100_000
+    assert out.reports == []
+
+
+TAGS = st.sampled_from(
+    [
+        video_header(),
+        video_header(AVCC_2),
+        audio_header(),
+        audio_header("1190"),
+        video_tag(0, wire("90 68766331 01")),
+        video_tag(0, wire("17 01 000000 00000009 65")),
+        video_tag(0, wire("17 01 7fffff") + nalu(b"\x65", 3)),
+        audio_tag(0, wire("af 01 fff15040016ffc 2110045f")),
+        audio_tag(0, wire("2f fffb50c4 00")),
+        audio_tag(0, wire("91 61632d33 0b77")),
+        key(0),
+        inter(0),
+        sound(0),
+    ]
+)
+TIMES = st.one_of(st.integers(0, 5000), st.integers(0, 0xFFFFFFFF))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(TAGS, TIMES), max_size=60))
+def test_any_tags_give_a_playlist_and_no_error(pushed: list[tuple[Tag, int]]) -> None:
+    out = Packaged(*[tag._replace(timestamp=time) for tag, time in pushed])
+    out.packager.end()
+    assert out.playlist().startswith("#EXTM3U\n")
+    for name in out.find(r"^(?!#)(\S+)$"):
+        assert out.packager.resource(name) is not None
+
+
+def test_lone_frames_and_late_tracks_make_parts_all_the_same() -> None:
+    undeclared = "0142000affe10007 6742000ada1780 00"
+    out = Packaged(headers=[video_header(wire(undeclared))])
+    out.push(key(0), *[inter(1000 * n) for n in range(1, 6)])
+    out.packager.end()
+    assert sum(out.durations) > 4
+    assert out.reports == []
+    one = Packaged(key(0), sound(0), headers=[video_header(wire(undeclared)), audio_header()])
+    one.packager.end()
+    assert one.packager.is_ready
+
+
+def test_keyframe_just_behind_a_fragment_that_ended_with_audio_begins_a_segment() -> None:
+    # Audio that comes in larger steps than pictures fills a fragment by itself now and then.
+    pictures = [(key if n % 50 == 0 else inter)(40 * n) for n in range(160)]
+    sounds = [sound(199 * n + 1) for n in range(32)]
+    out = Packaged(*sorted([*pictures, *sounds], key=lambda tag: tag.timestamp))
+    assert out.durations == pytest.approx([2.0, 2.0, 2.0], abs=0.05)
+    assert len(out.find("INDEPENDENT=YES")) >= 3
+
+
+def test_run_whose_first_packet_is_refused_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Packaged()
+    out.packager.interrupt()
+    monkeypatch.setattr(Muxer, "write", lambda *_: (_ for _ in ()).throw(MediaError("bad")))
+    out.push(*stream(100))
+    assert out.reports == ["bad"]
+    out.packager.end()
+    assert out.durations == []

@@ -1,0 +1,205 @@
+"""This module tests headend.outputs.hls_packets."""
+
+import pytest
+from tests.outputs.hls_media import (
+    AVCC,
+    AVCC_2,
+    audio_header,
+    inter,
+    nalu,
+    sound,
+    video_header,
+)
+from tests.wire import wire
+
+from headend.media.codecs import audio_tag, script_tag, video_tag
+from headend.media.headers import Codec
+from headend.media.package import Container, Packet
+from headend.media.tag import AUDIO, VIDEO, Tag
+from headend.outputs.hls_packets import Packets
+
+HVCC = wire(
+    "0102200000009000000000003cf000fcfdfafa00000f04"
+    "200001001840010c01ffff02200000030090000003000003003c95980921"
+    "0001002e42010102200000030090000003000003003ca00a080b9f6d96566924cafff0003000468080000003008000"
+    "000c84 22000100074401c172b46240 270001092b4e0105ffffffffffffffff26"
+)
+
+
+class Fed:
+    """Packets, and what was reported."""
+
+    def __init__(self, *tags: Tag, container: Container = "fmp4") -> None:
+        self.reports: list[str] = []
+        self.packets = Packets(container, self.reports.append)
+        for tag in tags:
+            self.packets.packet(tag)
+
+    def __call__(self, tag: Tag) -> Packet | None:
+        return self.packets.packet(tag)
+
+
+def test_frames_become_packets_with_their_composition_time() -> None:
+    fed = Fed(video_header(), audio_header())
+    assert {kind: t.config.codec for kind, t in fed.packets.tracks.items()} == {
+        VIDEO: Codec.H264,
+        AUDIO: Codec.AAC,
+    }
+    payload = nalu(b"\x65", 1)
+    assert fed(video_tag(40, wire("17 01 000050") + payload)) == Packet(
+        VIDEO, 40, 120, True, payload
+    )
+    back = fed(video_tag(80, wire("27 01 fffff6") + payload))
+    assert back == Packet(VIDEO, 80, 70, False, payload)
+    assert fed(sound(90)) == Packet(AUDIO, 90, 90, True, wire("2110045f"))
+    assert fed.reports == []
+
+
+def test_enhanced_frames_become_packets_too() -> None:
+    fed = Fed(
+        video_tag(0, wire("90 68766331") + HVCC),
+        audio_tag(0, wire("90 4f707573 4f70757348656164 01 02 3801 80bb0000 0000 00")),
+    )
+    frame = nalu(b"\x26\x01", 2)
+    assert fed(video_tag(40, wire("91 68766331 000050") + frame)) == Packet(
+        VIDEO, 40, 120, True, frame
+    )
+    assert fed(video_tag(80, wire("a3 68766331") + frame)) == Packet(VIDEO, 80, 80, False, frame)
+    assert fed(audio_tag(80, wire("91 4f707573 fc"))) == Packet(AUDIO, 80, 80, True, b"\xfc")
+    assert fed.reports == []
+
+
+def test_same_header_again_changes_nothing_and_another_does() -> None:
+    fed = Fed(video_header(), video_header())
+    assert fed.packets.version == 1
+    fed(video_header(AVCC_2))
+    assert fed.packets.version == 2
+    fed.packets.clear()
+    fed.packets.clear()
+    assert (fed.packets.version, fed.packets.tracks) == (3, {})
+
+
+def test_times_do_not_wrap() -> None:
+    fed = Fed(video_header())
+    times = [fed(inter(time)) for time in (0xFFFFFFD8, 0xFFFFFFF0, 0x10, 0xFFFFFFF8, 0x20)]
+    assert [packet.dts - 0xFFFFFFD8 for packet in times if packet] == [0, 24, 56, 32, 72]
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        script_tag(0, b"\x02\x00\x01a"),
+        video_tag(0, wire("57 00")),  # a command
+        video_tag(0, wire("17 02 000000")),  # end of sequence
+        video_tag(0, wire("17 01 000000")),  # empty
+        video_tag(0, wire("96 01 61766331 01 000000 00")),  # track 1 only
+        video_tag(0, wire("94 61766331 00")),  # metadata
+        audio_tag(0, wire("af 01")),
+        audio_tag(0, wire("94 61632d33 0102 00000003")),
+        audio_tag(0, wire("95 01 6d703461 01 21")),
+        audio_tag(0, wire("90 61632d33")),
+        audio_tag(0, wire("90 4f707573")),
+        video_tag(0, wire("90 61763031")),
+    ],
+)
+def test_tags_without_a_frame_of_track_0_are_passed_over(tag: Tag) -> None:
+    fed = Fed(video_header(), audio_header())
+    assert fed(tag) is None
+    assert fed.reports == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "report"),
+    [
+        ([video_tag(0, wire("17 01 000000 00000009 65"))], "h264 comes without a sequence header"),
+        (
+            [video_header(), video_tag(0, wire("17 01 000000 00000009 65"))],
+            "the lengths of NAL units do not fit their frame",
+        ),
+        ([video_tag(0, wire("17 00 000000 01"))], "avcC holds no SPS"),
+        ([video_tag(0, wire("12 00 00"))], "h263 does not go into fmp4"),
+        ([audio_tag(0, wire("b2 00"))], "speex does not go into fmp4"),
+        ([sound(0)], "aac comes without a sequence header"),
+        (
+            [video_tag(0, wire("90 76703039 01000000 01 15 87 020202 0000"))],
+            "vp9 does not go into fmp4",
+        ),
+        ([video_tag(0, wire("90 61763031 81040000"))], "the size of av1 is not known"),
+        ([video_tag(0, wire("9f 61766331"))], "packet type"),
+    ],
+)
+def test_damage_is_reported_once(tags: list[Tag], report: str) -> None:
+    fed = Fed(*tags, *tags)
+    assert len(fed.reports) == 1
+    assert report in fed.reports[0]
+
+
+def test_reports_are_bounded() -> None:
+    fed = Fed()
+    for number in range(100):
+        fed.packets.report(f"fault {number}")
+    assert len(fed.reports) == 32
+
+
+def test_codec_that_the_container_does_not_take_ends_the_track() -> None:
+    fed = Fed(video_header(), container="mpegts")
+    fed(video_tag(0, wire("90 61763031 81010c00 0a0c0200000d6627fb3805f00080")))
+    assert VIDEO not in fed.packets.tracks
+    assert fed.reports == ["av1 does not go into mpegts"]
+    fed(video_tag(0, wire("90 61763031 81010c00 0a0c0200000d6627fb3805f00081")))
+    assert fed.packets.version == 2
+
+
+def test_track_without_a_header_is_known_by_its_first_frame() -> None:
+    fed = Fed()
+    frame = wire("fffb50c4") + bytes(200)
+    packet = fed(audio_tag(5, wire("2f") + frame))
+    assert packet == Packet(AUDIO, 5, 5, True, frame)
+    assert fed.packets.tracks[AUDIO].config.codec is Codec.MP3
+    assert fed(audio_tag(31, wire("2f") + frame)) is not None
+    assert fed.packets.version == 1
+
+
+def test_size_of_the_picture_may_stand_in_the_metadata() -> None:
+    def metadata(width: str, height: str) -> Tag:
+        return script_tag(
+            0,
+            wire("02 000a 6f6e4d65746144617461 03 0005 7769647468 00")
+            + wire(width)
+            + wire("0006 686569676874 00")
+            + wire(height)
+            + wire("000009"),
+        )
+
+    av1 = video_tag(0, wire("90 61763031 81040000"))
+    fed = Fed(metadata("4084000000000000", "4076800000000000"), av1)  # 640, 360
+    assert fed.packets.tracks[VIDEO].config.width == 640
+    assert fed.packets.tracks[VIDEO].config.height == 360
+    for width in ("0000000000000000", "7ff0000000000000"):
+        assert Fed(metadata(width, "4076800000000000"), av1).packets.tracks == {}
+    texts = wire("02 000a 6f6e4d65746144617461 03 0005 7769647468 02 0000 000009")
+    assert Fed(script_tag(0, texts), av1).packets.tracks == {}
+    assert Fed(script_tag(0, wire("03 00")), av1).packets.tracks == {}
+
+
+def test_adts_headers_are_taken_out_of_aac() -> None:
+    fed = Fed(audio_header())
+    raw = wire("2110045f")
+    with_header = wire("fff1 5040 016f fc") + raw  # 11 bytes
+    with_check = wire("fff0 5040 01af fc 0000") + raw  # 13 bytes
+    for body in (with_header, with_check):
+        packet = fed(audio_tag(0, wire("af 01") + body))
+        assert packet is not None
+        assert packet.payload == raw
+    assert len(fed.reports) == 1
+    other = wire("fff1 5040 0fff fc") + raw  # its size does not fit: no header
+    packet = fed(audio_tag(0, wire("af 01") + other))
+    assert packet is not None
+    assert packet.payload == other
+
+
+def test_records_name_the_size_of_lengths() -> None:
+    short = AVCC[:4] + b"\xfd" + AVCC[5:]  # lengths of two bytes
+    fed = Fed(video_header(short))
+    assert fed(video_tag(0, wire("17 01 000000 0002 6588"))) is not None
+    assert fed(video_tag(40, wire("17 01 000000 0003 6588"))) is None
