@@ -94,7 +94,7 @@ def test_parts_are_whole_frames_and_the_first_is_independent() -> None:
     out = Packaged(*stream(3100))
     assert out.find(r"PART-TARGET=([\d.]+)") == ["0.208"]
     parts = out.parts()
-assert [part[1] for part in parts[:2]] == ["e-0.0.m4s", "e-0.1.m4s"]
+    assert [part[1] for part in parts[:2]] == ["e-0.0.m4s", "e-0.1.m4s"]
     assert {part[0] for part in parts} == {"0.20000"}
     assert [part[1] for part in parts if part[2]] == ["e-0.0.m4s", "e-0.5.m4s", "e-1.0.m4s"]
     assert out.packager.hint == f"e-1.{len(parts) - 10}.m4s"
