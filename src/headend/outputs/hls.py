@@ -381,15 +381,21 @@ class HlsPackager:
             return
         if not self._target:
             self._target = self._needed_target()
-        if not self._is_anchored or abs(self._lateness - self._anchor) > DRIFT_S:
-            # What came in one go when packaging began came late: the newest says what is now.
-            self._anchor = min(self._lateness, self._anchor if not self._is_anchored else inf)
-            self._is_anchored = True
+        self._set_anchor()
         self._lateness = inf
         self._window.date(self._anchor + self._segment_start / 1000)
         self._window.end_segment(lists_parts=self._has_parts)
         self._segment_start = self._part_start
         self._show()
+
+    def _set_anchor(self) -> None:
+        """Map times to the wall clock, with the first segment of a run and when clocks drift."""
+        if not self._is_anchored:
+            # What came in one go when packaging began came late: the newest says what is now.
+            self._anchor = min(self._lateness, self._anchor)
+            self._is_anchored = True
+        elif DRIFT_S < abs(self._lateness - self._anchor) < inf:
+            self._anchor = self._lateness
 
     def _goal_s(self) -> float:
         """Return how long a segment should be; keyframes come a few frames sooner or later."""
