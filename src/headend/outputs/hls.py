@@ -36,6 +36,7 @@ AHEAD_MS: Final = 500  # audio waits so long for the video it belongs to
 HELD: Final = 2_000  # packets held back at most while a run starts
 # Keyframe intervals vary by a frame or two; a segment may be so much longer than planned.
 SLACK_S: Final = 0.45  # EXTINF is rounded to whole seconds before it is compared (RFC, 4.4.3.1)
+FULLNESS: Final = 0.85  # a part is no shorter than so much of the part target (8216bis, 4.4.4.9)
 DRIFT_S: Final = 2.0  # by how much dates may be off before they are corrected
 RATES: Final = (23.976, 24, 25, 29.97, 30, 48, 50, 59.94, 60, 120)
 FRAME_MS: Final = 40.0  # of video whose rate nobody knows
@@ -229,7 +230,7 @@ class HlsPackager:
         self._configs = tuple(track.config for track in tracks)
         self._runs += 1
         if self._has_parts and not self._part_target:
-            self._part_target = (part_ms + 10) / 1000
+            self._part_target = floor((part_ms + 2) / FULLNESS) / 1000
         for packet in held:
             self._sort(packet)
 
@@ -371,8 +372,7 @@ class HlsPackager:
         if is_keyframe and length >= self._goal_s():
             self._end_segment()
             return
-        part_s = self._part_target or 1.0
-        if length + part_s + self._frame_ms / 1000 > self._limit_s():
+        if length + (self._part_ms() + self._frame_ms) / 1000 > self._limit_s():
             self._end_segment()
 
     def _end_segment(self) -> None:

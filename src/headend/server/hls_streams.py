@@ -75,6 +75,11 @@ class HlsStream:
         """Viewers that asked for something lately."""
         return len(self._viewers)
 
+    @property
+    def is_waited_for(self) -> bool:
+        """A request waits for something."""
+        return any(self._waiters.values())
+
     def note(self, address: str, user_agent: str) -> None:
         """Count a viewer's request."""
         self.asked = self._services.loop.time()
@@ -226,8 +231,8 @@ class HlsStreams:
         hls = services.settings.hls
         for path, each in list(self._streams.items()):
             each.forget_viewers(now)
-            is_wanted = hls.start == "publish" and not each.packager.is_over
-            if not is_wanted and now - each.asked > hls.idle_s:
+            is_kept = hls.start == "publish" and not each.packager.is_over
+            if not is_kept and not each.is_waited_for and now - each.asked > hls.idle_s:
                 each.close()
                 del self._streams[path]
                 log.info("hls %s: packaging ends", shown(path))

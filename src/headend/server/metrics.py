@@ -32,6 +32,20 @@ class _Collector(Collector):
         yield from self._tls()
         yield from self._flushes()
         yield from self._streams()
+        yield from self._hls()
+
+    def _hls(self) -> Iterable[Metric]:
+        hls = self._services.hls
+        if hls is None:
+            return
+        requests = CounterMetricFamily("headend_hls_requests", "HLS requests.", labels=["kind"])
+        for kind, count in hls.requests.items():
+            requests.add_metric([kind], count)
+        yield requests
+        yield _gauge("headend_hls_streams", "Streams that are packaged.", len(hls.packaged()))
+        yield _gauge("headend_hls_waiting", "HLS requests that wait for a part.", hls.waiting)
+        size = sum(each.packager.size for each in hls.packaged())
+        yield _gauge("headend_hls_bytes", "Bytes of segments in memory.", size)
 
     def _totals(self) -> Iterable[Metric]:
         services = self._services
