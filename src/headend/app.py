@@ -170,6 +170,8 @@ class Server:
             tls = _open(settings.tls.listen, opened)
             http = _open(settings.http.listen, opened)
             self._services = _services(settings, self.reload)
+            self._services.addresses = self.addresses
+            self._services.sources = self._loaded.sources
             self._listeners.append(Listener(self._services, "rtmp", rtmp, self._take_rtmp))
             if tls or http:
                 # Not loaded by a server without HTTP: aiohttp takes a third of a second.
@@ -334,6 +336,7 @@ class Server:
     def _apply(self, settings: Settings) -> None:
         services = self._services
         services.settings = settings
+        services.sources = self._loaded.sources
         services.policy = self._policy(settings)
         services.admission.limits = settings.limits
         # The chunk size is part of encodings that live players share.

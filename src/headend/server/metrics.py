@@ -33,6 +33,36 @@ class _Collector(Collector):
         yield from self._flushes()
         yield from self._streams()
         yield from self._hls()
+        yield from self._sessions()
+
+    def _sessions(self) -> Iterable[Metric]:
+        services = self._services
+        sessions = GaugeMetricFamily("headend_sessions", "Sessions now.", labels=["protocol"])
+        for protocol, count in Counter(each.protocol for each in services.sessions()).items():
+            sessions.add_metric([protocol], count)
+        yield sessions
+        counters = services.counters
+        for name, text, value in (
+            (
+                "headend_received_bytes",
+                "Bytes received by sessions that are over.",
+                counters.bytes_in,
+            ),
+            ("headend_sent_bytes", "Bytes sent to sessions that are over.", counters.bytes_out),
+        ):
+            yield CounterMetricFamily(name, text, value)
+        responses = CounterMetricFamily(
+            "headend_http_responses", "HTTP responses.", labels=["status"]
+        )
+        for status_class, count in counters.responses.items():
+            responses.add_metric([status_class], count)
+        yield responses
+        if services.rates is not None:
+            yield _gauge(
+                "headend_loop_lag_seconds",
+                "What the event loop is behind.",
+                services.rates.loop_lag_s,
+            )
 
     def _hls(self) -> Iterable[Metric]:
         hls = self._services.hls
@@ -126,6 +156,16 @@ class _Collector(Collector):
         repairs = CounterMetricFamily(
             "headend_stream_timestamp_repairs", "Faults mended.", labels=["stream", "cause"]
         )
+        by_protocol = GaugeMetricFamily(
+            "headend_stream_viewers_by_protocol", "Likewise.", labels=["stream", "protocol"]
+        )
+        bit_rate = GaugeMetricFamily("headend_stream_bit_rate", "bit/s now.", labels=labels)
+        frame_rate = GaugeMetricFamily(
+            "headend_stream_frame_rate", "Pictures a second now.", labels=labels
+        )
+        interval = GaugeMetricFamily(
+            "headend_stream_keyframe_interval_seconds", "The newest.", labels=labels
+        )
         for stream in status.streams(self._services):
             path = stream["path"]
             viewers.add_metric([path], stream["viewers"])
@@ -135,7 +175,14 @@ class _Collector(Collector):
             received.add_metric([path], stream["bytes_in"])
             for cause, count in stream["repairs"].items():
                 repairs.add_metric([path, cause], count)
+            for protocol, number in stream["viewers_by_protocol"].items():
+                by_protocol.add_metric([path, protocol], number)
+            bit_rate.add_metric([path], stream["bit_rate"])
+            frame_rate.add_metric([path], stream["frame_rate"])
+            if stream["keyframe_interval_s"] is not None:
+                interval.add_metric([path], stream["keyframe_interval_s"])
         yield from (viewers, late, live, skips, received, repairs)
+        yield from (by_protocol, bit_rate, frame_rate, interval)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -1,7 +1,8 @@
 """This module holds what all connections share: one object, made by the app."""
 
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from headend.server.arrivals import Arrivals
     from headend.server.hls_streams import HlsStreams
     from headend.server.http.flv_viewer import FlvViewer
+    from headend.server.rates import Rates
     from headend.server.rtmp_connection import RtmpConnection
     from headend.server.tls_port import TlsPort
 
@@ -38,6 +40,7 @@ class Counters:
     bytes_in: int = 0  # of connections that are closed
     bytes_out: int = 0
     sessions: int = 0  # RTMP connections and viewers over HTTP
+    responses: Counter[str] = field(default_factory=Counter)  # over HTTP, by class: "2xx" …
 
 
 @dataclass(slots=True)
@@ -46,10 +49,13 @@ class Services:
 
     Attributes:
         reload: Reads settings and certificates again; returns what happened, a line each.
+        addresses: Where the server listens, by listener: rtmp, tls and http.
+        sources: Where each setting came from.
         connections: RTMP and RTMPS.
         viewers: Viewers over HTTP and WebSocket.
         arrivals: Requests that wait for a stream; there with HTTP.
         hls: Streams that are packaged; there with HTTP.
+        rates: What streams bring a second; there with HTTP.
         tls: The TLS port, if there is one.
     """
 
@@ -62,6 +68,8 @@ class Services:
     policy: Policy
     session_settings: SessionSettings
     reload: Callable[[], list[str]]
+    addresses: dict[str, list[str]] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
     connections: set["RtmpConnection"] = field(default_factory=set)
     viewers: set["FlvViewer"] = field(default_factory=set)
     counters: Counters = field(default_factory=Counters)
@@ -69,6 +77,7 @@ class Services:
     tls: "TlsPort | None" = None
     arrivals: "Arrivals | None" = None
     hls: "HlsStreams | None" = None
+    rates: "Rates | None" = None
 
     def next_session_id(self) -> int:
         """Return the number of a session that begins, from 1 on."""

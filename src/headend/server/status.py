@@ -1,23 +1,44 @@
 """This module describes streams and sessions as plain values, for the API and for metrics."""
 
+from collections import Counter
 from datetime import datetime
+from functools import lru_cache
 from typing import TypedDict
 
 from headend.errors import MediaError
 from headend.hub.stream import Stream, StreamState
 from headend.media.codecs import parse_audio_header, parse_video_header
-from headend.media.tag import AUDIO, VIDEO, Tag
+from headend.media.tag import SCRIPT, VIDEO, Tag, TagKind
+from headend.media.track_config import TrackConfig, track_config
 from headend.outputs.fanout import Fanout
+from headend.server.health import Ingest, findings
+from headend.server.rates import StreamRates
 from headend.server.services import Services
+from headend.server.sessions import Session
 from headend.server.tls_facts import TlsFacts
 
 
 class TrackStatus(TypedDict):
-    """One track, as its sequence header tells."""
+    """One track, as its sequence header tells; see `TrackConfig`. Unknown: "", 0 or null."""
 
     kind: str
     track: int
     codec: str
+    codecs: str
+    width: int
+    height: int
+    frame_rate: float | None
+    profile: str | None
+    level: str | None
+    sample_rate: int
+    channels: int
+
+
+class Finding(TypedDict):
+    """One thing to know of a stream's ingest; level: "ok" or "warning"."""
+
+    level: str
+    text: str
 
 
 class StreamStatus(TypedDict):
@@ -26,7 +47,9 @@ class StreamStatus(TypedDict):
     Keys: path; app and name, its parts; state: "waiting", "live" or "interrupted"; uptime_s: since
     the first publisher came, null before; publisher: its address, null without one; tracks; viewers
     and, of these, late ones; skips: how often a late viewer lost media; bytes_in: bytes of media;
-    repairs: timestamp faults mended, by cause.
+    repairs: timestamp faults mended, by cause; bit_rate (bit/s), frame_rate and audio_rate (frames
+    a second) of the last few seconds; keyframe_interval_s: the newest, null before there is one;
+    health: what to look at.
     """
 
     path: str
@@ -41,6 +64,12 @@ class StreamStatus(TypedDict):
     skips: int
     bytes_in: int
     repairs: dict[str, int]
+    viewers_by_protocol: dict[str, int]
+    bit_rate: int
+    frame_rate: float
+    audio_rate: float
+    keyframe_interval_s: float | None
+    health: list[Finding]
 
 
 class TlsStatus(TypedDict):
@@ -67,6 +96,8 @@ class SessionStatus(TypedDict):
     publishes: list[str]
     plays: list[str]
     bytes_in: int
+    bytes_out: int
+    user_agent: str | None
     tls: TlsStatus | None
 
 
@@ -82,21 +113,25 @@ class CertificateStatus(TypedDict):
 
 
 def sessions(services: Services) -> list[SessionStatus]:
-    """Describe every RTMP and RTMPS session, oldest first."""
+    """Describe every session, oldest first."""
     now = services.loop.time()
-    return [
-        {
-            "id": session.id,
-            "protocol": "rtmp" if session.tls is None else "rtmps",
-            "peer": str(session.peer),
-            "connected_s": round(now - session.started, 3),
-            "publishes": session.publishing,
-            "plays": session.playing,
-            "bytes_in": session.bytes_in,
-            "tls": _tls(session.tls),
-        }
-        for session in sorted(services.connections, key=lambda session: session.id)
-    ]
+    return [describe(session, now) for session in services.sessions()]
+
+
+def describe(session: Session, now: float) -> SessionStatus:
+    """Describe one session; `now` in monotonic seconds."""
+    return {
+        "id": session.id,
+        "protocol": session.protocol,
+        "peer": str(session.peer),
+        "connected_s": round(now - session.started, 3),
+        "publishes": session.publishing,
+        "plays": session.playing,
+        "bytes_in": session.bytes_in,
+        "bytes_out": session.bytes_out,
+        "user_agent": getattr(session, "user_agent", None),
+        "tls": _tls(session.tls),
+    }
 
 
 def certificates(services: Services, now: datetime) -> list[CertificateStatus]:
@@ -131,11 +166,25 @@ def _tls(facts: TlsFacts | None) -> TlsStatus | None:
 def streams(services: Services) -> list[StreamStatus]:
     """Describe every stream that is live, interrupted or waited for."""
     now = services.loop.time()
+    protocols = _protocols(services)
     return [
-        _stream(services, stream, now)
+        _stream(services, stream, now, protocols.get(stream.path, Counter()))
         for stream in services.registry.streams()
         if stream.state is not StreamState.ENDED
     ]
+
+
+def _protocols(services: Services) -> dict[str, Counter[str]]:
+    """Count the viewers of every stream by protocol."""
+    counts: dict[str, Counter[str]] = {}
+    for session in services.sessions():
+        for path in session.playing:
+            counts.setdefault(path, Counter())[session.protocol] += 1
+    if services.hls is not None:
+        for each in services.hls.packaged():
+            if each.viewers:
+                counts.setdefault(each.stream.path, Counter())["hls"] += each.viewers
+    return counts
 
 
 def fanouts(stream: Stream) -> list[Fanout]:
@@ -143,10 +192,23 @@ def fanouts(stream: Stream) -> list[Fanout]:
     return [sink for sink in stream.sinks() if isinstance(sink, Fanout)]
 
 
-def _stream(services: Services, stream: Stream, now: float) -> StreamStatus:
+def _stream(
+    services: Services, stream: Stream, now: float, protocols: Counter[str]
+) -> StreamStatus:
     app, _, name = stream.path.rpartition("/")
     outputs = fanouts(stream)
     publication = services.registry.publication(stream.path)
+    configs = [config for tag in stream.headers() for config in _configs(tag.kind, tag.body)]
+    rates = StreamRates() if services.rates is None else services.rates.of(stream.path)
+    interval = stream.keyframe_interval
+    ingest = Ingest(
+        0.0 if stream.began is None else now - stream.began,
+        stream.is_live,
+        configs,
+        rates,
+        None if interval is None else interval / 1000,
+        sum(stream.timeline.repairs.values()),
+    )
     return {
         "path": stream.path,
         "app": app or name,
@@ -154,29 +216,49 @@ def _stream(services: Services, stream: Stream, now: float) -> StreamStatus:
         "state": stream.state.name.lower(),
         "uptime_s": None if stream.began is None else round(now - stream.began, 3),
         "publisher": None if publication is None else publication.publisher.peer,
-        "tracks": [track for tag in stream.headers() for track in _tracks(tag)],
-        "viewers": sum(len(fanout) for fanout in outputs),
+        "tracks": [_track(config) for config in configs],
+        "viewers": sum(protocols.values()),
         "late": sum(fanout.late for fanout in outputs),
         "skips": sum(fanout.skips for fanout in outputs),
         "bytes_in": stream.bytes_in,
         "repairs": {str(cause): count for cause, count in stream.timeline.repairs.items()},
+        "viewers_by_protocol": dict(protocols),
+        "bit_rate": rates.bit_rate,
+        "frame_rate": rates.frame_rate,
+        "audio_rate": rates.audio_rate,
+        "keyframe_interval_s": ingest.keyframe_interval_s,
+        "health": [{"level": each.level, "text": each.text} for each in findings(ingest)],
     }
 
 
-def _tracks(tag: Tag) -> list[TrackStatus]:
+def _track(config: TrackConfig) -> TrackStatus:
+    return {
+        "kind": config.kind.name.lower(),
+        "track": 0,
+        "codec": str(config.codec),
+        "codecs": config.codecs,
+        "width": config.width,
+        "height": config.height,
+        "frame_rate": config.frame_rate,
+        "profile": config.profile,
+        "level": config.level,
+        "sample_rate": config.sample_rate,
+        "channels": config.channels,
+    }
+
+
+@lru_cache(maxsize=4096)
+def _configs(kind: TagKind, body: bytes) -> tuple[TrackConfig, ...]:
+    """Read a sequence header; one that is damaged names the codec only."""
+    if kind is SCRIPT:
+        return ()
+    tag = Tag(kind, 0, body, False, True)
     try:
-        if tag.kind is VIDEO:
-            header = parse_video_header(tag.body)
-            return [
-                {"kind": "video", "track": track.track_id, "codec": str(header.codec)}
-                for track in header.tracks
-            ]
-        if tag.kind is AUDIO:
-            audio = parse_audio_header(tag.body)
-            return [
-                {"kind": "audio", "track": track.track_id, "codec": str(audio.codec)}
-                for track in audio.tracks
-            ]
+        return (track_config(tag),)
     except MediaError:
-        pass  # relayed untouched, and not ours to judge
-    return []
+        pass
+    try:
+        header = parse_video_header(body) if kind is VIDEO else parse_audio_header(body)
+    except MediaError:
+        return ()  # relayed untouched, and not ours to judge
+    return tuple(TrackConfig(kind, track.codec) for track in header.tracks)

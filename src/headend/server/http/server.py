@@ -1,21 +1,21 @@
 """This module is the HTTP side: health, metrics and the list of streams, on aiohttp."""
 
-import hmac
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
 
-from headend.server import metrics, status
+from headend.server import metrics
+from headend.server.api import routes as api_routes
 from headend.server.arrivals import Arrivals
 from headend.server.http import flv, hls
 from headend.server.http.access import HSTS_HEADERS
 from headend.server.http.connection import HttpConnection, Unclaimed
-from headend.server.http.problems import Problem, tell_problems
+from headend.server.http.problems import tell_problems
 from headend.server.peer import Peer
+from headend.server.rates import Rates
 from headend.server.services import Services
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import Transport
@@ -40,7 +40,8 @@ class HttpServer:
         """
         self._services = services
         services.arrivals = Arrivals(services)
-        self._admin_token = admin_token.encode()
+        services.rates = Rates(services)
+        self._admin_token = admin_token
         self._runner = web.AppRunner(
             self._application(), access_log=None, handle_signals=False, shutdown_timeout=CLOSE_S
         )
@@ -77,38 +78,28 @@ class HttpServer:
 
     async def close(self) -> None:
         """Stop serving."""
+        if self._services.rates is not None:
+            self._services.rates.close()
         await self._runner.cleanup()
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[_mark_request, tell_problems, self._authorize])
+        application = web.Application(middlewares=[self._count, _mark_request, tell_problems])
         application.on_response_prepare.append(self._demand_https)
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/readyz", self._ready)
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get(ACME_PATH, self._acme_challenge)
-        application.router.add_get("/api/v1/streams", self._streams)
-        application.router.add_get("/api/v1/sessions", self._sessions)
-        application.router.add_get("/api/v1/certificates", self._certificates)
-        application.router.add_post("/api/v1/reload", self._reload)
+        api_routes.add_routes(application, self._services, self._admin_token)
         # Names of streams may be anything: what is fixed comes first.
         flv.add_routes(application, self._services)
         hls.add_routes(application, self._services)
         return application
 
     @web.middleware
-    async def _authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let nobody at the API without the admin token."""
-        if request.path.startswith("/api/"):
-            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            shown = token.strip().encode(errors="replace")
-            if scheme.lower() != "bearer" or not hmac.compare_digest(shown, self._admin_token):
-                raise Problem(
-                    401,
-                    "Send the admin token as Authorization: Bearer TOKEN; it is in the file "
-                    "admin.token of the server's data folder.",
-                    headers={"WWW-Authenticate": "Bearer"},
-                )
-        return await handler(request)
+    async def _count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        self._services.counters.responses[f"{response.status // 100}xx"] += 1
+        return response
 
     async def _demand_https(self, request: web.Request, response: web.StreamResponse) -> None:
         """Have browsers that came over HTTPS use it from now on (RFC 6797)."""
@@ -136,20 +127,6 @@ class HttpServer:
         if answer is None:
             raise web.HTTPNotFound
         return web.Response(body=answer.encode(), content_type="application/octet-stream")
-
-    async def _streams(self, request: web.Request) -> web.Response:
-        return web.json_response({"streams": status.streams(self._services)})
-
-    async def _sessions(self, request: web.Request) -> web.Response:
-        return web.json_response({"sessions": status.sessions(self._services)})
-
-    async def _certificates(self, request: web.Request) -> web.Response:
-        certificates = status.certificates(self._services, datetime.now(UTC))
-        return web.json_response({"certificates": certificates})
-
-    async def _reload(self, request: web.Request) -> web.Response:
-        """Read settings and certificates again; answer with what happened, a line each."""
-        return web.json_response({"messages": self._services.reload()})
 
 
 @web.middleware
