@@ -5,7 +5,8 @@ from typing import Literal
 
 import pytest
 
-from headend.access.policy import AccessRequest, Action, Policy
+from headend.access.decisions import AccessRequest, Action
+from headend.access.policy import Policy
 from headend.errors import Rejected
 from headend.settings import Auth, Rtmp
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_network
 from typing import Final
 
-from headend.access.policy import Address
+from headend.access.decisions import Address
 
 FREE: Final = 3  # typing errors
 FIRST_DELAY_S: Final = 0.25

@@ -1,49 +1,16 @@
 """This module is the one place where a request to publish or to play is decided."""
 
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from ipaddress import IPv4Address, IPv6Address
-from typing import Final, Literal
+from typing import Final
 
+from headend.access.decisions import AccessRequest
 from headend.errors import Rejected
 from headend.settings import Auth, Rtmp
 
-Action = Literal["publish", "play"]
 PLAY_FAILED: Final = "NetStream.Play.Failed"
-Address = IPv4Address | IPv6Address
 
 # For the log: what the operator can do about it.
 HOW_TO_PUBLISH: Final = 'to allow it set auth.publish = "open", or publish from the server itself'
-
-
-@dataclass(frozen=True, slots=True)
-class AccessRequest:
-    """Who wants to do what.
-
-    Attributes:
-        action: publish or play.
-        path: `APP/NAME`.
-        address: Where the peer is; None for a unix socket, which counts as loopback.
-        key: Publish key it showed.
-        token: Playback token it showed.
-        is_secure: It came over TLS.
-        certificate: Common name of its verified client certificate, if it showed one.
-    """
-
-    action: Action
-    path: str
-    address: Address | None
-    key: str | None = field(default=None, repr=False)
-    token: str | None = field(default=None, repr=False)
-    is_secure: bool = False
-    certificate: str | None = None
-
-    @property
-    def is_local(self) -> bool:
-        if self.address is None:
-            return True
-        mapped = getattr(self.address, "ipv4_mapped", None)  # ::ffff:127.0.0.1
-        return bool((mapped or self.address).is_loopback)
 
 
 class Policy:

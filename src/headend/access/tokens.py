@@ -23,7 +23,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet, KeySetSerialization, OctKey
 
-from headend.access.policy import Action, Address
+from headend.access.decisions import Action, Address
 from headend.errors import HeadendError, SettingsError
 
 ALGORITHMS: Final = {"oct": "HS256", "OKP": "Ed25519", "RSA": "RS256"}  # by type of key

@@ -8,7 +8,8 @@ import logging
 import os
 from typing import Final, assert_never
 
-from headend.access.policy import HOW_TO_PUBLISH, AccessRequest, Action
+from headend.access.decisions import AccessRequest, Action
+from headend.access.policy import HOW_TO_PUBLISH
 from headend.errors import HeadendError, Rejected
 from headend.hub.stream import StreamState
 from headend.rtmp.events import (

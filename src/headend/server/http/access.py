@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from headend.access.policy import AccessRequest
+from headend.access.decisions import AccessRequest
 from headend.errors import Rejected
 from headend.server.http.problems import Problem
 from headend.server.peer import LOCAL, Peer
