@@ -8,7 +8,7 @@ from tests.live import KEYFRAME, VIDEO_HEADER, live_server, message, run, until
 from tests.wire import wire
 
 from headend.hub.stream import Stream
-from headend.media.tag import VIDEO, Tag
+from headend.media.tag import VIDEO
 from headend.server import status
 from headend.server.status import StreamStatus
 
@@ -127,7 +127,7 @@ def test_metadata_is_no_track(tmp_path: Path) -> None:
 
 
 def test_header_that_cannot_be_read_is_no_track() -> None:
-    assert status._tracks(Tag(VIDEO, 0, wire("90 61"), False, True)) == []
+    assert status._configs(VIDEO, wire("90 61")) == ()
 
 
 def test_name_without_an_app_is_the_app(tmp_path: Path) -> None:
