@@ -25,7 +25,7 @@ from tests.live import (
 )
 
 from headend import app
-from headend.app import Server
+from headend.app import Server, process
 from headend.cli import main
 from headend.errors import HeadendError, SettingsError
 from headend.settings import LoadedSettings, load_settings
@@ -354,16 +354,16 @@ def test_limit_of_open_files_is_raised_as_far_as_it_goes(
 ) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, hard, 200), hard))
-    app._raise_descriptor_limit()
+    process._raise_descriptor_limit()
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
-    app._raise_descriptor_limit()
+    process._raise_descriptor_limit()
 
     def refuse(*arguments: Any) -> None:
         raise ValueError("not allowed to raise maximum limit")
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, hard, 200), hard))
     monkeypatch.setattr(resource, "setrlimit", refuse)
-    app._raise_descriptor_limit()
+    process._raise_descriptor_limit()
 
 
 # ---------------------------------------------------------------------- exit codes

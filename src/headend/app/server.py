@@ -1,137 +1,35 @@
-"""This module puts the server together: builds, starts, reloads and stops it."""
+"""This module is a whole server: what starts it, reloads it and stops it."""
 
 import asyncio
-import gc
-import json
 import logging
-import os
-import resource
-import signal
 import socket
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from headend.access import admin_token
 from headend.access.policy import Policy
+from headend.app import parts
 from headend.errors import SettingsError
-from headend.hub.registry import Registry, RegistrySettings
-from headend.hub.stream import StreamSettings
-from headend.rtmp.chunks import ChunkLimits
-from headend.rtmp.session import SessionSettings
 from headend.server import logs
-from headend.server.admission import Admission
-from headend.server.deadlines import Deadlines
 from headend.server.listener import Listener, bound_address, open_socket
 from headend.server.peer import Peer
-from headend.server.poller import Poller
 from headend.server.rtmp_connection import RtmpConnection
 from headend.server.services import Services
-from headend.server.tls_policy import ignore_garbled_names
 from headend.server.transport import Transport
 from headend.settings import NEEDS_RESTART, Address, LoadedSettings, Settings, changed_keys
 
 if TYPE_CHECKING:
     from headend.server.acme import AcmeClient
-    from headend.server.certificates import CertificateStore
     from headend.server.http.server import HttpServer
     from headend.server.tls_port import TlsPort
 
 log = logging.getLogger(__name__)
 
-GC_THRESHOLD: Final = 10_000  # objects made and not freed between two looks at the youngest ones
 CERTIFICATE_CHECK_S: Final = 24 * 3600.0
 SWEEP_S: Final = 0.5  # how often streams look at the time
-
-Companion: TypeAlias = "Callable[[Server], Coroutine[None, None, None]]"
-
-
-def run(
-    loaded: LoadedSettings,
-    ready_file: Path | None = None,
-    companion: "Companion | None" = None,
-) -> int:
-    """Run a server until SIGTERM or SIGINT; return the exit code.
-
-    Args:
-        loaded: Its settings.
-        ready_file: Written once it listens.
-        companion: Runs beside the server from then on; cancelled before it stops. An exception of
-            the companion stops the server.
-
-    Raises:
-        SettingsError: The data folder cannot be used.
-        HeadendError: An address cannot be used.
-    """
-    logs.configure(loaded.settings.log.level, loaded.settings.log.format)
-    _raise_descriptor_limit()
-    _tune_garbage_collection()
-    ignore_garbled_names()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(loaded, ready_file, companion))
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return what makes uvloop's loop where it is installed, else asyncio's."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
-
-
-def _raise_descriptor_limit() -> None:
-    """Use all the open files we may have: every viewer is one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _tune_garbage_collection() -> None:
-    """Look for reference cycles less often: tags come by the thousand and are in none.
-
-    A profile of 200 publishers had 5 % of its samples in the collector.
-    """
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, 20, 20)
-
-
-async def _serve(
-    loaded: LoadedSettings, ready_file: Path | None, companion: "Companion | None"
-) -> int:
-    server = Server(loaded)
-    await server.start()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, server.reload)
-        if ready_file is not None:
-            _write_ready_file(ready_file, server.addresses)
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(server.watch_files())]
-            if companion is not None:
-                running.append(tasks.create_task(companion(server)))
-            await stop.wait()
-            for task in running:
-                task.cancel()
-    finally:
-        await server.stop()
-    return 0
-
-
-def _write_ready_file(path: Path, addresses: dict[str, list[str]]) -> None:
-    """Write where we listen; whoever waits for the file never sees half of it."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(json.dumps({"pid": os.getpid(), **addresses}) + "\n")
-        partial.replace(path)
-    except OSError as error:
-        raise SettingsError(f"--ready-file {path}: {error.strerror}") from error
 
 
 class Server:
@@ -169,7 +67,7 @@ class Server:
             rtmp = _open(settings.rtmp.listen, opened)
             tls = _open(settings.tls.listen, opened)
             http = _open(settings.http.listen, opened)
-            self._services = _services(settings, self.reload)
+            self._services = parts.services(settings, self.reload)
             self._services.addresses = self.addresses
             self._services.sources = self._loaded.sources
             self._listeners.append(Listener(self._services, "rtmp", rtmp, self._take_rtmp))
@@ -203,7 +101,7 @@ class Server:
         # Not loaded by a server without TLS.
         from headend.server.tls_port import TlsPort
 
-        store = _certificates(self._loaded.settings)
+        store = parts.certificates(self._loaded.settings)
         port = self._tls = TlsPort(self._services, store, http)
         self._services.tls = port
         self._listeners.append(Listener(self._services, "tls", sockets, port.take))
@@ -315,7 +213,7 @@ class Server:
         try:
             loaded = self._loaded.reload()
             if self._tls is not None and loaded.settings.tls != self._loaded.settings.tls:
-                self._tls.store = _certificates(loaded.settings)
+                self._tls.store = parts.certificates(loaded.settings)
                 if self._acme is not None:
                     self._acme.serve_last()
         except SettingsError as error:
@@ -340,10 +238,10 @@ class Server:
         services.policy = self._policy(settings)
         services.admission.limits = settings.limits
         # The chunk size is part of encodings that live players share.
-        services.session_settings = _session_settings(
+        services.session_settings = parts.session_settings(
             settings, chunk_size=services.session_settings.chunk_size
         )
-        services.registry.settings = _registry_settings(settings)
+        services.registry.settings = parts.registry_settings(settings)
         services.poller.configure(settings.live.flush_ms / 1000, settings.live.flush)
         logs.configure(settings.log.level, settings.log.format)
 
@@ -358,19 +256,6 @@ class Server:
         self._services.registry.sweep(loop.time())
 
 
-def _certificates(settings: Settings) -> "CertificateStore":
-    from headend.server.certificates import CertificateStore
-
-    return CertificateStore(
-        settings.tls.certificates,
-        data=settings.data,
-        now=datetime.now(UTC),
-        profile=settings.tls.profile,
-        client_ca=settings.tls.client_ca,
-        client_auth=settings.tls.client_auth,
-    )
-
-
 def _say(level: int, line: str) -> str:
     """Log a line, and return it for whoever asked."""
     log.log(level, "%s", line)
@@ -379,48 +264,3 @@ def _say(level: int, line: str) -> str:
 
 def _open(addresses: Sequence[Address], opened: ExitStack) -> list[socket.socket]:
     return [opened.enter_context(open_socket(address)) for address in addresses]
-
-
-def _services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
-    loop = asyncio.get_running_loop()
-    live = settings.live
-
-    def report(path: str, error: Exception) -> None:
-        services.counters.sink_errors += 1
-        log.error("stream %s: an output failed and is detached", logs.shown(path), exc_info=error)
-
-    services = Services(
-        loop=loop,
-        poller=Poller(loop, live.flush_ms / 1000, live.flush),
-        deadlines=Deadlines(loop),
-        registry=Registry(_registry_settings(settings), report),
-        admission=Admission(settings.limits),
-        settings=settings,
-        policy=Policy(settings.auth, settings.rtmp),
-        session_settings=_session_settings(settings, chunk_size=settings.rtmp.chunk_size),
-        reload=reload,
-    )
-    return services
-
-
-def _session_settings(settings: Settings, *, chunk_size: int) -> SessionSettings:
-    limits = settings.limits
-    return SessionSettings(
-        chunk_size=chunk_size,
-        window_size=settings.rtmp.window_size,
-        chunk_limits=ChunkLimits(
-            limits.message_bytes, limits.command_bytes, limits.partial_bytes, limits.chunk_streams
-        ),
-        streams=limits.streams_per_connection,
-        commands_per_s=limits.commands_per_s,
-        handshake_s=limits.handshake_s,
-        command_s=limits.command_s,
-        idle_s=limits.idle_s,
-        publisher_silence_s=limits.publisher_silence_s,
-    )
-
-
-def _registry_settings(settings: Settings) -> RegistrySettings:
-    live = settings.live
-    stream = StreamSettings(live.log_s, live.log_bytes, live.reconnect_window_s)
-    return RegistrySettings(stream, live.takeover, settings.limits.streams)

@@ -1,0 +1,90 @@
+"""This module builds the parts of a server from its settings."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from headend.access.policy import Policy
+from headend.hub.registry import Registry, RegistrySettings
+from headend.hub.stream import StreamSettings
+from headend.rtmp.chunks import ChunkLimits
+from headend.rtmp.session import SessionSettings
+from headend.server import logs
+from headend.server.admission import Admission
+from headend.server.deadlines import Deadlines
+from headend.server.poller import Poller
+from headend.server.services import Services
+from headend.settings import Settings
+
+if TYPE_CHECKING:
+    from headend.server.certificates import CertificateStore
+
+log = logging.getLogger(__name__)
+
+
+def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
+    """Make what all connections share, on the running loop."""
+    loop = asyncio.get_running_loop()
+    live = settings.live
+
+    def report(path: str, error: Exception) -> None:
+        made.counters.sink_errors += 1
+        log.error("stream %s: an output failed and is detached", logs.shown(path), exc_info=error)
+
+    made = Services(
+        loop=loop,
+        poller=Poller(loop, live.flush_ms / 1000, live.flush),
+        deadlines=Deadlines(loop),
+        registry=Registry(registry_settings(settings), report),
+        admission=Admission(settings.limits),
+        settings=settings,
+        policy=Policy(settings.auth, settings.rtmp),
+        session_settings=session_settings(settings, chunk_size=settings.rtmp.chunk_size),
+        reload=reload,
+    )
+    return made
+
+
+def session_settings(settings: Settings, *, chunk_size: int) -> SessionSettings:
+    """Say what every RTMP session keeps to; the chunk size apart, since it can't change."""
+    limits = settings.limits
+    return SessionSettings(
+        chunk_size=chunk_size,
+        window_size=settings.rtmp.window_size,
+        chunk_limits=ChunkLimits(
+            limits.message_bytes, limits.command_bytes, limits.partial_bytes, limits.chunk_streams
+        ),
+        streams=limits.streams_per_connection,
+        commands_per_s=limits.commands_per_s,
+        handshake_s=limits.handshake_s,
+        command_s=limits.command_s,
+        idle_s=limits.idle_s,
+        publisher_silence_s=limits.publisher_silence_s,
+    )
+
+
+def registry_settings(settings: Settings) -> RegistrySettings:
+    """Say how names are given away."""
+    live = settings.live
+    stream = StreamSettings(live.log_s, live.log_bytes, live.reconnect_window_s)
+    return RegistrySettings(stream, live.takeover, settings.limits.streams)
+
+
+def certificates(settings: Settings) -> "CertificateStore":
+    """Read the certificates that are served.
+
+    Raises:
+        SettingsError: One is wrong.
+    """
+    from headend.server.certificates import CertificateStore
+
+    return CertificateStore(
+        settings.tls.certificates,
+        data=settings.data,
+        now=datetime.now(UTC),
+        profile=settings.tls.profile,
+        client_ca=settings.tls.client_ca,
+        client_auth=settings.tls.client_auth,
+    )

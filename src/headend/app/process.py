@@ -1,0 +1,108 @@
+"""This module runs a server as a program: its log, its limits, its signals, its ready file."""
+
+import asyncio
+import gc
+import json
+import os
+import resource
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from headend.app.server import Server
+from headend.errors import SettingsError
+from headend.server import logs
+from headend.server.tls_policy import ignore_garbled_names
+from headend.settings import LoadedSettings
+
+GC_THRESHOLD: Final = 10_000  # objects made and not freed between two looks at the youngest ones
+
+Companion: TypeAlias = Callable[[Server], Coroutine[None, None, None]]
+
+
+def run(
+    loaded: LoadedSettings,
+    ready_file: Path | None = None,
+    companion: Companion | None = None,
+) -> int:
+    """Run a server until SIGTERM or SIGINT; return the exit code.
+
+    Args:
+        loaded: Its settings.
+        ready_file: Written once it listens.
+        companion: Runs beside the server from then on; cancelled before it stops. An exception of
+            the companion stops the server.
+
+    Raises:
+        SettingsError: The data folder cannot be used.
+        HeadendError: An address cannot be used.
+    """
+    logs.configure(loaded.settings.log.level, loaded.settings.log.format)
+    _raise_descriptor_limit()
+    _tune_garbage_collection()
+    ignore_garbled_names()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(loaded, ready_file, companion))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes uvloop's loop where it is installed, else asyncio's."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def _raise_descriptor_limit() -> None:
+    """Use all the open files we may have: every viewer is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _tune_garbage_collection() -> None:
+    """Look for reference cycles less often: tags come by the thousand and are in none.
+
+    A profile of 200 publishers had 5 % of its samples in the collector.
+    """
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
+
+
+async def _serve(
+    loaded: LoadedSettings, ready_file: Path | None, companion: Companion | None
+) -> int:
+    server = Server(loaded)
+    await server.start()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, server.reload)
+        if ready_file is not None:
+            _write_ready_file(ready_file, server.addresses)
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(server.watch_files())]
+            if companion is not None:
+                running.append(tasks.create_task(companion(server)))
+            await stop.wait()
+            for task in running:
+                task.cancel()
+    finally:
+        await server.stop()
+    return 0
+
+
+def _write_ready_file(path: Path, addresses: dict[str, list[str]]) -> None:
+    """Write where we listen; whoever waits for the file never sees half of it."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(json.dumps({"pid": os.getpid(), **addresses}) + "\n")
+        partial.replace(path)
+    except OSError as error:
+        raise SettingsError(f"--ready-file {path}: {error.strerror}") from error
