@@ -35,6 +35,7 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
 
     made = Services(
         loop=loop,
+        began=loop.time(),
         poller=Poller(loop, live.flush_ms / 1000, live.flush),
         deadlines=Deadlines(loop),
         registry=Registry(registry_settings(settings), report),

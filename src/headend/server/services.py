@@ -48,6 +48,7 @@ class Services:
     """See the module's head; `settings`, `policy` and `session_settings` change on reload.
 
     Attributes:
+        began: When the server started, monotonic seconds.
         reload: Reads settings and certificates again; returns what happened, a line each.
         addresses: Where the server listens, by listener: rtmp, tls and http.
         sources: Where each setting came from.
@@ -60,6 +61,7 @@ class Services:
     """
 
     loop: AbstractEventLoop
+    began: float
     poller: Poller
     deadlines: Deadlines
     registry: Registry

@@ -3,21 +3,20 @@
 import re
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pydantic.json_schema import models_json_schema
 
 from headend import __version__
 from headend.server.api import models
-
-if TYPE_CHECKING:
-    from headend.server.api.routes import Route
+from headend.server.api.route import Route
 
 _TEXTS: Final = {
     400: "The request makes no sense.",
     401: "The token is missing or wrong.",
     403: "The CSRF token is missing or wrong.",
     404: "There is no such thing.",
+    409: "It is there already, or its state does not allow this.",
     413: "The body is too large.",
     415: "The body is no JSON.",
     421: "The request names another host.",
@@ -29,9 +28,10 @@ _PARAMETERS: Final = {
     "path": {"type": "string", "minLength": 1, "description": "APP/NAME; slashes stay slashes."},
     "id": {"type": "integer", "minimum": 1, "maximum": 10**14},
 }
+_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 1100}
 
 
-def document(routes: Sequence["Route"]) -> dict[str, object]:
+def document(routes: Sequence[Route]) -> dict[str, object]:
     """Return the OpenAPI document."""
     used = {models.Problem} | {m for r in routes for m in (r.answer, r.body) if m is not None}
     _, schemas = models_json_schema(
@@ -58,10 +58,10 @@ def document(routes: Sequence["Route"]) -> dict[str, object]:
     }
 
 
-def _operation(route: "Route") -> dict[str, object]:
+def _operation(route: Route) -> dict[str, object]:
     names = re.findall(r"\{(\w+)\}", route.path)
     parameters = [
-        {"name": name, "in": "path", "required": True, "schema": _PARAMETERS[name]}
+        {"name": name, "in": "path", "required": True, "schema": _PARAMETERS.get(name, _TEXT)}
         for name in names
     ]
     parameters += [
@@ -85,13 +85,13 @@ def _operation(route: "Route") -> dict[str, object]:
     return operation
 
 
-def _responses(route: "Route") -> dict[str, object]:
+def _responses(route: Route) -> dict[str, object]:
     if route.answer is None and route.content_type == "application/json":
         responses: dict[str, object] = {"204": {"description": "Done."}}
     else:
         schema = {"type": "string"} if route.answer is None else _reference(route.answer)
         content = {route.content_type: {"schema": schema}}
-        responses = {"200": {"description": "Done.", "content": content}}
+        responses = {str(route.status): {"description": "Done.", "content": content}}
     known = {421, *route.statuses}
     known |= set() if route.is_open else {401, 403, 429}
     known |= {422} if route.query else set()
@@ -116,7 +116,7 @@ _STYLE: Final = (
 )
 
 
-def page(routes: Sequence["Route"]) -> str:
+def page(routes: Sequence[Route]) -> str:
     """Return a page that lists the operations."""
     rows = "\n".join(
         f"<tr><td>{route.method}</td><td><code>{escape(route.path)}</code></td>"

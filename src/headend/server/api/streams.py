@@ -1,0 +1,76 @@
+"""This module is the API's part about streams: lists, one of them, its history, its end."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from aiohttp import web
+
+from headend.server import status
+from headend.server.api import models
+from headend.server.api.route import PAGE, V1, Route, page_limit
+from headend.server.http.problems import Problem
+from headend.server.rates import PERIOD_S
+from headend.server.services import Services
+
+
+def routes(services: Services) -> Sequence[Route]:
+    """List the operations."""
+    api = _Streams(services)
+    stream = f"{V1}/streams/{{path}}"
+    return (
+        Route("GET", f"{V1}/streams", "Streams, by name.", api.streams, models.Streams,
+              query=PAGE),
+        Route("GET", f"{stream}/history", "A stream second by second.", api.history,
+              models.History, statuses=(404,)),
+        Route("GET", stream, "One stream.", api.stream, models.Stream, statuses=(404,)),
+        Route("DELETE", stream, "End a stream and its publisher's session.", api.end_stream,
+              statuses=(404,)),
+    )  # fmt: skip
+
+
+def no_stream() -> Problem:
+    """Return what is said of a stream that is not there."""
+    return Problem(404, "There is no such stream now.", title="Stream not found")
+
+
+class _Streams:
+    def __init__(self, services: Services) -> None:
+        self._services: Final = services
+
+    async def streams(self, request: web.Request) -> models.Streams:
+        limit, after = page_limit(request), request.query.get("after", "")
+        found = sorted(status.streams(self._services), key=lambda stream: stream["path"])
+        rest = [stream for stream in found if stream["path"] > after]
+        page = [models.Stream.model_validate(stream) for stream in rest[:limit]]
+        following = page[-1].path if len(rest) > limit else None
+        return models.Streams(streams=page, total=len(found), next=following)
+
+    async def stream(self, request: web.Request) -> models.Stream:
+        path = request.match_info["path"]
+        for stream in status.streams(self._services):
+            if stream["path"] == path:
+                return models.Stream.model_validate(stream)
+        raise no_stream()
+
+    async def history(self, request: web.Request) -> models.History:
+        path = request.match_info["path"]
+        rates = self._services.rates
+        if self._services.registry.stream(path) is None or rates is None:
+            raise no_stream()
+        known = rates.history(path)
+        return models.History(
+            interval_s=PERIOD_S,
+            bit_rate=known.bit_rate,
+            frame_rate=known.frame_rate,
+            viewers=known.viewers,
+        )
+
+    async def end_stream(self, request: web.Request) -> None:
+        path = request.match_info["path"]
+        stream = self._services.registry.stream(path)
+        if stream is None or not stream.has_begun:
+            raise no_stream()
+        for session in self._services.sessions():
+            if path in session.publishing:
+                session.kick()
+        stream.end()
