@@ -11,18 +11,21 @@ SOURCE = Path(__file__).parent.parent / "src"
 # What the modules of a layer may import of Headend besides their own layer.
 LAYERS = {
     "errors": set(),
+    "events": {"errors"},
     "settings": {"errors"},
     "media": {"errors"},
     "rtmp": {"errors", "media"},
     "hub": {"errors", "media"},
     "outputs": {"errors", "media", "rtmp", "hub", "settings"},
-    "access": {"errors", "media", "rtmp", "hub", "outputs", "settings"},
+    "access": {"errors", "events", "media", "rtmp", "hub", "outputs", "settings"},
     "client": {"errors", "media", "rtmp", "hub", "outputs", "settings", "server"},
-    "server": {"errors", "media", "rtmp", "hub", "outputs", "settings", "access"},
-    "app": {"errors", "media", "rtmp", "hub", "outputs", "settings", "server", "access"},
+    "server": {"errors", "events", "media", "rtmp", "hub", "outputs", "settings", "access"},
+    "app": {
+        "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
+    },
     "cli": {
-        "errors", "media", "rtmp", "hub", "outputs", "settings", "server", "access", "client",
-        "app",
+        "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
+        "client", "app",
     },
     "__main__": {"cli"},
     "__init__": {"errors", "media", "client"},

@@ -1,7 +1,7 @@
 """This module tests headend.hub.registry."""
 
 import pytest
-from tests.hub.test_stream import FakePublisher, FakeSink, key
+from tests.hub.test_stream import FakeObserver, FakePublisher, FakeSink, key
 
 from headend.errors import Rejected
 from headend.hub.registry import Publication, Registry, RegistrySettings, Takeover
@@ -250,3 +250,20 @@ def test_settings_may_be_replaced_for_names_to_come() -> None:
     hub.publish(PATH, FakePublisher(), None, 0)
     hub.settings = RegistrySettings(StreamSettings(), "always")
     assert hub.publish(PATH, FakePublisher(), None, 1).is_current
+
+
+def test_observer_is_told_of_take_over_and_of_the_stop_of_the_server() -> None:
+    observer = FakeObserver()
+    settings = RegistrySettings(StreamSettings(), "always")
+    hub = Registry(settings, lambda _path, _error: None, observer)
+    hub.publish(PATH, FakePublisher(), None, 0)
+    hub.publish(PATH, FakePublisher(), None, 1)
+    hub.end_all()
+    assert observer.told == [
+        "created",
+        "connected",
+        "disconnected replaced",
+        "connected",
+        "disconnected stopped",
+        "ended stopped",
+    ]

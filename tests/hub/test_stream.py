@@ -1,10 +1,12 @@
 """This module tests headend.hub.stream."""
 
 from collections.abc import Callable, Sequence
+from typing import Self
 
 import pytest
 from tests.wire import wire
 
+from headend.hub.ports import Loss, StreamChange
 from headend.hub.stream import Stream, StreamSettings, StreamState
 from headend.media.codecs import audio_tag, script_tag, video_tag
 from headend.media.tag import Tag
@@ -106,7 +108,7 @@ class Fixture:
     def _report(self, path: str, error: Exception) -> None:
         self.errors.append(f"{path}: {error}")
 
-    def live(self, *tags: Tag, now: float = 0) -> "Fixture":
+    def live(self, *tags: Tag, now: float = 0) -> Self:
         self.stream.begin(self.publisher, now)
         self.stream.publish(tags, now)
         return self
@@ -465,3 +467,98 @@ def test_stream_without_video_has_no_keyframe() -> None:
     stream = Fixture().live(AAC, sound(0), sound(23)).stream
     assert stream.keyframe() is None
     assert stream.has_begun
+
+
+# ---------------------------------------------------------------------- what the observer is told
+
+
+class FakeObserver:
+    """Notes what becomes of a stream."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def stream_changed(self, stream: Stream, change: StreamChange, reason: Loss) -> None:
+        is_loss = change in (StreamChange.DISCONNECTED, StreamChange.ENDED)
+        self.told.append(f"{change.name.lower()} {reason}" if is_loss else change.name.lower())
+
+
+class Observed(Fixture):
+    """A stream with an observer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observer = FakeObserver()
+        self.stream = Stream("live/cam1", StreamSettings(), self._report, self.observer)
+
+    def told(self) -> list[str]:
+        """What was told since the last time."""
+        told, self.observer.told = self.observer.told, []
+        return told
+
+
+def test_observer_is_told_of_a_publisher_and_of_its_media_once() -> None:
+    fixture = Observed().live(AVC)
+    assert fixture.stream.publisher is fixture.publisher
+    assert fixture.told() == ["created", "connected"]
+    fixture.stream.handle_timeout(0.5)
+    fixture.stream.publish([inter(33)], 0.6)  # nothing can be decoded yet
+    fixture.stream.handle_timeout(1)
+    assert fixture.told() == []
+    fixture.stream.publish([key(66)], 1.2)
+    fixture.stream.handle_timeout(1.5)
+    fixture.stream.handle_timeout(2)
+    assert fixture.told() == ["active"]
+
+
+def test_sound_makes_a_stream_without_video_active_for_each_publisher() -> None:
+    fixture = Observed().live(AAC, sound(1))
+    fixture.stream.handle_timeout(0.5)
+    fixture.stream.interrupt(1)
+    fixture.stream.begin(fixture.publisher, 2)
+    fixture.stream.handle_timeout(2.5)
+    assert fixture.told() == ["created", "connected", "active", "disconnected lost", "connected"]
+    fixture.stream.publish([sound(5)], 2.6)
+    fixture.stream.handle_timeout(3)
+    assert fixture.told() == ["active"]
+
+
+def test_observer_is_told_of_media_before_it_is_told_of_the_end() -> None:
+    fixture = Observed().live(AVC, key(0))
+    fixture.stream.end()
+    fixture.stream.end()
+    assert fixture.stream.publisher is None
+    assert fixture.told() == ["created", "connected", "active", "disconnected ended", "ended ended"]
+
+
+def test_observer_is_told_when_a_publisher_does_not_come_back() -> None:
+    fixture = Observed().live()
+    fixture.stream.interrupt(1)
+    fixture.stream.interrupt(2)
+    fixture.stream.handle_timeout(61)
+    assert fixture.told() == ["created", "connected", "disconnected lost", "ended lost"]
+
+
+def test_observer_is_told_that_the_last_viewer_left() -> None:
+    fixture = Observed().live()
+    fixture.stream.handle_timeout(0.5)
+    fixture.stream.attach("a", FakeSink())
+    fixture.stream.attach("b", FakeSink())
+    fixture.stream.handle_timeout(1)
+    fixture.stream.detach("a")
+    fixture.stream.handle_timeout(1.5)
+    assert fixture.told() == ["created", "connected"]
+    fixture.stream.detach("b")
+    fixture.stream.handle_timeout(2)
+    fixture.stream.handle_timeout(2.5)
+    assert fixture.told() == ["idle"]
+
+
+def test_name_that_was_only_waited_for_is_no_stream_to_the_observer() -> None:
+    fixture = Observed()
+    fixture.stream.attach("a", FakeSink())
+    fixture.stream.handle_timeout(0.5)
+    fixture.stream.detach("a")
+    fixture.stream.handle_timeout(1)
+    fixture.stream.end()
+    assert fixture.told() == []

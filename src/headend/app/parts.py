@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from headend.access.policy import Policy
+from headend.events import Event, Events
 from headend.hub.registry import Registry, RegistrySettings
 from headend.hub.stream import StreamSettings
 from headend.rtmp.chunks import ChunkLimits
@@ -16,6 +17,7 @@ from headend.server.admission import Admission
 from headend.server.deadlines import Deadlines
 from headend.server.poller import Poller
 from headend.server.services import Services
+from headend.server.stream_observer import StreamObserver
 from headend.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,16 +35,21 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
         made.counters.sink_errors += 1
         log.error("stream %s: an output failed and is detached", logs.shown(path), exc_info=error)
 
+    def report_subscriber(event: Event, error: Exception) -> None:
+        log.error("event %s: a subscriber failed: a bug", event.name, exc_info=error)
+
+    events = Events(report_subscriber)
     made = Services(
         loop=loop,
         began=loop.time(),
         poller=Poller(loop, live.flush_ms / 1000, live.flush),
         deadlines=Deadlines(loop),
-        registry=Registry(registry_settings(settings), report),
+        registry=Registry(registry_settings(settings), report, StreamObserver(events, loop)),
         admission=Admission(settings.limits),
         settings=settings,
         policy=Policy(settings.auth, settings.rtmp),
         session_settings=session_settings(settings, chunk_size=settings.rtmp.chunk_size),
+        events=events,
         reload=reload,
     )
     return made

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, Final
 
+from headend import __version__
 from headend.access import admin_token
 from headend.access.policy import Policy
 from headend.app import parts
 from headend.errors import SettingsError
+from headend.events import ServerStarted, ServerStopping
 from headend.server import logs
 from headend.server.listener import Listener, bound_address, open_socket
 from headend.server.peer import Peer
@@ -92,6 +95,7 @@ class Server:
                 log.info("%s listens on %s", name, address)
         self._services.policy = self._policy(settings)
         self._sweep_streams()
+        self._services.events.emit(ServerStarted(time=time(), version=__version__))
         if is_new:
             log.info(
                 "a new admin token for the API is in %s", settings.data / admin_token.FILE_NAME
@@ -127,6 +131,7 @@ class Server:
         """Stop accepting, tell players and publishers, and close within `limits.shutdown_s`."""
         services = self._services
         services.is_stopping = True
+        services.events.emit(ServerStopping(time=time()))
         log.info("stopping: %d RTMP connections", len(services.connections))
         for listener in self._listeners:
             listener.close()

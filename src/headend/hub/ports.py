@@ -1,9 +1,51 @@
 """This module holds the ports of the hub: outputs, publishers, and what viewers read from."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from headend.media.tag import Tag
+
+if TYPE_CHECKING:
+    from headend.hub.stream import Stream
+
+# Why a publisher is gone, or a stream over: the publisher or an administrator said so, its
+# connection was lost, another one took the name over, the server stops.
+Loss = Literal["ended", "lost", "replaced", "stopped"]
+
+
+class StreamChange(Enum):
+    """What becomes of a stream."""
+
+    CREATED = auto()  # it gets its first publisher
+    CONNECTED = auto()  # a publisher is there, the first or the next
+    ACTIVE = auto()  # its media can be watched
+    DISCONNECTED = auto()  # it is gone
+    IDLE = auto()  # nobody watches any more
+    ENDED = auto()
+
+
+class Observer(Protocol):
+    """Who is told what becomes of streams."""
+
+    def stream_changed(self, stream: "Stream", change: StreamChange, reason: Loss) -> None:
+        """Take note; never blocks or raises.
+
+        Args:
+            stream: As it is now.
+            change: What became of it.
+            reason: Why, where a publisher or the stream is gone.
+        """
+
+
+class _Nobody:
+    """Observes nothing."""
+
+    def stream_changed(self, stream: "Stream", change: StreamChange, reason: Loss) -> None:
+        pass
+
+
+NOBODY: Final[Observer] = _Nobody()
 
 
 class Sink(Protocol):

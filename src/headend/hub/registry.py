@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from headend.errors import Rejected
-from headend.hub.ports import Publisher
+from headend.hub.ports import NOBODY, Observer, Publisher
 from headend.hub.stream import Stream, StreamSettings, StreamState
 from headend.media.tag import Tag
 
@@ -76,10 +76,14 @@ class Registry:
     """
 
     def __init__(
-        self, settings: RegistrySettings, on_sink_error: Callable[[str, Exception], None]
+        self,
+        settings: RegistrySettings,
+        on_sink_error: Callable[[str, Exception], None],
+        observer: Observer = NOBODY,
     ) -> None:
         self.settings = settings
         self._on_sink_error = on_sink_error
+        self._observer = observer
         self._streams: dict[str, Stream] = {}
         self._publications: dict[str, Publication] = {}
 
@@ -103,7 +107,7 @@ class Registry:
                     f"{path} is already being published; stop the other encoder, or publish both "
                     "with the same key to take over",
                 )
-            holder.stream.interrupt(now)
+            holder.stream.interrupt(now, "replaced")
         publication = Publication(self, self._stream(path, PUBLISH_REFUSED), publisher, key)
         self._publications[path] = publication
         if holder is not None:
@@ -148,7 +152,7 @@ class Registry:
         """End every stream: the server stops."""
         self._publications.clear()
         for stream in list(self._streams.values()):
-            stream.end()
+            stream.end("stopped")
 
     def _stream(self, path: str, code: str) -> Stream:
         stream = self._streams.get(path)
@@ -164,7 +168,7 @@ class Registry:
             if held >= most:
                 text = f"the server holds {most} streams, its limit (limits.streams)"
                 raise Rejected(code, text)
-            stream = Stream(path, self.settings.stream, self._on_sink_error)
+            stream = Stream(path, self.settings.stream, self._on_sink_error, self._observer)
             self._streams[path] = stream
         return stream
 

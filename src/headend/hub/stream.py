@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Final
 
 from headend.hub.headers import Headers
-from headend.hub.ports import Publisher, Sink
+from headend.hub.ports import NOBODY, Loss, Observer, Publisher, Sink, StreamChange
 from headend.hub.span import Span
 from headend.hub.timeline import Timeline
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
@@ -69,6 +69,7 @@ class Stream:
         path: str,
         settings: StreamSettings,
         on_sink_error: Callable[[str, Exception], None],
+        observer: Observer = NOBODY,
     ) -> None:
         self.path: Final = path
         self.state = StreamState.WAITING
@@ -83,6 +84,7 @@ class Stream:
         self.timeline = Timeline()
         self._settings = settings
         self._on_sink_error = on_sink_error
+        self._observer = observer
         self._publisher: Publisher | None = None
         self._sinks: dict[Hashable, Sink] = {}
         self._headers = Headers()
@@ -94,12 +96,21 @@ class Stream:
         self._last_media = 0.0
         self._lost_at = 0.0
         self._is_silent = False
+        self._is_active = False  # the observer knows that media came
+        self._was_watched = False  # when time was last let pass
+        self._sounds_before = 0  # of earlier publishers
+
+    @property
+    def publisher(self) -> Publisher | None:
+        """Who publishes now."""
+        return self._publisher
 
     # ------------------------------------------------------------------ publishing
 
     def begin(self, publisher: Publisher, now: float) -> None:
         """Start with a publisher, the first or the next; timestamps go on without a jump back."""
         self._publisher = publisher
+        is_first = self.began is None
         if self.began is None:
             self.began = now
         self.state = StreamState.LIVE
@@ -110,9 +121,14 @@ class Stream:
         self.keyframe_interval = self._keyframe_time = None
         self._last_media = now
         self._is_silent = False
+        self._is_active = False
+        self._sounds_before = self.sounds
         self._tell(lambda sink: sink.start(()))
         self._tell(lambda sink: sink.resume())
         publisher.watched(is_watched=bool(self._sinks))
+        if is_first:
+            self._observe(StreamChange.CREATED)
+        self._observe(StreamChange.CONNECTED)
 
     def publish(self, tags: Sequence[Tag], now: float) -> None:
         """Take a run of tags from the publisher and hand them to every sink."""
@@ -158,36 +174,49 @@ class Stream:
                     self._fail(sink, error)
             self.newest_time = mapped
 
-    def interrupt(self, now: float) -> None:
+    def interrupt(self, now: float, reason: Loss = "lost") -> None:
         """The publisher is lost: viewers stay for the reconnect window."""
-        self._publisher = None
         if self.state is StreamState.LIVE:
+            self._disconnect(reason)
             self.state = StreamState.INTERRUPTED
             self._lost_at = now
             self._fall_silent()
 
-    def end(self) -> None:
+    def end(self, reason: Loss = "ended") -> None:
         """End for good; every sink is told and detached."""
         if self.state is not StreamState.ENDED:
+            if self.state is StreamState.LIVE:
+                self._disconnect(reason)
+            has_begun = self.has_begun
             self.state = StreamState.ENDED
-            self._publisher = None
             sinks, self._sinks = self._sinks, {}
             for sink in sinks.values():
                 try:
                     sink.end()
                 except Exception as error:
                     self._on_sink_error(self.path, error)
+            if has_begun:
+                self._observe(StreamChange.ENDED, reason)
 
     def handle_timeout(self, now: float) -> None:
-        """Act on what time alone changes: silence, and the end of the reconnect window."""
+        """Act on what time alone changes: silence, and the end of the reconnect window.
+
+        It is here too that the observer is told of media and of the last viewer's leaving, so that
+        neither a tag nor a viewer who comes costs anything.
+        """
+        is_watched = bool(self._sinks)
         if self.state is StreamState.LIVE:
+            self._note_media()
+            if self._was_watched and not is_watched:
+                self._observe(StreamChange.IDLE)
             if not self._is_silent and now - self._last_media >= SILENCE_S:
                 self._fall_silent()
         elif (
             self.state is StreamState.INTERRUPTED
             and now - self._lost_at >= self._settings.reconnect_window_s
         ):
-            self.end()
+            self.end("lost")
+        self._was_watched = is_watched
 
     # ------------------------------------------------------------------ watching
 
@@ -252,6 +281,23 @@ class Stream:
         )
 
     # ------------------------------------------------------------------ inside
+
+    def _observe(self, change: StreamChange, reason: Loss = "ended") -> None:
+        self._observer.stream_changed(self, change, reason)
+
+    def _note_media(self) -> None:
+        """Tell the observer, once for each publisher, that there is something to watch."""
+        has_picture = self._keyframe_time is not None
+        has_sound = not self._has_video and self.sounds > self._sounds_before
+        if not self._is_active and (has_picture or has_sound):
+            self._is_active = True
+            self._observe(StreamChange.ACTIVE)
+
+    def _disconnect(self, reason: Loss) -> None:
+        """The publisher is gone, whose media the observer may not know of yet."""
+        self._note_media()
+        self._publisher = None
+        self._observe(StreamChange.DISCONNECTED, reason)
 
     def _measure(self, keyframe: int) -> None:
         """Take note of a video keyframe's time."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from headend.access.policy import Policy
+from headend.events import Events
 from headend.hub.registry import Registry
 from headend.rtmp.session import SessionSettings
 from headend.server.admission import Admission
@@ -49,6 +50,7 @@ class Services:
 
     Attributes:
         began: When the server started, monotonic seconds.
+        events: What happens, for all who want to know.
         reload: Reads settings and certificates again; returns what happened, a line each.
         addresses: Where the server listens, by listener: rtmp, tls and http.
         sources: Where each setting came from.
@@ -69,6 +71,7 @@ class Services:
     settings: Settings
     policy: Policy
     session_settings: SessionSettings
+    events: Events
     reload: Callable[[], list[str]]
     addresses: dict[str, list[str]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
