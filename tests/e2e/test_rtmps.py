@@ -436,7 +436,18 @@ def test_session_of_tls_1_2_is_resumed(server: Server, tmp_path: Path) -> None:
     assert '{"status": "ok"}' in said
 
 
-def test_no_ticket_follows_a_handshake_of_tls_1_3(server: Server) -> None:
+def test_session_of_tls_1_3_is_resumed_by_clients_that_say_they_speak_http(
+    server: Server, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "session.pem")
+    alpn = ("-tls1_3", "-ign_eof", "-alpn", "http/1.1")
+    assert "New, TLSv1.3" in s_client(server, *alpn, "-sess_out", file)
+    said = s_client(server, *alpn, "-sess_in", file)
+    assert "Reused, TLSv1.3" in said
+    assert '{"status": "ok"}' in said
+
+
+def test_no_ticket_follows_a_handshake_of_tls_1_3_without_alpn(server: Server) -> None:
     said = s_client(server, "-tls1_3", "-ign_eof")
     assert '{"status": "ok"}' in said
     assert "New Session Ticket" not in said

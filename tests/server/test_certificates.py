@@ -218,6 +218,20 @@ def test_sessions_of_tls_1_2_are_resumed_under_a_chosen_name(several: Certificat
     assert again.client.session_reused
 
 
+def test_clients_that_can_stand_it_resume_tls_1_3_under_a_chosen_name(
+    several: CertificateStore,
+) -> None:
+    client = client_context()
+    context = several.context(with_tickets=True)
+    first = shake_hands(context, client, "a.example").client
+    with pytest.raises(ssl.SSLWantReadError):
+        first.read(1)  # the tickets are before the first bytes
+    assert first.session is not None
+    assert first.session.has_ticket
+    again = shake_hands(context, client, "a.example", first.session)
+    assert again.client.session_reused
+
+
 # ---------------------------------------------------------------------- reload
 
 

@@ -32,9 +32,7 @@ def test_certificate_holds_the_name_and_the_digest_of_rfc_8737() -> None:
 
 def test_authority_is_shown_the_certificate_of_its_name() -> None:
     challenges = Challenges()
-    assert not challenges.on_tls
     challenges.add_tls("a.example", KEY_AUTHORIZATION)
-    assert challenges.on_tls
     context = challenges.context(AUTHORITY)
     assert context is not None
     client = client_context()
@@ -69,4 +67,3 @@ def test_token_is_answered_until_the_challenges_are_cleared() -> None:
     challenges.clear()
     assert challenges.answer("token") is None
     assert challenges.context(AUTHORITY) is None
-    assert not challenges.on_tls

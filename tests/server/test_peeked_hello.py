@@ -167,7 +167,9 @@ def test_silent_client_is_closed_when_its_time_is_over(
             reader, writer = await asyncio.open_connection("127.0.0.1", _port(live))
             assert await reader.read() == b""
             writer.close()
-            assert log_lines(caplog, "closed: no ClientHello within 0.2 s (limits.handshake_s)")
+            assert log_lines(
+                caplog, "closed: no handshake and first bytes within 0.2 s (limits.handshake_s)"
+            )
             assert live.services.admission.connections == 0
 
     run(main())

@@ -211,11 +211,14 @@ def test_handshakes_over_the_limit_are_refused_at_once(
         async with tls_server(tmp_path, pair) as live, witness(live):
             monkeypatch.setattr(tls_port, "MAX_HANDSHAKES", 2)
             waiting = [await live.raw(), await live.raw()]
+            for peer in waiting:
+                await peer.send(client_hello())
             tls = live.services.tls
             assert tls is not None
             await until(lambda: tls.handshakes.in_progress == 2)
             refused = await live.raw()
-            await refused.expect_close()
+            await refused.send(client_hello())
+            await has_closed(refused)
             (line,) = log_lines(caplog, refused.name)
             assert line.endswith("refused: 2 handshakes are in progress")
             assert live.services.counters.refused == 1

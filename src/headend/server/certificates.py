@@ -19,6 +19,7 @@ from headend.server.certificate_files import Certificate, is_ip_address, read_fi
 from headend.server.tls_policy import ClientAuth, Profile, TlsPolicy
 from headend.settings import CertificatePair
 
+TICKETS: Final = 2  # as OpenSSL's default: browsers open several connections at once
 WARNING: Final = timedelta(days=14)  # before the end: time for a person to act
 
 TlsSocket = ssl.SSLSocket | ssl.SSLObject
@@ -56,6 +57,7 @@ class _Served:
     certificate: Certificate
     content: tuple[bytes, bytes, bytes]
     context: ssl.SSLContext
+    ticket_context: ssl.SSLContext  # the same, with tickets in TLS 1.3
 
 
 class CertificateStore:
@@ -100,9 +102,14 @@ class CertificateStore:
         self._asked: WeakKeyDictionary[TlsSocket, str] = WeakKeyDictionary()
         self._use(self._load_all(pairs, now))
 
-    def context(self) -> ssl.SSLContext:
-        """Return the context for the next connection; the client's name may change it then."""
-        return self._served[0].context
+    def context(self, *, with_tickets: bool = False) -> ssl.SSLContext:
+        """Return the context for the next connection; the client's name may change it then.
+
+        Args:
+            with_tickets: The client can stand tickets right after a handshake of TLS 1.3.
+        """
+        default = self._served[0]
+        return default.ticket_context if with_tickets else default.context
 
     @property
     def certificates(self) -> tuple[Certificate, ...]:
@@ -226,8 +233,11 @@ class CertificateStore:
         content = (*file.content, self._authorities())
         if old is not None and content == old.content:
             return old
-        context = self._policy.context(pair.cert, pair.key, self._choose)
-        return _Served(pair, file.certificate, content, context)
+        contexts = (
+            self._policy.context(pair.cert, pair.key, self._choose, tickets=tickets)
+            for tickets in (0, TICKETS)
+        )
+        return _Served(pair, file.certificate, content, *contexts)
 
     def _authorities(self) -> bytes:
         if self._policy.client_auth == "off" or self._policy.client_ca is None:

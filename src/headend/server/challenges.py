@@ -38,11 +38,6 @@ class Challenges:
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._answers: dict[str, str] = {}
 
-    @property
-    def on_tls(self) -> bool:
-        """An authority may come to the TLS port."""
-        return bool(self._contexts)
-
     def context(self, hello: ClientHello) -> ssl.SSLContext | None:
         """Return the context to check a name with; None for all who ask for something else.
 

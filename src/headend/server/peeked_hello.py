@@ -1,7 +1,8 @@
 """This module looks at what a TLS client asks for, and leaves the bytes for OpenSSL to read.
 
-Only while an authority may come to check a name (TLS-ALPN-01, RFC 8737): it must be shown another
-certificate than everybody else, chosen by ALPN, which Python's SNI callback is not told.
+Some things must be decided by ALPN, which Python's SNI callback is not told: an authority that
+comes to check a name (TLS-ALPN-01, RFC 8737) is shown another certificate than everybody else, and
+tickets are for clients that speak HTTP.
 """
 
 import logging
@@ -77,7 +78,7 @@ class PeekedHello:
 
     def deadline_passed(self, now: float) -> None:
         limit = self._services.settings.limits.handshake_s
-        self._close(f"no ClientHello within {limit:g} s (limits.handshake_s)")
+        self._close(f"no handshake and first bytes within {limit:g} s (limits.handshake_s)")
 
     def _wait_for_more(self, seen: int) -> None:
         """Sleep until there is more than what was seen, which stays and would wake us at once.

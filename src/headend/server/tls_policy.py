@@ -55,7 +55,9 @@ class TlsPolicy:
     client_ca: Path | None = None
     client_auth: ClientAuth = "off"
 
-    def context(self, cert: Path, key: Path, sni_callback: SniCallback) -> ssl.SSLContext:
+    def context(
+        self, cert: Path, key: Path, sni_callback: SniCallback, *, tickets: int = 0
+    ) -> ssl.SSLContext:
         """Build the context that serves one certificate.
 
         Clients that offer no ALPN, or other protocols than ours, are served too.
@@ -64,12 +66,15 @@ class TlsPolicy:
             cert: PEM file of the certificate and its chain.
             key: PEM file of its key, not encrypted.
             sni_callback: Chooses another context by the name that the client asks for.
+            tickets: How many a client of TLS 1.3 gets, to come back with. Clients of TLS 1.2 get
+                one within the handshake in any case.
 
         Raises:
             SettingsError: OpenSSL refuses a file; names it.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._restrict(context)
+        context.num_tickets = tickets
         _load_pair(context, cert, key)
         self._load_authorities(context)
         context.set_alpn_protocols(list(ALPN_PROTOCOLS))
@@ -83,9 +88,6 @@ class TlsPolicy:
         # All ciphers left are good: a phone without AES in hardware may choose ChaCha20.
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-        # librtmp with GnuTLS dies of a TLS 1.3 ticket right after the handshake. TLS 1.2 sends its
-        # ticket within the handshake, so clients resume there.
-        context.num_tickets = 0
 
     def _load_authorities(self, context: ssl.SSLContext) -> None:
         if self.client_auth == "off":

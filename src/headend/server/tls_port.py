@@ -1,9 +1,10 @@
 """This module is the TLS port: RTMPS and HTTPS on the same one.
 
-accepted ─► TlsConnection: handshake, first byte ─┬─► RtmpConnection
-                                                  └─► HTTP application, by HttpConnection
+accepted ─► PeekedHello ─► TlsConnection: handshake, first byte ─┬─► RtmpConnection
+                                                                 └─► HTTP application
 
-While an authority may come to check a name of ours, what clients ask for is looked at first.
+What clients ask for is looked at first: who says that it speaks HTTP gets tickets to come back
+with, which librtmp with GnuTLS dies of; an authority that checks a name is shown its certificate.
 """
 
 import logging
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 Speak = Callable[[TlsTransport, bytes, Peer], None]
 
+HTTP_PROTOCOL: Final = b"http/1.1"  # of ALPN; clients of RTMP offer none
 MAX_HANDSHAKES: Final = 512  # at once; each holds some 50 KiB and may wait limits.handshake_s
 
 
@@ -54,16 +56,16 @@ class TlsPort:
         self._refusals = Repeats(log, "tls connections refused")
 
     def take(self, sock: socket.socket, peer: Peer) -> None:
-        """Begin the handshake of an accepted connection."""
-        if self.challenges.on_tls:
-            PeekedHello(self._services, sock, peer, self._take_peeked)
-        else:
-            self._secure(sock, peer, self.store.context(), self._speak)
+        """Look at what the client of an accepted connection asks for."""
+        PeekedHello(self._services, sock, peer, self._take_peeked)
 
     def _take_peeked(self, sock: socket.socket, peer: Peer, hello: ClientHello | None) -> None:
+        """Begin the handshake."""
         challenge = None if hello is None else self.challenges.context(hello)
         if challenge is None:
-            self._secure(sock, peer, self.store.context(), self._speak)
+            speaks_http = hello is not None and HTTP_PROTOCOL in hello.protocols
+            context = self.store.context(with_tickets=speaks_http)
+            self._secure(sock, peer, context, self._speak)
         else:
             # The handshake is all that the authority came for.
             self._secure(sock, peer, challenge, lambda transport, *_: transport.abort())

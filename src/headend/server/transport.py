@@ -42,7 +42,7 @@ class Transport:
 
     Attributes:
         backlog: Bytes taken and not yet sent.
-        send: The socket's own `send`.
+        send: The socket's own `send`, or what stands for it.
         bytes_in: Bytes received.
         bytes_out: Bytes that went through `write` and the backlog. A fan-out's own sends are
             counted there.
@@ -199,7 +199,7 @@ class Transport:
         assert queue is not None
         while queue:
             try:
-                sent = self._socket.send(queue[0])
+                sent = self.send(queue[0])  # type: ignore[arg-type]  # a view is as good
             except self._would_block:
                 return
             except OSError as error:
