@@ -31,10 +31,13 @@ from headend.server.peer import Peer
 from headend.server.poller import Pace
 from headend.server.rtmp_streams import Play, Publish
 from headend.server.services import Services
+from headend.server.session_record import SessionRecord, tell_refused
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import LINGER_S, Transport
 
 log = logging.getLogger(__name__)
+
+USER_AGENT_CHARACTERS: Final = 200
 
 
 class RtmpConnection:
@@ -55,10 +58,12 @@ class RtmpConnection:
         "_plays",
         "_progress",
         "_publishes",
+        "_reason",
         "_services",
         "_session",
         "_stalled_at",
         "_transport",
+        "_user_agent",
         "due",
         "id",
         "peer",
@@ -94,6 +99,8 @@ class RtmpConnection:
         self._stalled_at = NEVER
         self._progress = 0
         self._closes_at = NEVER
+        self._user_agent = ""
+        self._reason = "the peer closed the connection"  # why its streams end, for the events
 
     def start(self, transport: Transport) -> None:
         """Speak over a transport that reads for this connection."""
@@ -161,6 +168,8 @@ class RtmpConnection:
         services.admission.leave(self.peer.address)
         services.counters.bytes_in += self._transport.bytes_in
         services.counters.bytes_out += self._transport.bytes_out
+        if error is not None and self._closes_at == NEVER:
+            self._reason = f"the connection was lost: {error.strerror or error}"
         self._drop_streams(f" ({error.strerror or error})" if error is not None else "")
 
     def _drop_streams(self, reason: str) -> None:
@@ -171,9 +180,11 @@ class RtmpConnection:
             path = publish.path
             log.info("%s publish %s lost%s", self._label, shown(path), reason)
             publish.publication.lose(now)
+            publish.closed(self._reason)
         plays, self._plays = self._plays, {}
         for play in plays.values():
             play.leave()
+            play.closed(self._reason)
             log.info("%s play %s closed%s", self._label, shown(play.stream.path), reason)
 
     # ------------------------------------------------------------------ what the session tells
@@ -212,6 +223,7 @@ class RtmpConnection:
                     shown(event.app),
                     shown(event.flash_version),
                 )
+                self._user_agent = event.flash_version[:USER_AGENT_CHARACTERS]
                 self._session.accept(event)
             case PublishRequest():
                 self._publish(event, now)
@@ -221,11 +233,13 @@ class RtmpConnection:
                 publish = self._publishes.pop(event.stream_id)
                 log.info("%s publish %s ended", self._label, shown(publish.path))
                 publish.publication.end()
+                publish.closed("the publisher ended it")
                 self._transport.set_pace(Pace.PROMPT)
             case PlayEnded():
                 play = self._plays.pop(event.stream_id, None)
                 if play is not None:  # else its stream was over already
                     play.leave()
+                    play.closed("the player ended it")
                     self._transport.set_pace(Pace.PROMPT)
                     log.info("%s play %s ended", self._label, shown(play.stream.path))
             case PlayChanged():
@@ -260,6 +274,7 @@ class RtmpConnection:
         services.counters.publishes += 1
         log.info("%s publish %s accepted%s", self._label, shown(target.path), self._tls_text())
         self._session.accept(request)
+        publish.opened(self._record("publish", publish.path))
         self.publish_watched()
 
     def _play(self, request: PlayRequest, now: float) -> None:
@@ -285,6 +300,7 @@ class RtmpConnection:
             self._tls_text(),
         )
         self._session.accept(request)
+        play.record = self._record("play", path)
         self._send()  # the answer, before any media
         self._transport.set_pace(Pace.PROMPT if self._publishes else Pace.CALM)
         play.watch(self._transport)
@@ -294,6 +310,17 @@ class RtmpConnection:
         if not event.is_paused:
             self._send()  # the answer, before any media
             play.watch(self._transport, audio=event.audio, video=event.video)
+
+    def _record(self, action: Action, path: str) -> SessionRecord:
+        return SessionRecord(
+            self._services,
+            action,
+            path,
+            self.peer,
+            protocol=self.protocol,
+            session=self.id,
+            user_agent=self._user_agent,
+        )
 
     def _tls_text(self) -> str:
         return "" if self.tls is None else f" {shown(str(self.tls))}"
@@ -329,12 +356,15 @@ class RtmpConnection:
             f"; {HOW_TO_PUBLISH}" if is_denied else "",
         )
         self._session.reject(request, rejected.code, rejected.description)
+        path = request.target.path
+        tell_refused(self._services, action, path, self.peer, self.protocol, rejected)
 
     # ------------------------------------------------------------------ what the streams tell
 
     def play_ended(self, stream_id: int) -> None:
         """The stream is over and its last bytes are with the transport."""
         play = self._plays.pop(stream_id)
+        play.closed("the stream is over")
         log.info("%s play %s: the stream is over", self._label, shown(play.stream.path))
         if not self._plays and not self._publishes:
             self._close(self._services.loop.time())
@@ -354,6 +384,7 @@ class RtmpConnection:
         """Another publisher took the name over."""
         publish = self._publishes.pop(stream_id)
         path = publish.path
+        publish.closed("another encoder took the name over")
         log.warning("%s publish %s taken over by another encoder", self._label, shown(path))
         self._session.end(
             stream_id, "NetStream.Publish.BadName", f"another encoder has taken over {path}"
@@ -403,6 +434,7 @@ class RtmpConnection:
             self._stalled_at = now
             return True
         log.warning("%s closed: it took nothing for %g s (limits.late_close_s)", self._label, limit)
+        self._reason = f"it took nothing for {limit:g} s"
         self._services.counters.late_closed += 1
         self._transport.abort()
         return False
@@ -413,6 +445,7 @@ class RtmpConnection:
             return
         play.leave()
         del self._plays[stream_id]
+        play.closed("nobody published it")
         path = play.stream.path
         log.info("%s play %s: nobody published it (live.wait_s)", self._label, shown(path))
         self._session.end(stream_id, "NetStream.Play.StreamNotFound", f"nobody publishes {path}")
@@ -428,11 +461,13 @@ class RtmpConnection:
         log.warning("%s closed by an administrator", self._label)
         for publish in list(self._publishes.values()):
             publish.publication.end()
+            publish.closed("closed by an administrator")
         self._publishes.clear()
         self._end("The session was closed by an administrator.")
 
     def _end(self, reason: str) -> None:
         """Tell the peer why, and close."""
+        self._reason = reason
         self._session.close(reason)
         self._send()
         self._close(self._services.loop.time())
@@ -444,7 +479,8 @@ class RtmpConnection:
     def _fail(self, error: HeadendError) -> None:
         """Close on a fault of the peer, with one log line."""
         self._services.counters.protocol_errors += 1
-        log.warning("%s closed: %s", self._label, shown(str(error)))
+        self._reason = str(error)
+        log.warning("%s closed: %s", self._label, shown(self._reason))
         self._send()
         self._close(self._services.loop.time())
 

@@ -9,6 +9,7 @@ from headend.outputs.rtmp_play import Format, RtmpEncoder
 from headend.server.deadlines import NEVER
 from headend.server.peer import Peer
 from headend.server.services import Services
+from headend.server.session_record import SessionRecord
 from headend.server.transport import Transport
 
 
@@ -34,17 +35,37 @@ class Publish:
 
     Attributes:
         publication: The right to publish it; set once the hub has granted it.
+        record: Tells the bus of it; None until it was granted.
         is_watched: Somebody watches.
     """
 
-    __slots__ = ("_connection", "_stream_id", "is_watched", "publication")
+    __slots__ = (
+        "_bytes_before",
+        "_connection",
+        "_stream_id",
+        "is_watched",
+        "publication",
+        "record",
+    )
 
     publication: Publication
 
     def __init__(self, connection: Connection, stream_id: int) -> None:
         self._connection = connection
         self._stream_id = stream_id
+        self._bytes_before = 0
+        self.record: SessionRecord | None = None
         self.is_watched = True
+
+    def opened(self, record: SessionRecord) -> None:
+        """Take note that it was granted."""
+        self.record = record
+        self._bytes_before = self.publication.stream.bytes_in
+
+    def closed(self, reason: str) -> None:
+        """Tell the bus that it is over."""
+        if self.record is not None:
+            self.record.end(self.publication.stream.bytes_in - self._bytes_before, reason)
 
     @property
     def path(self) -> str:
@@ -67,6 +88,7 @@ class Play:
 
     Attributes:
         stream: Published or waited for.
+        record: Tells the bus of it; None until it was granted.
         wait_until: When the peer gives up on a name that nobody publishes yet, monotonic seconds.
     """
 
@@ -74,9 +96,11 @@ class Play:
         "_connection",
         "_fanout",
         "_format",
+        "_given",
         "_services",
         "_stream_id",
         "_viewer",
+        "record",
         "stream",
         "wait_until",
     )
@@ -91,6 +115,8 @@ class Play:
         self._format = Format(stream_id)
         self._fanout: Fanout | None = None  # None while it does not watch
         self._viewer: Viewer | None = None
+        self._given = 0  # before it paused
+        self.record: SessionRecord | None = None
         self.stream = stream
         self.wait_until = NEVER
 
@@ -100,6 +126,11 @@ class Play:
         if self._fanout is None or self._viewer is None:
             return 0
         return self._fanout.given(self._viewer)
+
+    def closed(self, reason: str) -> None:
+        """Tell the bus that it is over."""
+        if self.record is not None:
+            self.record.end(self._given + self.bytes_out, reason)
 
     def watch(self, transport: Transport, *, audio: bool = True, video: bool = True) -> None:
         """Become a viewer of the fan-out of a format, and make that for its first viewer.
@@ -125,6 +156,7 @@ class Play:
         fanout, viewer = self._fanout, self._viewer
         if fanout is None or viewer is None:
             return
+        self._given += self.bytes_out
         self._fanout = self._viewer = None
         fanout.remove(viewer)
         if not len(fanout) and self.stream.sink(self._format) is fanout:
@@ -141,6 +173,7 @@ class Play:
             self._fanout.drained(self._viewer)
 
     def stream_ended(self) -> None:
+        self._given += self.bytes_out
         self._fanout = self._viewer = None
         self._connection.play_ended(self._stream_id)
 

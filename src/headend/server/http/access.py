@@ -10,6 +10,7 @@ from headend.errors import Rejected
 from headend.server.http.problems import Problem
 from headend.server.peer import LOCAL, Peer
 from headend.server.services import Services
+from headend.server.session_record import tell_refused
 from headend.settings.http_values import ANY_ORIGIN
 
 HSTS_S: Final = 365 * 24 * 3600
@@ -41,6 +42,8 @@ async def allow_play(services: Services, request: web.Request, path: str) -> Non
         services.policy.decide(asked)
     except Rejected as rejected:
         services.counters.rejected += 1
+        protocol = "https" if asked.is_secure else "http"
+        tell_refused(services, "play", path, peer_of(services, request), protocol, rejected)
         raise Problem(403, rejected.description) from None
 
 

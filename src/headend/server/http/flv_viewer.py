@@ -14,6 +14,7 @@ from headend.server.logs import shown
 from headend.server.peer import Peer
 from headend.server.poller import Pace
 from headend.server.services import Services
+from headend.server.session_record import SessionRecord
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import LINGER_S, Transport
 
@@ -41,8 +42,11 @@ class FlvViewer:
         "_closes_at",
         "_fanout",
         "_format",
+        "_given",
         "_is_gone",
         "_progress",
+        "_reason",
+        "_record",
         "_services",
         "_stalled_at",
         "_stream",
@@ -83,6 +87,9 @@ class FlvViewer:
         self._closes_at = NEVER
         self._progress = 0
         self._is_gone = False
+        self._given = 0  # of the stream, while it watched
+        self._reason = "the viewer closed the connection"  # why it ends, for the events
+        self._record: SessionRecord | None = None
         self.due = NEVER
         self.ended: asyncio.Future[str] | None = None
 
@@ -98,6 +105,15 @@ class FlvViewer:
         self._stream = stream
         services.viewers.add(self)
         services.counters.plays += 1
+        self._record = SessionRecord(
+            services,
+            "play",
+            stream.path,
+            self.peer,
+            protocol=self.protocol,
+            session=self.id,
+            user_agent=self.user_agent,
+        )
         log.info(
             "%s %s play %s accepted%s",
             self.protocol,
@@ -144,10 +160,12 @@ class FlvViewer:
 
     @property
     def bytes_out(self) -> int:
-        given = 0
-        if self._fanout is not None and self._viewer is not None:
-            given = self._fanout.given(self._viewer)
-        return self._transport.bytes_out + given
+        return self._transport.bytes_out + self._given_now()
+
+    def _given_now(self) -> int:
+        if self._fanout is None or self._viewer is None:
+            return 0
+        return self._fanout.given(self._viewer)
 
     def kick(self) -> None:
         """Close it because an administrator wants it so."""
@@ -180,6 +198,8 @@ class FlvViewer:
 
     def connection_lost(self, error: OSError | None) -> None:
         self._services.admission.leave(self.peer.address)
+        if error is not None and self._closes_at == NEVER:
+            self._reason = f"the connection was lost: {error.strerror or error}"
         self.gone("" if error is None else f" ({error.strerror or error})")
 
     def gone(self, reason: str = "") -> None:
@@ -194,21 +214,25 @@ class FlvViewer:
         services.counters.bytes_out += self._transport.bytes_out
         if self._fanout is not None:
             self._say(f"closed{reason}")
-            self._leave()
+        self._leave()
         self._finish("")
 
     def _leave(self) -> None:
         """Be no viewer any more; a fan-out without viewers is dropped."""
         fanout, viewer = self._fanout, self._viewer
+        self._given += self._given_now()
         self._fanout = self._viewer = None
         if fanout is not None and viewer is not None:
             fanout.remove(viewer)
             if not len(fanout) and self._stream.sink(self._format) is fanout:
                 self._stream.detach(self._format)
+        if self._record is not None:
+            self._record.end(self._given, self._reason)
 
     # ------------------------------------------------------------------ the end
 
     def stream_ended(self) -> None:
+        self._given += self._given_now()
         self._fanout = self._viewer = None
         self._end(END_OF_STREAM)
 
@@ -216,6 +240,7 @@ class FlvViewer:
         if self._closes_at != NEVER or self._is_gone:
             return
         self._say(reason)
+        self._reason = reason
         self._leave()
         self._closes_at = self._services.loop.time() + LINGER_S
         if self.ended is None:
@@ -253,4 +278,5 @@ class FlvViewer:
                 limit,
             )
             self._services.counters.late_closed += 1
+            self._reason = f"it took nothing for {limit:g} s"
         self._transport.abort()

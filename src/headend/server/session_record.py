@@ -1,0 +1,104 @@
+"""This module tells the events bus of publishes and plays: start, end, and those refused."""
+
+import uuid
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from headend.errors import Rejected
+from headend.events import Action, RequestRefused, SessionEnded, SessionStarted
+
+if TYPE_CHECKING:
+    from headend.server.peer import Peer
+    from headend.server.services import Services
+
+
+class SessionRecord:
+    """One publish or play; made when a request is granted, and ended once.
+
+    Attributes:
+        started: The event that told of it.
+    """
+
+    __slots__ = ("_began", "_is_over", "_services", "started")
+
+    def __init__(
+        self,
+        services: "Services",
+        action: Action,
+        stream: str,
+        peer: "Peer",
+        *,
+        protocol: str,
+        session: int | None = None,
+        user_agent: str = "",
+        key_id: str | None = None,
+        subject: str | None = None,
+    ) -> None:
+        """Tell that it starts; see `SessionEvent` for the arguments."""
+        self._services = services
+        self._began = services.loop.time()
+        self._is_over = False
+        self.started: Final = SessionStarted(
+            time=time(),
+            id=str(uuid.uuid4()),
+            session=session,
+            action=action,
+            stream=stream,
+            protocol=protocol,
+            address=None if peer.address is None else str(peer.address),
+            user_agent=user_agent,
+            key_id=key_id,
+            subject=subject,
+        )
+        services.events.emit(self.started)
+
+    def end(self, size: int, reason: str) -> None:
+        """Tell that it is over; only the first call counts.
+
+        Args:
+            size: Bytes of media published, or given to the viewer.
+            reason: For people.
+        """
+        if self._is_over:
+            return
+        self._is_over = True
+        started, services = self.started, self._services
+        services.events.emit(
+            SessionEnded(
+                time=time(),
+                id=started.id,
+                session=started.session,
+                action=started.action,
+                stream=started.stream,
+                protocol=started.protocol,
+                address=started.address,
+                user_agent=started.user_agent,
+                key_id=started.key_id,
+                subject=started.subject,
+                bytes=size,
+                duration_s=round(services.loop.time() - self._began, 3),
+                reason=reason,
+            )
+        )
+
+
+def tell_refused(
+    services: "Services",
+    action: Action,
+    stream: str,
+    peer: "Peer",
+    protocol: str,
+    rejected: Rejected,
+) -> None:
+    """Tell that a request was refused, with what its peer was told."""
+    services.events.emit(
+        RequestRefused(
+            time=time(),
+            action=action,
+            stream=stream,
+            protocol=protocol,
+            address=None if peer.address is None else str(peer.address),
+            code=rejected.code,
+            reason=rejected.description,
+        )
+    )
