@@ -182,7 +182,10 @@ class Server:
         """
         lines: list[str] = []
         if self._tls is not None:
+            from headend.server.certificate_events import tell_reloaded
+
             for result in self._tls.store.reload(datetime.now(UTC)):
+                tell_reloaded(self._services.events, result)
                 if result.outcome == "kept":
                     self._tls.failed_reloads += 1
                 if result.outcome != "unchanged":
@@ -197,7 +200,11 @@ class Server:
 
     def _warn_of_certificates(self) -> None:
         """Warn now, and check again in a day."""
+        # Not loaded by a server without TLS.
+        from headend.server.certificate_events import tell_expiring
+
         assert self._tls is not None
+        tell_expiring(self._services.events, self._tls.store.certificates, datetime.now(UTC))
         for line in self._tls.store.warnings(datetime.now(UTC)):
             log.warning("%s", line)
         self._certificate_check = self._services.loop.call_later(

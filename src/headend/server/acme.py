@@ -24,6 +24,7 @@ from headend.server.acme_files import (
     write_private,
 )
 from headend.server.acme_order import AcmeError, Wanted, obtain
+from headend.server.certificate_events import tell_failed, tell_renewed
 from headend.server.certificate_files import Certificate
 from headend.server.services import Services
 from headend.server.tls_port import TlsPort
@@ -129,6 +130,8 @@ class AcmeClient:
             raise AcmeError("the authority's certificate lacks a name or is about to expire")
         self._failures = 0
         self.reason = ""
+        if self._certificate is not None:
+            tell_renewed(self._services.events, self._certificate)
 
     def _order(self) -> None:
         """Get the certificate and keep it; in a thread of its own."""
@@ -152,6 +155,7 @@ class AcmeClient:
         self._failures += 1
         self._services.counters.acme_failures += 1
         self.reason = str(error)
+        tell_failed(self._services.events, self._wanted.domains, self.reason)
         wait_s = retry_in_s(self._failures, error, random.random())
         log.error(
             "acme: no certificate for %s: %s; attempt %d, the next one in %s",

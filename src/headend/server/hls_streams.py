@@ -17,13 +17,16 @@ from headend.errors import LimitExceeded
 from headend.hub.stream import Stream
 from headend.outputs.hls import HlsLimits, HlsPackager
 from headend.server.logs import shown
+from headend.server.peer import Peer
 from headend.server.services import Services
+from headend.server.session_record import SessionRecord
 
 log = logging.getLogger(__name__)
 
 KEY: Final = "hls"  # of the packager in its stream
 SWEEP_S: Final = 1.0
 VIEWER_S: Final = 15.0  # after its last request a viewer counts so long
+USER_AGENT_CHARACTERS: Final = 200
 VIEWERS: Final = 50_000  # of one stream, that are told apart
 EPOCH_CHARACTERS: Final = 6
 FAULTS_S: Final = 60.0
@@ -31,6 +34,26 @@ FAULTS_S: Final = 60.0
 _ALPHABET: Final = string.ascii_lowercase + string.digits
 
 Wanted = tuple[int, int | None]  # media sequence number, and part
+
+
+class HlsViewer:
+    """Who asks for a stream, by address and user agent.
+
+    Attributes:
+        asked: When it last did, monotonic seconds.
+        bytes: What it was given.
+    """
+
+    __slots__ = ("_record", "asked", "bytes")
+
+    def __init__(self, record: SessionRecord, asked: float) -> None:
+        self._record = record
+        self.asked = asked
+        self.bytes = 0
+
+    def left(self, reason: str) -> None:
+        """Tell the bus that it watches no more."""
+        self._record.end(self.bytes, reason)
 
 
 class HlsStream:
@@ -48,7 +71,7 @@ class HlsStream:
         self.stream: Final = stream
         self.asked = services.loop.time()
         self._waiters: dict[Wanted, set[asyncio.Future[None]]] = {}
-        self._viewers: dict[tuple[str, str], float] = {}
+        self._viewers: dict[tuple[str, str], HlsViewer] = {}
         self._packed: dict[str, bytes] = {}
         interval = stream.keyframe_interval
         hls = services.settings.hls
@@ -69,6 +92,7 @@ class HlsStream:
         if self.stream.sink(KEY) is self.packager:
             self.stream.detach(KEY)
         self._wake_all()
+        self._forget(list(self._viewers), "packaging ended")
 
     @property
     def viewers(self) -> int:
@@ -80,17 +104,35 @@ class HlsStream:
         """A request waits for something."""
         return any(self._waiters.values())
 
-    def note(self, address: str, user_agent: str) -> None:
-        """Count a viewer's request."""
+    def note(self, peer: Peer, user_agent: str) -> HlsViewer | None:
+        """Count a viewer's request; None: there are too many to tell them apart."""
         self.asked = self._services.loop.time()
-        viewer = (address, user_agent[:200])
-        if viewer in self._viewers or len(self._viewers) < VIEWERS:
-            self._viewers[viewer] = self.asked
+        user_agent = user_agent[:USER_AGENT_CHARACTERS]
+        viewer = self._viewers.get((str(peer.address), user_agent))
+        if viewer is None:
+            if len(self._viewers) >= VIEWERS:
+                return None
+            record = SessionRecord(
+                self._services,
+                "play",
+                self.stream.path,
+                peer,
+                protocol="hls",
+                user_agent=user_agent,
+            )
+            viewer = HlsViewer(record, self.asked)
+            self._viewers[(str(peer.address), user_agent)] = viewer
+        viewer.asked = self.asked
+        return viewer
 
     def forget_viewers(self, now: float) -> None:
         """Forget those who asked for nothing for a while."""
-        for viewer in [v for v, asked in self._viewers.items() if now - asked > VIEWER_S]:
-            del self._viewers[viewer]
+        silent = [each for each, v in self._viewers.items() if now - v.asked > VIEWER_S]
+        self._forget(silent, f"it asked for nothing for {VIEWER_S:g} s")
+
+    def _forget(self, viewers: list[tuple[str, str]], reason: str) -> None:
+        for each in viewers:
+            self._viewers.pop(each).left(reason)
 
     async def wait(self, wanted: Wanted, timeout_s: float) -> bool:
         """Wait for a part or a segment; false: it did not come in time.

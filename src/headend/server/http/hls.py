@@ -16,7 +16,7 @@ from aiohttp import web
 from headend.errors import LimitExceeded
 from headend.outputs.hls import MEDIA_PLAYLIST
 from headend.outputs.hls_window import Resource
-from headend.server.hls_streams import HlsStream, HlsStreams
+from headend.server.hls_streams import HlsStream, HlsStreams, HlsViewer
 from headend.server.http import access
 from headend.server.http.flv import media_of
 from headend.server.http.paths import stream_path
@@ -67,13 +67,13 @@ class HlsRoutes:
 
     async def multivariant(self, request: web.Request) -> web.StreamResponse:
         """Give the playlist of playlists; packaging begins with the first request for it."""
-        stream = await self._stream(request, "multivariant")
+        stream, viewer = await self._stream(request, "multivariant")
         text = stream.packager.multivariant(_query(request))
-        return self._playlist(request, stream, text, 2 * FRESH_S)
+        return _count(viewer, self._playlist(request, stream, text, 2 * FRESH_S))
 
     async def media(self, request: web.Request) -> web.StreamResponse:
         """Give the media playlist, once it holds what is asked for."""
-        stream = await self._stream(request, "playlist")
+        stream, viewer = await self._stream(request, "playlist")
         packager = stream.packager
         number, part = _number(request, "_HLS_msn"), _number(request, "_HLS_part")
         skip = request.query.get("_HLS_skip", "").upper() in ("YES", "V2")
@@ -81,7 +81,7 @@ class HlsRoutes:
             if part is not None:
                 raise Problem(400, "_HLS_part needs _HLS_msn.")
             text = packager.media_playlist(skip=skip, query=_query(request))
-            return self._playlist(request, stream, text, FRESH_S)
+            return _count(viewer, self._playlist(request, stream, text, FRESH_S))
         if not packager.is_over:
             if number > packager.next_sequence + AHEAD:
                 raise Problem(
@@ -89,7 +89,7 @@ class HlsRoutes:
                 )
             await self._wait(stream, number, part)
         text = packager.media_playlist(skip=skip, query=_query(request))
-        return self._playlist(request, stream, text, 6 * packager.target_s)
+        return _count(viewer, self._playlist(request, stream, text, 6 * packager.target_s))
 
     async def resource(self, request: web.Request) -> web.StreamResponse:
         """Give an init segment, a segment or a part; wait for the part that comes next."""
@@ -101,7 +101,7 @@ class HlsRoutes:
         stream = hls.find(path)
         if stream is None:
             raise Problem(404, "This stream is not packaged now.")
-        self._note(request, stream)
+        viewer = self._note(request, stream)
         hls.requests[
             "init" if ".mp4" in name else "part" if name.count(".") == 2 else "segment"
         ] += 1
@@ -112,12 +112,12 @@ class HlsRoutes:
             found = stream.packager.resource(name)
         if found is None:
             raise Problem(404, "There is no such part of this stream, or not any more.")
-        return self._media(request, found, name)
+        return _count(viewer, self._media(request, found, name))
 
     # ------------------------------------------------------------------ streams
 
-    async def _stream(self, request: web.Request, kind: str) -> HlsStream:
-        """Return a stream whose playlists can be given."""
+    async def _stream(self, request: web.Request, kind: str) -> tuple[HlsStream, HlsViewer | None]:
+        """Return a stream whose playlists can be given, and who asks."""
         services = self._services
         path = stream_path(request.match_info["path"])
         await access.allow_play(services, request, path)
@@ -132,7 +132,7 @@ class HlsRoutes:
         if known is None or (is_anew and known.stream is not live):
             found, _ = await media_of(services, path)
             known = hls.begin(found)
-        self._note(request, known)
+        viewer = self._note(request, known)
         limit = services.settings.hls.longest_s + READY_S
         try:
             is_ready = await known.wait_ready(limit)
@@ -144,7 +144,7 @@ class HlsRoutes:
                 "The stream has nothing yet that can be packaged.",
                 headers={"Retry-After": "2"},
             )
-        return known
+        return known, viewer
 
     async def _wait(self, stream: HlsStream, number: int, part: int | None) -> None:
         limit = BLOCK_TARGETS * max(stream.packager.target_s, 1)
@@ -156,9 +156,9 @@ class HlsRoutes:
         except LimitExceeded as error:
             raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
 
-    def _note(self, request: web.Request, stream: HlsStream) -> None:
-        address = access.peer_of(self._services, request).address
-        stream.note(str(address), request.headers.get("User-Agent", ""))
+    def _note(self, request: web.Request, stream: HlsStream) -> HlsViewer | None:
+        peer = access.peer_of(self._services, request)
+        return stream.note(peer, request.headers.get("User-Agent", ""))
 
     # ------------------------------------------------------------------ answers
 
@@ -199,6 +199,13 @@ class HlsRoutes:
             raise Problem(416, f"The range is not within {size} bytes.", headers=headers)
         headers["Content-Range"] = f"bytes {start}-{end}/{size}"
         return web.Response(status=206, body=found.body[start : end + 1], headers=headers)
+
+
+def _count(viewer: HlsViewer | None, response: web.Response) -> web.Response:
+    """Add what is given to what a viewer was given."""
+    if viewer is not None and isinstance(response.body, bytes):
+        viewer.bytes += len(response.body)
+    return response
 
 
 def _number(request: web.Request, name: str) -> int | None:
