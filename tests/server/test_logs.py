@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from headend.server import logs
-from headend.server.logs import Repeats, configure, escape, fields, redact, shown
+from headend.server.logs import Repeats, configure, escape, fields, shown
+from headend.server.redaction import redact
 
 log = logging.getLogger("headend.test")
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")

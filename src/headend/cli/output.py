@@ -3,7 +3,8 @@
 import json
 import sys
 
-from headend.server.logs import escape, redact
+from headend.server.logs import escape
+from headend.server.redaction import redact
 
 
 def result(text: str) -> None:

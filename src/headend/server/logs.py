@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
+from headend.server.redaction import HIDDEN, is_secret_name, redact
+
 # Longer than any honest name, shorter than what would bury the line's other facts.
 VALUE_CHARACTERS: Final = 200
 
@@ -24,8 +26,6 @@ MESSAGE_CHARACTERS: Final = 2000
 # Often enough to see that it goes on, seldom enough not to fill a disk.
 REPEATS_PERIOD_S: Final = 60.0
 
-HIDDEN: Final = "***"
-
 _HANDLER: Final = "headend"
 
 # C0, DEL, C1, line and paragraph separators, the marks that change the direction of text, and
@@ -33,14 +33,6 @@ _HANDLER: Final = "headend"
 _CONTROL: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-_SECRET_NAMES: Final = r"key|token|secret|password|passwd|signature|authorization"
-_SECRETS: Final = (
-    (re.compile(rf"(?i)((?:{_SECRET_NAMES})(?:=|%3d))[^&\s\"',;)\]}}]+"), rf"\1{HIDDEN}"),
-    (re.compile(r"\bhk_[A-Za-z0-9_-]+"), f"hk_{HIDDEN}"),
-    (re.compile(r"(://)[^/\s\"']*@"), rf"\1{HIDDEN}@"),
-)
-_SECRET_FIELD: Final = re.compile(rf"(?i)(?:.*_)?(?:{_SECRET_NAMES})")
-
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["text", "json"]
 
@@ -82,13 +74,6 @@ def escape(text: str) -> str:
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-def redact(text: str) -> str:
-    """Hide what looks like a key, a token, a password or the user of a URL."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
-
-
 def shown(value: object) -> str:
     """Show a value of a peer: escaped, redacted, at most VALUE_CHARACTERS long."""
     return _cut(redact(escape(str(value))), VALUE_CHARACTERS)
@@ -119,7 +104,7 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 
 
 def _field(name: str, value: object) -> object:
-    if _SECRET_FIELD.fullmatch(name):
+    if is_secret_name(name):
         return HIDDEN
     return value if _is_plain(value) else shown(value)
 
