@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 FILE_NAME: Final = "headend.db"
 TIMEOUT_S: Final = 2.0  # of one question; a person who publishes waits no longer
 BUSY_MS: Final = 5000  # SQLite: how long a writer waits for another, such as a command beside us
+BUSY_ATTEMPTS: Final = 50  # in which it is opened again meanwhile
 POOL_SIZE: Final = 8
 
 _DRIVERS: Final = {
@@ -71,12 +72,17 @@ class Database:
         """
         if self._engine is None:
             self._engine = _engine(self._url)
-        try:
-            async with self._engine.connect() as connection:
-                await connection.run_sync(_migrate)
-                await connection.commit()
-        except (SQLAlchemyError, OSError, sqlite3.Error) as error:
-            raise DatabaseError(f"database: {_first_line(error)}") from error
+        # SQLite does not wait, but fails, while another makes the file a new one (WAL mode).
+        for attempt in range(BUSY_ATTEMPTS, -1, -1):
+            try:
+                async with self._engine.connect() as connection:
+                    await connection.run_sync(_migrate)
+                    await connection.commit()
+                break
+            except (SQLAlchemyError, OSError, sqlite3.Error) as error:
+                if not attempt or "is locked" not in _first_line(error):
+                    raise DatabaseError(f"database: {_first_line(error)}") from error
+                await asyncio.sleep(BUSY_MS / BUSY_ATTEMPTS / 1000)
         self._ready.set()
 
     async def close(self) -> None:

@@ -73,6 +73,7 @@ AUDIT: Final = sa.Table(
     sa.Column("address", sa.String(64), index=True),
     sa.Column("outcome", sa.String(16), nullable=False),
     sa.Column("detail", sa.String(1000), nullable=False),
+    sa.Column("count", sa.Integer, nullable=False, server_default="1"),  # how often it happened
 )
 
 SESSIONS: Final = sa.Table(
@@ -89,4 +90,15 @@ SESSIONS: Final = sa.Table(
     sa.Column("ended_at", sa.Float),
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("reason", sa.String(500)),
+    sa.Column("code", sa.String(64)),  # of a refusal
+    sa.Column("session", sa.BigInteger),  # its number in the API
+    sa.Column("node", sa.String(32), nullable=False, server_default="", index=True),
+)
+
+# Servers that share the database, and when each was last seen running.
+NODES: Final = sa.Table(
+    "nodes",
+    METADATA,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("seen_at", sa.Float, nullable=False),
 )
