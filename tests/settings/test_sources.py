@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from headend.errors import SettingsError
 from headend.settings import keys, sources
-from headend.settings.sources import FLAGS, load_settings
+from headend.settings.sources import FLAGS, load_settings, settings_of
 
 
 def _file(folder: Path, text: str | bytes) -> Path:
@@ -191,3 +191,13 @@ def test_wrong_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "KEYS", {**keys.KEYS, "log.level": secret})
     monkeypatch.setattr(sources, "allowed", lambda key: "must be right")
     assert _problem("log.level=hush") == "log.level = (hidden): must be right (flag --set)"
+
+
+def test_settings_of_a_program_are_checked_like_any_and_have_nothing_to_read_again() -> None:
+    given = settings_of({"live": {"wait_s": 7}, "limits.idle_s": 8})
+    assert (given.settings.live.wait_s, given.settings.limits.idle_s) == (7, 8)
+    assert given.sources["live.wait_s"] == given.sources["limits.idle_s"] == "program"
+    assert given.sources["live.log_s"] == "default"
+    assert given.reload() is given
+    with pytest.raises(SettingsError, match=r"live\.wait_s = -1: must be .* \(my app\)"):
+        settings_of({"live": {"wait_s": -1}}, "my app")

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from time import time
@@ -42,8 +42,15 @@ class Server:
         addresses: Where it listens, by listener (`rtmp`, `tls`, `http`); known after `start`.
     """
 
-    def __init__(self, loaded: LoadedSettings) -> None:
+    def __init__(self, loaded: LoadedSettings, *, configures_log: bool = True) -> None:
+        """Prepare; `start` and `stop` follow, once each.
+
+        Args:
+            loaded: Its settings.
+            configures_log: The log of the process is this server's; false for an embedded one.
+        """
         self._loaded = loaded
+        self._configures_log = configures_log
         self._listeners: list[Listener] = []
         self._http: HttpServer | None = None
         self._tls: TlsPort | None = None
@@ -61,16 +68,18 @@ class Server:
         """Listen.
 
         Raises:
-            SettingsError: The data folder cannot be used.
-            HeadendError: An address cannot be used; nothing is left open.
+            SettingsError: The data folder or a certificate cannot be used.
+            HeadendError: An address cannot be used.
+            Whatever it raises, nothing is left open.
         """
         settings = self._loaded.settings
         token, is_new = admin_token.load_or_create(settings.data)
-        with ExitStack() as opened:
+        async with AsyncExitStack() as opened:
             rtmp = _open(settings.rtmp.listen, opened)
             tls = _open(settings.tls.listen, opened)
             http = _open(settings.http.listen, opened)
             self._services = parts.services(settings, self.reload)
+            opened.push_async_callback(self._release)
             self._services.addresses = self.addresses
             self._services.sources = self._loaded.sources
             self._listeners.append(Listener(self._services, "rtmp", rtmp, self._take_rtmp))
@@ -140,8 +149,18 @@ class Server:
             session.stop()
         loop = services.loop
         end = loop.time() + services.settings.limits.shutdown_s
-        while (services.connections or services.viewers) and loop.time() < end:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+        try:
+            while (services.connections or services.viewers) and loop.time() < end:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        finally:  # also when whoever embeds us has no more time
+            await self._release()
+        log.info("stopped")
+
+    async def _release(self) -> None:
+        """Close what this server has opened, as far as it got."""
+        services = self._services
+        for listener in self._listeners:
+            listener.close()
         for session in services.sessions():
             session.abort()
         if self._acme is not None:
@@ -153,7 +172,6 @@ class Server:
                 timer.cancel()
         services.deadlines.close()
         services.poller.close()
-        log.info("stopped")
 
     # ------------------------------------------------------------------ what changes on disk
 
@@ -223,14 +241,24 @@ class Server:
 
     def _reload_settings(self) -> list[str]:
         try:
-            loaded = self._loaded.reload()
-            if self._tls is not None and loaded.settings.tls != self._loaded.settings.tls:
-                self._tls.store = parts.certificates(loaded.settings)
-                if self._acme is not None:
-                    self._acme.serve_last()
+            return self.change(self._loaded.reload())
         except SettingsError as error:
             faults = (str(error), *getattr(error, "__notes__", ()))
             return [_say(logging.ERROR, f"settings not reloaded: {fault}") for fault in faults]
+
+    def change(self, loaded: LoadedSettings) -> list[str]:
+        """Take other settings; what needs no restart takes effect at once.
+
+        Returns:
+            What happened, as logged.
+
+        Raises:
+            SettingsError: A certificate is wrong; nothing has changed.
+        """
+        if self._tls is not None and loaded.settings.tls != self._loaded.settings.tls:
+            self._tls.store = parts.certificates(loaded.settings)
+            if self._acme is not None:
+                self._acme.serve_last()
         changed = changed_keys(self._loaded.settings, loaded.settings)
         if not changed:
             return [_say(logging.INFO, "settings reloaded: nothing changed")]
@@ -255,7 +283,8 @@ class Server:
         )
         services.registry.settings = parts.registry_settings(settings)
         services.poller.configure(settings.live.flush_ms / 1000, settings.live.flush)
-        logs.configure(settings.log.level, settings.log.format)
+        if self._configures_log:
+            logs.configure(settings.log.level, settings.log.format)
 
     def _policy(self, settings: Settings) -> Policy:
         tls = self.addresses["tls"]
@@ -274,5 +303,5 @@ def _say(level: int, line: str) -> str:
     return line
 
 
-def _open(addresses: Sequence[Address], opened: ExitStack) -> list[socket.socket]:
+def _open(addresses: Sequence[Address], opened: AsyncExitStack) -> list[socket.socket]:
     return [opened.enter_context(open_socket(address)) for address in addresses]

@@ -11,7 +11,13 @@ from headend.settings.keys import (
     shown,
 )
 from headend.settings.model import Acme, Auth, Http, Limits, Live, Log, Rtmp, Settings, Tls
-from headend.settings.sources import FLAGS, LoadedSettings, load_settings
+from headend.settings.sources import (
+    FLAGS,
+    GivenSettings,
+    LoadedSettings,
+    load_settings,
+    settings_of,
+)
 from headend.settings.values import Address, CertificatePair, parse_address
 
 __all__ = [
@@ -23,6 +29,7 @@ __all__ = [
     "Address",
     "Auth",
     "CertificatePair",
+    "GivenSettings",
     "Http",
     "Limits",
     "Live",
@@ -37,5 +44,6 @@ __all__ = [
     "load_settings",
     "parse_address",
     "plain_values",
+    "settings_of",
     "shown",
 ]

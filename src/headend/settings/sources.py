@@ -63,6 +63,15 @@ class LoadedSettings:
         return load_settings(self.path, self.overrides, environ, flags=self.flags)
 
 
+class GivenSettings(LoadedSettings):
+    """Settings that a program gave: there is nothing to read again."""
+
+    __slots__ = ()
+
+    def reload(self, environ: Mapping[str, str] | None = None) -> LoadedSettings:
+        return self
+
+
 class _Given(NamedTuple):
     key: str
     value: object
@@ -95,15 +104,35 @@ def load_settings(
         *_read_overrides(overrides),
         *(_Given(key, text, f"flag {FLAGS[key]}") for key, text in flags.items()),
     ]
+    settings, sources = _settle(given, environ)
+    return LoadedSettings(settings, sources, path, tuple(overrides), MappingProxyType(dict(flags)))
+
+
+def settings_of(values: Mapping[str, object], source: str = "program") -> GivenSettings:
+    """Take settings that a program gives; neither a file nor the environment is read.
+
+    Args:
+        values: By section, as in a TOML file, or by key (`live.wait_s`).
+        source: What errors call it.
+
+    Raises:
+        SettingsError: As `load_settings`.
+    """
+    settings, sources = _settle(list(_read_table(values, "", source)), os.environ)
+    return GivenSettings(settings, sources, None, (), _NOTHING)
+
+
+def _settle(
+    given: Sequence[_Given], environ: Mapping[str, str]
+) -> tuple[Settings, Mapping[str, str]]:
+    """Settle what holds for each key, the last given winning; return it with where it came from."""
     last = {each.key: each for each in given if each.key in KEYS}
     if not last.get("data", _Given("", "", "")).value:
         last["data"] = _Given("data", default_data_folder(environ), DEFAULT)
     unknown = [_explain_unknown(each) for each in given if each.key not in KEYS]
     settings = _validate(last, unknown)
     sources = {key: last[key].source if key in last else DEFAULT for key in KEYS}
-    return LoadedSettings(
-        settings, MappingProxyType(sources), path, tuple(overrides), MappingProxyType(dict(flags))
-    )
+    return settings, MappingProxyType(sources)
 
 
 def _read_file(path: Path) -> Iterator[_Given]:
