@@ -23,12 +23,16 @@ LAYERS = {
     "app": {
         "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
     },
+    "embed": {
+        "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
+        "client", "app",
+    },
     "cli": {
         "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
         "client", "app",
     },
     "__main__": {"cli"},
-    "__init__": {"errors", "media", "client"},
+    "__init__": {"errors", "media", "settings", "client", "embed"},
 }  # fmt: skip
 
 # Time, randomness and input are arguments there, so that every timeout is testable in microseconds.

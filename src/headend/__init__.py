@@ -1,3 +1,33 @@
-"""Headend: a live-streaming server that takes RTMP in and hands it to any number of viewers."""
+"""Headend: a live-streaming server that takes RTMP in and hands it to any number of viewers.
+
+`headend.Server` runs one inside any asyncio program; it is loaded when it is asked for.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headend.embed.server import Server
+    from headend.media.tag import Tag
+    from headend.settings import Settings
 
 __version__ = "0.1.0.dev0"
+
+__all__ = ["Server", "Settings", "Tag", "__version__"]
+
+# Where public names come from.
+_HOMES = {
+    "Server": "headend.embed.server",
+    "Settings": "headend.settings",
+    "Tag": "headend.media.tag",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name: `import headend` alone costs nothing."""
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,265 @@
+"""This module is `headend.Server`: a whole server inside any asyncio program.
+
+    async with Server(rtmp={"listen": ":1935"}) as server:
+        async with server.stream("live/a") as stream:
+            async for tag in stream:
+                ...
+
+It changes nothing of the process: no signals, no log handlers, no garbage collector, no limits of
+open files. Any number of servers live side by side.
+"""
+
+import asyncio
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, Final, Literal, Self, TypeVar, overload
+from urllib.parse import quote
+
+from headend import app
+from headend.access import admin_token
+from headend.embed.events import MAX_WAITING, EventStream
+from headend.embed.given import Given, Values
+from headend.embed.streams import MAX_TAGS, Player, Publisher
+from headend.errors import SettingsError, UsageError
+from headend.events import Event
+from headend.outputs.tag_queue import Policy
+from headend.rtmp.url import stream_path
+from headend.server import status
+from headend.server.services import Services
+from headend.settings import LoadedSettings, Settings
+
+E = TypeVar("E", bound=Event)
+
+Form = Literal["rtmp", "rtmps", "http-flv", "https-flv", "ws-flv", "wss-flv", "hls", "https-hls"]
+# Listener, scheme, and what follows the stream's path.
+_FORMS: Final[Mapping[Form, tuple[str, str, str]]] = MappingProxyType(
+    {
+        "rtmp": ("rtmp", "rtmp", ""),
+        "rtmps": ("tls", "rtmps", ""),
+        "http-flv": ("http", "http", ".flv"),
+        "https-flv": ("tls", "https", ".flv"),
+        "ws-flv": ("http", "ws", ".flv"),
+        "wss-flv": ("tls", "wss", ".flv"),
+        "hls": ("http", "http", "/index.m3u8"),
+        "https-hls": ("tls", "https", "/index.m3u8"),
+    }
+)
+
+
+class Server:
+    """See the module's head. `start` and `stop` do what `async with` does."""
+
+    def __init__(
+        self,
+        settings: Settings | LoadedSettings | Values | None = None,
+        /,
+        *,
+        watch_files: bool = False,
+        **sections: Any,
+    ) -> None:
+        """Prepare a server; nothing is opened yet.
+
+        Args:
+            settings: Values by section (`{"rtmp": {"listen": ":1935"}}`) or by key
+                (`{"rtmp.listen": ":1935"}`); then nothing listens that is not named, and without
+                `data` the state lies in a temporary folder. A `Settings` object, or what
+                `load_settings` returns, is taken as it is.
+            watch_files: Reload when the settings file or a certificate changes.
+            sections: Values by section as keywords: `rtmp={"listen": ":1935"}`.
+
+        Raises:
+            SettingsError: A setting is wrong; says which.
+        """
+        self._given = Given(settings, sections)
+        self._watches_files = watch_files
+        self._app: app.Server | None = None
+        self._opened = AsyncExitStack()
+        self._event_streams: weakref.WeakSet[EventStream[Any]] = weakref.WeakSet()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    # ------------------------------------------------------------------ start and stop
+
+    async def start(self) -> None:
+        """Listen; once it returns, publishers and players are taken.
+
+        Raises:
+            SettingsError: The data folder or a certificate cannot be used.
+            HeadendError: An address cannot be used.
+            UsageError: It runs already.
+            Whatever it raises, nothing is left open.
+        """
+        if self._app is not None:
+            raise UsageError("the server runs already")
+        async with AsyncExitStack() as opened:
+            if self._given.needs_folder:
+                folder = tempfile.TemporaryDirectory(prefix="headend-")
+                self._given.use_folder(Path(opened.enter_context(folder)))
+            server = app.Server(self._given.loaded, configures_log=False)
+            await server.start()
+            opened.push_async_callback(server.stop)
+            if self._watches_files:
+                watching = asyncio.create_task(server.watch_files(), name="headend: watch files")
+                opened.push_async_callback(_end, watching)
+            self._opened = opened.pop_all()
+            self._app = server
+
+    async def stop(self) -> None:
+        """Tell players and publishers, and close everything within `limits.shutdown_s`.
+
+        Streams and events of this process end. A server that does not run stays as it is.
+        """
+        self._app = None
+        try:
+            await self._opened.aclose()
+        finally:
+            for events in list(self._event_streams):
+                events.close()
+
+    @property
+    def _running(self) -> app.Server:
+        if self._app is None:
+            raise UsageError("the server does not run")
+        return self._app
+
+    @property
+    def services(self) -> Services:
+        """What its connections share; for those who know its inside, and without promises."""
+        return self._running.services
+
+    # ------------------------------------------------------------------ streams
+
+    def stream(self, path: str, *, policy: Policy = "newest", limit: int = MAX_TAGS) -> Player:
+        """Play a stream in this process, over no socket: `async with`, then `async for`.
+
+        Args:
+            path: `APP/NAME`.
+            policy: Over the limit, `newest` goes on at the newest keyframe and counts it in
+                `skips`; `all` leaves nothing out, and fails.
+            limit: Most tags that wait to be taken.
+
+        Raises:
+            ProtocolError: No stream can have such a path.
+            UsageError: The server does not run.
+        """
+        return Player(self.services, path, policy, limit)
+
+    def publish(self, path: str, *, key: str | None = None) -> Publisher:
+        """Publish a stream from this process, over no socket: `async with`, then `write`.
+
+        Args:
+            path: `APP/NAME`.
+            key: Another publisher with the same one takes the name over, and the other way round.
+
+        Raises:
+            ProtocolError: No stream can have such a path.
+            UsageError: The server does not run.
+        """
+        return Publisher(self.services, path, key)
+
+    def streams(self) -> list[status.StreamStatus]:
+        """Describe every stream, as the API does."""
+        return status.streams(self.services)
+
+    # ------------------------------------------------------------------ events
+
+    @overload
+    def events(self, *, limit: int = MAX_WAITING) -> EventStream[Event]: ...
+
+    @overload
+    def events(self, *kinds: type[E], limit: int = MAX_WAITING) -> EventStream[E]: ...
+
+    def events(self, *kinds: type[Event], limit: int = MAX_WAITING) -> EventStream[Any]:
+        """Receive what happens from now until the server stops: `async for`.
+
+        Args:
+            kinds: Classes of `headend.events`; none: all of them.
+            limit: Most events that wait to be taken; then the oldest are left out, and counted.
+
+        Raises:
+            UsageError: The server does not run.
+        """
+        stream: EventStream[Any] = EventStream(self.services.events, kinds or (Event,), limit)
+        self._event_streams.add(stream)
+        return stream
+
+    # ------------------------------------------------------------------ addresses
+
+    @property
+    def addresses(self) -> Mapping[str, Sequence[str]]:
+        """Where it listens, `HOST:PORT` or `unix:PATH`, by listener: rtmp, tls and http."""
+        return self._running.addresses
+
+    def url(self, path: str, form: Form = "rtmp") -> str:
+        """Return where others on this machine find a stream.
+
+        Args:
+            path: `APP/NAME`.
+            form: The protocol.
+
+        Raises:
+            ProtocolError: No stream can have such a path.
+            SettingsError: The listener for it is off.
+            UsageError: The server does not run.
+        """
+        listener, scheme, suffix = _FORMS[form]
+        addresses = [each for each in self.addresses[listener] if not each.startswith("unix:")]
+        if not addresses:
+            raise SettingsError(f"{form} needs {listener}.listen, and it is off")
+        name = stream_path(path)
+        return f"{scheme}://{addresses[0]}/{quote(name) if suffix else name}{suffix}"
+
+    @property
+    def admin_token(self) -> str:
+        """The token that the management API wants."""
+        return admin_token.load_or_create(self.settings.data)[0]
+
+    # ------------------------------------------------------------------ settings
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that hold now."""
+        return self._given.loaded.settings if self._app is None else self.services.settings
+
+    def reload(
+        self, settings: Settings | LoadedSettings | Values | None = None, /, **sections: Any
+    ) -> list[str]:
+        """Change settings, and read again what lies in files; what needs no restart holds at once.
+
+        Args:
+            settings: As at the start; values go on top of those given before. None: only files.
+            sections: Likewise.
+
+        Returns:
+            What happened, a line each; it is in the log too.
+
+        Raises:
+            SettingsError: A setting is wrong; nothing has changed.
+            UsageError: The server does not run.
+        """
+        server = self._running
+        if settings is None and not sections:
+            return server.reload()
+        given = self._given.changed(settings, sections)
+        lines = server.change(given.loaded)
+        self._given = given
+        return lines
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
