@@ -4,7 +4,8 @@ import pytest
 from tests.hub.test_stream import FakeObserver, FakePublisher, FakeSink, key
 
 from headend.errors import Rejected
-from headend.hub.registry import Publication, Registry, RegistrySettings, Takeover
+from headend.hub.publication import Publication
+from headend.hub.registry import Registry, RegistrySettings, Takeover
 from headend.hub.stream import StreamSettings, StreamState
 
 PATH = "live/cam1"
@@ -108,7 +109,7 @@ def test_last_words_of_one_that_was_replaced_change_nothing() -> None:
     first = hub.publish(PATH, FakePublisher(), None, 0)
     second = hub.publish(PATH, FakePublisher(), None, 1)
     first.lose(2)
-    first.end()
+    first.end(2)
     assert second.is_current
     assert second.stream.is_live
 
@@ -137,7 +138,7 @@ def test_publisher_that_says_it_ends_ends_the_stream_and_frees_the_name() -> Non
     publication = hub.publish(PATH, FakePublisher(), None, 0)
     sink = FakeSink()
     publication.stream.attach("a", sink)
-    publication.end()
+    publication.end(1)
     assert sink.calls == ["start", "end"]
     assert hub.publication(PATH) is None
     again = hub.publish(PATH, FakePublisher(), None, 1)
@@ -194,7 +195,7 @@ def test_sweep_forgets_a_name_that_nobody_waits_for_any_more() -> None:
 def test_player_of_an_ended_stream_waits_for_a_new_one() -> None:
     hub = registry()
     publication = hub.publish(PATH, FakePublisher(), None, 0)
-    publication.end()
+    publication.end(1)
     stream = hub.play(PATH)
     assert stream is not publication.stream
     assert stream.state is StreamState.WAITING
@@ -210,7 +211,7 @@ def test_end_of_everything_ends_every_stream_and_frees_every_name() -> None:
     assert [sink.calls[-1] for sink in sinks] == ["end", "end"]
     assert not publication.is_current
     publication.push([key(0)], 1)
-    publication.end()
+    publication.end(1)
     assert publication.stream.tags_in == 0
 
 

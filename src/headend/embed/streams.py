@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from headend.errors import LimitExceeded, Rejected, RelayError, UsageError
-from headend.hub.registry import Publication
+from headend.hub.publication import Publication
 from headend.hub.stream import Stream
 from headend.media.tag import Tag
 from headend.outputs.tag_queue import Policy, TagQueue
@@ -178,7 +178,7 @@ class Publisher:
         trace: TracebackType | None,
     ) -> None:
         assert self._publication is not None
-        self._publication.end()
+        self._publication.end(self._services.loop.time())
 
     async def write(self, tag: Tag) -> None:
         """Give a tag to everybody who watches.

@@ -1,16 +1,19 @@
-"""This module knows all streams by name, and decides who may hold a name.
+"""This module knows all streams by name, and decides who may hold a name, and who is on air.
 
-publish ─► Publication ─► Stream ◄─ play
+publish ─► Publication ─┬─► Stream ◄─ play
+                        └─► Reserve, while another publication of the name is on air
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from headend.errors import Rejected
-from headend.hub.ports import NOBODY, Observer, Publisher
+from headend.hub.ports import NOBODY, Loss, Observer, Publisher
+from headend.hub.publication import PRIMARY, Place, Publication
+from headend.hub.reserve import Reserve
+from headend.hub.standby import FallbackSettings, Standbys
 from headend.hub.stream import Stream, StreamSettings, StreamState
-from headend.media.tag import Tag
 
 PUBLISH_REFUSED: Final = "NetStream.Publish.BadName"
 PLAY_FAILED: Final = "NetStream.Play.Failed"
@@ -26,46 +29,13 @@ class RegistrySettings:
         stream: Limits of each stream.
         takeover: When a second publisher may take a name that is in use.
         streams: Most streams at once, and most names that are only waited for.
+        fallback: When streams with several sources change them.
     """
 
     stream: StreamSettings
     takeover: Takeover = "same-key"
     streams: int = 1000
-
-
-class Publication:
-    """The right to publish one stream, until it ends, is lost or is taken over."""
-
-    __slots__ = ("_registry", "key", "publisher", "stream")
-
-    def __init__(
-        self, registry: "Registry", stream: Stream, publisher: Publisher, key: str | None
-    ) -> None:
-        self._registry = registry
-        self.stream: Final = stream
-        self.publisher: Final = publisher
-        self.key: Final = key
-
-    @property
-    def is_current(self) -> bool:
-        return self._registry.publication(self.stream.path) is self
-
-    def push(self, tags: Sequence[Tag], now: float) -> None:
-        """Publish a run of tags; ignored once the name is taken over."""
-        if self.is_current:
-            self.stream.publish(tags, now)
-
-    def end(self) -> None:
-        """End the stream: the publisher said so."""
-        if self.is_current:
-            self._registry.release(self)
-            self.stream.end()
-
-    def lose(self, now: float) -> None:
-        """The publisher's connection is gone without a word: viewers wait for its return."""
-        if self.is_current:
-            self._registry.release(self)
-            self.stream.interrupt(now)
+    fallback: FallbackSettings = field(default_factory=FallbackSettings)
 
 
 class Registry:
@@ -86,33 +56,56 @@ class Registry:
         self._observer = observer
         self._streams: dict[str, Stream] = {}
         self._publications: dict[str, Publication] = {}
+        self._standbys: dict[str, Standbys] = {}
 
-    def publish(self, path: str, publisher: Publisher, key: str | None, now: float) -> Publication:
+    def publish(
+        self,
+        path: str,
+        publisher: Publisher,
+        key: str | None,
+        now: float,
+        place: Place = PRIMARY,
+    ) -> Publication:
         """Give the name to a publisher, or take it from the one who has it if policy says so.
+
+        A publisher of another rank than the one who has it stands by, see `Place`.
 
         Args:
             path: `APP/NAME`.
             publisher: Told when somebody takes the name over.
             key: Publish key it showed, if any; the same key may take over.
             now: Monotonic seconds.
+            place: Among other publishers of the name.
 
         Raises:
             Rejected: The name is in use, or there are too many streams.
         """
         holder = self._publications.get(path)
-        if holder is not None:
-            if not self._may_take_over(holder, key):
-                raise Rejected(
-                    "NetStream.Publish.BadName",
-                    f"{path} is already being published; stop the other encoder, or publish both "
-                    "with the same key to take over",
-                )
-            holder.stream.interrupt(now, "replaced")
-        publication = Publication(self, self._stream(path, PUBLISH_REFUSED), publisher, key)
-        self._publications[path] = publication
-        if holder is not None:
-            holder.publisher.replaced()
-        publication.stream.begin(publisher, now)
+        standbys = self._standbys.get(path, ())
+        rivals = [*([] if holder is None else [holder]), *standbys]
+        rival = next((each for each in rivals if each.place.rank == place.rank), None)
+        if rival is not None and not self._may_take_over(rival, key):
+            raise Rejected(
+                PUBLISH_REFUSED,
+                f"{path} is already being published; stop the other encoder, or publish both "
+                "with the same key to take over",
+            )
+        stream = self._stream(path, PUBLISH_REFUSED)
+        publication = Publication(self, stream, publisher, key, place)
+        if rival is not None and rival is holder:
+            stream.interrupt(now, "replaced")
+            self._publications[path] = publication
+        elif holder is None and place.on_air is None:
+            self._publications[path] = publication
+        else:
+            if rival is not None:
+                self._standbys[path].remove(rival)
+            self._stand_by(publication)
+        if rival is not None:
+            rival.stand_by(None)
+            rival.publisher.replaced()
+        if publication.is_current:
+            stream.begin(publisher, now)
         return publication
 
     def play(self, path: str) -> Stream:
@@ -137,22 +130,64 @@ class Registry:
         """Return who holds a name now."""
         return self._publications.get(path)
 
-    def release(self, publication: Publication) -> None:
-        """Free the name a publication holds."""
-        del self._publications[publication.stream.path]
+    def standbys(self, path: str) -> list[Publication]:
+        """Return who stands by for a name, best rank first."""
+        return list(self._standbys.get(path, ()))
+
+    def media_in_reserve(self, publication: Publication, now: float) -> None:
+        """One that stands by has a new keyframe: it goes on air if it is better, and steady."""
+        holder = self._publications.get(publication.stream.path)
+        reserve = publication.reserve
+        assert reserve is not None
+        if holder is None or (
+            publication.place.rank < holder.place.rank
+            and reserve.is_steady(now, self.settings.fallback.steady_s)
+        ):
+            self._switch(publication, now)
+
+    def left(self, publication: Publication, now: float, reason: Loss) -> None:
+        """The publisher of one is gone: the next one goes on air, or the stream ends or waits."""
+        stream = publication.stream
+        if not publication.is_current:
+            self._forget(publication)
+            return
+        del self._publications[stream.path]
+        standbys = self._standbys.get(stream.path)
+        if standbys is not None:
+            silence_s = self.settings.fallback.after_s
+            following = standbys.best_publisher(now, silence_s)
+            if reason == "lost":
+                following = standbys.best(now, silence_s) or following
+            if following is not None:
+                stream.interrupt(now, reason)
+                self._switch(following, now)
+                return
+        if reason == "ended":
+            self._end(stream, reason)
+        else:
+            stream.interrupt(now)
 
     def sweep(self, now: float) -> None:
         """Let time pass for all streams and forget those nobody uses; call about twice a second."""
         for stream in list(self._streams.values()):
             stream.handle_timeout(now)
+            if stream.path in self._standbys:
+                self._sweep_standbys(stream, now)
             if stream.is_unused and stream.path not in self._publications:
                 del self._streams[stream.path]
 
     def end_all(self) -> None:
         """End every stream: the server stops."""
-        self._publications.clear()
         for stream in list(self._streams.values()):
-            stream.end("stopped")
+            self._end(stream, "stopped")
+
+    def end(self, path: str) -> bool:
+        """End a stream for good, whoever publishes it or stands by; false: there is none."""
+        stream = self._streams.get(path)
+        if stream is None or not stream.has_begun:
+            return False
+        self._end(stream, "ended")
+        return True
 
     def _stream(self, path: str, code: str) -> Stream:
         stream = self._streams.get(path)
@@ -177,3 +212,70 @@ class Registry:
         if takeover == "same-key":
             return key is not None and holder.key == key
         return takeover == "always"
+
+    # ------------------------------------------------------------------ several sources
+
+    def _stand_by(self, publication: Publication) -> None:
+        settings = self.settings.stream
+        publication.stand_by(Reserve(settings.log_s, settings.log_bytes))
+        self._standbys.setdefault(publication.stream.path, Standbys()).add(publication)
+
+    def _switch(self, publication: Publication, now: float) -> None:
+        """Put one that stands by on air; who was there stands by from now on."""
+        stream = publication.stream
+        holder = self._publications.get(stream.path)
+        self._standbys[stream.path].remove(publication)
+        reserve, publication.reserve = publication.reserve, None
+        self._publications[stream.path] = publication
+        if holder is not None:
+            stream.interrupt(now, "replaced")
+            self._stand_by(holder)
+            _tell(holder, is_on_air=False)
+        stream.begin(publication.publisher, now)
+        if reserve is not None and (tags := reserve.tags()):
+            stream.publish(tags, now)
+        _tell(publication, is_on_air=True)
+
+    def _sweep_standbys(self, stream: Stream, now: float) -> None:
+        """Replace a silent source, and end a stream that has been without a publisher too long."""
+        if stream.state is StreamState.ENDED:
+            self._end(stream, "ended")
+            return
+        standbys = self._standbys[stream.path]
+        fallback = self.settings.fallback
+        holder = self._publications.get(stream.path)
+        if holder is None or stream.silent_s(now) >= fallback.after_s:
+            following = standbys.best(now, fallback.after_s)
+            if holder is not None and holder.place.on_air is not None:
+                holder.failed = now
+            if following is not None:
+                self._switch(following, now)
+                holder = following
+        if holder is None or holder.place.on_air is None or standbys.has_publisher:
+            standbys.held_since = None
+        elif standbys.held_since is None:
+            standbys.held_since = now
+        elif now - standbys.held_since >= fallback.hold_s:
+            self._end(stream, "lost")
+
+    def _end(self, stream: Stream, reason: Loss) -> None:
+        """End a stream, and dismiss the sources that stand by for it on demand."""
+        holder = self._publications.pop(stream.path, None)
+        publications = [] if holder is None else [holder]
+        publications += self._standbys.pop(stream.path, ())
+        stream.end(reason)
+        for publication in publications:
+            publication.stand_by(None)
+            if publication.place.on_air is not None:
+                publication.publisher.replaced()
+
+    def _forget(self, publication: Publication) -> None:
+        publication.stand_by(None)
+        standbys = self._standbys.get(publication.stream.path)
+        if standbys is not None and standbys.remove(publication) and not standbys:
+            del self._standbys[publication.stream.path]
+
+
+def _tell(publication: Publication, *, is_on_air: bool) -> None:
+    if publication.place.on_air is not None:
+        publication.place.on_air(is_on_air)

@@ -105,6 +105,10 @@ class Stream:
         """Who publishes now."""
         return self._publisher
 
+    def silent_s(self, now: float) -> float:
+        """Return for how long no media came, seconds."""
+        return now - self._last_media
+
     # ------------------------------------------------------------------ publishing
 
     def begin(self, publisher: Publisher, now: float) -> None:

@@ -232,7 +232,7 @@ class RtmpConnection:
             case PublishEnded():
                 publish = self._publishes.pop(event.stream_id)
                 log.info("%s publish %s ended", self._label, shown(publish.path))
-                publish.publication.end()
+                publish.publication.end(now)
                 publish.closed("the publisher ended it")
                 self._transport.set_pace(Pace.PROMPT)
             case PlayEnded():
@@ -460,7 +460,7 @@ class RtmpConnection:
         """Close the session because an administrator wants it so."""
         log.warning("%s closed by an administrator", self._label)
         for publish in list(self._publishes.values()):
-            publish.publication.end()
+            publish.publication.end(self._services.loop.time())
             publish.closed("closed by an administrator")
         self._publishes.clear()
         self._end("The session was closed by an administrator.")

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from headend.hub.registry import Publication
+from headend.hub.publication import Publication
 from headend.hub.stream import Stream, StreamState
 from headend.outputs.fanout import Fanout, Viewer
 from headend.outputs.rtmp_play import Format, RtmpEncoder

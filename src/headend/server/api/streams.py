@@ -67,10 +67,8 @@ class _Streams:
 
     async def end_stream(self, request: web.Request) -> None:
         path = request.match_info["path"]
-        stream = self._services.registry.stream(path)
-        if stream is None or not stream.has_begun:
+        publishers = [each for each in self._services.sessions() if path in each.publishing]
+        if not self._services.registry.end(path):
             raise no_stream()
-        for session in self._services.sessions():
-            if path in session.publishing:
-                session.kick()
-        stream.end()
+        for session in publishers:
+            session.kick()

@@ -1,0 +1,99 @@
+"""This module is the right to publish one stream: on air, or standing by for who is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from headend.hub.ports import Loss, Publisher
+from headend.hub.reserve import Reserve
+from headend.hub.stream import Stream
+from headend.media.tag import Tag
+
+PRIMARY_RANK: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a publisher stands among those of one name.
+
+    Attributes:
+        rank: The lowest that has media is on air; 0 is the primary one.
+        on_air: Told when it goes on air and off again, for a source that brings media only then;
+            None: it brings media all the time.
+    """
+
+    rank: int = PRIMARY_RANK
+    on_air: Callable[[bool], None] | None = None
+
+
+PRIMARY: Final = Place()
+
+
+class Desk(Protocol):
+    """Who decides which of the publications of a name is on air."""
+
+    def publication(self, path: str) -> "Publication | None":
+        """Return the one on air."""
+
+    def media_in_reserve(self, publication: "Publication", now: float) -> None:
+        """One that stands by has a new keyframe."""
+
+    def left(self, publication: "Publication", now: float, reason: Loss) -> None:
+        """Its publisher is gone."""
+
+
+class Publication:
+    """The right to publish one stream, until it ends, is lost or is taken over.
+
+    Attributes:
+        stream: Published by whoever is on air.
+        publisher: Who has the right.
+        key: Publish key it showed, if any.
+        place: Among those of the name.
+        reserve: What it brings while it stands by.
+        failed: When it was on air and brought nothing, monotonic seconds; None: never.
+    """
+
+    __slots__ = ("_desk", "failed", "key", "place", "publisher", "reserve", "stream")
+
+    def __init__(
+        self,
+        desk: Desk,
+        stream: Stream,
+        publisher: Publisher,
+        key: str | None,
+        place: Place = PRIMARY,
+    ) -> None:
+        self._desk = desk
+        self.stream: Final = stream
+        self.publisher: Final = publisher
+        self.key: Final = key
+        self.place: Final = place
+        self.reserve: Reserve | None = None
+        self.failed: float | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """Say whether it is on air."""
+        return self._desk.publication(self.stream.path) is self
+
+    def push(self, tags: Sequence[Tag], now: float) -> None:
+        """Publish a run of tags, or keep them in reserve; ignored once the name is taken over."""
+        if self.is_current:
+            self.stream.publish(tags, now)
+        elif self.reserve is not None and self.reserve.keep(tags, now):
+            self._desk.media_in_reserve(self, now)
+
+    def end(self, now: float) -> None:
+        """The publisher said that it ends: so does the stream, unless another publisher goes on."""
+        self._desk.left(self, now, "ended")
+
+    def lose(self, now: float) -> None:
+        """The publisher's connection is gone without a word: viewers wait for its return."""
+        self._desk.left(self, now, "lost")
+
+    def stand_by(self, reserve: Reserve | None) -> None:
+        """Bring media into a reserve from now on; None: nowhere."""
+        self.reserve = reserve
+        if reserve is not None:
+            self.publisher.watched(is_watched=False)

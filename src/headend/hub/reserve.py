@@ -1,0 +1,83 @@
+"""This module keeps what a source that stands by brings, so that it can be switched to at once.
+
+    push ─► headers, tags from the newest keyframe on ─► the stream, once the source is on air
+
+A stream changes its source at a keyframe only; with these tags there is always one at hand.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from headend.hub.headers import Headers
+from headend.hub.span import Span
+from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
+
+GAP_S: Final = 1.0  # without media: from then on a source counts as steady anew
+
+
+class Reserve:
+    """See the module's head.
+
+    Attributes:
+        last_media: When media came last, monotonic seconds; None: never.
+    """
+
+    __slots__ = ("_has_video", "_headers", "_log", "_span", "_start", "_steady_from", "last_media")
+
+    def __init__(self, log_s: float, log_bytes: int) -> None:
+        """Begin without anything.
+
+        Args:
+            log_s: Longest span kept, seconds; a longer one waits for the next keyframe.
+            log_bytes: Most bytes kept, likewise.
+        """
+        self.last_media: float | None = None
+        self._steady_from = 0.0
+        self._headers = Headers()
+        self._start: tuple[Tag, ...] = ()  # headers as of the log's keyframe
+        self._log: list[Tag] = []
+        self._span = Span(log_s, log_bytes)
+        self._has_video = False
+
+    def keep(self, tags: Sequence[Tag], now: float) -> bool:
+        """Keep a run of tags; true if a keyframe is among them."""
+        if self.last_media is None or now - self.last_media > GAP_S:
+            self._steady_from = now
+        self.last_media = now
+        has_keyframe = False
+        for tag in tags:
+            if tag.is_sequence_header or tag.kind is SCRIPT:
+                self._headers.keep(tag)
+            self._has_video |= tag.kind is VIDEO
+            # Decoding can start anywhere in a stream without video.
+            if tag.is_keyframe or (
+                tag.kind is AUDIO and not self._has_video and not tag.is_sequence_header
+            ):
+                has_keyframe = True
+                self._log = []
+                self._start = self._headers.tags()
+                self._span.restart()
+            elif not self._log:
+                continue
+            self._log.append(tag)
+            if self._span.passes(tag.timestamp, len(tag.body)):
+                self._log = []
+        return has_keyframe
+
+    def tags(self) -> list[Tag]:
+        """Return headers and the tags from the newest keyframe on; headers alone without one.
+
+        The headers have the keyframe's timestamp, or their own would begin a timeline long ago.
+        """
+        if not self._log:
+            return list(self._headers.tags())
+        time = self._log[0].timestamp
+        return [*(tag._replace(timestamp=time) for tag in self._start), *self._log]
+
+    def is_ready(self, now: float, silence_s: float) -> bool:
+        """Say whether it can be switched to: it has a keyframe, and media came lately."""
+        return bool(self._log) and self.last_media is not None and now - self.last_media < silence_s
+
+    def is_steady(self, now: float, seconds: float) -> bool:
+        """Say whether media have come without a gap for so long."""
+        return self.last_media is not None and now - self._steady_from >= seconds

@@ -1,0 +1,81 @@
+"""This module tests headend.hub.reserve."""
+
+from tests.hub.test_stream import AAC, AVC, AVC_2, META, inter, key, name, sound
+
+from headend.hub.reserve import Reserve
+from headend.media.codecs import script_tag
+from headend.media.tag import Tag
+
+
+def reserve(log_s: float = 20, log_bytes: int = 1 << 20) -> Reserve:
+    return Reserve(log_s, log_bytes)
+
+
+def names(tags: list[Tag]) -> list[str]:
+    return [name(tag) for tag in tags]
+
+
+def test_headers_and_the_newest_group_of_pictures_are_kept() -> None:
+    kept = reserve()
+    assert not kept.keep([META, AVC, AAC], 0)
+    assert kept.keep([key(0), inter(33), sound(40)], 0)
+    assert kept.keep([key(66), sound(70), inter(99)], 0.1)
+    assert names(kept.tags()) == ["meta", "h1", "aac", "K66", "a70", "v99"]
+
+
+def test_headers_are_those_of_the_keyframe() -> None:
+    kept = reserve()
+    kept.keep([AVC, key(0), AVC_2], 0)
+    assert names(kept.tags()) == ["h1", "K0", "h2"]
+
+
+def test_before_a_keyframe_there_are_headers_only() -> None:
+    kept = reserve()
+    assert not kept.keep([AVC, inter(0), inter(33)], 0)
+    assert names(kept.tags()) == ["h1"]
+    assert not kept.is_ready(0, 1.5)
+
+
+def test_nothing_is_ready_before_media_came() -> None:
+    assert not reserve().is_ready(0, 1.5)
+    assert not reserve().is_steady(100, 3)
+    assert reserve().tags() == []
+
+
+def test_every_sound_is_a_keyframe_without_video() -> None:
+    kept = reserve()
+    assert kept.keep([AAC, sound(0), sound(23)], 0)
+    assert [tag.timestamp for tag in kept.tags()] == [23, 23]
+
+
+def test_log_over_its_limits_waits_for_the_next_keyframe() -> None:
+    kept = reserve(log_s=1)
+    kept.keep([AVC, key(0), inter(500), inter(1001), inter(1100)], 0)
+    assert names(kept.tags()) == ["h1"]
+    assert not kept.is_ready(0, 1.5)
+    kept.keep([key(2000)], 1)
+    assert names(kept.tags()) == ["h1", "K2000"]
+
+
+def test_data_other_than_metadata_is_no_header() -> None:
+    kept = reserve()
+    kept.keep([script_tag(0, b"\x02\x00\x05onCue"), key(0)], 0)
+    assert names(kept.tags()) == ["K0"]
+
+
+def test_source_is_ready_while_its_media_come() -> None:
+    kept = reserve()
+    kept.keep([AVC, key(0)], 10)
+    assert kept.is_ready(11.4, 1.5)
+    assert not kept.is_ready(11.5, 1.5)
+
+
+def test_source_is_steady_after_media_without_a_gap() -> None:
+    kept = reserve()
+    for tenths in range(40):
+        kept.keep([inter(100 * tenths)], tenths / 10)
+    assert not kept.is_steady(2.9, 3)
+    assert kept.is_steady(3, 3)
+    kept.keep([inter(9000)], 5.0)  # more than a second after the last one
+    assert not kept.is_steady(7.9, 3)
+    assert kept.is_steady(8, 3)
