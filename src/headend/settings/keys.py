@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from headend.settings.model import Settings
-from headend.settings.values import size_text
+from headend.settings.values import HIDDEN, size_text
 
 
 def _sections(model: type[BaseModel], prefix: str = "") -> dict[str, type[BaseModel]]:
@@ -39,7 +39,7 @@ KEYS: Final[Mapping[str, FieldInfo]] = MappingProxyType(
 # What a reload can't change: sockets are bound, the folder is open, one encoding with one chunk
 # size is shared by all players, and an order for a certificate may be on its way.
 NEEDS_RESTART: Final = frozenset(
-    {"data", "rtmp.listen", "tls.listen", "http.listen", "rtmp.chunk_size"}
+    {"data", "hooks", "rtmp.listen", "tls.listen", "http.listen", "rtmp.chunk_size"}
     | {f"tls.acme.{name}" for name in SECTIONS["tls.acme"].model_fields}
 )
 
@@ -99,8 +99,9 @@ def _toml(value: object) -> str:
 
 
 def is_secret(info: FieldInfo) -> bool:
-    """Tell whether a value of this field must never be shown."""
-    return SecretStr in (info.annotation, *get_args(info.annotation))
+    """Tell whether a value of this field must never be shown, or not all of it."""
+    is_marked = any(isinstance(each, str) and each == HIDDEN for each in info.metadata)
+    return is_marked or SecretStr in (info.annotation, *get_args(info.annotation))
 
 
 def allowed(key: str) -> str:

@@ -2,9 +2,17 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from headend.settings.acme_values import DirectoryUrl, Domains, Email
+from headend.settings.hook_values import (
+    Actions,
+    ModuleObject,
+    OptionalUrl,
+    Outgoing,
+    Secret,
+    Webhooks,
+)
 from headend.settings.http_values import Hosts, Origins
 from headend.settings.values import (
     GIB,
@@ -143,6 +151,43 @@ class Auth(_Section):
     certificates: bool = Field(
         default=False,
         description="A client certificate that tls.client_ca vouches for may publish, like a key.",
+    )
+    callback_url: OptionalUrl = Field(
+        default="",
+        description="URL that is asked who may publish and play (docs/hooks.md); empty: none.",
+    )
+    callback_secret: Secret = Field(
+        default=SecretStr(""),
+        description="Signs what is sent to callback_url, as webhooks are signed; empty: unsigned.",
+    )
+    callback_actions: Actions = Field(
+        default=("publish", "play"),
+        description='What is asked about: ["publish", "play"], or one of them.',
+    )
+    callback_timeout_s: Seconds = Field(
+        default=3, ge=0.1, le=60, description="Seconds that the answer may take."
+    )
+    callback_calls: Count = Field(
+        default=64, ge=1, le=10_000, description="Questions asked at once; more wait their turn."
+    )
+    callback_fail: Literal["closed", "open"] = Field(
+        default="closed",
+        description="What holds without an answer: nobody is let in (closed) or everybody (open).",
+    )
+    hook_timeout_s: Seconds = Field(
+        default=3, ge=0.1, le=60, description="Seconds that a Python hook may take to decide."
+    )
+    hook_fail: Literal["closed", "open"] = Field(
+        default="closed",
+        description="What holds when a Python hook fails: nobody is let in (closed) or all (open).",
+    )
+    outgoing: Outgoing = Field(
+        default=(),
+        description="Hosts and networks that callback and webhooks may call; []: all but a few.",
+    )
+    outgoing_ca: OptionalFile = Field(
+        default=None,
+        description="PEM file of authorities that they trust instead of the system's; empty: none.",
     )
 
 
@@ -333,6 +378,14 @@ class Settings(_Section):
     data: Folder = Field(
         default_factory=default_data_folder,
         description="Folder for the server's state; empty: the platform's user data folder.",
+    )
+    hooks: ModuleObject = Field(
+        default="",
+        description='Python hooks, such as "my_hooks:hooks" for my_hooks.py beside this file.',
+    )
+    webhooks: Webhooks = Field(
+        default=(),
+        description="Who is told what happens: [{ name, url, events, secret }] (docs/hooks.md).",
     )
     rtmp: Rtmp = Rtmp()
     tls: Tls = Tls()

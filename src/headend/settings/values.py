@@ -31,6 +31,9 @@ SHOWN_CHARACTERS: Final = 80
 
 CERTIFICATES_FORM: Final = 'must be a list such as [{ cert = "chain.pem", key = "key.pem" }]'
 
+# Marks, in the metadata of its type, a value that holds secrets: errors don't repeat it.
+HIDDEN: Final = "hidden"
+
 _UNITS: Final = {
     "": 1,
     "B": 1,
