@@ -53,7 +53,7 @@ class Receiver:
         """The bodies, as JSON."""
         return [each.document for each in self.received]
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         received = Received(request.path_qs, headers, await request.read())
         self.received.append(received)
