@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from headend.server.http.flv_viewer import FlvViewer
     from headend.server.rates import Rates
     from headend.server.rtmp_connection import RtmpConnection
+    from headend.server.thumbnails import Thumbnails
     from headend.server.tls_port import TlsPort
 
 
@@ -59,6 +60,7 @@ class Services:
         arrivals: Requests that wait for a stream; there with HTTP.
         hls: Streams that are packaged; there with HTTP.
         rates: What streams bring a second; there with HTTP.
+        thumbnails: Makes pictures of streams; there with HTTP.
         tls: The TLS port, if there is one.
     """
 
@@ -83,6 +85,7 @@ class Services:
     arrivals: "Arrivals | None" = None
     hls: "HlsStreams | None" = None
     rates: "Rates | None" = None
+    thumbnails: "Thumbnails | None" = None
 
     def next_session_id(self) -> int:
         """Return the number of a session that begins, from 1 on."""

@@ -89,8 +89,9 @@ def _responses(route: Route) -> dict[str, object]:
     if route.answer is None and route.content_type == "application/json":
         responses: dict[str, object] = {"204": {"description": "Done."}}
     else:
-        schema = {"type": "string"} if route.answer is None else _reference(route.answer)
-        content = {route.content_type: {"schema": schema}}
+        # What is no JSON has no schema: it is text or bytes as they are.
+        told = {} if route.answer is None else {"schema": _reference(route.answer)}
+        content = {route.content_type: told}
         responses = {str(route.status): {"description": "Done.", "content": content}}
     known = {421, *route.statuses}
     known |= set() if route.is_open else {401, 403, 429}

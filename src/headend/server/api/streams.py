@@ -1,16 +1,22 @@
 """This module is the API's part about streams: lists, one of them, its history, its end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
 
 from headend.server import status
 from headend.server.api import models
-from headend.server.api.route import PAGE, V1, Route, page_limit
+from headend.server.api.route import PAGE, V1, Route, Schema, page_limit
+from headend.server.http import thumbnail
 from headend.server.http.problems import Problem
 from headend.server.rates import PERIOD_S
 from headend.server.services import Services
+from headend.server.thumbnails import DEFAULT_WIDTH
+
+_WIDTH: Final[Mapping[str, Schema]] = {
+    "width": {"type": "integer", "minimum": 1, "maximum": 99999, "default": DEFAULT_WIDTH},
+}
 
 
 def routes(services: Services) -> Sequence[Route]:
@@ -25,6 +31,8 @@ def routes(services: Services) -> Sequence[Route]:
         Route("GET", stream, "One stream.", api.stream, models.Stream, statuses=(404,)),
         Route("DELETE", stream, "End a stream and its publisher's session.", api.end_stream,
               statuses=(404,)),
+        Route("GET", f"{V1}/thumbnails/{{path}}", "The newest picture of a stream.",
+              api.thumbnail, query=_WIDTH, content_type="image/jpeg", statuses=(400, 404, 503)),
     )  # fmt: skip
 
 
@@ -72,3 +80,7 @@ class _Streams:
             raise no_stream()
         for session in publishers:
             session.kick()
+
+    async def thumbnail(self, request: web.Request) -> web.Response:
+        """Show an administrator what a playback token may be needed for elsewhere."""
+        return await thumbnail.thumbnail(self._services, request, request.match_info["path"])

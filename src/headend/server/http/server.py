@@ -10,7 +10,7 @@ from aiohttp import web
 from headend.server import metrics
 from headend.server.api import routes as api_routes
 from headend.server.arrivals import Arrivals
-from headend.server.http import flv, hls
+from headend.server.http import flv, hls, thumbnail
 from headend.server.http.access import HSTS_HEADERS
 from headend.server.http.connection import HttpConnection, Unclaimed
 from headend.server.http.problems import tell_problems
@@ -91,6 +91,7 @@ class HttpServer:
         application.router.add_get(ACME_PATH, self._acme_challenge)
         api_routes.add_routes(application, self._services, self._admin_token)
         # Names of streams may be anything: what is fixed comes first.
+        thumbnail.add_routes(application, self._services)
         flv.add_routes(application, self._services)
         hls.add_routes(application, self._services)
         return application
