@@ -62,6 +62,7 @@ def test_backup_stands_by_and_is_not_watched() -> None:
     backup.push([AVC, key(0)], 0.1)
     assert scene.heard() == []
     assert not backup.is_current
+    assert not backup.is_over
     assert publisher.calls == ["unwatched"]
     assert scene.hub.standbys(PATH) == [backup]
 
@@ -179,6 +180,7 @@ def test_second_backup_is_refused_unless_it_shows_the_same_key() -> None:
     second = scene.publish(BACKUP, key_shown="hk_1")
     assert first.calls == ["unwatched", "replaced"]
     assert scene.hub.standbys(PATH) == [second]
+    assert backup.is_over
     backup.push([key(0)], 1)  # goes nowhere
     backup.lose(1)
     assert scene.hub.standbys(PATH) == [second]

@@ -191,9 +191,9 @@ class Publisher:
         publication = self._publication
         if publication is None:
             raise UsageError(f'{self.path}: "async with" goes around "write"')
-        if not publication.is_current:
+        if publication.is_over:
             raise self._loss()
-        publication.stream.publish((tag,), self._services.loop.time())
+        publication.push((tag,), self._services.loop.time())
         self._given += 1
         if self._given >= TURN:
             self._given = 0

@@ -77,6 +77,11 @@ class Publication:
         """Say whether it is on air."""
         return self._desk.publication(self.stream.path) is self
 
+    @property
+    def is_over(self) -> bool:
+        """Say whether it is neither on air nor stands by: what it pushes goes nowhere."""
+        return self.reserve is None and not self.is_current
+
     def push(self, tags: Sequence[Tag], now: float) -> None:
         """Publish a run of tags, or keep them in reserve; ignored once the name is taken over."""
         if self.is_current:
