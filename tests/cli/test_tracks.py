@@ -9,7 +9,7 @@ import pytest
 from tests.cli.media import make
 
 from headend.cli import tracks
-from headend.cli.flv_muxer import FlvMuxer
+from headend.media.flv_muxer import FlvMuxer
 from headend.media.tag import AUDIO, VIDEO, Tag
 
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 import av
 
 from headend.cli import picture
-from headend.cli.flv_muxer import FlvMuxer
+from headend.media.flv_muxer import FlvMuxer
 from headend.media.tag import Tag
 
 if TYPE_CHECKING:
-    from headend.cli.tracks import Packet
+    from headend.media.flv_muxer import Packet
 
 FRAME_RATE: Final = 30
 KEYFRAME_S: Final = 2

@@ -9,9 +9,9 @@ import av
 from av.stream import Disposition
 
 from headend.cli import tracks
-from headend.cli.flv_muxer import FlvMuxer
 from headend.errors import MediaError
 from headend.media import flv
+from headend.media.flv_muxer import FlvMuxer
 from headend.media.tag import Tag
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import av
 from av.video.frame import PictureType
 
+from headend.media.flv_muxer import Packet
+
 if TYPE_CHECKING:
     from av.container import OutputContainer
 
 Stream: TypeAlias = "av.VideoStream | av.AudioStream"
-Packet: TypeAlias = "av.Packet[av.stream.Stream]"
 Track: TypeAlias = Callable[[Packet], Iterator[Packet]]
 
 # Codecs by FFmpeg's names: those that every RTMP server takes, and those of Enhanced RTMP.

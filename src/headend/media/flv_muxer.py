@@ -5,9 +5,10 @@ packets ─► FLV muxer ─► bytes in memory ─► flv.Reader ─► tags
 The muxer knows the codecs of Enhanced RTMP, and turns start codes and ADTS into what FLV holds.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import av
+import av.stream
 
 from headend.media import flv
 from headend.media.tag import AUDIO, Tag
@@ -15,7 +16,8 @@ from headend.media.tag import AUDIO, Tag
 if TYPE_CHECKING:
     from av.container import OutputContainer
 
-    from headend.cli.tracks import Packet
+
+Packet: TypeAlias = "av.Packet[av.stream.Stream]"
 
 # FFmpeg writes an AAC sequence header without content when the configuration is to come later, as
 # from MPEG-TS; it would displace a good one.

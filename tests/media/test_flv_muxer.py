@@ -1,12 +1,11 @@
-"""This module tests headend.cli.flv_muxer."""
+"""This module tests headend.media.flv_muxer."""
 
 from fractions import Fraction
 
 import av
 import pytest
 
-from headend.cli.flv_muxer import FlvMuxer
-from headend.cli.tracks import Packet
+from headend.media.flv_muxer import FlvMuxer, Packet
 from headend.media.tag import AUDIO, SCRIPT, VIDEO
 
 
