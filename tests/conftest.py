@@ -1,6 +1,33 @@
 """This module sets up what all tests share."""
 
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 # `make fuzz`: as many examples as a night allows; a run can be stopped at any time.
 settings.register_profile("fuzz", max_examples=50_000, deadline=None)
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of a PostgreSQL server that runs for all tests; `{name}` stands for a database."""
+    from tests.access.postgres import postgres
+
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/test.db"
+    from tests.access.postgres import create_database
+
+    url: str = request.getfixturevalue("postgres_url")
+    return create_database(url, f"test_{next(_numbers)}")

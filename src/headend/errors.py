@@ -52,15 +52,21 @@ class Rejected(HeadendError):
     Attributes:
         code: Status code for the peer, such as `NetStream.Publish.Denied`.
         description: One line that tells a person why; safe to send to the peer.
+        hint: What the operator can do about it: for the log only.
     """
 
-    def __init__(self, code: str, description: str) -> None:
+    def __init__(self, code: str, description: str, hint: str = "") -> None:
         super().__init__(code, description)
         self.code: Final = code
         self.description: Final = description
+        self.hint: Final = hint
 
     def __str__(self) -> str:
         return f"{self.code}: {self.description}"
+
+
+class DatabaseError(HeadendError):
+    """The database is gone, slow or refuses; the cause is chained."""
 
 
 class RelayError(HeadendError):

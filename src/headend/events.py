@@ -192,6 +192,10 @@ class RequestRefused(Event):
         address: IP address of the peer; None: on a unix socket.
         code: As an RTMP peer is told, such as `NetStream.Publish.Denied`.
         reason: As the peer was told.
+        session: Number of its session in the API; None: it has none.
+        user_agent: What it calls itself; empty: not told.
+        key_id: Publish key that it showed, by its id; None: none that was made here.
+        subject: Whom its key or token was made for.
     """
 
     name: ClassVar[str] = "request.refused"
@@ -201,6 +205,10 @@ class RequestRefused(Event):
     address: str | None
     code: str
     reason: str
+    session: int | None = None
+    user_agent: str = ""
+    key_id: str | None = None
+    subject: str | None = None
 
 
 # ---------------------------------------------------------------------- the server

@@ -10,6 +10,10 @@ from functools import partial
 from pathlib import Path
 from pwd import getpwnam
 
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
+from tests.live import run
+
 LIMIT_S = 60
 
 
@@ -47,3 +51,19 @@ def postgres() -> Iterator[str]:
             run([folder / "pg_ctl", "-w", "-D", data, "-m", "immediate", "stop"])
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def create_database(url: str, name: str) -> str:
+    """Make an empty database on a server; return its URL."""
+
+    async def create() -> None:
+        engine = create_async_engine(
+            url.format(name="postgres").replace("postgresql", "postgresql+asyncpg", 1),
+            isolation_level="AUTOCOMMIT",
+        )
+        async with engine.connect() as connection:
+            await connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        await engine.dispose()
+
+    run(create())
+    return url.format(name=name)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from tests.live import run
 
-from headend.access.audit import AuditEntry, AuditFilter, AuditTrail
+from headend.access.audit import AuditTrail
 from headend.access.database import Database
+from headend.access.records import AuditEntry, AuditFilter
 
 REFUSED = AuditEntry(
     5.0, "pk_1", "publish", "live/a", "203.0.113.7", "refused", "Denied: the key has expired"

@@ -11,9 +11,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy.engine import Connection
 from tests.live import run
 
-from headend.access.database import Database, DatabaseError
+from headend.access.database import Database
 from headend.access.tables import METADATA
-from headend.errors import SettingsError
+from headend.errors import DatabaseError, SettingsError
 
 
 def test_tables_are_made_and_are_what_the_migrations_make(database_url: str) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from tests.live import run
 
 from headend.access.database import Database
-from headend.access.history import KILLED, History, SessionFilter, SessionRecord
+from headend.access.history import KILLED, History
+from headend.access.records import SessionFilter, SessionRecord
 
 PUBLISH = SessionRecord(
     "a1", 1, "publish", "rtmps", "live/a", "203.0.113.7", "pk_1", "FMLE/3.0", 10.0

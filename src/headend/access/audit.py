@@ -5,75 +5,21 @@ identifies a person in them is overwritten when that person is to be forgotten (
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Final, Literal
+from dataclasses import asdict
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headend.access.database import Database
+from headend.access.records import AuditEntry, AuditFilter
 from headend.access.tables import AUDIT
-
-Outcome = Literal["done", "refused", "failed"]
-
-# In place of what somebody is to be forgotten by.
-ERASED: Final = "(erased)"
 
 _LENGTHS: Final = {
     column.name: column.type.length
     for column in AUDIT.c
     if isinstance(column.type, sa.String) and column.type.length
 }
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One thing that was done or refused.
-
-    Attributes:
-        at: When, Unix seconds; of the first, if there were several.
-        actor: Who: `admin token`, `console`, `command line (ann)`, a key's id, a token's subject.
-        action: What, such as `key.create`, `publish` or `settings.reload`.
-        target: To what: a stream, an id; may be empty.
-        address: From where, in the form that `privacy.addresses` wants; None: not known.
-        outcome: How it ended.
-        detail: For people: why it was refused, what was changed.
-        count: How often it happened: the same refusal of the same peer is one row for a while.
-        number: Of the row; 0 until it is written.
-    """
-
-    at: float
-    actor: str
-    action: str
-    target: str
-    address: str | None
-    outcome: Outcome
-    detail: str = ""
-    count: int = 1
-    number: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """Which rows are wanted; None: all.
-
-    Attributes:
-        actor: Exactly this one.
-        action: This one, and those below it: `key` stands for `key.create` too.
-        target: Exactly this one.
-        address: Exactly this text.
-        outcome: Exactly this one.
-        since: Unix seconds, from then on.
-        until: Unix seconds, before then.
-    """
-
-    actor: str | None = None
-    action: str | None = None
-    target: str | None = None
-    address: str | None = None
-    outcome: str | None = None
-    since: float | None = None
-    until: float | None = None
 
 
 class AuditTrail:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from headend.errors import HeadendError, SettingsError
+from headend.errors import DatabaseError, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +36,6 @@ _DRIVERS: Final = {
 # Of PostgreSQL, for all who migrate; any number that others are unlikely to use.
 _MIGRATION_LOCK: Final = 0x4845_4144
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
-
-
-class DatabaseError(HeadendError):
-    """The database is gone, slow or refuses; the cause is chained."""
 
 
 class Database:

@@ -6,7 +6,7 @@ one that was killed finds its open rows at the next start, and closes them at it
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headend.access.audit import fitting
 from headend.access.database import Database
+from headend.access.records import SessionFilter, SessionRecord
 from headend.access.tables import NODES, SESSIONS
 
 KILLED: Final = "the server ended without a word"
@@ -24,56 +25,6 @@ _LENGTHS: Final = {
     for column in SESSIONS.c
     if isinstance(column.type, sa.String) and column.type.length
 }
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRecord:
-    """One publish or play.
-
-    Attributes:
-        id: Unique for good.
-        session: Number of the session in the API, until the server stops; None: it has none.
-        kind: publish or play.
-        protocol: rtmp, rtmps, http-flv, https-flv, ws-flv, wss-flv or hls.
-        stream: `APP/NAME`.
-        address: From where, in the form that `privacy.addresses` wants; None: not known.
-        subject: Id of the publish key, or whom a token was made for.
-        user_agent: What the peer called itself.
-        started_at: Unix seconds.
-        ended_at: Unix seconds; None: it goes on.
-        bytes: Media published, or bytes given to a viewer.
-        reason: Why it ended or was refused, as the peer and the log were told.
-        code: Of the refusal, such as `NetStream.Publish.Denied`; None: it was granted.
-    """
-
-    id: str
-    session: int | None
-    kind: str
-    protocol: str
-    stream: str
-    address: str | None
-    subject: str | None
-    user_agent: str | None
-    started_at: float
-    ended_at: float | None = None
-    bytes: int = 0
-    reason: str | None = None
-    code: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SessionFilter:
-    """Which rows are wanted; None: all. `since` and `until`: when they started, Unix seconds."""
-
-    kind: str | None = None
-    protocol: str | None = None
-    stream: str | None = None
-    address: str | None = None
-    subject: str | None = None
-    is_refused: bool | None = None
-    is_open: bool | None = None
-    since: float | None = None
-    until: float | None = None
 
 
 class History:

@@ -1,13 +1,17 @@
-"""This module stands pseudonyms in for IP addresses.
+"""This module decides how IP addresses are shown, and stands pseudonyms in for them.
 
     203.0.113.7 ─ HMAC with a key of the server's secret and the period ─► anon-mfzwizltoq2w
 
 The same address has the same pseudonym within a period and another in the next. Nobody can tell
 the address from it without the server's secret, by trying addresses either; whoever has the secret
 can find what was kept about an address that a person names.
+
+Logs, events, history and audit trail of the whole process show addresses by `shown_address`, which
+does as it was told last, like the log itself.
 """
 
 import hmac
+import time
 from base64 import b32encode
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address
@@ -82,3 +86,19 @@ class Pseudonyms:
         text = f"{self._days}:{period}:{address}".encode()
         digest = hmac.digest(self._key, text, sha256)[:BYTES]
         return PREFIX + b32encode(digest).decode().lower()
+
+
+_in_use: Pseudonyms | None = None
+
+
+def use(pseudonyms: Pseudonyms | None) -> None:
+    """Show addresses so from now on; None: in full."""
+    global _in_use
+    _in_use = pseudonyms
+
+
+def shown_address(address: Address | None) -> str | None:
+    """Return what stands for an address in all that is shown, sent or kept; None: nothing."""
+    if _in_use is not None:
+        return _in_use.shown(address, time.time())
+    return None if address is None else str(address)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Self
 
+from headend.access.pseudonyms import shown_address
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
@@ -29,12 +31,18 @@ class Peer:
         """Say whether the address is in one of the networks; a unix socket's is in none."""
         return self.address is not None and any(self.address in network for network in networks)
 
+    @property
+    def shown_address(self) -> str | None:
+        """What stands for the address in all that is shown; None: nothing."""
+        return shown_address(self.address)
+
     def __str__(self) -> str:
         if self.address is None:
             return "unix"
-        if self.address.version == 6:
-            return f"[{self.address}]:{self.port}"
-        return f"{self.address}:{self.port}"
+        shown = self.shown_address
+        if shown is None:
+            return f"-:{self.port}"
+        return f"[{shown}]:{self.port}" if ":" in shown else f"{shown}:{self.port}"
 
 
 LOCAL: Final = Peer(None, 0)  # on a unix socket

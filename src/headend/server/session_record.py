@@ -45,7 +45,7 @@ class SessionRecord:
             action=action,
             stream=stream,
             protocol=protocol,
-            address=None if peer.address is None else str(peer.address),
+            address=peer.shown_address,
             user_agent=user_agent,
             key_id=key_id,
             subject=subject,
@@ -97,7 +97,7 @@ def tell_refused(
             action=action,
             stream=stream,
             protocol=protocol,
-            address=None if peer.address is None else str(peer.address),
+            address=peer.shown_address,
             code=rejected.code,
             reason=rejected.description,
         )

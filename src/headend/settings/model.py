@@ -189,6 +189,51 @@ class Auth(_Section):
         default=None,
         description="PEM file of authorities that they trust instead of the system's; empty: none.",
     )
+    publish_from: Networks = Field(
+        default=(), description='Networks that may publish, such as ["10.0.0.0/8"]; []: all.'
+    )
+    publish_not_from: Networks = Field(
+        default=(), description="Networks that may not publish, even if auth.publish_from has them."
+    )
+    play_from: Networks = Field(default=(), description="Networks that may watch; []: all.")
+    play_not_from: Networks = Field(
+        default=(), description="Networks that may not watch, even if auth.play_from has them."
+    )
+    api_from: Networks = Field(
+        default=(), description="Networks that may use the API and metrics; []: all."
+    )
+    api_not_from: Networks = Field(
+        default=(), description="Networks that may not, even if auth.api_from has them."
+    )
+
+
+class Audit(_Section):
+    """Who did what, kept in the database."""
+
+    retention_days: Count = Field(
+        default=365, ge=1, le=36_500, description="Days that the audit trail is kept."
+    )
+
+
+class Privacy(_Section):
+    """What is kept about people."""
+
+    addresses: Literal["full", "pseudonymous", "none"] = Field(
+        default="full",
+        description="IP addresses in logs, history, audit and events: full, pseudonymous or none.",
+    )
+    pseudonym_days: Count = Field(
+        default=1,
+        ge=0,
+        le=366,
+        description="Days after which an address gets another pseudonym; 0: never.",
+    )
+    history_days: Count = Field(
+        default=90,
+        ge=0,
+        le=36_500,
+        description="Days that it is kept who published and watched what; 0: it is not kept.",
+    )
 
 
 class Limits(_Section):
@@ -394,4 +439,6 @@ class Settings(_Section):
     limits: Limits = Limits()
     live: Live = Live()
     hls: Hls = Hls()
+    audit: Audit = Audit()
+    privacy: Privacy = Privacy()
     log: Log = Log()

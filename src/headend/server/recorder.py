@@ -1,0 +1,250 @@
+"""This module writes the audit trail and the history of sessions to the database, in batches.
+
+    events, notes ─► memory, bounded ─► a batch a second ─► database
+
+Nobody waits for it: while the database is away, entries wait in memory; what finds no room is
+counted, told in the log, and noted in the trail itself once it can be written again.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from headend.access.records import AuditEntry, SessionRecord
+from headend.errors import DatabaseError
+from headend.events import Event
+from headend.server.logs import Repeats
+from headend.server.past_sessions import PastSessions, entry_of, record_of
+
+if TYPE_CHECKING:
+    from headend.access.audit import AuditTrail
+    from headend.access.database import Database
+    from headend.access.history import History
+
+log = logging.getLogger(__name__)
+
+BATCH_S: Final = 1.0  # so long entries gather
+RETRY_S: Final = 5.0  # after an attempt that failed
+BATCH: Final = 2000  # entries of one transaction, each about 300 bytes
+QUEUED: Final = 20_000  # entries that wait, of each kind; 20 MB at most
+REFUSED: Final = 20  # refusals of one address in a batch that the history keeps
+BEAT_S: Final = 60.0  # how well it is known when a killed server ended
+CLEAN_S: Final = 24 * 3600.0
+DAY_S: Final = 24 * 3600.0
+
+
+class Recorder:
+    """See the module's head; `start` and `close` once each.
+
+    Attributes:
+        retention_days: How long the audit trail is kept; replaced on reload.
+        history_days: Likewise the history; 0: none is written.
+        lost: Entries there was no room for, since the start.
+        past: Sessions that are over.
+        trail: Once the database has been opened.
+        history: Likewise.
+        began: When the server started, Unix seconds.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        *,
+        retention_days: int,
+        history_days: int,
+        batch_s: float = BATCH_S,
+        retry_s: float = RETRY_S,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            clock: Gives Unix seconds.
+            retention_days: See the attributes.
+            history_days: Likewise.
+            batch_s: Seconds that entries gather.
+            retry_s: Seconds until the next attempt after one that failed.
+        """
+        self.retention_days = retention_days
+        self.history_days = history_days
+        self.lost = 0
+        self.past: Final = PastSessions()
+        self.trail: AuditTrail | None = None
+        self.history: History | None = None
+        self.began: Final = clock()
+        self._clock: Final = clock
+        self._batch_s: Final = batch_s
+        self._retry_s: Final = retry_s
+        self._database: Database | None = None
+        self._entries: dict[object, AuditEntry] = {}
+        self._records: dict[str, SessionRecord] = {}
+        self._refused: Counter[str | None] = Counter()  # records of this batch, by address
+        self._open: set[str] = set()  # ids whose rows are written and not ended
+        self._untold = 0  # lost entries that the trail does not tell of yet
+        self._is_closed_up = False  # rows that a killed server left open are closed
+        self._beat_at = 0.0
+        self._clean_at = 0.0
+        self._task: asyncio.Task[None] | None = None
+        self._failures: Final = Repeats(log, "audit trail and history not written")
+
+    # ------------------------------------------------------------------ what goes on
+
+    def event(self, event: Event) -> None:
+        """Take what the audit trail and the history keep of an event."""
+        entry, record = entry_of(event), record_of(event)
+        if entry is not None:
+            self.note(entry)
+        if record is not None:
+            self.past.keep(record)
+            self.keep(record)
+
+    def note(self, entry: AuditEntry) -> None:
+        """Have an entry written soon. The same refusal again before that is counted in it."""
+        key: object = object()
+        room = QUEUED
+        if entry.outcome == "refused":
+            room //= 2  # whoever is refused often leaves room for what administrators do
+            key = (entry.actor, entry.action, entry.target, entry.address, entry.detail)
+            known = self._entries.get(key)
+            if known is not None:
+                self._entries[key] = replace(known, count=known.count + entry.count)
+                return
+        if len(self._entries) < room:
+            self._entries[key] = entry
+        else:
+            self._lose()
+
+    def keep(self, record: SessionRecord) -> None:
+        """Have a record written soon; one of the same id takes the place of an earlier one."""
+        if not self.history_days:
+            return
+        if record.code is not None:
+            if self._refused[record.address] >= REFUSED or self._refused.total() >= BATCH:
+                return  # the audit trail counts them
+            self._refused[record.address] += 1
+        if record.id in self._records or len(self._records) < QUEUED:
+            self._records[record.id] = record
+        else:
+            self._lose()
+
+    def _lose(self) -> None:
+        self.lost += 1
+        self._untold += 1
+
+    # ------------------------------------------------------------------ writing
+
+    def start(self, database: "Awaitable[Database]", node: str) -> None:
+        """Write from now on.
+
+        Args:
+            database: Awaited in the background: it may take any time until it is open.
+            node: Names this server among those that share the database; up to 32 characters.
+        """
+        self._task = asyncio.create_task(self._begin(database, node), name="recorder")
+
+    async def close(self) -> None:
+        """Write what waits, if the database answers in time, and end."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        if self.history is not None:
+            with suppress(DatabaseError):
+                await self._write_all()
+                await self.history.beat(self._clock())
+        if waiting := len(self._entries) + len(self._records):
+            log.warning("audit trail and history: %d entries are lost", waiting)
+
+    async def _begin(self, database: "Awaitable[Database]", node: str) -> None:
+        self._database = await database
+        # Loaded by now in any case; a server whose database is never there does without.
+        from headend.access.audit import AuditTrail
+        from headend.access.history import History
+
+        self.trail = AuditTrail(self._database)
+        self.history = History(self._database, node)
+        await self._run()
+
+    async def _run(self) -> None:
+        while True:
+            pause = self._batch_s
+            try:
+                await self._write_all()
+                await self._keep_house()
+            except DatabaseError as error:
+                pause = self._retry_s
+                self._failures.add(f"audit trail and history wait: {error}", self._now())
+            except Exception:
+                pause = self._retry_s
+                log.exception("audit trail and history not written: a bug")
+            self._failures.tick(self._now())
+            await asyncio.sleep(pause)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def _write_all(self) -> None:
+        while self._entries or self._records or self._untold:
+            await self._write_batch()
+
+    async def _write_batch(self) -> None:
+        """Write some of what waits; it leaves the memory once it is written.
+
+        Raises:
+            DatabaseError: Nothing was written.
+        """
+        from headend.access import audit
+
+        assert self._database is not None
+        assert self.history is not None
+        entries = dict(islice(self._entries.items(), BATCH))
+        records = dict(islice(self._records.items(), BATCH))
+        untold = self._untold
+        told = [*entries.values(), *([_loss(self._clock(), untold)] if untold else [])]
+        self._refused.clear()
+        async with self._database.begin() as connection:
+            await audit.insert(connection, told)
+            await self.history.store(
+                connection, list(records.values()), frozenset(records.keys() & self._open)
+            )
+        self._untold -= untold
+        for key, entry in entries.items():
+            more = self._entries.pop(key)
+            if more is not entry:  # the refusal came again meanwhile
+                again = more.count - entry.count
+                self._entries[key] = replace(more, at=self._clock(), count=again)
+        for id, record in records.items():
+            if self._records[id] is record:
+                del self._records[id]
+            if record.ended_at is None:
+                self._open.add(id)
+            else:
+                self._open.discard(id)
+
+    async def _keep_house(self) -> None:
+        """Close what a kill left open, say that we run, delete what is old: each when it is due."""
+        assert self.trail is not None
+        assert self.history is not None
+        now = self._clock()
+        if not self._is_closed_up:
+            if closed := await self.history.close_open(self.began):
+                log.warning("history: %d sessions ended with the server before", closed)
+            self._is_closed_up = True
+        if now >= self._beat_at:
+            await self.history.beat(now)
+            self._beat_at = now + BEAT_S
+        if now >= self._clean_at:
+            old = await self.trail.clean(now - self.retention_days * DAY_S)
+            old += await self.history.clean(now - self.history_days * DAY_S)
+            if old:
+                log.info("audit trail and history: %d old rows deleted", old)
+            self._clean_at = now + CLEAN_S
+
+
+def _loss(now: float, count: int) -> AuditEntry:
+    detail = "entries that found no room while the database was away"
+    return AuditEntry(now, "headend", "audit.lost", "", None, "failed", detail, count)
