@@ -1,6 +1,6 @@
 """This module defines what the API takes and gives; the OpenAPI document is made of it."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -195,6 +195,5 @@ class Event(_Model):
     server: Server
     streams: list[Stream]
     sessions: list[Session]
-
-
-Limit = Annotated[int, Field(ge=1, le=1000)]
+    more_streams: int = Field(description="How many streams there are besides.")
+    more_sessions: int = Field(description="How many sessions there are besides.")

@@ -1,15 +1,16 @@
-"""This module describes the API: an OpenAPI 3.1 document and a page, of the table of routes."""
+"""This module describes the API as an OpenAPI 3.1 document, made of the routes and the models."""
 
 import re
-from collections.abc import Sequence
-from html import escape
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, cast
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from headend import __version__
 from headend.server.api import models
-from headend.server.api.route import Route
+from headend.server.api.route import Route, Schema
+from headend.server.api.sign_in import COOKIE, CSRF_HEADER
 
 _TEXTS: Final = {
     400: "The request makes no sense.",
@@ -22,22 +23,28 @@ _TEXTS: Final = {
     421: "The request names another host.",
     422: "A value is not allowed.",
     429: "Too many wrong tokens came from this address.",
-    503: "Too many listen.",
+    503: "The server has too much of this to do now.",
 }
-_PARAMETERS: Final = {
-    "path": {"type": "string", "minLength": 1, "description": "APP/NAME; slashes stay slashes."},
+_PARAMETERS: Final[dict[str, Schema]] = {
+    "path": {"type": "string", "minLength": 1, "description": "APP/NAME; a slash may be %2F."},
     "id": {"type": "integer", "minimum": 1, "maximum": 10**14},
 }
-_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 1100}
+_TEXT: Final[Schema] = {"type": "string", "minLength": 1, "maxLength": 1100}
+_SCHEMES: Final = {
+    "admin": {"type": "http", "scheme": "bearer", "description": "The admin token."},
+    "browser": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+    "csrf": {
+        "type": "apiKey",
+        "in": "header",
+        "name": CSRF_HEADER,
+        "description": "With a cookie, for whatever changes something.",
+    },
+}
+_SAFE: Final = frozenset({"GET", "HEAD"})
 
 
 def document(routes: Sequence[Route]) -> dict[str, object]:
     """Return the OpenAPI document."""
-    used = {models.Problem} | {m for r in routes for m in (r.answer, r.body) if m is not None}
-    _, schemas = models_json_schema(
-        [(model, "serialization") for model in sorted(used, key=lambda model: model.__name__)],
-        ref_template="#/components/schemas/{model}",
-    )
     paths: dict[str, dict[str, object]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -49,31 +56,42 @@ def document(routes: Sequence[Route]) -> dict[str, object]:
             "description": "Management of a live-streaming server.",
         },
         "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(map(tag_of, routes))],
         "paths": paths,
-        "components": {
-            "schemas": schemas["$defs"],
-            "securitySchemes": {"admin": {"type": "http", "scheme": "bearer"}},
-        },
+        "components": {"schemas": schemas(routes), "securitySchemes": _SCHEMES},
         "security": [{"admin": []}],
     }
 
 
+def schemas(routes: Sequence[Route]) -> dict[str, dict[str, object]]:
+    """Return the JSON schemas of all models, by name."""
+    used: set[type[BaseModel]] = {models.Problem}
+    used |= {model for route in routes for model in (route.answer, route.body) if model is not None}
+    _, document = models_json_schema(
+        [(model, "serialization") for model in sorted(used, key=lambda model: model.__name__)],
+        ref_template="#/components/schemas/{model}",
+    )
+    return cast("dict[str, dict[str, object]]", document["$defs"])
+
+
+def tag_of(route: Route) -> str:
+    """Name the part of the API that a route belongs to: its module."""
+    return route.call.__module__.rpartition(".")[2]
+
+
+def path_names(route: Route) -> list[str]:
+    """Name the parameters in a route's path."""
+    return re.findall(r"\{(\w+)\}", route.path)
+
+
 def _operation(route: Route) -> dict[str, object]:
-    names = re.findall(r"\{(\w+)\}", route.path)
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": _PARAMETERS.get(name, _TEXT)}
-        for name in names
-    ]
-    parameters += [
-        {"name": name, "in": "query", "required": False, "schema": dict(schema)}
-        for name, schema in (route.query or {}).items()
-    ]
     operation: dict[str, object] = {
         "summary": route.summary,
-        "operationId": route.call.__name__,
+        "operationId": f"{tag_of(route)}_{route.call.__name__}",
+        "tags": [tag_of(route)],
         "responses": _responses(route),
     }
-    if parameters:
+    if parameters := list(_parameters(route)):
         operation["parameters"] = parameters
     if route.body is not None:
         operation["requestBody"] = {
@@ -82,7 +100,20 @@ def _operation(route: Route) -> dict[str, object]:
         }
     if route.is_open:
         operation["security"] = []
+    else:
+        by_cookie: dict[str, list[str]] = (
+            {"browser": []} if route.method in _SAFE else {"browser": [], "csrf": []}
+        )
+        operation["security"] = [{"admin": []}, by_cookie]
     return operation
+
+
+def _parameters(route: Route) -> Iterator[dict[str, object]]:
+    for name in path_names(route):
+        schema = _PARAMETERS.get(name, _TEXT)
+        yield {"name": name, "in": "path", "required": True, "schema": dict(schema)}
+    for name, schema in (route.query or {}).items():
+        yield {"name": name, "in": "query", "required": False, "schema": dict(schema)}
 
 
 def _responses(route: Route) -> dict[str, object]:
@@ -93,11 +124,7 @@ def _responses(route: Route) -> dict[str, object]:
         told = {} if route.answer is None else {"schema": _reference(route.answer)}
         content = {route.content_type: told}
         responses = {str(route.status): {"description": "Done.", "content": content}}
-    known = {421, *route.statuses}
-    known |= set() if route.is_open else {401, 403, 429}
-    known |= {422} if route.query else set()
-    known |= {413, 415, 422} if route.body is not None else set()
-    for status in sorted(known):
+    for status in sorted(_failures(route)):
         responses[str(status)] = {
             "description": _TEXTS[status],
             "content": {"application/problem+json": {"schema": _reference(models.Problem)}},
@@ -105,31 +132,19 @@ def _responses(route: Route) -> dict[str, object]:
     return responses
 
 
+def _failures(route: Route) -> set[int]:
+    """Return the statuses that an operation may fail with."""
+    known = {421, *route.statuses}
+    if not route.is_open:
+        known |= {401, 403, 429}
+    if route.query:
+        known.add(422)
+    if route.body is not None:
+        known |= {413, 415, 422}
+    if path_names(route):
+        known.add(404)
+    return known
+
+
 def _reference(model: type) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model.__name__}"}
-
-
-_STYLE: Final = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem;"
-    "color-scheme:light dark}code{font:14px ui-monospace,monospace}"
-    "table{border-collapse:collapse;width:100%}td{padding:.4rem .6rem;border-top:1px solid #8884}"
-    "td:first-child{width:5rem;font-weight:600}"
-)
-
-
-def page(routes: Sequence[Route]) -> str:
-    """Return a page that lists the operations."""
-    rows = "\n".join(
-        f"<tr><td>{route.method}</td><td><code>{escape(route.path)}</code></td>"
-        f"<td>{escape(route.summary)}</td></tr>"
-        for route in routes
-    )
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Headend API</title>
-<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>
-<h1>Headend API</h1>
-<p>Send the admin token (the file <code>admin.token</code> of the data folder):
-<code>Authorization: Bearer TOKEN</code>. Errors are problem documents (RFC 9457). All details are
-in the OpenAPI document <a href="/api/openapi.json"><code>/api/openapi.json</code></a>.</p>
-<table>{rows}</table></body></html>
-"""

@@ -4,6 +4,7 @@ Every module of the API has `routes(services)`, which lists its operations; `rou
 lists together, serves them and has the OpenAPI document made of them.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -17,6 +18,8 @@ V1: Final = "/api/v1"
 BODY_BYTES: Final = 64 * 1024
 DEFAULT_LIMIT: Final = 100
 MOST: Final = 1000  # entries of a page
+MOST_ID: Final = 10**14
+DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
 
 Schema = Mapping[str, object]
 Answer = BaseModel | web.StreamResponse | None
@@ -95,10 +98,7 @@ def page_limit(request: web.Request) -> int:
     Raises:
         Problem: 422.
     """
-    text = request.query.get("limit", str(DEFAULT_LIMIT))
-    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MOST):
-        raise Problem(422, f"limit: a number from 1 to {MOST} is expected.")
-    return int(text)
+    return number("limit", request.query.get("limit", str(DEFAULT_LIMIT)), MOST)
 
 
 def page_after(request: web.Request) -> int:
@@ -107,7 +107,15 @@ def page_after(request: web.Request) -> int:
     Raises:
         Problem: 422.
     """
-    text = request.query.get("after", "0")
-    if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise Problem(422, "after: what `next` of the page before held is expected.")
+    return number("after", request.query.get("after", "0"), MOST_ID, least=0)
+
+
+def number(name: str, text: str, most: int, *, least: int = 1) -> int:
+    """Read the value of a query parameter, a whole number.
+
+    Raises:
+        Problem: 422.
+    """
+    if not (DIGITS.fullmatch(text) and least <= int(text) <= most):
+        raise Problem(422, f"{name}: a number from {least} to {most} is expected.")
     return int(text)

@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from headend.server.api import browsers, events, openapi, server, sessions, streams
+from headend.server.api import browsers, events, openapi, page, server, sessions, streams
 from headend.server.api.route import Route, json_response
 from headend.server.api.sign_in import SignIns
 from headend.server.http.problems import Handler
@@ -56,13 +56,13 @@ def add_routes(application: web.Application, services: Services, admin_token: st
         path = re.sub(r"\{(\w+)\}", lambda match: _PATTERNS.get(match[1], match[0]), route.path)
         application.router.add_route(route.method, path, _handler(route))
     document = json.dumps(openapi.document(routes)).encode()
-    page = openapi.page(routes)
+    text = page.page(routes)
 
     async def give_document(request: web.Request) -> web.Response:
         return web.Response(body=document, content_type="application/json")
 
     async def give_page(request: web.Request) -> web.Response:
-        return web.Response(text=page, content_type="text/html", headers=_PAGE_HEADERS)
+        return web.Response(text=text, content_type="text/html", headers=_PAGE_HEADERS)
 
     for handler in (give_document, give_page):
         handler.is_open = True  # type: ignore[attr-defined]

@@ -7,13 +7,13 @@ from aiohttp import web
 
 from headend.server import status
 from headend.server.api import models
-from headend.server.api.route import PAGE, V1, Route, Schema, page_after, page_limit
+from headend.server.api.route import MOST_ID, PAGE, V1, Route, Schema, page_after, page_limit
 from headend.server.http.problems import Problem
 from headend.server.services import Services
 
 _QUERY: Final[Mapping[str, Schema]] = {
     **PAGE,
-    "after": {"type": "string", "pattern": "^[0-9]{1,15}$"},
+    "after": {"type": "integer", "minimum": 0, "maximum": MOST_ID},
     "stream": {"type": "string", "maxLength": 1100},
     "protocol": {"type": "string", "maxLength": 20},
 }

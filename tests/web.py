@@ -1,0 +1,102 @@
+"""This module runs a server with HTTP in the loop of a test, with a client that asks its API.
+
+async with serve(tmp_path) as web:
+    assert (await web.get("/api/v1/server")).status == 200
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from multidict import CIMultiDictProxy
+from tests.live import KEYFRAME, VIDEO_HEADER, Live, Peer, live_server, until
+
+from headend.hub.stream import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server answered.
+
+    Attributes:
+        status: HTTP status.
+        body: As bytes.
+        headers: Of the answer.
+    """
+
+    status: int
+    body: bytes
+    headers: CIMultiDictProxy[str]
+
+    @property
+    def type(self) -> str:
+        return self.headers.get("Content-Type", "").partition(";")[0]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def detail(self) -> str:
+        """What a problem says; the answer must be one."""
+        assert self.type == "application/problem+json", self.body
+        assert self.json["status"] == self.status
+        return str(self.json["detail"])
+
+
+class Web:
+    """A server with HTTP, and a client of it that shows the admin token.
+
+    Attributes:
+        live: The server.
+        client: Keeps cookies as a browser does.
+        base: Begin of its addresses.
+        token: The admin token.
+    """
+
+    def __init__(self, live: Live, client: aiohttp.ClientSession, token: str) -> None:
+        self.live = live
+        self.client = client
+        self.base = f"http://{live.server.addresses['http'][0]}"
+        self.token = token
+
+    async def ask(self, method: str, path: str, **options: Any) -> Answer:
+        """Ask without a token; `options` are those of aiohttp."""
+        async with self.client.request(method, self.base + path, **options) as response:
+            return Answer(response.status, await response.read(), response.headers)
+
+    async def api(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> Answer:
+        """Ask with the admin token."""
+        shown = {"Authorization": f"Bearer {self.token}", **(headers or {})}
+        return await self.ask(method, f"/api/v1{path}", headers=shown, **options)
+
+    async def get(self, path: str, **options: Any) -> Answer:
+        return await self.api("GET", path, **options)
+
+    async def publish(self, name: str = "a") -> Peer:
+        """Publish a keyframe as `live/NAME`."""
+        publisher = await self.live.publisher(name)
+        await publisher.send_video(VIDEO_HEADER)
+        await publisher.send_video(KEYFRAME)
+        await until(lambda: self.stream(f"live/{name}").frames)
+        return publisher
+
+    def stream(self, path: str = "live/a") -> Stream:
+        found = self.live.services.registry.stream(path)
+        assert found is not None
+        return found
+
+
+@asynccontextmanager
+async def serve(data: Path, *settings: str) -> AsyncIterator[Web]:
+    async with (
+        live_server(data, "http.listen=127.0.0.1:0", *settings) as live,
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
+    ):
+        yield Web(live, client, (data / "admin.token").read_text().strip())
