@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from bench import tls as secure
+from bench.embed import embed as measure_embed
 from bench.endurance import Figure, cycles, deaf_player, idle_players, startup
 from bench.ingest import ingest as measure_ingest
 from bench.measure import Sample, audience, fan_out
@@ -247,6 +248,14 @@ def start_up(runs: Runs = 5, json: Json = None) -> None:
     finish_figures("startup", "Start-up", startup(runs), json)
 
 
+@app.command()
+def embed(
+    tags: Annotated[int, typer.Option(help="How many, in each run.")] = 100_000, json: Json = None
+) -> None:
+    """What a tag costs that is published and played in the process of the server."""
+    finish_figures("embed", "Embedded", measure_embed(tags), json)
+
+
 @app.command(name="all")
 def everything(server: Servers = "nginx,floor,headend", runs: Runs = 3) -> None:
     """All of them, one after the other, with their defaults."""
@@ -258,6 +267,7 @@ def everything(server: Servers = "nginx,floor,headend", runs: Runs = 3) -> None:
         adaptive(runs=runs)
         startup_runs = max(runs, 5)
         start_up(runs=startup_runs)
+        embed()
     if "headend" in server and "nginx" in server:
         tls(runs=runs)
     capacity(server=without_floor)

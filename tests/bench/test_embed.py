@@ -1,0 +1,9 @@
+"""This module keeps the measurement of embedded streams working; it times nothing."""
+
+from bench.embed import LOOPS, embed
+
+
+def test_every_tag_comes_to_every_player_in_both_loops() -> None:
+    figures = list(embed(200))
+    assert [figure.label for figure in figures] == [name for name in LOOPS for _ in range(3)]
+    assert all(figure.value > 0 for figure in figures if "further" not in figure.what)
