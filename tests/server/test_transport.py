@@ -132,6 +132,17 @@ def test_paused_reading_goes_on_where_it_was(f: Fixture) -> None:
     assert f.turn() == ["data a"]
 
 
+def test_paused_transport_is_not_read_in_its_turn_nor_when_its_pace_changes(f: Fixture) -> None:
+    f.transport.set_pace(Pace.LAZY)
+    f.transport.pause_reading()
+    f.peer.send(b"a")
+    f.transport.read_in_turn()
+    f.transport.set_pace(Pace.PROMPT)
+    assert f.turn() == []
+    f.transport.resume_reading()
+    assert f.turn() == ["data a"]
+
+
 def test_end_of_the_peer_is_a_loss_in_good_order(f: Fixture) -> None:
     f.peer.close()
     assert f.turn() == ["lost"]
@@ -370,3 +381,11 @@ def test_abort_closes_at_once_and_once(f: Fixture) -> None:
     f.transport.close()
     f.transport.pause_reading()
     assert f.turn() == ["stalled", "lost"]
+
+
+def test_reset_is_what_the_peer_sees_and_happens_once(f: Fixture) -> None:
+    f.transport.reset()
+    f.transport.reset()
+    assert f.owner.told == ["lost"]
+    with pytest.raises(ConnectionResetError):
+        f.peer.recv(1)

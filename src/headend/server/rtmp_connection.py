@@ -117,6 +117,11 @@ class RtmpConnection:
         return "rtmp" if self.tls is None else "rtmps"
 
     @property
+    def transport(self) -> Transport:
+        """What it speaks over."""
+        return self._transport
+
+    @property
     def publishing(self) -> list[str]:
         """Paths of the streams it publishes."""
         return [publish.path for publish in self._publishes.values()]

@@ -5,6 +5,7 @@ views of the shared bytes, so a full socket costs no copy.
 """
 
 import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 from typing import ClassVar, Final, Protocol
@@ -127,6 +128,8 @@ class Transport:
         A peer that has much each time is read as it comes from then on: its bytes would fill the
         kernel's buffer between two turns, and slow it down.
         """
+        if self._is_paused:
+            return
         total = 0
         for _ in range(ROUND_READS):
             size = self.read()
@@ -145,7 +148,7 @@ class Transport:
         self._full_rounds = 0
         self._poller.set_pace(self, pace)
         self._watch()
-        if pace is Pace.PROMPT and not self._is_reading:
+        if pace is Pace.PROMPT and not self._is_reading and not self._is_paused:
             self.read()
 
     def pause_reading(self) -> None:
@@ -247,6 +250,12 @@ class Transport:
     def abort(self) -> None:
         """Close at once; the backlog is lost."""
         self._lose(None)
+
+    def reset(self) -> None:
+        """Close at once, so that the peer sees a reset."""
+        if not self._is_closed:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._lose(None)
 
     @property
     def is_closed(self) -> bool:
