@@ -27,6 +27,11 @@ LAYERS = {
         "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
         "client", "app",
     },
+    "testing": {
+        "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
+        "client", "app", "embed",
+    },
+    "pytest_plugin": {"testing"},
     "cli": {
         "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
         "client", "app",

@@ -1,11 +1,13 @@
 """This module tests GStreamer as the publisher."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.e2e import media
 from tests.e2e.peers import Peers
-from tests.e2e.server import Server
+
+from headend.testing import Playing, ServerThread
 
 pytestmark = pytest.mark.e2e
 
@@ -21,11 +23,11 @@ TONE = (
 
 @pytest.mark.parametrize("sink", ["rtmp2sink", "rtmpsink"])
 def test_gstreamer_publishes_and_ffmpeg_plays(
-    sink: str, server: Server, peers: Peers, tmp_path: Path
+    sink: str, headend_server: ServerThread, peers: Peers, tmp_path: Path
 ) -> None:
-    url, sent, played = server.url("live/a"), tmp_path / "sent.flv", tmp_path / "played.flv"
+    url, sent, played = headend_server.url("live/a"), tmp_path / "sent.flv", tmp_path / "played.flv"
     player = peers.play(url, played)
-    server.wait_log("play live/a waits")
+    headend_server.wait_stream("live/a", state="waiting", viewers=1)
     peers.gstreamer(
         f"flvmux name=mux streamable=true ! tee name=tee ! queue ! {sink} location={url}",
         f"tee. ! queue ! filesink location={sent}",
@@ -36,15 +38,18 @@ def test_gstreamer_publishes_and_ffmpeg_plays(
 
 
 def test_live_picture_of_gstreamer_is_watched_from_the_middle(
-    server: Server, peers: Peers, tmp_path: Path
+    headend_server: ServerThread,
+    rtmp_player: Callable[..., Playing],
+    peers: Peers,
+    tmp_path: Path,
 ) -> None:
-    url, sent, played = server.url("live/a"), tmp_path / "sent.flv", tmp_path / "played.flv"
+    url, sent, played = headend_server.url("live/a"), tmp_path / "sent.flv", tmp_path / "played.flv"
     publisher = peers.gstreamer(
         f"flvmux name=mux streamable=true ! tee name=tee ! queue ! rtmp2sink location={url}",
         f"tee. ! queue ! filesink location={sent}",
         PICTURE.replace("videotestsrc", "videotestsrc is-live=true") + " ! mux.",
     )
-    server.wait_media("live/a", 4000)
+    rtmp_player("live/a").wait_media(600).assert_starts_with_keyframe().assert_tracks("avc1")
     player = peers.play(url, played)
     publisher.succeed()
     player.succeed()

@@ -43,11 +43,11 @@ def run(
     _raise_descriptor_limit()
     _tune_garbage_collection()
     ignore_garbled_names()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(_serve(loaded, ready_file, companion))
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     """Return what makes uvloop's loop where it is installed, else asyncio's."""
     try:
         import uvloop

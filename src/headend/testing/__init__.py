@@ -1,0 +1,25 @@
+"""This package is for tests of programs that publish or play: a real server, peers, faults, checks.
+
+The pytest plugin (`headend.pytest_plugin`) makes fixtures of it; it works without pytest too.
+
+    with ServerThread() as server:
+        recording = ...
+"""
+
+from headend.testing.clip import Clip, make_clip
+from headend.testing.faults import Fault, Faults
+from headend.testing.peers import Peers, Playing, Publishing
+from headend.testing.recording import Recording
+from headend.testing.server import ServerThread
+
+__all__ = [
+    "Clip",
+    "Fault",
+    "Faults",
+    "Peers",
+    "Playing",
+    "Publishing",
+    "Recording",
+    "ServerThread",
+    "make_clip",
+]
