@@ -1,0 +1,169 @@
+"""This module keeps events for webhooks until they are delivered: a letter for each receiver."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import sqlalchemy as sa
+
+from headend.access.database import Database
+from headend.access.tables import OUTBOX
+
+ERROR_CHARACTERS: Final = 500
+STREAM_CHARACTERS: Final = 1024
+
+_COLUMNS: Final = OUTBOX.c
+_Columns = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One event for one receiver.
+
+    Attributes:
+        sequence: Letters are delivered in its order; grows, with gaps, also over restarts.
+        id: The same in every attempt.
+        endpoint: Name of the webhook.
+        stream: Order is kept within it; empty: the event is about none.
+        event: Its name.
+        body: Its fields, as JSON.
+        created_at: When it happened, Unix seconds, as all times here.
+        attempts: That failed.
+        next_at: Not before then.
+        dead_at: Given up since then.
+        error: Of the last attempt.
+    """
+
+    sequence: int
+    id: str
+    endpoint: str
+    stream: str
+    event: str
+    body: str
+    created_at: float
+    attempts: int = 0
+    next_at: float = 0.0
+    dead_at: float | None = None
+    error: str | None = None
+
+
+class Outbox:
+    """Letters in the database. Every method raises DatabaseError when that fails."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, letters: Sequence[Letter]) -> None:
+        """Keep letters; all of them, or none if it raises."""
+        rows = [asdict(letter) for letter in letters]
+        async with self._database.begin() as connection:
+            await connection.execute(OUTBOX.insert(), rows)
+
+    async def newest(self) -> int:
+        """Return the highest sequence that is kept; 0: none."""
+        async with self._database.begin() as connection:
+            return int(await connection.scalar(sa.select(sa.func.max(_COLUMNS.sequence))) or 0)
+
+    async def known(self, ids: Collection[str]) -> set[str]:
+        """Return those of some ids that are kept."""
+        query = sa.select(_COLUMNS.id).where(_COLUMNS.id.in_(ids))
+        async with self._database.begin() as connection:
+            return set((await connection.scalars(query)).all())
+
+    async def pending(self, endpoint: str, but_not: Collection[str], limit: int) -> list[Letter]:
+        """Return the first letters to deliver, in order.
+
+        Args:
+            endpoint: To whom.
+            but_not: Streams that have to wait.
+            limit: Most of them.
+        """
+        query = _select(endpoint, is_dead=False).limit(limit)
+        if but_not:
+            query = query.where(_COLUMNS.stream.not_in(but_not))
+        return await self._letters(query)
+
+    async def page(
+        self, endpoint: str, *, is_dead: bool, after: int = 0, limit: int = 100
+    ) -> list[Letter]:
+        """Return letters that wait, or those that were given up, in order."""
+        query = _select(endpoint, is_dead=is_dead)
+        return await self._letters(query.where(_COLUMNS.sequence > after).limit(limit))
+
+    async def counts(self, endpoint: str) -> tuple[int, int]:
+        """Return how many letters wait, and how many were given up."""
+        query = sa.select(sa.func.count(), sa.func.count(_COLUMNS.dead_at)).where(
+            _COLUMNS.endpoint == endpoint
+        )
+        async with self._database.begin() as connection:
+            total, dead = (await connection.execute(query)).one()
+        return int(total) - int(dead), int(dead)
+
+    async def remove(self, sequences: Iterable[int]) -> None:
+        """Forget letters that were delivered."""
+        async with self._database.begin() as connection:
+            await connection.execute(OUTBOX.delete().where(_COLUMNS.sequence.in_(list(sequences))))
+
+    async def failed(
+        self, sequence: int, error: str, *, next_at: float, dead_at: float | None
+    ) -> None:
+        """Note an attempt that failed."""
+        change = OUTBOX.update().where(_COLUMNS.sequence == sequence)
+        async with self._database.begin() as connection:
+            await connection.execute(
+                change.values(
+                    attempts=_COLUMNS.attempts + 1,
+                    next_at=next_at,
+                    dead_at=dead_at,
+                    error=error[:ERROR_CHARACTERS],
+                )
+            )
+
+    async def resend(self, endpoint: str, now: float, *, id: str | None = None) -> int:
+        """Have letters delivered that were given up; return how many.
+
+        Args:
+            endpoint: To whom.
+            now: Unix seconds: their age counts from now.
+            id: Of one of them; None: all.
+        """
+        change = OUTBOX.update().where(_COLUMNS.endpoint == endpoint, _COLUMNS.dead_at.is_not(None))
+        if id is not None:
+            change = change.where(_COLUMNS.id == id)
+        async with self._database.begin() as connection:
+            result = await connection.execute(
+                change.values(dead_at=None, attempts=0, next_at=now, error=None)
+            )
+        return result.rowcount
+
+    async def give_up_others(self, endpoints: Sequence[str], now: float, error: str) -> int:
+        """Give up what waits for receivers that are not there any more; return how many."""
+        change = OUTBOX.update().where(
+            _COLUMNS.endpoint.not_in(endpoints), _COLUMNS.dead_at.is_(None)
+        )
+        async with self._database.begin() as connection:
+            result = await connection.execute(
+                change.values(dead_at=now, error=error[:ERROR_CHARACTERS])
+            )
+        return result.rowcount
+
+    async def forget_dead(self, before: float) -> None:
+        """Forget letters that were given up before a time."""
+        async with self._database.begin() as connection:
+            await connection.execute(OUTBOX.delete().where(_COLUMNS.dead_at < before))
+
+    async def _letters(self, query: sa.Select[_Columns]) -> list[Letter]:
+        async with self._database.begin() as connection:
+            return [_letter(row) for row in await connection.execute(query)]
+
+
+def _select(endpoint: str, *, is_dead: bool) -> sa.Select[_Columns]:
+    columns = [_COLUMNS[name] for name in Letter.__dataclass_fields__]
+    dead = _COLUMNS.dead_at
+    query = sa.select(*columns).where(_COLUMNS.endpoint == endpoint)
+    query = query.where(dead.is_not(None) if is_dead else dead.is_(None))
+    return query.order_by(_COLUMNS.sequence)
+
+
+def _letter(row: sa.Row[_Columns]) -> Letter:
+    return Letter(**{str(name): value for name, value in row._mapping.items()})
