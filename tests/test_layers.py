@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src"
 LAYERS = {
     "errors": set(),
     "events": {"errors"},
+    "webhooks": {"errors"},
     "settings": {"errors"},
     "media": {"errors"},
     "rtmp": {"errors", "media"},
@@ -19,7 +20,11 @@ LAYERS = {
     "outputs": {"errors", "media", "rtmp", "hub", "settings"},
     "access": {"errors", "events", "media", "rtmp", "hub", "outputs", "settings"},
     "client": {"errors", "media", "rtmp", "hub", "outputs", "settings", "server"},
-    "server": {"errors", "events", "media", "rtmp", "hub", "outputs", "settings", "access"},
+    "hooks": {"errors", "events", "access"},
+    "server": {
+        "errors", "events", "webhooks", "hooks", "media", "rtmp", "hub", "outputs", "settings",
+        "access",
+    },
     "app": {
         "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
     },
