@@ -138,8 +138,13 @@ class RtmpConnection:
 
     @property
     def bytes_out(self) -> int:
-        """Bytes given to the peer, within TLS if there is any."""
+        """Bytes given to the peer, within TLS if there is any; plays that are over do not count."""
         return self._transport.bytes_out + sum(play.bytes_out for play in self._plays.values())
+
+    @property
+    def is_over(self) -> bool:
+        """It closes, or is about to."""
+        return self._closes_at != NEVER
 
     # ------------------------------------------------------------------ what the transport tells
 

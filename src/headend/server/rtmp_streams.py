@@ -122,15 +122,16 @@ class Play:
 
     @property
     def bytes_out(self) -> int:
-        """Bytes of the stream given since it watches."""
+        """Bytes of the stream given so far."""
         if self._fanout is None or self._viewer is None:
-            return 0
-        return self._fanout.given(self._viewer)
+            return self._given
+        return self._given + self._fanout.given(self._viewer)
 
     def closed(self, reason: str) -> None:
-        """Tell the bus that it is over."""
+        """Tell the bus that it is over; once."""
+        self._services.counters.bytes_out += self.bytes_out
         if self.record is not None:
-            self.record.end(self._given + self.bytes_out, reason)
+            self.record.end(self.bytes_out, reason)
 
     def watch(self, transport: Transport, *, audio: bool = True, video: bool = True) -> None:
         """Become a viewer of the fan-out of a format, and make that for its first viewer.
@@ -156,7 +157,7 @@ class Play:
         fanout, viewer = self._fanout, self._viewer
         if fanout is None or viewer is None:
             return
-        self._given += self.bytes_out
+        self._given = self.bytes_out
         self._fanout = self._viewer = None
         fanout.remove(viewer)
         if not len(fanout) and self.stream.sink(self._format) is fanout:
@@ -173,7 +174,7 @@ class Play:
             self._fanout.drained(self._viewer)
 
     def stream_ended(self) -> None:
-        self._given += self.bytes_out
+        self._given = self.bytes_out
         self._fanout = self._viewer = None
         self._connection.play_ended(self._stream_id)
 

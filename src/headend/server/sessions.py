@@ -45,6 +45,10 @@ class Session(Protocol):
     def tls(self) -> TlsFacts | None:
         """What its TLS handshake agreed on, if there was one."""
 
+    @property
+    def is_over(self) -> bool:
+        """It was told that it ends; its connection may be there for a moment yet."""
+
     def kick(self) -> None:
         """Close it because an administrator wants it so."""
 

@@ -113,9 +113,9 @@ class CertificateStatus(TypedDict):
 
 
 def sessions(services: Services) -> list[SessionStatus]:
-    """Describe every session, oldest first."""
+    """Describe every session that is not about to close, oldest first."""
     now = services.loop.time()
-    return [describe(session, now) for session in services.sessions()]
+    return [describe(session, now) for session in services.sessions() if not session.is_over]
 
 
 def describe(session: Session, now: float) -> SessionStatus:

@@ -37,10 +37,15 @@ def test_server_is_described_with_its_totals(tmp_path: Path) -> None:
 def test_totals_do_not_shrink_when_sessions_end(tmp_path: Path) -> None:
     async def main() -> None:
         async with serve(tmp_path) as web:
+            await web.publish()
             player = await web.live.player("a")
-            before = (await web.get("/server")).json
+            await player.expect_media(2)
+            async with web.client.get(f"{web.base}/live/a.flv") as response:
+                await response.content.readexactly(60)
+                before = (await web.get("/server")).json
+                assert before["sessions"] == 3
             player.close()
-            while (await web.get("/server")).json["sessions"]:
+            while (await web.get("/server")).json["sessions"] > 1:
                 pass
             after = (await web.get("/server")).json
             assert after["bytes_in"] >= before["bytes_in"] > 0

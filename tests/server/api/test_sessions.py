@@ -53,12 +53,11 @@ def test_one_session_is_shown_and_closed(tmp_path: Path) -> None:
             seen = (await web.get("/sessions/1")).json
             assert (seen["id"], seen["peer"], seen["plays"]) == (1, player.name, ["live/a"])
             assert (await web.api("DELETE", "/sessions/1")).status == 204
-            await player.expect_close()
-            player.close()
-            await until(lambda: not web.live.services.connections)
             answer = await web.get("/sessions/1")
             assert (answer.status, answer.detail) == (404, "There is no session 1 now.")
             assert (await web.api("DELETE", "/sessions/1")).status == 404
+            assert (await web.get("/sessions")).json["total"] == 0
+            await player.expect_close()
 
     run(main())
 

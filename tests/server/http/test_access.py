@@ -19,7 +19,7 @@ from headend.settings import load_settings
 def services(*settings: str) -> Services:
     """What of the services is asked here."""
     loaded = load_settings(None, settings, environ={}).settings
-    made = Mock(spec=["settings", "policy", "counters", "is_stopping"])
+    made = Mock(spec=["settings", "policy", "counters", "is_stopping", "events"])
     made.settings = loaded
     made.policy = Policy(loaded.auth, loaded.rtmp)
     made.counters = Counters()

@@ -125,16 +125,16 @@ def _responses(route: Route) -> dict[str, object]:
         content = {route.content_type: told}
         responses = {str(route.status): {"description": "Done.", "content": content}}
     for status in sorted(_failures(route)):
-        responses[str(status)] = {
-            "description": _TEXTS[status],
-            "content": {"application/problem+json": {"schema": _reference(models.Problem)}},
-        }
+        content = {"application/problem+json": {"schema": _reference(models.Problem)}}
+        if status == 400:  # of a head that is no HTTP, before anybody knows the operation
+            content["text/plain"] = {}
+        responses[str(status)] = {"description": _TEXTS[status], "content": content}
     return responses
 
 
 def _failures(route: Route) -> set[int]:
     """Return the statuses that an operation may fail with."""
-    known = {421, *route.statuses}
+    known = {400, 421, *route.statuses}
     if not route.is_open:
         known |= {401, 403, 429}
     if route.query:

@@ -92,6 +92,18 @@ async def read_body(request: web.Request, model: type[Model]) -> Model:
         raise Problem(422, f"{where}: {first['msg']}.") from None
 
 
+def check_query(route: Route, request: web.Request) -> None:
+    """Refuse texts in a query that are longer than any right one.
+
+    Raises:
+        Problem: 422.
+    """
+    for name, schema in (route.query or {}).items():
+        most = schema.get("maxLength")
+        if isinstance(most, int) and len(request.query.get(name, "")) > most:
+            raise Problem(422, f"{name}: {most} characters are allowed.")
+
+
 def page_limit(request: web.Request) -> int:
     """Return how many entries a page may have: `?limit=`.
 

@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from headend.server.api import browsers, events, openapi, page, server, sessions, streams
-from headend.server.api.route import Route, json_response
+from headend.server.api.route import Route, check_query, json_response
 from headend.server.api.sign_in import SignIns
 from headend.server.http.problems import Handler
 from headend.server.services import Services
@@ -72,6 +72,7 @@ def add_routes(application: web.Application, services: Services, admin_token: st
 
 def _handler(route: Route) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
+        check_query(route, request)
         answer = await route.call(request)
         if answer is None:
             return web.Response(status=204)

@@ -58,7 +58,7 @@ class _Sessions:
     async def kick(self, request: web.Request) -> None:
         wanted = request.match_info["id"]
         for session in self._services.sessions():
-            if str(session.id) == wanted:
+            if str(session.id) == wanted and not session.is_over:
                 session.kick()
                 return
         raise _no_session(wanted)

@@ -26,7 +26,7 @@ def routes(services: Services) -> Sequence[Route]:
     return (
         Route("GET", f"{V1}/streams", "Streams, by name.", api.streams, models.Streams,
               query=PAGE),
-        Route("GET", f"{stream}/history", "A stream second by second.", api.history,
+        Route("GET", f"{V1}/history/{{path}}", "A stream second by second.", api.history,
               models.History, statuses=(404,)),
         Route("GET", stream, "One stream.", api.stream, models.Stream, statuses=(404,)),
         Route("DELETE", stream, "End a stream and its publisher's session.", api.end_stream,

@@ -160,7 +160,12 @@ class FlvViewer:
 
     @property
     def bytes_out(self) -> int:
-        return self._transport.bytes_out + self._given_now()
+        return self._transport.bytes_out + self._given + self._given_now()
+
+    @property
+    def is_over(self) -> bool:
+        """It closes, or is about to."""
+        return self._closes_at != NEVER or self._is_gone
 
     def _given_now(self) -> int:
         if self._fanout is None or self._viewer is None:
@@ -211,10 +216,10 @@ class FlvViewer:
         services.deadlines.forget(self)
         services.viewers.discard(self)
         services.counters.bytes_in += self._transport.bytes_in
-        services.counters.bytes_out += self._transport.bytes_out
         if self._fanout is not None:
             self._say(f"closed{reason}")
         self._leave()
+        services.counters.bytes_out += self._transport.bytes_out + self._given
         self._finish("")
 
     def _leave(self) -> None:
