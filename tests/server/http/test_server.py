@@ -1,6 +1,7 @@
 """This module tests headend.server.http.server, over real connections."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from tests.live import KEYFRAME, VIDEO_HEADER, Live, live_server, run, until
+from tests.live import KEYFRAME, VIDEO_HEADER, Live, live_server, log_lines, run, until
 
 from headend.server.http.server import HttpServer
 
@@ -139,6 +140,25 @@ def test_reload_is_asked_for_and_answers_what_happened(tmp_path: Path) -> None:
             assert document == {"messages": ["settings reloaded: nothing changed"]}
 
     run(main())
+
+
+@pytest.mark.parametrize("target", ["/" + "a" * 9000, "/a b"])
+def test_request_that_cannot_be_read_is_no_error_and_its_bytes_are_not_logged(
+    target: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as http:
+            host, _, port = http.live.server.addresses["http"][0].rpartition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(f"GET {target}?token=hush-hush HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            assert (await reader.readline()).split()[1] == b"400"
+            writer.close()
+        assert "INFO http 127.0.0.1 sent no HTTP: " in "\n".join(log_lines(caplog))
+        assert "hush" not in caplog.text
+        assert not log_lines(caplog, "ERROR")
+
+    with caplog.at_level(logging.DEBUG):
+        run(main())
 
 
 def test_request_that_does_not_end_delays_the_stop_by_seconds_at_most(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from headend.server import metrics
 from headend.server.api import routes as api_routes
@@ -21,6 +22,9 @@ from headend.server.tls_facts import TlsFacts
 from headend.server.transport import Transport
 
 log = logging.getLogger(__name__)
+
+# aiohttp logs here, through `_tell_shortly`.
+parser_log = logging.getLogger(f"{__name__}.aiohttp")
 
 ACME_PATH: Final = "/.well-known/acme-challenge/{token}"  # RFC 8555, 8.3
 CLOSE_S: Final = 1.0  # open requests get so long when the server stops
@@ -43,7 +47,11 @@ class HttpServer:
         services.rates = Rates(services)
         self._admin_token = admin_token
         self._runner = web.AppRunner(
-            self._application(), access_log=None, handle_signals=False, shutdown_timeout=CLOSE_S
+            self._application(),
+            access_log=None,
+            logger=parser_log,
+            handle_signals=False,
+            shutdown_timeout=CLOSE_S,
         )
 
     async def start(self) -> None:
@@ -128,6 +136,19 @@ class HttpServer:
         if answer is None:
             raise web.HTTPNotFound
         return web.Response(body=answer.encode(), content_type="application/octet-stream")
+
+
+def _tell_shortly(record: logging.LogRecord) -> bool:
+    """Keep what a client sent that is no HTTP out of the log: it may hold a token."""
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, HttpProcessingError):
+        return True
+    peer = record.args[0] if isinstance(record.args, tuple) and record.args else "?"
+    log.info("http %s sent no HTTP: %s", peer, type(error).__name__)
+    return False
+
+
+parser_log.addFilter(_tell_shortly)
 
 
 @web.middleware

@@ -1,0 +1,71 @@
+"""This module has schemathesis test the API of a live server by its own document, all checks on."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.e2e.peers import Peers
+from tests.e2e.server import Server
+
+pytestmark = pytest.mark.e2e
+
+# A stream and a session that are there, and updates that end.
+CONFIG = """
+[parameters]
+path = "live/a"
+[[operations]]
+include-path = "/api/v1/events"
+parameters = {{ "query.count" = 1 }}
+[[operations]]
+include-method = "DELETE"
+include-path = "/api/v1/streams/{{path}}"
+parameters = {{ path = "live/b" }}
+[[operations]]
+include-path = "/api/v1/sessions/{{id}}"
+include-method = "GET"
+parameters = {{ id = {session} }}
+"""
+SIGN_IN = "/api/v1/sign-in"
+
+
+def schemathesis(server: Server, folder: Path, *options: str, session: int = 1) -> str:
+    """Run it; return what it says once it found nothing."""
+    (folder / "schemathesis.toml").write_text(CONFIG.format(session=session))
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run"),
+        f"http://{server.http[0]}/api/openapi.json",
+        *("--header", f"Authorization: Bearer {server.token}", "--checks", "all", "--seed", "1"),
+        *("--suppress-health-check", "all", "--request-timeout", "15", *options),
+    ]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr + "\n".join(server.log()[-20:])
+    return done.stdout
+
+
+def test_api_does_what_its_document_says(
+    server: Server, peers: Peers, clip: Path, tmp_path: Path
+) -> None:
+    for name in "ab":
+        peers.publish(clip, server.url(f"live/{name}"), is_endless=True)
+        server.wait_media(f"live/{name}")
+    peers.play(server.url("live/a"), tmp_path / "a.flv")
+    server.wait_stream("live/a", viewers=1)
+    (session,) = [
+        each["id"]
+        for each in json.loads(server.get("/api/v1/sessions", server.token)[1])["sessions"]
+        if each["plays"]
+    ]
+    document = json.loads(server.get("/api/openapi.json")[1])
+    operations = sum(len(methods) for path, methods in document["paths"].items() if path != SIGN_IN)
+    said = schemathesis(server, tmp_path, "--exclude-path", SIGN_IN, "-n", "10", session=session)
+    assert f"Tested: {operations}" in " ".join(said.split())
+    assert "Authentication failed" not in said  # a few wrong tokens shut nobody out
+    assert server.get("/readyz")[0] == 200
+    assert not [line for line in server.log() if " ERROR " in line]
+
+
+def test_sign_in_does_what_its_document_says(server: Server, tmp_path: Path) -> None:
+    schemathesis(server, tmp_path, "--include-path", SIGN_IN, "-n", "10")
+    assert server.get("/readyz")[0] == 200
