@@ -18,6 +18,10 @@ LAYERS = {
     "rtmp": {"errors", "media"},
     "hub": {"errors", "media"},
     "outputs": {"errors", "media", "rtmp", "hub", "settings"},
+    "fallback": {
+        "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
+        "client", "cli",
+    },
     "access": {"errors", "events", "media", "rtmp", "hub", "outputs", "settings"},
     "client": {"errors", "media", "rtmp", "hub", "outputs", "settings", "server"},
     "hooks": {"errors", "events", "access"},

@@ -144,8 +144,11 @@ def test_silent_primary_goes_back_on_air_without_a_new_connection() -> None:
     assert backup.is_current
     for tenths in range(20, 60):
         backup.push([inter(100 * tenths)], tenths / 10)
-        scene.primary.push([AVC, key(100 * tenths)], tenths / 10)
-    assert scene.primary.is_current
+        scene.heard()
+        scene.primary.push([key(100 * tenths)], tenths / 10)
+        if scene.primary.is_current:
+            break
+    assert scene.heard()[-2:][0] == "h1"  # sent once, before it fell silent
 
 
 def test_worse_source_with_a_keyframe_changes_nothing() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from headend.access.policy import Policy
 from headend.events import Event, Events
 from headend.hub.registry import Registry, RegistrySettings
+from headend.hub.standby import FallbackSettings
 from headend.hub.stream import StreamSettings
 from headend.rtmp.chunks import ChunkLimits
 from headend.rtmp.session import SessionSettings
@@ -77,7 +78,8 @@ def registry_settings(settings: Settings) -> RegistrySettings:
     """Say how names are given away."""
     live = settings.live
     stream = StreamSettings(live.log_s, live.log_bytes, live.reconnect_window_s)
-    return RegistrySettings(stream, live.takeover, settings.limits.streams)
+    fallback = FallbackSettings(live.fallback_after_s, live.fallback_steady_s, live.fallback_hold_s)
+    return RegistrySettings(stream, live.takeover, settings.limits.streams, fallback)
 
 
 def certificates(settings: Settings) -> "CertificateStore":

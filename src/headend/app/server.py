@@ -25,6 +25,7 @@ from headend.server.transport import Transport
 from headend.settings import NEEDS_RESTART, Address, LoadedSettings, Settings, changed_keys
 
 if TYPE_CHECKING:
+    from headend.fallback.fallbacks import Fallbacks
     from headend.server.acme import AcmeClient
     from headend.server.http.server import HttpServer
     from headend.server.tls_port import TlsPort
@@ -55,6 +56,7 @@ class Server:
         self._http: HttpServer | None = None
         self._tls: TlsPort | None = None
         self._acme: AcmeClient | None = None
+        self._fallbacks: Fallbacks | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._certificate_check: asyncio.TimerHandle | None = None
         self.addresses: dict[str, list[str]] = {"rtmp": [], "tls": [], "http": []}
@@ -103,6 +105,7 @@ class Server:
             for address in self.addresses[name]:
                 log.info("%s listens on %s", name, address)
         self._services.policy = self._policy(settings)
+        self._provide_fallbacks(settings)
         self._sweep_streams()
         self._services.events.emit(ServerStarted(time=time(), version=__version__))
         if is_new:
@@ -163,6 +166,8 @@ class Server:
             listener.close()
         for session in services.sessions():
             session.abort()
+        if self._fallbacks is not None:
+            self._fallbacks.close()
         if self._acme is not None:
             await self._acme.stop()
         if self._http is not None:
@@ -282,9 +287,17 @@ class Server:
             settings, chunk_size=services.session_settings.chunk_size
         )
         services.registry.settings = parts.registry_settings(settings)
+        self._provide_fallbacks(settings)
         services.poller.configure(settings.live.flush_ms / 1000, settings.live.flush)
         if self._configures_log:
             logs.configure(settings.log.level, settings.log.format)
+
+    def _provide_fallbacks(self, settings: Settings) -> None:
+        if settings.live.fallback and self._fallbacks is None:
+            # Not loaded by a server without them: it encodes.
+            from headend.fallback.fallbacks import Fallbacks
+
+            self._fallbacks = Fallbacks(self._services)
 
     def _policy(self, settings: Settings) -> Policy:
         tls = self.addresses["tls"]

@@ -4,7 +4,7 @@ publish ─► Publication ─┬─► Stream ◄─ play
                         └─► Reserve, while another publication of the name is on air
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -14,6 +14,7 @@ from headend.hub.publication import PRIMARY, Place, Publication
 from headend.hub.reserve import Reserve
 from headend.hub.standby import FallbackSettings, Standbys
 from headend.hub.stream import Stream, StreamSettings, StreamState
+from headend.media.tag import Tag
 
 PUBLISH_REFUSED: Final = "NetStream.Publish.BadName"
 PLAY_FAILED: Final = "NetStream.Play.Failed"
@@ -215,9 +216,9 @@ class Registry:
 
     # ------------------------------------------------------------------ several sources
 
-    def _stand_by(self, publication: Publication) -> None:
+    def _stand_by(self, publication: Publication, headers: Sequence[Tag] = ()) -> None:
         settings = self.settings.stream
-        publication.stand_by(Reserve(settings.log_s, settings.log_bytes))
+        publication.stand_by(Reserve(settings.log_s, settings.log_bytes, headers))
         self._standbys.setdefault(publication.stream.path, Standbys()).add(publication)
 
     def _switch(self, publication: Publication, now: float) -> None:
@@ -229,7 +230,7 @@ class Registry:
         self._publications[stream.path] = publication
         if holder is not None:
             stream.interrupt(now, "replaced")
-            self._stand_by(holder)
+            self._stand_by(holder, stream.headers())
             _tell(holder, is_on_air=False)
         stream.begin(publication.publisher, now)
         if reserve is not None and (tags := reserve.tags()):

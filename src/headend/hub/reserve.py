@@ -24,16 +24,19 @@ class Reserve:
 
     __slots__ = ("_has_video", "_headers", "_log", "_span", "_start", "_steady_from", "last_media")
 
-    def __init__(self, log_s: float, log_bytes: int) -> None:
-        """Begin without anything.
+    def __init__(self, log_s: float, log_bytes: int, headers: Sequence[Tag] = ()) -> None:
+        """Begin without media.
 
         Args:
             log_s: Longest span kept, seconds; a longer one waits for the next keyframe.
             log_bytes: Most bytes kept, likewise.
+            headers: What the source has sent while it was on air; encoders send them once.
         """
         self.last_media: float | None = None
         self._steady_from = 0.0
         self._headers = Headers()
+        for tag in headers:
+            self._headers.keep(tag)
         self._start: tuple[Tag, ...] = ()  # headers as of the log's keyframe
         self._log: list[Tag] = []
         self._span = Span(log_s, log_bytes)

@@ -11,6 +11,7 @@ from typing import Final, assert_never
 from headend.access.decisions import AccessRequest, Action
 from headend.access.policy import HOW_TO_PUBLISH
 from headend.errors import HeadendError, Rejected
+from headend.hub.publication import PRIMARY, Place
 from headend.hub.stream import StreamState
 from headend.rtmp.events import (
     ConnectRequest,
@@ -25,6 +26,7 @@ from headend.rtmp.events import (
 )
 from headend.rtmp.handshake import SERVER_FILLER_SIZE
 from headend.rtmp.session import ServerSession
+from headend.rtmp.url import Target
 from headend.server.deadlines import NEVER
 from headend.server.logs import shown
 from headend.server.peer import Peer
@@ -34,6 +36,7 @@ from headend.server.services import Services
 from headend.server.session_record import SessionRecord, tell_refused
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import LINGER_S, Transport
+from headend.settings.fallback_values import backup_rank
 
 log = logging.getLogger(__name__)
 
@@ -276,16 +279,25 @@ class RtmpConnection:
         publish = Publish(self, request.stream_id)
         try:
             self._check("publish", request)
-            publish.publication = services.registry.publish(target.path, publish, target.key, now)
+            publish.publication = services.registry.publish(
+                target.path, publish, target.key, now, self._place(target)
+            )
         except Rejected as rejected:
             self._reject("publish", request, rejected)
             return
         self._publishes[request.stream_id] = publish
         services.counters.publishes += 1
-        log.info("%s publish %s accepted%s", self._label, shown(target.path), self._tls_text())
+        granted = "accepted" if publish.publication.is_current else "stands by"
+        log.info("%s publish %s %s%s", self._label, shown(target.path), granted, self._tls_text())
         self._session.accept(request)
         publish.opened(self._record("publish", publish.path))
         self.publish_watched()
+
+    def _place(self, target: Target) -> Place:
+        """Say where a publisher stands among those of its name: `?backup=1` asks for a place."""
+        if target.query.get("backup") != "1":
+            return PRIMARY
+        return Place(backup_rank(self._services.settings.live.fallback, target.path))
 
     def _play(self, request: PlayRequest, now: float) -> None:
         services = self._services

@@ -45,8 +45,9 @@ class StreamStatus(TypedDict):
     """One stream.
 
     Keys: path; app and name, its parts; state: "waiting", "live" or "interrupted"; uptime_s: since
-    the first publisher came, null before; publisher: its address, null without one; tracks; viewers
-    and, of these, late ones; skips: how often a late viewer lost media; bytes_in: bytes of media;
+    the first publisher came, null before; publisher: its address or what stands in for it, null
+    without one; standbys: who would be next, likewise; tracks; viewers and, of these, late ones;
+    skips: how often a late viewer lost media; bytes_in: bytes of media;
     repairs: timestamp faults mended, by cause; bit_rate (bit/s), frame_rate and audio_rate (frames
     a second) of the last few seconds; keyframe_interval_s: the newest, null before there is one;
     health: what to look at.
@@ -58,6 +59,7 @@ class StreamStatus(TypedDict):
     state: str
     uptime_s: float | None
     publisher: str | None
+    standbys: list[str]
     tracks: list[TrackStatus]
     viewers: int
     late: int
@@ -216,6 +218,7 @@ def _stream(
         "state": stream.state.name.lower(),
         "uptime_s": None if stream.began is None else round(now - stream.began, 3),
         "publisher": None if publication is None else publication.publisher.peer,
+        "standbys": [each.publisher.peer for each in services.registry.standbys(stream.path)],
         "tracks": [_track(config) for config in configs],
         "viewers": sum(protocols.values()),
         "late": sum(fanout.late for fanout in outputs),

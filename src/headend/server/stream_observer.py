@@ -1,5 +1,6 @@
 """This module turns what the hub tells of its streams into events."""
 
+import logging
 from asyncio import AbstractEventLoop
 from time import time
 from typing import Final
@@ -16,6 +17,9 @@ from headend.events import (
 )
 from headend.hub.ports import Loss, StreamChange
 from headend.hub.stream import Stream
+from headend.server.logs import shown
+
+log = logging.getLogger(__name__)
 
 
 class StreamObserver:
@@ -35,6 +39,8 @@ class StreamObserver:
         if change is StreamChange.CONNECTED:
             publisher = stream.publisher
             peer = "" if publisher is None else publisher.peer
+            if stream.tags_in:  # another one, or again
+                log.info("stream %s: on air is %s", shown(path), shown(peer))
             return StreamConnected(time=now, stream=path, publisher=peer)
         if change is StreamChange.ACTIVE:
             return StreamActive(time=now, stream=path)

@@ -1,9 +1,7 @@
 """This module holds the values of what calls out: allowed places, callback, webhooks, hooks."""
 
 import ipaddress
-import json
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
@@ -11,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 
-from headend.settings.values import HIDDEN
+from headend.settings.values import HIDDEN, tables
 
 URL_FORM: Final = "must be an http:// or https:// URL without user and password"
 OUTGOING_FORM: Final = (
@@ -121,7 +119,7 @@ def _object(value: object) -> str:
 
 
 def _webhooks(value: object) -> tuple[Webhook, ...]:
-    items = _tables(value) if isinstance(value, str) else value
+    items = tables(value, WEBHOOKS_FORM) if isinstance(value, str) else value
     if not isinstance(items, list | tuple):
         raise ValueError(WEBHOOKS_FORM)
     if len(items) > MOST_WEBHOOKS:
@@ -147,18 +145,6 @@ def _webhook(item: object) -> Webhook:
     if not patterns or not all(_PATTERN.fullmatch(pattern) for pattern in patterns):
         raise ValueError('events must be a list of patterns such as "stream.*"')
     return Webhook(name, _url(item["url"]), secret, patterns)
-
-
-def _tables(text: str) -> object:
-    """Values of a text of a flag or the environment: JSON, or TOML as in the file."""
-    try:
-        return json.loads(text or "[]")
-    except ValueError:
-        pass
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        raise ValueError(WEBHOOKS_FORM) from None
 
 
 def _plain(webhooks: Sequence[Webhook]) -> list[dict[str, object]]:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from headend.settings.acme_values import DirectoryUrl, Domains, Email
+from headend.settings.fallback_values import FallbackRules
 from headend.settings.hook_values import (
     Actions,
     ModuleObject,
@@ -360,6 +361,26 @@ class Live(_Section):
     flush: Literal["adaptive", "fixed"] = Field(
         default="adaptive",
         description="Flush at once while load is low (adaptive) or always after flush_ms (fixed).",
+    )
+    fallback: FallbackRules = Field(
+        default=(),
+        description="What stands in for a silent publisher: [{ match, sources }] "
+        "(docs/fallback.md).",
+    )
+    fallback_after_s: Seconds = Field(
+        default=1.5, ge=0.5, le=60, description="Seconds of silence until something stands in."
+    )
+    fallback_steady_s: Seconds = Field(
+        default=3,
+        ge=0,
+        le=300,
+        description="Seconds that a better source must have been there to come back.",
+    )
+    fallback_hold_s: Seconds = Field(
+        default=3600,
+        ge=0,
+        le=7 * 86_400,
+        description="Seconds that a file or picture stands in for a publisher that is gone.",
     )
 
 

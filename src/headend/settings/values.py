@@ -213,14 +213,18 @@ def _file(value: object) -> Path | None:
 
 
 def _certificates(value: object) -> tuple[CertificatePair, ...]:
-    items = _tables(value) if isinstance(value, str) else value
+    items = tables(value, CERTIFICATES_FORM) if isinstance(value, str) else value
     if not isinstance(items, list | tuple):
         raise ValueError(CERTIFICATES_FORM)
     return tuple(_certificate_pair(item) for item in items)
 
 
-def _tables(text: str) -> object:
-    """Values of a text of a flag or the environment: JSON, or TOML as in the file."""
+def tables(text: str, form: str) -> object:
+    """Read a list of tables from a flag or the environment: JSON, or TOML as in the file.
+
+    Raises:
+        ValueError: It is neither; says `form`.
+    """
     try:
         return json.loads(text or "[]")
     except ValueError:
@@ -228,7 +232,7 @@ def _tables(text: str) -> object:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        raise ValueError(CERTIFICATES_FORM) from None
+        raise ValueError(form) from None
 
 
 def _certificate_pair(item: object) -> CertificatePair:

@@ -76,7 +76,8 @@ class Stream(_Model):
     name: str
     state: Literal["live", "interrupted", "waiting"]
     uptime_s: float | None
-    publisher: str | None = Field(description="Address of the encoder.")
+    publisher: str | None = Field(description="Address of the encoder, or what stands in for it.")
+    standbys: list[str] = Field(description="Who would be next on air, likewise.")
     tracks: list[Track]
     viewers: int
     late: int = Field(description="Viewers that do not keep up.")

@@ -1,0 +1,128 @@
+"""This module gives streams what stands in for their publishers, by the settings.
+
+stream begins ─► its rule ─► stand-ins, which the hub puts on air when it is silent
+media come    ─► the format of the stream ─► its slate is encoded, before it is needed
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from headend.cli.sources import Source, open_source
+from headend.errors import MediaError, Rejected
+from headend.events import Event, StreamActive, StreamCreated, StreamEnded
+from headend.fallback.loop_feed import LoopFeed
+from headend.fallback.slate import Slate, SlateFormat
+from headend.fallback.stand_in import Feed, StandIn
+from headend.fallback.stream_feed import StreamFeed
+from headend.media.headers import Codec
+from headend.media.tag import AUDIO, VIDEO, Tag
+from headend.media.track_config import TrackConfig, track_config
+from headend.server.services import Services
+from headend.settings.fallback_values import FallbackSource, sources_of
+
+UNKNOWN: Final = SlateFormat(TrackConfig(VIDEO, Codec.H264), TrackConfig(AUDIO, Codec.AAC))
+
+# Slates by what they show: of a picture in a file, None of our own.
+_Slates = dict[Path | None, "asyncio.Task[Slate]"]
+
+
+class Fallbacks:
+    """See the module's head."""
+
+    def __init__(self, services: Services) -> None:
+        """Begin; `close` ends it."""
+        self._services = services
+        self._formats: dict[str, SlateFormat] = {}
+        self._slates: dict[str, _Slates] = {}
+        self._unsubscribe = services.events.subscribe(self._take)
+
+    def close(self) -> None:
+        """Give nothing to streams that begin from now on."""
+        self._unsubscribe()
+        for path in list(self._slates):
+            self._forget(path)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case StreamCreated():
+                self._begin(event.stream)
+            case StreamActive():
+                self._note_format(event.stream)
+            case StreamEnded():
+                self._forget(event.stream)
+            case _:
+                pass
+
+    def _sources(self, path: str) -> Sequence[FallbackSource]:
+        return sources_of(self._services.settings.live.fallback, path)
+
+    def _begin(self, path: str) -> None:
+        services = self._services
+        for rank, source in enumerate(self._sources(path), 1):
+            if source.kind == "backup":  # comes by itself
+                continue
+            stand_in = StandIn(services, str(source), rank, self._feed(source.of(path), path))
+            with suppress(Rejected):  # the name is taken by a publisher of that rank
+                stand_in.publication = services.registry.publish(
+                    path, stand_in, None, services.loop.time(), stand_in.place
+                )
+
+    def _feed(self, source: FallbackSource, path: str) -> Feed:
+        if source.kind == "stream":
+            return StreamFeed(self._services.registry, path, source.name)
+        if source.kind == "file":
+            return LoopFeed(str(source), path, lambda: _opened(source.name))
+        picture = Path(source.name) if source.kind == "image" else None
+        return LoopFeed(str(source), path, lambda: self._slate(path, picture))
+
+    # ------------------------------------------------------------------ slates
+
+    def _note_format(self, path: str) -> None:
+        """Encode slates for what the publisher brings, unless they are there."""
+        registry = self._services.registry
+        stream, holder = registry.stream(path), registry.publication(path)
+        if stream is None or holder is None or holder.place.on_air is not None:
+            return
+        format = format_of(stream.headers())
+        if format == SlateFormat(None, None) or self._formats.get(path) == format:
+            return
+        self._forget(path)
+        self._formats[path] = format
+        for source in self._sources(path):
+            if source.kind in ("slate", "image"):
+                name = source.of(path).name
+                self._encode(path, Path(name) if name else None)
+
+    def _encode(self, path: str, picture: Path | None) -> "asyncio.Task[Slate]":
+        format = self._formats.get(path, UNKNOWN)
+        made = asyncio.create_task(asyncio.to_thread(Slate, format, picture))
+        made.add_done_callback(lambda task: task.cancelled() or task.exception())  # told when used
+        self._slates.setdefault(path, {})[picture] = made
+        return made
+
+    async def _slate(self, path: str, picture: Path | None) -> Source:
+        made = self._slates.get(path, {}).get(picture)
+        return await (made or self._encode(path, picture))
+
+    def _forget(self, path: str) -> None:
+        self._formats.pop(path, None)
+        for made in self._slates.pop(path, {}).values():
+            made.cancel()
+
+
+def format_of(headers: Sequence[Tag]) -> SlateFormat:
+    """Tell what a slate must be like, by the sequence headers of a stream."""
+    found: dict[int, TrackConfig] = {}
+    for tag in headers:
+        with suppress(MediaError):
+            config = track_config(tag)
+            if config is not None and config.kind not in found:
+                found[config.kind] = config
+    return SlateFormat(found.get(VIDEO), found.get(AUDIO))
+
+
+async def _opened(name: str) -> Source:
+    return await asyncio.to_thread(open_source, name, None, {})

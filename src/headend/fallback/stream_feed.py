@@ -1,0 +1,74 @@
+"""This module passes another live stream of this server on."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from headend.fallback.stand_in import Push
+from headend.hub.registry import Registry
+from headend.hub.stream import Stream
+from headend.media.tag import Tag
+
+KEY: Final = "fallback"  # of our sink in the other stream, with the path of the stream that is fed
+
+
+class StreamFeed:
+    """See the module's head."""
+
+    def __init__(self, registry: Registry, path: str, other: str) -> None:
+        """Prepare.
+
+        Args:
+            registry: Knows the other stream.
+            path: Of the stream that is fed.
+            other: Of the one that is passed on.
+        """
+        self._registry = registry
+        self._key = (KEY, path)
+        self._other = other
+        self._stream: Stream | None = None
+        self._tap: _Tap | None = None
+
+    def start(self, push: Push) -> None:
+        """Begin at the other stream's newest keyframe; it may not be there at all."""
+        self.stop()
+        stream = self._registry.stream(self._other)
+        holder = self._registry.publication(self._other)
+        # One that is fed itself is no better than nothing, and may be fed by us.
+        if stream is None or holder is None or holder.place.on_air is not None:
+            return
+        self._stream, self._tap = stream, _Tap(push)
+        stream.attach(self._key, self._tap)
+
+    def stop(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None and stream.sink(self._key) is self._tap:
+            stream.detach(self._key)
+
+
+class _Tap:
+    """An output of the other stream."""
+
+    def __init__(self, push: Push) -> None:
+        self._push = push
+        self._is_pushing = False
+
+    def start(self, headers: Sequence[Tag]) -> None:
+        for tag in headers:
+            self.push(tag)
+
+    def push(self, tag: Tag) -> None:
+        if not self._is_pushing:  # else it came to us in a ring
+            self._is_pushing = True
+            try:
+                self._push(tag)
+            finally:
+                self._is_pushing = False
+
+    def interrupt(self) -> None:
+        """Silence is noticed by the hub."""
+
+    def resume(self) -> None:
+        """Likewise."""
+
+    def end(self) -> None:
+        """Likewise."""

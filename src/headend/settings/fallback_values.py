@@ -1,0 +1,128 @@
+"""This module holds the values of `live.fallback`: what takes the place of a silent publisher."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Annotated, Final, Literal
+
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+
+from headend.settings.values import tables
+
+FALLBACK_FORM: Final = (
+    'must be a list such as [{ match = "live/*", sources = ["backup", "slate"] }]'
+)
+SOURCES_FORM: Final = (
+    "sources must be backup, stream:APP/NAME, file:PATH, image:PATH and slate, in their order"
+)
+MOST_RULES: Final = 1000
+MOST_SOURCES: Final = 16
+
+SourceKind = Literal["backup", "stream", "file", "image", "slate"]
+_KINDS: Final[tuple[SourceKind, ...]] = ("backup", "stream", "file", "image", "slate")
+_ALONE: Final = frozenset({"backup", "slate"})  # those without a name behind a colon
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackSource:
+    """One source that may stand in.
+
+    Attributes:
+        kind: `backup`: who publishes with `?backup=1`; `slate`: a picture of our own.
+        name: Path of a file, or of a stream; may hold `{app}` and `{name}`.
+    """
+
+    kind: SourceKind
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}" if self.name else self.kind
+
+    def of(self, path: str) -> "FallbackSource":
+        """Return it for the stream `APP/NAME`."""
+        app, _, name = path.rpartition("/")
+        filled = self.name.replace("{app}", app).replace("{name}", name)
+        return FallbackSource(self.kind, filled)
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackRule:
+    """What stands in for the streams that match.
+
+    Attributes:
+        match: Pattern of `APP/NAME`.
+        sources: The first that has media is on air while the publisher is silent.
+    """
+
+    match: str
+    sources: tuple[FallbackSource, ...]
+
+
+def sources_of(rules: Sequence[FallbackRule], path: str) -> tuple[FallbackSource, ...]:
+    """Return what stands in for a stream, in the order of preference."""
+    for rule in rules:
+        if fnmatchcase(path, rule.match):
+            return rule.sources
+    return ()
+
+
+def backup_rank(rules: Sequence[FallbackRule], path: str) -> int:
+    """Return the rank of who publishes as a backup; behind all others where no rule names it."""
+    kinds = [source.kind for source in sources_of(rules, path)]
+    return 1 + (kinds.index("backup") if "backup" in kinds else len(kinds))
+
+
+def _rules(value: object) -> tuple[FallbackRule, ...]:
+    items = tables(value, FALLBACK_FORM) if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or len(items) > MOST_RULES:
+        raise ValueError(FALLBACK_FORM)
+    return tuple(_rule(item) for item in items)
+
+
+def _rule(item: object) -> FallbackRule:
+    if isinstance(item, FallbackRule):
+        return item
+    if not isinstance(item, dict) or set(item) != {"match", "sources"}:
+        raise ValueError(FALLBACK_FORM)
+    match, sources = item["match"], item["sources"]
+    if not isinstance(match, str) or not match or not match.isprintable():
+        raise ValueError(FALLBACK_FORM)
+    if not isinstance(sources, list) or not 0 < len(sources) <= MOST_SOURCES:
+        raise ValueError(SOURCES_FORM)
+    parsed = tuple(_source(each) for each in sources)
+    if len(set(parsed)) < len(parsed):
+        raise ValueError(f"{SOURCES_FORM}, each once")
+    return FallbackRule(match, parsed)
+
+
+def _source(value: object) -> FallbackSource:
+    kind, colon, name = value.partition(":") if isinstance(value, str) else ("", "", "")
+    for known in _KINDS:
+        if kind == known and (known in _ALONE) != bool(colon) and (known in _ALONE) != bool(name):
+            return FallbackSource(known, name)
+    raise ValueError(SOURCES_FORM)
+
+
+def _plain(rules: Sequence[FallbackRule]) -> list[dict[str, object]]:
+    return [{"match": each.match, "sources": [str(s) for s in each.sources]} for each in rules]
+
+
+FallbackRules = Annotated[
+    tuple[FallbackRule, ...],
+    PlainValidator(_rules),
+    PlainSerializer(_plain),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "match": {"type": "string"},
+                    "sources": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                },
+                "required": ["match", "sources"],
+                "additionalProperties": False,
+            },
+        }
+    ),
+]
