@@ -18,12 +18,10 @@ LAYERS = {
     "rtmp": {"errors", "media"},
     "hub": {"errors", "media"},
     "outputs": {"errors", "media", "rtmp", "hub", "settings"},
-    "fallback": {
-        "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
-        "client", "cli",
-    },
+    "sources": {"errors", "media"},
+    "fallback": {"errors", "events", "media", "hub", "settings", "sources", "server"},
     "access": {"errors", "events", "media", "rtmp", "hub", "outputs", "settings"},
-    "client": {"errors", "media", "rtmp", "hub", "outputs", "settings", "server"},
+    "client": {"errors", "media", "rtmp", "hub", "outputs", "settings", "sources", "server"},
     "hooks": {"errors", "events", "access"},
     "server": {
         "errors", "events", "webhooks", "hooks", "media", "rtmp", "hub", "outputs", "settings",
@@ -31,6 +29,7 @@ LAYERS = {
     },
     "app": {
         "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
+        "fallback",
     },
     "embed": {
         "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
@@ -42,8 +41,8 @@ LAYERS = {
     },
     "pytest_plugin": {"testing"},
     "cli": {
-        "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
-        "client", "app",
+        "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "sources", "server",
+        "access", "client", "app",
     },
     "__main__": {"cli"},
     "__init__": {"errors", "media", "settings", "client", "embed"},

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tests.cli.media import make
 from tests.cli.program import Program, Server, wait_for
+from tests.sources.media import make
 
 from headend.cli.main import run
 from headend.errors import MediaError
@@ -78,7 +78,7 @@ def test_device_is_opened_with_its_options(monkeypatch: pytest.MonkeyPatch) -> N
         calls.extend(arguments)
         raise MediaError("no such device")
 
-    monkeypatch.setattr("headend.cli.sources.open_source", note)
+    monkeypatch.setattr("headend.sources.files.open_source", note)
     arguments = ["-f", "v4l2", "--option", "framerate=30", "--option", "a=b=c"]
     assert run(["publish", "/dev/video0", "rtmp://h/live/cam1", *arguments]) == 1
     assert calls == ["/dev/video0", "v4l2", {"framerate": "30", "a": "b=c"}]

@@ -50,6 +50,7 @@ def test_live_stream_is_described(tmp_path: Path) -> None:
                 "name": "a",
                 "state": "live",
                 "publisher": publisher.name,
+                "standbys": [],
                 "viewers": 1,
                 "late": 0,
                 "skips": 0,

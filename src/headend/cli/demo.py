@@ -66,8 +66,8 @@ async def publish_picture(server: "Server") -> None:
     from contextlib import aclosing
 
     from headend import client
-    from headend.cli.feed import in_thread
     from headend.cli.signal_source import batches
+    from headend.sources.feed import in_thread
 
     url = local_url(server.addresses["rtmp"])
     async with client.publish(url) as out, aclosing(in_thread(batches())) as feed:

@@ -10,9 +10,9 @@ from headend.cli.tls_flags import CaFlag, FingerprintFlag, InsecureFlag, tls_opt
 from headend.errors import SettingsError
 
 if TYPE_CHECKING:
-    from headend.cli.sources import Source
     from headend.rtmp.url import Url
     from headend.server.tls_client import TlsOptions
+    from headend.sources.files import Source
 
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SOURCE", help="File or device; - is standard input.")
@@ -54,8 +54,8 @@ def publish(
     """Publish a file or a device; streams that RTMP cannot carry are encoded as H.264 and AAC."""
     import asyncio
 
-    from headend.cli.sources import open_source
     from headend.rtmp.url import parse_url
+    from headend.sources.files import open_source
 
     target = parse_url(url)
     tls = tls_options(target, ca, fingerprint, insecure=insecure)
@@ -82,9 +82,9 @@ async def _publish(
     from contextlib import aclosing
 
     from headend import client
-    from headend.cli.feed import in_thread
-    from headend.cli.pacing import Pace, repeated
     from headend.cli.progress import Progress
+    from headend.sources.feed import in_thread
+    from headend.sources.pacing import Pace, repeated
 
     batches = repeated(source) if is_looped else source.batches()
     async with (

@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from headend.cli.sources import Source, open_source
 from headend.errors import MediaError, Rejected
 from headend.events import Event, StreamActive, StreamCreated, StreamEnded
 from headend.fallback.loop_feed import LoopFeed
@@ -22,6 +21,7 @@ from headend.media.tag import AUDIO, VIDEO, Tag
 from headend.media.track_config import TrackConfig, track_config
 from headend.server.services import Services
 from headend.settings.fallback_values import FallbackSource, sources_of
+from headend.sources.files import Source, open_source
 
 UNKNOWN: Final = SlateFormat(TrackConfig(VIDEO, Codec.H264), TrackConfig(AUDIO, Codec.AAC))
 

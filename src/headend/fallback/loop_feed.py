@@ -5,12 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
-from headend.cli.feed import in_thread
-from headend.cli.pacing import Pace, repeated
-from headend.cli.sources import Source
 from headend.errors import HeadendError
 from headend.fallback.stand_in import Push
 from headend.server.logs import shown
+from headend.sources.feed import in_thread
+from headend.sources.files import Source
+from headend.sources.pacing import Pace, repeated
 
 log = logging.getLogger(__name__)
 

@@ -1,15 +1,15 @@
-"""This module tests headend.cli.sources."""
+"""This module tests headend.sources.files."""
 
 from pathlib import Path
 
 import av
 import pytest
-from tests.cli.conftest import tag
-from tests.cli.media import make
+from tests.sources.clip import tag
+from tests.sources.media import make
 
-from headend.cli.sources import open_source
 from headend.errors import MediaError
 from headend.media.tag import AUDIO, SCRIPT, VIDEO
+from headend.sources.files import open_source
 
 
 def test_flv_file_goes_out_as_it_is(clip: Path) -> None:

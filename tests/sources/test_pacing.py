@@ -1,4 +1,4 @@
-"""This module tests headend.cli.pacing."""
+"""This module tests headend.sources.pacing."""
 
 from collections.abc import Generator, Sequence
 from itertools import islice
@@ -6,9 +6,9 @@ from itertools import islice
 import pytest
 from tests.wire import wire
 
-from headend.cli.pacing import Pace, repeated
 from headend.errors import MediaError
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
+from headend.sources.pacing import Pace, repeated
 
 METADATA = Tag(SCRIPT, 0, b"\x02", False, False)
 HEADER = Tag(VIDEO, 0, wire("17 00 000000 01"), False, True)

@@ -1,4 +1,4 @@
-"""This module tests headend.cli.tracks."""
+"""This module tests headend.sources.tracks."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import av
 import pytest
-from tests.cli.media import make
+from tests.sources.media import make
 
-from headend.cli import tracks
 from headend.media.flv_muxer import FlvMuxer
 from headend.media.tag import AUDIO, VIDEO, Tag
+from headend.sources import tracks
 
 
 def through(path: Path, index: int = 0) -> list[Tag]:

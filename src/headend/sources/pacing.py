@@ -7,7 +7,7 @@ from headend.errors import MediaError
 from headend.media.tag import SCRIPT, VIDEO, Tag
 
 if TYPE_CHECKING:
-    from headend.cli.sources import Source
+    from headend.sources.files import Source
 
 # ms between two tags, back and forth: beyond them the clock of the source has changed.
 MAX_STEP_BACK_MS: Final = 1000

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final, Protocol
 import av
 from av.stream import Disposition
 
-from headend.cli import tracks
 from headend.errors import MediaError
 from headend.media import flv
 from headend.media.flv_muxer import FlvMuxer
 from headend.media.tag import Tag
+from headend.sources import tracks
 
 if TYPE_CHECKING:
     from av.container import InputContainer

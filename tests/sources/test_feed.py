@@ -1,4 +1,4 @@
-"""This module tests headend.cli.feed."""
+"""This module tests headend.sources.feed."""
 
 import asyncio
 import threading
@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
-from headend.cli.feed import DEPTH, in_thread
+from headend.sources.feed import DEPTH, in_thread
 
 
 def counting(to: int, log: list[str] | None = None) -> Generator[int, None, None]:
@@ -63,7 +63,7 @@ def test_generator_is_closed_when_nobody_wants_more() -> None:
 
 
 def test_loop_that_is_closed_does_not_disturb_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headend.cli.feed.STOP_S", 0.01)
+    monkeypatch.setattr("headend.sources.feed.STOP_S", 0.01)
     hang, done = threading.Event(), threading.Event()
 
     def hanging() -> Generator[int, None, None]:

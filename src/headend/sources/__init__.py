@@ -1,0 +1,1 @@
+"""What can be published besides a live stream: files and devices, as tags in real time."""
