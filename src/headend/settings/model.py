@@ -165,6 +165,10 @@ class Auth(_Section):
         default=("publish", "play"),
         description='What is asked about: ["publish", "play"], or one of them.',
     )
+    callback_credentials: bool = Field(
+        default=False,
+        description="Send it keys and tokens as shown, for a backend that checks its own.",
+    )
     callback_timeout_s: Seconds = Field(
         default=3, ge=0.1, le=60, description="Seconds that the answer may take."
     )

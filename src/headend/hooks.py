@@ -1,0 +1,171 @@
+"""This module lets a Python program have a say in a server: who may publish and play, and events.
+
+    from headend.hooks import Allow, Deny, Hooks, PublishRequest, SessionEnded
+
+    hooks = Hooks()
+
+    @hooks.on_publish
+    async def check(request: PublishRequest) -> Allow | Deny:
+        return Allow() if request.name != "test" else Deny("test is not on today")
+
+    @hooks.on(SessionEnded)
+    def bill(event: SessionEnded) -> None:
+        ...
+
+The setting `hooks = "my_hooks:hooks"` loads it. Coroutine functions run in an event loop of their
+own, beside the server's, and plain functions in threads: whatever they do, no stream waits for it.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from typing import TypeVar
+
+from headend.access.decisions import Allow, Decision, Deny, Redirect
+from headend.events import (
+    CertificateExpiring,
+    CertificateFailed,
+    CertificateRenewed,
+    Event,
+    KeyUsed,
+    RelayChanged,
+    RequestRefused,
+    ServerStarted,
+    ServerStopping,
+    SessionEnded,
+    SessionEvent,
+    SessionStarted,
+    StreamActive,
+    StreamConnected,
+    StreamCreated,
+    StreamDisconnected,
+    StreamEnded,
+    StreamEvent,
+    StreamIdle,
+)
+
+__all__ = [
+    "Allow",
+    "CertificateExpiring",
+    "CertificateFailed",
+    "CertificateRenewed",
+    "Decision",
+    "Deny",
+    "Event",
+    "Hooks",
+    "KeyUsed",
+    "PlayRequest",
+    "PublishRequest",
+    "Redirect",
+    "RelayChanged",
+    "Request",
+    "RequestRefused",
+    "ServerStarted",
+    "ServerStopping",
+    "SessionEnded",
+    "SessionEvent",
+    "SessionStarted",
+    "StreamActive",
+    "StreamConnected",
+    "StreamCreated",
+    "StreamDisconnected",
+    "StreamEnded",
+    "StreamEvent",
+    "StreamIdle",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Who wants to do what; keys, tokens and settings have granted it already.
+
+    Attributes:
+        stream: `APP/NAME`.
+        address: Where the peer is; None: on a unix socket.
+        protocol: rtmp, rtmps, http-flv, ws-flv, hls …
+        is_secure: It came over TLS.
+        key: Publish key that it showed. Never log it.
+        token: Token that it showed. Never log it.
+        key_id: Id of its publish key, if it is one of the server's.
+        subject: Whom its key or token was made for.
+        certificate: Common name of its verified client certificate.
+        user_agent: What it calls itself.
+        session: Number of its session in the API, where there is one.
+    """
+
+    stream: str
+    address: IPv4Address | IPv6Address | None = None
+    protocol: str = "rtmp"
+    is_secure: bool = False
+    key: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    key_id: str | None = None
+    subject: str | None = None
+    certificate: str | None = None
+    user_agent: str | None = None
+    session: int | None = None
+
+    @property
+    def app(self) -> str:
+        """What stands before the name."""
+        return self.stream.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """Last segment of the stream's path."""
+        return self.stream.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishRequest(Request):
+    """Somebody wants to publish."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRequest(Request):
+    """Somebody wants to watch."""
+
+
+# None: no opinion; the next one is asked, and nobody's opinion is leave.
+Answer = Decision | None
+PublishHook = Callable[[PublishRequest], Answer | Awaitable[Answer]]
+PlayHook = Callable[[PlayRequest], Answer | Awaitable[Answer]]
+EventHook = Callable[[Event], object]
+
+P = TypeVar("P", bound=Callable[[PublishRequest], object])
+Q = TypeVar("Q", bound=Callable[[PlayRequest], object])
+E = TypeVar("E", bound=Event)
+
+
+class Hooks:
+    """Functions that a server calls.
+
+    Attributes:
+        publish: Asked about every publisher, in this order.
+        play: Asked about every viewer, in this order.
+        events: Told of what happens: the kind, and the function.
+    """
+
+    def __init__(self) -> None:
+        self.publish: list[PublishHook] = []
+        self.play: list[PlayHook] = []
+        self.events: list[tuple[type[Event], EventHook]] = []
+
+    def on_publish(self, hook: P) -> P:
+        """Have a function asked who may publish: it returns Allow, Deny, Redirect or None."""
+        self.publish.append(hook)  # type: ignore[arg-type]
+        return hook
+
+    def on_play(self, hook: Q) -> Q:
+        """Have a function asked who may watch: it returns Allow, Deny, Redirect or None."""
+        self.play.append(hook)  # type: ignore[arg-type]
+        return hook
+
+    def on(self, kind: type[E]) -> Callable[[Callable[[E], object]], Callable[[E], object]]:
+        """Have a function told of events of a kind, one after the other; Event: of all."""
+
+        def register(hook: Callable[[E], object]) -> Callable[[E], object]:
+            self.events.append((kind, hook))  # type: ignore[arg-type]
+            return hook
+
+        return register

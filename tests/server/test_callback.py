@@ -1,0 +1,316 @@
+"""This module tests headend.server.callback, with a real receiver."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+
+import pytest
+from aiohttp import web
+from tests.live import log_lines, run
+from tests.receiver import Received, Receiver, receiver
+
+from headend.access.decisions import AccessRequest, Allow, Decision, Deny, Redirect
+from headend.server.callback import Callback, CallbackError
+from headend.server.outgoing import Outgoing, Rules
+from headend.settings import load_settings
+from headend.webhooks import verify
+
+SECRET = "0123456789abcdef"
+PUBLISH = AccessRequest(
+    "publish",
+    "live/a",
+    ip_address("10.0.0.7"),
+    key="k3y-secret",
+    token="t0ken-secret",
+    is_secure=True,
+    key_id="pk_1",
+    subject="Ann",
+    protocol="rtmps",
+    user_agent="FMLE/3.0",
+    session=7,
+)
+PLAY = AccessRequest("play", "live/a", None, protocol="hls")
+
+
+class Asked:
+    """A callback and its backend."""
+
+    def __init__(self, there: Receiver, outgoing: Outgoing, settings: tuple[str, ...]) -> None:
+        self.there = there
+        self.settings = settings
+        auth = load_settings(None, self._given(), {}).settings.auth
+        self.callback = Callback(asyncio.get_running_loop(), auth, outgoing)
+
+    def _given(self) -> tuple[str, ...]:
+        return (f"auth.callback_url={self.there.url}ask?x=y", *self.settings)
+
+    def answer(self, document: object = None, status: int = 200) -> None:
+        body = b"" if document is None else json.dumps(document).encode()
+        self.there.answer = lambda _: web.Response(status=status, body=body)
+
+    async def ask(self, request: AccessRequest = PUBLISH) -> Decision:
+        return await self.callback.authorize(request)
+
+    def configure(self, *settings: str) -> None:
+        self.settings = settings
+        self.callback.configure(load_settings(None, self._given(), {}).settings.auth)
+
+
+@asynccontextmanager
+async def asked(*settings: str) -> AsyncIterator[Asked]:
+    async with receiver() as there:
+        outgoing = Outgoing(Rules())
+        try:
+            yield Asked(there, outgoing, settings)
+        finally:
+            await outgoing.close()
+
+
+def test_question_holds_who_wants_what_and_is_signed() -> None:
+    async def main() -> None:
+        async with asked(f"auth.callback_secret={SECRET}") as backend:
+            assert await backend.ask() == Allow()
+            (got,) = backend.there.received
+            assert got.path == "/ask?x=y"
+            assert got.headers["content-type"] == "application/json"
+            question = got.document
+            assert verify(got.body, got.headers, SECRET) == question["id"]
+            assert question["type"] == "authorize.publish"
+            assert question["data"] == {
+                "action": "publish",
+                "stream": "live/a",
+                "app": "live",
+                "name": "a",
+                "address": "10.0.0.7",
+                "protocol": "rtmps",
+                "is_secure": True,
+                "session": 7,
+                "user_agent": "FMLE/3.0",
+                "key_id": "pk_1",
+                "subject": "Ann",
+                "certificate": None,
+            }
+            assert b"secret" not in got.body
+
+    run(main())
+
+
+def test_credentials_are_sent_where_the_settings_say_so_and_the_rest_is_unsigned() -> None:
+    async def main() -> None:
+        async with asked("auth.callback_credentials=true") as backend:
+            await backend.ask()
+            (got,) = backend.there.received
+            assert got.document["data"]["key"] == "k3y-secret"
+            assert got.document["data"]["token"] == "t0ken-secret"
+            assert "webhook-signature" not in got.headers
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "decision"),
+    [
+        (204, None, Allow()),
+        (200, {}, Allow()),
+        (200, {"decision": "allow", "unknown": 1}, Allow()),
+        (
+            201,
+            {
+                "stream": "live/b",
+                "max_viewers": 10,
+                "max_bit_rate": 5_000_000,
+                "max_duration_s": 60,
+                "expires_at": 1795622931,
+                "subject": "Bob",
+                "tags": {"plan": "gold"},
+            },
+            Allow("live/b", 10, 5_000_000, 60, 1795622931, "Bob", (("plan", "gold"),)),
+        ),
+        (200, {"decision": "deny", "reason": "not on\nSundays"}, Deny("not on Sundays")),
+        (200, {"decision": "deny"}, Deny("this is not allowed")),
+        (
+            403,
+            {"reason": "no", "code": "NetStream.Publish.BadName"},
+            Deny("no", "NetStream.Publish.BadName"),
+        ),
+        (401, None, Deny("this is not allowed")),
+        (403, "a page for people", Deny("this is not allowed")),
+        (
+            200,
+            {"decision": "redirect", "url": "rtmp://b.example/live/a"},
+            Redirect("rtmp://b.example/live/a"),
+        ),
+    ],
+)
+def test_answer_is_a_decision(status: int, document: object, decision: Decision) -> None:
+    async def main() -> None:
+        async with asked() as backend:
+            backend.answer(document, status)
+            assert await backend.ask() == decision
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (200, b"yes", "its answer makes no sense: it is no JSON object"),
+        (200, b"\xff\xfe", "its answer makes no sense"),
+        (200, b"[1]", "its answer makes no sense"),
+        (200, b'{"decision": "maybe"}', "its answer makes no sense: decision"),
+        (200, b'{"max_viewers": "ten"}', "its answer makes no sense: max_viewers"),
+        (200, b'{"stream": "../etc"}', "stream: must be APP/NAME"),
+        (200, b'{"decision": "redirect"}', "url: must be an rtmp"),
+        (200, b'{"max_viewers": -1}', "max_viewers: must be a number from 0 on"),
+        (200, bytes(100_000), "its answer is longer than 64 KiB"),
+        (302, b"", "HTTP status 302"),
+        (404, b"", "HTTP status 404"),
+        (500, b"{}", "HTTP status 500"),
+    ],
+)
+def test_answer_that_makes_no_sense_lets_nobody_in_or_everybody(
+    status: int, body: bytes, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with asked() as backend:
+            headers = {"Location": backend.there.url} if status == 302 else {}
+            backend.there.answer = lambda _: web.Response(status=status, body=body, headers=headers)
+            with pytest.raises(CallbackError, match="the callback could not be asked"):
+                await backend.ask()
+            backend.configure("auth.callback_fail=open")
+            assert await backend.ask() == Allow()
+            assert backend.callback.outcomes == {"failed": 2}
+
+    run(main())
+    (line,) = log_lines(caplog, "callback failed")
+    assert words in line
+
+
+def test_slow_answer_is_a_failure() -> None:
+    async def main() -> None:
+        async with asked("auth.callback_timeout_s=0.1") as backend:
+
+            async def never(_: Received) -> web.Response:
+                await asyncio.sleep(60)
+                return web.Response()
+
+            backend.there.answer = never
+            with pytest.raises(CallbackError):
+                await backend.ask()
+
+    run(main())
+
+
+def test_no_more_are_asked_at_once_than_the_settings_say() -> None:
+    async def main() -> None:
+        async with asked("auth.callback_calls=2") as backend:
+            now, most = 0, 0
+
+            async def slow(_: Received) -> web.Response:
+                nonlocal now, most
+                now += 1
+                most = max(most, now)
+                await asyncio.sleep(0.02)
+                now -= 1
+                return web.Response()
+
+            backend.there.answer = slow
+            await asyncio.gather(*(backend.ask() for _ in range(8)))
+            assert most == 2
+            backend.configure("auth.callback_calls=4")
+            await asyncio.gather(*(backend.ask() for _ in range(8)))
+            assert most == 4
+
+    run(main())
+
+
+def test_those_that_wait_for_their_turn_too_long_fail() -> None:
+    async def main() -> None:
+        async with asked("auth.callback_calls=1", "auth.callback_timeout_s=0.2") as backend:
+
+            async def never(_: Received) -> web.Response:
+                await asyncio.sleep(60)
+                return web.Response()
+
+            backend.there.answer = never
+            results = await asyncio.gather(
+                *(backend.ask() for _ in range(4)), return_exceptions=True
+            )
+            assert all(isinstance(each, CallbackError) for each in results)
+
+    run(main())
+
+
+def test_backend_that_fails_is_left_alone_and_then_asked_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def main() -> None:
+        async with asked("auth.callback_fail=open") as backend:
+            backend.answer(status=503)
+            for _ in range(20):
+                assert await backend.ask() == Allow()
+            assert len(backend.there.received) == 5
+            assert backend.callback.is_paused
+            assert backend.callback.outcomes == {"failed": 5, "paused": 15}
+            backend.callback._again_at = 0  # as if the pause were over
+            assert await backend.ask() == Allow()
+            assert len(backend.there.received) == 6
+            assert backend.callback.is_paused
+            backend.callback._again_at = 0
+            backend.answer({"decision": "deny", "reason": "no"})
+            # One finds out; nobody waits for it.
+            decisions = await asyncio.gather(*(backend.ask() for _ in range(3)))
+            assert sorted(map(repr, decisions)) == sorted(map(repr, (Deny("no"), Allow(), Allow())))
+            assert await backend.ask() == Deny("no")
+
+    run(main())
+    assert len(log_lines(caplog, "callback is not asked for 10 s: it failed 5 times")) == 1
+    assert len(log_lines(caplog, "callback answers again")) == 1
+
+
+def test_another_url_is_asked_at_once() -> None:
+    async def main() -> None:
+        async with asked("auth.callback_fail=open") as backend, receiver() as other:
+            backend.answer(status=503)
+            for _ in range(6):
+                await backend.ask()
+            backend.there = other
+            backend.configure("auth.callback_fail=open")
+            await backend.ask()
+            assert len(other.received) == 1
+
+    run(main())
+
+
+def test_only_what_the_settings_name_is_asked_about() -> None:
+    async def main() -> None:
+        async with asked("auth.callback_actions=play") as backend:
+            backend.answer({"decision": "deny", "reason": "no"})
+            assert await backend.ask(PUBLISH) == Allow()
+            assert await backend.ask(PLAY) == Deny("no")
+            (got,) = backend.there.documents()
+            assert (got["type"], got["data"]["address"]) == ("authorize.play", None)
+
+    run(main())
+
+
+def test_place_that_is_not_allowed_is_not_asked(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with receiver() as there:
+            outgoing = Outgoing(Rules.of(["b.example"]))
+            loaded = load_settings(None, [f"auth.callback_url={there.url}?t=s3cret"], {})
+            callback = Callback(asyncio.get_running_loop(), loaded.settings.auth, outgoing)
+            with pytest.raises(CallbackError):
+                await callback.authorize(PUBLISH)
+            assert there.received == []
+            await outgoing.close()
+
+    run(main())
+    (line,) = log_lines(caplog, "callback failed")
+    assert "127.0.0.1 is not allowed; name it in auth.outgoing" in line
+    assert "s3cret" not in caplog.text

@@ -1,0 +1,328 @@
+"""This module tests headend.hooks and headend.server.python_hooks."""
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from tests.live import log_lines, run
+
+from headend.access.decisions import AccessRequest
+from headend.errors import SettingsError
+from headend.events import Event, Events, StreamCreated, StreamEvent, StreamIdle
+from headend.hooks import Allow, Decision, Deny, Hooks, PlayRequest, PublishRequest, Redirect
+from headend.server import python_hooks as module
+from headend.server.python_hooks import Fail, HookError, PythonHooks, load
+
+PUBLISH = AccessRequest(
+    "publish", "live/a", ip_address("10.0.0.7"), key="hk_secret", token="t0ken", key_id="pk_1"
+)
+PLAY = AccessRequest("play", "live/a", None)
+
+
+class Running:
+    """Hooks that run, and a bus."""
+
+    def __init__(self, hooks: Hooks, timeout_s: float, fail: Fail) -> None:
+        self.bus = Events(lambda event, error: pytest.fail(str(error)))
+        self.made = PythonHooks(hooks, timeout_s, fail)
+
+
+@asynccontextmanager
+async def running(
+    hooks: Hooks, timeout_s: float = 5, fail: Fail = "closed"
+) -> AsyncIterator[Running]:
+    made = Running(hooks, timeout_s, fail)
+    made.made.start(made.bus)
+    try:
+        yield made
+    finally:
+        await made.made.close()
+
+
+def decide(hooks: Hooks, request: AccessRequest = PUBLISH, fail: Fail = "closed") -> Decision:
+    """What hooks decide about one request."""
+    decisions: list[Decision] = []
+
+    async def main() -> None:
+        async with running(hooks, fail=fail) as made:
+            decisions.append(await made.made.authorize(request))
+
+    run(main())
+    return decisions[0]
+
+
+def test_hook_sees_the_request_and_decides() -> None:
+    hooks, seen = Hooks(), list[PublishRequest]()
+
+    @hooks.on_publish
+    async def check(request: PublishRequest) -> Deny:
+        seen.append(request)
+        return Deny("not today")
+
+    assert decide(hooks) == Deny("not today")
+    (request,) = seen
+    assert (request.stream, request.app, request.name) == ("live/a", "live", "a")
+    assert (str(request.address), request.key, request.key_id) == ("10.0.0.7", "hk_secret", "pk_1")
+    assert "hk_secret" not in repr(request)
+    assert "t0ken" not in repr(request)
+
+
+def test_publishers_and_viewers_have_hooks_of_their_own() -> None:
+    hooks = Hooks()
+
+    @hooks.on_play
+    def check(request: PlayRequest) -> Redirect:
+        return Redirect("rtmp://b.example/live/a")
+
+    assert decide(hooks, PUBLISH) == Allow()
+    assert decide(hooks, PLAY) == Redirect("rtmp://b.example/live/a")
+
+
+def test_first_hook_that_denies_decides_and_those_that_allow_add_up() -> None:
+    hooks, asked = Hooks(), list[str]()
+
+    @hooks.on_publish
+    def none(request: PublishRequest) -> None:
+        asked.append("none")
+
+    @hooks.on_publish
+    def one(request: PublishRequest) -> Allow:
+        return Allow("live/b", max_viewers=10, max_bit_rate=5, subject="Ann", tags=(("a", "1"),))
+
+    @hooks.on_publish
+    def two(request: PublishRequest) -> Allow:
+        return Allow(max_viewers=20, max_bit_rate=3, expires_at=7, tags=(("b", "2"),))
+
+    assert decide(hooks) == Allow("live/b", 10, 3, None, 7, "Ann", (("a", "1"), ("b", "2")))
+
+    @hooks.on_publish
+    def three(request: PublishRequest) -> Deny:
+        return Deny("no")
+
+    @hooks.on_publish
+    def four(request: PublishRequest) -> None:
+        asked.append("four")
+
+    assert decide(hooks) == Deny("no")
+    assert asked == ["none", "none"]
+
+
+def test_hook_may_be_a_method_or_any_object_that_can_be_called() -> None:
+    class Shop:
+        async def check(self, request: PublishRequest) -> Allow:
+            return Allow(subject="method")
+
+        async def __call__(self, request: PublishRequest) -> Allow:
+            return Allow(subject="object")
+
+    for hook, subject in ((Shop().check, "method"), (Shop(), "object")):
+        hooks = Hooks()
+        hooks.on_publish(hook)
+        assert decide(hooks) == Allow(subject=subject)
+
+
+async def _raises(request: PublishRequest) -> Allow:
+    raise ZeroDivisionError("oh")
+
+
+def _raises_in_a_thread(request: PublishRequest) -> Allow:
+    raise ZeroDivisionError("oh")
+
+
+def _returns_nonsense(request: PublishRequest) -> str:
+    return "yes"
+
+
+def _renames_to_nonsense(request: PublishRequest) -> Allow:
+    return Allow(stream="nonsense")
+
+
+@pytest.mark.parametrize(
+    "hook", [_raises, _raises_in_a_thread, _returns_nonsense, _renames_to_nonsense]
+)
+def test_hook_that_fails_lets_nobody_in_or_everybody(
+    hook: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks = Hooks()
+    hooks.publish.append(hook)  # type: ignore[arg-type]
+    with pytest.raises(HookError, match=r"hook _r.* failed"):
+        decide(hooks)
+    assert decide(hooks, fail="open") == Allow()
+    lines = log_lines(caplog, "failed")
+    assert len(lines) == 2  # one for each run
+    assert "hk_secret" not in caplog.text
+
+
+@pytest.mark.parametrize("is_coroutine", [True, False])
+def test_hook_that_hangs_stalls_neither_the_loop_nor_other_hooks_for_long(
+    is_coroutine: bool,
+) -> None:
+    hooks, release = Hooks(), threading.Event()
+
+    async def waits(request: PublishRequest) -> None:
+        await asyncio.sleep(60)
+
+    def hangs(request: PublishRequest) -> None:
+        release.wait(60)
+
+    hooks.publish.append(waits if is_coroutine else hangs)
+    hooks.on_play(lambda request: Deny("asked"))
+
+    async def main() -> None:
+        async with running(hooks, timeout_s=0.1) as made:
+            with pytest.raises(HookError):
+                await made.made.authorize(PUBLISH)
+            assert await made.made.authorize(PLAY) == Deny("asked")
+
+    try:
+        run(main())
+    finally:
+        release.set()
+
+
+def test_coroutine_that_blocks_its_loop_does_not_block_the_servers() -> None:
+    hooks, release = Hooks(), threading.Event()
+
+    @hooks.on_publish
+    async def blocks(request: PublishRequest) -> None:
+        release.wait(60)
+
+    async def main() -> None:
+        async with running(hooks, timeout_s=0.2) as made:
+            turns = 0
+
+            async def turn() -> None:
+                nonlocal turns
+                while True:
+                    await asyncio.sleep(0.01)
+                    turns += 1
+
+            turning = asyncio.create_task(turn())
+            with pytest.raises(HookError):
+                await made.made.authorize(PUBLISH)
+            turning.cancel()
+            assert turns >= 3
+            release.set()
+            assert sum(made.made.failures.values()) == 1
+
+    run(main())
+
+
+def test_plain_functions_that_hang_do_not_take_all_threads_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "THREADS", 2)
+    hooks, release = Hooks(), threading.Event()
+    hooks.on_publish(lambda request: release.wait(60))
+
+    async def main() -> None:
+        async with running(hooks, timeout_s=0.05) as made:
+            for _ in range(4):
+                with pytest.raises(HookError):
+                    await made.made.authorize(PUBLISH)
+            hanging = [each for each in threading.enumerate() if each.name.startswith("hook ")]
+            assert len(hanging) == 2
+            release.set()
+
+    run(main())
+
+
+def test_hooks_are_told_of_events_by_kind_in_order() -> None:
+    hooks, seen, others = Hooks(), list[str](), list[Event]()
+
+    @hooks.on(StreamEvent)
+    async def note(event: StreamEvent) -> None:
+        await asyncio.sleep(0)
+        seen.append(f"{event.name} {event.stream}")
+
+    @hooks.on(StreamIdle)
+    def note_idle(event: StreamIdle) -> None:
+        others.append(event)
+
+    @hooks.on(Event)
+    def fail(event: Event) -> None:
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        async with running(hooks) as made:
+            for number in range(20):
+                made.bus.emit(StreamCreated(time=1, stream=f"live/{number}"))
+            made.bus.emit(StreamIdle(time=2, stream="live/x"))
+        assert seen == [f"stream.created live/{n}" for n in range(20)] + ["stream.idle live/x"]
+        assert others == [StreamIdle(time=2, stream="live/x")]
+        (name,) = made.made.failures
+        assert made.made.failures[name] == 21
+
+    run(main())
+
+
+def test_events_for_a_hook_that_hangs_are_bounded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "QUEUE", 5)
+    monkeypatch.setattr(module, "STOP_S", 0.05)
+    hooks, release = Hooks(), threading.Event()
+
+    @hooks.on(StreamCreated)
+    async def blocks(event: StreamCreated) -> None:
+        release.wait(60)  # not even its loop turns
+
+    async def main() -> None:
+        async with running(hooks) as made:
+            for _ in range(50):
+                made.bus.emit(StreamCreated(time=1, stream="live/a"))
+            assert sum(made.made.lost.values()) == 45
+            began = time.monotonic()
+            await made.made.close()
+            assert time.monotonic() - began < 10
+        assert len(log_lines(caplog, "5 events wait for it; some are lost")) == 1
+
+    try:
+        run(main())
+    finally:
+        release.set()
+
+
+# ---------------------------------------------------------------------- loading
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for modules that are forgotten afterwards."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    return tmp_path
+
+
+def test_hooks_are_found_beside_the_settings(folder: Path) -> None:
+    (folder / "my_hooks.py").write_text("from headend.hooks import Hooks\nhooks = Hooks()\n")
+    assert isinstance(load("my_hooks:hooks", folder), Hooks)
+    assert load("my_hooks:hooks", None) is load("my_hooks:hooks", folder)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("no_such_module:hooks", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("broken:hooks", "ZeroDivisionError: division by zero"),
+        ("good:nothing", "AttributeError: module 'good' has no attribute 'nothing'"),
+        ("good:number", "is no headend.hooks.Hooks"),
+        ("unreadable:hooks", "SyntaxError"),
+    ],
+)
+def test_hooks_that_cannot_be_loaded_are_told_in_one_line(
+    spec: str, words: str, folder: Path
+) -> None:
+    (folder / "broken.py").write_text("1 / 0\n")
+    (folder / "good.py").write_text("number = 1\n")
+    (folder / "unreadable.py").write_text("def\n")
+    with pytest.raises(SettingsError, match=f'hooks = "{spec}": ') as failure:
+        load(spec, folder)
+    assert words in str(failure.value)
+    assert "\n" not in str(failure.value)
