@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 from tests.wire import wire
 
-from headend import client
 from headend.app import Server
-from headend.client import Publisher, play, publish
+from headend.client import Publisher, Timeouts, play, publish
 from headend.errors import (
     HeadendError,
     ProtocolError,
@@ -118,9 +117,9 @@ def on_status(level: str, code: str) -> bytes:
     return wire("03 000000 0000") + bytes([len(payload)]) + wire("14 01000000") + payload
 
 
-async def fails(url: str, action: Any = publish) -> HeadendError:
+async def fails(url: str, action: Any = publish, **options: Any) -> HeadendError:
     with pytest.raises(HeadendError) as caught:
-        async with action(url):
+        async with action(url, **options):
             pass
     return caught.value
 
@@ -131,8 +130,8 @@ async def write_on(out: Publisher, size: int = 10) -> None:
         await asyncio.sleep(0)
 
 
-async def publish_on(url: str) -> None:
-    async with publish(url) as out:
+async def publish_on(url: str, timeouts: Timeouts) -> None:
+    async with publish(url, timeouts=timeouts) as out:
         await write_on(out, 1_000_000)
 
 
@@ -230,8 +229,7 @@ def test_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(asyncio, "open_connection", hang)
-    monkeypatch.setattr(client, "CONNECT_S", 0.01)
-    error = asyncio.run(fails("rtmp://[::1]/live/cam1"))
+    error = asyncio.run(fails("rtmp://[::1]/live/cam1", timeouts=Timeouts(connect_s=0.01)))
     assert isinstance(error, RelayError)
     assert str(error) == "[::1]:1935 does not answer within 0.01 s"
 
@@ -284,23 +282,20 @@ def test_server_that_resets_the_connection() -> None:
     run(main())
 
 
-def test_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "HANDSHAKE_S", 0.01)
-
+def test_server_that_says_nothing() -> None:
     async def main() -> None:
         async with other_server(saying(b"")) as url:
-            error = await fails(url)
+            error = await fails(url, timeouts=Timeouts(handshake_s=0.01))
             assert str(error) == "no complete handshake within 0.01 s"
 
     run(main())
 
 
-def test_server_that_grants_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "START_S", 0.01)
-
+def test_server_that_grants_nothing() -> None:
     async def main() -> None:
         async with other_server(saying(GREETING)) as url:
-            assert str(await fails(url)) == "no answer to connect within 0.01 s"
+            error = await fails(url, timeouts=Timeouts(command_s=0.01))
+            assert str(error) == "no answer to connect within 0.01 s"
 
     run(main())
 
@@ -369,9 +364,7 @@ def test_publisher_whose_connection_is_lost_fails_when_it_writes() -> None:
     run(main())
 
 
-def test_server_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "SEND_S", 0.05)
-    monkeypatch.setattr(client, "CLOSE_S", 0.05)
+def test_server_that_takes_nothing_is_given_up() -> None:
     left = asyncio.Event()
 
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -381,16 +374,13 @@ def test_server_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     async def main() -> None:
         async with other_server(stall) as url:
             with pytest.raises(RelayError, match=r"the server took nothing for 0\.05 s"):
-                await publish_on(url)
+                await publish_on(url, Timeouts(send_s=0.05, close_s=0.05))
             left.set()
 
     run(main())
 
 
-def test_server_that_keeps_its_end_open_is_left_in_the_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(client, "CLOSE_S", 0.05)
+def test_server_that_keeps_its_end_open_is_left_in_the_end() -> None:
     left = asyncio.Event()
 
     async def stay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -399,7 +389,7 @@ def test_server_that_keeps_its_end_open_is_left_in_the_end(
 
     async def main() -> None:
         async with other_server(stay) as url:
-            async with publish(url) as out:
+            async with publish(url, timeouts=Timeouts(close_s=0.05)) as out:
                 await out.write(TAGS[-1])
             left.set()
 

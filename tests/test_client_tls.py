@@ -15,9 +15,8 @@ import trustme
 from tests.test_client import STARTED, TAGS, Handler, run, saying, write_on
 from tests.tls_peers import write_pair
 
-from headend import client
 from headend.app import Server
-from headend.client import TlsOptions, play, publish
+from headend.client import Timeouts, TlsOptions, play, publish
 from headend.errors import HeadendError, RelayError, SettingsError
 from headend.settings import CertificatePair, load_settings
 
@@ -81,9 +80,11 @@ def context_of(pair: CertificatePair) -> ssl.SSLContext:
     return context
 
 
-async def fails(url: str, tls: TlsOptions | None = None) -> HeadendError:
+async def fails(
+    url: str, tls: TlsOptions | None = None, timeouts: Timeouts | None = None
+) -> HeadendError:
     with pytest.raises(HeadendError) as caught:
-        async with play(url, tls=tls):
+        async with play(url, tls=tls, timeouts=timeouts):
             pass
     assert isinstance(caught.value, RelayError)
     assert "\n" not in str(caught.value)
@@ -304,14 +305,11 @@ def test_port_that_closes_when_it_hears_tls() -> None:
     run(main())
 
 
-def test_port_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "HANDSHAKE_S", 0.05)
-
+def test_port_that_says_nothing() -> None:
     async def main() -> None:
         async with other_server(saying(b""), None) as url:
-            assert str(await fails(url)).endswith(
-                "no answer to our TLS handshake; is it rtmp:// there?"
-            )
+            error = await fails(url, timeouts=Timeouts(tls_s=0.05))
+            assert str(error).endswith("no answer to our TLS handshake; is it rtmp:// there?")
 
     run(main())
 
@@ -321,9 +319,8 @@ def test_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(asyncio, "open_connection", hang)
-    monkeypatch.setattr(client, "CONNECT_S", 0.01)
-    monkeypatch.setattr(client, "HANDSHAKE_S", 0.02)
-    error = asyncio.run(fails("rtmps://[::1]/live/cam1"))
+    limits = Timeouts(connect_s=0.01, tls_s=0.02)
+    error = asyncio.run(fails("rtmps://[::1]/live/cam1", timeouts=limits))
     assert str(error) == "[::1]:443 does not answer within 0.03 s"
 
 
@@ -353,7 +350,7 @@ def test_publisher_ends_in_good_order_and_at_once(
             async with publish(f"{base}/cam1", tls=TlsOptions(ca)) as out:
                 await out.write(TAGS[-1])
                 ended = time.perf_counter()
-            # The server closes when it hears close_notify; waiting for it alone takes CLOSE_S.
+            # The server closes when it hears close_notify; waiting for it alone takes `close_s`.
             assert time.perf_counter() - ended < 1
 
     run(main())

@@ -58,6 +58,7 @@ def test_host_and_port(
 ) -> None:
     url = parse_url(text)
     assert (url.host, url.port, url.connect_port) == (host, port, connect_port)
+    assert url.place == (f"[{host}]:{connect_port}" if ":" in host else f"{host}:{connect_port}")
     assert (url.is_tls, url.tc_url) == (is_tls, tc_url)
 
 

@@ -72,6 +72,12 @@ class Url:
         return self.port or DEFAULT_PORTS[self.scheme]
 
     @property
+    def place(self) -> str:
+        """HOST:PORT, for people."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.connect_port}"
+
+    @property
     def connect_app(self) -> str:
         """`app` of the connect command; it carries the query when there is no name to carry it."""
         return self.app if self.name or not self.query else f"{self.app}?{self.query}"

@@ -1,0 +1,16 @@
+"""This package is the asyncio client: `publish` and `play` one stream of any server.
+
+async with publish("rtmp://host/app/name") as out:
+    await out.write(tag)
+
+async with play("rtmp://host/app/name") as stream:
+    async for tag in stream:
+        ...
+"""
+
+from headend.client.player import Player, play
+from headend.client.publisher import Publisher, publish
+from headend.client.timeouts import Timeouts
+from headend.server.tls_client import TlsOptions
+
+__all__ = ["Player", "Publisher", "Timeouts", "TlsOptions", "play", "publish"]

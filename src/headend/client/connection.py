@@ -1,0 +1,155 @@
+"""This module runs a client session on its socket."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from headend.client.sockets import fail, open_streams
+from headend.client.timeouts import Timeouts
+from headend.errors import Rejected, RelayError
+from headend.rtmp.client import ClientEvent, ClientSession, ClientSettings, Refused, Started
+from headend.rtmp.handshake import CLIENT_FILLER_SIZE
+from headend.rtmp.requests import Action
+from headend.rtmp.url import Url, parse_url
+from headend.server.tls_client import TlsOptions, explain
+
+READ_SIZE: Final = 64 * 1024  # bytes
+
+
+class ClosedError(RelayError):
+    """The server closed the connection in the proper way."""
+
+
+class Connection:
+    """A session on its socket."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        session: ClientSession,
+        timeouts: Timeouts,
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._timeouts = timeouts
+        self._refusal: Rejected | None = None
+        self._pending: list[ClientEvent] = []  # came behind Started in the same read
+        self.session: Final = session
+
+    async def start(self) -> None:
+        """Go on until publish or play is granted."""
+        await self.flush()
+        while True:
+            events = await self.receive()
+            for index, event in enumerate(events):
+                if isinstance(event, Started):
+                    self._pending = events[index + 1 :]
+                    return
+
+    async def receive(self) -> list[ClientEvent]:
+        """Read once; return what it told. A refusal is raised, after what came before it."""
+        if self._pending:
+            events, self._pending = self._pending, []
+            return events
+        if self._refusal is not None:
+            raise self._refusal
+        data = await self._read()
+        if data:
+            self.session.receive_data(data, _now())
+            if not self.session.is_done:
+                await self.flush()
+        events = self.session.events()
+        if events and isinstance(refused := events[-1], Refused):
+            self._refusal = Rejected(
+                refused.code or "refused", refused.description or "no reason given"
+            )
+            if len(events) == 1:
+                raise self._refusal
+        return events
+
+    async def _read(self) -> bytes:
+        """Read once; nothing where it was the session's turn to act on time."""
+        limit = asyncio.timeout_at(self.session.deadline())
+        try:
+            async with limit:
+                data = await self._reader.read(READ_SIZE)
+        except OSError as error:
+            if not limit.expired():
+                fail("the connection was lost", error, explain(error))
+            self.session.handle_timeout(_now())
+            await self.flush()
+            return b""
+        if not data:
+            raise ClosedError("the server closed the connection")
+        return data
+
+    async def flush(self) -> None:
+        """Send what the session has to send; waits while the socket's buffer is full."""
+        if self._writer.is_closing():
+            raise RelayError("the connection was lost")
+        self._writer.writelines(self.session.data_to_send())
+        limit = asyncio.timeout(self._timeouts.send_s)
+        try:
+            async with limit:
+                await self._writer.drain()
+        except OSError as error:
+            if not limit.expired():
+                fail("the connection was lost", error, explain(error))
+            raise RelayError(f"the server took nothing for {self._timeouts.send_s:g} s") from None
+
+    async def close(self) -> None:
+        """Say goodbye, and give the server time to hear it: bytes left unread would reset it."""
+        self.session.finish()
+        writer = self._writer
+        try:
+            if not writer.is_closing():
+                writer.writelines(self.session.data_to_send())
+                if writer.can_write_eof():  # with TLS `close` is what tells the end, and waits
+                    writer.write_eof()
+                    async with asyncio.timeout(self._timeouts.close_s):
+                        while await self._reader.read(READ_SIZE):
+                            pass
+            writer.close()
+            async with asyncio.timeout(self._timeouts.close_s):
+                await writer.wait_closed()
+        except OSError:
+            pass  # it is closed, if not in the proper way
+        finally:
+            writer.transport.abort()
+
+
+@asynccontextmanager
+async def connected(
+    url: str | Url,
+    action: Action,
+    *,
+    is_enhanced: bool,
+    tls: TlsOptions | None,
+    timeouts: Timeouts,
+) -> AsyncIterator[Connection]:
+    """Connect, and ask for the stream; it is granted when the block begins."""
+    if isinstance(url, str):
+        url = parse_url(url)
+    reader, writer = await open_streams(url, tls, timeouts)
+    settings = ClientSettings(
+        url,
+        action,
+        is_enhanced=is_enhanced,
+        handshake_s=timeouts.handshake_s,
+        start_s=timeouts.command_s,
+        silence_s=timeouts.silence_s,
+    )
+    session = ClientSession(settings, os.urandom(CLIENT_FILLER_SIZE), _now())
+    connection = Connection(reader, writer, session, timeouts)
+    try:
+        await connection.start()
+        yield connection
+    finally:
+        await connection.close()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
