@@ -26,7 +26,7 @@ RIVALS := nginx libnginx-mod-rtmp libnginx-mod-stream gcc libc6-dev libssl-dev
 # Layers without input and output, of which every branch is tested.
 PURE := src/headend/media/*,src/headend/rtmp/*,src/headend/hub/*,src/headend/outputs/*
 
-.PHONY: help serve test check format bench fuzz docs peers rivals
+.PHONY: help serve test check format bench fuzz docs libraries npm peers rivals
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -57,8 +57,15 @@ bench: $(VENV)/.test rivals ## measure against others; ARGS="fanout --seconds 10
 fuzz: $(VENV)/.test ## try many more damaged inputs than the tests do
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=0 $(ARGS)
 
+libraries: npm ## get hls.js and mpegts.js for the player page
+	@.ci/libraries
+
 docs: $(VENV)/.test ## check that every link of the documents leads somewhere
 	$(BIN)/python -m pytest tests/test_docs.py
+
+# Whoever has npm from elsewhere keeps it.
+npm:
+	@command -v npm >/dev/null || .ci/packages nodejs npm || true
 
 peers:
 	@.ci/packages $(PEERS) || echo "make: tests with real peers can't all run" >&2
@@ -67,13 +74,16 @@ rivals:
 	@.ci/packages $(RIVALS) || echo "make: not everything can be measured" >&2
 
 # Stamps: with them a second run starts at once. The first makes the environment.
-$(VENV)/.serve: pyproject.toml
+# Without npm they bring a server whose player page does less, and says so.
+$(VENV)/.serve: pyproject.toml package-lock.json
 	@[ -x $(BIN)/pip ] || .ci/venv $(VENV)
+	@$(MAKE) --no-print-directory libraries || true
 	@echo "make: installing headend into $(VENV)" >&2
 	@$(PIP) install --editable .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml $(VENV)/.serve
+$(VENV)/.test: pyproject.toml package-lock.json $(VENV)/.serve
 	@echo "make: installing what the tests need into $(VENV)" >&2
 	@$(PIP) install --group dev
+	@.ci/libraries --tests || true
 	@touch $@
