@@ -200,7 +200,7 @@ def _stream(
     app, _, name = stream.path.rpartition("/")
     outputs = fanouts(stream)
     publication = services.registry.publication(stream.path)
-    configs = [config for tag in stream.headers() for config in _configs(tag.kind, tag.body)]
+    configs = _stream_configs(stream)
     rates = StreamRates() if services.rates is None else services.rates.of(stream.path)
     interval = stream.keyframe_interval
     ingest = Ingest(
@@ -232,6 +232,15 @@ def _stream(
         "keyframe_interval_s": ingest.keyframe_interval_s,
         "health": [{"level": each.level, "text": each.text} for each in findings(ingest)],
     }
+
+
+def tracks(stream: Stream) -> list[TrackStatus]:
+    """Describe the tracks of a stream."""
+    return [_track(config) for config in _stream_configs(stream)]
+
+
+def _stream_configs(stream: Stream) -> list[TrackConfig]:
+    return [config for tag in stream.headers() for config in _configs(tag.kind, tag.body)]
 
 
 def _track(config: TrackConfig) -> TrackStatus:

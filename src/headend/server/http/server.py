@@ -11,7 +11,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from headend.server import metrics
 from headend.server.api import routes as api_routes
 from headend.server.arrivals import Arrivals
-from headend.server.http import flv, hls, thumbnail
+from headend.server.http import flv, hls, pages, thumbnail
 from headend.server.http.access import HSTS_HEADERS
 from headend.server.http.connection import HttpConnection, Unclaimed
 from headend.server.http.problems import tell_problems
@@ -98,6 +98,7 @@ class HttpServer:
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get(ACME_PATH, self._acme_challenge)
         api_routes.add_routes(application, self._services, self._admin_token)
+        pages.add_routes(application, self._services)
         # Names of streams may be anything: what is fixed comes first.
         thumbnail.add_routes(application, self._services)
         flv.add_routes(application, self._services)

@@ -1,0 +1,217 @@
+// This module is what a viewer sees and touches: the notice over the picture, the bar, the keys.
+
+import { $, setText } from '../common/dom.js';
+
+const IDLE_MS = 2800;
+const BEHIND_S = 1.5; // more than meant to be: the live button says so
+
+// What is said in each state: pill, title, text; no title: the picture is shown.
+const SAYINGS = {
+  starting: ['', 'Connecting …', ''],
+  playing: ['Live', '', ''],
+  interrupted: [
+    'Interrupted',
+    'The broadcast is interrupted',
+    'The encoder lost its connection. It goes on here by itself when it is back.',
+  ],
+  offline: [
+    'Offline',
+    'This stream is offline',
+    'It starts here by itself as soon as somebody publishes it.',
+  ],
+  private: ['Private', 'This stream is private', ''],
+  invalid: ['', 'There is no such stream', ''],
+  unreachable: ['No connection', 'The server cannot be reached', 'Trying again …'],
+  failed: ['Not played', 'This stream cannot be played', ''],
+};
+const BUSY = new Set(['starting', 'interrupted', 'offline', 'unreachable']);
+
+export class Controls {
+  /** @param {HTMLVideoElement} video */
+  constructor(video) {
+    this.video = video;
+    this.stage = $('stage');
+    this.player = null;
+    this.isSaying = false;
+    this.idleTimer = null;
+  }
+
+  /** Listen to the viewer. */
+  attach(player) {
+    const { video, stage } = this;
+    this.player = player;
+    const on = (id, call) => $(id).addEventListener('click', call);
+    on('play', () => this.#toggle());
+    on('big-play', () => this.#toggle());
+    on('mute', () => this.#setMuted(!video.muted));
+    on('unmute', () => this.#setMuted(false));
+    on('live', () => player.play());
+    on('retry', () => player.retry());
+    on('full', () => this.#toggleFull());
+    on('pip', () => this.#togglePicture());
+    $('pip').hidden = !document.pictureInPictureEnabled;
+    $('volume').addEventListener('input', (event) => this.#setVolume(event.target.value / 100));
+    $('mode').addEventListener('change', (event) => player.setMode(event.target.value));
+    video.addEventListener('click', (event) => this.#touch(event));
+    video.addEventListener('dblclick', () => this.#toggleFull());
+    for (const name of ['play', 'pause', 'volumechange']) {
+      video.addEventListener(name, () => this.#show());
+    }
+    document.addEventListener('keydown', (event) => this.#key(event));
+    document.addEventListener('fullscreenchange', () => this.#show());
+    for (const name of ['pointermove', 'pointerdown', 'keydown', 'focusin']) {
+      stage.addEventListener(name, () => this.#wake());
+    }
+    document.addEventListener('visibilitychange', () => {
+      if (!document.hidden && !video.paused && this.behind > BEHIND_S) player.goLive();
+    });
+    this.#show();
+    this.#wake();
+  }
+
+  // ---------------------------------------------------------------- what the player tells
+
+  say(state, detail) {
+    const [pill, title, text] = SAYINGS[state];
+    this.stage.dataset.state = state;
+    this.isSaying = title !== '';
+    $('notice').hidden = !this.isSaying;
+    $('spinner').hidden = !BUSY.has(state);
+    $('retry').hidden = !['private', 'failed'].includes(state);
+    setText($('notice-title'), title);
+    setText($('notice-text'), text || sentence(detail));
+    setText($('pill'), pill);
+    $('pill').hidden = pill === '';
+    $('pill').className = `pill ${{ playing: 'live', interrupted: 'warn', failed: 'bad' }[state] ?? ''}`;
+    if (state === 'playing') $('big-play').hidden = true;
+    $('unmute').hidden = state !== 'playing' || !this.video.muted || !this.#hasSound();
+    this.#wake();
+  }
+
+  /** @param {number|null} seconds Live latency. @param {number} target What it is meant to be. */
+  latency(seconds, target) {
+    this.behind = seconds === null ? 0 : seconds - target;
+    setText($('latency'), seconds === null ? '' : `${seconds.toFixed(1)} s`);
+    $('live').classList.toggle('behind', this.behind > 2 * BEHIND_S || this.video.paused);
+    $('live').setAttribute(
+      'aria-label',
+      seconds === null ? 'Go to live' : `Go to live; ${seconds.toFixed(1)} seconds behind`,
+    );
+  }
+
+  playsBy(name, way) {
+    this.way = way.isSilent ? `${name}, without sound: this browser has no decoder for it` : name;
+    setText($('facts'), [...describe(this.player.stream), this.way].join(' · '));
+  }
+
+  paused() {
+    this.#show();
+  }
+
+  /** The browser plays nothing before the viewer has touched the page. */
+  wantsTouch() {
+    $('big-play').hidden = false;
+    $('notice').hidden = true;
+    $('big-play').focus({ preventScroll: true });
+  }
+
+  // ---------------------------------------------------------------- what the viewer does
+
+  #toggle() {
+    $('big-play').hidden = true;
+    if (this.video.paused) this.player.play();
+    else this.player.pause();
+  }
+
+  #touch(event) {
+    // A finger first brings the bar; a mouse has brought it already.
+    if (event.pointerType === 'touch') return;
+    if (!this.isSaying) this.#toggle();
+  }
+
+  #setMuted(isMuted) {
+    this.video.muted = isMuted;
+    if (!isMuted && this.video.volume === 0) this.video.volume = 1;
+  }
+
+  #setVolume(volume) {
+    this.video.volume = Math.min(1, Math.max(0, volume));
+    this.video.muted = volume <= 0;
+  }
+
+  async #toggleFull() {
+    if (document.fullscreenElement) await document.exitFullscreen();
+    else if (this.stage.requestFullscreen) await this.stage.requestFullscreen();
+    else this.video.webkitEnterFullscreen?.(); // iPhone
+  }
+
+  async #togglePicture() {
+    if (document.pictureInPictureElement) await document.exitPictureInPicture();
+    else if (this.video.readyState) await this.video.requestPictureInPicture();
+  }
+
+  #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const isInField = event.target.closest('input, select, textarea, summary, button, a');
+    const keys = {
+      k: () => this.#toggle(),
+      m: () => this.#setMuted(!this.video.muted),
+      l: () => this.player.play(),
+      f: () => this.#toggleFull(),
+      ' ': () => this.#toggle(),
+      ArrowUp: () => this.#setVolume((this.video.muted ? 0 : this.video.volume) + 0.1),
+      ArrowDown: () => this.#setVolume((this.video.muted ? 0 : this.video.volume) - 0.1),
+    };
+    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    // Space and arrows mean something else to a control that has the focus.
+    if (!act || (isInField && (event.key.length > 1 || event.key === ' '))) return;
+    if (event.target.closest('input:not([type=range]), textarea, select')) return;
+    event.preventDefault();
+    act();
+  }
+
+  // ---------------------------------------------------------------- showing it
+
+  #show() {
+    const { video, stage } = this;
+    stage.classList.toggle('paused', video.paused);
+    stage.classList.toggle('muted', video.muted);
+    $('play').setAttribute('aria-label', video.paused ? 'Play' : 'Pause');
+    $('mute').setAttribute('aria-label', video.muted ? 'Turn sound on' : 'Turn sound off');
+    $('full').setAttribute('aria-label', document.fullscreenElement ? 'Leave full screen' : 'Full screen');
+    $('volume').value = video.muted ? 0 : Math.round(100 * video.volume);
+    if (!video.muted) $('unmute').hidden = true;
+    this.#wake();
+  }
+
+  /** Show the bar, and let it go after a while of quiet. */
+  #wake() {
+    this.stage.classList.remove('idle');
+    clearTimeout(this.idleTimer);
+    this.idleTimer = setTimeout(() => {
+      const isQuiet = !this.video.paused && !this.isSaying;
+      this.stage.classList.toggle('idle', isQuiet);
+    }, IDLE_MS);
+  }
+
+  #hasSound() {
+    const { tracks } = this.player.stream.told;
+    return !tracks.length || tracks.some((track) => track.kind === 'audio') || this.video.webkitAudioDecodedByteCount > 0;
+  }
+}
+
+/** What is known of a stream, in words. */
+function describe(stream) {
+  const [video, audio] = [stream.track('video'), stream.track('audio')];
+  const facts = [];
+  if (video?.width) facts.push(`${video.width} × ${video.height}`);
+  if (video?.frame_rate) facts.push(`${Math.round(100 * video.frame_rate) / 100} pictures/s`);
+  const codecs = [video, audio].filter(Boolean).map((track) => track.codec.toUpperCase());
+  if (codecs.length) facts.push(codecs.join(' and '));
+  return facts;
+}
+
+function sentence(text) {
+  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  return whole && !/[.!?]$/.test(whole) ? `${whole}.` : whole;
+}

@@ -1,0 +1,109 @@
+// This module plays HLS: with hls.js, or by the browser itself.
+
+const CONFIG = {
+  lowLatencyMode: true,
+  // A worker would be one more file to wait for; fragments of MP4 need no conversion.
+  enableWorker: false,
+  backBufferLength: 15,
+  maxLiveSyncPlaybackRate: 1.2,
+};
+const MEDIA_RECOVERIES = 2;
+
+/** One attempt to play with hls.js; `run` once. */
+export class HlsEngine {
+  name = 'HLS';
+
+  constructor(video, stream) {
+    this.video = video;
+    this.stream = stream;
+    this.hls = null;
+  }
+
+  /** Seconds from the server's receiving a picture to showing it; null while nothing is known. */
+  latency() {
+    const date = this.hls?.playingDate;
+    return date ? Math.max(0, this.stream.now() - date.getTime() / 1000) : null;
+  }
+
+  jump() {
+    const to = this.hls?.liveSyncPosition;
+    if (to && to > this.video.currentTime) this.video.currentTime = to;
+  }
+
+  stalled() {} // hls.js keeps its own distance
+
+  /**
+   * Play until the stream ends.
+   *
+   * @throws {Error} It cannot be played, or not any more; or `signal` was given.
+   */
+  async run(signal) {
+    const { default: Hls } = await import('../libraries/hls.mjs');
+    signal.throwIfAborted();
+    if (!Hls.isSupported()) throw new Error('HLS: no Media Source Extensions');
+    const hls = (this.hls = new Hls(CONFIG));
+    try {
+      await new Promise((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+        let recoveries = 0;
+        hls.on(Hls.Events.ERROR, (_, error) => {
+          if (!error.fatal) return;
+          if (error.type === Hls.ErrorTypes.MEDIA_ERROR && recoveries++ < MEDIA_RECOVERIES) {
+            hls.recoverMediaError();
+          } else {
+            reject(new Error(`HLS: ${error.details}`));
+          }
+        });
+        this.video.addEventListener('ended', resolve, { once: true, signal });
+        hls.loadSource(this.stream.media('/index.m3u8'));
+        hls.attachMedia(this.video);
+      });
+    } finally {
+      this.hls = null;
+      hls.destroy();
+    }
+  }
+}
+
+/** One attempt to let the browser play HLS; `run` once. */
+export class NativeEngine {
+  name = 'HLS (native)';
+
+  constructor(video, stream) {
+    this.video = video;
+    this.stream = stream;
+  }
+
+  /** As HlsEngine.latency; only Safari tells what the playlist's dates say. */
+  latency() {
+    const start = this.video.getStartDate?.().getTime();
+    if (!start || Number.isNaN(start)) return null;
+    return Math.max(0, this.stream.now() - start / 1000 - this.video.currentTime);
+  }
+
+  jump() {
+    const { seekable } = this.video;
+    if (seekable.length) this.video.currentTime = seekable.end(seekable.length - 1);
+  }
+
+  stalled() {}
+
+  async run(signal) {
+    const { video } = this;
+    try {
+      await new Promise((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+        video.addEventListener('ended', resolve, { once: true, signal });
+        video.addEventListener(
+          'error',
+          () => reject(new Error(`HLS: ${video.error?.message || 'the browser cannot play it'}`)),
+          { once: true, signal },
+        );
+        video.src = this.stream.media('/index.m3u8');
+      });
+    } finally {
+      video.removeAttribute('src');
+      video.load();
+    }
+  }
+}

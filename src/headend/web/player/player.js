@@ -1,0 +1,278 @@
+// This module plays a stream for as long as the page is open: it waits, tries, falls back, comes back.
+//
+//     wait until it is on ─► try the ways to play it, best one first ─► it ended or failed ─► …
+//
+// `view` is told what to say; see controls.js.
+
+import { lacking, ways } from './choice.js';
+import { FlvEngine } from './flv.js';
+import { HlsEngine, NativeEngine } from './hls.js';
+
+const LOOK_MS = 250;
+const STUCK_S = 3; // without a new picture: ask the server how the stream is
+const HOPELESS_S = 12; // without a new picture, although it is live: this way does not work
+const SOLID_S = 10; // a way that played so long is tried again when it fails
+const PARK_S = 30; // paused for longer: load no more
+const AGAIN_S = 3; // between two rounds of attempts, more each time …
+const LONGEST_S = 15; // … up to this
+const PRIVATE_S = 30;
+
+const ENGINES = { flv: FlvEngine, hls: HlsEngine, native: NativeEngine };
+
+/** Why an attempt was broken off that had not failed. */
+class Interruption extends Error {}
+
+export class Player {
+  /**
+   * @param {HTMLVideoElement} video
+   * @param {import('./stream.js').Stream} stream
+   * @param {object} view
+   * @param {import('./metrics.js').Metrics} metrics
+   * @param {'auto'|'flv'|'hls'} mode
+   */
+  constructor(video, stream, view, metrics, mode) {
+    Object.assign(this, { video, stream, view, metrics, mode });
+    this.engine = null;
+    this.isPausedByViewer = false;
+    this.attempt = new AbortController();
+    this.failures = 0;
+    // Not before: a new source pauses the element.
+    video.addEventListener('loadeddata', () => this.isPausedByViewer || this.#start());
+    video.addEventListener('waiting', () => this.#wait());
+    video.addEventListener('playing', () => this.#goOn());
+  }
+
+  // ---------------------------------------------------------------- what the viewer wants
+
+  setMode(mode) {
+    this.mode = mode;
+    this.#interrupt();
+  }
+
+  retry() {
+    this.#interrupt();
+  }
+
+  pause() {
+    this.isPausedByViewer = true;
+    this.video.pause();
+  }
+
+  play() {
+    this.isPausedByViewer = false;
+    this.goLive();
+    this.#start();
+  }
+
+  goLive() {
+    this.metrics.jumps += 1;
+    this.engine?.jump();
+  }
+
+  // ---------------------------------------------------------------- the loop
+
+  async run() {
+    for (;;) {
+      this.attempt = new AbortController();
+      try {
+        if (!this.stream.isOn) await this.#await();
+        else if (this.isPausedByViewer) await this.#until(() => !this.isPausedByViewer);
+        else await this.#round();
+      } catch (error) {
+        if (!(error instanceof Interruption)) throw error;
+      }
+    }
+  }
+
+  /** Wait until the stream is on. */
+  async #await() {
+    const { state, detail } = this.stream.told;
+    this.#say(state, detail);
+    if (state === 'invalid') return this.#sleep(Infinity);
+    if (state === 'private') {
+      // A token that was refused does not get better, and asking again may look like guessing.
+      await this.#sleep(this.stream.token === null ? PRIVATE_S : Infinity);
+    }
+    const began = performance.now();
+    await this.#ask(state !== 'private');
+    if (!this.stream.isOn && performance.now() - began < 1000 * AGAIN_S) {
+      await this.#sleep(AGAIN_S * (1 + Math.random()));
+    }
+  }
+
+  /** Try the ways to play it, until one has played to the stream's end. */
+  async #round() {
+    for (const way of ways(this.stream, this.mode)) {
+      let failed = await this.#try(way);
+      while (failed?.played > SOLID_S && this.stream.isLive) {
+        await this.#sleep(1);
+        failed = await this.#try(way);
+      }
+      await this.#ask(false);
+      if (failed === null) {
+        // What ended may be on again at once; HLS plays to its end some time after.
+        if (this.stream.isOn) await this.#sleep(1);
+        return;
+      }
+      if (!this.stream.isOn) return;
+      this.metrics.switches += 1;
+    }
+    this.failures += 1;
+    this.#say('failed', `Not in this browser, it seems: ${this.reason ?? lacking(this.stream)}.`);
+    await this.#sleep(Math.min(LONGEST_S, AGAIN_S * this.failures));
+    await this.#ask(false);
+  }
+
+  /**
+   * Play in one way.
+   *
+   * @returns {Promise<{played: number}|null>} How long it had played when it failed, in seconds;
+   *     null: it played to the end.
+   */
+  async #try(way) {
+    const engine = (this.engine = new ENGINES[way.kind](this.video, this.stream, way));
+    const attempt = this.attempt;
+    const own = new AbortController();
+    attempt.signal.addEventListener('abort', () => own.abort(attempt.signal.reason));
+    const began = performance.now();
+    this.#say('starting', '');
+    this.view.playsBy(engine.name, way);
+    this.metrics.way = engine.name;
+    const playing = engine.run(own.signal);
+    const watching = this.#watch(own.signal).catch((error) => own.abort(error));
+    try {
+      await playing;
+      if (this.hasPlayed) return null;
+      this.reason = `${engine.name}: it ended before anything came`;
+    } catch (error) {
+      if (error instanceof Interruption) throw error;
+      this.reason = error.message;
+    } finally {
+      own.abort(new Interruption('over'));
+      await watching;
+      this.engine = null;
+      this.metrics.latency = null;
+      this.metrics.stallEnded(false);
+      this.view.latency(null, 0);
+    }
+    return { played: this.hasPlayed ? (performance.now() - began) / 1000 : 0 };
+  }
+
+  /**
+   * Look after an attempt: is there progress, and if not, why?
+   *
+   * @throws {Error} There is none although the stream is live.
+   */
+  async #watch(signal) {
+    this.hasPlayed = false;
+    let position = this.video.currentTime;
+    let moved = performance.now();
+    let stuckSince = moved; // the same, but time does not count in which the stream was interrupted
+    let asked = moved;
+    for (;;) {
+      await pause(LOOK_MS, signal);
+      const now = performance.now();
+      const { video } = this;
+      this.#measure();
+      if (video.currentTime !== position && !video.seeking) {
+        position = video.currentTime;
+        moved = stuckSince = now;
+        if (!this.hasPlayed || this.view.isSaying) this.#playing();
+      } else if (video.paused) {
+        moved = stuckSince = this.isPausedByViewer ? moved : now;
+        if (now - moved > 1000 * PARK_S) throw new Interruption('parked');
+        if (!this.isPausedByViewer && !this.view.isSaying) this.view.paused();
+      } else if (now - moved > 1000 * STUCK_S) {
+        if (now - asked > 1000 * STUCK_S) {
+          asked = now;
+          await this.#ask(false, signal);
+        }
+        if (!this.stream.isOn) throw new Error('the stream is over');
+        if (!this.stream.isLive) {
+          stuckSince = performance.now();
+          this.#say('interrupted', '');
+        } else if (now - stuckSince > 1000 * HOPELESS_S) {
+          throw new Error(`${this.engine.name}: no picture came`);
+        }
+      }
+    }
+  }
+
+  #measure() {
+    const latency = this.video.readyState > 1 ? (this.engine?.latency() ?? null) : null;
+    this.metrics.latency = latency;
+    this.view.latency(latency, this.engine?.edge?.target ?? 0);
+  }
+
+  #playing() {
+    this.hasPlayed = true;
+    this.failures = 0;
+    this.#say('playing', '');
+  }
+
+  /** Start the picture; browsers may want a touch first. */
+  #start() {
+    this.video.play().catch((error) => {
+      if (error.name === 'NotAllowedError') this.view.wantsTouch();
+    });
+  }
+
+  #wait() {
+    // A seek is no stall, nor is the time before the first picture.
+    if (this.hasPlayed && !this.video.seeking && !this.video.paused) {
+      this.metrics.stallBegan();
+      this.engine?.stalled();
+    }
+  }
+
+  #goOn() {
+    this.metrics.stallEnded(this.stream.isLive);
+  }
+
+  #say(state, detail) {
+    this.metrics.state = state;
+    this.view.say(state, detail);
+  }
+
+  /** Ask the server; while it cannot be reached, say so and go on asking. */
+  async #ask(isPatient, signal = this.attempt.signal) {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        return await this.stream.ask(isPatient, signal);
+      } catch {
+        signal.throwIfAborted();
+        this.#say('unreachable', '');
+        await this.#sleep(Math.min(LONGEST_S, failures) * (0.5 + Math.random()), signal);
+      }
+    }
+  }
+
+  #interrupt() {
+    this.attempt.abort(new Interruption('wanted by the viewer'));
+  }
+
+  async #until(condition) {
+    while (!condition()) await this.#sleep(LOOK_MS / 1000);
+  }
+
+  /** Wait; Infinity until the viewer wants something. */
+  #sleep(seconds, signal = this.attempt.signal) {
+    return pause(1000 * seconds, signal);
+  }
+}
+
+function pause(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const timer = milliseconds === Infinity ? null : setTimeout(done, milliseconds);
+    function done() {
+      signal.removeEventListener('abort', broken);
+      resolve();
+    }
+    function broken() {
+      clearTimeout(timer);
+      reject(signal.reason);
+    }
+    signal.addEventListener('abort', broken, { once: true });
+  });
+}

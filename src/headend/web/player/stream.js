@@ -1,0 +1,65 @@
+// This module knows how the stream is and where its media are; it asks the server, and waits there.
+
+/** A stream as its page is about it. */
+export class Stream {
+  /**
+   * @param {Location} place Address of the page: /watch/APP/NAME, perhaps with ?token=.
+   * @param {object} told What the page was given: see `_answer` in server/http/watch.py.
+   */
+  constructor(place, told) {
+    this.page = new URL(place.pathname, place.origin);
+    this.token = new URLSearchParams(place.search).get('token');
+    this.told = told;
+    const [navigation] = performance.getEntriesByType('navigation');
+    const at = performance.timeOrigin + (navigation?.responseStart ?? performance.now());
+    this.ahead = told.time - at / 1000; // of the server's clock, seconds
+  }
+
+  get isOn() {
+    return this.told.state === 'live' || this.told.state === 'interrupted';
+  }
+
+  get isLive() {
+    return this.told.state === 'live';
+  }
+
+  track(kind) {
+    return this.told.tracks.find((track) => track.kind === kind) ?? null;
+  }
+
+  /** The server's time now, unix seconds. */
+  now() {
+    return Date.now() / 1000 + this.ahead;
+  }
+
+  /** Address of media, with the token: media('.flv'), media('/index.m3u8'). */
+  media(suffix, { isSocket = false, hasToken = true } = {}) {
+    const address = new URL(this.page.pathname.replace(/^\/watch\//, '/') + suffix, this.page);
+    if (isSocket) address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
+    if (hasToken && this.token !== null) address.searchParams.set('token', this.token);
+    return address.href;
+  }
+
+  /**
+   * Ask how the stream is.
+   *
+   * @param {boolean} isPatient Have the server answer when the stream comes.
+   * @throws {Error} The server cannot be reached, or does not answer as it should.
+   */
+  async ask(isPatient, signal) {
+    const address = new URL(this.page);
+    if (this.token !== null) address.searchParams.set('token', this.token);
+    if (isPatient) address.searchParams.set('wait', '1');
+    const began = Date.now();
+    const response = await fetch(address, {
+      headers: { Accept: 'application/json' },
+      cache: 'no-store',
+      signal,
+    });
+    if (!response.ok) throw new Error(`the server answers ${response.status}`);
+    this.told = await response.json();
+    const took = Date.now() - began;
+    if (!isPatient) this.ahead = this.told.time - (began + took / 2) / 1000;
+    return this.told;
+  }
+}

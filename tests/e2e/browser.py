@@ -1,0 +1,84 @@
+"""This module opens pages in headless Chromium."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from tests.e2e.wait import LIMIT_S, wait_for
+
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+FLAGS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Run the system's Chromium; skip the test where there is none."""
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Tab:
+    """A page, and what went wrong in it.
+
+    Attributes:
+        page: The page.
+        errors: Exceptions that its scripts did not catch, and breaches of its policy.
+        asked: Addresses that it asked for.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        self.asked: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self.asked.append(request.url))
+        page.on("websocket", lambda socket: self.asked.append(socket.url))
+        page.on("console", self._note)
+
+    def _note(self, message: Any) -> None:
+        if "Content Security Policy" in message.text:
+            self.errors.append(message.text)
+
+    def ask(self, expression: str) -> Any:
+        """Evaluate JavaScript."""
+        return self.page.evaluate(expression)
+
+    def wait(self, expression: str, limit_s: float = LIMIT_S) -> Any:
+        """Wait until an expression is true; return its value."""
+        return wait_for(lambda: self.ask(expression), expression, limit_s)
+
+    def wait_text(self, text: str, limit_s: float = LIMIT_S) -> None:
+        """Wait until the page shows a text."""
+        look: Callable[[], bool] = lambda: text in self.page.inner_text("body")  # noqa: E731
+        wait_for(look, f"the text {text!r}", limit_s)
+
+    def check(self, axe: str) -> list[str]:
+        """Have axe look for what is not accessible; return its findings.
+
+        Args:
+            axe: The library's source.
+        """
+        self.page.evaluate(axe)
+        found = self.page.evaluate("axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa'] })")
+        return [
+            f"{fault['id']}: {node['target']} {node['failureSummary']}"
+            for fault in found["violations"]
+            for node in fault["nodes"]
+        ]

@@ -1,0 +1,261 @@
+"""This module tests the player page in Chromium, with what ffmpeg publishes."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser
+from tests.e2e.browser import Tab, chromium
+from tests.e2e.conftest import StartServer
+from tests.e2e.peers import Peers
+from tests.e2e.server import Server
+from tests.e2e.wait import wait_for
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).parents[2]
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+
+# Numbers that change with the picture.
+PIXELS = """() => {
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [16, 9];
+  const context = canvas.getContext('2d');
+  context.drawImage(document.getElementById('video'), 0, 0, 16, 9);
+  return [...context.getImageData(0, 0, 16, 9).data].join();
+}"""
+
+OpenTab = Callable[..., Tab]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_tab(browser: Browser) -> Iterator[OpenTab]:
+    """Open pages; at the end none of their scripts may have failed."""
+    contexts = []
+    tabs: list[Tab] = []
+
+    def open_tab(address: str = "", **options: Any) -> Tab:
+        contexts.append(browser.new_context(**options))
+        tabs.append(Tab(contexts[-1].new_page()))
+        if address:
+            tabs[-1].page.goto(address)
+        return tabs[-1]
+
+    yield open_tab
+    errors = [error for tab in tabs for error in tab.errors]
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def serve_page() -> Iterator[Callable[[str], str]]:
+    """Serve a page from another origin; return its address."""
+    page = b""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    def serve(text: str) -> str:
+        nonlocal page
+        page = text.encode()
+        return f"http://localhost:{server.server_port}/"
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield serve
+        server.shutdown()
+
+
+def watch(server: Server, path: str = "live/a") -> str:
+    """Return the address of a stream's player page."""
+    return f"http://{server.http[0]}/watch/{path}"
+
+
+def assert_plays(tab: Tab) -> None:
+    """Check that the time goes on and the picture changes."""
+    tab.wait("headend.state === 'playing'")
+    time, pixels = tab.ask("headend.currentTime"), tab.ask(PIXELS)
+    tab.wait(f"headend.currentTime > {time} + 0.3")
+    wait_for(lambda: tab.ask(PIXELS) != pixels, "another picture")
+
+
+@pytest.mark.parametrize(
+    ("mode", "way"), [("auto", "WebSocket-FLV"), ("flv", "WebSocket-FLV"), ("hls", "HLS")]
+)
+def test_page_plays_what_is_published(
+    mode: str, way: str, server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab(f"{watch(server)}?mode={mode}")
+    assert_plays(tab)
+    assert tab.ask("headend.way") == way
+    # More than a moment, for nothing is shown at once; less than any keyframe or segment explains.
+    assert 0.02 < tab.wait("headend.latency") < 10
+    assert 0 < tab.ask("headend.firstPicture") < 20
+    tab.wait_text("Live")
+    tab.wait_text("H264 and AAC")
+
+
+def test_page_waits_for_a_publisher_and_for_the_next_one(
+    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    tab = open_tab(watch(server))
+    tab.wait_text("This stream is offline")
+    for _ in range(2):
+        publisher = peers.publish(clip, server.url("live/a"), is_endless=True)
+        assert_plays(tab)
+        publisher.send(signal.SIGINT)
+        tab.wait_text("This stream is offline")
+
+
+def test_page_says_that_the_publisher_was_lost_and_goes_on_when_it_is_back(
+    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    publisher = peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab(watch(server))
+    assert_plays(tab)
+    publisher.kill()
+    tab.wait_text("The broadcast is interrupted")
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    assert_plays(tab)
+
+
+@pytest.mark.parametrize(
+    ("blocked", "way"), [("**/mpegts.js", "HLS"), ("**/*.flv*", "HLS"), ("**/hls.mjs", "")]
+)
+def test_page_falls_back_to_what_works(
+    blocked: str, way: str, server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab()
+    tab.page.route(blocked, lambda route: route.abort())
+    tab.page.route_web_socket(blocked, lambda socket: socket.close())
+    tab.page.goto(f"{watch(server)}?mode={'hls' if not way else 'auto'}")
+    if way:
+        assert_plays(tab)
+        assert tab.ask("headend.way") == way
+    else:
+        tab.wait("['HLS (native)', null].includes(headend.way) || headend.state === 'failed'")
+
+
+def test_page_plays_over_http_where_sockets_do_not_pass(
+    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab()
+    tab.page.route_web_socket("**/*.flv*", lambda socket: socket.close())
+    tab.page.goto(watch(server))
+    assert_plays(tab)
+    assert tab.ask("headend.way") == "HTTP-FLV"
+
+
+def test_viewer_chooses_how_to_play(
+    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab(watch(server))
+    assert_plays(tab)
+    tab.page.get_by_label("Way of playing").select_option("HLS")
+    tab.wait("headend.way === 'HLS'")
+    assert_plays(tab)
+
+
+def test_token_goes_with_every_request(
+    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    for mode in ("flv", "hls"):
+        tab = open_tab(f"{watch(server)}?token=a%26b&mode={mode}")
+        assert_plays(tab)
+        media = [url for url in tab.asked if "/live/a" in url.partition("?")[0]]
+        assert media
+        assert [url for url in media if "token=a%26b" not in url] == []
+
+
+def test_page_says_that_a_stream_is_private(start_server: StartServer, open_tab: OpenTab) -> None:
+    server = start_server("rtmp.tls_only=vip/*")
+    tab = open_tab(watch(server, "vip/a"))
+    tab.wait_text("This stream is private")
+
+
+def test_page_says_that_no_stream_can_have_such_a_name(server: Server, open_tab: OpenTab) -> None:
+    tab = open_tab(watch(server, "live/%3Cscript%3Ewindow.x=1%3C%2Fscript%3E"))
+    tab.wait_text("There is no such stream")
+    assert tab.ask("window.x === undefined && document.scripts.length") == 1
+
+
+@pytest.mark.parametrize("name", ["a'b & c", "{{state}}", "${x}`", "ünï 日本 \U0001f3a5", "%41"])
+def test_name_is_shown_as_it_is(name: str, server: Server, open_tab: OpenTab) -> None:
+    tab = open_tab(watch(server, f"live/{quote(name)}"))
+    tab.wait_text(f"live/{name}")
+    tab.wait_text("This stream is offline")
+    assert tab.page.title() == f"live/{name} · Headend"
+
+
+def test_snippet_shows_the_player_on_another_page(
+    server: Server, peers: Peers, clip: Path, open_tab: OpenTab, serve_page: Callable[[str], str]
+) -> None:
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    snippet = open_tab(f"{watch(server)}?token=secret").page.input_value("#snippet")
+    assert "secret" not in snippet
+    tab = open_tab(serve_page(snippet))
+    element = tab.page.wait_for_selector("iframe")
+    assert element is not None
+    frame = element.content_frame()
+    assert frame is not None
+    wait_for(
+        lambda: frame.evaluate("window.headend?.state === 'playing' && headend.currentTime > 0"),
+        "playing in the frame",
+    )
+    assert frame.is_hidden("#below")
+
+
+def test_keys_work_the_player(server: Server, peers: Peers, clip: Path, open_tab: OpenTab) -> None:
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab(watch(server))
+    assert_plays(tab)
+    assert tab.ask("video.muted")
+    tab.page.keyboard.press("m")
+    tab.wait("!video.muted")
+    tab.page.keyboard.press("k")
+    tab.wait("video.paused")
+    tab.page.keyboard.press(" ")
+    tab.wait("!video.paused")
+    assert_plays(tab)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_player_page_is_accessible(scheme: str, server: Server, open_tab: OpenTab) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: .ci/libraries --tests")
+    tab = open_tab(watch(server), color_scheme=scheme)
+    tab.wait_text("This stream is offline")
+    tab.page.click("summary")
+    assert tab.check(AXE.read_text()) == []
