@@ -133,6 +133,7 @@ class Peer:
         media: Video and audio bodies received, in order.
         times: Their timestamps.
         said: Every other message received, one line each.
+        heard: Their payloads.
         is_closed: The server has closed the connection.
     """
 
@@ -143,6 +144,7 @@ class Peer:
         self.media: list[bytes] = []
         self.times: list[int] = []
         self.said: list[str] = []
+        self.heard = bytearray()
         self.is_closed = False
         self._greeting = GREETING_BYTES
         self._reader = ChunkReader()
@@ -179,6 +181,7 @@ class Peer:
             self.media.append(received.payload)
             self.times.append(received.timestamp)
         else:
+            self.heard += received.payload
             self.said.append(shown(received) if received.type_id != 18 else "data")
 
     async def expect(self, text: str) -> str:

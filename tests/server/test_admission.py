@@ -11,15 +11,16 @@ from headend.settings import Limits
 ONE = ip_address("203.0.113.7")
 OTHER = ip_address("2001:db8::7")
 LIMITS = Limits(connections=4, connections_per_address=2)
+FAST = Limits(connections_per_minute=3)
 
 
 def test_connections_of_one_address_are_limited() -> None:
     admission = Admission(LIMITS)
-    admission.enter(ONE)
-    admission.enter(ONE)
+    admission.enter(ONE, 0)
+    admission.enter(ONE, 0)
     with pytest.raises(LimitExceeded, match=r"limits\.connections_per_address: 3 .* 2"):
-        admission.enter(ONE)
-    admission.enter(OTHER)
+        admission.enter(ONE, 0)
+    admission.enter(OTHER, 0)
     assert admission.connections == 4
 
 
@@ -27,34 +28,34 @@ def test_connections_of_one_address_are_limited() -> None:
 def test_loopback_is_exempt_from_the_limit_of_an_address(address: str) -> None:
     admission = Admission(LIMITS)
     for _ in range(4):
-        admission.enter(ip_address(address))
+        admission.enter(ip_address(address), 0)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "203.0.113.8", None])
 def test_connections_in_all_are_limited_for_everybody(address: str | None) -> None:
     admission = Admission(LIMITS)
     for known in (ONE, ONE, OTHER, None):
-        admission.enter(known)
+        admission.enter(known, 0)
     with pytest.raises(LimitExceeded, match=r"limits\.connections: 5 .* 4"):
-        admission.enter(ip_address(address) if address else None)
+        admission.enter(ip_address(address) if address else None, 0)
 
 
 def test_who_was_refused_leaves_too_and_who_leaves_makes_room() -> None:
     admission = Admission(LIMITS)
-    admission.enter(ONE)
-    admission.enter(ONE)
+    admission.enter(ONE, 0)
+    admission.enter(ONE, 0)
     with pytest.raises(LimitExceeded):
-        admission.enter(ONE)
+        admission.enter(ONE, 0)
     admission.leave(ONE)
     admission.leave(ONE)
-    admission.enter(ONE)
+    admission.enter(ONE, 0)
     assert admission.connections == 2
 
 
 def test_nothing_is_kept_of_who_has_left() -> None:
     admission = Admission(LIMITS)
     for address in (ONE, OTHER, None):
-        admission.enter(address)
+        admission.enter(address, 0)
         admission.leave(address)
     assert admission.connections == 0
     assert admission._by_address == {}
@@ -62,7 +63,59 @@ def test_nothing_is_kept_of_who_has_left() -> None:
 
 def test_limits_may_be_replaced() -> None:
     admission = Admission(LIMITS)
-    admission.enter(ONE)
+    admission.enter(ONE, 0)
     admission.limits = Limits(connections=1)
     with pytest.raises(LimitExceeded):
-        admission.enter(OTHER)
+        admission.enter(OTHER, 0)
+
+
+def test_ipv6_addresses_count_by_what_one_customer_has() -> None:
+    admission = Admission(LIMITS)
+    admission.enter(ip_address("2001:db8::1"), 0)
+    admission.enter(ip_address("2001:db8::2"), 0)
+    with pytest.raises(LimitExceeded, match="per_address"):
+        admission.enter(ip_address("2001:db8::3"), 0)
+    admission.enter(ip_address("2001:db8:0:1::3"), 0)
+
+
+def try_often(admission: Admission, now: float, address: str = "203.0.113.7") -> int:
+    """Connect and leave until it is refused, at most 10 times; return how often it was let in."""
+    for count in range(10):
+        try:
+            admission.enter(ip_address(address), now)
+        except LimitExceeded:
+            return count
+        finally:
+            admission.leave(ip_address(address))
+    return 10
+
+
+def test_new_connections_of_an_address_are_limited_by_the_minute() -> None:
+    admission = Admission(FAST)
+    assert try_often(admission, 0) == 3
+    assert try_often(admission, 0, "203.0.113.8") == 3
+    with pytest.raises(LimitExceeded, match=r"limits\.connections_per_minute: 4 .* 3$"):
+        admission.enter(ONE, 0)
+    admission.leave(ONE)
+    assert try_often(admission, 19) == 0
+    assert try_often(admission, 21) == 1
+    assert try_often(admission, 41) == 1
+    assert try_often(admission, 1000) == 3
+
+
+def test_loopback_balancers_and_servers_without_that_limit_take_any_number() -> None:
+    admission = Admission(FAST)
+    assert try_often(admission, 0, "127.0.0.1") == 10
+    for _ in range(10):
+        admission.enter(ONE, 0, is_balancer=True)
+    assert try_often(Admission(Limits(connections_per_minute=0)), 0) == 10
+
+
+def test_only_so_many_addresses_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headend.server.admission.ADDRESSES", 5)
+    admission = Admission(FAST)
+    for number in range(20):
+        address = ip_address(f"203.0.113.{number}")
+        admission.enter(address, 0)
+        admission.leave(address)
+    assert len(admission._attempts) == 5

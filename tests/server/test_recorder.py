@@ -1,6 +1,7 @@
 """This module tests headend.server.recorder, on SQLite and PostgreSQL."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from tests.server.test_past_sessions import ENDED, REFUSED, STARTED
 
 from headend.access.database import Database
 from headend.access.records import AuditEntry, AuditFilter, SessionFilter
+from headend.errors import DatabaseError
 from headend.server import recorder as recorder_module
 from headend.server.recorder import DAY_S, Recorder
 
@@ -32,7 +34,7 @@ class Clock:
 
 def make(clock: Clock, **changes: Any) -> Recorder:
     options: dict[str, Any] = {"retention_days": 365, "history_days": 90} | changes
-    return Recorder(clock, batch_s=0.01, retry_s=0.02, **options)
+    return Recorder(clock, itertools.count(100).__next__, batch_s=0.01, retry_s=0.02, **options)
 
 
 @asynccontextmanager
@@ -105,7 +107,10 @@ def test_sessions_and_refusals_are_written_from_their_events(database_url: str) 
             assert (ended.id, ended.bytes, ended.reason) == ("a1", 5000, "the viewer left")
             assert (refused.code, refused.session) == ("NetStream.Publish.Denied", 6)
             assert made.past.of(6)[0] == refused
-            (entry,) = await entries(made)
+            made.event(replace(REFUSED, session=None))
+            assert made.past.of(100)[0].reason == REFUSED.reason
+            await eventually(made, 2)
+            entry, _ = await entries(made)
             assert entry.detail == "NetStream.Publish.Denied: the publish key has expired"
 
     run(main())
@@ -130,7 +135,7 @@ def test_what_waits_is_written_when_the_server_stops(database_url: str) -> None:
     async def main() -> None:
         database = Database(database_url, Path("/nowhere"))
         await database.open()
-        made = Recorder(Clock(), retention_days=1, history_days=1, batch_s=3600)
+        made = Recorder(Clock(), lambda: 0, retention_days=1, history_days=1, batch_s=3600)
         made.start(given(database), "here")
         await until(lambda: made._is_closed_up)
         made.note(MADE)
@@ -167,6 +172,13 @@ def test_without_database_entries_wait_and_are_written_once_it_is_there(
     assert not log_lines(caplog, "lost")
 
 
+@asynccontextmanager
+async def away() -> AsyncIterator[None]:
+    """Stand in for a database that does not answer."""
+    raise DatabaseError("database: away")
+    yield
+
+
 def test_database_that_goes_away_and_comes_back_loses_what_found_no_room(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,14 +188,15 @@ def test_database_that_goes_away_and_comes_back_loses_what_found_no_room(
         async with recording(f"sqlite:///{tmp_path}/a.db", Clock(7.0)) as (made, database):
             await until(lambda: made._is_closed_up)
             caplog.set_level(logging.WARNING)
-            await database.close()
+            begin = database.begin
+            database.begin = away  # type: ignore[assignment]
             for number in range(15):
                 made.note(replace(MADE, target=str(number)))
                 made.event(replace(ENDED, id=str(number)))
                 made.event(replace(REFUSED, stream=str(number)))
             # Of 15 each: refusals have half the room, so that what administrators do has the rest.
             assert made.lost == (15 - 8) + (15 - 2) + (30 - 10)
-            await database.open()
+            database.begin = begin  # type: ignore[method-assign]
             found = await eventually(made, 11)
             (loss,) = [entry for entry in found if entry.action == "audit.lost"]
             assert (loss.count, loss.outcome, loss.at) == (made.lost, "failed", 7.0)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from time import time
 from typing import TYPE_CHECKING
 
 from headend.access.policy import Policy
@@ -17,6 +18,8 @@ from headend.server import logs
 from headend.server.admission import Admission
 from headend.server.deadlines import Deadlines
 from headend.server.poller import Poller
+from headend.server.rates import Rates
+from headend.server.recorder import Recorder
 from headend.server.services import Services
 from headend.server.stream_observer import StreamObserver
 from headend.settings import Settings
@@ -53,6 +56,14 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
         events=events,
         reload=reload,
     )
+    made.rates = Rates(made)
+    made.recorder = Recorder(
+        time,
+        made.next_session_id,
+        retention_days=settings.audit.retention_days,
+        history_days=settings.privacy.history_days,
+    )
+    events.subscribe(made.recorder.event)
     return made
 
 

@@ -172,6 +172,10 @@ class Server:
             await self._acme.stop()
         if self._http is not None:
             await self._http.close()
+        if services.recorder is not None:
+            await services.recorder.close()
+        if services.rates is not None:
+            services.rates.close()
         for timer in (self._sweep, self._certificate_check):
             if timer is not None:
                 timer.cancel()
@@ -282,6 +286,9 @@ class Server:
         services.sources = self._loaded.sources
         services.policy = self._policy(settings)
         services.admission.limits = settings.limits
+        if services.recorder is not None:
+            services.recorder.retention_days = settings.audit.retention_days
+            services.recorder.history_days = settings.privacy.history_days
         # The chunk size is part of encodings that live players share.
         services.session_settings = parts.session_settings(
             settings, chunk_size=services.session_settings.chunk_size

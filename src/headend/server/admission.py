@@ -1,11 +1,20 @@
-"""This module counts connections, in all and for each address, against the limits."""
+"""This module counts connections, in all and for each address, against the limits.
 
+Every connection counts when it is accepted, before a TLS handshake that would cost us more than its
+peer. IPv6 addresses count by /64, which is what one customer has.
+"""
+
+from collections import OrderedDict
 from ipaddress import IPv4Address, IPv6Address
+from typing import Final
 
 from headend.errors import LimitExceeded
 from headend.settings import Limits
 
 Address = IPv4Address | IPv6Address
+
+ADDRESSES: Final = 65_536  # whose attempts are remembered, about 200 bytes each
+MINUTE_S: Final = 60.0
 
 
 class Admission:
@@ -19,24 +28,28 @@ class Admission:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.connections = 0
-        self._by_address: dict[Address, int] = {}
+        self._by_address: dict[Address | int, int] = {}
+        # How many more attempts each address has, and when that was so.
+        self._attempts: OrderedDict[Address | int, tuple[float, float]] = OrderedDict()
 
-    def enter(self, address: Address | None) -> None:
+    def enter(self, address: Address | None, now: float, *, is_balancer: bool = False) -> None:
         """Count a connection in; the caller calls `leave` once, also after an exception.
 
         Args:
             address: Where the peer is; None on a unix socket.
+            now: Monotonic seconds.
+            is_balancer: Others come through it, and it says so of each.
 
         Raises:
-            LimitExceeded: One too many, in all or from this address. Loopback is exempt from the
-                second: proxies and tests connect from there.
+            LimitExceeded: One too many, in all or from this address, now or within a minute.
+                Loopback is exempt from the last two: proxies and tests connect from there.
         """
         self.connections += 1
         if address is not None:
-            count = self._by_address[address] = self._by_address.get(address, 0) + 1
-            most = self.limits.connections_per_address
-            if count > most and not address.is_loopback:
-                raise LimitExceeded("limits.connections_per_address", count, most)
+            group = _group(address)
+            count = self._by_address[group] = self._by_address.get(group, 0) + 1
+            if not address.is_loopback and not is_balancer:
+                self._check_address(group, count, now)
         if self.connections > self.limits.connections:
             raise LimitExceeded("limits.connections", self.connections, self.limits.connections)
 
@@ -44,8 +57,33 @@ class Admission:
         """Count a connection out."""
         self.connections -= 1
         if address is not None:
-            count = self._by_address[address] - 1
+            group = _group(address)
+            count = self._by_address[group] - 1
             if count:
-                self._by_address[address] = count
+                self._by_address[group] = count
             else:
-                del self._by_address[address]
+                del self._by_address[group]
+
+    def _check_address(self, group: Address | int, count: int, now: float) -> None:
+        limits = self.limits
+        if count > limits.connections_per_address:
+            raise LimitExceeded(
+                "limits.connections_per_address", count, limits.connections_per_address
+            )
+        most = limits.connections_per_minute
+        if most and not self._may_try(group, most, now):
+            raise LimitExceeded("limits.connections_per_minute", most + 1, most)
+
+    def _may_try(self, group: Address | int, most: int, now: float) -> bool:
+        """Take one of the attempts of an address: it has `most`, and as many more each minute."""
+        left, at = self._attempts.pop(group, (float(most), now))
+        left = min(left + (now - at) * most / MINUTE_S, most)
+        is_allowed = left >= 1
+        self._attempts[group] = (left - 1 if is_allowed else left, now)
+        if len(self._attempts) > ADDRESSES:
+            self._attempts.popitem(last=False)
+        return is_allowed
+
+
+def _group(address: Address) -> Address | int:
+    return int(address) >> 64 if address.version == 6 else address

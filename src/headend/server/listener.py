@@ -169,16 +169,19 @@ class Listener:
             is_real: The proxy has had its say.
         """
         services = self._services
+        settings = services.settings
+        networks = settings.rtmp.proxy_protocol_from
+        has_header = self._has_proxy_header and not is_real and peer.is_in(networks)
+        is_balancer = has_header or peer.is_in(settings.http.proxies)
         try:
-            services.admission.enter(peer.address)
+            services.admission.enter(peer.address, services.loop.time(), is_balancer=is_balancer)
         except LimitExceeded as error:
             services.admission.leave(peer.address)
             services.counters.refused += 1
             self._refusals.add(f"{self._name} {peer} refused: {error}", services.loop.time())
             sock.close()
             return
-        networks = services.settings.rtmp.proxy_protocol_from
-        if self._has_proxy_header and not is_real and peer.is_in(networks):
+        if has_header:
             ProxyHeader(services, sock, peer, partial(self._admit, is_real=True))
         else:
             self._take(sock, peer)

@@ -37,6 +37,10 @@ class PastSessions:
         """Return what is remembered of a session, oldest first."""
         return list(self._records.get(session, ()))
 
+    def sessions(self) -> list[int]:
+        """Return the numbers of those remembered, in their order."""
+        return sorted(self._records)
+
     def __len__(self) -> int:
         """Return the number of sessions remembered."""
         return len(self._records)

@@ -34,6 +34,7 @@ BATCH: Final = 2000  # entries of one transaction, each about 300 bytes
 QUEUED: Final = 20_000  # entries that wait, of each kind; 20 MB at most
 REFUSED: Final = 20  # refusals of one address in a batch that the history keeps
 BEAT_S: Final = 60.0  # how well it is known when a killed server ended
+CLOSE_S: Final = 5.0  # a server that stops waits no longer for its database
 CLEAN_S: Final = 24 * 3600.0
 DAY_S: Final = 24 * 3600.0
 
@@ -54,6 +55,7 @@ class Recorder:
     def __init__(
         self,
         clock: Callable[[], float],
+        next_session: Callable[[], int],
         *,
         retention_days: int,
         history_days: int,
@@ -64,6 +66,7 @@ class Recorder:
 
         Args:
             clock: Gives Unix seconds.
+            next_session: Gives a number to what was refused before it was a session.
             retention_days: See the attributes.
             history_days: Likewise.
             batch_s: Seconds that entries gather.
@@ -77,6 +80,7 @@ class Recorder:
         self.history: History | None = None
         self.began: Final = clock()
         self._clock: Final = clock
+        self._next_session: Final = next_session
         self._batch_s: Final = batch_s
         self._retry_s: Final = retry_s
         self._database: Database | None = None
@@ -89,6 +93,7 @@ class Recorder:
         self._beat_at = 0.0
         self._clean_at = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._stop: Final = asyncio.Event()
         self._failures: Final = Repeats(log, "audit trail and history not written")
 
     # ------------------------------------------------------------------ what goes on
@@ -99,6 +104,8 @@ class Recorder:
         if entry is not None:
             self.note(entry)
         if record is not None:
+            if record.code is not None and record.session is None:
+                record = replace(record, session=self._next_session())
             self.past.keep(record)
             self.keep(record)
 
@@ -148,14 +155,14 @@ class Recorder:
 
     async def close(self) -> None:
         """Write what waits, if the database answers in time, and end."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
+        if self._task is None:
+            return
+        self._stop.set()
+        if self.history is None:
+            self._task.cancel()  # there is nothing to write to
+        with suppress(asyncio.CancelledError, TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
                 await self._task
-        if self.history is not None:
-            with suppress(DatabaseError):
-                await self._write_all()
-                await self.history.beat(self._clock())
         if waiting := len(self._entries) + len(self._records):
             log.warning("audit trail and history: %d entries are lost", waiting)
 
@@ -170,7 +177,9 @@ class Recorder:
         await self._run()
 
     async def _run(self) -> None:
-        while True:
+        is_last = False
+        while not is_last:
+            is_last = self._stop.is_set()
             pause = self._batch_s
             try:
                 await self._write_all()
@@ -182,7 +191,9 @@ class Recorder:
                 pause = self._retry_s
                 log.exception("audit trail and history not written: a bug")
             self._failures.tick(self._now())
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stop.wait()
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -379,7 +379,7 @@ class RtmpConnection:
         )
         self._session.reject(request, rejected.code, rejected.description)
         path = request.target.path
-        tell_refused(self._services, action, path, self.peer, self.protocol, rejected)
+        tell_refused(self._services, action, path, self.peer, self.protocol, rejected, self.id)
 
     # ------------------------------------------------------------------ what the streams tell
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from headend.server.hls_streams import HlsStreams
     from headend.server.http.flv_viewer import FlvViewer
     from headend.server.rates import Rates
+    from headend.server.recorder import Recorder
     from headend.server.rtmp_connection import RtmpConnection
     from headend.server.thumbnails import Thumbnails
     from headend.server.tls_port import TlsPort
@@ -59,7 +60,8 @@ class Services:
         viewers: Viewers over HTTP and WebSocket.
         arrivals: Requests that wait for a stream; there with HTTP.
         hls: Streams that are packaged; there with HTTP.
-        rates: What streams bring a second; there with HTTP.
+        rates: What streams bring a second.
+        recorder: Writes audit trail and history, and remembers sessions that are over.
         thumbnails: Makes pictures of streams; there with HTTP.
         tls: The TLS port, if there is one.
     """
@@ -85,6 +87,7 @@ class Services:
     arrivals: "Arrivals | None" = None
     hls: "HlsStreams | None" = None
     rates: "Rates | None" = None
+    recorder: "Recorder | None" = None
     thumbnails: "Thumbnails | None" = None
 
     def next_session_id(self) -> int:

@@ -89,6 +89,7 @@ def tell_refused(
     peer: "Peer",
     protocol: str,
     rejected: Rejected,
+    session: int | None = None,
 ) -> None:
     """Tell that a request was refused, with what its peer was told."""
     services.events.emit(
@@ -100,5 +101,6 @@ def tell_refused(
             address=peer.shown_address,
             code=rejected.code,
             reason=rejected.description,
+            session=session,
         )
     )

@@ -280,6 +280,12 @@ class Limits(_Section):
         le=1_000_000,
         description="Connections from one IP address; not from loopback.",
     )
+    connections_per_minute: Count = Field(
+        default=1200,
+        ge=0,
+        le=1_000_000,
+        description="New ones a minute, each a TLS handshake or an attempt; likewise; 0: any.",
+    )
     message_bytes: Size = Field(
         default=16 * MIB,
         ge=64 * KIB,
@@ -311,6 +317,36 @@ class Limits(_Section):
         default=100, ge=1, le=100_000, description="Commands a second from one connection."
     )
     streams: Count = Field(default=1000, ge=1, le=100_000, description="Live streams in all.")
+    streams_per_key: Count = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="Live streams of one publish key, token or client certificate; 0: any number.",
+    )
+    viewers: Count = Field(
+        default=0, ge=0, le=1_000_000, description="Viewers of all streams; 0: any number."
+    )
+    viewers_per_stream: Count = Field(
+        default=0, ge=0, le=1_000_000, description="Viewers of one stream; 0: any number."
+    )
+    publisher_bit_rate: Count = Field(
+        default=0,
+        ge=0,
+        le=10_000_000_000,
+        description="bit/s of media that a publisher may send; 0: any.",
+    )
+    publisher_bit_rate_s: Seconds = Field(
+        default=10,
+        ge=1,
+        le=3600,
+        description="Seconds over its bit rate after which a publisher is ended.",
+    )
+    publisher_duration_s: Seconds = Field(
+        default=0,
+        ge=0,
+        le=31_536_000,
+        description="Seconds after which a publisher is ended; 0: never.",
+    )
     waiting_requests: Count = Field(
         default=20_000,
         ge=1,

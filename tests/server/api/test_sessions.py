@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.live import run, until
+from tests.live import command, log_lines, run, until
 from tests.web import serve
 
 
@@ -53,11 +53,48 @@ def test_one_session_is_shown_and_closed(tmp_path: Path) -> None:
             seen = (await web.get("/sessions/1")).json
             assert (seen["id"], seen["peer"], seen["plays"]) == (1, player.name, ["live/a"])
             assert (await web.api("DELETE", "/sessions/1")).status == 204
-            answer = await web.get("/sessions/1")
-            assert (answer.status, answer.detail) == (404, "There is no session 1 now.")
+            over = (await web.get("/sessions/1")).json
+            assert (over["state"], over["plays"], over["code"]) == ("over", ["live/a"], None)
+            assert over["reason"] == "The session was closed by an administrator."
+            assert (await web.get("/sessions")).json["sessions"] == []
+            assert (await web.get("/sessions?state=over")).json["sessions"] == [over]
             assert (await web.api("DELETE", "/sessions/1")).status == 404
             assert (await web.get("/sessions")).json["total"] == 0
             await player.expect_close()
+
+    run(main())
+
+
+def test_refused_session_tells_what_its_peer_and_the_log_were_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with serve(tmp_path, "auth.publish=key") as web:
+            peer = await web.live.connected()
+            await peer.send(command("publish", 3, None, "a", "live", on=1))
+            await peer.expect("NetStream.Publish.Denied")
+            refused = (await web.get("/sessions/1")).json
+            assert refused["state"] == "refused"
+            assert refused["code"] == "NetStream.Publish.Denied"
+            assert refused["reason"].encode() in peer.heard
+            (line,) = log_lines(caplog, "refused")
+            assert f"{refused['reason']} ({refused['code']})" in line
+            assert refused["publishes"] == ["live/a"]
+            (listed,) = (await web.get("/sessions?state=refused&stream=live/a")).json["sessions"]
+            assert listed == refused
+            assert (await web.get("/sessions?state=no")).status == 422
+
+    run(main())
+
+
+def test_viewer_refused_over_http_is_found_with_what_the_answer_said(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path, "rtmp.tls_only=vip/*") as web:
+            answer = await web.ask("GET", "/vip/a.flv")
+            (refused,) = (await web.get("/sessions?state=refused")).json["sessions"]
+            assert refused["reason"] == answer.detail
+            assert refused["code"] == "NetStream.Play.Failed"
+            assert (await web.get(f"/sessions/{refused['id']}")).json == refused
 
     run(main())
 

@@ -23,6 +23,7 @@ def services(*settings: str) -> Services:
     made.settings = loaded
     made.policy = Policy(loaded.auth, loaded.rtmp)
     made.counters = Counters()
+    made.events = Mock()
     made.is_stopping = False
     assert isinstance(made, Mock)
     return made

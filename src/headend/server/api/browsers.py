@@ -19,10 +19,11 @@ def routes(services: Services, sign_ins: SignIns) -> Sequence[Route]:
     path = f"{V1}/sign-in"
     return (
         Route("POST", path, "Sign a browser in.", api.sign_in, models.SignedIn, models.SignIn,
-              is_open=True, statuses=(401, 429)),
+              is_open=True, statuses=(401, 429), action="sign-in"),
         Route("GET", path, "The session of this browser.", api.signed_in, models.SignedIn,
               is_open=True, statuses=(401,)),
-        Route("DELETE", path, "Sign this browser out.", api.sign_out, is_open=True),
+        Route("DELETE", path, "Sign this browser out.", api.sign_out, is_open=True,
+              action="sign-out"),
     )  # fmt: skip
 
 

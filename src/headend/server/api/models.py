@@ -120,7 +120,7 @@ class Tls(_Model):
 
 
 class Session(_Model):
-    """One peer that publishes or watches."""
+    """One peer that publishes or watches, or did, or was refused."""
 
     id: int
     protocol: str
@@ -132,6 +132,12 @@ class Session(_Model):
     bytes_out: int
     user_agent: str | None
     tls: Tls | None
+    state: Literal["live", "over", "refused"] = "live"
+    code: str | None = Field(
+        default=None, description="Of its newest refusal, as its peer and the log were told."
+    )
+    reason: str | None = Field(default=None, description="Why it was refused or is over; likewise.")
+    ended_at: float | None = Field(default=None, description="Unix seconds; null: it goes on.")
 
 
 class Sessions(_Model):

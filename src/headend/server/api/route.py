@@ -50,6 +50,8 @@ class Route:
         content_type: Of the answer.
         status: Of the answer, where it is a model.
         statuses: What it may fail with besides what the form of the operation tells.
+        action: Its name in the audit trail, such as `session.kick`; empty: method and path. What
+            only reads is not noted there.
     """
 
     method: str
@@ -63,6 +65,7 @@ class Route:
     content_type: str = "application/json"
     status: int = 200
     statuses: tuple[int, ...] = ()
+    action: str = ""
 
 
 def json_response(model: BaseModel, status: int = 200) -> web.Response:

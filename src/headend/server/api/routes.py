@@ -11,10 +11,12 @@ from typing import Final
 
 from aiohttp import web
 
-from headend.server.api import browsers, events, openapi, page, server, sessions, streams
+from headend.server.api import audit, browsers, events, openapi, page, server, sessions, streams
+from headend.server.api.auditing import SAFE, note_refused, note_request
 from headend.server.api.route import Route, check_query, json_response
 from headend.server.api.sign_in import SignIns
-from headend.server.http.problems import Handler
+from headend.server.http import access
+from headend.server.http.problems import Handler, Problem
 from headend.server.services import Services
 
 _PAGE_HEADERS: Final = {
@@ -29,6 +31,7 @@ def all_routes(services: Services, sign_ins: SignIns) -> Sequence[Route]:
         server.routes(services),
         streams.routes(services),
         sessions.routes(services),
+        audit.routes(services),
         events.routes(services, sign_ins),
         browsers.routes(services, sign_ins),
     )
@@ -44,9 +47,27 @@ def add_routes(application: web.Application, services: Services, admin_token: st
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not request.path.startswith("/api/"):
             return await handler(request)
-        if not getattr(request.match_info.handler, "is_open", False):
-            sign_ins.check(request)
-        response = await handler(request)
+        answering = request.match_info.handler
+        is_open = getattr(answering, "is_open", False)
+        action: str = getattr(answering, "action", "") or "api"
+        try:
+            access.allow_api(services, request)
+            if not is_open:
+                sign_ins.check(request)
+        except Problem as problem:
+            note_refused(services, request, "api", problem)
+            raise
+        is_noted = request.method not in SAFE
+        try:
+            response = await handler(request)
+        except Problem as problem:
+            if is_noted and is_open:
+                note_refused(services, request, action, problem)
+            elif is_noted:
+                note_request(services, request, action, problem)
+            raise
+        if is_noted:
+            note_request(services, request, action)
         if not response.prepared:
             response.headers.setdefault("Cache-Control", "no-store")
         return response
@@ -81,4 +102,5 @@ def _handler(route: Route) -> Handler:
         return json_response(answer, route.status)
 
     handle.is_open = route.is_open  # type: ignore[attr-defined]
+    handle.action = route.action or f"{route.method} {route.path}"  # type: ignore[attr-defined]
     return handle

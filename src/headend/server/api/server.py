@@ -25,7 +25,7 @@ def routes(services: Services) -> Sequence[Route]:
         Route("GET", f"{V1}/settings", "Settings in effect; secrets are hidden.", api.settings,
               models.Settings),
         Route("POST", f"{V1}/reload", "Read settings and certificates again.", api.reload,
-              models.Messages),
+              models.Messages, action="settings.reload"),
     )  # fmt: skip
 
 

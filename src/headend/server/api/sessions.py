@@ -1,21 +1,30 @@
-"""This module is the API's part about sessions: lists, one of them, kick."""
+"""This module is the API's part about sessions: lists, one of them, kick.
+
+Sessions that are over or were refused are told of too: the newest from memory, and one that is
+asked for by its number from the database.
+"""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
 
+from headend.access.records import SessionRecord
+from headend.errors import DatabaseError
 from headend.server import status
 from headend.server.api import models
 from headend.server.api.route import MOST_ID, PAGE, V1, Route, Schema, page_after, page_limit
 from headend.server.http.problems import Problem
 from headend.server.services import Services
 
+STATES: Final = ("live", "over", "refused")
 _QUERY: Final[Mapping[str, Schema]] = {
     **PAGE,
     "after": {"type": "integer", "minimum": 0, "maximum": MOST_ID},
     "stream": {"type": "string", "maxLength": 1100},
     "protocol": {"type": "string", "maxLength": 20},
+    "state": {"type": "string", "enum": [*STATES], "default": "live"},
 }
 
 
@@ -27,7 +36,8 @@ def routes(services: Services) -> Sequence[Route]:
         Route("GET", f"{V1}/sessions", "Sessions, oldest first.", api.sessions, models.Sessions,
               query=_QUERY),
         Route("GET", session, "One session.", api.session, models.Session, statuses=(404,)),
-        Route("DELETE", session, "Close a session.", api.kick, statuses=(404,)),
+        Route("DELETE", session, "Close a session.", api.kick, statuses=(404,),
+              action="session.kick"),
     )  # fmt: skip
 
 
@@ -37,23 +47,58 @@ class _Sessions:
 
     async def sessions(self, request: web.Request) -> models.Sessions:
         limit, after, query = page_limit(request), page_after(request), request.query
+        state = query.get("state", "live")
+        if state not in STATES:
+            raise Problem(422, f"state: one of {', '.join(STATES)} is expected.")
         found = [
             session
-            for session in status.sessions(self._services)
-            if query.get("protocol") in (None, session["protocol"])
-            and query.get("stream") in (None, *session["publishes"], *session["plays"])
+            for session in (self._live() if state == "live" else self._past(state))
+            if query.get("protocol") in (None, session.protocol)
+            and query.get("stream") in (None, *session.publishes, *session.plays)
         ]
-        rest = [session for session in found if session["id"] > after]
-        page = [models.Session.model_validate(session) for session in rest[:limit]]
+        rest = [session for session in found if session.id > after]
+        page = rest[:limit]
         following = str(page[-1].id) if len(rest) > limit else None
         return models.Sessions(sessions=page, total=len(found), next=following)
 
     async def session(self, request: web.Request) -> models.Session:
         wanted = request.match_info["id"]
-        for session in status.sessions(self._services):
-            if str(session["id"]) == wanted:
-                return models.Session.model_validate(session)
-        raise _no_session(wanted)
+        number = int(wanted)
+        known = self._remembered(number)
+        for session in self._services.sessions():
+            if session.id == number and not session.is_over:
+                return _live(status.describe(session, self._services.loop.time()), known)
+        known = known or await self._kept(number)
+        if not known:
+            raise _no_session(wanted)
+        return _over(number, known)
+
+    def _live(self) -> list[models.Session]:
+        return [
+            _live(session, self._remembered(session["id"]))
+            for session in status.sessions(self._services)
+        ]
+
+    def _past(self, state: str) -> list[models.Session]:
+        recorder = self._services.recorder
+        if recorder is None:
+            return []
+        live = {session.id for session in self._services.sessions() if not session.is_over}
+        found = [_over(id, recorder.past.of(id)) for id in recorder.past.sessions()]
+        return [each for each in found if each.state == state and each.id not in live]
+
+    def _remembered(self, number: int) -> list[SessionRecord]:
+        recorder = self._services.recorder
+        return [] if recorder is None else recorder.past.of(number)
+
+    async def _kept(self, number: int) -> list[SessionRecord]:
+        """Ask the database; without it nothing is known."""
+        recorder = self._services.recorder
+        if recorder is None or recorder.history is None:
+            return []
+        with suppress(DatabaseError):
+            return await recorder.history.of_session(number, recorder.began)
+        return []
 
     async def kick(self, request: web.Request) -> None:
         wanted = request.match_info["id"]
@@ -64,5 +109,37 @@ class _Sessions:
         raise _no_session(wanted)
 
 
+def _live(session: status.SessionStatus, past: Sequence[SessionRecord]) -> models.Session:
+    """Describe a session that goes on, and the newest request of it that was refused."""
+    described = models.Session.model_validate(session)
+    for record in past:
+        if record.code is not None:
+            described.code, described.reason = record.code, record.reason
+    return described
+
+
+def _over(id: int, records: Sequence[SessionRecord]) -> models.Session:
+    """Describe a session by what it has published, played or was refused; oldest first."""
+    last = records[-1]
+    ended = max(record.ended_at or record.started_at for record in records)
+    began = min(record.started_at for record in records)
+    return models.Session(
+        id=id,
+        protocol=last.protocol,
+        peer=last.address or "unix",
+        connected_s=round(ended - began, 3),
+        publishes=[record.stream for record in records if record.kind == "publish"],
+        plays=[record.stream for record in records if record.kind == "play"],
+        bytes_in=sum(record.bytes for record in records if record.kind == "publish"),
+        bytes_out=sum(record.bytes for record in records if record.kind == "play"),
+        user_agent=last.user_agent or None,
+        tls=None,
+        state="refused" if all(record.code is not None for record in records) else "over",
+        code=last.code,
+        reason=last.reason,
+        ended_at=ended,
+    )
+
+
 def _no_session(id: str) -> Problem:
-    return Problem(404, f"There is no session {id} now.", title="Session not found")
+    return Problem(404, f"There is no session {id}.", title="Session not found")

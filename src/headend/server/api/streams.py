@@ -30,7 +30,7 @@ def routes(services: Services) -> Sequence[Route]:
               models.History, statuses=(404,)),
         Route("GET", stream, "One stream.", api.stream, models.Stream, statuses=(404,)),
         Route("DELETE", stream, "End a stream and its publisher's session.", api.end_stream,
-              statuses=(404,)),
+              statuses=(404,), action="stream.end"),
         Route("GET", f"{V1}/thumbnails/{{path}}", "The newest picture of a stream.",
               api.thumbnail, query=_WIDTH, content_type="image/jpeg", statuses=(400, 404, 503)),
     )  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
+from headend.access.address_lists import AddressList
 from headend.access.decisions import AccessRequest
 from headend.errors import Rejected
 from headend.server.http.problems import Problem
@@ -45,6 +46,18 @@ async def allow_play(services: Services, request: web.Request, path: str) -> Non
         protocol = "https" if asked.is_secure else "http"
         tell_refused(services, "play", path, peer_of(services, request), protocol, rejected)
         raise Problem(403, rejected.description) from None
+
+
+def allow_api(services: Services, request: web.Request) -> None:
+    """Return if API and metrics may be used from where a request comes.
+
+    Raises:
+        Problem: 403.
+    """
+    auth = services.settings.auth
+    addresses = AddressList(auth.api_from, auth.api_not_from)
+    if not addresses.allows(peer_of(services, request).address):
+        raise Problem(403, "This is not given to your address (auth.api_from, auth.api_not_from).")
 
 
 def peer_of(services: Services, request: web.Request) -> Peer:

@@ -11,12 +11,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 from headend.server import metrics
 from headend.server.api import routes as api_routes
 from headend.server.arrivals import Arrivals
-from headend.server.http import flv, hls, pages, thumbnail
+from headend.server.http import access, flv, hls, pages, thumbnail
 from headend.server.http.access import HSTS_HEADERS
 from headend.server.http.connection import HttpConnection, Unclaimed
 from headend.server.http.problems import tell_problems
 from headend.server.peer import Peer
-from headend.server.rates import Rates
 from headend.server.services import Services
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import Transport
@@ -44,7 +43,6 @@ class HttpServer:
         """
         self._services = services
         services.arrivals = Arrivals(services)
-        services.rates = Rates(services)
         self._admin_token = admin_token
         self._runner = web.AppRunner(
             self._application(),
@@ -86,8 +84,6 @@ class HttpServer:
 
     async def close(self) -> None:
         """Stop serving."""
-        if self._services.rates is not None:
-            self._services.rates.close()
         await self._runner.cleanup()
 
     def _application(self) -> web.Application:
@@ -127,6 +123,7 @@ class HttpServer:
         return web.json_response({"status": "ready"})
 
     async def _metrics(self, request: web.Request) -> web.Response:
+        access.allow_api(self._services, request)
         body, content_type = metrics.render(self._services)
         return web.Response(body=body, headers={"Content-Type": content_type})
 

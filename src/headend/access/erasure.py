@@ -1,0 +1,149 @@
+"""This module finds what is kept about one person, gives it out, and overwrites it.
+
+    by an address    history, audit trail, last use of keys, webhooks not delivered yet
+    by a subject     whom a playback token was made for: history, audit trail, webhooks
+    by a key         a publisher's key by its id: the key's label and last use, history, audit trail
+
+What identifies the person is overwritten; the rows stay, so that counts, times and outcomes do.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headend.access.database import Database
+from headend.access.tables import AUDIT, OUTBOX, PUBLISH_KEYS, SESSIONS
+
+# In place of who did something: the column of an entry's actor is never empty for other reasons.
+ERASED: Final = "(erased)"
+TIMEOUT_S: Final = 60.0  # of a command: whole tables are looked through
+
+# What is given out of a key; never its hash or what checks its password.
+_KEY_COLUMNS: Final = [
+    column for column in PUBLISH_KEYS.c if column.name not in ("hash", "password")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom something is kept about; what is given is joined by "or".
+
+    Attributes:
+        addresses: An IP address in all forms that may have been kept: itself and its pseudonyms.
+        subject: Whom a playback token was made for.
+        key: Id of a publish key.
+    """
+
+    addresses: Sequence[str] = ()
+    subject: str | None = None
+    key: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """What stands where a subject or an actor does."""
+        return [name for name in (self.subject, self.key) if name is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many rows were overwritten."""
+
+    sessions: int
+    audit: int
+    keys: int
+    webhooks: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.sessions} sessions, {self.audit} audit entries, {self.keys} keys, "
+            f"{self.webhooks} webhooks"
+        )
+
+
+async def export(database: Database, person: Person) -> dict[str, list[dict[str, object]]]:
+    """Return every row that is kept about a person, by table, as values that JSON knows.
+
+    Raises:
+        DatabaseError: It can't be read.
+    """
+    async with database.begin(TIMEOUT_S) as connection:
+        return {
+            "sessions": await _rows(
+                connection, sa.select(SESSIONS).where(_in_sessions(person)), SESSIONS.c.started_at
+            ),
+            "audit": await _rows(
+                connection, sa.select(AUDIT).where(_in_audit(person)), AUDIT.c.number
+            ),
+            "keys": await _rows(
+                connection, sa.select(*_KEY_COLUMNS).where(_in_keys(person)), PUBLISH_KEYS.c.id
+            ),
+            "webhooks": await _rows(
+                connection, sa.select(OUTBOX).where(_in_outbox(person)), OUTBOX.c.sequence
+            ),
+        }
+
+
+async def erase(database: Database, person: Person) -> Erased:
+    """Overwrite what identifies a person, in all rows or in none; return how many rows it was.
+
+    Raises:
+        DatabaseError: Nothing was overwritten.
+    """
+    actor = sa.case((AUDIT.c.actor.in_(person.names), ERASED), else_=AUDIT.c.actor)
+    body: sa.ColumnElement[str] = OUTBOX.c.body
+    for text in _texts(person):
+        body = sa.func.replace(body, text, "null")
+    async with database.begin(TIMEOUT_S) as connection:
+        counts = [
+            (await connection.execute(change)).rowcount
+            for change in (
+                SESSIONS.update()
+                .where(_in_sessions(person))
+                .values(address=None, subject=None, user_agent=None),
+                AUDIT.update().where(_in_audit(person)).values(actor=actor, address=None),
+                PUBLISH_KEYS.update().where(_in_keys(person)).values(label="", used_from=None)
+                if person.key is not None
+                else PUBLISH_KEYS.update().where(_in_keys(person)).values(used_from=None),
+                OUTBOX.update().where(_in_outbox(person)).values(body=body),
+            )
+        ]
+    return Erased(*counts)
+
+
+async def _rows(
+    connection: AsyncConnection,
+    query: "sa.Select[tuple[object, ...]]",
+    order: sa.ColumnElement[object],
+) -> list[dict[str, object]]:
+    rows = await connection.execute(query.order_by(order))
+    return [dict(row._mapping) for row in rows]
+
+
+def _in_sessions(person: Person) -> sa.ColumnElement[bool]:
+    columns = SESSIONS.c
+    return sa.or_(columns.address.in_(person.addresses), columns.subject.in_(person.names))
+
+
+def _in_audit(person: Person) -> sa.ColumnElement[bool]:
+    # What was done to a key stays: an administrator did it.
+    return sa.or_(AUDIT.c.address.in_(person.addresses), AUDIT.c.actor.in_(person.names))
+
+
+def _in_keys(person: Person) -> sa.ColumnElement[bool]:
+    columns = PUBLISH_KEYS.c
+    return sa.or_(columns.used_from.in_(person.addresses), columns.id == person.key)
+
+
+def _in_outbox(person: Person) -> sa.ColumnElement[bool]:
+    return sa.or_(
+        sa.false(), *(OUTBOX.c.body.contains(text, autoescape=True) for text in _texts(person))
+    )
+
+
+def _texts(person: Person) -> list[str]:
+    """Return how what identifies a person stands in a JSON document."""
+    return [json.dumps(text) for text in (*person.addresses, *person.names)]

@@ -1,0 +1,61 @@
+"""This module notes in the audit trail who did what over the API, and who was not let in."""
+
+from time import time
+from typing import Final
+
+from aiohttp import web
+
+from headend.access.records import AuditEntry, Outcome
+from headend.server.http import access
+from headend.server.http.problems import Problem
+from headend.server.services import Services
+
+# What a handler may put into its request: what was done something to, where its path does not say.
+TARGET: Final = "audit_target"
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+BY_TOKEN: Final = "admin token"
+BY_BROWSER: Final = "console"
+
+
+def note_request(
+    services: Services, request: web.Request, action: str, problem: Problem | None = None
+) -> None:
+    """Note that a request changed something, or failed to.
+
+    Args:
+        services: Whose recorder takes it.
+        request: Was let in.
+        action: Of its route, such as `session.kick`.
+        problem: What it was answered with; None: it was done.
+    """
+    match = request.match_info
+    _note(
+        services,
+        request,
+        BY_TOKEN if "Authorization" in request.headers else BY_BROWSER,
+        action,
+        request.get(TARGET) or match.get("path") or match.get("id") or "",
+        "done" if problem is None else "failed",
+        "" if problem is None else str(problem),
+    )
+
+
+def note_refused(services: Services, request: web.Request, action: str, problem: Problem) -> None:
+    """Note that a request was not let in."""
+    _note(services, request, "", action, "", "refused", str(problem))
+
+
+def _note(
+    services: Services,
+    request: web.Request,
+    actor: str,
+    action: str,
+    target: str,
+    outcome: Outcome,
+    detail: str,
+) -> None:
+    recorder = services.recorder
+    if recorder is not None:
+        address = access.peer_of(services, request).shown_address
+        recorder.note(AuditEntry(time(), actor, action, target, address, outcome, detail))
