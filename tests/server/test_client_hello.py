@@ -4,7 +4,7 @@ import pytest
 from tests.wire import wire
 
 from headend.errors import ProtocolError
-from headend.server.client_hello import ClientHello, parse
+from headend.server.client_hello import ClientHello, lacks, parse
 
 # RFC 8448, 3, "Simple 1-RTT Handshake": the client's first record.
 RFC_8448 = wire(
@@ -85,3 +85,32 @@ def test_name_of_another_kind_is_none() -> None:
 def test_what_is_no_client_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(ProtocolError, match=f"^{reason}$"):
         parse(data)
+
+
+# ---------------------------------------------------------------------- without parsing
+
+
+def test_message_without_a_protocol_is_told_at_once() -> None:
+    assert lacks(RFC_8448, [b"http/1.1"])
+    assert lacks(AUTHORITY, [b"http/1.1"])
+    assert not lacks(AUTHORITY, [b"http/1.1", b"acme-tls/1"])
+    assert lacks(RFC_8448 + b"more", [b"http/1.1"])
+
+
+@pytest.mark.parametrize("size", range(len(RFC_8448)))
+def test_message_that_is_not_whole_takes_a_closer_look(size: int) -> None:
+    assert not lacks(RFC_8448[:size], [b"http/1.1"])
+
+
+@pytest.mark.parametrize(
+    "data", [bytes(300), b"GET / HTTP/1.1\r\n\r\n", wire("16 0301 0004 02 000000 00")]
+)
+def test_no_client_of_tls_takes_a_closer_look(data: bytes) -> None:
+    assert not lacks(data, [b"acme-tls/1"])
+
+
+def test_message_in_two_records_takes_a_closer_look() -> None:
+    whole = RFC_8448[5:]
+    pieces = [whole[:50], whole[50:]]
+    records = b"".join(b"\x16\x03\x01" + len(p).to_bytes(2, "big") + p for p in pieces)
+    assert not lacks(records, [b"http/1.1"])

@@ -6,7 +6,7 @@
 Source: RFC 8446, 4.1.2 and 5.1; RFC 6066, 3; RFC 7301, 3.1.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,6 +37,24 @@ class ClientHello:
 
     server_name: str | None
     protocols: tuple[bytes, ...]
+
+
+def lacks(data: bytes, protocols: Iterable[bytes]) -> bool:
+    """Say whether a message is whole and offers none of some protocols, without parsing it.
+
+    False where that takes a closer look.
+
+    Args:
+        data: All that has come so far.
+        protocols: Names of ALPN.
+    """
+    head = RECORD_HEADER_BYTES + MESSAGE_HEADER_BYTES
+    if len(data) < head or data[0] != HANDSHAKE or data[RECORD_HEADER_BYTES] != CLIENT_HELLO:
+        return False
+    message_end = head + int.from_bytes(data[RECORD_HEADER_BYTES + 1 : head])
+    record_end = RECORD_HEADER_BYTES + int.from_bytes(data[3:RECORD_HEADER_BYTES])
+    is_whole = message_end <= record_end <= len(data)
+    return is_whole and not any(protocol in data for protocol in protocols)
 
 
 def parse(data: bytes) -> ClientHello | None:

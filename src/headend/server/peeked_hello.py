@@ -13,6 +13,7 @@ from typing import Final
 
 from headend.errors import ProtocolError
 from headend.server import client_hello
+from headend.server.challenges import PROTOCOL as ACME_PROTOCOL
 from headend.server.client_hello import ClientHello
 from headend.server.deadlines import NEVER
 from headend.server.peer import Peer
@@ -21,6 +22,11 @@ from headend.server.services import Services
 log = logging.getLogger(__name__)
 
 PEEK_BYTES: Final = client_hello.MOST_BYTES + 1024  # with the headers of its records
+
+HTTP_PROTOCOL: Final = b"http/1.1"
+# What anything depends on. A client of RTMP offers none, and a look for them costs a tenth of
+# parsing its message.
+PROTOCOLS: Final = (HTTP_PROTOCOL, ACME_PROTOCOL.encode())
 
 Take = Callable[[socket.socket, Peer, ClientHello | None], None]
 
@@ -41,8 +47,8 @@ class PeekedHello:
             services: What all connections share.
             sock: Accepted and non-blocking.
             peer: Where it comes from.
-            take: Takes the connection over, every byte still in it; None: this is no client of TLS,
-                which OpenSSL can say better.
+            take: Takes the connection over, every byte still in it; None: it offers none of
+                PROTOCOLS, or this is no client of TLS, which OpenSSL can say better.
         """
         self._services = services
         self._socket = sock
@@ -61,6 +67,10 @@ class PeekedHello:
             return
         except OSError as error:
             self._close(error.strerror or str(error))
+            return
+        if client_hello.lacks(data, PROTOCOLS):
+            self._let_go()
+            self._take(self._socket, self._peer, None)
             return
         try:
             hello = client_hello.parse(data)

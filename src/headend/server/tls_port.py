@@ -17,7 +17,7 @@ from headend.server.certificates import CertificateStore
 from headend.server.challenges import Challenges
 from headend.server.client_hello import ClientHello
 from headend.server.logs import Repeats
-from headend.server.peeked_hello import PeekedHello
+from headend.server.peeked_hello import HTTP_PROTOCOL, PeekedHello
 from headend.server.peer import Peer
 from headend.server.rtmp_connection import RtmpConnection
 from headend.server.services import Services
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 Speak = Callable[[TlsTransport, bytes, Peer], None]
 
-HTTP_PROTOCOL: Final = b"http/1.1"  # of ALPN; clients of RTMP offer none
 MAX_HANDSHAKES: Final = 512  # at once; each holds some 50 KiB and may wait limits.handshake_s
 
 
