@@ -10,6 +10,7 @@ import uvloop
 from bench.endurance import Figure
 from headend import Server
 from headend.media.tag import AUDIO, VIDEO, Tag
+from headend.testing import make_clip
 
 MOST_US: Final = 5.0  # what issue 6 allows for a tag
 GOP: Final = 60  # pictures
@@ -21,20 +22,24 @@ LOOPS: Final[dict[str, Callable[[], asyncio.AbstractEventLoop]]] = {
 }
 
 
-def embed(count: int) -> Iterator[Figure]:
-    """Microseconds of CPU for a tag, of publisher, hub and player together.
+def embed(count: int, seconds: float = 4.0) -> Iterator[Figure]:
+    """Microseconds of CPU for a tag, of publisher, hub and player together; CPU of decoding.
 
     Args:
         count: Tags of each run.
+        seconds: Of media to decode.
     """
     for name, loop in LOOPS.items():
         with asyncio.Runner(loop_factory=loop) as runner:
             one = min(runner.run(cost(count, players=1, alone=False)) for _ in range(3))
             many = min(runner.run(cost(count, players=PLAYERS, alone=False)) for _ in range(3))
             alone = min(runner.run(cost(count, players=1, alone=True)) for _ in range(3))
+            frames, arrays = runner.run(decoding(seconds))
         yield Figure(name, f"a tag, published and played (at most {MOST_US:g})", one, "µs")
         yield Figure(name, "each further player", (many - one) / (PLAYERS - 1), "µs")
         yield Figure(name, "a tag that wakes its player, a turn of the loop each", alone, "µs")
+        yield Figure(name, "720p30 decoded, CPU of a core (at most 100)", frames, "%")
+        yield Figure(name, "720p30 decoded into RGB arrays", arrays, "%")
 
 
 async def cost(count: int, *, players: int, alone: bool) -> float:
@@ -79,3 +84,26 @@ def tag(number: int) -> Tag:
     is_keyframe = number % (3 * GOP) == 0
     head = b"\x17\x01\0\0\0" if is_keyframe else b"\x27\x01\0\0\0"
     return Tag(VIDEO, time, head + BODY, is_keyframe, False)
+
+
+async def decoding(seconds: float) -> tuple[float, float]:
+    """Decode 720p30 as fast as it goes.
+
+    Args:
+        seconds: Of media.
+
+    Returns:
+        CPU % of a core that it takes in real time: as frames, and as RGB arrays.
+    """
+    clip = make_clip(seconds, width=1280, height=720, frame_rate=30, gop=GOP)
+    shares = []
+    for as_arrays in (False, True):
+        async with Server() as server, server.stream("live/a", limit=len(clip.tags)) as player:
+            async with server.publish("live/a") as out:
+                for each in clip.tags:
+                    await out.write(each)
+            started = process_time()
+            frames = player.pictures() if as_arrays else player.frames()
+            count = sum([1 async for _ in frames])
+            shares.append(100 * (process_time() - started) / (count / 30))
+    return shares[0], shares[1]

@@ -21,7 +21,10 @@ LAYERS = {
     "sources": {"errors", "media"},
     "fallback": {"errors", "events", "media", "hub", "settings", "sources", "server"},
     "access": {"errors", "events", "media", "rtmp", "hub", "outputs", "settings"},
-    "client": {"errors", "media", "rtmp", "hub", "outputs", "settings", "sources", "server"},
+    "codec": {"errors", "media", "hub", "outputs"},
+    "client": {
+        "errors", "media", "rtmp", "hub", "outputs", "settings", "sources", "server", "codec",
+    },
     "hooks": {"errors", "events", "access"},
     "server": {
         "errors", "events", "webhooks", "hooks", "media", "rtmp", "hub", "outputs", "settings",
@@ -33,11 +36,11 @@ LAYERS = {
     },
     "embed": {
         "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
-        "client", "app",
+        "codec", "client", "app",
     },
     "testing": {
         "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
-        "client", "app", "embed",
+        "codec", "client", "app", "embed",
     },
     "pytest_plugin": {"testing"},
     "cli": {
@@ -45,7 +48,7 @@ LAYERS = {
         "access", "client", "app",
     },
     "__main__": {"cli"},
-    "__init__": {"errors", "media", "settings", "client", "embed"},
+    "__init__": {"errors", "media", "settings", "codec", "client", "embed"},
 }  # fmt: skip
 
 # Time, randomness and input are arguments there, so that every timeout is testable in microseconds.

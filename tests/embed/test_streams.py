@@ -4,14 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import numpy as np
 import pytest
 from tests.live import FRAME, KEYFRAME, VIDEO_HEADER, run, until
 
-from headend import Server
+from headend import Encoding, Server
 from headend.client import play, publish
 from headend.embed.streams import Player
 from headend.errors import LimitExceeded, ProtocolError, Rejected, RelayError, UsageError
 from headend.media.tag import VIDEO, Tag
+from headend.testing import Recording, make_clip
 
 HEADER = Tag(VIDEO, 0, VIDEO_HEADER, False, True)
 
@@ -264,5 +266,35 @@ def test_cancelled_wait_loses_no_tag() -> None:
             await asyncio.wait([waiting])
             await out.write(key(0))
             assert await anext(player) == key(0)
+
+    run(main())
+
+
+def test_pictures_and_packets_go_through_the_server_and_over_the_wire() -> None:
+    picture = np.zeros((96, 160, 3), np.uint8)
+    picture[:, :80] = 200
+
+    async def main() -> None:
+        async with Server(rtmp={"listen": "127.0.0.1:0"}) as server:
+            async with play(server.url("live/a")) as far, server.stream("live/a") as near:
+                async with server.publish("live/a") as out:
+                    out.encoding = Encoding(frame_rate=25, preset="ultrafast")
+                    for _ in range(10):
+                        await out.write_frame(picture)
+                for player in (near, far):
+                    pictures = [seen async for seen in player.pictures()]
+                    assert len(pictures) == 10
+                    assert pictures[9][40, 20].min() > 150
+                    assert pictures[9][40, 140].max() < 60
+            # And on: what one stream gives is written to another.
+            clip = make_clip(0.4)
+            async with server.stream("live/b") as source, server.stream("live/c") as copied:
+                async with publish(server.url("live/b")) as out:
+                    for tag in clip.tags:
+                        await out.write(tag)
+                async with server.publish("live/c") as again:
+                    async for packet in source.packets():
+                        await again.write_packet(packet)
+                Recording([tag async for tag in copied]).assert_same_media(clip.tags)
 
     run(main())

@@ -11,6 +11,7 @@ async with play("rtmp://host/app/name") as stream:
 from headend.client.player import Player, play
 from headend.client.publisher import Publisher, publish
 from headend.client.timeouts import Timeouts
+from headend.codec import Encoding
 from headend.server.tls_client import TlsOptions
 
-__all__ = ["Player", "Publisher", "Timeouts", "TlsOptions", "play", "publish"]
+__all__ = ["Encoding", "Player", "Publisher", "Timeouts", "TlsOptions", "play", "publish"]

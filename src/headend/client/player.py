@@ -3,10 +3,10 @@
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
 
 from headend.client.connection import ClosedError, Connection, connected
 from headend.client.timeouts import Timeouts
+from headend.codec import TagSource
 from headend.media.tag import Tag
 from headend.rtmp.client import Ended
 from headend.rtmp.events import MediaReceived
@@ -43,16 +43,13 @@ async def play(
         yield Player(connection)
 
 
-class Player:
+class Player(TagSource):
     """A stream that we play: its tags, in the order they come; made by `play`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._tags: deque[Tag] = deque()
         self._is_over = False
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> Tag:
         while not self._tags:

@@ -7,6 +7,7 @@ from typing import Final
 
 from headend.client.connection import Connection, connected
 from headend.client.timeouts import Timeouts
+from headend.codec import TagSink
 from headend.errors import ProtocolError, Rejected, RelayError
 from headend.media.tag import Tag
 from headend.rtmp.client import Ended
@@ -45,11 +46,12 @@ async def publish(
         publisher = Publisher(connection)
         try:
             yield publisher
+            await publisher.flush()
         finally:
             await publisher.close()
 
 
-class Publisher:
+class Publisher(TagSink):
     """A stream that we publish; made by `publish`."""
 
     def __init__(self, connection: Connection) -> None:

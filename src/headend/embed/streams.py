@@ -7,6 +7,8 @@ import asyncio
 from types import TracebackType
 from typing import Final, Self
 
+from headend.codec.sink import TagSink
+from headend.codec.source import TagSource
 from headend.errors import LimitExceeded, Rejected, RelayError, UsageError
 from headend.hub.publication import Publication
 from headend.hub.stream import Stream
@@ -22,7 +24,7 @@ MAX_BYTES: Final = 64 * 1024 * 1024  # of a queue: twice what live.log_bytes giv
 TURN: Final = 64
 
 
-class Player:
+class Player(TagSource):
     """A stream of this server: its tags, from the newest keyframe on, until it ends.
 
     It goes on when a lost publisher comes back. `async with` begins and ends it.
@@ -80,9 +82,6 @@ class Player:
         self._stream.detach(self)
         self._queue.end()
 
-    def __aiter__(self) -> Self:
-        return self
-
     async def __anext__(self) -> Tag:
         """Return the next tag.
 
@@ -124,7 +123,7 @@ class Player:
             waiter.set_result(None)
 
 
-class Publisher:
+class Publisher(TagSink):
     """A stream that this process publishes. `async with` begins and ends it.
 
     Attributes:

@@ -37,12 +37,14 @@ AUDIO_SHIFT: Final = 100
 # What FFmpeg writes of these needs a packet first: the init segment comes with a fragment.
 _DELAYED: Final = frozenset((Codec.AC3, Codec.EAC3))
 
-CODECS: Final[dict[Container, frozenset[Codec]]] = {
+CODECS: Final[dict[Container | Literal["pyav"], frozenset[Codec]]] = {
     "fmp4": frozenset(
         {Codec.H264, Codec.HEVC, Codec.AV1}
         | {Codec.AAC, Codec.MP3, Codec.OPUS, Codec.FLAC, Codec.AC3, Codec.EAC3}
     ),
     "mpegts": frozenset({Codec.H264, Codec.HEVC, Codec.AAC, Codec.MP3, Codec.AC3, Codec.EAC3}),
+    # Packets for programs: whatever FFmpeg decodes.
+    "pyav": frozenset(Codec) - {Codec.UNKNOWN},
 }
 
 

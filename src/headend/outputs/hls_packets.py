@@ -5,7 +5,7 @@ Damage is reported once for each cause, and what is damaged left out.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
 from headend.errors import HeadendError, MediaError
 from headend.media import amf0
@@ -39,7 +39,9 @@ class Packets:
         version: Grows when they change.
     """
 
-    def __init__(self, container: Container, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, container: Container | Literal["pyav"], report: Callable[[str], None]
+    ) -> None:
         """Know nothing yet.
 
         Args:
