@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headend.server.arrivals import Arrivals
     from headend.server.hls_streams import HlsStreams
     from headend.server.http.flv_viewer import FlvViewer
+    from headend.server.integrations import Integrations
     from headend.server.rates import Rates
     from headend.server.recorder import Recorder
     from headend.server.rtmp_connection import RtmpConnection
@@ -64,6 +65,7 @@ class Services:
         recorder: Writes audit trail and history, and remembers sessions that are over.
         thumbnails: Makes pictures of streams; there with HTTP.
         tls: The TLS port, if there is one.
+        integrations: Webhooks, callback and Python hooks; there after the start.
     """
 
     loop: AbstractEventLoop
@@ -89,6 +91,7 @@ class Services:
     rates: "Rates | None" = None
     recorder: "Recorder | None" = None
     thumbnails: "Thumbnails | None" = None
+    integrations: "Integrations | None" = None
 
     def next_session_id(self) -> int:
         """Return the number of a session that begins, from 1 on."""

@@ -170,7 +170,7 @@ class Auth(_Section):
         description="Send it keys and tokens as shown, for a backend that checks its own.",
     )
     callback_timeout_s: Seconds = Field(
-        default=3, ge=0.1, le=60, description="Seconds that the answer may take."
+        default=3, ge=0.1, le=10, description="Seconds that the answer may take."
     )
     callback_calls: Count = Field(
         default=64, ge=1, le=10_000, description="Questions asked at once; more wait their turn."
@@ -180,7 +180,7 @@ class Auth(_Section):
         description="What holds without an answer: nobody is let in (closed) or everybody (open).",
     )
     hook_timeout_s: Seconds = Field(
-        default=3, ge=0.1, le=60, description="Seconds that a Python hook may take to decide."
+        default=3, ge=0.1, le=10, description="Seconds that a Python hook may take to decide."
     )
     hook_fail: Literal["closed", "open"] = Field(
         default="closed",

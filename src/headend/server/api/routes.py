@@ -11,7 +11,17 @@ from typing import Final
 
 from aiohttp import web
 
-from headend.server.api import audit, browsers, events, openapi, page, server, sessions, streams
+from headend.server.api import (
+    audit,
+    browsers,
+    events,
+    openapi,
+    page,
+    server,
+    sessions,
+    streams,
+    webhooks,
+)
 from headend.server.api.auditing import SAFE, note_refused, note_request
 from headend.server.api.route import Route, check_query, json_response
 from headend.server.api.sign_in import SignIns
@@ -32,6 +42,7 @@ def all_routes(services: Services, sign_ins: SignIns) -> Sequence[Route]:
         streams.routes(services),
         sessions.routes(services),
         audit.routes(services),
+        webhooks.routes(services),
         events.routes(services, sign_ins),
         browsers.routes(services, sign_ins),
     )
