@@ -34,8 +34,6 @@ PAUSE_S: Final = 10.0  # … for so long; then one request is asked about
 REPORT_S: Final = 60.0  # between two lines on failures
 REFUSED: Final = frozenset({401, 403})  # HTTP statuses that mean no
 
-Outcome = Literal["allow", "deny", "redirect", "failed", "paused"]
-
 
 class CallbackError(HeadendError):
     """There is no answer that makes sense."""
@@ -63,7 +61,7 @@ class Callback:
     """See the module's head; an `Authorizer`.
 
     Attributes:
-        outcomes: How many requests came to what.
+        outcomes: How many requests came to what: allow, deny, redirect, failed, paused.
     """
 
     def __init__(self, loop: AbstractEventLoop, auth: Auth, outgoing: Outgoing) -> None:
@@ -81,7 +79,7 @@ class Callback:
         self._in_a_row = 0
         self._again_at = 0.0
         self._reported_at = -REPORT_S
-        self.outcomes: Final[Counter[Outcome]] = Counter()
+        self.outcomes: Final[Counter[str]] = Counter()
 
     def configure(self, auth: Auth) -> None:
         """Take settings that changed."""
@@ -217,7 +215,7 @@ def _first_fault(error: ValidationError) -> str:
     return f"its answer makes no sense{f': {where}' if where else ': it is no JSON object'}"
 
 
-def _outcome(decision: Decision) -> Outcome:
+def _outcome(decision: Decision) -> str:
     if isinstance(decision, Allow):
         return "allow"
     return "deny" if isinstance(decision, Deny) else "redirect"

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from headend import __version__
-from headend.server import status
+from headend.server import integration_metrics, status
 from headend.server.services import Services
 
 
@@ -34,6 +34,7 @@ class _Collector(Collector):
         yield from self._streams()
         yield from self._hls()
         yield from self._sessions()
+        yield from integration_metrics.collect(self._services.integrations)
 
     def _sessions(self) -> Iterable[Metric]:
         services = self._services
