@@ -1,14 +1,28 @@
 """This module sets up what all tests share."""
 
 import itertools
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.no_secrets import WATCH, LogWatch
 
 # `make fuzz`: as many examples as a night allows; a run can be stopped at any time.
 settings.register_profile("fuzz", max_examples=50_000, deadline=None)
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_is_let_out() -> Iterator[None]:
+    """Fail a test in which a key, a token or a password was written where it must not be."""
+    handler = LogWatch()
+    logging.getLogger().addHandler(handler)
+    yield
+    logging.getLogger().removeHandler(handler)
+    leaks = WATCH.leaks()
+    assert not leaks, "secrets were let out:\n" + "\n".join(leaks)
+
 
 _numbers = itertools.count(1)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.no_secrets import WATCH
 from tests.rtmp.peers import command, message
 from tests.rtmp.test_commands import amf, shown
 from tests.wire import wire
@@ -182,6 +183,7 @@ class Peer:
             self.times.append(received.timestamp)
         else:
             self.heard += received.payload
+            WATCH.look("rtmp", received.payload)
             self.said.append(shown(received) if received.type_id != 18 else "data")
 
     async def expect(self, text: str) -> str:

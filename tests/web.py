@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 from multidict import CIMultiDictProxy
 from tests.live import KEYFRAME, VIDEO_HEADER, Live, Peer, live_server, until
+from tests.no_secrets import WATCH, is_meant
 
 from headend.hub.stream import Stream
 
@@ -63,11 +64,16 @@ class Web:
         self.client = client
         self.base = f"http://{live.server.addresses['http'][0]}"
         self.token = token
+        WATCH.remember(token)
 
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
         """Ask without a token; `options` are those of aiohttp."""
         async with self.client.request(method, self.base + path, **options) as response:
-            return Answer(response.status, await response.read(), response.headers)
+            answer = Answer(response.status, await response.read(), response.headers)
+        if not is_meant(method, path):
+            WATCH.look(f"{method} {path.partition('?')[0]}", answer.body)
+            WATCH.look(f"headers of {method} {path.partition('?')[0]}", str(answer.headers))
+        return answer
 
     async def api(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any

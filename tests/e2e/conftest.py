@@ -32,6 +32,7 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     yield start
     for server in servers:
         server.process.kill()
+        server.look_for_secrets()
 
 
 @pytest.fixture

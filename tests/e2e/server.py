@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tests.e2e.process import Process
 from tests.e2e.wait import LIMIT_S, wait_for
+from tests.no_secrets import WATCH, is_meant
 
 SOURCE: Final = Path(__file__).parents[2] / "src"
 
@@ -57,6 +58,16 @@ class Server:
             assert ready["pid"] == self.process.pid
             self.rtmp, self.tls, self.http = ready["rtmp"], ready["tls"], ready["http"]
 
+    def look_for_secrets(self) -> None:
+        """Have all that it wrote looked through for secrets, its own among them."""
+        for name in ("admin.token", "server.secret"):
+            path = self.data / name
+            if path.is_file():
+                WATCH.remember(path.read_text().strip())
+        WATCH.look("log of a server", self.process.output())
+        for path in self.data.glob("headend.db*"):
+            WATCH.look_at_file("database", path)
+
     def url(self, path: str) -> str:
         """Return the RTMP URL of a stream such as `live/a`."""
         return f"rtmp://{self.rtmp[0]}/{path}"
@@ -81,10 +92,13 @@ class Server:
             request.add_header("Authorization", f"Bearer {token}")
         try:
             with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
-                return int(answer.status), answer.read().decode()
+                status, body = int(answer.status), answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
-                return error.code, error.read().decode()
+                status, body = error.code, error.read().decode()
+        if not is_meant("GET", path):
+            WATCH.look(f"GET {path.partition('?')[0]}", body)
+        return status, body
 
     @property
     def token(self) -> str:
