@@ -176,6 +176,15 @@ def test_script_of_a_real_peer_in_random_pieces(name: str, cuts: list[int]) -> N
     assert run(whole, [min(cut, len(whole)) for cut in cuts]) == (answers, events)
 
 
+def test_handshake_is_over_with_c2() -> None:
+    session = ServerSession(SessionSettings(), bytes(3032), 0)
+    assert not session.has_shaken_hands
+    session.receive_data(C0_C1, 0)
+    assert not session.has_shaken_hands
+    session.receive_data(C2, 0)
+    assert session.has_shaken_hands
+
+
 def test_handshake_is_answered_before_c2_and_nothing_else_is_sent() -> None:
     session = ServerSession(SessionSettings(), bytes(3032), 0)
     session.receive_data(C0_C1, 0)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.live import KEYFRAME, Live, command, live_server, run
+from tests.live import KEYFRAME, Live, command, live_server, run, until
 
 from headend import __version__
 from headend.client import TlsOptions, publish
@@ -23,6 +23,8 @@ def test_idle_server_counts_nothing(tmp_path: Path) -> None:
             seen = values(live)
             assert seen.pop(f'headend_info{{version="{__version__}"}}') == 1
             assert not any(seen.values())
+            assert seen['headend_sessions{protocol="rtmps"}'] == 0
+            assert seen['headend_streams{state="live"}'] == 0
             assert "headend_connections_accepted_total" in seen
 
     run(main())
@@ -42,13 +44,23 @@ def test_connections_requests_and_streams_are_counted(tmp_path: Path) -> None:
             broken = await live.peer()
             await broken.send(b"GET / HTTP/1.1\r\n\r\n")
             await broken.expect_close()
+            silent = await live.peer()  # only looks whether the port is open
+            silent.close()
+            for peer in (second, broken):
+                peer.close()
+            await until(lambda: len(live.services.connections) == 2)
             seen = values(live)
-            assert seen["headend_connections_accepted_total"] == 4
+            assert seen["headend_connections_accepted_total"] == 5
             assert seen["headend_publishes_total"] == 1
             assert seen["headend_plays_total"] == 1
             assert seen["headend_requests_refused_total"] == 1
             assert seen["headend_protocol_errors_total"] == 1
-            assert seen["headend_flushes_total"] >= 1
+            assert seen["headend_handshake_failures_total"] == 1
+            assert seen['headend_sessions{protocol="rtmp"}'] == 2
+            assert seen['headend_streams{state="live"}'] == 1
+            assert seen["headend_received_bytes_total"] > 6000
+            assert seen["headend_sent_bytes_total"] > 6000
+            assert seen["headend_flushes_total"] >= seen["headend_flush_rounds_total"] >= 1
             assert seen['headend_stream_viewers{stream="live/a"}'] == 1
             assert seen['headend_stream_late_viewers{stream="live/a"}'] == 0
             assert seen['headend_stream_live{stream="live/a"}'] == 1
@@ -91,5 +103,39 @@ def test_sessions_over_tls_are_counted_by_what_they_agreed_on(tmp_path: Path) ->
                 (sessions,) = [n for n in values(live) if n.startswith("headend_tls_sessions{")]
                 assert 'version="TLSv1.3"' in sessions
                 assert 'resumed="false"' in sessions
+
+    run(main())
+
+
+def test_what_comes_with_http_is_shown_with_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path, "http.listen=127.0.0.1:0") as live:
+            seen = values(live)
+            for kind in ("multivariant", "playlist", "init", "part", "segment"):
+                assert seen[f'headend_hls_requests_total{{kind="{kind}"}}'] == 0
+            assert seen["headend_hls_viewers"] == 0
+            assert seen["headend_flush_interval_seconds"] == 0
+            assert seen['headend_loop_lag_seconds_bucket{le="+Inf"}'] == 0
+            for result in ("made", "failed", "decoder_lost"):
+                assert seen[f'headend_thumbnails_total{{result="{result}"}}'] == 0
+            assert live.services.rates is not None
+            live.services.rates._sample()
+            seen = values(live)
+            assert seen['headend_loop_lag_seconds_bucket{le="+Inf"}'] == 1
+            assert seen["headend_loop_lag_seconds_count"] == 1
+
+    run(main())
+
+
+def test_streams_over_the_limit_have_no_names(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path, "limits.metrics_streams=1") as live:
+            for name in "abc":
+                publisher = await live.publisher(name)
+                await publisher.send_video(KEYFRAME)
+            seen = values(live)
+            assert seen['headend_stream_live{stream="live/a"}'] == 1
+            assert seen['headend_stream_live{stream="*"}'] == 2
+            assert not [name for name in seen if "live/b" in name]
 
     run(main())

@@ -56,6 +56,7 @@ def test_live_stream_is_described(tmp_path: Path) -> None:
                 "skips": 0,
                 "bytes_in": len(VIDEO_HEADER) + len(AUDIO_HEADER) + len(KEYFRAME),
                 "bit_rate": 0,
+                "bit_rate_out": 0,
                 "frame_rate": 0.0,
                 "audio_rate": 0.0,
                 "keyframe_interval_s": None,

@@ -179,6 +179,11 @@ class ServerSession:
         return self._commands.is_closing
 
     @property
+    def has_shaken_hands(self) -> bool:
+        """The handshake is over, and messages follow."""
+        return self._handshake is None
+
+    @property
     def read_size(self) -> int:
         """Most bytes worth reading at once: tiny chunks cost as much time as large ones."""
         if self._has_many or self._reader.chunk_size < 128:

@@ -63,6 +63,7 @@ class HlsStream:
         stream: What is packaged.
         packager: The sink.
         asked: When the last request came, monotonic seconds.
+        bytes_out: Bytes given to clients.
     """
 
     def __init__(self, services: Services, stream: Stream) -> None:
@@ -70,6 +71,7 @@ class HlsStream:
         self._services = services
         self.stream: Final = stream
         self.asked = services.loop.time()
+        self.bytes_out = 0
         self._waiters: dict[Wanted, set[asyncio.Future[None]]] = {}
         self._viewers: dict[tuple[str, str], HlsViewer] = {}
         self._packed: dict[str, bytes] = {}
@@ -124,6 +126,11 @@ class HlsStream:
             self._viewers[(str(peer.address), user_agent)] = viewer
         viewer.asked = self.asked
         return viewer
+
+    def gave(self, size: int) -> None:
+        """Count bytes that a client gets."""
+        self.bytes_out += size
+        self._services.counters.bytes_out += size
 
     def forget_viewers(self, now: float) -> None:
         """Forget those who asked for nothing for a while."""

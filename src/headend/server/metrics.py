@@ -1,17 +1,31 @@
-"""This module shows the server's state to Prometheus; everything is read when somebody asks."""
+"""This module shows the server's state to Prometheus; everything is read when somebody asks.
+
+What there is of each stream is in stream_metrics.py.
+"""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from headend import __version__
-from headend.server import integration_metrics, status
+from headend.hub.stream import StreamState
+from headend.server import integration_metrics, status, stream_metrics
+from headend.server.rates import LAGS, Rates
 from headend.server.services import Services
+from headend.server.sessions import Session
+
+# Shown from the start on, so that a graph has no gap before the first one.
+PROTOCOLS = ("rtmp", "rtmps", "http-flv", "https-flv", "ws-flv", "wss-flv")
 
 
 def render(services: Services) -> tuple[bytes, str]:
@@ -28,66 +42,35 @@ class _Collector(Collector):
         self._services = services
 
     def collect(self) -> Iterable[Metric]:
-        yield from self._totals()
+        yield _labelled("headend_info", "The version, as a label.", "version", {__version__: 1})
+        yield from self._requests()
+        yield from self._sessions()
+        yield from self._http()
         yield from self._tls()
         yield from self._flushes()
-        yield from self._streams()
-        yield from self._hls()
-        yield from self._sessions()
+        yield from self._thumbnails()
+        streams = status.streams(self._services)
+        states = Counter(stream["state"] for stream in streams)
+        names = [state.name.lower() for state in StreamState if state is not StreamState.ENDED]
+        yield _labelled(
+            "headend_streams", "Streams now.", "state", {name: states[name] for name in names}
+        )
+        most = self._services.settings.limits.metrics_streams
+        yield from stream_metrics.collect(streams, most)
         yield from integration_metrics.collect(self._services.integrations)
 
-    def _sessions(self) -> Iterable[Metric]:
-        services = self._services
-        sessions = GaugeMetricFamily("headend_sessions", "Sessions now.", labels=["protocol"])
-        for protocol, count in Counter(each.protocol for each in services.sessions()).items():
-            sessions.add_metric([protocol], count)
-        yield sessions
-        counters = services.counters
-        for name, text, value in (
-            (
-                "headend_received_bytes",
-                "Bytes received by sessions that are over.",
-                counters.bytes_in,
-            ),
-            ("headend_sent_bytes", "Bytes sent to sessions that are over.", counters.bytes_out),
-        ):
-            yield CounterMetricFamily(name, text, value)
-        responses = CounterMetricFamily(
-            "headend_http_responses", "HTTP responses.", labels=["status"]
-        )
-        for status_class, count in counters.responses.items():
-            responses.add_metric([status_class], count)
-        yield responses
-        if services.rates is not None:
-            yield _gauge(
-                "headend_loop_lag_seconds",
-                "What the event loop is behind.",
-                services.rates.loop_lag_s,
-            )
-
-    def _hls(self) -> Iterable[Metric]:
-        hls = self._services.hls
-        if hls is None:
-            return
-        requests = CounterMetricFamily("headend_hls_requests", "HLS requests.", labels=["kind"])
-        for kind, count in hls.requests.items():
-            requests.add_metric([kind], count)
-        yield requests
-        yield _gauge("headend_hls_streams", "Streams that are packaged.", len(hls.packaged()))
-        yield _gauge("headend_hls_waiting", "HLS requests that wait for a part.", hls.waiting)
-        size = sum(each.packager.size for each in hls.packaged())
-        yield _gauge("headend_hls_bytes", "Bytes of segments in memory.", size)
-
-    def _totals(self) -> Iterable[Metric]:
+    def _requests(self) -> Iterable[Metric]:
         services = self._services
         counters = services.counters
-        info = GaugeMetricFamily("headend_info", "The version, as a label.", labels=["version"])
-        info.add_metric([__version__], 1)
-        yield info
         yield _gauge("headend_connections", "RTMP connections now.", len(services.connections))
         for name, text, value in (
             ("headend_connections_accepted", "RTMP connections accepted.", counters.accepted),
             ("headend_connections_refused", "RTMP connections over a limit.", counters.refused),
+            (
+                "headend_handshake_failures",
+                "RTMP connections that came no further than the handshake.",
+                counters.handshake_failures,
+            ),
             ("headend_protocol_errors", "Connections closed on a fault.", counters.protocol_errors),
             ("headend_publishes", "Publish requests granted.", counters.publishes),
             ("headend_plays", "Play requests granted.", counters.plays),
@@ -96,6 +79,43 @@ class _Collector(Collector):
             ("headend_sink_errors", "Outputs detached after a bug.", counters.sink_errors),
         ):
             yield CounterMetricFamily(name, text, value)
+
+    def _sessions(self) -> Iterable[Metric]:
+        services = self._services
+        sessions: list[Session] = [*services.connections, *services.viewers]
+        counts = Counter(each.protocol for each in sessions)
+        yield _labelled(
+            "headend_sessions",
+            "Sessions now.",
+            "protocol",
+            {protocol: counts[protocol] for protocol in sorted({*PROTOCOLS, *counts})},
+        )
+        counters = services.counters
+        received = counters.bytes_in + sum(each.bytes_in for each in sessions)
+        sent = counters.bytes_out + sum(each.bytes_out for each in sessions)
+        yield CounterMetricFamily("headend_received_bytes", "Bytes from all sessions.", received)
+        yield CounterMetricFamily("headend_sent_bytes", "Bytes to all sessions and HLS.", sent)
+
+    def _http(self) -> Iterable[Metric]:
+        responses = CounterMetricFamily(
+            "headend_http_responses", "HTTP responses.", labels=["status"]
+        )
+        for status_class, count in self._services.counters.responses.items():
+            responses.add_metric([status_class], count)
+        yield responses
+        hls = self._services.hls
+        if hls is None:
+            return
+        requests = CounterMetricFamily("headend_hls_requests", "HLS requests.", labels=["kind"])
+        for kind in sorted({"multivariant", "playlist", "init", "part", "segment", *hls.requests}):
+            requests.add_metric([kind], hls.requests[kind])
+        yield requests
+        packaged = hls.packaged()
+        yield _gauge("headend_hls_streams", "Streams that are packaged.", len(packaged))
+        yield _gauge("headend_hls_waiting", "HLS requests that wait for a part.", hls.waiting)
+        yield _gauge("headend_hls_viewers", "HLS viewers.", sum(each.viewers for each in packaged))
+        size = sum(each.packager.size for each in packaged)
+        yield _gauge("headend_hls_bytes", "Bytes of segments in memory.", size)
 
     def _tls(self) -> Iterable[Metric]:
         tls = self._services.tls
@@ -137,54 +157,52 @@ class _Collector(Collector):
         yield expiry
 
     def _flushes(self) -> Iterable[Metric]:
-        poller = self._services.poller
+        poller, rates = self._services.poller, self._services.rates
         yield CounterMetricFamily("headend_flushes", "Flushes of fan-outs.", poller.flushes)
         yield CounterMetricFamily("headend_flush_seconds", "Time spent in flushes.", poller.flush_s)
+        yield CounterMetricFamily(
+            "headend_flush_rounds", "How often fan-outs were flushed, together.", poller.rounds
+        )
         yield _gauge("headend_turn_pause_seconds", "Pause after the last turn.", poller.pause_s)
+        if rates is not None:
+            yield _gauge(
+                "headend_flush_interval_seconds",
+                "From one round of flushes to the next, lately; 0: there were none.",
+                rates.flush_interval_s,
+            )
+            yield _lags(rates)
 
-    def _streams(self) -> Iterable[Metric]:
-        """Per stream; `limits.streams` bounds the number of label sets."""
-        labels = ["stream"]
-        viewers = GaugeMetricFamily("headend_stream_viewers", "Viewers now.", labels=labels)
-        late = GaugeMetricFamily("headend_stream_late_viewers", "Late viewers now.", labels=labels)
-        live = GaugeMetricFamily("headend_stream_live", "1 while published.", labels=labels)
-        skips = CounterMetricFamily(
-            "headend_stream_skips", "Skips of late viewers to a keyframe.", labels=labels
-        )
-        received = CounterMetricFamily(
-            "headend_stream_received_bytes", "Bytes of media published.", labels=labels
-        )
-        repairs = CounterMetricFamily(
-            "headend_stream_timestamp_repairs", "Faults mended.", labels=["stream", "cause"]
-        )
-        by_protocol = GaugeMetricFamily(
-            "headend_stream_viewers_by_protocol", "Likewise.", labels=["stream", "protocol"]
-        )
-        bit_rate = GaugeMetricFamily("headend_stream_bit_rate", "bit/s now.", labels=labels)
-        frame_rate = GaugeMetricFamily(
-            "headend_stream_frame_rate", "Pictures a second now.", labels=labels
-        )
-        interval = GaugeMetricFamily(
-            "headend_stream_keyframe_interval_seconds", "The newest.", labels=labels
-        )
-        for stream in status.streams(self._services):
-            path = stream["path"]
-            viewers.add_metric([path], stream["viewers"])
-            late.add_metric([path], stream["late"])
-            live.add_metric([path], stream["state"] == "live")
-            skips.add_metric([path], stream["skips"])
-            received.add_metric([path], stream["bytes_in"])
-            for cause, count in stream["repairs"].items():
-                repairs.add_metric([path, cause], count)
-            for protocol, number in stream["viewers_by_protocol"].items():
-                by_protocol.add_metric([path, protocol], number)
-            bit_rate.add_metric([path], stream["bit_rate"])
-            frame_rate.add_metric([path], stream["frame_rate"])
-            if stream["keyframe_interval_s"] is not None:
-                interval.add_metric([path], stream["keyframe_interval_s"])
-        yield from (viewers, late, live, skips, received, repairs)
-        yield from (by_protocol, bit_rate, frame_rate, interval)
+    def _thumbnails(self) -> Iterable[Metric]:
+        thumbnails = self._services.thumbnails
+        if thumbnails is not None:
+            results = CounterMetricFamily(
+                "headend_thumbnails", "Keyframes that were decoded.", labels=["result"]
+            )
+            results.add_metric(["made"], thumbnails.made)
+            results.add_metric(["failed"], thumbnails.failed - thumbnails.lost)
+            results.add_metric(["decoder_lost"], thumbnails.lost)
+            yield results
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value)
+
+
+def _labelled(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for value, number in values.items():
+        family.add_metric([value], number)
+    return family
+
+
+def _lags(rates: Rates) -> Metric:
+    """What the event loop was behind, second by second."""
+    family = HistogramMetricFamily(
+        "headend_loop_lag_seconds", "What the event loop is behind, looked at every second."
+    )
+    buckets, total = [], 0
+    for bound, count in zip([*map(str, LAGS), "+Inf"], rates.lags, strict=True):
+        total += count
+        buckets.append((bound, total))
+    family.add_metric([], buckets, rates.lag_s)
+    return family

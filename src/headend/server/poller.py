@@ -77,6 +77,7 @@ class Poller:
         turns: Number of turns so far.
         pause_s: Pause after the last turn, seconds: what reading waits now.
         flushes: Number of flushes so far.
+        rounds: How often there was something to flush; each is a flush or several.
         flush_s: Time spent in them, seconds.
     """
 
@@ -111,6 +112,7 @@ class Poller:
         self.turns = 0
         self.pause_s = 0.0
         self.flushes = 0
+        self.rounds = 0
         self.flush_s = 0.0
         self._watch(is_on=True)
 
@@ -265,6 +267,7 @@ class Poller:
             except Exception:
                 log.exception("a flush failed: a bug")
         self.flushes += len(dirty)
+        self.rounds += bool(dirty)
         self.flush_s += perf_counter() - started
 
     def _schedule_flush(self) -> None:

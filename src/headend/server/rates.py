@@ -1,5 +1,6 @@
 """This module samples all streams once a second: bit rates, frame rates, viewers, loop lag."""
 
+from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +13,8 @@ from headend.server.services import Services
 PERIOD_S: Final = 1.0
 HISTORY: Final = 120  # samples kept of a stream
 AVERAGED: Final = 5  # samples that a rate of now is taken from
+# Seconds that the loop is behind: a flush should wait for 0.03 at most, peers give up after some.
+LAGS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
 class Sample(NamedTuple):
@@ -19,6 +22,7 @@ class Sample(NamedTuple):
 
     time: float
     bytes: int
+    bytes_out: int
     frames: int
     sounds: int
     viewers: int
@@ -29,12 +33,14 @@ class StreamRates:
     """What a stream brings a second, over the last few seconds.
 
     Attributes:
-        bit_rate: bit/s.
+        bit_rate: bit/s published.
+        bit_rate_out: bit/s given to all viewers.
         frame_rate: Pictures a second.
         audio_rate: Audio frames a second.
     """
 
     bit_rate: int = 0
+    bit_rate_out: int = 0
     frame_rate: float = 0.0
     audio_rate: float = 0.0
 
@@ -44,6 +50,7 @@ class History:
     """A stream second by second, oldest first."""
 
     bit_rate: list[int]
+    bit_rate_out: list[int]
     frame_rate: list[float]
     viewers: list[int]
 
@@ -53,13 +60,20 @@ class Rates:
 
     Attributes:
         loop_lag_s: By how much the last sample came late: what the loop is behind.
-        bit_rate_in: bit/s of all streams.
+        lags: How often it was behind by how much: counts for each of LAGS, and for more.
+        lag_s: The sum of these lags.
+        flush_interval_s: From one round of flushes to the next, lately; 0: there were none.
+        bit_rate_in: bit/s published, of all streams.
+        bit_rate_out: bit/s given to all viewers.
     """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._samples: dict[str, tuple[Stream, deque[Sample]]] = {}
         self.loop_lag_s = 0.0
+        self.lags = [0] * (len(LAGS) + 1)
+        self.lag_s = 0.0
+        self._rounds: deque[tuple[float, int]] = deque(maxlen=AVERAGED + 1)
         self._due = services.loop.time() + PERIOD_S
         self._timer = services.loop.call_at(self._due, self._sample)
 
@@ -71,6 +85,17 @@ class Rates:
     def bit_rate_in(self) -> int:
         return sum(self.of(path).bit_rate for path in self._samples)
 
+    @property
+    def bit_rate_out(self) -> int:
+        return sum(self.of(path).bit_rate_out for path in self._samples)
+
+    @property
+    def flush_interval_s(self) -> float:
+        if len(self._rounds) < 2:
+            return 0.0
+        (began, old), (ended, new) = self._rounds[0], self._rounds[-1]
+        return (ended - began) / (new - old) if new > old else 0.0
+
     def of(self, path: str) -> StreamRates:
         """Return a stream's rates of now; all 0 where nothing is known."""
         samples = self._of(path)
@@ -79,7 +104,8 @@ class Rates:
         old, new = samples[max(0, len(samples) - 1 - AVERAGED)], samples[-1]
         span = new.time - old.time
         return StreamRates(
-            round(8 * (new.bytes - old.bytes) / span),
+            _bit_rate(new.bytes - old.bytes, span),
+            _bit_rate(new.bytes_out - old.bytes_out, span),
             round((new.frames - old.frames) / span, 2),
             round((new.sounds - old.sounds) / span, 2),
         )
@@ -89,7 +115,8 @@ class Rates:
         samples = list(self._of(path))
         pairs = list(pairwise(samples))
         return History(
-            [round(8 * (b.bytes - a.bytes) / (b.time - a.time)) for a, b in pairs],
+            [_bit_rate(b.bytes - a.bytes, b.time - a.time) for a, b in pairs],
+            [_bit_rate(b.bytes_out - a.bytes_out, b.time - a.time) for a, b in pairs],
             [round((b.frames - a.frames) / (b.time - a.time), 1) for a, b in pairs],
             [b.viewers for _, b in pairs],
         )
@@ -102,6 +129,9 @@ class Rates:
         services = self._services
         now = services.loop.time()
         self.loop_lag_s = max(0.0, now - self._due)
+        self.lags[bisect_left(LAGS, self.loop_lag_s)] += 1
+        self.lag_s += self.loop_lag_s
+        self._rounds.append((now, services.poller.rounds))
         self._due = now + PERIOD_S
         self._timer = services.loop.call_at(self._due, self._sample)
         streams = {stream.path: stream for stream in services.registry.streams()}
@@ -111,11 +141,19 @@ class Rates:
             known = self._samples.get(path)
             if known is None or known[0] is not stream:
                 known = self._samples[path] = stream, deque(maxlen=HISTORY + 1)
-            known[1].append(
-                Sample(now, stream.bytes_in, stream.frames, stream.sounds, self._viewers(stream))
-            )
+            known[1].append(self._look(stream, now))
 
-    def _viewers(self, stream: Stream) -> int:
-        hls = self._services.hls
-        direct = sum(len(sink) for sink in stream.sinks() if isinstance(sink, Fanout))
-        return direct + (0 if hls is None else hls.viewers(stream.path))
+    def _look(self, stream: Stream, now: float) -> Sample:
+        """Take a sample of a stream."""
+        hls = None if self._services.hls is None else self._services.hls.find(stream.path)
+        viewers, bytes_out = (0, 0) if hls is None else (hls.viewers, hls.bytes_out)
+        for sink in stream.sinks():
+            if isinstance(sink, Fanout):
+                viewers += len(sink)
+                bytes_out += sink.bytes_out
+        return Sample(now, stream.bytes_in, bytes_out, stream.frames, stream.sounds, viewers)
+
+
+def _bit_rate(size: int, span: float) -> int:
+    """Return bit/s; what was given by an output that is gone does not count against the others."""
+    return max(0, round(8 * size / span))

@@ -181,6 +181,9 @@ class RtmpConnection:
         services.admission.leave(self.peer.address)
         services.counters.bytes_in += self._transport.bytes_in
         services.counters.bytes_out += self._transport.bytes_out
+        # Who only looks whether the port is open sends nothing.
+        if self._transport.bytes_in and not self._session.has_shaken_hands:
+            services.counters.handshake_failures += 1
         if error is not None and self._closes_at == NEVER:
             self._reason = f"the connection was lost: {error.strerror or error}"
         self._drop_streams(f" ({error.strerror or error})" if error is not None else "")

@@ -35,6 +35,7 @@ class Counters:
     accepted: int = 0
     refused: int = 0  # connections over a limit
     protocol_errors: int = 0
+    handshake_failures: int = 0  # RTMP connections that came no further
     publishes: int = 0
     plays: int = 0
     rejected: int = 0  # publish and play requests that were refused

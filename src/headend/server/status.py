@@ -48,9 +48,9 @@ class StreamStatus(TypedDict):
     the first publisher came, null before; publisher: its address or what stands in for it, null
     without one; standbys: who would be next, likewise; tracks; viewers and, of these, late ones;
     skips: how often a late viewer lost media; bytes_in: bytes of media;
-    repairs: timestamp faults mended, by cause; bit_rate (bit/s), frame_rate and audio_rate (frames
-    a second) of the last few seconds; keyframe_interval_s: the newest, null before there is one;
-    health: what to look at.
+    repairs: timestamp faults mended, by cause; bit_rate and bit_rate_out (bit/s), frame_rate and
+    audio_rate (frames a second) of the last few seconds; keyframe_interval_s: the newest, null
+    before there is one; health: what to look at.
     """
 
     path: str
@@ -68,6 +68,7 @@ class StreamStatus(TypedDict):
     repairs: dict[str, int]
     viewers_by_protocol: dict[str, int]
     bit_rate: int
+    bit_rate_out: int
     frame_rate: float
     audio_rate: float
     keyframe_interval_s: float | None
@@ -114,10 +115,11 @@ class CertificateStatus(TypedDict):
     self_signed: bool
 
 
-def sessions(services: Services) -> list[SessionStatus]:
-    """Describe every session that is not about to close, oldest first."""
+def sessions(services: Services, most: int | None = None) -> list[SessionStatus]:
+    """Describe every session that is not about to close, oldest first, or so many of them."""
     now = services.loop.time()
-    return [describe(session, now) for session in services.sessions() if not session.is_over]
+    running = [session for session in services.sessions() if not session.is_over]
+    return [describe(session, now) for session in running[:most]]
 
 
 def describe(session: Session, now: float) -> SessionStatus:
@@ -227,6 +229,7 @@ def _stream(
         "repairs": {str(cause): count for cause, count in stream.timeline.repairs.items()},
         "viewers_by_protocol": dict(protocols),
         "bit_rate": rates.bit_rate,
+        "bit_rate_out": rates.bit_rate_out,
         "frame_rate": rates.frame_rate,
         "audio_rate": rates.audio_rate,
         "keyframe_interval_s": ingest.keyframe_interval_s,

@@ -347,6 +347,12 @@ class Limits(_Section):
         le=31_536_000,
         description="Seconds after which a publisher is ended; 0: never.",
     )
+    metrics_streams: Count = Field(
+        default=200,
+        ge=0,
+        le=100_000,
+        description="Streams that /metrics names; it shows the rest as one, called *.",
+    )
     waiting_requests: Count = Field(
         default=20_000,
         ge=1,

@@ -73,13 +73,14 @@ class _Events:
         now = services.loop.time()
         if now - self._made > EVENT_S / 2:
             self._made = now
-            streams, sessions = status.streams(services), status.sessions(services)
+            streams, sessions = status.streams(services), status.sessions(services, SESSIONS)
+            about = server.describe(services)
             event = models.Event(
-                server=server.describe(services),
+                server=about,
                 streams=[models.Stream.model_validate(each) for each in streams[:STREAMS]],
-                sessions=[models.Session.model_validate(each) for each in sessions[:SESSIONS]],
+                sessions=[models.Session.model_validate(each) for each in sessions],
                 more_streams=max(0, len(streams) - STREAMS),
-                more_sessions=max(0, len(sessions) - SESSIONS),
+                more_sessions=max(0, about.sessions - len(sessions)),
             )
             self._event = f"event: update\ndata: {event.model_dump_json()}\n\n".encode()
         return self._event

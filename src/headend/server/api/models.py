@@ -40,7 +40,8 @@ class Server(_Model):
     viewers: int
     bytes_in: int
     bytes_out: int
-    bit_rate_in: int = Field(description="bit/s of all streams.")
+    bit_rate_in: int = Field(description="bit/s published, of all streams.")
+    bit_rate_out: int = Field(description="bit/s given to all viewers.")
     memory_bytes: int
     loop_lag_s: float
 
@@ -85,7 +86,8 @@ class Stream(_Model):
     bytes_in: int
     repairs: dict[str, int] = Field(description="Timestamps mended, by cause.")
     viewers_by_protocol: dict[str, int]
-    bit_rate: int = Field(description="bit/s over the last seconds.")
+    bit_rate: int = Field(description="bit/s published, over the last seconds.")
+    bit_rate_out: int = Field(description="bit/s given to all viewers.")
     frame_rate: float
     audio_rate: float
     keyframe_interval_s: float | None
@@ -105,6 +107,7 @@ class History(_Model):
 
     interval_s: float
     bit_rate: list[int]
+    bit_rate_out: list[int]
     frame_rate: list[float]
     viewers: list[int]
 

@@ -31,7 +31,7 @@ def routes(services: Services) -> Sequence[Route]:
 
 def describe(services: Services) -> models.Server:
     """Describe the server as it is now."""
-    sessions = services.sessions()
+    sessions = [session for session in services.sessions() if not session.is_over]
     hls = 0 if services.hls is None else sum(each.viewers for each in services.hls.packaged())
     rates = services.rates
     now = datetime.now(UTC)
@@ -49,6 +49,7 @@ def describe(services: Services) -> models.Server:
         bytes_in=services.counters.bytes_in + sum(each.bytes_in for each in sessions),
         bytes_out=services.counters.bytes_out + sum(each.bytes_out for each in sessions),
         bit_rate_in=0 if rates is None else rates.bit_rate_in,
+        bit_rate_out=0 if rates is None else rates.bit_rate_out,
         memory_bytes=resident_bytes(),
         loop_lag_s=0.0 if rates is None else round(rates.loop_lag_s, 4),
     )

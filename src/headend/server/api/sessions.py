@@ -17,6 +17,7 @@ from headend.server.api import models
 from headend.server.api.route import MOST_ID, PAGE, V1, Route, Schema, page_after, page_limit
 from headend.server.http.problems import Problem
 from headend.server.services import Services
+from headend.server.sessions import Session
 
 STATES: Final = ("live", "over", "refused")
 _QUERY: Final[Mapping[str, Schema]] = {
@@ -50,40 +51,45 @@ class _Sessions:
         state = query.get("state", "live")
         if state not in STATES:
             raise Problem(422, f"state: one of {', '.join(STATES)} is expected.")
-        found = [
-            session
-            for session in (self._live() if state == "live" else self._past(state))
-            if query.get("protocol") in (None, session.protocol)
-            and query.get("stream") in (None, *session.publishes, *session.plays)
-        ]
+        candidates: Sequence[Session | models.Session]
+        candidates = self._running() if state == "live" else self._past(state)
+        found = [session for session in candidates if _is_wanted(query, session)]
         rest = [session for session in found if session.id > after]
-        page = rest[:limit]
+        # There may be thousands: those that are not on the page are not described.
+        page = [
+            session if isinstance(session, models.Session) else self._describe(session)
+            for session in rest[:limit]
+        ]
         following = str(page[-1].id) if len(rest) > limit else None
         return models.Sessions(sessions=page, total=len(found), next=following)
 
     async def session(self, request: web.Request) -> models.Session:
-        wanted = request.match_info["id"]
-        number = int(wanted)
-        known = self._remembered(number)
-        for session in self._services.sessions():
-            if session.id == number and not session.is_over:
-                return _live(status.describe(session, self._services.loop.time()), known)
-        known = known or await self._kept(number)
+        number = int(request.match_info["id"])
+        for session in self._running():
+            if session.id == number:
+                return self._describe(session)
+        known = self._remembered(number) or await self._kept(number)
         if not known:
-            raise _no_session(wanted)
+            raise Problem(404, f"There is no session {number}.", title="Session not found")
         return _over(number, known)
 
-    def _live(self) -> list[models.Session]:
-        return [
-            _live(session, self._remembered(session["id"]))
-            for session in status.sessions(self._services)
-        ]
+    def _running(self) -> list[Session]:
+        return [session for session in self._services.sessions() if not session.is_over]
+
+    def _describe(self, session: Session) -> models.Session:
+        """Describe a session that goes on, and the newest request of it that was refused."""
+        now = self._services.loop.time()
+        described = models.Session.model_validate(status.describe(session, now))
+        for record in self._remembered(session.id):
+            if record.code is not None:
+                described.code, described.reason = record.code, record.reason
+        return described
 
     def _past(self, state: str) -> list[models.Session]:
         recorder = self._services.recorder
         if recorder is None:
             return []
-        live = {session.id for session in self._services.sessions() if not session.is_over}
+        live = {session.id for session in self._running()}
         found = [_over(id, recorder.past.of(id)) for id in recorder.past.sessions()]
         return [each for each in found if each.state == state and each.id not in live]
 
@@ -101,21 +107,21 @@ class _Sessions:
         return []
 
     async def kick(self, request: web.Request) -> None:
-        wanted = request.match_info["id"]
-        for session in self._services.sessions():
-            if str(session.id) == wanted and not session.is_over:
+        number = int(request.match_info["id"])
+        for session in self._running():
+            if session.id == number:
                 session.kick()
                 return
-        raise _no_session(wanted)
+        raise Problem(404, f"There is no session {number} now.", title="Session not found")
 
 
-def _live(session: status.SessionStatus, past: Sequence[SessionRecord]) -> models.Session:
-    """Describe a session that goes on, and the newest request of it that was refused."""
-    described = models.Session.model_validate(session)
-    for record in past:
-        if record.code is not None:
-            described.code, described.reason = record.code, record.reason
-    return described
+def _is_wanted(query: Mapping[str, str], session: Session | models.Session) -> bool:
+    """Say whether a session is one that `?protocol=` and `?stream=` ask for."""
+    if isinstance(session, models.Session):
+        streams = (None, *session.publishes, *session.plays)
+    else:
+        streams = (None, *session.publishing, *session.playing)
+    return query.get("protocol") in (None, session.protocol) and query.get("stream") in streams
 
 
 def _over(id: int, records: Sequence[SessionRecord]) -> models.Session:
@@ -139,7 +145,3 @@ def _over(id: int, records: Sequence[SessionRecord]) -> models.Session:
         reason=last.reason,
         ended_at=ended,
     )
-
-
-def _no_session(id: str) -> Problem:
-    return Problem(404, f"There is no session {id}.", title="Session not found")

@@ -69,6 +69,7 @@ class _Streams:
         return models.History(
             interval_s=PERIOD_S,
             bit_rate=known.bit_rate,
+            bit_rate_out=known.bit_rate_out,
             frame_rate=known.frame_rate,
             viewers=known.viewers,
         )

@@ -69,7 +69,7 @@ class HlsRoutes:
         """Give the playlist of playlists; packaging begins with the first request for it."""
         stream, viewer = await self._stream(request, "multivariant")
         text = stream.packager.multivariant(_query(request))
-        return _count(viewer, self._playlist(request, stream, text, 2 * FRESH_S))
+        return _count(stream, viewer, self._playlist(request, stream, text, 2 * FRESH_S))
 
     async def media(self, request: web.Request) -> web.StreamResponse:
         """Give the media playlist, once it holds what is asked for."""
@@ -81,7 +81,7 @@ class HlsRoutes:
             if part is not None:
                 raise Problem(400, "_HLS_part needs _HLS_msn.")
             text = packager.media_playlist(skip=skip, query=_query(request))
-            return _count(viewer, self._playlist(request, stream, text, FRESH_S))
+            return _count(stream, viewer, self._playlist(request, stream, text, FRESH_S))
         if not packager.is_over:
             if number > packager.next_sequence + AHEAD:
                 raise Problem(
@@ -89,7 +89,7 @@ class HlsRoutes:
                 )
             await self._wait(stream, number, part)
         text = packager.media_playlist(skip=skip, query=_query(request))
-        return _count(viewer, self._playlist(request, stream, text, 6 * packager.target_s))
+        return _count(stream, viewer, self._playlist(request, stream, text, 6 * packager.target_s))
 
     async def resource(self, request: web.Request) -> web.StreamResponse:
         """Give an init segment, a segment or a part; wait for the part that comes next."""
@@ -112,7 +112,7 @@ class HlsRoutes:
             found = stream.packager.resource(name)
         if found is None:
             raise Problem(404, "There is no such part of this stream, or not any more.")
-        return _count(viewer, self._media(request, found, name))
+        return _count(stream, viewer, self._media(request, found, name))
 
     # ------------------------------------------------------------------ streams
 
@@ -201,10 +201,12 @@ class HlsRoutes:
         return web.Response(status=206, body=found.body[start : end + 1], headers=headers)
 
 
-def _count(viewer: HlsViewer | None, response: web.Response) -> web.Response:
-    """Add what is given to what a viewer was given."""
-    if viewer is not None and isinstance(response.body, bytes):
-        viewer.bytes += len(response.body)
+def _count(stream: HlsStream, viewer: HlsViewer | None, response: web.Response) -> web.Response:
+    """Add what is given to what a stream gave, and a viewer got."""
+    if isinstance(response.body, bytes):
+        stream.gave(len(response.body))
+        if viewer is not None:
+            viewer.bytes += len(response.body)
     return response
 
 
