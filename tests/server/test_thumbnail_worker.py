@@ -2,8 +2,10 @@
 
 import io
 import random
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
 
 import pytest
@@ -12,6 +14,14 @@ from tests.pictures import ENCODERS, RED, decode_jpeg, is_red, picture
 
 from headend.media.still import Still
 from headend.server.thumbnail_worker import ANSWER, OK, READY, REQUEST, serve, thumbnail
+
+
+@pytest.fixture(autouse=True)
+def _limits() -> Iterator[None]:
+    """Undo the limit of time that the worker puts on its process: here it is that of all tests."""
+    before = resource.getrlimit(resource.RLIMIT_CPU)
+    yield
+    resource.setrlimit(resource.RLIMIT_CPU, before)
 
 
 def request(still: Still, width: int = 320) -> bytes:
