@@ -15,8 +15,9 @@ from headend.access.audit import AuditTrail
 from headend.access.database import Database
 from headend.access.erasure import ERASED, Erased, Person, erase, export
 from headend.access.history import History
-from headend.access.keys import KeyOptions, KeyStore
+from headend.access.keys import KeyStore
 from headend.access.pseudonyms import Pseudonyms
+from headend.access.publish_key import KeyOptions
 from headend.access.records import AuditFilter, SessionFilter
 from headend.access.server_secret import ServerSecret
 from headend.access.tables import OUTBOX
@@ -32,7 +33,7 @@ async def kept(url: str) -> AsyncIterator[tuple[Database, str]]:
     keys = KeyStore(database, ServerSecret(bytes(32)))
     key = (await keys.create("live/a", KeyOptions(label="Ann's camera"), 1.0)).key.id
     await keys.create("live/b", KeyOptions(label="Bob's camera"), 1.0)
-    await keys.note_use(key, ADDRESS, 2.0)
+    await keys.note_uses({key: (ADDRESS, 2.0)})
     await History(database, "here").write(
         [replace(PUBLISH, subject=key), PLAY, replace(PLAY, id="d4", subject="Bob")], NONE
     )

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from tests.live import run
 
 from headend.access.database import Database
-from headend.access.keys import KeyOptions, KeyStore
+from headend.access.keys import KeyStore
+from headend.access.publish_key import KeyOptions
 from headend.access.server_secret import ServerSecret
 from headend.errors import ProtocolError, SettingsError
 from headend.rtmp.authmod import Answer, Challenge, is_right, verifier
@@ -140,7 +141,7 @@ def test_use_is_noted(database_url: str) -> None:
     async def main() -> None:
         async with opened(database_url) as (keys, _):
             id = (await keys.create("live/a", KeyOptions(), 1000)).key.id
-            await keys.note_use(id, "10.0.0.7", 1100)
+            await keys.note_uses({id: ("10.0.0.7", 1100)})
             used = await keys.get(id)
             assert used is not None
             assert (used.used_at, used.used_from) == (1100, "10.0.0.7")

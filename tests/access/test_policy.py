@@ -17,6 +17,13 @@ def request(address: str | None, action: Action = "publish") -> AccessRequest:
     return AccessRequest(action, "live/cam1", ip_address(address) if address else None)
 
 
+def decide(policy: Policy, request: AccessRequest) -> None:
+    """Ask all that settings decide."""
+    policy.check_tls(request)
+    if request.action == "publish":
+        policy.check_publish(request)
+
+
 LOCAL = ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", None]
 REMOTE = ["10.0.0.7", "203.0.113.7", "2001:db8::7", "::ffff:10.0.0.7", "0.0.0.0", "::"]
 
@@ -34,18 +41,18 @@ def test_everything_else_is_not(address: str) -> None:
 @pytest.mark.parametrize("mode", ["loopback", "key", "open"])
 @pytest.mark.parametrize("address", ["127.0.0.1", "203.0.113.7", None])
 def test_everybody_may_play(mode: Mode, address: str | None) -> None:
-    Policy(Auth(publish=mode)).decide(request(address, "play"))
+    decide(Policy(Auth(publish=mode)), request(address, "play"))
 
 
 @pytest.mark.parametrize("address", LOCAL)
 def test_by_default_who_is_local_may_publish(address: str | None) -> None:
-    Policy(Auth()).decide(request(address))
+    decide(Policy(Auth()), request(address))
 
 
 @pytest.mark.parametrize("address", REMOTE)
 def test_by_default_nobody_else_may_and_is_told_why(address: str) -> None:
     with pytest.raises(Rejected) as refusal:
-        Policy(Auth()).decide(request(address))
+        decide(Policy(Auth()), request(address))
     assert refusal.value.code == "NetStream.Publish.Denied"
     assert refusal.value.description == "publishing from another machine needs a publish key"
 
@@ -53,13 +60,13 @@ def test_by_default_nobody_else_may_and_is_told_why(address: str) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1", "203.0.113.7"])
 def test_where_a_key_is_wanted_being_local_does_not_help(address: str) -> None:
     with pytest.raises(Rejected) as refusal:
-        Policy(Auth(publish="key")).decide(request(address))
+        decide(Policy(Auth(publish="key")), request(address))
     assert refusal.value.description == "publishing needs a valid publish key here"
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "203.0.113.7"])
 def test_where_publishing_is_open_everybody_may(address: str) -> None:
-    Policy(Auth(publish="open")).decide(request(address))
+    decide(Policy(Auth(publish="open")), request(address))
 
 
 def test_request_never_shows_what_is_secret() -> None:
@@ -85,12 +92,12 @@ def test_who_must_come_over_tls_is_told_where(
     policy = Policy(Auth(), Rtmp(require_tls=required), "rtmps://HOST:1936")
     actions: tuple[Action, ...] = ("publish", "play")
     for action in actions:
-        policy.decide(over(action, tls=True))
+        decide(policy, over(action, tls=True))
         if action not in refused:
-            policy.decide(over(action, tls=False))
+            decide(policy, over(action, tls=False))
             continue
         with pytest.raises(Rejected, match="use rtmps://HOST:1936") as refusal:
-            policy.decide(over(action, tls=False))
+            decide(policy, over(action, tls=False))
         assert (
             refusal.value.code
             == {
@@ -102,16 +109,35 @@ def test_who_must_come_over_tls_is_told_where(
 
 def test_some_streams_may_be_for_tls_only() -> None:
     policy = Policy(Auth(), Rtmp(tls_only=("vip/*",)))
-    policy.decide(over("play", tls=False))
-    policy.decide(over("play", tls=True, path="vip/cam1"))
+    decide(policy, over("play", tls=False))
+    decide(policy, over("play", tls=True, path="vip/cam1"))
     with pytest.raises(Rejected, match="plain RTMP is not taken here"):
-        policy.decide(over("play", tls=False, path="vip/cam1"))
+        decide(policy, over("play", tls=False, path="vip/cam1"))
 
 
 def test_a_verified_client_certificate_may_stand_for_a_key() -> None:
     request = AccessRequest(
         "publish", "live/cam1", ip_address("10.0.0.7"), is_secure=True, certificate="cam1"
     )
-    Policy(Auth(publish="key", certificates=True)).decide(request)
+    decide(Policy(Auth(publish="key", certificates=True)), request)
     with pytest.raises(Rejected, match="needs a valid publish key"):
-        Policy(Auth(publish="key")).decide(request)
+        decide(Policy(Auth(publish="key")), request)
+
+
+def test_key_of_ours_is_looked_up_even_where_none_is_needed() -> None:
+    policy = Policy(Auth(publish="open"))
+    assert policy.shows_key(AccessRequest("publish", "live/a", None, key="hk_1"))
+    assert policy.shows_key(AccessRequest("publish", "live/a", None, key_id="pk_1"))
+    assert not policy.shows_key(AccessRequest("publish", "live/a", None, key="any text"))
+    assert not policy.shows_key(AccessRequest("publish", "live/a", None))
+    strict = Policy(Auth(publish="key"))
+    assert strict.shows_key(AccessRequest("publish", "live/a", None, key="any text"))
+
+
+def test_streams_are_private_by_pattern() -> None:
+    policy = Policy(Auth(private=("vip/*", "live/secret")))
+    assert [policy.is_private(path) for path in ("vip/a", "live/secret", "live/a")] == [
+        True,
+        True,
+        False,
+    ]

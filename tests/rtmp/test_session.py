@@ -38,6 +38,7 @@ from headend.rtmp.events import (
     PlayRequest,
     PublishEnded,
     PublishRequest,
+    RequestCancelled,
     RequestRefused,
 )
 from headend.rtmp.session import ServerSession, SessionSettings
@@ -57,6 +58,8 @@ def told(event: Event) -> list[str]:
             return [f"publish ended @{event.stream_id}"]
         case PlayEnded():
             return [f"play ended @{event.stream_id}"]
+        case RequestCancelled():
+            return [f"cancelled @{event.stream_id}"]
         case RequestRefused():
             return [f"{event.command} refused {event.code}"]
         case PlayChanged():

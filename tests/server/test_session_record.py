@@ -149,7 +149,7 @@ def test_refusal_is_told_as_the_peer_was_told(tmp_path: Path) -> None:
                 "rtmp",
             )
             assert (refused.address, refused.code) == ("127.0.0.1", "NetStream.Publish.Denied")
-            assert refused.reason == "publishing needs a valid publish key here"
+            assert refused.reason == "the publish key is not valid"
             assert "hk_secret" not in repr(refused)
 
     run(main())

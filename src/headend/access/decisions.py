@@ -6,6 +6,7 @@ Plain values, so that whoever decides (settings, keys, tokens, a callback, a Pyt
 tested, and written, without the rest of the server.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Literal, Protocol, TypeAlias
@@ -32,6 +33,8 @@ class AccessRequest:
         protocol: rtmp, rtmps, http-flv, ws-flv, hls or http.
         user_agent: What the peer calls itself; anything.
         session: Number of its session; None where there is none yet.
+        is_bare: The key stands in place of the name: the key tells which stream is meant.
+        query: All parameters it sent, key and token among them. Never log it.
     """
 
     action: Action
@@ -46,6 +49,8 @@ class AccessRequest:
     protocol: str = "rtmp"
     user_agent: str | None = None
     session: int | None = None
+    is_bare: bool = False
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def app(self) -> str:

@@ -1,94 +1,32 @@
-"""This module keeps publish keys: made once, shown once, stored as a keyed hash.
-
-hk_ + 32 characters     the key: what an encoder shows; enough to publish its stream
-pk_ + 12 characters     its id: for lists, logs and as user name beside the key as password
-"""
+"""This module keeps publish keys: made once, shown once, stored as a keyed hash."""
 
 import json
 import secrets
 import string
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import ip_network
 from typing import Final
 
 import sqlalchemy as sa
 
 from headend.access.database import Database
+from headend.access.publish_key import (
+    ID_CHARACTERS,
+    ID_PREFIX,
+    KEY_CHARACTERS,
+    LABEL_CHARACTERS,
+    KeyOptions,
+    NewKey,
+    PublishKey,
+)
 from headend.access.server_secret import ServerSecret
 from headend.access.tables import PUBLISH_KEYS
 from headend.errors import SettingsError
 from headend.rtmp.authmod import SALT_BYTES, Verifier, verifier
 from headend.rtmp.url import KEY_PREFIX, stream_path
 
-ID_PREFIX: Final = "pk_"
-KEY_CHARACTERS: Final = 32  # of 62: 190 bits; FFmpeg and librtmp keep passwords under 50 characters
-ID_CHARACTERS: Final = 12
-LABEL_CHARACTERS: Final = 200
-
 _ALPHABET: Final = string.ascii_letters + string.digits
 _KEYS: Final = PUBLISH_KEYS
-
-Network = IPv4Network | IPv6Network
-
-
-@dataclass(frozen=True, slots=True)
-class PublishKey:
-    """What is known of a key; not the key itself.
-
-    Attributes:
-        id: Starts with `pk_`.
-        stream: `APP/NAME` that it publishes.
-        label: Whatever its owner wants to be reminded of.
-        created_at: Unix seconds, as all times here.
-        expires_at: It is not valid from then on; None: never.
-        revoked_at: It is not valid since then; None: it is.
-        networks: From where it is valid; empty: from everywhere.
-        tls_only: It is valid over TLS only.
-        priority: Of two publishers of a stream the higher one holds the name.
-        used_at: When it was last accepted.
-        used_from: From which address.
-    """
-
-    id: str
-    stream: str
-    label: str = ""
-    created_at: float = 0.0
-    expires_at: float | None = None
-    revoked_at: float | None = None
-    networks: tuple[Network, ...] = ()
-    tls_only: bool = False
-    priority: int = 0
-    used_at: float | None = None
-    used_from: str | None = None
-
-    def is_valid(self, now: float) -> bool:
-        """Say whether it is neither revoked nor expired."""
-        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """A key just made: the only time that it is shown.
-
-    Attributes:
-        key: What is known of it.
-        secret: The key.
-    """
-
-    key: PublishKey
-    secret: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class KeyOptions:
-    """What a key may do; see `PublishKey`."""
-
-    label: str = ""
-    expires_at: float | None = None
-    networks: tuple[Network, ...] = ()
-    tls_only: bool = False
-    priority: int = 0
 
 
 class KeyStore:
@@ -166,9 +104,16 @@ class KeyStore:
 
         It is looked for by its keyed hash: how long that takes tells nothing about other keys.
         """
+        return await self.find_hash(self.hash(secret))
+
+    def hash(self, secret: str) -> bytes:
+        """Return under which hash a key is stored."""
+        return self._secret.hash(secret)
+
+    async def find_hash(self, hash: bytes) -> PublishKey | None:
+        """Return what is known of a key with such a hash."""
         async with self._database.begin() as connection:
-            found = await connection.execute(_BY_HASH, {"wanted": self._secret.hash(secret)})
-            row = found.one_or_none()
+            row = (await connection.execute(_BY_HASH, {"wanted": hash})).one_or_none()
         return None if row is None else _key(row)
 
     async def password(self, id: str) -> Verifier | None:
@@ -189,11 +134,17 @@ class KeyStore:
             keys = [_key(row) for row in await connection.execute(query)]
         return wanted - {key.id for key in keys if key.is_valid(now)}
 
-    async def note_use(self, id: str, address: str, now: float) -> None:
-        """Remember when and from where a key was accepted."""
-        noted = _KEYS.update().where(_KEYS.c.id == id).values(used_at=now, used_from=address)
+    async def note_uses(self, uses: Mapping[str, tuple[str, float]]) -> None:
+        """Remember when and from where keys were accepted.
+
+        Args:
+            uses: Address and Unix time, by the key's id.
+        """
+        values = [
+            {"key": id, "used_at": now, "used_from": address} for id, (address, now) in uses.items()
+        ]
         async with self._database.begin() as connection:
-            await connection.execute(noted)
+            await connection.execute(_NOTE_USE, values)
 
     def _make(self, stream: str, options: KeyOptions, now: float) -> NewKey:
         if len(options.label) > LABEL_CHARACTERS or not options.label.isprintable():
@@ -239,6 +190,7 @@ def _select() -> "sa.Select[tuple[object, ...]]":
 
 # Asked at every publish: built once.
 _BY_HASH: Final = _select().where(_KEYS.c.hash == sa.bindparam("wanted"))
+_NOTE_USE: Final = _KEYS.update().where(_KEYS.c.id == sa.bindparam("key"))
 
 
 def _revoke(id: str, now: float) -> sa.Update:

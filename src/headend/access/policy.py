@@ -1,20 +1,27 @@
-"""This module is the one place where a request to publish or to play is decided."""
+"""This module says what the settings alone decide about a request to publish or to play."""
 
 from fnmatch import fnmatchcase
 from typing import Final
 
-from headend.access.decisions import AccessRequest
+from headend.access.decisions import AccessRequest, Action
 from headend.errors import Rejected
+from headend.rtmp.url import KEY_PREFIX
 from headend.settings import Auth, Rtmp
 
+DENIED: Final = "NetStream.Publish.Denied"
 PLAY_FAILED: Final = "NetStream.Play.Failed"
 
 # For the log: what the operator can do about it.
-HOW_TO_PUBLISH: Final = 'to allow it set auth.publish = "open", or publish from the server itself'
+HOW_TO_PUBLISH: Final = 'make a key with "headend key create APP/NAME", or set auth.publish'
+
+
+def code_of(action: Action) -> str:
+    """Return the status code of a refusal."""
+    return DENIED if action == "publish" else PLAY_FAILED
 
 
 class Policy:
-    """Decides by the settings."""
+    """See the module's head."""
 
     def __init__(self, auth: Auth, rtmp: Rtmp | None = None, rtmps: str = "rtmps://") -> None:
         """Make a policy.
@@ -26,32 +33,55 @@ class Policy:
         """
         self._auth = auth
         self._rtmp = rtmp or Rtmp()
-        self._rtmps = rtmps
+        self.rtmps: Final = rtmps
 
-    def decide(self, request: AccessRequest) -> None:
-        """Return if the request is granted.
+    def check_tls(self, request: AccessRequest) -> None:
+        """Return if the request came as securely as it must.
 
         Raises:
-            Rejected: It is not; holds the code and the reason for the peer.
+            Rejected: It must come over TLS.
         """
-        if self._must_be_secure(request) and not request.is_secure:
+        if not request.is_secure and self._must_be_secure(request):
+            text = f"plain RTMP is not taken here; use {self.rtmps}"
+            raise Rejected(code_of(request.action), text)
+
+    def check_publish(self, request: AccessRequest) -> None:
+        """Return if the request may publish without a key.
+
+        Raises:
+            Rejected: It may not.
+        """
+        if not self.is_free(request):
             raise Rejected(
-                "NetStream.Publish.Denied" if request.action == "publish" else PLAY_FAILED,
-                f"plain RTMP is not taken here; use {self._rtmps}",
+                DENIED,
+                "publishing needs a valid publish key here"
+                if self._auth.publish == "key"
+                else "publishing from another machine needs a publish key",
+                HOW_TO_PUBLISH,
             )
-        if request.action == "play":
-            return
+
+    def is_free(self, request: AccessRequest) -> bool:
+        """Say whether the request may publish without a key."""
         if self._auth.certificates and request.certificate is not None:
-            return
+            return True
         mode = self._auth.publish
-        if mode == "open" or (mode == "loopback" and request.is_local):
-            return
-        raise Rejected(
-            "NetStream.Publish.Denied",
-            "publishing needs a valid publish key here"
-            if mode == "key"
-            else "publishing from another machine needs a publish key",
-        )
+        return mode == "open" or (mode == "loopback" and request.is_local)
+
+    def shows_key(self, request: AccessRequest) -> bool:
+        """Say whether a publish key is to be looked up.
+
+        Where no key is needed, any text may be shown for one: the same text takes the name over.
+        What looks like one of our keys is checked even there, or nobody would learn that it is
+        wrong before it is needed.
+        """
+        if request.key_id is not None:
+            return True
+        key = request.key
+        return key is not None and (key.startswith(KEY_PREFIX) or not self.is_free(request))
+
+    def is_private(self, path: str) -> bool:
+        """Say whether watching a stream needs a token."""
+        return any(fnmatchcase(path, pattern) for pattern in self._auth.private)
 
     def _must_be_secure(self, request: AccessRequest) -> bool:
         """Say whether the settings want TLS for this."""

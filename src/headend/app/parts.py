@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from time import time
 from typing import TYPE_CHECKING
 
-from headend.access.policy import Policy
+from headend.access.control import Access
 from headend.events import Event, Events
 from headend.hub.registry import Registry, RegistrySettings
 from headend.hub.standby import FallbackSettings
@@ -51,7 +51,7 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
         registry=Registry(registry_settings(settings), report, StreamObserver(events, loop)),
         admission=Admission(settings.limits),
         settings=settings,
-        policy=Policy(settings.auth, settings.rtmp),
+        access=Access(loop, settings, events),
         session_settings=session_settings(settings, chunk_size=settings.rtmp.chunk_size),
         events=events,
         reload=reload,

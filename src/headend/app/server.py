@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from headend import __version__
 from headend.access import admin_token
-from headend.access.policy import Policy
 from headend.app import parts
 from headend.errors import SettingsError
 from headend.events import ServerStarted, ServerStopping
@@ -104,7 +103,8 @@ class Server:
             self.addresses[name] = [bound_address(sock) for sock in sockets]
             for address in self.addresses[name]:
                 log.info("%s listens on %s", name, address)
-        self._services.policy = self._policy(settings)
+        self._services.access.configure(settings, self._rtmps())
+        self._services.access.start()
         self._provide_fallbacks(settings)
         self._sweep_streams()
         self._services.events.emit(ServerStarted(time=time(), version=__version__))
@@ -181,6 +181,7 @@ class Server:
                 timer.cancel()
         services.deadlines.close()
         services.poller.close()
+        await services.access.close()
 
     # ------------------------------------------------------------------ what changes on disk
 
@@ -284,7 +285,7 @@ class Server:
         services = self._services
         services.settings = settings
         services.sources = self._loaded.sources
-        services.policy = self._policy(settings)
+        services.access.configure(settings, self._rtmps())
         services.admission.limits = settings.limits
         if services.recorder is not None:
             services.recorder.retention_days = settings.audit.retention_days
@@ -306,10 +307,10 @@ class Server:
 
             self._fallbacks = Fallbacks(self._services)
 
-    def _policy(self, settings: Settings) -> Policy:
+    def _rtmps(self) -> str:
+        """Say what a peer is told to use that must come over TLS."""
         tls = self.addresses["tls"]
-        rtmps = f"rtmps://HOST:{tls[0].rpartition(':')[2]}" if tls else "rtmps://"
-        return Policy(settings.auth, settings.rtmp, rtmps)
+        return f"rtmps://HOST:{tls[0].rpartition(':')[2]}" if tls else "rtmps://"
 
     def _sweep_streams(self) -> None:
         loop = self._services.loop

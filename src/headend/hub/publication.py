@@ -20,10 +20,12 @@ class Place:
         rank: The lowest that has media is on air; 0 is the primary one.
         on_air: Told when it goes on air and off again, for a source that brings media only then;
             None: it brings media all the time.
+        priority: Of two publishers of one rank the higher one takes the place.
     """
 
     rank: int = PRIMARY_RANK
     on_air: Callable[[bool], None] | None = None
+    priority: int = 0
 
 
 PRIMARY: Final = Place()

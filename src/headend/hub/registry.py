@@ -74,7 +74,7 @@ class Registry:
         Args:
             path: `APP/NAME`.
             publisher: Told when somebody takes the name over.
-            key: Publish key it showed, if any; the same key may take over.
+            key: Names who publishes, such as a publish key; the same one may take over.
             now: Monotonic seconds.
             place: Among other publishers of the name.
 
@@ -85,7 +85,7 @@ class Registry:
         standbys = self._standbys.get(path, ())
         rivals = [*([] if holder is None else [holder]), *standbys]
         rival = next((each for each in rivals if each.place.rank == place.rank), None)
-        if rival is not None and not self._may_take_over(rival, key):
+        if rival is not None and not self._may_take_over(rival, key, place):
             raise Rejected(
                 PUBLISH_REFUSED,
                 f"{path} is already being published; stop the other encoder, or publish both "
@@ -208,8 +208,10 @@ class Registry:
             self._streams[path] = stream
         return stream
 
-    def _may_take_over(self, holder: Publication, key: str | None) -> bool:
+    def _may_take_over(self, holder: Publication, key: str | None, place: Place) -> bool:
         takeover = self.settings.takeover
+        if takeover != "never" and place.priority != holder.place.priority:
+            return place.priority > holder.place.priority
         if takeover == "same-key":
             return key is not None and holder.key == key
         return takeover == "always"

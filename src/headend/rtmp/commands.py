@@ -26,10 +26,12 @@ from headend.rtmp.events import (
     PublishEnded,
     PublishRequest,
     Request,
+    RequestCancelled,
     RequestRefused,
 )
 from headend.rtmp.url import Target, stream_target
 
+HELD_OVERHEAD: Final = 100  # bytes of a message that waits, besides its payload
 MAX_NAME: Final = 4096  # characters of a name or URL in a command; SRS and FFmpeg cut at 1024
 
 
@@ -45,10 +47,22 @@ class StreamUse(Enum):
 class _NetStream:
     """One message stream that createStream returned."""
 
-    __slots__ = ("audio", "is_paused", "target", "use", "video")
+    __slots__ = (
+        "audio",
+        "held",
+        "held_bytes",
+        "is_paused",
+        "request",
+        "target",
+        "use",
+        "video",
+    )
 
     def __init__(self) -> None:
         self.use = StreamUse.IDLE
+        self.request: Request | None = None  # that waits for its answer
+        self.held: list[Message] = []  # that came behind it
+        self.held_bytes = 0
         self.target: Target | None = None
         self.is_paused = False
         self.audio = True
@@ -62,7 +76,8 @@ class Commands:
         messages: To be sent, in order; the session takes them.
         events: For the application; the session takes them.
         is_connected: connect was accepted.
-        is_waiting: A request is not answered yet.
+        is_waiting: A request is neither answered nor deferred: nothing else is to be processed.
+        waiting: Message streams whose publish or play is deferred.
         is_closing: Nothing more will come: close once everything is sent.
     """
 
@@ -77,6 +92,7 @@ class Commands:
         "is_connected",
         "is_waiting",
         "messages",
+        "waiting",
     )
 
     def __init__(self, max_streams: int) -> None:
@@ -89,6 +105,7 @@ class Commands:
         self.events: list[Event] = []
         self.is_connected = False
         self.is_waiting = False
+        self.waiting: set[int] = set()
         self.is_closing = False
 
     def uses(self) -> set[StreamUse]:
@@ -105,6 +122,38 @@ class Commands:
             return stream_id
         publishing = self._publishing()
         return publishing[0] if stream_id == 0 and len(publishing) == 1 else None
+
+    def hold(self, message: Message) -> bool:
+        """Keep a message that must wait until a request before it is answered.
+
+        What a peer sends on a message stream whose publish or play is not answered yet waits, but
+        for commands that end or replace the request. So does media on message stream 0, which is
+        meant for a stream that will be published.
+
+        Returns:
+            Whether it is kept; else it is to be processed now.
+        """
+        stream = self._holder(message)
+        if stream is None:
+            return False
+        stream.held.append(message)
+        stream.held_bytes += HELD_OVERHEAD + len(message.payload)
+        return True
+
+    @property
+    def held_bytes(self) -> int:
+        """How much waits for an answer."""
+        return sum(self._streams[stream_id].held_bytes for stream_id in self.waiting)
+
+    def _holder(self, message: Message) -> _NetStream | None:
+        stream_id = message.stream_id
+        if stream_id in self.waiting:
+            if message.type_id in (m.COMMAND_AMF0, m.COMMAND_AMF3) and _replaces(message):
+                return None
+            return self._streams[stream_id]
+        if not stream_id and message.type_id in m.MEDIA and not self._publishing():
+            return self._streams[min(self.waiting)]
+        return None
 
     # ------------------------------------------------------------------ answers to requests
 
@@ -125,14 +174,18 @@ class Commands:
         self.messages.extend(announcements)
         self.messages.append(replies.connected(request))
 
-    def accept(self, request: PublishRequest | PlayRequest) -> None:
+    def accept(self, request: PublishRequest | PlayRequest) -> list[Message]:
         """Grant a publish or a play.
+
+        Returns:
+            What the peer has sent for it meanwhile; to be processed now.
 
         Raises:
             UsageError: The request is not the one that waits.
         """
         stream = self._requested(request)
-        self.is_waiting = False
+        stream.request = None
+        self._answered(request.stream_id)
         if isinstance(request, PublishRequest):
             stream.use = StreamUse.PUBLISHING
             answer = replies.publish_started(request.stream_id, request.target.path)
@@ -140,6 +193,8 @@ class Commands:
             stream.use = StreamUse.PLAYING
             answer = replies.play_started(request.stream_id, request.target.path)
         self.messages.extend(answer)
+        held, stream.held, stream.held_bytes = stream.held, [], 0
+        return held
 
     def reject(self, request: Request, code: str, description: str) -> None:
         """Refuse a request.
@@ -155,7 +210,7 @@ class Commands:
             self.is_closing = True
         else:
             self._requested(request)
-            self.is_waiting = False
+            self._answered(request.stream_id)
             self.end(request.stream_id, code, description)
 
     def end(self, stream_id: int, code: str, description: str) -> None:
@@ -171,13 +226,29 @@ class Commands:
             self.messages.append(m.on_status(0, "status", code, description))
         self.is_closing = True
 
+    def defer(self, request: PublishRequest | PlayRequest) -> None:
+        """Have a request wait for its answer while other things go on.
+
+        Raises:
+            UsageError: The request is not the one that waits.
+        """
+        self._requested(request)
+        self.is_waiting = False
+        self.waiting.add(request.stream_id)
+
+    def _answered(self, stream_id: int) -> None:
+        if stream_id in self.waiting:
+            self.waiting.remove(stream_id)
+        else:
+            self.is_waiting = False
+
     def _check_connecting(self) -> None:
         if self.is_connected or not self.is_waiting:
             raise UsageError("connect waits for no answer")
 
     def _requested(self, request: PublishRequest | PlayRequest) -> _NetStream:
         stream = self._streams.get(request.stream_id)
-        if stream is None or stream.use is not StreamUse.WAITING:
+        if stream is None or stream.request != request:
             raise UsageError(f"message stream {request.stream_id} waits for no answer")
         return stream
 
@@ -201,7 +272,9 @@ class Commands:
         elif transaction_id:
             self.messages.append(replies.unknown(transaction_id, name))
 
-    def _ask(self, request: Request) -> None:
+    def _ask(self, request: PublishRequest | PlayRequest) -> None:
+        stream = self._streams[request.stream_id]
+        stream.use, stream.request, stream.target = StreamUse.WAITING, request, request.target
         self.is_waiting = True
         self.events.append(request)
 
@@ -217,7 +290,8 @@ class Commands:
         self._app = app[:MAX_NAME] if isinstance(app, str) else ""
         self._tc_url = tc_url[:MAX_NAME] if isinstance(tc_url, str) else ""
         request = ConnectRequest(self._app, self._tc_url, properties, call.transaction_id)
-        self._ask(request)
+        self.is_waiting = True
+        self.events.append(request)
         try:
             stream_target(self._app, self._tc_url, "name")
         except ProtocolError as error:
@@ -246,8 +320,6 @@ class Commands:
             self.messages.extend(replies.publish_started(call.stream_id, target.path))
             return
         self._leave(call.stream_id)
-        stream = self._streams[call.stream_id]
-        stream.use, stream.target = StreamUse.WAITING, target
         self._ask(PublishRequest(call.stream_id, target))
 
     def _on_play(self, call: replies.Call) -> None:
@@ -256,8 +328,6 @@ class Commands:
         if target is None:
             return
         self._leave(call.stream_id)
-        stream = self._streams[call.stream_id]
-        stream.use, stream.target = StreamUse.WAITING, target
         self._ask(PlayRequest(call.stream_id, target))
 
     def _on_play2(self, call: replies.Call) -> None:
@@ -378,11 +448,23 @@ class Commands:
         if stream is None:
             return
         self._streams[stream_id] = _NetStream()
+        if stream.request is not None:
+            self.waiting.discard(stream_id)
+            self.events.append(RequestCancelled(stream_id))
         if stream.use is StreamUse.PUBLISHING:
             self.events.append(PublishEnded(stream_id))
             self.messages.append(replies.unpublished(stream_id))
         elif stream.use is StreamUse.PLAYING:
             self.events.append(PlayEnded(stream_id))
+
+
+def _replaces(message: Message) -> bool:
+    """Say whether a command ends or replaces a request that waits; a broken one does."""
+    try:
+        name = m.parse_command(message)[0]
+    except MediaError:
+        return True  # `handle` says what is wrong
+    return name in ("publish", "play", "closeStream", "deleteStream")
 
 
 _COMMANDS: Final[dict[str, Callable[[Commands, replies.Call], None]]] = {

@@ -1,7 +1,7 @@
 """This module holds what a session tells the application: requests to answer, and facts.
 
-A request is answered with `accept` or `reject`; until then the session processes nothing more, so
-the application stops reading from that peer.
+A request is answered with `accept` or `reject`, or put off with `defer`; until then the session
+processes nothing more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -77,6 +77,13 @@ class RequestRefused:
     description: str
 
 
+@dataclass(frozen=True, slots=True)
+class RequestCancelled:
+    """The peer wants no answer to its request any more: it has ended or replaced it."""
+
+    stream_id: int
+
+
 class MediaReceived(NamedTuple):
     """Tags of one published stream, in the order they came; at least one."""
 
@@ -116,4 +123,12 @@ class PlayChanged:
 
 
 Request: TypeAlias = ConnectRequest | PublishRequest | PlayRequest
-Event: TypeAlias = Request | RequestRefused | MediaReceived | PublishEnded | PlayEnded | PlayChanged
+Event: TypeAlias = (
+    Request
+    | RequestRefused
+    | RequestCancelled
+    | MediaReceived
+    | PublishEnded
+    | PlayEnded
+    | PlayChanged
+)

@@ -25,6 +25,7 @@ from headend.rtmp.events import (
     ConnectRequest,
     Event,
     MediaReceived,
+    PlayRequest,
     PublishRequest,
     Request,
 )
@@ -146,10 +147,7 @@ class ServerSession:
         messages = self._reader.receive_data(data)
         if len(messages) > MANY_MESSAGES:
             self._has_many = True
-        if self.is_waiting:
-            self._held.extend(messages)
-        else:
-            self._process(messages, now)
+        self._process(messages, now)
         if self._received - self._acknowledged >= self._window >> 1:
             self._acknowledged = self._received
             self._send(m.acknowledgement(self._received))
@@ -170,8 +168,14 @@ class ServerSession:
 
     @property
     def is_waiting(self) -> bool:
-        """A request is not answered; read no more from the peer until then."""
+        """A request is neither answered nor deferred; nothing else is processed until then."""
         return self._commands.is_waiting
+
+    @property
+    def is_full(self) -> bool:
+        """As much waits for an answer as may: read no more from the peer until then."""
+        commands = self._commands
+        return commands.is_waiting or commands.held_bytes >= UNTRUSTED_PARTIAL_BYTES
 
     @property
     def is_closing(self) -> bool:
@@ -218,10 +222,30 @@ class ServerSession:
     # ------------------------------------------------------------------ messages
 
     def _process(self, messages: Sequence[Message], now: float) -> None:
-        """Go through messages in order: runs of media become one event, commands are answered."""
+        """Go through messages in order; those that must wait for an answer are kept."""
+        commands = self._commands
+        index = 0
+        while index < len(messages) and not self.is_closing:
+            if commands.is_waiting:
+                self._held.extend(messages[index:])
+                return
+            if not commands.waiting:
+                index += self._process_until_waiting(messages[index:] if index else messages, now)
+                continue
+            if not commands.hold(messages[index]):
+                self._process_until_waiting(messages[index : index + 1], now)
+            index += 1
+
+    def _process_until_waiting(self, messages: Sequence[Message], now: float) -> int:
+        """Process messages: runs of media become one event, commands are answered.
+
+        Returns:
+            How many: all of them, or up to a request that waits.
+        """
+        commands = self._commands
         tags: list[Tag] = []
         current = -1  # message stream of `tags`; 0 while that stream does not publish
-        for index, message in enumerate(messages):
+        for index, message in enumerate(messages, 1):
             type_id, timestamp, stream_id, payload = message
             if type_id in (m.VIDEO, m.AUDIO, m.DATA_AMF0, m.DATA_AMF3):
                 if stream_id != current:
@@ -240,12 +264,10 @@ class ServerSession:
             self._end_run(current, tags, now)
             tags = []
             self._handle(message, now)
-            if self.is_waiting:
-                self._held = list(messages[index + 1 :])
-                return
-            if self.is_closing:
-                return
+            if commands.is_waiting or commands.waiting or commands.is_closing:
+                return index
         self._end_run(current, tags, now)
+        return len(messages)
 
     def _end_run(self, stream_id: int, tags: list[Tag], now: float) -> None:
         """Report a run of tags of one message stream; what nobody publishes is dropped."""
@@ -296,18 +318,34 @@ class ServerSession:
         """Grant a request; `events` and `data_to_send` are to be fetched again.
 
         Raises:
-            UsageError: The request is not the one that waits.
+            UsageError: The request is not one that waits.
             ProtocolError: What came behind the request breaks the protocol.
         """
+        held: list[Message] = []
         if isinstance(request, ConnectRequest):
             self._commands.accept_connect(request, self._announcements())
             self._idle_since = self._last_received
         else:
-            self._commands.accept(request)
+            held = self._commands.accept(request)
             if isinstance(request, PublishRequest):
                 self._reader.partial_bytes = self._settings.chunk_limits.partial_bytes
                 self._read_bytes = READ_BYTES
                 self._last_media = self._last_received
+        self._send_answers()
+        self._process(held, self._last_received)
+        self._go_on()
+
+    def defer(self, request: PublishRequest | PlayRequest) -> None:
+        """Answer a publish or play later: `events` and `data_to_send` are to be fetched again.
+
+        What the peer sends for that message stream waits; if it ends or replaces the request, a
+        RequestCancelled tells.
+
+        Raises:
+            UsageError: The request is not the one that waits.
+            ProtocolError: What came behind the request breaks the protocol.
+        """
+        self._commands.defer(request)
         self._go_on()
 
     def reject(self, request: Request, code: str, description: str) -> None:
@@ -316,9 +354,10 @@ class ServerSession:
         The session closes unless another of its streams is in use.
 
         Raises:
-            UsageError: The request is not the one that waits.
+            UsageError: The request is not one that waits.
         """
         self._commands.reject(request, code, description)
+        self._send_answers()
         self._go_on()
 
     def end(self, stream_id: int, code: str, description: str) -> None:
@@ -344,10 +383,9 @@ class ServerSession:
         ]
 
     def _go_on(self) -> None:
-        """Process what was held behind the answered request."""
-        self._send_answers()
-        held, self._held = self._held, []
-        if held and not self.is_closing:
+        """Process what was held behind a request that is answered or deferred."""
+        if not self._commands.is_waiting:
+            held, self._held = self._held, []
             self._process(held, self._last_received)
 
     def _is_in_use(self) -> bool:

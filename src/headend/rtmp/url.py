@@ -119,6 +119,11 @@ class Target:
         """`app/name`, or `app` alone when the name is empty."""
         return f"{self.app}/{self.name}" if self.name else self.app
 
+    @property
+    def is_bare(self) -> bool:
+        """Say whether a key stands in place of the name."""
+        return not self.name and self.key is not None and self.query.get("key") != self.key
+
 
 def parse_url(text: str, key: str | None = None) -> Url:
     """Split a URL that a person typed, as an argument or a setting.

@@ -6,10 +6,12 @@ transport ─► session ─► events ─┬─► publish: Publication.push
 
 import logging
 import os
+from functools import partial
 from typing import Final, assert_never
 
 from headend.access.decisions import AccessRequest, Action
-from headend.access.policy import HOW_TO_PUBLISH
+from headend.access.gate import Gate, Grant
+from headend.access.policy import code_of
 from headend.errors import HeadendError, Rejected
 from headend.hub.publication import PRIMARY, Place
 from headend.hub.stream import StreamState
@@ -22,12 +24,14 @@ from headend.rtmp.events import (
     PlayRequest,
     PublishEnded,
     PublishRequest,
+    RequestCancelled,
     RequestRefused,
 )
 from headend.rtmp.handshake import SERVER_FILLER_SIZE
 from headend.rtmp.session import ServerSession
 from headend.rtmp.url import Target
 from headend.server.deadlines import NEVER
+from headend.server.decisions import Decisions
 from headend.server.logs import shown
 from headend.server.peer import Peer
 from headend.server.poller import Pace
@@ -57,6 +61,7 @@ class RtmpConnection:
     __slots__ = (
         "__weakref__",
         "_closes_at",
+        "_decisions",
         "_label",
         "_plays",
         "_progress",
@@ -99,6 +104,7 @@ class RtmpConnection:
         )
         self._publishes: dict[int, Publish] = {}
         self._plays: dict[int, Play] = {}
+        self._decisions = Decisions(services.loop)
         self._stalled_at = NEVER
         self._progress = 0
         self._closes_at = NEVER
@@ -118,6 +124,11 @@ class RtmpConnection:
     @property
     def protocol(self) -> str:
         return "rtmp" if self.tls is None else "rtmps"
+
+    @property
+    def gate(self) -> Gate:
+        """Decides what it may do."""
+        return self._services.gate
 
     @property
     def transport(self) -> Transport:
@@ -156,6 +167,8 @@ class RtmpConnection:
         try:
             self._session.receive_data(data, now)
             self._act(now)
+            if self._decisions and self._session.is_full:
+                self._transport.pause_reading()
         except HeadendError as error:
             self._fail(error)
         except Exception:
@@ -190,6 +203,7 @@ class RtmpConnection:
 
     def _drop_streams(self, reason: str) -> None:
         """Lose what is published and leave what is played: the peer is gone, or about to be."""
+        self._decisions.cancel_all()
         now = self._services.loop.time()
         publishes, self._publishes = self._publishes, {}
         for publish in publishes.values():
@@ -242,9 +256,11 @@ class RtmpConnection:
                 self._user_agent = event.flash_version[:USER_AGENT_CHARACTERS]
                 self._session.accept(event)
             case PublishRequest():
-                self._publish(event, now)
+                self._ask("publish", event, now)
             case PlayRequest():
-                self._play(event, now)
+                self._ask("play", event, now)
+            case RequestCancelled():
+                self._decisions.cancel(event.stream_id)
             case PublishEnded():
                 publish = self._publishes.pop(event.stream_id)
                 log.info("%s publish %s ended", self._label, shown(publish.path))
@@ -276,44 +292,108 @@ class RtmpConnection:
             case _:
                 assert_never(event)
 
-    def _publish(self, request: PublishRequest, now: float) -> None:
-        services = self._services
-        target = request.target
-        publish = Publish(self, request.stream_id)
+    # ------------------------------------------------------------------ requests
+
+    def _ask(self, action: Action, request: PublishRequest | PlayRequest, now: float) -> None:
+        """Have the gate decide: at once if it can, else the request waits."""
         try:
-            self._check("publish", request)
-            publish.publication = services.registry.publish(
-                target.path, publish, target.key, now, self._place(target)
-            )
+            if self._services.is_stopping:
+                raise Rejected(f"NetStream.{action.title()}.Failed", "the server is stopping")
+            asked = self._access_request(action, request.target)
+            grant = self._services.gate.decide_now(asked)
         except Rejected as rejected:
-            self._reject("publish", request, rejected)
+            self._reject(request, rejected)
             return
+        if grant is not None:
+            self._grant(request, grant, now)
+            return
+        self._session.defer(request)
+        question = self._services.gate.decide(asked)
+        answer = partial(self._decided, request)
+        self._decisions.ask(request.stream_id, question, code_of(action), answer)
+
+    def _access_request(self, action: Action, target: Target) -> AccessRequest:
+        return AccessRequest(
+            action,
+            target.path if not target.is_bare or action == "play" else target.app,
+            self.peer.address,
+            target.key,
+            target.token,
+            is_secure=self.tls is not None,
+            certificate=None if self.tls is None else self.tls.client_subject,
+            protocol=self.protocol,
+            user_agent=self._user_agent,
+            session=self.id,
+            is_bare=target.is_bare,
+            query=target.query,
+        )
+
+    def _decided(self, request: PublishRequest | PlayRequest, answer: Grant | Rejected) -> None:
+        """Take a decision that had to be waited for; the request still waits."""
+        now = self._services.loop.time()
+        try:
+            if isinstance(answer, Rejected):
+                self._reject(request, answer)
+            else:
+                self._grant(request, answer, now)
+            self._act(now)
+            self._transport.resume_reading()
+        except HeadendError as error:
+            self._fail(error)
+        except Exception:
+            log.exception("%s failed: a bug; the connection is closed", self._label)
+            self._transport.abort()
+
+    def _grant(self, request: PublishRequest | PlayRequest, grant: Grant, now: float) -> None:
+        """Do what was granted; the hub may refuse it still."""
+        try:
+            if isinstance(request, PublishRequest):
+                self._publish(request, grant, now)
+            else:
+                self._play(request, grant, now)
+        except Rejected as rejected:
+            self._services.gate.leave(grant)
+            self._reject(request, rejected)
+            return
+        end = partial(self._grant_ended, request.stream_id)
+        self._services.gate.began(grant, end)
+
+    def _publish(self, request: PublishRequest, grant: Grant, now: float) -> None:
+        services = self._services
+        publish = Publish(self, request.stream_id, grant)
+        publish.publication = services.registry.publish(
+            grant.path, publish, grant.holder, now, self._place(request.target, grant)
+        )
         self._publishes[request.stream_id] = publish
         services.counters.publishes += 1
         granted = "accepted" if publish.publication.is_current else "stands by"
-        log.info("%s publish %s %s%s", self._label, shown(target.path), granted, self._tls_text())
+        log.info(
+            "%s publish %s %s%s%s",
+            self._label,
+            shown(grant.path),
+            granted,
+            "" if grant.key_id is None else f" with {grant.key_id}",
+            self._tls_text(),
+        )
         self._session.accept(request)
-        publish.opened(self._record("publish", publish.path))
+        publish.opened(self._record("publish", grant))
         self.publish_watched()
 
-    def _place(self, target: Target) -> Place:
+    def _place(self, target: Target, grant: Grant) -> Place:
         """Say where a publisher stands among those of its name: `?backup=1` asks for a place."""
-        if target.query.get("backup") != "1":
-            return PRIMARY
-        return Place(backup_rank(self._services.settings.live.fallback, target.path))
+        rank = PRIMARY.rank
+        if target.query.get("backup") == "1":
+            rank = backup_rank(self._services.settings.live.fallback, grant.path)
+        return Place(rank, priority=grant.priority)
 
-    def _play(self, request: PlayRequest, now: float) -> None:
+    def _play(self, request: PlayRequest, grant: Grant, now: float) -> None:
         services = self._services
-        path = request.target.path
-        try:
-            self._check("play", request)
-            stream = services.registry.play(path)
-            if stream.state is StreamState.WAITING and not services.settings.live.wait_s:
-                raise Rejected("NetStream.Play.StreamNotFound", f"nobody publishes {path}")
-        except Rejected as rejected:
-            self._reject("play", request, rejected)
-            return
-        play = self._plays[request.stream_id] = Play(services, self, request.stream_id, stream)
+        path = grant.path
+        stream = services.registry.play(path)
+        if stream.state is StreamState.WAITING and not services.settings.live.wait_s:
+            raise Rejected("NetStream.Play.StreamNotFound", f"nobody publishes {path}")
+        play = Play(services, self, request.stream_id, stream, grant)
+        self._plays[request.stream_id] = play
         if stream.state is StreamState.WAITING:
             play.wait_until = now + services.settings.live.wait_s
         services.counters.plays += 1
@@ -325,10 +405,30 @@ class RtmpConnection:
             self._tls_text(),
         )
         self._session.accept(request)
-        play.record = self._record("play", path)
+        play.record = self._record("play", grant)
         self._send()  # the answer, before any media
         self._transport.set_pace(Pace.PROMPT if self._publishes else Pace.CALM)
         play.watch(self._transport)
+
+    def _grant_ended(self, stream_id: int, code: str, reason: str) -> None:
+        """A key was revoked, a token has expired, the time is over: the peer is told why."""
+        now = self._services.loop.time()
+        publish, play = self._publishes.pop(stream_id, None), self._plays.pop(stream_id, None)
+        if publish is not None:
+            log.warning("%s publish %s ended: %s", self._label, shown(publish.path), reason)
+            publish.publication.end(now)
+            publish.closed(reason)
+        if play is not None:
+            log.info("%s play %s ended: %s", self._label, shown(play.stream.path), reason)
+            play.leave()
+            play.closed(reason)
+        self._end_stream(stream_id, code, reason)
+
+    def _end_stream(self, stream_id: int, code: str, description: str) -> None:
+        self._session.end(stream_id, code, description)
+        self._send()
+        if self._session.is_closing:
+            self._close(self._services.loop.time())
 
     def _change(self, play: Play, event: PlayChanged) -> None:
         play.leave()
@@ -336,52 +436,36 @@ class RtmpConnection:
             self._send()  # the answer, before any media
             play.watch(self._transport, audio=event.audio, video=event.video)
 
-    def _record(self, action: Action, path: str) -> SessionRecord:
+    def _record(self, action: Action, grant: Grant) -> SessionRecord:
         return SessionRecord(
             self._services,
             action,
-            path,
+            grant.path,
             self.peer,
             protocol=self.protocol,
             session=self.id,
             user_agent=self._user_agent,
+            key_id=grant.key_id,
+            subject=grant.subject,
         )
 
     def _tls_text(self) -> str:
         return "" if self.tls is None else f" {shown(str(self.tls))}"
 
-    def _check(self, action: Action, request: PublishRequest | PlayRequest) -> None:
-        if self._services.is_stopping:
-            raise Rejected(f"NetStream.{action.title()}.Failed", "the server is stopping")
-        target = request.target
-        self._services.policy.decide(
-            AccessRequest(
-                action,
-                target.path,
-                self.peer.address,
-                target.key,
-                target.token,
-                is_secure=self.tls is not None,
-                certificate=None if self.tls is None else self.tls.client_subject,
-            )
-        )
-
-    def _reject(
-        self, action: Action, request: PublishRequest | PlayRequest, rejected: Rejected
-    ) -> None:
+    def _reject(self, request: PublishRequest | PlayRequest, rejected: Rejected) -> None:
         self._services.counters.rejected += 1
-        is_denied = rejected.code == "NetStream.Publish.Denied"
+        action: Action = "publish" if isinstance(request, PublishRequest) else "play"
+        path = request.target.path
         log.warning(
             "%s %s %s refused: %s (%s)%s",
             self._label,
             action,
-            shown(request.target.path),
+            shown(path),
             shown(rejected.description),
             rejected.code,
-            f"; {HOW_TO_PUBLISH}" if is_denied else "",
+            f"; {rejected.hint}" if rejected.hint else "",
         )
         self._session.reject(request, rejected.code, rejected.description)
-        path = request.target.path
         tell_refused(self._services, action, path, self.peer, self.protocol, rejected, self.id)
 
     # ------------------------------------------------------------------ what the streams tell
@@ -391,7 +475,7 @@ class RtmpConnection:
         play = self._plays.pop(stream_id)
         play.closed("the stream is over")
         log.info("%s play %s: the stream is over", self._label, shown(play.stream.path))
-        if not self._plays and not self._publishes:
+        if not self._plays and not self._publishes and not self._decisions:
             self._close(self._services.loop.time())
 
     def publish_watched(self) -> None:
@@ -411,12 +495,9 @@ class RtmpConnection:
         path = publish.path
         publish.closed("another encoder took the name over")
         log.warning("%s publish %s taken over by another encoder", self._label, shown(path))
-        self._session.end(
+        self._end_stream(
             stream_id, "NetStream.Publish.BadName", f"another encoder has taken over {path}"
         )
-        self._send()
-        if self._session.is_closing:
-            self._close(self._services.loop.time())
 
     # ------------------------------------------------------------------ time
 

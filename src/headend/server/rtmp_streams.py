@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from headend.access.gate import Gate, Grant
 from headend.hub.publication import Publication
 from headend.hub.stream import Stream, StreamState
 from headend.outputs.fanout import Fanout, Viewer
@@ -20,6 +21,10 @@ class Connection(Protocol):
     def peer(self) -> Peer:
         """Where it comes from."""
 
+    @property
+    def gate(self) -> Gate:
+        """Who has granted them."""
+
     def publish_watched(self) -> None:
         """Whether somebody watches has changed."""
 
@@ -35,6 +40,7 @@ class Publish:
 
     Attributes:
         publication: The right to publish it; set once the hub has granted it.
+        grant: What it rests on; None once it is over.
         record: Tells the bus of it; None until it was granted.
         is_watched: Somebody watches.
     """
@@ -43,6 +49,7 @@ class Publish:
         "_bytes_before",
         "_connection",
         "_stream_id",
+        "grant",
         "is_watched",
         "publication",
         "record",
@@ -50,7 +57,8 @@ class Publish:
 
     publication: Publication
 
-    def __init__(self, connection: Connection, stream_id: int) -> None:
+    def __init__(self, connection: Connection, stream_id: int, grant: Grant) -> None:
+        self.grant: Grant | None = grant
         self._connection = connection
         self._stream_id = stream_id
         self._bytes_before = 0
@@ -63,7 +71,10 @@ class Publish:
         self._bytes_before = self.publication.stream.bytes_in
 
     def closed(self, reason: str) -> None:
-        """Tell the bus that it is over."""
+        """Tell the gate and the bus that it is over."""
+        grant, self.grant = self.grant, None
+        if grant is not None:
+            self._connection.gate.leave(grant)
         if self.record is not None:
             self.record.end(self.publication.stream.bytes_in - self._bytes_before, reason)
 
@@ -88,6 +99,7 @@ class Play:
 
     Attributes:
         stream: Published or waited for.
+        grant: What it rests on; None once it is over.
         record: Tells the bus of it; None until it was granted.
         wait_until: When the peer gives up on a name that nobody publishes yet, monotonic seconds.
     """
@@ -100,15 +112,22 @@ class Play:
         "_services",
         "_stream_id",
         "_viewer",
+        "grant",
         "record",
         "stream",
         "wait_until",
     )
 
     def __init__(
-        self, services: Services, connection: Connection, stream_id: int, stream: Stream
+        self,
+        services: Services,
+        connection: Connection,
+        stream_id: int,
+        stream: Stream,
+        grant: Grant,
     ) -> None:
         """Make a play that does not watch yet."""
+        self.grant: Grant | None = grant
         self._services = services
         self._connection = connection
         self._stream_id = stream_id
@@ -128,7 +147,10 @@ class Play:
         return self._given + self._fanout.given(self._viewer)
 
     def closed(self, reason: str) -> None:
-        """Tell the bus that it is over; once."""
+        """Tell the gate and the bus that it is over; once."""
+        grant, self.grant = self.grant, None
+        if grant is not None:
+            self._services.gate.leave(grant)
         self._services.counters.bytes_out += self.bytes_out
         if self.record is not None:
             self.record.end(self.bytes_out, reason)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from headend.access.policy import Policy
+from headend.access.control import Access
+from headend.access.gate import Gate
+from headend.access.known_viewers import KnownViewers
 from headend.events import Events
 from headend.hub.registry import Registry
 from headend.rtmp.session import SessionSettings
@@ -50,9 +52,10 @@ class Counters:
 
 @dataclass(slots=True)
 class Services:
-    """See the module's head; `settings`, `policy` and `session_settings` change on reload.
+    """See the module's head; `settings` and `session_settings` change on reload.
 
     Attributes:
+        access: All that decides who may what.
         began: When the server started, monotonic seconds.
         events: What happens, for all who want to know.
         reload: Reads settings and certificates again; returns what happened, a line each.
@@ -60,6 +63,7 @@ class Services:
         sources: Where each setting came from.
         connections: RTMP and RTMPS.
         viewers: Viewers over HTTP and WebSocket.
+        known_viewers: Viewers without session who were granted something lately.
         arrivals: Requests that wait for a stream; there with HTTP.
         hls: Streams that are packaged; there with HTTP.
         rates: What streams bring a second.
@@ -76,7 +80,7 @@ class Services:
     registry: Registry
     admission: Admission
     settings: Settings
-    policy: Policy
+    access: Access
     session_settings: SessionSettings
     events: Events
     reload: Callable[[], list[str]]
@@ -84,6 +88,7 @@ class Services:
     sources: Mapping[str, str] = field(default_factory=dict)
     connections: set["RtmpConnection"] = field(default_factory=set)
     viewers: set["FlvViewer"] = field(default_factory=set)
+    known_viewers: KnownViewers = field(default_factory=KnownViewers)
     counters: Counters = field(default_factory=Counters)
     is_stopping: bool = False
     tls: "TlsPort | None" = None
@@ -93,6 +98,11 @@ class Services:
     recorder: "Recorder | None" = None
     thumbnails: "Thumbnails | None" = None
     integrations: "Integrations | None" = None
+
+    @property
+    def gate(self) -> Gate:
+        """Decides who may publish and play."""
+        return self.access.gate
 
     def next_session_id(self) -> int:
         """Return the number of a session that begins, from 1 on."""

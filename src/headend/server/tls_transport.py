@@ -121,6 +121,12 @@ class TlsTransport(Transport):
                 break
         return total
 
+    def resume_reading(self) -> None:
+        super().resume_reading()
+        # No event tells of what OpenSSL has read already.
+        if not self._is_reading and not self._is_closed and self._pending():
+            self.read()
+
     def close(self) -> None:
         if self._is_secure:
             super().close()

@@ -39,7 +39,15 @@ KEYS: Final[Mapping[str, FieldInfo]] = MappingProxyType(
 # What a reload can't change: sockets are bound, the folder is open, one encoding with one chunk
 # size is shared by all players, and an order for a certificate may be on its way.
 NEEDS_RESTART: Final = frozenset(
-    {"data", "hooks", "rtmp.listen", "tls.listen", "http.listen", "rtmp.chunk_size"}
+    {
+        "data",
+        "hooks",
+        "rtmp.listen",
+        "tls.listen",
+        "http.listen",
+        "rtmp.chunk_size",
+        "auth.database",
+    }
     | {f"tls.acme.{name}" for name in SECTIONS["tls.acme"].model_fields}
 )
 

@@ -153,6 +153,55 @@ class Auth(_Section):
         default=False,
         description="A client certificate that tls.client_ca vouches for may publish, like a key.",
     )
+    password_apps: Patterns = Field(
+        default=(),
+        description='Apps whose publishers are asked for user and password, such as ["studio"].',
+    )
+    password_scheme: Literal["adobe", "llnw"] = Field(
+        default="adobe",
+        description="How they are asked (authmod): adobe or llnw.",
+    )
+    private: Patterns = Field(
+        default=(),
+        description='Streams that are watched with a token only, such as ["vip/*"].',
+    )
+    jwks: str = Field(
+        default="",
+        description="JWKS, a file or https URL, with keys of others who sign tokens; empty: none.",
+    )
+    jwks_refresh_s: Seconds = Field(
+        default=300, ge=1, le=86_400, description="Seconds until it is read again."
+    )
+    database: Secret = Field(
+        default=SecretStr(""),
+        description="postgresql://USER:PASSWORD@HOST/NAME; empty: SQLite in the data folder.",
+    )
+    on_database_error: Literal["deny", "allow-known"] = Field(
+        default="deny",
+        description="Without database: no key is valid (deny) or those seen lately (allow-known).",
+    )
+    known_s: Seconds = Field(
+        default=86_400,
+        ge=0,
+        le=31_536_000,
+        description="Seconds that allow-known believes a key that was valid.",
+    )
+    wrong_attempts: Count = Field(
+        default=20,
+        ge=1,
+        le=10_000,
+        description="Wrong keys, tokens or passwords in a row until an address is shut out.",
+    )
+    ban_s: Seconds = Field(default=600, ge=1, le=86_400, description="Seconds that it is shut out.")
+
+    @field_validator("database")
+    @classmethod
+    def _name_a_database(cls, url: SecretStr) -> SecretStr:
+        text = url.get_secret_value()
+        if text and not text.startswith(("postgresql://", "postgres://", "sqlite:///")):
+            raise ValueError("must be postgresql://…, sqlite:///… or empty")
+        return url
+
     callback_url: OptionalUrl = Field(
         default="",
         description="URL that is asked who may publish and play (docs/hooks.md); empty: none.",

@@ -8,9 +8,9 @@ from unittest.mock import Mock
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from tests.access.gates import gate
 
-from headend.access.policy import Policy
-from headend.server.http.access import allow_play, is_secure, media_headers, peer_of
+from headend.server.http.access import allow_play, is_secure, media_headers, peer_of, token_of
 from headend.server.http.problems import Problem
 from headend.server.services import Counters, Services
 from headend.settings import load_settings
@@ -19,9 +19,9 @@ from headend.settings import load_settings
 def services(*settings: str) -> Services:
     """What of the services is asked here."""
     loaded = load_settings(None, settings, environ={}).settings
-    made = Mock(spec=["settings", "policy", "counters", "is_stopping", "events"])
+    made = Mock(spec=["settings", "gate", "counters", "is_stopping", "events"])
     made.settings = loaded
-    made.policy = Policy(loaded.auth, loaded.rtmp)
+    made.gate = gate(loaded)
     made.counters = Counters()
     made.events = Mock()
     made.is_stopping = False
@@ -96,11 +96,11 @@ def test_origins_decide_which_pages_may_load_media() -> None:
 
 
 def test_watching_is_allowed_or_refused_by_the_policy() -> None:
-    asyncio.run(allow_play(services(), request(), "live/a"))
+    asyncio.run(allow_play(services(), request(), "live/a", "http-flv"))
     vip = services("rtmp.tls_only=vip/*")
-    asyncio.run(allow_play(vip, request(is_tls=True), "vip/a"))
+    asyncio.run(allow_play(vip, request(is_tls=True), "vip/a", "http-flv"))
     with pytest.raises(Problem, match="403 Forbidden"):
-        asyncio.run(allow_play(vip, request(), "vip/a"))
+        asyncio.run(allow_play(vip, request(), "vip/a", "http-flv"))
     assert vip.counters.rejected == 1
 
 
@@ -108,4 +108,12 @@ def test_nothing_is_begun_while_the_server_stops() -> None:
     stopping = services()
     stopping.is_stopping = True
     with pytest.raises(Problem, match="503 Service Unavailable"):
-        asyncio.run(allow_play(stopping, request(), "live/a"))
+        asyncio.run(allow_play(stopping, request(), "live/a", "http-flv"))
+
+
+def test_token_is_taken_from_the_query_or_from_the_header() -> None:
+    assert token_of(request(target="/live/a.flv?token=ey.1")) == "ey.1"
+    assert token_of(request(Authorization="Bearer ey.2")) == "ey.2"
+    assert token_of(request(target="/live/a.flv?token=ey.1", Authorization="Bearer x")) == "ey.1"
+    assert token_of(request(Authorization="Basic x")) is None
+    assert token_of(request()) is None

@@ -1,5 +1,6 @@
 """This module decides over HTTP who may watch, and for which web pages."""
 
+import logging
 from ipaddress import ip_address
 from typing import Final
 
@@ -7,45 +8,99 @@ from aiohttp import web
 
 from headend.access.address_lists import AddressList
 from headend.access.decisions import AccessRequest
+from headend.access.gate import Grant, Redirected
 from headend.errors import Rejected
 from headend.server.http.problems import Problem
+from headend.server.logs import shown
 from headend.server.peer import LOCAL, Peer
 from headend.server.services import Services
 from headend.server.session_record import tell_refused
 from headend.settings.http_values import ANY_ORIGIN
 
+log = logging.getLogger(__name__)
+
+USER_AGENT_CHARACTERS: Final = 200
+ASK_AGAIN_S: Final = 10.0
 HSTS_S: Final = 365 * 24 * 3600
 # Browsers that came over HTTPS use it from now on (RFC 6797).
 HSTS_HEADERS: Final = {"Strict-Transport-Security": f"max-age={HSTS_S}"}
 
 
-async def allow_play(services: Services, request: web.Request, path: str) -> None:
-    """Return if the client may watch a stream.
+async def allow_play(services: Services, request: web.Request, path: str, protocol: str) -> Grant:
+    """Decide whether the client may watch a stream.
 
     Args:
-        services: Whose policy decides.
-        request: May show a playback token: `?token=`.
+        services: Whose gate decides.
+        request: May show a playback token: `?token=`, or as a bearer token.
         path: `APP/NAME`.
+        protocol: http-flv, ws-flv, hls, or http for pictures.
+
+    Returns:
+        What was granted; the caller has the gate `leave` it.
 
     Raises:
         Problem: 403, or 503 while the server stops.
+        HTTPTemporaryRedirect: It is to be had elsewhere.
     """
     if services.is_stopping:
         raise Problem(503, "The server is stopping.")
+    gate = services.gate
     asked = AccessRequest(
         "play",
         path,
         peer_of(services, request).address,
-        token=request.query.get("token"),
+        token=token_of(request),
         is_secure=is_secure(services, request),
+        protocol=protocol,
+        user_agent=request.headers.get("User-Agent", "")[:USER_AGENT_CHARACTERS],
+        query=request.query,
     )
     try:
-        services.policy.decide(asked)
+        return gate.decide_now(asked) or await gate.decide(asked)
+    except Redirected as redirected:
+        raise web.HTTPTemporaryRedirect(redirected.url) from None
     except Rejected as rejected:
         services.counters.rejected += 1
-        protocol = "https" if asked.is_secure else "http"
-        tell_refused(services, "play", path, peer_of(services, request), protocol, rejected)
-        raise Problem(403, rejected.description) from None
+        peer = peer_of(services, request)
+        log.warning(
+            "%s %s play %s refused: %s (%s)",
+            protocol,
+            peer,
+            shown(path),
+            shown(rejected.description),
+            rejected.code,
+        )
+        tell_refused(services, "play", path, peer, protocol, rejected)
+        raise Problem(403, rejected.description, code=rejected.code) from None
+
+
+async def allow_play_once(
+    services: Services, request: web.Request, path: str, protocol: str
+) -> Grant:
+    """Decide, for one request of a viewer without session; see `allow_play`.
+
+    Authorizers are not asked again about the same viewer within ASK_AGAIN_S: a player of HLS sends
+    several requests a second.
+    """
+    known = services.known_viewers
+    who = (path, protocol, str(peer_of(services, request).address), token_of(request) or "")
+    now = services.loop.time()
+    if services.gate.authorizers and (grant := known.get(who, now)) is not None:
+        return grant
+    grant = await allow_play(services, request, path, protocol)
+    services.gate.leave(grant)
+    if services.gate.authorizers:
+        known.put(who, grant, min(now + ASK_AGAIN_S, grant.ends_at))
+    return grant
+
+
+def token_of(request: web.Request) -> str | None:
+    """Return the playback token that a client shows, in the query or as a bearer token."""
+    token = request.query.get("token")
+    if token:
+        return token
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    return value.strip() or None if scheme.lower() == "bearer" else None
 
 
 def allow_api(services: Services, request: web.Request) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from headend.access.gate import Grant
 from headend.errors import LimitExceeded, Rejected
 from headend.hub.stream import Stream
 from headend.outputs.first_media import Kinds
@@ -47,29 +48,41 @@ class FlvRoutes:
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Give the stream, once it has media."""
         path = stream_path(request.match_info["path"])
-        await access.allow_play(self._services, request, path)
-        if request.method == "HEAD":
-            stream = self._services.registry.stream(path)
-            if stream is None or not stream.has_begun:  # nobody waits for an answer without body
-                raise Problem(404, f"nobody publishes {path}.", title="Stream not found")
-            return web.Response(headers=self._headers(request))
-        found, kinds = await media_of(self._services, path)
-        if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._serve_websocket(request, found, kinds)
-        return self._serve_http(request, found, kinds)
+        is_websocket = request.headers.get("Upgrade", "").lower() == "websocket"
+        protocol = "ws-flv" if is_websocket else "http-flv"
+        grant = await access.allow_play(self._services, request, path, protocol)
+        try:
+            if request.method == "HEAD":
+                return self._head(request, grant)
+            found, kinds = await media_of(self._services, grant.path)
+            if is_websocket:
+                return await self._serve_websocket(request, found, kinds, grant)
+            return self._serve_http(request, found, kinds, grant)
+        except BaseException:
+            self._services.gate.leave(grant)
+            raise
 
-    def _serve_http(self, request: web.Request, stream: Stream, kinds: Kinds) -> web.Response:
+    def _head(self, request: web.Request, grant: Grant) -> web.Response:
+        self._services.gate.leave(grant)
+        stream = self._services.registry.stream(grant.path)
+        if stream is None or not stream.has_begun:  # nobody waits for an answer without body
+            raise Problem(404, f"nobody publishes {grant.path}.", title="Stream not found")
+        return web.Response(headers=self._headers(request))
+
+    def _serve_http(
+        self, request: web.Request, stream: Stream, kinds: Kinds, grant: Grant
+    ) -> web.Response:
         """Take the connection over for the viewer; aiohttp has no more to do with it."""
         connection = _connection(request)
         transport = connection.release()
-        viewer = self._viewer(request, connection, "http")
+        viewer = self._viewer(request, connection, "http", grant)
         transport.hand_over(viewer)
         transport.write(_head(self._headers(request)))
         viewer.watch(stream, kinds, is_patient=_is_patient(request))
         return web.Response()  # goes nowhere
 
     async def _serve_websocket(
-        self, request: web.Request, stream: Stream, kinds: Kinds
+        self, request: web.Request, stream: Stream, kinds: Kinds, grant: Grant
     ) -> web.StreamResponse:
         services = self._services
         socket = web.WebSocketResponse(
@@ -77,7 +90,7 @@ class FlvRoutes:
         )
         await socket.prepare(request)
         connection = _connection(request)
-        viewer = self._viewer(request, connection, "ws")
+        viewer = self._viewer(request, connection, "ws", grant)
         ended = viewer.ended = services.loop.create_future()
         connection.tap(viewer)
         viewer.watch(stream, kinds, is_patient=_is_patient(request))
@@ -98,7 +111,9 @@ class FlvRoutes:
             viewer.gone()
         return socket
 
-    def _viewer(self, request: web.Request, connection: HttpConnection, form: str) -> FlvViewer:
+    def _viewer(
+        self, request: web.Request, connection: HttpConnection, form: str, grant: Grant
+    ) -> FlvViewer:
         services = self._services
         is_secure = access.is_secure(services, request)
         return FlvViewer(
@@ -108,6 +123,7 @@ class FlvRoutes:
             f"{form}{'s' if is_secure else ''}-flv",
             connection.tls,
             request.headers.get("User-Agent", ""),
+            grant,
         )
 
     def _headers(self, request: web.Request) -> dict[str, str]:

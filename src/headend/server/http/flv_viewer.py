@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import Final
 
+from headend.access.gate import Grant
 from headend.hub.stream import Stream
 from headend.outputs import flv
 from headend.outputs.fanout import Fanout, Viewer
@@ -43,6 +44,7 @@ class FlvViewer:
         "_fanout",
         "_format",
         "_given",
+        "_grant",
         "_is_gone",
         "_progress",
         "_reason",
@@ -70,8 +72,10 @@ class FlvViewer:
         protocol: str,
         tls: TlsFacts | None,
         user_agent: str,
+        grant: Grant,
     ) -> None:
-        """Begin a session that does not watch yet."""
+        """Begin a session that does not watch yet; it has the gate `leave` the grant."""
+        self._grant = grant
         self._services = services
         self._transport = transport
         self.peer: Final = peer
@@ -113,6 +117,8 @@ class FlvViewer:
             protocol=self.protocol,
             session=self.id,
             user_agent=self.user_agent,
+            key_id=self._grant.key_id,
+            subject=self._grant.subject,
         )
         log.info(
             "%s %s play %s accepted%s",
@@ -133,6 +139,7 @@ class FlvViewer:
         self._fanout = fanout
         self._viewer = Viewer(self._transport, self, is_patient=is_patient)
         fanout.add(self._viewer)
+        services.gate.began(self._grant, self._grant_ended)
 
     def _new_fanout(self) -> Fanout:
         live = self._services.settings.live
@@ -231,8 +238,13 @@ class FlvViewer:
             fanout.remove(viewer)
             if not len(fanout) and self._stream.sink(self._format) is fanout:
                 self._stream.detach(self._format)
+        self._services.gate.leave(self._grant)
         if self._record is not None:
             self._record.end(self._given, self._reason)
+
+    def _grant_ended(self, code: str, reason: str) -> None:
+        """A token has expired, or the time is over."""
+        self._end(reason)
 
     # ------------------------------------------------------------------ the end
 

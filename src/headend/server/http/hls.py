@@ -95,10 +95,10 @@ class HlsRoutes:
         """Give an init segment, a segment or a part; wait for the part that comes next."""
         services = self._services
         path, name = stream_path(request.match_info["path"]), request.match_info["name"]
-        await access.allow_play(services, request, path)
+        grant = await access.allow_play_once(services, request, path, "hls")
         hls = services.hls
         assert hls is not None
-        stream = hls.find(path)
+        stream = hls.find(grant.path)
         if stream is None:
             raise Problem(404, "This stream is not packaged now.")
         viewer = self._note(request, stream)
@@ -119,8 +119,8 @@ class HlsRoutes:
     async def _stream(self, request: web.Request, kind: str) -> tuple[HlsStream, HlsViewer | None]:
         """Return a stream whose playlists can be given, and who asks."""
         services = self._services
-        path = stream_path(request.match_info["path"])
-        await access.allow_play(services, request, path)
+        asked = stream_path(request.match_info["path"])
+        path = (await access.allow_play_once(services, request, asked, "hls")).path
         hls = services.hls
         assert hls is not None
         if services.settings.hls.start == "off":

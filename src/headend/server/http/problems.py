@@ -26,6 +26,7 @@ class Problem(Exception):
         detail: One line for a person: what was wrong, and what to do.
         title: What the status means here; its standard phrase if none is given.
         headers: Sent with the answer.
+        code: As an RTMP peer would be told; empty: none.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Problem(Exception):
         *,
         title: str | None = None,
         headers: Mapping[str, str] | None = None,
+        code: str = "",
     ) -> None:
         super().__init__(status, detail)
         self.status: Final = status
         self.detail: Final = detail
         self.title: Final = HTTPStatus(status).phrase if title is None else title
         self.headers: Final = headers or {}
+        self.code: Final = code
 
     def __str__(self) -> str:
         return f"{self.status} {self.title}: {self.detail}"
@@ -53,6 +56,8 @@ class Problem(Exception):
             "status": self.status,
             "detail": self.detail,
         }
+        if self.code:
+            document["code"] = self.code
         return web.Response(
             body=json.dumps(document).encode(),
             status=self.status,
@@ -69,7 +74,7 @@ async def tell_problems(request: web.Request, handler: Handler) -> web.StreamRes
     except Problem as problem:
         return problem.response()
     except Rejected as rejected:
-        return Problem(403, rejected.description).response()
+        return Problem(403, rejected.description, code=rejected.code).response()
     except web.HTTPException as error:
         if error.status < 400:
             raise

@@ -23,8 +23,8 @@ def add_routes(application: web.Application, services: Services) -> None:
 
     async def get(request: web.Request) -> web.StreamResponse:
         path = stream_path(request.match_info["path"])
-        await access.allow_play(services, request, path)
-        return await thumbnail(services, request, path)
+        grant = await access.allow_play_once(services, request, path, "http")
+        return await thumbnail(services, request, grant.path)
 
     async def options(request: web.Request) -> web.StreamResponse:
         return web.Response(status=204, headers=access.preflight_headers(services, request))

@@ -1,0 +1,191 @@
+"""This module runs all that decides who may what, beside a server: it never holds that up.
+
+The database is opened in the background, and tried again for ever. While it runs, keys in use are
+looked at twice a second: one that another process revoked ends its sessions within a second.
+"""
+
+import asyncio
+import logging
+import random
+from asyncio import AbstractEventLoop
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from headend.access.gate import Gate
+from headend.access.guard import Guard
+from headend.access.known_keys import KnownKeys
+from headend.access.policy import Policy
+from headend.access.server_secret import ServerSecret
+from headend.access.tokens import Tokens
+from headend.errors import DatabaseError
+from headend.events import Events
+from headend.settings import Settings
+
+if TYPE_CHECKING:
+    from headend.access.database import Database
+
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 0.4  # between two looks at the keys in use
+WRITE_S: Final = 5.0  # between two notes of what keys were used
+OPEN_S: Final = 30.0  # an attempt to open the database takes no longer
+FIRST_PAUSE_S: Final = 0.5  # between two attempts; twice as long each time …
+LONGEST_PAUSE_S: Final = 30.0  # … up to this
+CLOSE_S: Final = 3.0  # for what was asked of the database when the server stops
+
+
+class Access:
+    """See the module's head; `start` and `close` once each.
+
+    Attributes:
+        gate: Decides.
+        keys: Publish keys.
+        tokens: Signs and checks tokens.
+        guard: Slows down who guesses.
+        secret: Of the server.
+    """
+
+    def __init__(self, loop: AbstractEventLoop, settings: Settings, bus: Events) -> None:
+        """Build everything, without a database yet.
+
+        Raises:
+            SettingsError: The data folder or a setting of `auth` can't be used.
+        """
+        auth = settings.auth
+        self._loop = loop
+        self._settings = settings
+        self.secret: Final = ServerSecret.load_or_create(settings.data)
+        self.keys: Final = KnownKeys(self.secret, auth.on_database_error, auth.known_s)
+        self.tokens: Final = Tokens(self.secret.derive("tokens"))
+        self.guard: Final = Guard(auth.wrong_attempts, auth.ban_s)
+        self.gate: Final = Gate(
+            loop, Policy(auth, settings.rtmp), self.tokens, self.keys, self.guard, bus
+        )
+        self._database: Database | None = None
+        self._opened = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._wrote_at = loop.time()
+        self._is_failing = False
+        self._is_closing = False
+
+    def configure(self, settings: Settings, rtmps: str) -> None:
+        """Take settings that may have changed.
+
+        Args:
+            settings: Those in effect from now on.
+            rtmps: What peers are told to use that must come over TLS.
+        """
+        auth = settings.auth
+        self._settings = settings
+        self.gate.policy = Policy(auth, settings.rtmp, rtmps)
+        self.keys.on_error, self.keys.known_s = auth.on_database_error, auth.known_s
+        self.guard.most, self.guard.ban_s = auth.wrong_attempts, auth.ban_s
+
+    def start(self) -> None:
+        """Open the database in the background."""
+        self._task = self._loop.create_task(self._run())
+
+    async def close(self) -> None:
+        """Write what is to be written, and close the database."""
+        if self._task is not None:
+            self._is_closing = True
+            self._wake.set()
+            # A question that is cancelled leaves a thread of SQLite behind that still answers.
+            await asyncio.wait((self._task,), timeout=CLOSE_S)
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        if self._database is not None:
+            if self._opened.is_set():
+                with suppress(DatabaseError):
+                    await self.keys.write_uses()
+            await self._database.close()
+
+    async def database(self) -> "Database":
+        """Return the database once it is open; wait for ever."""
+        await self._opened.wait()
+        assert self._database is not None
+        return self._database
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether the database gave an answer when it was asked last."""
+        return self._opened.is_set() and not self._is_failing
+
+    def look(self) -> None:
+        """Look at the keys in use at once: one of them may have been revoked."""
+        self._wake.set()
+
+    # ------------------------------------------------------------------ in the background
+
+    async def _run(self) -> None:
+        try:
+            database = await self._build()
+            await self._open(database)
+            while not self._is_closing:
+                await self._look_once()
+                await self._pause(LOOK_S)
+        except Exception:
+            log.exception("access stopped looking at its keys: a bug")
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait so long, or until somebody wants a look."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        self._wake.clear()
+
+    async def _build(self) -> "Database":
+        """Load the database's modules in a thread: they take most of a second."""
+
+        def load() -> None:
+            from headend.access import keys  # noqa: F401
+
+        await asyncio.to_thread(load)
+        from headend.access.database import Database
+        from headend.access.keys import KeyStore
+
+        url = self._settings.auth.database.get_secret_value()
+        database = self._database = Database(url, self._settings.data)
+        self.keys.use(KeyStore(database, self.secret))
+        return database
+
+    async def _open(self, database: "Database") -> None:
+        """Try until it is open."""
+        pause = FIRST_PAUSE_S
+        while not self._is_closing:
+            try:
+                async with asyncio.timeout(OPEN_S):
+                    await database.open()
+            except (DatabaseError, TimeoutError) as error:
+                log.error(
+                    "%s; keys cannot be checked until it answers, trying again in %.1f s",
+                    error if str(error) else f"database: not open within {OPEN_S:g} s",
+                    pause,
+                )
+            else:
+                self._opened.set()
+                log.info("database is open")
+                return
+            await self._pause(pause * random.uniform(0.8, 1.2))
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    async def _look_once(self) -> None:
+        """End what rests on keys that are not valid any more, and note uses now and then."""
+        gate = self.gate
+        ids = {grant.key_id for grant in gate.live() if grant.key_id is not None}
+        try:
+            if ids:
+                gate.revoke(await self.keys.invalid(ids))
+            if self._loop.time() - self._wrote_at >= WRITE_S:
+                self._wrote_at = self._loop.time()
+                await self.keys.write_uses()
+        except DatabaseError as error:
+            if not self._is_failing:
+                log.error("%s; running streams go on", error)
+            self._is_failing = True
+        else:
+            if self._is_failing:
+                log.info("database answers again")
+            self._is_failing = False

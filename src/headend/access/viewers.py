@@ -1,0 +1,65 @@
+"""This module counts who watches with a token that only so many may use at once.
+
+A viewer over RTMP, FLV or WebSocket counts as long as its session lasts; one over HLS, which has
+no session, by address and program, until it has asked for nothing for a while.
+"""
+
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+from headend.access.decisions import AccessRequest
+from headend.access.policy import PLAY_FAILED
+from headend.errors import Rejected
+
+if TYPE_CHECKING:
+    from headend.access.gate import Grant
+
+AWAY_S: Final = 20.0  # without a request an HLS viewer is gone: longer than a segment and a wait
+WITHOUT_SESSION: Final = ("hls", "http")
+TOKENS: Final = 20_000  # whose HLS viewers are remembered at most
+
+
+class TokenViewers:
+    """See the module's head; a limiter of the gate."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, set[Grant]] = {}
+        self._askers: OrderedDict[str, dict[tuple[str, str], float]] = OrderedDict()
+
+    def enter(self, request: AccessRequest, grant: "Grant") -> None:
+        """Count a viewer.
+
+        Raises:
+            Rejected: As many watch with this token as may.
+        """
+        id, most = grant.token_id, grant.max_viewers
+        if id is None or most is None or grant.action != "play":
+            return
+        now = time.monotonic()
+        sessions, askers = self._sessions.get(id, set()), self._askers_of(id, now)
+        who = (str(request.address), request.user_agent or "")
+        is_asker = request.protocol in WITHOUT_SESSION
+        if not (is_asker and who in askers) and len(sessions) + len(askers) >= most:
+            raise Rejected(PLAY_FAILED, "as many watch with this token as may")
+        if is_asker:
+            askers[who] = now
+            self._askers[id] = askers
+            self._askers.move_to_end(id)
+            if len(self._askers) > TOKENS:
+                self._askers.popitem(last=False)
+        else:
+            self._sessions.setdefault(id, set()).add(grant)
+
+    def leave(self, grant: "Grant") -> None:
+        """A viewer's session is over."""
+        sessions = self._sessions.get(grant.token_id or "")
+        if sessions is not None:
+            sessions.discard(grant)
+            if not sessions:
+                del self._sessions[grant.token_id or ""]
+
+    def _askers_of(self, id: str, now: float) -> dict[tuple[str, str], float]:
+        """Return who has asked lately; at most as many as may."""
+        found = self._askers.get(id, {})
+        return {who: at for who, at in found.items() if now - at < AWAY_S}
