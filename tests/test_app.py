@@ -321,7 +321,8 @@ def test_run_serves_until_a_signal_and_returns_0(
     ready = tmp_path / "ready.json"
     assert app.run(loaded(tmp_path), ready, outside) == 0
     assert json.loads(ready.read_text()) == {"pid": os.getpid(), **outside.addresses}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["admin.token", "ready.json"]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"admin.token", "ready.json", "server.secret", "headend.db"}
 
 
 def test_hang_up_reloads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
