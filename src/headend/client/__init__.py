@@ -12,6 +12,16 @@ from headend.client.player import Player, play
 from headend.client.publisher import Publisher, publish
 from headend.client.timeouts import Timeouts
 from headend.codec import Encoding
+from headend.outputs.tag_queue import Policy
 from headend.server.tls_client import TlsOptions
 
-__all__ = ["Encoding", "Player", "Publisher", "Timeouts", "TlsOptions", "play", "publish"]
+__all__ = [
+    "Encoding",
+    "Player",
+    "Policy",
+    "Publisher",
+    "Timeouts",
+    "TlsOptions",
+    "play",
+    "publish",
+]

@@ -64,8 +64,13 @@ async def _open_tls(url: Url, options: TlsOptions, timeouts: Timeouts) -> Stream
 
 def fail(what: str, error: OSError, reason: str | None = None) -> NoReturn:
     """Raise the error of the network that people can read; a reason given goes first."""
+    reason = reason or reason_of(error)
+    raise RelayError(f"{what}: {reason}" if reason else what) from error
+
+
+def reason_of(error: OSError) -> str | None:
+    """Say in words why the network failed, if it tells."""
     # The words of asyncio ("Connect call failed ('127.0.0.1', 1)") are not for people; a name that
     # is not found has words of its own, several addresses that failed have none.
     number = error.errno or 0
-    reason = reason or (os.strerror(number) if number > 0 else error.strerror)
-    raise RelayError(f"{what}: {reason}" if reason else what) from error
+    return os.strerror(number) if number > 0 else error.strerror

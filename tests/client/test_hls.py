@@ -1,0 +1,197 @@
+"""This module tests headend.client.hls: playlists of files, of our own server, and bad ones."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+import trustme
+from aiohttp import web
+from tests.client.peers import HttpHandler, http_server, on_air, our_server
+from tests.test_client import fails, run
+from tests.tls_peers import write_pair
+
+from headend.app import Server
+from headend.client import TlsOptions, play, publish
+from headend.errors import MediaError, Rejected, RelayError
+from headend.media import flv
+from headend.media.tag import AUDIO, VIDEO, Tag
+from headend.settings import load_settings
+from headend.testing.clip import make_clip
+
+CLIP = make_clip(2.0, gop=10)
+MASTER = """#EXTM3U
+#EXT-X-STREAM-INF:BANDWIDTH=100000
+none.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=900000
+list.m3u8
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A playlist and its segments."""
+    made = tmp_path_factory.mktemp("hls")
+    source = made / "clip.flv"
+    tags = b"".join(flv.serialize_tag(tag) for tag in CLIP.tags)
+    source.write_bytes(flv.serialize_header(has_audio=True, has_video=True) + tags)
+    options = {"hls_time": "0.4", "hls_list_size": "0"}
+    with (
+        av.open(str(source)) as clip,
+        av.open(str(made / "list.m3u8"), "w", format="hls", options=options) as hls,
+    ):
+        streams = {s.index: hls.add_stream_from_template(s) for s in clip.streams}
+        for packet in clip.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                hls.mux(packet)
+    (made / "master.m3u8").write_text(MASTER)
+    (made / "file.m3u8").write_text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n")
+    (made / "empty.m3u8").write_text("#EXTM3U\n#EXT-X-ENDLIST\n")
+    (made / "page.m3u8").write_text("<html>")
+    return made
+
+
+def files(folder: Path, without: str = "-") -> HttpHandler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        path = folder / request.path.lstrip("/")
+        if path.name == without or not path.exists():
+            raise web.HTTPNotFound
+        return web.FileResponse(path)
+
+    return handler
+
+
+def payloads(tags: list[Tag], kind: int) -> list[bytes]:
+    """Return what is in the frames, without the NAL units that only transport streams hold."""
+    found = []
+    for tag in tags:
+        if tag.kind != kind or tag.is_sequence_header:
+            continue
+        if kind == AUDIO:
+            found.append(tag.body[2:])
+            continue
+        data, slices, start = tag.body[5:], b"", 0
+        while start < len(data):
+            size = int.from_bytes(data[start : start + 4], "big")
+            if data[start + 4] & 31 in (1, 5):
+                slices += data[start + 4 : start + 4 + size]
+            start += 4 + size
+        found.append(slices)
+    return [data for data in found if data]
+
+
+@pytest.mark.parametrize("name", ["list.m3u8", "master.m3u8"])
+def test_playlist_is_played_to_its_end(name: str, folder: Path) -> None:
+    async def main() -> None:
+        async with http_server(files(folder)) as base, play(f"{base}/{name}") as stream:
+            tags = [tag async for tag in stream]
+        for kind in (VIDEO, AUDIO):
+            assert any(tag.kind == kind and tag.is_sequence_header for tag in tags)
+            assert payloads(tags, kind) == payloads(list(CLIP.tags), kind)
+        times = [tag.timestamp for tag in tags if tag.kind == VIDEO and len(tag.body) > 5]
+        assert {later - time for time, later in pairwise(times[1:])} == {40}
+
+    run(main())
+
+
+def test_segment_that_has_gone_is_skipped(folder: Path) -> None:
+    async def main() -> None:
+        async with (
+            http_server(files(folder, without="list1.ts")) as base,
+            play(f"{base}/list.m3u8") as stream,
+        ):
+            tags = [tag async for tag in stream]
+        pictures = payloads(tags, VIDEO)
+        whole = payloads(list(CLIP.tags), VIDEO)
+        assert len(pictures) == len(whole) - 10
+        assert pictures[:10] + pictures[10:] == whole[:10] + whole[20:]
+
+    run(main())
+
+
+def test_player_may_leave_early(folder: Path) -> None:
+    async def main() -> None:
+        async with http_server(files(folder)) as base, play(f"{base}/list.m3u8") as stream:
+            await anext(stream)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("none.m3u8", Rejected, "404: Not Found"),
+        ("page.m3u8", MediaError, "Invalid data"),
+        ("file.m3u8", MediaError, ""),
+        ("empty.m3u8", MediaError, ""),
+    ],
+)
+def test_playlist_that_cannot_be_played(name: str, kind: type, words: str, folder: Path) -> None:
+    async def main() -> None:
+        async with http_server(files(folder)) as base:
+            error = await fails(f"{base}/{name}", play)
+            assert type(error) is kind, error
+            assert words in str(error)
+            assert "\n" not in str(error)
+
+    run(main())
+
+
+def test_server_that_fails_is_named() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPBadGateway
+
+    async def main() -> None:
+        async with http_server(handler) as base:
+            error = await fails(f"{base}/a.m3u8", play)
+            assert str(error) == f"{base.removeprefix('http://')} answers 502"
+        error = await fails(f"{base}/a.m3u8", play)
+        assert str(error).endswith(": Connection refused")
+
+    run(main())
+
+
+def test_stream_of_our_own_server_is_played(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with (
+            our_server(tmp_path) as ours,
+            on_air(f"{ours.rtmp}/live/a", CLIP),
+            play(f"{ours.http}/live/a/index.m3u8") as stream,
+        ):
+            tags = [await anext(stream) for _ in range(60)]
+        pictures = payloads(tags, VIDEO)
+        whole = payloads(list(CLIP.tags), VIDEO) * 9
+        assert len(pictures) > 10
+        start = whole.index(pictures[0])
+        assert pictures == whole[start : start + len(pictures)]
+
+    run(main())
+
+
+def test_certificate_is_checked(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    pair = write_pair(tmp_path, authority, "localhost")
+    ca = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca)
+
+    async def main() -> None:
+        served = f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'
+        listen = ("rtmp.listen=off", "tls.listen=127.0.0.1:0", "http.listen=off")
+        given = [*listen, served, f"data={tmp_path / 'data'}"]
+        server = Server(load_settings(None, given, environ={}))
+        await server.start()
+        base = f"localhost:{server.addresses['tls'][0].rpartition(':')[2]}/live/a"
+        try:
+            async with publish(f"rtmps://{base}", tls=TlsOptions(ca)):
+                url = f"https://{base}/none.m3u8"
+                error = await fails(url, play)
+                assert isinstance(error, RelayError)
+                assert "its certificate is not trusted" in str(error)
+                error = await fails(url, play, tls=TlsOptions(fingerprint="00" * 32))
+                assert "its certificate has another fingerprint" in str(error)
+                assert isinstance(await fails(url, play, tls=TlsOptions(ca)), Rejected)
+        finally:
+            await server.stop()
+
+    run(main())
