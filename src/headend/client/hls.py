@@ -21,8 +21,8 @@ from yarl import URL
 
 from headend import __version__
 from headend.client.http_flv import place_of
+from headend.client.reader import TagReader
 from headend.client.sockets import reason_of
-from headend.client.source import TagReader
 from headend.client.timeouts import Timeouts
 from headend.errors import HeadendError, MediaError, Rejected, RelayError
 from headend.media.flv_muxer import FlvMuxer

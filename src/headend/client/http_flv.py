@@ -12,8 +12,8 @@ from aiohttp import WSCloseCode, WSMsgType
 from yarl import URL
 
 from headend import __version__
+from headend.client.reader import TagReader
 from headend.client.sockets import fail
-from headend.client.source import TagReader
 from headend.client.timeouts import Timeouts
 from headend.errors import HeadendError, ProtocolError, Rejected, RelayError, SettingsError
 from headend.media import flv

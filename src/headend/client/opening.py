@@ -1,0 +1,60 @@
+"""This module opens what a URL names: RTMP, HTTP-FLV, WebSocket-FLV or HLS."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from headend.client.connection import connected
+from headend.client.reader import RtmpReader, TagReader
+from headend.client.timeouts import Timeouts
+from headend.errors import SettingsError
+from headend.rtmp.url import Url, parse_url, redact
+from headend.server.tls_client import TlsOptions
+
+if TYPE_CHECKING:
+    from yarl import URL
+
+HTTP_SCHEMES: Final = frozenset({"http", "https", "ws", "wss"})
+
+
+@asynccontextmanager
+async def open_reader(
+    url: str | Url, *, is_enhanced: bool, tls: TlsOptions | None, timeouts: Timeouts
+) -> AsyncIterator[TagReader]:
+    """Open what a URL names."""
+    target = parse_source(url)
+    if isinstance(target, Url):
+        async with connected(
+            target, "play", is_enhanced=is_enhanced, tls=tls, timeouts=timeouts
+        ) as connection:
+            yield RtmpReader(connection)
+        return
+    # What speaks HTTP and HLS is loaded for those who need it.
+    if target.path.endswith(".m3u8"):
+        from headend.client.hls import open_hls as opened
+    else:
+        from headend.client.http_flv import open_http_flv as opened
+    async with opened(target, tls, timeouts) as source:
+        yield source
+
+
+def parse_source(url: str | Url) -> "Url | URL":
+    """Take a URL that can be played apart.
+
+    Raises:
+        SettingsError: It is none.
+    """
+    if isinstance(url, Url):
+        return url
+    if url.strip().partition("://")[0].lower() not in HTTP_SCHEMES:
+        return parse_url(url)
+    from yarl import URL
+
+    try:
+        parsed = URL(url.strip())
+        port = parsed.port
+    except ValueError:
+        raise SettingsError(f"URL {redact(url)}: it cannot be taken apart") from None
+    if not parsed.host or not port:
+        raise SettingsError(f"URL {redact(url)}: no host in it")
+    return parsed
