@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from bench import http
 from bench import tls as secure
 from bench.embed import embed as measure_embed
 from bench.endurance import Figure, cycles, deaf_player, idle_players, startup
@@ -242,6 +243,40 @@ def tls(
     print(f"written to {written} and, for a page, beside it as .md", file=sys.stderr)
 
 
+@app.command()
+def flv(
+    viewers: Annotated[int, typer.Option(help="How many of each kind.")] = 1000,
+    flush: Flush = "30,adaptive",
+    seconds: Seconds = 5.0,
+    runs: Runs = 3,
+    json: Json = None,
+) -> None:
+    """HTTP-FLV: CPU beside as many RTMP players, and beside Node-Media-Server."""
+    samples = http.flv(flush.split(","), viewers, seconds=seconds, runs=runs)
+    rows = rows_of(progress(samples))
+    targets = list(http.flv_targets(rows))
+    show(table_of(f"HTTP-FLV, {KBPS} kbit/s\n{describe_machine()}", "viewers", rows))
+    show(target_table("HTTP-FLV, beside what it must reach", targets))
+    written = save("flv", [*rows, *targets], json)
+    page = f"{markdown_of('viewers', rows)}\n{target_markdown(targets)}"
+    written.with_suffix(".md").write_text(f"{describe_machine()}\n\n{page}")
+
+
+@app.command()
+def hls(
+    streams: Annotated[int, typer.Option(help="How many at once.")] = 50,
+    seconds: Seconds = 10.0,
+    runs: Runs = 3,
+    json: Json = None,
+) -> None:
+    """HLS: what packaging costs above ingest."""
+    figures = list(http.packaging(streams, seconds=seconds, runs=runs))
+    targets = list(http.packaging_targets(figures))
+    show(figure_table(f"HLS, {KBPS} kbit/s each\n{describe_machine()}", figures))
+    show(target_table("HLS, beside what it must reach", targets))
+    save("hls", [*figures, *targets], json)
+
+
 @app.command(name="startup")
 def start_up(runs: Runs = 5, json: Json = None) -> None:
     """Time from the start of `headend serve` to the first handshake it answers."""
@@ -267,6 +302,8 @@ def everything(server: Servers = "nginx,floor,headend", runs: Runs = 3) -> None:
         adaptive(runs=runs)
         startup_runs = max(runs, 5)
         start_up(runs=startup_runs)
+        flv(runs=runs)
+        hls(runs=runs)
         embed()
     if "headend" in server and "nginx" in server:
         tls(runs=runs)

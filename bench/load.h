@@ -223,6 +223,13 @@ static inline void play_dialogue(struct dialogue *d, const char *app, const char
     free(b.data);
 }
 
+static inline void flv_dialogue(struct dialogue *d, const char *app, const char *name) {
+    char request[400];
+    int size = snprintf(request, sizeof request, "GET /%s/%s.flv HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", app, name);
+    put(&d->say[STEPS - 1], request, (size_t)size);
+    hear_text(d, STEPS - 1, "HTTP/1.1 200 ");
+}
+
 static inline void publish_dialogue(struct dialogue *d, const char *app, const char *name) {
     begin_dialogue(d, app, "FMLE/3.0 (compatible; FMSc/1.0)");
     struct bytes b = {0};

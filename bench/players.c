@@ -1,7 +1,7 @@
-/* players HOST PORT APP NAME [--nap-ms 1] [--deaf 1]
+/* players HOST PORT APP NAME [--nap-ms 1] [--deaf 1] [--flv 1]
  *
  * Many players in one process that cost little: the dialogue is canned, media is dropped in the kernel
- * (MSG_TRUNC) and only counted. As `players-tls` it speaks TLS, decrypts and then drops. Commands on stdin, one JSON line each on stdout:
+ * (MSG_TRUNC) and only counted. As `players-tls` it speaks TLS, decrypts and then drops; with --flv it asks for HTTP-FLV. Commands on stdin, one JSON line each on stdout:
  *   add N   join N more; answers when all have joined or failed
  *   mark    bytes per player since the last mark (smallest, largest, sum); counts start anew
  *   stats   the same without a new start
@@ -20,7 +20,7 @@ struct player {
 static struct dialogue talk;
 static struct player *players;
 static int known, wanted, joined, closed, refused, joining, adding;
-static int poller, port, deaf;
+static int poller, port, deaf, flv;
 static const char *host;
 
 static void watch(int fd, uint32_t events, uint64_t index, int operation) {
@@ -41,6 +41,7 @@ static void join_more(void) {
     while (joining < JOINING_AT_ONCE && known < wanted) {
         struct player *p = &players[known];
         *p = (struct player){.peer.fd = connect_from(host, port, known)};
+        if (flv) p->peer.step = STEPS - 1; /* one request, one answer */
         /* Real players joined at different times, so they do not acknowledge all in the same moment. */
         p->acknowledged = (uint64_t)(known % 1000) * (ACK_WINDOW_BYTES / 1000);
         watch(p->peer.fd, EPOLLOUT, (uint64_t)known, EPOLL_CTL_ADD);
@@ -77,7 +78,7 @@ static void greet(struct player *p, int index) {
     watch(p->peer.fd, EPOLLIN, (uint64_t)index, EPOLL_CTL_MOD);
     if (!done) return;
     p->greeted = true;
-    if (!say(&p->peer, &talk.say[0])) lose(p);
+    if (!say(&p->peer, &talk.say[p->peer.step])) lose(p);
 }
 
 static void serve(struct player *p, int index, uint32_t events) {
@@ -85,7 +86,7 @@ static void serve(struct player *p, int index, uint32_t events) {
         ssize_t n = deaf ? 0 : peer_drop(&p->peer);
         if (n > 0) p->peer.received += (uint64_t)n;
         else if (n == 0 || errno != EAGAIN) lose(p);
-        if (p->peer.received > p->acknowledged + ACK_WINDOW_BYTES) acknowledge(p);
+        if (!flv && p->peer.received > p->acknowledged + ACK_WINDOW_BYTES) acknowledge(p);
     } else if (events & (EPOLLERR | EPOLLHUP)) {
         lose(p);
     } else if (!p->greeted) {
@@ -132,7 +133,9 @@ int main(int argc, char **argv) {
     prepare_tls();
     listen_to_commands();
     host = argv[1], port = atoi(argv[2]);
-    play_dialogue(&talk, argv[3], argv[4]);
+    flv = atoi(option(argc, argv, "--flv", "0"));
+    if (flv) flv_dialogue(&talk, argv[3], argv[4]);
+    else play_dialogue(&talk, argv[3], argv[4]);
     deaf = atoi(option(argc, argv, "--deaf", "0"));
     int64_t nap_ns = atoi(option(argc, argv, "--nap-ms", "1")) * (int64_t)1000000;
     poller = epoll_create1(EPOLL_CLOEXEC);

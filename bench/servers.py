@@ -180,10 +180,12 @@ def flush_settings(flush: str) -> list[str]:
     return ["live.flush=fixed", f"live.flush_ms={flush}"]
 
 
-def start_headend(folder: Path, settings: Sequence[str], tls: str = "off") -> subprocess.Popen[str]:
+def start_headend(
+    folder: Path, settings: Sequence[str], tls: str = "off", http: str = "off"
+) -> subprocess.Popen[str]:
     """Start `headend serve` on free ports with its data, log and ready file in a folder."""
     command = [sys.executable, "-m", "headend", "serve", "--rtmp", "127.0.0.1:0"]
-    command += ["--tls", tls, "--http", "off", "--data", str(folder / "data")]
+    command += ["--tls", tls, "--http", http, "--data", str(folder / "data")]
     command += ["--ready-file", str(folder / "ready.json"), "--log-level", "warning"]
     for setting in ["auth.publish=open", *settings]:
         command += ["--set", setting]
@@ -284,7 +286,7 @@ def wait_port(port: int, process: subprocess.Popen[str]) -> None:
             time.sleep(POLL_S)
         else:
             return
-    raise BenchError("nginx does not start")
+    raise BenchError(f"nothing listens on port {port}: the server does not start")
 
 
 def describe_machine() -> str:

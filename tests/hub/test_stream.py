@@ -562,3 +562,42 @@ def test_name_that_was_only_waited_for_is_no_stream_to_the_observer() -> None:
     fixture.stream.handle_timeout(1)
     fixture.stream.end()
     assert fixture.told() == []
+
+
+# ---------------------------------------------------------------------- patient outputs
+
+
+def test_publisher_may_take_its_time_while_only_patient_outputs_watch() -> None:
+    publisher = FakePublisher()
+    made = Stream("live/a", StreamSettings(), lambda _path, _error: None)
+    made.begin(publisher, 0)
+    publisher.calls.clear()
+    made.attach("hls", FakeSink(), is_patient=True)
+    assert publisher.calls == []
+    made.attach("rtmp", FakeSink())
+    made.attach("flv", FakeSink())
+    assert publisher.calls == ["watched"]
+    made.detach("flv")
+    made.detach("rtmp")
+    assert publisher.calls == ["watched", "unwatched"]
+    made.detach("hls")
+    assert publisher.calls == ["watched", "unwatched"]
+
+
+def test_patient_output_is_no_reason_for_the_next_publisher_to_hurry() -> None:
+    made = Stream("live/a", StreamSettings(), lambda _path, _error: None)
+    made.attach("hls", FakeSink(), is_patient=True)
+    publisher = FakePublisher()
+    made.begin(publisher, 0)
+    assert publisher.calls == ["unwatched"]
+
+
+def test_patient_output_that_fails_is_not_counted_any_more() -> None:
+    publisher = FakePublisher()
+    made = Stream("live/a", StreamSettings(), lambda _path, _error: None)
+    made.begin(publisher, 0)
+    made.attach("hls", FakeSink(raises_on="K0"), is_patient=True)
+    made.publish([key(0)], 0)
+    publisher.calls.clear()
+    made.attach("rtmp", FakeSink())
+    assert publisher.calls == ["watched"]

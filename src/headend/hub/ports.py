@@ -80,7 +80,7 @@ class Publisher(Protocol):
         """Where it is, for people."""
 
     def watched(self, *, is_watched: bool) -> None:
-        """The first viewer is about to come, or the last one has left.
+        """The first viewer is about to come, or the last one has left; patient ones don't count.
 
         Before the first one comes, whatever has been received and not read yet is to be published.
         """

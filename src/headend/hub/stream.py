@@ -87,6 +87,7 @@ class Stream:
         self._observer = observer
         self._publisher: Publisher | None = None
         self._sinks: dict[Hashable, Sink] = {}
+        self._patient: frozenset[Hashable] = frozenset()  # keys of sinks that can wait
         self._headers = Headers()
         self._start_headers: tuple[Tag, ...] = ()  # as of the first tag of the log
         self._log: list[Tag] = []
@@ -129,7 +130,7 @@ class Stream:
         self._sounds_before = self.sounds
         self._tell(lambda sink: sink.start(()))
         self._tell(lambda sink: sink.resume())
-        publisher.watched(is_watched=bool(self._sinks))
+        publisher.watched(is_watched=self._is_waited_for)
         if is_first:
             self._observe(StreamChange.CREATED)
         self._observe(StreamChange.CONNECTED)
@@ -194,6 +195,7 @@ class Stream:
             has_begun = self.has_begun
             self.state = StreamState.ENDED
             sinks, self._sinks = self._sinks, {}
+            self._patient = frozenset()
             for sink in sinks.values():
                 try:
                     sink.end()
@@ -224,16 +226,25 @@ class Stream:
 
     # ------------------------------------------------------------------ watching
 
-    def attach(self, key: Hashable, sink: Sink) -> None:
-        """Add an output under a key that no other has; it starts at the newest keyframe."""
+    def attach(self, key: Hashable, sink: Sink, *, is_patient: bool = False) -> None:
+        """Add an output under a key that no other has; it starts at the newest keyframe.
+
+        Args:
+            key: See `sink`.
+            sink: The output.
+            is_patient: Tags may reach it a tenth of a second late, for its sake alone, so that the
+                publisher is read in larger pieces.
+        """
         assert key not in self._sinks
-        if not self._sinks and self._publisher is not None:
+        if not is_patient and not self._is_waited_for and self._publisher is not None:
             self._publisher.watched(is_watched=True)
         if self.state is StreamState.ENDED:  # its publisher's end was just read, perhaps
             sink.start(self.headers())
             sink.end()
             return
         self._sinks = {**self._sinks, key: sink}  # a new dict: `publish` may be iterating
+        if is_patient:
+            self._patient |= {key}
         try:
             sink.start(self._start_headers if self._log else self.headers())
             for tag in self._log:
@@ -243,8 +254,10 @@ class Stream:
 
     def detach(self, key: Hashable) -> None:
         """Remove an output; nothing is called on it any more."""
+        was_waited_for = self._is_waited_for
         self._sinks = {k: sink for k, sink in self._sinks.items() if k != key}
-        if not self._sinks and self._publisher is not None:
+        self._patient -= {key}
+        if was_waited_for and not self._is_waited_for and self._publisher is not None:
             self._publisher.watched(is_watched=False)
 
     def sink(self, key: Hashable) -> Sink | None:
@@ -285,6 +298,11 @@ class Stream:
         )
 
     # ------------------------------------------------------------------ inside
+
+    @property
+    def _is_waited_for(self) -> bool:
+        """Somebody watches who is not patient."""
+        return len(self._sinks) > len(self._patient)
 
     def _observe(self, change: StreamChange, reason: Loss = "ended") -> None:
         self._observer.stream_changed(self, change, reason)
@@ -335,6 +353,7 @@ class Stream:
     def _fail(self, failed: Sink, error: Exception) -> None:
         """Detach and end a sink that raised, which is a bug in it, so that the others go on."""
         self._sinks = {key: sink for key, sink in self._sinks.items() if sink is not failed}
+        self._patient &= self._sinks.keys()
         self._on_sink_error(self.path, error)
         with suppress(Exception):  # its viewers should learn that nothing follows, if it still can
             failed.end()

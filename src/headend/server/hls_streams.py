@@ -87,7 +87,8 @@ class HlsStream:
             self._changed,
             self._report,
         )
-        stream.attach(KEY, self.packager)
+        # A tenth of a second is little beside a part and how far players stay behind.
+        stream.attach(KEY, self.packager, is_patient=True)
 
     def close(self) -> None:
         """Package no more."""
