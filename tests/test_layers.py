@@ -30,9 +30,13 @@ LAYERS = {
         "errors", "events", "webhooks", "hooks", "media", "rtmp", "hub", "outputs", "settings",
         "access",
     },
+    "relay": {
+        "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
+        "client",
+    },
     "app": {
         "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
-        "fallback",
+        "fallback", "relay",
     },
     "embed": {
         "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",

@@ -105,6 +105,12 @@ class Server:
         """The admin token."""
         return (self.data / "admin.token").read_text().strip()
 
+    def relays(self) -> list[dict[str, Any]]:
+        """Ask for the relays."""
+        status, body = self.get("/api/v1/relays", self.token)
+        assert status == 200
+        return list(json.loads(body)["relays"])
+
     def streams(self) -> dict[str, dict[str, Any]]:
         """Ask for the streams; return them by path."""
         status, body = self.get("/api/v1/streams", self.token)

@@ -25,6 +25,7 @@ from headend.settings import NEEDS_RESTART, Address, LoadedSettings, Settings, c
 
 if TYPE_CHECKING:
     from headend.fallback.fallbacks import Fallbacks
+    from headend.relay.relays import Relays
     from headend.server.acme import AcmeClient
     from headend.server.http.server import HttpServer
     from headend.server.tls_port import TlsPort
@@ -56,6 +57,7 @@ class Server:
         self._tls: TlsPort | None = None
         self._acme: AcmeClient | None = None
         self._fallbacks: Fallbacks | None = None
+        self._relays: Relays | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._certificate_check: asyncio.TimerHandle | None = None
         self.addresses: dict[str, list[str]] = {"rtmp": [], "tls": [], "http": []}
@@ -106,6 +108,7 @@ class Server:
         self._services.access.configure(settings, self._rtmps())
         self._services.access.start()
         self._provide_fallbacks(settings)
+        self._provide_relays(settings)
         self._sweep_streams()
         self._services.events.emit(ServerStarted(time=time(), version=__version__))
         if is_new:
@@ -168,6 +171,8 @@ class Server:
             session.abort()
         if self._fallbacks is not None:
             self._fallbacks.close()
+        if self._relays is not None:
+            await self._relays.close()
         if self._acme is not None:
             await self._acme.stop()
         if self._http is not None:
@@ -296,6 +301,7 @@ class Server:
         )
         services.registry.settings = parts.registry_settings(settings)
         self._provide_fallbacks(settings)
+        self._provide_relays(settings)
         services.poller.configure(settings.live.flush_ms / 1000, settings.live.flush)
         if self._configures_log:
             logs.configure(settings.log.level, settings.log.format)
@@ -306,6 +312,16 @@ class Server:
             from headend.fallback.fallbacks import Fallbacks
 
             self._fallbacks = Fallbacks(self._services)
+
+    def _provide_relays(self, settings: Settings) -> None:
+        if self._relays is not None:
+            self._relays.reload(settings)
+        elif settings.relay.out or settings.relay.in_ or self._http is not None:
+            # Not loaded by a server that has none, and no API to add any.
+            from headend.relay.relays import Relays
+
+            self._services.relays = self._relays = Relays(self._services)
+            self._relays.start()
 
     def _rtmps(self) -> str:
         """Say what a peer is told to use that must come over TLS."""

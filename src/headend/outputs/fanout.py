@@ -244,6 +244,12 @@ class Fanout:
         reached = self._log.end if viewer in self._live else viewer.position
         return reached - viewer.origin - viewer.missed
 
+    def behind(self, viewer: Viewer) -> int:
+        """Return how many bytes of the stream a viewer is still to be given."""
+        if viewer.position < 0 or viewer in self._live:
+            return 0
+        return self._log.end - viewer.position
+
     def remove(self, viewer: Viewer) -> None:
         """Remove a viewer; nothing is sent to it any more. One that is not here is no error."""
         self._live.pop(viewer, None)

@@ -16,7 +16,7 @@ AUDIO_CHUNK_STREAM: Final = 4
 VIDEO_CHUNK_STREAM: Final = 6
 DATA_CHUNK_STREAM: Final = 7
 
-_CHUNK_STREAMS: Final = {
+CHUNK_STREAMS: Final = {
     AUDIO: AUDIO_CHUNK_STREAM,
     VIDEO: VIDEO_CHUNK_STREAM,
     SCRIPT: DATA_CHUNK_STREAM,
@@ -53,7 +53,7 @@ class RtmpEncoder:
         if kind is SCRIPT and tag.body.startswith(METADATA):
             timestamp = 0  # FFmpeg takes metadata of any other time for a text track
         message = Message(kind, timestamp, self._stream_id, tag.body)
-        append_chunks(pieces, message, _CHUNK_STREAMS[kind], self._chunk_size)
+        append_chunks(pieces, message, CHUNK_STREAMS[kind], self._chunk_size)
 
     def interrupted(self) -> bytes:
         return self._control(m.user_control(m.STREAM_DRY, self._stream_id))

@@ -76,6 +76,7 @@ class ClientSettings:
         handshake_s: From the start to the end of the handshake.
         start_s: From there until publish or play is granted.
         silence_s: Longest time a server that is played sends nothing; pinged after half.
+        hops: Ids of the servers that relay the stream, see `headend.rtmp.hops`.
     """
 
     url: Url
@@ -86,6 +87,7 @@ class ClientSettings:
     handshake_s: float = 10
     start_s: float = 15
     silence_s: float = 60
+    hops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,10 @@ class _Step(IntEnum):
 class ClientSession:
     """Protocol state of one connection to a server.
 
+    Attributes:
+        codecs: FourCCs of the codecs of Enhanced RTMP that the server says it takes, `*` for all of
+            them; None: it has not said.
+
     After an exception from `receive_data` or `handle_timeout` the connection must be closed.
     """
 
@@ -151,6 +157,7 @@ class ClientSession:
         "_stream_id",
         "_tags",
         "_window",
+        "codecs",
     )
 
     def __init__(self, settings: ClientSettings, filler: bytes, now: float) -> None:
@@ -170,10 +177,21 @@ class ClientSession:
         self._tags: list[Tag] = []  # received, not yet an event
         self._step = _Step.HANDSHAKE
         self._stream_id = 0
+        self.codecs: frozenset[str] | None = None
         self._window = 0  # 0: the server has not asked for acknowledgements
         self._received = 0
         self._acknowledged = 0
         self._step_started = self._last_received = self._pinged = now
+
+    @property
+    def stream_id(self) -> int:
+        """Message stream that the server gave; 0 before."""
+        return self._stream_id
+
+    @property
+    def has_greeted(self) -> bool:
+        """The server has shaken hands: it speaks RTMP."""
+        return self._step > _Step.HANDSHAKE
 
     @property
     def is_done(self) -> bool:
@@ -231,7 +249,12 @@ class ClientSession:
         self._send(m.set_chunk_size(settings.chunk_size))
         self._out_chunk_size = settings.chunk_size
         self._send(
-            requests.connect(settings.url, settings.action, is_enhanced=settings.is_enhanced)
+            requests.connect(
+                settings.url,
+                settings.action,
+                is_enhanced=settings.is_enhanced,
+                hops=settings.hops,
+            )
         )
         return handshake.rest
 
@@ -317,6 +340,7 @@ class ClientSession:
             if _is_refusal(information):
                 self._refuse(information)
             else:
+                self.codecs = _codecs({**call.object(0), **information})
                 self._create_stream()
         elif call.transaction_id == requests.CREATE_STREAM and self._step is _Step.CREATE:
             number = call.number(1)
@@ -425,6 +449,20 @@ def _chunk_stream(message: Message) -> int:
 def _is_refusal(information: Mapping[str, Value]) -> bool:
     code = _text(information, "code").rpartition(".")[2]
     return information.get("level") == "error" or code in REFUSALS
+
+
+def _codecs(properties: Mapping[str, Value]) -> frozenset[str] | None:
+    """FourCCs in a server's answer to connect (Enhanced RTMP v2, NetConnection connect)."""
+    found: list[Value] = []
+    listed = properties.get("fourCcList")
+    if isinstance(listed, list):
+        found += listed
+    for name in ("videoFourCcInfoMap", "audioFourCcInfoMap"):
+        known = properties.get(name)
+        if isinstance(known, Mapping):
+            found += known
+    codecs = frozenset(each for each in found if isinstance(each, str))
+    return codecs or None
 
 
 def _text(information: Mapping[str, Value], key: str) -> str:

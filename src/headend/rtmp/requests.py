@@ -3,6 +3,7 @@
 Source: RTMP 1.0, 7.2; Enhanced RTMP v2; docs/protocol.md.
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from headend.media.amf0 import Value
@@ -10,6 +11,7 @@ from headend.media.tag import Tag
 from headend.rtmp import messages as m
 from headend.rtmp import replies
 from headend.rtmp.chunks import Message
+from headend.rtmp.hops import write_hops
 from headend.rtmp.url import Url
 
 Action = Literal["publish", "play"]
@@ -49,14 +51,14 @@ ON_META_DATA: Final = b"\x02\x00\x0aonMetaData"
 SET_DATA_FRAME: Final = b"\x02\x00\x0d@setDataFrame"  # asks a server to keep what follows
 
 
-def connect(url: Url, action: Action, *, is_enhanced: bool) -> Message:
+def connect(url: Url, action: Action, *, is_enhanced: bool, hops: Sequence[str] = ()) -> Message:
     """Build connect; a publisher says no more than it must, or Twitch closes the connection."""
     properties: dict[str, Value] = {"app": url.connect_app}
     if action == "publish":
         properties["type"] = "nonprivate"
-        properties["flashVer"] = PUBLISHER_VERSION
+        properties["flashVer"] = write_hops(PUBLISHER_VERSION, hops)
     else:
-        properties["flashVer"] = PLAYER_VERSION
+        properties["flashVer"] = write_hops(PLAYER_VERSION, hops)
     properties["tcUrl"] = url.tc_url
     if action == "play":
         properties |= PLAYER_PROPERTIES

@@ -28,11 +28,13 @@ from headend.rtmp.events import (
     RequestRefused,
 )
 from headend.rtmp.handshake import SERVER_FILLER_SIZE
+from headend.rtmp.hops import read_hops
 from headend.rtmp.session import ServerSession
 from headend.rtmp.url import Target
 from headend.server.deadlines import NEVER
 from headend.server.decisions import Decisions
 from headend.server.logs import shown
+from headend.server.loops import check_play, check_publish
 from headend.server.peer import Peer
 from headend.server.poller import Pace
 from headend.server.rtmp_streams import Play, Publish
@@ -62,6 +64,7 @@ class RtmpConnection:
         "__weakref__",
         "_closes_at",
         "_decisions",
+        "_hops",
         "_label",
         "_plays",
         "_progress",
@@ -109,6 +112,7 @@ class RtmpConnection:
         self._progress = 0
         self._closes_at = NEVER
         self._user_agent = ""
+        self._hops: tuple[str, ...] = ()
         self._reason = "the peer closed the connection"  # why its streams end, for the events
 
     def start(self, transport: Transport) -> None:
@@ -254,6 +258,7 @@ class RtmpConnection:
                     shown(event.flash_version),
                 )
                 self._user_agent = event.flash_version[:USER_AGENT_CHARACTERS]
+                self._hops = read_hops(event.flash_version)
                 self._session.accept(event)
             case PublishRequest():
                 self._ask("publish", event, now)
@@ -360,7 +365,8 @@ class RtmpConnection:
 
     def _publish(self, request: PublishRequest, grant: Grant, now: float) -> None:
         services = self._services
-        publish = Publish(self, request.stream_id, grant)
+        check_publish(services, grant.path, self._hops)
+        publish = Publish(self, request.stream_id, grant, self._hops)
         publish.publication = services.registry.publish(
             grant.path, publish, grant.holder, now, self._place(request.target, grant)
         )
@@ -389,6 +395,7 @@ class RtmpConnection:
     def _play(self, request: PlayRequest, grant: Grant, now: float) -> None:
         services = self._services
         path = grant.path
+        check_play(services, path, self._hops)
         stream = services.registry.play(path)
         if stream.state is StreamState.WAITING and not services.settings.live.wait_s:
             raise Rejected("NetStream.Play.StreamNotFound", f"nobody publishes {path}")

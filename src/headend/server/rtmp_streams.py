@@ -1,6 +1,6 @@
 """This module is one stream of an RTMP connection: published by the peer, or played by it."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from headend.access.gate import Gate, Grant
 from headend.hub.publication import Publication
@@ -43,6 +43,7 @@ class Publish:
         grant: What it rests on; None once it is over.
         record: Tells the bus of it; None until it was granted.
         is_watched: Somebody watches.
+        hops: Servers through which the stream came.
     """
 
     __slots__ = (
@@ -50,6 +51,7 @@ class Publish:
         "_connection",
         "_stream_id",
         "grant",
+        "hops",
         "is_watched",
         "publication",
         "record",
@@ -57,10 +59,13 @@ class Publish:
 
     publication: Publication
 
-    def __init__(self, connection: Connection, stream_id: int, grant: Grant) -> None:
+    def __init__(
+        self, connection: Connection, stream_id: int, grant: Grant, hops: tuple[str, ...] = ()
+    ) -> None:
         self.grant: Grant | None = grant
         self._connection = connection
         self._stream_id = stream_id
+        self.hops: Final = hops
         self._bytes_before = 0
         self.record: SessionRecord | None = None
         self.is_watched = True

@@ -1,5 +1,6 @@
 """This module holds what all connections share: one object, made by the app."""
 
+import secrets
 from asyncio import AbstractEventLoop
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from headend.access.gate import Gate
 from headend.access.known_viewers import KnownViewers
 from headend.events import Events
 from headend.hub.registry import Registry
+from headend.rtmp.hops import ID_BYTES
 from headend.rtmp.session import SessionSettings
 from headend.server.admission import Admission
 from headend.server.deadlines import Deadlines
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from headend.server.integrations import Integrations
     from headend.server.rates import Rates
     from headend.server.recorder import Recorder
+    from headend.server.relay_port import Relays
     from headend.server.rtmp_connection import RtmpConnection
     from headend.server.thumbnails import Thumbnails
     from headend.server.tls_port import TlsPort
@@ -71,6 +74,8 @@ class Services:
         thumbnails: Makes pictures of streams; there with HTTP.
         tls: The TLS port, if there is one.
         integrations: Webhooks, callback and Python hooks; there after the start.
+        relays: Streams sent to and fetched from other servers.
+        server_id: Ours, among servers that relay to each other; another one with each start.
     """
 
     loop: AbstractEventLoop
@@ -92,6 +97,8 @@ class Services:
     counters: Counters = field(default_factory=Counters)
     is_stopping: bool = False
     tls: "TlsPort | None" = None
+    relays: "Relays | None" = None
+    server_id: str = field(default_factory=lambda: secrets.token_hex(ID_BYTES))
     arrivals: "Arrivals | None" = None
     hls: "HlsStreams | None" = None
     rates: "Rates | None" = None

@@ -202,7 +202,7 @@ def _stream(
     app, _, name = stream.path.rpartition("/")
     outputs = fanouts(stream)
     publication = services.registry.publication(stream.path)
-    configs = _stream_configs(stream)
+    configs = stream_configs(stream)
     rates = StreamRates() if services.rates is None else services.rates.of(stream.path)
     interval = stream.keyframe_interval
     ingest = Ingest(
@@ -239,10 +239,10 @@ def _stream(
 
 def tracks(stream: Stream) -> list[TrackStatus]:
     """Describe the tracks of a stream."""
-    return [_track(config) for config in _stream_configs(stream)]
+    return [_track(config) for config in stream_configs(stream)]
 
 
-def _stream_configs(stream: Stream) -> list[TrackConfig]:
+def stream_configs(stream: Stream) -> list[TrackConfig]:
     return [config for tag in stream.headers() for config in _configs(tag.kind, tag.body)]
 
 

@@ -95,6 +95,10 @@ class TlsTransport(Transport):
         self._is_secure = False
         handshakes.in_progress += 1
 
+    def speak_first(self) -> None:
+        """Begin the handshake: this is the client's side."""
+        self._poller.modify(self._descriptor, WRITE)
+
     def handle_events(self, events: int) -> None:
         if self._is_secure:
             super().handle_events(events)

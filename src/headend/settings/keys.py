@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from keyword import iskeyword
 from types import MappingProxyType
 from typing import Final, Literal, get_args, get_origin
 
@@ -29,7 +30,7 @@ SECTIONS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(_sections(Sett
 KEYS: Final[Mapping[str, FieldInfo]] = MappingProxyType(
     {name: info for name, info in Settings.model_fields.items() if name not in SECTIONS}
     | {
-        f"{section}.{name}": info
+        f"{section}.{info.alias or name}": info
         for section, model in SECTIONS.items()
         for name, info in model.model_fields.items()
         if f"{section}.{name}" not in SECTIONS
@@ -58,7 +59,8 @@ def get(settings: Settings, key: str) -> object:
         raise KeyError(key)
     value: object = settings
     for name in key.split("."):
-        value = getattr(value, name)
+        # `relay.in` has another name in the model: Python has a use for that word.
+        value = getattr(value, f"{name}_" if iskeyword(name) else name)
     return value
 
 
@@ -75,7 +77,7 @@ def plain_values(settings: Settings) -> dict[str, object]:
 
     Sizes are bytes; secrets are hidden.
     """
-    document = settings.model_dump(mode="json")
+    document = settings.model_dump(mode="json", by_alias=True)
     return {key: _plain(_inner(document, key)) for key in KEYS}
 
 

@@ -15,6 +15,7 @@ from headend.settings.hook_values import (
     Webhooks,
 )
 from headend.settings.http_values import Hosts, Origins
+from headend.settings.relay_values import RelaysIn, RelaysOut
 from headend.settings.values import (
     GIB,
     KIB,
@@ -402,6 +403,9 @@ class Limits(_Section):
         le=100_000,
         description="Streams that /metrics names; it shows the rest as one, called *.",
     )
+    relays: Count = Field(
+        default=500, ge=1, le=10_000, description="Streams sent to and fetched from other servers."
+    )
     waiting_requests: Count = Field(
         default=20_000,
         ge=1,
@@ -533,6 +537,32 @@ class Log(_Section):
     )
 
 
+class Relay(_Section):
+    """Streams that are sent to other servers, and fetched from them."""
+
+    out: RelaysOut = Field(
+        default=(),
+        description="Where streams are sent: [[relay.out]] with match, url, key, preset.",
+    )
+    in_: RelaysIn = Field(
+        default=(),
+        alias="in",
+        description="Where streams come from: [[relay.in]] with match, url, on_demand.",
+    )
+    idle_s: Seconds = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="Seconds after the last viewer until fetching on demand ends.",
+    )
+    unknown_s: Seconds = Field(
+        default=5,
+        ge=0,
+        le=3600,
+        description="Seconds until a name that the origin does not know is asked for again.",
+    )
+
+
 class Settings(_Section):
     """All settings, validated and frozen."""
 
@@ -555,6 +585,7 @@ class Settings(_Section):
     limits: Limits = Limits()
     live: Live = Live()
     hls: Hls = Hls()
+    relay: Relay = Relay()
     audit: Audit = Audit()
     privacy: Privacy = Privacy()
     log: Log = Log()

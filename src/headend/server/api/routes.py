@@ -17,6 +17,7 @@ from headend.server.api import (
     events,
     openapi,
     page,
+    relays,
     server,
     sessions,
     streams,
@@ -43,6 +44,7 @@ def all_routes(services: Services, sign_ins: SignIns) -> Sequence[Route]:
         sessions.routes(services),
         audit.routes(services),
         webhooks.routes(services),
+        relays.routes(services),
         events.routes(services, sign_ins),
         browsers.routes(services, sign_ins),
     )

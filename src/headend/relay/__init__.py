@@ -1,0 +1,1 @@
+"""Relays: streams sent to other servers, and fetched from them."""

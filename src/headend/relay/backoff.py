@@ -1,0 +1,66 @@
+"""This module says when a relay tries again: what failed decides how soon.
+
+A server that is away is asked about once a second, by nothing more than a connection that is
+refused: so a stream is live again within two seconds after it came back. One that is there and does
+not want us, or does not work, is left alone for longer and longer.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Pauses between tries, seconds.
+
+    Attributes:
+        first: The first one.
+        longest: Each is twice as long as the last one, up to here.
+    """
+
+    first: float
+    longest: float
+
+
+class Failure(Enum):
+    """What kind of failure a try ended with."""
+
+    AWAY = Pace(0.25, 1.5)  # nobody answers: refused, no route, no such name, no answer in time
+    LOST = Pace(0.25, 30.0)  # it was there: closed, reset, silent, broke the protocol
+    REFUSED = Pace(2.0, 60.0)  # it does not want this stream: key, name in use, unknown name
+    WRONG = Pace(60.0, 60.0)  # nothing that time mends: URL, certificate, a loop
+
+    @property
+    def pace(self) -> Pace:
+        return self.value
+
+
+JITTER: Final = 0.2  # a pause is up to this part shorter: many relays do not try all at once
+STEADY_S: Final = 10.0  # a connection that lived so long has the next failure start anew
+
+
+class Backoff:
+    """The tries of one relay."""
+
+    __slots__ = ("_pace", "_pause")
+
+    def __init__(self) -> None:
+        self._pace: Pace | None = None
+        self._pause = 0.0
+
+    def pause(self, failure: Failure, lived_s: float, chance: float) -> float:
+        """Return how long to wait until the next try, seconds.
+
+        Args:
+            failure: How the last one ended.
+            lived_s: For how long media was sent or received before.
+            chance: Random, 0 to 1.
+        """
+        pace = failure.pace
+        if pace is not self._pace or lived_s >= STEADY_S:
+            self._pace = pace
+            self._pause = pace.first
+        else:
+            self._pause = min(self._pause * 2, pace.longest)
+        return self._pause * (1 - JITTER * chance)

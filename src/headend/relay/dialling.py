@@ -1,0 +1,122 @@
+"""This module connects to another server: names, addresses, and what may not be called."""
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+from ipaddress import ip_address
+from typing import Final
+
+from headend.errors import HeadendError
+from headend.relay.backoff import Failure
+from headend.server.outgoing import OutgoingError, Rules, resolve
+
+RESOLVE_S: Final = 5.0
+# All addresses of a name together. The kernel asks again after 1 and 3 s: a server that comes back
+# in between is found by the next try rather than by this one.
+CONNECT_S: Final = 2.5
+# Of failures that nothing mends but other settings or another network.
+_FOR_GOOD: Final = frozenset({errno.EINVAL, errno.EAFNOSUPPORT})
+
+ANYWHERE: Final = Rules()
+
+
+class RelayFailed(HeadendError):
+    """A relay's connection could not be made, or is over.
+
+    Attributes:
+        failure: What kind of failure it is.
+        reason: For people, one line.
+        is_over: The other side said that the stream is over; it did not fail.
+    """
+
+    def __init__(self, failure: Failure, reason: str, *, is_over: bool = False) -> None:
+        super().__init__(failure, reason)
+        self.failure: Final = failure
+        self.reason: Final = reason
+        self.is_over: Final = is_over
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+async def dial(
+    host: str, port: int, rules: Rules | None, own_ports: Sequence[int]
+) -> socket.socket:
+    """Connect; return a non-blocking socket.
+
+    Args:
+        host: Name or IP address, without brackets.
+        port: TCP port.
+        rules: Which addresses may be called; None: all, because a setting names the host.
+        own_ports: Ports on which this server listens.
+
+    Raises:
+        RelayFailed: There is no connection; says why.
+    """
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    error: OSError | None = None
+    try:
+        async with asyncio.timeout(RESOLVE_S + CONNECT_S):
+            found = await _resolve(host, port, rules)
+            async with asyncio.timeout(CONNECT_S):
+                for family, address in found:
+                    try:
+                        return await _connect(family, address, port, own_ports, place)
+                    except OSError as failed:
+                        error = failed
+    except TimeoutError as failed:
+        raise RelayFailed(Failure.AWAY, f"{place} does not answer") from failed
+    raise RelayFailed(
+        Failure.WRONG if error is not None and error.errno in _FOR_GOOD else Failure.AWAY,
+        f"cannot connect to {place}: {_words(error)}",
+    ) from error
+
+
+async def _resolve(
+    host: str, port: int, rules: Rules | None
+) -> list[tuple[socket.AddressFamily, str]]:
+    try:
+        if rules is not None:
+            return await resolve(host, port, rules)
+        infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OutgoingError as error:
+        is_forbidden = error.__cause__ is None
+        kind = Failure.WRONG if is_forbidden else Failure.AWAY
+        raise RelayFailed(kind, str(error)) from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "no such host"
+        raise RelayFailed(Failure.AWAY, f"{host}: {reason}") from error
+    return list(dict.fromkeys((info[0], str(info[4][0])) for info in infos))
+
+
+async def _connect(
+    family: socket.AddressFamily,
+    address: str,
+    port: int,
+    own_ports: Sequence[int],
+    place: str,
+) -> socket.socket:
+    with ExitStack() as opened:
+        sock = opened.enter_context(socket.socket(family, socket.SOCK_STREAM))
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        await asyncio.get_running_loop().sock_connect(sock, (address, port))
+        own, other = sock.getsockname(), sock.getpeername()
+        if own[:2] == other[:2] or (port in own_ports and _is_own(own[0], other[0])):
+            raise RelayFailed(Failure.WRONG, f"{place} is this server itself: a relay loop")
+        opened.pop_all()
+        return sock
+
+
+def _is_own(own: str, other: str) -> bool:
+    """Say whether both ends of a connection are on this machine."""
+    return own == other or (ip_address(own).is_loopback and ip_address(other).is_loopback)
+
+
+def _words(error: OSError | None) -> str:
+    number = 0 if error is None else error.errno or 0
+    return os.strerror(number) if number > 0 else "no answer"

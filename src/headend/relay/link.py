@@ -1,0 +1,363 @@
+"""This module is one connection to another server: a client session on the server's own transport.
+
+    dial ─► Transport or TlsTransport ─► ClientSession ─► Tenant: granted, media, stalled …
+
+So a relay costs what a player costs: no task and no stream of asyncio is behind it.
+"""
+
+import asyncio
+import logging
+import os
+import ssl
+from functools import lru_cache
+from typing import Final, Protocol
+
+from headend.errors import HeadendError, ProtocolError, RelayError, SettingsError
+from headend.media.tag import Tag
+from headend.relay.backoff import Failure
+from headend.relay.dialling import RelayFailed, dial
+from headend.rtmp.client import ClientSession, ClientSettings, Ended, Refused, Started
+from headend.rtmp.events import MediaReceived
+from headend.rtmp.handshake import CLIENT_FILLER_SIZE
+from headend.server.deadlines import NEVER
+from headend.server.logs import shown
+from headend.server.loops import LOOP
+from headend.server.outgoing import Rules
+from headend.server.poller import Pace
+from headend.server.services import Services
+from headend.server.tls_client import TlsOptions, explain, explain_handshake
+from headend.server.tls_transport import Handshakes, TlsTransport
+from headend.server.transport import LINGER_S, Transport
+from headend.settings.relay_values import Trust
+
+log = logging.getLogger(__name__)
+
+HANDSHAKE_S: Final = 5.0  # of TLS, and of RTMP again
+GOODBYE_S: Final = 0.5  # for the other servers to hear that this one stops
+START_S: Final = 10.0  # from there until publish or play is granted
+
+
+class Tenant(Protocol):
+    """Whose connection it is. Its methods must not raise."""
+
+    def granted(self) -> None:
+        """Publish or play is granted."""
+
+    def media(self, tags: list[Tag], now: float) -> None:
+        """Tags of the stream that is played."""
+
+    def stalled(self) -> None:
+        """The transport has a backlog."""
+
+    def drained(self) -> None:
+        """The transport has no backlog any more."""
+
+    def lost(self) -> None:
+        """The connection is gone, or about to be."""
+
+
+class Links:
+    """The connections of all relays of a server.
+
+    Attributes:
+        handshakes: Limits those of TLS.
+        open: Those that are there.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self.handshakes: Final = Handshakes(services.poller)
+        self.open: Final = set[Link]()
+
+    async def close(self) -> None:
+        """Let the other servers read our last words, and close all."""
+        end = asyncio.get_running_loop().time() + GOODBYE_S
+        while self.open and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        for link in list(self.open):
+            link.abort()
+
+
+class Link:
+    """See the module's head; `open`, then `wait` until it is over.
+
+    Attributes:
+        transport: There after `open`.
+        session: Likewise.
+        due: Kept by `Deadlines`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_closes_at",
+        "_ended",
+        "_handshake_until",
+        "_is_secure",
+        "_links",
+        "_options",
+        "_place",
+        "_progress",
+        "_services",
+        "_settings",
+        "_stalled_at",
+        "_tenant",
+        "due",
+        "session",
+        "transport",
+    )
+
+    session: ClientSession
+    transport: Transport
+
+    def __init__(
+        self, services: Services, settings: ClientSettings, trust: Trust, tenant: Tenant
+    ) -> None:
+        """Make one that is not connected.
+
+        Args:
+            services: What all connections share.
+            settings: Where, and what for.
+            trust: Whom to trust with TLS.
+            tenant: Whose it is.
+
+        Raises:
+            SettingsError: `trust` makes no sense.
+        """
+        url = settings.url
+        self._services = services
+        self._settings = settings
+        self._options = TlsOptions(trust.ca, trust.fingerprint, trust.insecure)
+        self._tenant = tenant
+        self._place = f"{url.host}:{url.connect_port}"
+        self._ended: asyncio.Future[RelayFailed] = services.loop.create_future()
+        self._is_secure = not url.is_tls
+        self._handshake_until = NEVER
+        self._stalled_at = NEVER
+        self._closes_at = NEVER
+        self._progress = 0
+        self.due = NEVER
+
+    async def open(self, rules: Rules | None, links: Links) -> None:
+        """Connect; what follows is told to the tenant.
+
+        Args:
+            rules: Which addresses may be called; None: all.
+            links: Those of all relays.
+
+        Raises:
+            RelayFailed: There is no connection.
+        """
+        services, url = self._services, self._settings.url
+        addresses = [each for found in services.addresses.values() for each in found]
+        own_ports = [int(each.rpartition(":")[2]) for each in addresses if each[:5] != "unix:"]
+        sock = await dial(url.host, url.connect_port, rules, own_ports)
+        try:
+            if not url.is_tls:
+                self.transport = Transport(sock, services.poller, self)
+                self._join(links)
+                self._start()
+                return
+            context = _context(self._options)
+            # In a thread: it reads the system's authorities each time.
+            secure = await asyncio.to_thread(
+                context.wrap_socket,
+                sock,
+                do_handshake_on_connect=False,
+                server_hostname=url.host,
+            )
+        except BaseException as error:
+            sock.close()
+            if isinstance(error, SettingsError | ssl.SSLError | ValueError):
+                raise RelayFailed(Failure.WRONG, str(error)) from error
+            raise
+        self._handshake_until = services.loop.time() + HANDSHAKE_S
+        transport = TlsTransport(secure, services.poller, self, links.handshakes)
+        self.transport = transport
+        self._join(links)
+        transport.speak_first()
+        services.deadlines.update(self)
+
+    def _join(self, links: Links) -> None:
+        self._links = links
+        links.open.add(self)
+
+    async def wait(self) -> RelayFailed:
+        """Wait until the connection is over; return why."""
+        return await asyncio.shield(self._ended)
+
+    def secured(self) -> None:
+        assert isinstance(self.transport, TlsTransport)
+        self._is_secure = True
+        self._handshake_until = NEVER
+        try:
+            certificate = self.transport.socket.getpeercert(binary_form=True) or b""
+            self._options.check(self._place, certificate)
+        except RelayError as error:
+            self._end(RelayFailed(Failure.WRONG, str(error)))
+            return
+        self._start()
+
+    def _start(self) -> None:
+        """Begin the session."""
+        now = self._services.loop.time()
+        self.session = ClientSession(self._settings, os.urandom(CLIENT_FILLER_SIZE), now)
+        self._send()
+        self._services.deadlines.update(self)
+
+    def finish(self) -> None:
+        """Say goodbye, and close."""
+        if self._is_secure and hasattr(self, "session"):
+            self.session.finish()
+            self._send()
+        self._end(RelayFailed(Failure.LOST, "it is over", is_over=True))
+
+    # ------------------------------------------------------------------ what the transport tells
+
+    def data_received(self, data: bytes) -> None:
+        now = self._services.loop.time()
+        try:
+            self.session.receive_data(data, now)
+            self._act(now)
+        except ProtocolError as error:
+            text = str(error) if self._has_greeted else f"it speaks another protocol ({error})"
+            self._end(RelayFailed(Failure.LOST, text))
+        except Exception:
+            log.exception("a relay to %s failed: a bug", self._place)
+            self._end(RelayFailed(Failure.LOST, "a bug, see the log"))
+
+    @property
+    def _has_greeted(self) -> bool:
+        """The other side has shaken hands."""
+        return self.session.has_greeted
+
+    def _act(self, now: float) -> None:
+        for event in self.session.events():
+            if type(event) is MediaReceived:
+                self._tenant.media(list(event.tags), now)
+            elif isinstance(event, Started):
+                self._send()
+                self.transport.set_pace(
+                    Pace.CALM if self._settings.action == "publish" else Pace.PROMPT
+                )
+                self._tenant.granted()
+            elif isinstance(event, Refused):
+                self._refused(event)
+            elif isinstance(event, Ended):
+                reason = f"it ended the stream ({event.code})"
+                self._end(RelayFailed(Failure.LOST, reason, is_over=True))
+        self._send()
+        self._services.deadlines.update(self)
+
+    def _refused(self, event: Refused) -> None:
+        said = ": ".join(part for part in (event.code, event.description) if part)
+        if event.description.startswith(LOOP):
+            self._end(RelayFailed(Failure.WRONG, event.description))
+        else:
+            self._end(RelayFailed(Failure.REFUSED, f"it refuses: {said or 'no reason given'}"))
+
+    def _send(self) -> None:
+        out = self.session.data_to_send()
+        if out:
+            self.transport.write(b"".join(out))
+
+    def write_stalled(self) -> None:
+        self._stalled_at = self._services.loop.time()
+        self._progress = self.transport.drained_bytes
+        self._tenant.stalled()
+        self._services.deadlines.update(self)
+
+    def write_drained(self) -> None:
+        self._stalled_at = NEVER
+        self._tenant.drained()
+
+    def connection_lost(self, error: OSError | None) -> None:
+        self._services.deadlines.forget(self)
+        self._links.open.discard(self)
+        if not self._is_secure:
+            self._end(self._explain_tls(error))
+        elif error is not None:
+            text = explain(error) or error.strerror or str(error)
+            self._end(RelayFailed(Failure.LOST, f"the connection was lost: {text}"))
+        else:
+            self._end(RelayFailed(Failure.LOST, "it closed the connection"))
+
+    def _explain_tls(self, error: OSError | None) -> RelayFailed:
+        host = self._settings.url.host
+        if error is None:
+            error = ConnectionResetError()
+        text = explain_handshake(error, host) or error.strerror or str(error)
+        is_wrong = isinstance(error, ssl.SSLCertVerificationError)
+        return RelayFailed(Failure.WRONG if is_wrong else Failure.LOST, f"{self._place}: {text}")
+
+    # ------------------------------------------------------------------ time
+
+    def deadline(self) -> float | None:
+        if self._closes_at != NEVER:
+            return self._closes_at
+        if self._handshake_until != NEVER:
+            return self._handshake_until
+        session = self.session.deadline()
+        when = NEVER if session is None else session
+        if self._stalled_at != NEVER:
+            when = min(when, self._stalled_at + self._services.settings.limits.late_close_s)
+        return None if when == NEVER else when
+
+    def deadline_passed(self, now: float) -> None:
+        if self._closes_at != NEVER:
+            self.transport.abort()
+        elif self._handshake_until != NEVER:
+            text = f"{self._place}: no answer to our TLS handshake; is it rtmp:// there?"
+            self._end(RelayFailed(Failure.LOST, text))
+        elif self._check_stall(now):
+            try:
+                self.session.handle_timeout(now)
+                self._act(now)
+            except HeadendError as error:
+                self._end(RelayFailed(Failure.LOST, str(error)))
+
+    def _check_stall(self, now: float) -> bool:
+        """Give up a server that takes nothing any more; false if it is given up."""
+        limit = self._services.settings.limits.late_close_s
+        if now < self._stalled_at + limit:
+            return True
+        if self.transport.drained_bytes != self._progress:
+            self._progress = self.transport.drained_bytes
+            self._stalled_at = now
+            return True
+        self._end(RelayFailed(Failure.LOST, f"it took nothing for {limit:g} s"))
+        return False
+
+    # ------------------------------------------------------------------ the end
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._end(RelayFailed(Failure.LOST, "closed"))
+        if hasattr(self, "transport"):
+            self.transport.abort()
+
+    def _end(self, why: RelayFailed) -> None:
+        """Close; only the first reason counts."""
+        if self._ended.done():
+            return
+        self._ended.set_result(why)
+        self._tenant.lost()
+        if hasattr(self, "transport") and not self.transport.is_closed:
+            if self._stalled_at != NEVER or not why.is_over:
+                self.transport.abort()
+                return
+            self._closes_at = self._services.loop.time() + LINGER_S
+            self.transport.close()
+            if not self.transport.is_closed:
+                self._services.deadlines.update(self)
+
+
+@lru_cache(maxsize=64)
+def _context(options: TlsOptions) -> ssl.SSLContext:
+    return options.context()
+
+
+def hide(text: str, *secrets: str | None) -> str:
+    """Hide secrets that a server's words repeat; fit for the log."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return shown(text)

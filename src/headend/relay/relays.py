@@ -1,0 +1,221 @@
+"""This module holds all relays of a server: those of its settings, and those that the API adds.
+
+settings, API ─► rules ─┬─► streams that come and go ─► Push, one per stream and destination
+                        └─► names that are wanted ────► Pull, one per name
+"""
+
+import asyncio
+import logging
+import secrets
+from asyncio import TimerHandle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final, Literal
+
+from headend.errors import SettingsError
+from headend.events import Event, StreamConnected
+from headend.relay.link import Links
+from headend.relay.push import Push
+from headend.relay.target import Target
+from headend.server.logs import Repeats
+from headend.server.outgoing import Rules
+from headend.server.relay_port import Direction, RelayStatus
+from headend.server.services import Services
+from headend.settings import Settings
+from headend.settings.relay_values import (
+    RelayIn,
+    RelayOut,
+    masked_url,
+    parse_relay_in,
+    parse_relay_out,
+)
+
+log = logging.getLogger(__name__)
+
+SAMPLE_S: Final = 1.0
+ID_PREFIX: Final = "rl_"
+
+Rule = RelayOut | RelayIn
+Source = Literal["settings", "api"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A relay with where it comes from."""
+
+    rule: Rule
+    source: Source
+
+
+class Relays:
+    """See the module's head; `start` and `close` once each."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._entries: dict[str, Entry] = {}
+        self._targets: dict[tuple[str, str], Target] = {}
+        self._links = Links(services)
+        self._refusals = Repeats(log, "relays not begun")
+        self._ending: set[asyncio.Task[None]] = set()
+        self._timer: TimerHandle | None = None
+        self._unsubscribe = services.events.subscribe(self._event)
+
+    def start(self) -> None:
+        """Begin with the relays of the settings."""
+        self.reload(self._services.settings)
+        self._sample()
+
+    async def close(self) -> None:
+        """End all relays, with a word to the other servers."""
+        self._unsubscribe()
+        if self._timer is not None:
+            self._timer.cancel()
+        targets, self._targets = list(self._targets.values()), {}
+        await asyncio.gather(*(target.stop() for target in targets), *self._ending)
+        await self._links.close()
+
+    # ------------------------------------------------------------------ relays come and go
+
+    def reload(self, settings: Settings) -> None:
+        """Take other settings: relays that stay the same are not disturbed."""
+        wanted = _identified(settings)
+        for id, entry in list(self._entries.items()):
+            if entry.source == "settings" and wanted.get(id) != entry:
+                self._drop(id)
+        for id, entry in wanted.items():
+            if id not in self._entries:
+                self._take(id, entry)
+
+    async def add(self, direction: Direction, spec: dict[str, object]) -> str:
+        """Add a relay; see `relay_port.Relays`."""
+        rule = parse_spec(direction, spec)
+        id = ID_PREFIX + secrets.token_hex(6)
+        self._take(id, Entry(rule, "api"))
+        return id
+
+    async def remove(self, id: str) -> bool:
+        """Remove a relay; see `relay_port.Relays`."""
+        entry = self._entries.get(id)
+        if entry is None or entry.source != "api":
+            return False
+        self._drop(id)
+        return True
+
+    def _take(self, id: str, entry: Entry) -> None:
+        self._entries[id] = entry
+        for stream in list(self._services.registry.streams()):
+            if stream.has_begun:
+                self._begin(id, entry, stream.path)
+
+    def _drop(self, id: str) -> None:
+        del self._entries[id]
+        for key in [key for key in self._targets if key[0] == id]:
+            self._end(self._targets.pop(key))
+
+    def _end(self, target: Target) -> None:
+        task = self._services.loop.create_task(target.stop())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    # ------------------------------------------------------------------ streams come and go
+
+    def _event(self, event: Event) -> None:
+        if isinstance(event, StreamConnected):
+            for id, entry in self._entries.items():
+                self._begin(id, entry, event.stream)
+
+    def _begin(self, id: str, entry: Entry, path: str) -> None:
+        """Send a stream, if the relay does and has not begun."""
+        if not isinstance(entry.rule, RelayOut) or not entry.rule.matches(path):
+            return
+        known = self._targets.get((id, path))
+        if (known is not None and not known.is_over) or not self._has_room(path):
+            return
+        push = Push(self._services, id, path, entry.rule, self._links, self._rules(entry))
+        self._targets[id, path] = push
+        push.start()
+
+    def _has_room(self, path: str) -> bool:
+        self._forget()
+        most = self._services.settings.limits.relays
+        if len(self._targets) < most:
+            return True
+        self._refusals.add(
+            f"relay of {path} not begun: there are {most} (limits.relays)",
+            self._services.loop.time(),
+        )
+        return False
+
+    def _forget(self) -> None:
+        """Forget what is over."""
+        for key in [key for key, target in self._targets.items() if target.is_over]:
+            del self._targets[key]
+
+    def _rules(self, entry: Entry) -> Rules | None:
+        """Say where a relay may go: a setting's own place is allowed, the API's may not be."""
+        if entry.source == "settings":
+            return None
+        return Rules.of(self._services.settings.auth.outgoing)
+
+    def fetches(self, path: str) -> bool:
+        """See `relay_port.Relays`."""
+        return False
+
+    # ------------------------------------------------------------------ what goes on
+
+    def _sample(self) -> None:
+        self._timer = self._services.loop.call_later(SAMPLE_S, self._sample)
+        self._forget()
+        for target in self._targets.values():
+            target.sample()
+
+    def status(self) -> Sequence[RelayStatus]:
+        """See `relay_port.Relays`."""
+        return [self._describe(id, entry) for id, entry in self._entries.items()]
+
+    def _describe(self, id: str, entry: Entry) -> RelayStatus:
+        rule = entry.rule
+        targets = [t for (relay, _), t in self._targets.items() if relay == id and not t.is_over]
+        is_out = isinstance(rule, RelayOut)
+        urls = (rule.url,) if isinstance(rule, RelayOut) else rule.url
+        return {
+            "id": id,
+            "direction": "out" if is_out else "in",
+            "match": list(rule.match),
+            "url": [masked_url(url) for url in urls],
+            "preset": rule.preset if isinstance(rule, RelayOut) else "",
+            "on_demand": isinstance(rule, RelayIn) and rule.on_demand,
+            "has_key": isinstance(rule, RelayOut) and rule.key is not None,
+            "source": entry.source,
+            "targets": [target.status() for target in targets],
+        }
+
+
+def parse_spec(direction: Direction, spec: dict[str, object]) -> Rule:
+    """Read a relay that the API was given.
+
+    Raises:
+        SettingsError: It makes no sense; says why, and shows no secret.
+    """
+    try:
+        return parse_relay_out(spec) if direction == "out" else parse_relay_in(spec)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _identified(settings: Settings) -> dict[str, Entry]:
+    """Give the relays of the settings ids that stay the same as long as they do."""
+    found: dict[str, Entry] = {}
+    rules: list[Rule] = [*settings.relay.out, *settings.relay.in_]
+    for rule in rules:
+        urls = (rule.url,) if isinstance(rule, RelayOut) else rule.url
+        direction = "out" if isinstance(rule, RelayOut) else "in"
+        named = "\n".join((direction, *rule.match, *map(masked_url, urls)))
+        digest = sha256(named.encode()).hexdigest()[:10]
+        id, number = f"{direction}_{digest}", 1
+        while id in found:
+            number += 1
+            id = f"{direction}_{digest}_{number}"
+        found[id] = Entry(rule, "settings")
+    return found

@@ -1,0 +1,215 @@
+"""This module is what all streams of relays have in common: state, tries, figures, one task.
+
+    connecting ─► live ─► retrying ─► live …
+                    └───► failed: nothing that time mends; tried again now and then
+
+A change of state is one line in the log and one event; a try is neither.
+"""
+
+import asyncio
+import logging
+import random
+from abc import ABC, abstractmethod
+from time import time
+from typing import Final
+
+from headend.events import RelayChanged
+from headend.relay.backoff import STEADY_S, Backoff, Failure
+from headend.relay.dialling import RelayFailed
+from headend.relay.link import hide
+from headend.server.logs import shown
+from headend.server.relay_port import Direction, State, TargetStatus
+from headend.server.services import Services
+
+log = logging.getLogger(__name__)
+
+SMOOTHING: Final = 0.4  # weight of the newest second in a bit rate
+# A server that takes us and throws us out again is not live each time: it has to keep us so long.
+FLAPS: Final = 3  # short lives in a row
+PROBATION_S: Final = 3.0
+
+
+class Target(ABC):
+    """One stream of one relay.
+
+    Attributes:
+        relay: Id of the relay.
+        path: `APP/NAME` of the stream here.
+        state: See the module's head.
+    """
+
+    direction: Direction
+
+    def __init__(self, services: Services, relay: str, path: str) -> None:
+        self._services: Final = services
+        self.relay: Final = relay
+        self.path: Final = path
+        self.state: State = "connecting"
+        self._reason = ""
+        self._since = time()
+        self._told: set[tuple[State, str]] = set()  # since it was live
+        self._tries = 0
+        self._bit_rate = 0.0
+        self._sampled = 0
+        self._live_since: float | None = None
+        self._short_lives = 0
+        self._probation: asyncio.TimerHandle | None = None
+        self._backoff: Final = Backoff()
+        self._task: asyncio.Task[None] | None = None
+
+    # ------------------------------------------------------------------ its task
+
+    def start(self) -> None:
+        """Begin."""
+        self._task = self._services.loop.create_task(self._run_safely())
+
+    @property
+    def is_over(self) -> bool:
+        return self._task is None or self._task.done()
+
+    async def stop(self) -> None:
+        """End, with a word to the other side."""
+        self.say_goodbye()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _run_safely(self) -> None:
+        try:
+            await self.run()
+        except Exception:
+            log.exception("relay %s %s failed: a bug", self.direction, shown(self.path))
+            self.change("failed", "a bug, see the log")
+        finally:
+            self._cancel_probation()
+            self.say_goodbye()
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Try for ever, until there is nothing more to do."""
+
+    @abstractmethod
+    def say_goodbye(self) -> None:
+        """End the connection, if there is one."""
+
+    async def rest(self, failed: RelayFailed) -> None:
+        """Take note of a failure, and wait until the next try."""
+        lived = self._end_life()
+        failure = failed.failure
+        state: State = "failed" if failure is Failure.WRONG else "retrying"
+        self.change(state, failed.reason)
+        await asyncio.sleep(self._backoff.pause(failure, lived, random.random()))
+
+    # ------------------------------------------------------------------ its state
+
+    def begin_life(self) -> None:
+        """Media flows."""
+        self._live_since = self._services.loop.time()
+        if self._short_lives < FLAPS:
+            self.change("live")
+        else:
+            self._probation = self._services.loop.call_later(PROBATION_S, self.change, "live")
+
+    def _end_life(self) -> float:
+        """Media flows no more; return for how long it did, seconds."""
+        self._cancel_probation()
+        began, self._live_since = self._live_since, None
+        if began is None:
+            return 0.0
+        lived = self._services.loop.time() - began
+        self._short_lives = 0 if lived >= STEADY_S else self._short_lives + 1
+        return lived
+
+    def _cancel_probation(self) -> None:
+        if self._probation is not None:
+            self._probation.cancel()
+            self._probation = None
+
+    def change(self, state: State, reason: str = "") -> None:
+        """Take another state; what was told since it was live is not told again."""
+        reason = hide(reason, *self.secrets)
+        if (state, reason) == (self.state, self._reason) and self._told:
+            return
+        if state != self.state:
+            self._since = time()
+        self.state, self._reason = state, reason
+        if state == "live":
+            self._told.clear()
+        if (state, reason) in self._told:
+            return
+        self._told.add((state, reason))
+        say = log.info if state in ("live", "connecting") else log.warning
+        say(
+            "relay %s %s %s %s: %s%s",
+            self.direction,
+            shown(self.path),
+            "to" if self.direction == "out" else "from",
+            shown(self.shown_url),
+            state,
+            f": {reason}" if reason else "",
+        )
+        self._services.events.emit(
+            RelayChanged(
+                time=time(),
+                relay=self.relay,
+                stream=self.path,
+                direction=self.direction,
+                state=state,
+                reason=reason,
+            )
+        )
+
+    @property
+    @abstractmethod
+    def shown_url(self) -> str:
+        """Where to or from, secrets hidden."""
+
+    @property
+    def secrets(self) -> tuple[str | None, ...]:
+        """What must not be shown, whoever repeats it."""
+        return ()
+
+    # ------------------------------------------------------------------ its figures
+
+    @property
+    @abstractmethod
+    def bytes(self) -> int:
+        """Bytes of media sent or received so far."""
+
+    @property
+    def behind_bytes(self) -> int:
+        """Bytes that it is behind."""
+        return 0
+
+    @property
+    def drops(self) -> int:
+        """How often it lost media because it was late."""
+        return 0
+
+    def warnings(self) -> list[str]:
+        """Say what to look at."""
+        return []
+
+    def sample(self) -> None:
+        """Measure the bit rate; called once a second."""
+        total = self.bytes
+        rate = (total - self._sampled) * 8.0
+        self._sampled = total
+        self._bit_rate += (rate - self._bit_rate) * SMOOTHING
+
+    def status(self) -> TargetStatus:
+        """Describe it."""
+        rate = self._bit_rate
+        return {
+            "stream": self.path,
+            "url": self.shown_url,
+            "state": self.state,
+            "reason": self._reason,
+            "since": round(self._since, 3),
+            "tries": self._tries,
+            "bit_rate": int(rate) if self.state == "live" else 0,
+            "bytes": self.bytes,
+            "lag_s": round(self.behind_bytes * 8 / rate, 2) if rate > 1000 else 0.0,
+            "drops": self.drops,
+            "warnings": self.warnings(),
+        }

@@ -1,0 +1,182 @@
+"""This module tests headend.settings.relay_values."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headend.errors import SettingsError
+from headend.settings import load_settings, plain_values
+from headend.settings.model import Settings
+from headend.settings.relay_values import (
+    RelayIn,
+    RelayOut,
+    fill,
+    masked_url,
+    parse_relay_in,
+    parse_relay_out,
+)
+
+FINGERPRINT = "AB:" * 31 + "AB"
+
+
+def load(tmp_path: Path, text: str) -> Settings:
+    file = tmp_path / "headend.toml"
+    file.write_text(text)
+    return load_settings(file, environ={}).settings
+
+
+def test_relays_of_a_file_have_the_shape_of_the_manual(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        """
+        [[relay.out]]
+        match = "live/*"
+        url = "rtmps://ingest.example/app"
+        key = "k1?x={name}"
+
+        [[relay.in]]
+        match = "live/*"
+        url = ["rtmps://origin-a/live/{name}", "rtmps://origin-b/live/{name}"]
+        on_demand = true
+        """,
+    )
+    (out,) = settings.relay.out
+    assert out.match == ("live/*",)
+    assert out.url == "rtmps://ingest.example/app"
+    assert out.key is not None
+    assert out.key.get_secret_value() == "k1?x={name}"
+    (into,) = settings.relay.in_
+    assert into.url == ("rtmps://origin-a/live/{name}", "rtmps://origin-b/live/{name}")
+    assert into.on_demand
+
+
+def test_relays_of_a_flag_are_toml_or_json() -> None:
+    for text in ('[{match="a/b", url="rtmp://h/a/b"}]', '[{"match":"a/b","url":"rtmp://h/a/b"}]'):
+        loaded = load_settings(None, [f"relay.out={text}"], environ={})
+        assert loaded.settings.relay.out == (RelayOut(("a/b",), "rtmp://h/a/b"),)
+    assert load_settings(None, ["relay.in="], environ={}).settings.relay.in_ == ()
+
+
+def test_secrets_are_hidden_wherever_settings_are_shown() -> None:
+    out = '[{match="a/*", url="rtmps://user:hush-word@h/app?sig=5", key="hush-key"}]'
+    into = '[{match="a/*", url="https://h/{name}.flv?token=hush-token"}]'
+    settings = load_settings(None, [f"relay.out={out}", f"relay.in={into}"], environ={}).settings
+    for text in (json.dumps(plain_values(settings)), repr(settings)):
+        assert "hush" not in text
+        assert "sig=5" not in text
+    assert plain_values(settings)["relay.out"] == [
+        {"match": ["a/*"], "url": "rtmps://h/app?…", "key": "**********"}
+    ]
+    assert masked_url("rtmp://h/live/a") == "rtmp://h/live/a"
+
+
+def test_wrong_value_is_not_repeated_in_the_error() -> None:
+    with pytest.raises(SettingsError, match=r"relay.out = \(hidden\)") as caught:
+        load_settings(None, ['relay.out=[{match="a", url="rtmp://h/a", kee="secret"}]'], environ={})
+    assert "secret" not in str(caught.value)
+
+
+def test_preset_gives_the_url() -> None:
+    relay = parse_relay_out({"match": "a/b", "preset": "twitch", "key": "k"})
+    assert relay.url == "rtmps://ingest.global-contribute.live-video.net:443/app"
+    own = parse_relay_out({"match": "a", "preset": "kick", "url": "rtmps://x.live-video.net/app"})
+    assert own.url == "rtmps://x.live-video.net/app"
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ("text", "must be a list such as"),
+        ({}, "must be a list such as"),
+        ({"match": "a", "url": "rtmp://h/a", "on_demand": True}, "must be a list such as"),
+        ({"match": [], "url": "rtmp://h/a"}, "match must be a pattern"),
+        ({"match": 5, "url": "rtmp://h/a"}, "match must be a pattern"),
+        ({"match": ["\n"], "url": "rtmp://h/a"}, "match must be a pattern"),
+        ({"match": [""], "url": "rtmp://h/a"}, "match must be a pattern"),
+        ({"match": "a", "preset": "nowhere"}, "preset must be one of youtube"),
+        ({"match": "a", "preset": "kick"}, "url is needed: Kick gives"),
+        ({"match": "a"}, "url must be 1 to"),
+        ({"match": "a", "url": "http://h/a"}, "url must be rtmp://"),
+        ({"match": "a", "url": "rtmp:///a"}, "url must be rtmp://"),
+        ({"match": "a", "url": "rtmp://h:0/a"}, "url must be rtmp://"),
+        ({"match": "a", "url": "rtmp://h:x/a"}, "url must be rtmp://"),
+        ({"match": "a", "url": "rtmp://h/a b"}, "without spaces"),
+        ({"match": "a", "url": "rtmp://{name}/a"}, "no place in the host"),
+        ({"match": "a", "url": "rtmp://h/{nam}"}, "only {app} and {name}"),
+        ({"match": "a", "url": "rtmp://h/a", "key": "{key}"}, "key: only"),
+        ({"match": "a", "url": "rtmp://h/a", "key": 5}, "key must be"),
+        ({"match": "a", "url": "rtmp://h/a", "insecure": "yes"}, "insecure must be"),
+        ({"match": "a", "url": "rtmp://h/a", "fingerprint": "AB"}, "fingerprint must be 64"),
+        ({"match": "a", "url": "rtmp://h/a", "ca": 5}, "ca must be the path"),
+        (
+            {"match": "a", "url": "rtmp://h/a", "ca": "x.pem", "insecure": True},
+            "exclude each other",
+        ),
+    ],
+)
+def test_wrong_relay_out_is_explained(item: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        parse_relay_out(item)
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ("text", "must be a list such as"),
+        ({"match": "a", "url": "rtmp://h/a", "key": "k"}, "must be a list such as"),
+        ({"match": "a", "url": []}, "url must be a URL or a list"),
+        ({"match": "a", "url": ["rtmp://h/a"] * 17}, "url must be a URL or a list"),
+        ({"match": "a", "url": ["ftp://h/a"]}, "url must be rtmp://… or rtmps://… or http"),
+        ({"match": "a", "url": "rtmp://h/a", "on_demand": 1}, "on_demand must be"),
+        ({"match": "a/*", "url": "rtmp://h/a", "on_demand": False}, "without wildcards"),
+    ],
+)
+def test_wrong_relay_in_is_explained(item: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        parse_relay_in(item)
+
+
+@pytest.mark.parametrize("value", ["{", 5, [{}] * 1001])
+def test_what_is_no_list_of_relays_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match="relay"):
+        Settings.model_validate({"data": "/d", "relay": {"in": value}})
+
+
+def test_whom_to_trust_is_read_and_shown(tmp_path: Path) -> None:
+    ca = parse_relay_in({"match": "a", "url": "rtmps://h/a", "ca": str(tmp_path / "ca.pem")})
+    pinned = parse_relay_in({"match": "a", "url": "rtmps://h/a", "fingerprint": FINGERPRINT})
+    loose = parse_relay_out({"match": "a", "url": "rtmps://h/a", "insecure": True, "key": ""})
+    assert parse_relay_in(ca) is ca
+    assert parse_relay_out(loose) is loose
+    settings = Settings.model_validate(
+        {"data": "/d", "relay": {"in": [ca, pinned], "out": [loose]}}
+    )
+    assert plain_values(settings)["relay.in"] == [
+        {
+            "match": ["a"],
+            "url": ["rtmps://h/a"],
+            "on_demand": True,
+            "ca": str(tmp_path / "ca.pem"),
+        },
+        {"match": ["a"], "url": ["rtmps://h/a"], "on_demand": True, "fingerprint": FINGERPRINT},
+    ]
+    assert plain_values(settings)["relay.out"] == [
+        {"match": ["a"], "url": "rtmps://h/a", "insecure": True}
+    ]
+
+
+def test_name_and_app_are_filled_in() -> None:
+    assert fill("rtmp://h/{app}/x-{name}", "a/b/c") == "rtmp://h/a/b/x-c"
+    assert fill("{app}:{name}", "alone") == "alone:alone"
+    assert fill("k?{}", "a/b") == "k?{}"
+
+
+def test_streams_are_matched_by_pattern() -> None:
+    relay = RelayOut(("live/*", "vip/one"), "rtmp://h/a")
+    assert relay.matches("live/a/b")
+    assert relay.matches("vip/one")
+    assert not relay.matches("vip/two")
+    assert RelayIn(("live/?",), ("rtmp://h/a",)).matches("live/a")
