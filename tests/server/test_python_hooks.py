@@ -326,3 +326,36 @@ def test_hooks_that_cannot_be_loaded_are_told_in_one_line(
         load(spec, folder)
     assert words in str(failure.value)
     assert "\n" not in str(failure.value)
+
+
+def test_hooks_of_a_program_run_in_its_own_loop_and_leave_no_task() -> None:
+    hooks, loops, told = Hooks(), list[asyncio.AbstractEventLoop](), list[str]()
+
+    @hooks.on_publish
+    async def check(request: PublishRequest) -> Deny:
+        loops.append(asyncio.get_running_loop())
+        return Deny("not today")
+
+    @hooks.on_play
+    async def hang(request: PlayRequest) -> None:
+        await asyncio.Event().wait()
+
+    @hooks.on(StreamEvent)
+    async def note(event: StreamEvent) -> None:
+        loops.append(asyncio.get_running_loop())
+        told.append(event.stream)
+
+    async def main() -> None:
+        bus = Events(lambda event, error: pytest.fail(str(error)))
+        made = PythonHooks(hooks, 0.05, "closed", asyncio.get_running_loop())
+        made.start(bus)
+        assert await made.authorize(PUBLISH) == Deny("not today")
+        with pytest.raises(HookError, match="hang failed"):
+            await made.authorize(PLAY)
+        bus.emit(StreamCreated(time=0, stream="live/a"))
+        await made.close()
+        assert told == ["live/a"]
+        assert set(loops) == {asyncio.get_running_loop()}
+        assert len(asyncio.all_tasks()) == 1
+
+    run(main())

@@ -101,15 +101,32 @@ class PythonHooks:
         lost: Events that a hook was not told of, likewise.
     """
 
-    def __init__(self, hooks: Hooks, timeout_s: float, fail: Fail) -> None:
+    def __init__(
+        self,
+        hooks: Hooks,
+        timeout_s: float,
+        fail: Fail,
+        loop: AbstractEventLoop | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            hooks: What is called.
+            timeout_s: See above, as for `fail`.
+            loop: Where coroutine functions run: that of the server, if it is embedded in a program
+                whose hooks they are. None: a loop of their own, in a thread.
+        """
         self._hooks: Final = hooks
         self.timeout_s = timeout_s
         self.fail = fail
         self.calls: Final[Counter[str]] = Counter()
         self.failures: Final[Counter[str]] = Counter()
         self.lost: Final[Counter[str]] = Counter()
-        self._loop: Final[AbstractEventLoop] = asyncio.new_event_loop()
-        self._thread: Final = threading.Thread(target=self._run, name="hooks", daemon=True)
+        self._thread: Final = (
+            threading.Thread(target=self._run, name="hooks", daemon=True) if loop is None else None
+        )
+        self._loop: Final[AbstractEventLoop] = loop or asyncio.new_event_loop()
+        self._tasks: list[asyncio.Task[None]] = []
         self._free: Final = threading.Semaphore(THREADS)
         self._queues: list[_Queue] = []
         self._reported: dict[str, float] = {}
@@ -125,8 +142,9 @@ class PythonHooks:
         for kind, hook in self._hooks.events:
             queue = _Queue(kind, hook)
             self._queues.append(queue)
-            self._loop.create_task(self._serve(queue))
-        self._thread.start()
+            self._tasks.append(self._loop.create_task(self._serve(queue)))
+        if self._thread is not None:
+            self._thread.start()
         self._unsubscribe = bus.subscribe(self._note)
 
     async def close(self) -> None:
@@ -136,7 +154,12 @@ class PythonHooks:
         self._unsubscribe()
         with suppress(HookError, TimeoutError):
             await self._within(self._drained(), STOP_S)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        if self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            return
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # ------------------------------------------------------------------ decisions
 
@@ -200,7 +223,10 @@ class PythonHooks:
                     self._failed(queue.name, fault)
                 else:
                     queue.given += 1
-                    self._loop.call_soon_threadsafe(queue.events.put_nowait, event)
+                    if self._thread is None:
+                        queue.events.put_nowait(event)
+                    else:
+                        self._loop.call_soon_threadsafe(queue.events.put_nowait, event)
 
     async def _serve(self, queue: "_Queue") -> None:
         """Tell one hook of its events, one after the other; in the loop of the hooks."""
@@ -235,6 +261,9 @@ class PythonHooks:
 
     async def _within(self, call: Coroutine[object, object, T], timeout_s: float) -> T:
         """Await in the server's loop what runs in that of the hooks."""
+        if self._thread is None:
+            async with asyncio.timeout(timeout_s):
+                return await call
         future = asyncio.run_coroutine_threadsafe(call, self._loop)
         async with asyncio.timeout(timeout_s):
             return await asyncio.wrap_future(future)
