@@ -8,31 +8,36 @@ from typing import Final
 import pytest
 from tests.e2e import media
 from tests.e2e.peers import Peers
-from tests.e2e.server import Server, environ
+from tests.e2e.server import environ
+
+from headend.testing import ServerThread
 
 pytestmark = pytest.mark.e2e
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 
 
-def test_scripts_publish_and_list_streams(server: Server, peers: Peers, clip: Path) -> None:
-    peers.run(str(EXAMPLES / "publish-ffmpeg.sh"), str(clip), server.url("live/f"))
-    peers.run(str(EXAMPLES / "publish-gstreamer.sh"), server.url("live/g"))
-    server.wait_media("live/f", 10_000)
-    server.wait_media("live/g", 10_000)
-    listing = peers.run(str(EXAMPLES / "streams.sh"), str(server.data), server.http[0])
+def test_scripts_publish_and_list_streams(
+    headend_server: ServerThread, peers: Peers, clip: Path
+) -> None:
+    peers.run(str(EXAMPLES / "publish-ffmpeg.sh"), str(clip), headend_server.url("live/f"))
+    peers.run(str(EXAMPLES / "publish-gstreamer.sh"), headend_server.url("live/g"))
+    headend_server.wait_stream("live/f")
+    headend_server.wait_stream("live/g")
+    data, address = headend_server.settings.data, headend_server.addresses["http"][0]
+    listing = peers.run(str(EXAMPLES / "streams.sh"), str(data), address)
     listing.succeed()
     streams = json.loads(listing.output())["streams"]
     assert sorted(stream["path"] for stream in streams) == ["live/f", "live/g"]
 
 
 def test_script_records_what_python_publishes_and_watches(
-    server: Server, peers: Peers, clip: Path, tmp_path: Path
+    headend_server: ServerThread, peers: Peers, clip: Path, tmp_path: Path
 ) -> None:
-    url, recorded = server.url("live/a"), tmp_path / "recorded.mkv"
+    url, recorded = headend_server.url("live/a"), tmp_path / "recorded.mkv"
     recorder = peers.run(str(EXAMPLES / "record.sh"), url, str(recorded))
     watcher = peers.run(sys.executable, str(EXAMPLES / "watch.py"), url, environ=environ())
-    server.wait_log("play live/a waits", count=2)
+    headend_server.wait_stream("live/a", state="waiting", viewers=2)
     publish = (sys.executable, str(EXAMPLES / "publish.py"), str(clip), url)
     peers.run(*publish, environ=environ()).succeed()
     recorder.succeed()

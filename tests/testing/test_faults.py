@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from headend.errors import RelayError
+from headend.errors import Rejected, RelayError
 from headend.events import StreamDisconnected
 from headend.testing import Peers, Playing, Publishing, ServerThread, make_clip
 
@@ -107,3 +107,16 @@ def test_expired_certificate_is_what_peers_see_until_it_is_mended(
         rtmp_peers.publish("live/a")
     assert headend_server.certificate == good
     rtmp_peers.play("live/a", form="rtmps").wait_tags(5)
+
+
+def test_publisher_is_refused_with_the_words_of_the_test_until_it_is_mended(
+    rtmp_peers: Peers,
+) -> None:
+    faults = rtmp_peers.server.faults
+    with faults.refuse_publish("live/*", "not today", "NetStream.Publish.BadName"):
+        with pytest.raises(Rejected, match=r"NetStream\.Publish\.BadName: not today"):
+            rtmp_peers.publish("live/a")
+        rtmp_peers.publish("other/a")
+    with faults.refuse_publish(), pytest.raises(Rejected, match="Denied: refused by the test"):
+        rtmp_peers.publish("other/b")
+    rtmp_peers.publish("live/a").wait_sent(5)

@@ -34,18 +34,25 @@ from headend.settings import LoadedSettings, Settings
 
 E = TypeVar("E", bound=Event)
 
-Form = Literal["rtmp", "rtmps", "http-flv", "https-flv", "ws-flv", "wss-flv", "hls", "https-hls"]
-# Listener, scheme, and what follows the stream's path.
-_FORMS: Final[Mapping[Form, tuple[str, str, str]]] = MappingProxyType(
+Form = Literal[
+    "rtmp", "rtmps", "http-flv", "https-flv", "ws-flv", "wss-flv", "hls", "https-hls", "watch",
+    "https-watch", "thumbnail", "https-thumbnail",
+]  # fmt: skip
+# Listener, and the URL: of its address and of the stream's path.
+_FORMS: Final[Mapping[Form, tuple[str, str]]] = MappingProxyType(
     {
-        "rtmp": ("rtmp", "rtmp", ""),
-        "rtmps": ("tls", "rtmps", ""),
-        "http-flv": ("http", "http", ".flv"),
-        "https-flv": ("tls", "https", ".flv"),
-        "ws-flv": ("http", "ws", ".flv"),
-        "wss-flv": ("tls", "wss", ".flv"),
-        "hls": ("http", "http", "/index.m3u8"),
-        "https-hls": ("tls", "https", "/index.m3u8"),
+        "rtmp": ("rtmp", "rtmp://{}/{}"),
+        "rtmps": ("tls", "rtmps://{}/{}"),
+        "http-flv": ("http", "http://{}/{}.flv"),
+        "https-flv": ("tls", "https://{}/{}.flv"),
+        "ws-flv": ("http", "ws://{}/{}.flv"),
+        "wss-flv": ("tls", "wss://{}/{}.flv"),
+        "hls": ("http", "http://{}/{}/index.m3u8"),
+        "https-hls": ("tls", "https://{}/{}/index.m3u8"),
+        "watch": ("http", "http://{}/watch/{}"),
+        "https-watch": ("tls", "https://{}/watch/{}"),
+        "thumbnail": ("http", "http://{}/{}/thumbnail.jpg"),
+        "https-thumbnail": ("tls", "https://{}/{}/thumbnail.jpg"),
     }
 )
 
@@ -216,12 +223,13 @@ class Server:
             SettingsError: The listener for it is off.
             UsageError: The server does not run.
         """
-        listener, scheme, suffix = _FORMS[form]
+        listener, url = _FORMS[form]
         addresses = [each for each in self.addresses[listener] if not each.startswith("unix:")]
         if not addresses:
             raise SettingsError(f"{form} needs {listener}.listen, and it is off")
         name = stream_path(path)
-        return f"{scheme}://{addresses[0]}/{quote(name) if suffix else name}{suffix}"
+        # RTMP takes paths literally.
+        return url.format(addresses[0], name if form in ("rtmp", "rtmps") else quote(name))
 
     @property
     def admin_token(self) -> str:

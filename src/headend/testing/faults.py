@@ -10,10 +10,13 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
+from headend.access.decisions import AccessRequest
+from headend.errors import Rejected
 from headend.server import self_signed
 from headend.server.rtmp_connection import RtmpConnection
 from headend.testing.loop_thread import WITHIN_S, wait_for
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 Who = Literal["publisher", "players"]
 
+DENIED: Final = "NetStream.Publish.Denied"
 NAMES: Final = ("localhost", "127.0.0.1", "::1")
 EXPIRED: Final = timedelta(days=900)  # ago: longer than a certificate of ours is valid
 
@@ -79,6 +83,18 @@ class SlowPlayer(Fault):
             AssertionError: The server has not done so.
         """
         wait_for(lambda: not self._is_served(), lambda: "the server keeps a late player", within_s)
+
+
+class _Refusal:
+    """A check of the gate that refuses publishers."""
+
+    def __init__(self, pattern: str, reason: str, code: str) -> None:
+        self._pattern = pattern
+        self._rejected = code, reason
+
+    def check(self, request: AccessRequest) -> None:
+        if request.action == "publish" and fnmatchcase(request.path, self._pattern):
+            raise Rejected(*self._rejected)
 
 
 class Faults:
@@ -181,6 +197,23 @@ class Faults:
         if who == "publisher":
             return [each for each in connections if path in each.publishing]
         return [each for each in connections if path in each.playing]
+
+    # ------------------------------------------------------------------ access
+
+    def refuse_publish(
+        self, pattern: str = "*", reason: str = "refused by the test", code: str = DENIED
+    ) -> Fault:
+        """Refuse who wants to publish.
+
+        Args:
+            pattern: Streams, such as `live/*`.
+            reason: What the publisher is told.
+            code: Likewise, such as `NetStream.Publish.BadName`.
+        """
+        gate = self._server.call(lambda: self._server.server.services.gate)
+        refusal = _Refusal(pattern, reason, code)
+        self._server.call(lambda: gate.checks.append(refusal))
+        return self._added(lambda: self._server.call(lambda: gate.checks.remove(refusal)))
 
     # ------------------------------------------------------------------ TLS
 
