@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import imageio_ffmpeg  # type: ignore[import-untyped]
 import pytest
@@ -13,6 +13,10 @@ pytest.register_assert_rewrite("tests.e2e.media", "tests.e2e.wait")
 from tests.e2e import media  # noqa: E402
 from tests.e2e.peers import Peers  # noqa: E402
 from tests.e2e.server import Server  # noqa: E402
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from tests.e2e.browser import OpenTab
 
 StartServer = Callable[..., Server]
 
@@ -39,6 +43,24 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
 def server(start_server: StartServer) -> Server:
     """A server with default settings."""
     return start_server()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Chromium; for one module at a time, as its driver keeps a loop running."""
+    from tests.e2e.browser import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_tab(browser: "Browser") -> Iterator["OpenTab"]:
+    """Open pages in Chromium."""
+    from tests.e2e.browser import tabs
+
+    with tabs(browser) as open_tab:
+        yield open_tab
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 // This module chooses how a stream may be played in this browser: the ways, best one first.
 
+import { codec } from '../common/format.js';
+
 // Codecs that mpegts.js takes out of FLV.
 const IN_FLV = new Set(['h264', 'hevc', 'av1', 'aac', 'mp3', 'opus', 'flac']);
 
@@ -35,9 +37,9 @@ export function ways(stream, mode) {
 
 /** Say in words what this browser lacks. */
 export function lacking(stream) {
-  const bad = stream.told.tracks.filter((track) => !canShow(track)).map((track) => track.codec);
+  const bad = stream.told.tracks.filter((track) => !canShow(track)).map((track) => codec(track.codec));
   if (!Source && !stream.told.hls) return 'it has no Media Source Extensions, and this server no HLS';
-  return bad.length ? `it has no decoder for ${bad.join(' and ').toUpperCase()}` : 'no way worked';
+  return bad.length ? `it has no decoder for ${bad.join(' and ')}` : 'no way worked';
 }
 
 /** Tell whether the browser decodes a track; one that is not known may be tried. */

@@ -1,6 +1,7 @@
 // This module is what a viewer sees and touches: the notice over the picture, the bar, the keys.
 
 import { $, setText } from '../common/dom.js';
+import { codec } from '../common/format.js';
 
 const IDLE_MS = 2800;
 const BEHIND_S = 1.5; // more than meant to be: the live button says so
@@ -206,7 +207,7 @@ function describe(stream) {
   const facts = [];
   if (video?.width) facts.push(`${video.width} × ${video.height}`);
   if (video?.frame_rate) facts.push(`${Math.round(100 * video.frame_rate) / 100} pictures/s`);
-  const codecs = [video, audio].filter(Boolean).map((track) => track.codec.toUpperCase());
+  const codecs = [video, audio].filter(Boolean).map((track) => codec(track.codec));
   if (codecs.length) facts.push(codecs.join(' and '));
   return facts;
 }

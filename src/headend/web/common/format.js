@@ -1,0 +1,60 @@
+// This module writes figures for people.
+
+const UNITS = ['', 'k', 'M', 'G', 'T'];
+
+/** 2650000 → "2.65 Mbit/s". */
+export function bitRate(bits) {
+  return scaled(bits, 1000, 'bit/s');
+}
+
+/** 1536000 → "1.54 MB". */
+export function bytes(count) {
+  return scaled(count, 1000, 'B');
+}
+
+/** 3725 → "1 h 2 min". */
+export function duration(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return pair(hours, 'h', minutes % 60, 'min');
+  return pair(Math.floor(hours / 24), 'days', hours % 24, 'h');
+}
+
+/** 30 → "30", 29.97 → "29.97", 12.345 → "12.35". */
+export function number(value) {
+  return String(Math.round(100 * value) / 100);
+}
+
+/** 1, "viewer" → "1 viewer". */
+export function count(value, word, words = `${word}s`) {
+  return `${value.toLocaleString()} ${value === 1 ? word : words}`;
+}
+
+/** A date of the API, in the viewer's time. */
+export function date(text) {
+  return new Date(text).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+}
+
+/** Codecs as people write them. */
+export function codec(name) {
+  const known = { h264: 'H.264', hevc: 'H.265', h263: 'H.263', vvc: 'H.266', opus: 'Opus' };
+  return known[name] ?? name.toUpperCase().replace(/^(AC|EAC)3$/, '$1-3');
+}
+
+function scaled(value, step, unit) {
+  let rest = value;
+  let power = 0;
+  while (rest >= step && power < UNITS.length - 1) {
+    rest /= step;
+    power += 1;
+  }
+  const digits = power === 0 || rest >= 100 ? 0 : rest >= 10 ? 1 : 2;
+  return `${rest.toFixed(digits)} ${UNITS[power]}${unit}`;
+}
+
+function pair(large, largeUnit, small, smallUnit) {
+  return small ? `${large} ${largeUnit} ${small} ${smallUnit}` : `${large} ${largeUnit}`;
+}

@@ -1,0 +1,174 @@
+// This module is the section Streams: a card for each, with picture, graphs and health.
+
+import { h, setText } from '../common/dom.js';
+import { bitRate, codec, count, duration, number } from '../common/format.js';
+import { encoded } from './api.js';
+import { Graph } from './graph.js';
+import { ask, button, facts, keep, say } from './parts.js';
+
+const PICTURE_MS = 5000;
+const STATES = {
+  live: ['Live', 'live'],
+  interrupted: ['Interrupted', 'warn'],
+  waiting: ['Waited for', ''],
+};
+const END = `Its publisher is disconnected, and its viewers are told that it is over. The encoder may
+come back.`;
+
+export const streams = {
+  id: 'streams',
+  title: 'Streams',
+  needs: '/api/v1/streams',
+  create(app) {
+    const figures = facts({
+      streams: 'Live streams',
+      viewers: 'Viewers',
+      bitRate: 'Coming in',
+      uptime: 'Server runs for',
+    });
+    figures.element.classList.add('figures');
+    const cards = h('ul', { class: 'cards' });
+    const more = h('p', { class: 'soft note' });
+    const none = h(
+      'div',
+      { class: 'empty large', hidden: true },
+      h('p', {}, h('strong', {}, 'Nothing is live.')),
+      h('p', {}, 'Publish a stream, from this machine for instance with'),
+      h('code', {}, 'ffmpeg -re -i file.flv -c copy -f flv rtmp://127.0.0.1/live/a'),
+    );
+    return {
+      element: h('div', {}, figures.element, none, cards, more),
+      update({ server, streams: all, more_streams: others }) {
+        setText(figures.values.streams, server.streams.toLocaleString());
+        setText(figures.values.viewers, server.viewers.toLocaleString());
+        setText(figures.values.bitRate, bitRate(server.bit_rate_in));
+        setText(figures.values.uptime, duration(server.uptime_s));
+        setText(more, others ? `${count(others, 'more stream')} not shown here.` : '');
+        none.hidden = all.length > 0;
+        keep(cards, all, (stream) => stream.path, (stream) => new Card(app, stream));
+      },
+    };
+  },
+};
+
+class Card {
+  constructor(app, { path }) {
+    this.app = app;
+    this.path = path;
+    const watch = `/watch/${encoded(path)}`;
+    this.picture = h('img', { alt: '' });
+    this.picture.addEventListener('load', () => this.picture.classList.add('there'));
+    this.picture.addEventListener('error', () => this.picture.classList.remove('there'));
+    this.pictureAt = -Infinity;
+    this.pill = h('span', { class: 'pill' });
+    this.tracks = h('p', { class: 'soft' });
+    this.graphs = {
+      bit_rate: new Graph('Bit rate', bitRate),
+      frame_rate: new Graph('Frame rate', (value) => `${number(value)}/s`),
+      viewers: new Graph('Viewers', (value) => value.toLocaleString()),
+    };
+    this.facts = facts({
+      keyframes: 'Keyframes',
+      viewers: 'Viewers by protocol',
+      late: 'Late viewers',
+      publisher: 'Published from',
+      since: 'On air for',
+    });
+    this.health = h('ul', { class: 'health', 'aria-label': `Health of ${path}` });
+    this.element = h(
+      'li',
+      { class: 'card' },
+      h('a', { class: 'thumb', href: watch, 'aria-label': `Watch ${path}` }, this.picture),
+      h(
+        'div',
+        { class: 'card-body' },
+        h('div', { class: 'card-head' }, h('h2', {}, path), this.pill),
+        this.tracks,
+        this.health,
+        h('div', { class: 'graphs' }, Object.values(this.graphs).map((graph) => graph.element)),
+        this.facts.element,
+        h(
+          'div',
+          { class: 'actions' },
+          h('a', { class: 'button small', href: watch }, 'Watch'),
+          h('a', { class: 'button small', href: `#sessions?${encodeURIComponent(path)}` }, 'Sessions'),
+          button('End stream', () => this.#end(), {
+            kind: 'small danger',
+            name: `End the stream ${path}`,
+          }),
+        ),
+      ),
+    );
+    this.#seed();
+  }
+
+  update(stream) {
+    const [state, look] = STATES[stream.state];
+    setText(this.pill, state);
+    this.pill.className = `pill ${look}`;
+    setText(this.tracks, stream.tracks.map(describe).join(' · ') || 'No media yet');
+    for (const [name, graph] of Object.entries(this.graphs)) graph.add(stream[name]);
+    const { values } = this.facts;
+    const interval = stream.keyframe_interval_s;
+    setText(values.keyframes, interval === null ? '–' : `every ${number(interval)} s`);
+    setText(values.viewers, protocols(stream.viewers_by_protocol));
+    setText(values.late, stream.late ? `${stream.late}, ${count(stream.skips, 'skip')}` : 'none');
+    setText(values.publisher, stream.publisher ?? '–');
+    setText(values.since, stream.uptime_s === null ? '–' : duration(stream.uptime_s));
+    keep(this.health, stream.health, ({ text }) => text, makeFinding);
+    this.#refreshPicture(stream.state === 'live');
+  }
+
+  async #seed() {
+    try {
+      const history = await this.app.api.get(`/history/${encoded(this.path)}`);
+      for (const [name, graph] of Object.entries(this.graphs)) {
+        graph.seed(history[name], history.interval_s);
+      }
+    } catch {
+      // it was over before we asked
+    }
+  }
+
+  #refreshPicture(isLive) {
+    const now = performance.now();
+    if (!isLive || document.hidden || now - this.pictureAt < PICTURE_MS) return;
+    this.pictureAt = now;
+    const address = `/api/v1/thumbnails/${encoded(this.path)}`;
+    this.picture.src = `${address}?width=640&at=${Math.floor(Date.now() / PICTURE_MS)}`;
+  }
+
+  async #end() {
+    if (!(await ask(`End ${this.path}?`, END, 'End stream', { isDanger: true }))) return;
+    await this.app.api.delete(`/streams/${encoded(this.path)}`);
+    say(`${this.path} has been ended.`);
+  }
+}
+
+function makeFinding({ level, text }) {
+  const isWell = level === 'ok';
+  const element = h(
+    'li',
+    { class: isWell ? 'good' : 'warn' },
+    h('span', { class: 'mark', 'aria-hidden': 'true' }, isWell ? '✓' : '!'),
+    h('span', {}, text.charAt(0).toUpperCase() + text.slice(1)),
+  );
+  return { element, update() {} };
+}
+
+function describe(track) {
+  const known = [codec(track.codec)];
+  if (track.profile) known.push([track.profile, track.level].filter(Boolean).join(' '));
+  if (track.width) known.push(`${track.width} × ${track.height}`);
+  if (track.frame_rate) known.push(`${number(track.frame_rate)} pictures/s`);
+  if (track.sample_rate) known.push(`${number(track.sample_rate / 1000)} kHz`);
+  if (track.channels) {
+    known.push({ 1: 'mono', 2: 'stereo' }[track.channels] ?? `${track.channels} channels`);
+  }
+  return known.join(', ');
+}
+
+function protocols(counts) {
+  const names = Object.entries(counts).sort((one, other) => other[1] - one[1]);
+  return names.map(([name, value]) => `${name.toUpperCase()} ${value}`).join(', ') || 'none';
+}

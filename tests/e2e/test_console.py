@@ -1,0 +1,147 @@
+"""This module tests the console in Chromium."""
+
+import signal
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+from tests.e2e.browser import OpenTab, Tab
+from tests.e2e.peers import Peers
+from tests.e2e.server import Server
+from tests.e2e.wait import wait_for
+
+pytestmark = pytest.mark.e2e
+
+
+def signed_in(server: Server, open_tab: OpenTab, **options: object) -> Tab:
+    """Open the console and sign in."""
+    tab = open_tab(f"http://{server.http[0]}/", **options)
+    tab.page.get_by_label("Admin token").fill(server.token)
+    tab.page.get_by_role("button", name="Sign in").click()
+    tab.wait_text("Up to date")
+    return tab
+
+
+def go(tab: Tab, section: str) -> None:
+    """Choose a section."""
+    tab.page.get_by_role("link", name=section, exact=True).first.click()
+    expect(tab.page.get_by_role("heading", name=section, level=1)).to_be_visible()
+
+
+def test_wrong_token_is_refused_and_says_where_the_right_one_is(
+    server: Server, open_tab: OpenTab
+) -> None:
+    tab = open_tab(f"http://{server.http[0]}/")
+    tab.page.get_by_label("Admin token").fill("wrong")
+    tab.page.keyboard.press("Enter")
+    tab.wait_text("The admin token is not right")
+    assert tab.page.is_hidden("#shell")
+
+
+def test_browser_stays_signed_in_until_it_signs_out(server: Server, open_tab: OpenTab) -> None:
+    tab = signed_in(server, open_tab)
+    assert server.token not in tab.ask("document.cookie + JSON.stringify(localStorage)")
+    tab.page.reload()
+    tab.wait_text("Up to date")
+    tab.page.get_by_role("button", name="Sign out").click()
+    expect(tab.page.get_by_label("Admin token")).to_be_visible()
+    tab.page.reload()
+    expect(tab.page.get_by_label("Admin token")).to_be_visible()
+
+
+def test_stream_is_shown_while_it_is_live(
+    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    tab = signed_in(server, open_tab)
+    tab.wait_text("Nothing is live.")
+    publisher = peers.publish(clip, server.url("live/a&b"), is_endless=True)
+    card = tab.page.get_by_role("listitem").filter(has_text="live/a&b").first
+    expect(card).to_contain_text("H.264", timeout=20_000)
+    expect(card).to_contain_text("160 × 96")
+    expect(card).to_contain_text("every 0.4 s", timeout=20_000)
+    expect(card.get_by_role("img", name="Bit rate, last two minutes")).to_be_visible()
+    wait_for(
+        lambda: tab.ask("document.querySelector('.thumb img').naturalWidth"), "the newest picture"
+    )
+    publisher.send(signal.SIGINT)
+    tab.wait_text("Nothing is live.")
+
+
+def test_publisher_is_kicked_after_a_question(
+    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    publisher = peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = signed_in(server, open_tab)
+    go(tab, "Sessions")
+    row = tab.page.get_by_role("row").filter(has_text="publishes live/a")
+    row.get_by_role("button").click()
+    dialog = tab.page.get_by_role("dialog", name="Close this session?")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    tab.page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert publisher.is_running
+    row.get_by_role("button").click()
+    dialog.get_by_role("button", name="Close session").click()
+    publisher.wait()
+    expect(row).to_have_count(0, timeout=20_000)
+
+
+def test_stream_is_ended_after_a_question(
+    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    publisher = peers.publish(clip, server.url("live/a"), is_endless=True)
+    tab = signed_in(server, open_tab)
+    tab.page.get_by_role("button", name="End the stream live/a").click()
+    tab.page.get_by_role("dialog").get_by_role("button", name="End stream").click()
+    publisher.wait()
+    tab.wait_text("Nothing is live.")
+
+
+def test_sessions_are_filtered(server: Server, peers: Peers, clip: Path, open_tab: OpenTab) -> None:
+    for name in ("one", "two"):
+        peers.publish(clip, server.url(f"live/{name}"), is_endless=True)
+        server.wait_media(f"live/{name}")
+    tab = signed_in(server, open_tab)
+    card = tab.page.get_by_role("listitem").filter(has_text="live/two").first
+    card.get_by_role("link", name="Sessions").click()
+    expect(tab.page.get_by_label("Filter").first).to_have_value("live/two")
+    rows = tab.page.locator("#section-sessions tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("publishes live/two")
+
+
+def test_server_and_settings_are_shown(server: Server, open_tab: OpenTab) -> None:
+    tab = signed_in(server, open_tab)
+    go(tab, "Server")
+    tab.wait_text(server.rtmp[0])
+    tab.page.get_by_role("button", name="Read settings and certificates again").click()
+    tab.wait_text("settings reloaded: nothing changed")
+    tab.page.get_by_role("button", name="Done").click()
+    go(tab, "Settings")
+    tab.page.get_by_label("Only those that were set").check()
+    rows = tab.page.locator("#section-settings tbody tr")
+    expect(rows.filter(has_text="rtmp.listen")).to_contain_text("flag --rtmp")
+    expect(rows.filter(has_text="live.wait_s")).to_have_count(0)
+
+
+def test_console_says_that_the_server_is_gone(server: Server, open_tab: OpenTab) -> None:
+    tab = signed_in(server, open_tab)
+    server.stop()
+    tab.wait_text("No connection; trying again")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_section_is_accessible(
+    scheme: str, server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab(f"http://{server.http[0]}/", color_scheme=scheme)
+    expect(tab.page.get_by_label("Admin token")).to_be_visible()
+    assert tab.check() == []
+    tab = signed_in(server, open_tab, color_scheme=scheme)
+    for link in tab.page.get_by_role("navigation").get_by_role("link").all():
+        link.click()
+        expect(link).to_have_attribute("aria-current", "page")
+        assert tab.check() == [], link.inner_text()
