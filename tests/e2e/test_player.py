@@ -80,7 +80,7 @@ def test_page_plays_what_is_published(
     assert 0.02 < tab.wait("headend.latency") < 10
     assert 0 < tab.ask("headend.firstPicture") < 20
     tab.wait_text("Live")
-    tab.wait_text("H264 and AAC")
+    tab.wait_text("H.264 and AAC")
 
 
 def test_page_waits_for_a_publisher_and_for_the_next_one(
