@@ -19,6 +19,7 @@ from headend.server import logs
 from headend.server.listener import Listener, bound_address, open_socket
 from headend.server.peer import Peer
 from headend.server.rtmp_connection import RtmpConnection
+from headend.server.running_file import RunningFile
 from headend.server.services import Services
 from headend.server.transport import Transport
 from headend.settings import NEEDS_RESTART, Address, LoadedSettings, Settings, changed_keys
@@ -58,6 +59,7 @@ class Server:
         self._acme: AcmeClient | None = None
         self._fallbacks: Fallbacks | None = None
         self._relays: Relays | None = None
+        self._running: RunningFile | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._certificate_check: asyncio.TimerHandle | None = None
         self.addresses: dict[str, list[str]] = {"rtmp": [], "tls": [], "http": []}
@@ -110,6 +112,7 @@ class Server:
         self._provide_fallbacks(settings)
         self._provide_relays(settings)
         self._sweep_streams()
+        self._running = RunningFile(settings.data, self.addresses)
         self._services.events.emit(ServerStarted(time=time(), version=__version__))
         if is_new:
             log.info(
@@ -169,6 +172,8 @@ class Server:
             listener.close()
         for session in services.sessions():
             session.abort()
+        if self._running is not None:
+            self._running.close()
         if self._fallbacks is not None:
             self._fallbacks.close()
         if self._relays is not None:

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from headend import __version__
-from headend.cli import bench, config, demo, output, play, publish, serve, tls
+from headend.cli import bench, config, demo, output, play, publish, serve, status, tls
 from headend.errors import HeadendError, Rejected, SettingsError, UsageError
 
 DONE: Final = 0
@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 
 # In the order in which `headend --help` lists them.
-for _command in (serve, demo, publish, play, bench, tls, config):
+for _command in (serve, demo, publish, play, bench, status, tls, config):
     _command.register(app)
 
 

@@ -1,0 +1,145 @@
+"""This module asks the API of the server that runs with a data folder."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+from yarl import URL
+
+from headend.access import admin_token
+from headend.errors import HeadendError
+from headend.server.api import models
+from headend.server.api.route import MOST
+from headend.server.running_file import find
+
+TIMEOUT_S: Final = 10.0
+SILENCE_S: Final = 15.0  # updates come every 2 s
+EVENT_BYTES: Final = 16 * 1024 * 1024
+_ALL: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # addresses of the whole machine
+
+
+class ApiClient:
+    """A client of one server; use it in `async with`."""
+
+    def __init__(self, data: Path) -> None:
+        """Find the server.
+
+        Args:
+            data: Its data folder.
+
+        Raises:
+            HeadendError: None runs there, or it has no HTTP.
+        """
+        running = find(data)
+        if running is None:
+            raise HeadendError(
+                f"no server runs with the data folder {data} (--data names another one)"
+            )
+        token = _read_token(data)
+        if not running.http and not running.tls:
+            raise HeadendError(
+                f"the server (process {running.pid}) has no HTTP to ask: http.listen and "
+                "tls.listen are off"
+            )
+        scheme, address = ("http", running.http[0]) if running.http else ("https", running.tls[0])
+        host, _, port = address.rpartition(":")
+        self._unix = address.removeprefix("unix:") if address.startswith("unix:") else None
+        self.address: Final = address
+        self._base = f"{scheme}://localhost"
+        if self._unix is None:
+            self._base = f"{scheme}://{_ALL.get(host, host)}:{port}"
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    async def __aenter__(self) -> Self:
+        # The address is that of a process which holds the lock in the data folder: its certificate,
+        # which may be self-signed, would tell no more.
+        connector = (
+            aiohttp.TCPConnector(ssl=False)
+            if self._unix is None
+            else aiohttp.UnixConnector(self._unix)
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector, headers=self._headers, read_bufsize=EVENT_BYTES
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._session.close()
+
+    async def server(self) -> models.Server:
+        """Ask for the server as a whole."""
+        return models.Server.model_validate(await self._get("/api/v1/server"))
+
+    async def streams(self) -> list[models.Stream]:
+        """Ask for all streams."""
+        found: list[models.Stream] = []
+        query = {"limit": str(MOST)}
+        while True:
+            page = models.Streams.model_validate(await self._get("/api/v1/streams", query))
+            found += page.streams
+            if page.next is None:
+                return found
+            query["after"] = page.next
+
+    async def sessions(self) -> list[models.Session]:
+        """Ask for all sessions."""
+        found: list[models.Session] = []
+        query = {"limit": str(MOST)}
+        while True:
+            page = models.Sessions.model_validate(await self._get("/api/v1/sessions", query))
+            found += page.sessions
+            if page.next is None:
+                return found
+            query["after"] = page.next
+
+    async def updates(self) -> AsyncIterator[models.Event]:
+        """Yield an update now and every two seconds, until the server stops."""
+        limits = aiohttp.ClientTimeout(None, sock_connect=TIMEOUT_S, sock_read=SILENCE_S)
+        async with self._asked("/api/v1/events", {}, limits) as response:
+            async for line in response.content:
+                if line.startswith(b"data: "):
+                    yield models.Event.model_validate_json(line[6:])
+
+    async def _get(self, path: str, query: Mapping[str, str] | None = None) -> object:
+        limits = aiohttp.ClientTimeout(TIMEOUT_S)
+        async with self._asked(path, query or {}, limits) as response:
+            return await response.json()
+
+    @asynccontextmanager
+    async def _asked(
+        self, path: str, query: Mapping[str, str], limits: aiohttp.ClientTimeout
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        url = URL(self._base + path, encoded=True).with_query(query)
+        try:
+            async with self._session.get(url, timeout=limits) as response:
+                if response.status != 200:
+                    raise HeadendError(f"the server answers: {await _problem(response)}")
+                yield response
+        except TimeoutError:
+            raise HeadendError(f"the server at {self.address} does not answer") from None
+        except aiohttp.ClientError as error:
+            raise HeadendError(f"the server at {self.address} cannot be asked: {error}") from error
+
+
+async def _problem(response: aiohttp.ClientResponse) -> str:
+    try:
+        return str(json.loads(await response.read())["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {response.status}"
+
+
+def _read_token(data: Path) -> str:
+    path = data / admin_token.FILE_NAME
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise HeadendError(f"{path}: {error.strerror}: the API needs it") from error

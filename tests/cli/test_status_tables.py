@@ -1,0 +1,130 @@
+"""This module tests headend.cli.status_tables."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from headend.cli.status_tables import bit_rate, duration, size, tables
+from headend.server.api import models
+
+
+def stream(path: str = "live/a", **values: object) -> models.Stream:
+    known: dict[str, object] = dict.fromkeys(models.Stream.model_fields)
+    known |= {"app": "live", "name": "a", "state": "live", "uptime_s": 65.0, "viewers": 3}
+    known |= {"late": 0, "skips": 0, "bytes_in": 0, "repairs": {}, "viewers_by_protocol": {}}
+    known |= {"bit_rate": 2_500_000, "bit_rate_out": 7_500_000, "frame_rate": 25.0}
+    known |= {"audio_rate": 0.0, "health": [{"level": "ok", "text": "all is well"}]}
+    known |= {"standbys": [], "tracks": [track("h264", 1280, 720), track("aac")], "path": path}
+    return models.Stream.model_validate(known | values)
+
+
+def track(codec: str, width: int = 0, height: int = 0) -> models.Track:
+    known: dict[str, object] = dict.fromkeys(models.Track.model_fields)
+    known |= {"kind": "video" if width else "audio", "track": 0, "codec": codec, "codecs": ""}
+    known |= {"width": width, "height": height, "sample_rate": 0, "channels": 0}
+    return models.Track.model_validate(known)
+
+
+def session(id: int, **values: object) -> models.Session:
+    known: dict[str, object] = dict.fromkeys(models.Session.model_fields)
+    known |= {"id": id, "protocol": "rtmp", "peer": "10.0.0.7:51044", "connected_s": 65.0}
+    known |= {"publishes": ["live/a"], "plays": [], "bytes_in": 1_500_000, "bytes_out": 12}
+    known |= {"state": "live"}
+    return models.Session.model_validate(known | values)
+
+
+def shown(
+    streams: list[models.Stream],
+    sessions: list[models.Session],
+    *,
+    width: int = 140,
+    height: int = 1000,
+    more: int = 0,
+) -> list[str]:
+    server = models.Server(
+        version="1.0",
+        pid=7,
+        started="",
+        uptime_s=3700,
+        is_stopping=False,
+        listeners=models.Listeners(rtmp=[], tls=[], http=[]),
+        streams=len(streams),
+        sessions=len(sessions),
+        viewers=3,
+        bytes_in=0,
+        bytes_out=0,
+        bit_rate_in=2_500_000,
+        bit_rate_out=7_500_000,
+        memory_bytes=50 * 2**20,
+        loop_lag_s=0.002,
+    )
+    event = models.Event(
+        server=server, streams=streams, sessions=sessions, more_streams=more, more_sessions=0
+    )
+    console = Console(file=io.StringIO(), width=width)
+    console.print(tables(event, width, height))
+    assert isinstance(console.file, io.StringIO)
+    return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+
+
+def test_server_streams_and_sessions_are_shown() -> None:
+    lines = shown([stream()], [session(1)])
+    assert lines[0] == "headend 1.0, up 1:01:40"
+    assert "streams 1 sessions 1 viewers 3 in 2.50 Mbit/s out 7.50 Mbit/s" in lines[1]
+    wanted = "live/a live 1:05 h264 1280×720, aac 2.50 Mbit/s 25.0 3 7.50 Mbit/s ok"
+    assert wanted in lines
+    assert "1 rtmp 10.0.0.7:51044 1:05 live/a 1.50 MB 12 B" in lines
+
+
+def test_what_an_operator_should_look_at_is_named() -> None:
+    slow = {"level": "warning", "text": "there is no sound"}
+    lines = shown([stream(late=2, health=[slow], state="interrupted")], [])
+    assert any("3 (2 late)" in line and "there is no sound" in line for line in lines)
+    assert any(line.startswith("live/a interrupted") for line in lines)
+
+
+def test_narrow_terminal_gets_fewer_columns() -> None:
+    lines = shown([stream()], [session(1)], width=90)
+    assert any(line.endswith("25.0 3") for line in lines)
+    assert any(line.endswith("1:05 live/a") for line in lines)
+
+
+def test_what_does_not_fit_is_counted() -> None:
+    many = [stream(f"live/{number}") for number in range(30)]
+    lines = shown(many, [session(number) for number in range(30)], height=30, more=5)
+    assert len(lines) <= 30
+    assert "and 22 more" in lines  # of 35 streams
+    assert "and 24 more" in lines  # of 30 sessions
+
+
+def test_names_cannot_command_the_terminal() -> None:
+    lines = shown([stream("live/\x1b[2J[bold]x")], [])
+    assert any("live/\\x1b[2J[bold]x" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (65.9, "1:05"), (3600, "1:00:00"), (176_640, "2d 01:04")]
+)
+def test_duration_is_short(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0 bit/s"),
+        (999, "999 bit/s"),
+        (1000, "1.00 kbit/s"),
+        (99_960, "100 kbit/s"),
+        (999_700, "1.00 Mbit/s"),
+        (12_340_000, "12.3 Mbit/s"),
+        (2 * 10**13, "20000 Gbit/s"),
+    ],
+)
+def test_rate_has_three_digits_and_a_unit(value: float, text: str) -> None:
+    assert bit_rate(value) == text
+
+
+def test_size_has_a_unit() -> None:
+    assert size(2_500_000_000) == "2.50 GB"
