@@ -39,12 +39,14 @@ class Receiver:
         url: Of its root, by address.
         received: All requests so far.
         answer: Makes each answer; 204 if there is none.
+        note: Told of each request, before it is answered.
     """
 
     def __init__(self) -> None:
         self.url = ""
         self.received: list[Received] = []
         self.answer: Answer | None = None
+        self.note: Callable[[Receiver], None] | None = None
 
     @property
     def port(self) -> int:
@@ -60,6 +62,8 @@ class Receiver:
         self.received.append(received)
         if b'"authorize.' not in received.body:  # which shows credentials where that is wanted
             WATCH.look("webhook", received.body)
+        if self.note is not None:
+            self.note(self)
         if self.answer is None:
             return web.Response(status=204)
         answer = self.answer(received)

@@ -8,7 +8,8 @@ import pytest
 from tests.live import run
 
 from headend.access.database import Database
-from headend.access.outbox import Letter, Outbox
+from headend.access.letter import Letter
+from headend.access.outbox import Outbox
 from headend.errors import DatabaseError
 
 
@@ -29,12 +30,12 @@ async def outbox(url: str, *letters: Letter) -> AsyncIterator[Outbox]:
 def letter(number: int, stream: str = "live/a", endpoint: str = "one") -> Letter:
     # Of the size that sequences have.
     return Letter(
-        179562293100000 + number, f"id-{number}", endpoint, stream, "stream.created", "{}", 7.5
+        17956229310000 + number, f"id-{number}", endpoint, stream, "stream.created", "{}", 7.5
     )
 
 
 def numbers(letters: Sequence[Letter]) -> list[int]:
-    return [each.sequence - 179562293100000 for each in letters]
+    return [each.sequence - 17956229310000 for each in letters]
 
 
 def test_letters_are_given_back_as_they_were(database_url: str) -> None:

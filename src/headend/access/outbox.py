@@ -1,50 +1,19 @@
 """This module keeps events for webhooks until they are delivered: a letter for each receiver."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final
 
 import sqlalchemy as sa
 
 from headend.access.database import Database
+from headend.access.letter import Letter
 from headend.access.tables import OUTBOX
 
 ERROR_CHARACTERS: Final = 500
-STREAM_CHARACTERS: Final = 1024
 
 _COLUMNS: Final = OUTBOX.c
 _Columns = tuple[object, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """One event for one receiver.
-
-    Attributes:
-        sequence: Letters are delivered in its order; grows, with gaps, also over restarts.
-        id: The same in every attempt.
-        endpoint: Name of the webhook.
-        stream: Order is kept within it; empty: the event is about none.
-        event: Its name.
-        body: Its fields, as JSON.
-        created_at: When it happened, Unix seconds, as all times here.
-        attempts: That failed.
-        next_at: Not before then.
-        dead_at: Given up since then.
-        error: Of the last attempt.
-    """
-
-    sequence: int
-    id: str
-    endpoint: str
-    stream: str
-    event: str
-    body: str
-    created_at: float
-    attempts: int = 0
-    next_at: float = 0.0
-    dead_at: float | None = None
-    error: str | None = None
 
 
 class Outbox:

@@ -16,6 +16,7 @@ from headend.app import parts
 from headend.errors import SettingsError
 from headend.events import ServerStarted, ServerStopping
 from headend.server import logs
+from headend.server.integrations import Integrations
 from headend.server.listener import Listener, bound_address, open_socket
 from headend.server.peer import Peer
 from headend.server.rtmp_connection import RtmpConnection
@@ -85,6 +86,7 @@ class Server:
             http = _open(settings.http.listen, opened)
             self._services = parts.services(settings, self.reload)
             opened.push_async_callback(self._release)
+            self._join(settings)
             self._services.addresses = self.addresses
             self._services.sources = self._loaded.sources
             self._listeners.append(Listener(self._services, "rtmp", rtmp, self._take_rtmp))
@@ -118,6 +120,15 @@ class Server:
             log.info(
                 "a new admin token for the API is in %s", settings.data / admin_token.FILE_NAME
             )
+
+    def _join(self, settings: Settings) -> None:
+        """Join other programs, before anybody asks for what they have a say in."""
+        services, access = self._services, self._services.access
+        path = self._loaded.path
+        integrations = services.integrations = Integrations(
+            services.loop, services.events, access.gate.authorizers, access.database
+        )
+        integrations.start(settings, None if path is None else path.parent)
 
     def _start_tls(self, sockets: Sequence[socket.socket], http: "HttpServer") -> None:
         # Not loaded by a server without TLS.
@@ -191,6 +202,8 @@ class Server:
                 timer.cancel()
         services.deadlines.close()
         services.poller.close()
+        if services.integrations is not None:
+            await services.integrations.close()
         await services.access.close()
 
     # ------------------------------------------------------------------ what changes on disk
@@ -296,6 +309,8 @@ class Server:
         services.settings = settings
         services.sources = self._loaded.sources
         services.access.configure(settings, self._rtmps())
+        if services.integrations is not None:
+            services.integrations.configure(settings)
         services.admission.limits = settings.limits
         if services.recorder is not None:
             services.recorder.retention_days = settings.audit.retention_days

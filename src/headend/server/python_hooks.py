@@ -57,6 +57,9 @@ def load(spec: str, folder: Path | None) -> Hooks:
     if folder is not None and (entry := str(folder.resolve())) not in sys.path:
         sys.path.insert(0, entry)
     importlib.invalidate_caches()
+    logger = logging.getLogger(module_name.partition(".")[0])
+    if logger.level == logging.NOTSET:  # so that what it logs is seen as ours is
+        logger.setLevel(logging.getLogger("headend").level)
     try:
         found: object = importlib.import_module(module_name)
         for name in names.split("."):

@@ -19,13 +19,14 @@ from itertools import groupby
 from time import perf_counter, time
 from typing import TYPE_CHECKING, Final
 
+from headend.access.letter import Letter
 from headend.errors import HeadendError
 from headend.server.outgoing import Outgoing, OutgoingError
 from headend.settings.hook_values import Webhook
 from headend.webhooks import sign
 
 if TYPE_CHECKING:
-    from headend.access.outbox import Letter, Outbox
+    from headend.access.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -146,11 +147,9 @@ class Endpoint:
 
     async def test(self) -> Attempt:
         """Send an event that is no news, once, and tell what came of it."""
-        from headend.access.outbox import Letter
-
         now = time()
         id = f"test-{now:.6f}"
-        letter = Letter(int(now * 1e5), id, self.webhook.name, "", "webhook.test", "{}", now)
+        letter = Letter(int(now * 1e4), id, self.webhook.name, "", "webhook.test", "{}", now)
         return await self._send(letter)
 
     # ------------------------------------------------------------------ rounds
@@ -178,7 +177,7 @@ class Endpoint:
         return 0
 
     async def _deliver(
-        self, outbox: "Outbox", letters: "Sequence[Letter]", free: asyncio.Semaphore
+        self, outbox: "Outbox", letters: Sequence[Letter], free: asyncio.Semaphore
     ) -> None:
         """Deliver letters of one stream, up to the first that fails."""
         async with free:
@@ -189,7 +188,7 @@ class Endpoint:
                 elif not await self._failed(outbox, letter, attempt.error):
                     return
 
-    async def _send(self, letter: "Letter") -> Attempt:
+    async def _send(self, letter: Letter) -> Attempt:
         began = perf_counter()
         body = _document(letter)
         secret = self.webhook.secret.get_secret_value()
@@ -207,7 +206,7 @@ class Endpoint:
         self.recent.append(attempt)
         return attempt
 
-    def _succeeded(self, letter: "Letter") -> None:
+    def _succeeded(self, letter: Letter) -> None:
         self.delivered += 1
         self._arrived.append(letter.sequence)
         if self.is_away:
@@ -215,7 +214,7 @@ class Endpoint:
             self._waiting.clear()
         self._in_a_row = 0
 
-    async def _failed(self, outbox: "Outbox", letter: "Letter", error: str) -> bool:
+    async def _failed(self, outbox: "Outbox", letter: Letter, error: str) -> bool:
         """Note a failure; true: the letter is given up, and the next one may go."""
         self.failures += 1
         now = time()
@@ -226,17 +225,7 @@ class Endpoint:
         is_tired = is_old and letter.attempts + 1 >= retry.attempts
         is_dead = is_tired or error == f"HTTP status {GONE}"
         next_at = now + retry.pause_s(letter.attempts + 1)
-        if is_dead:
-            self.given_up += 1
-            self.held -= 1
-            log.warning(
-                "webhook %s: %s %s is given up: %s",
-                self.webhook.name,
-                letter.event,
-                letter.id,
-                error,
-            )
-        else:
+        if not is_dead:
             self._waiting[letter.stream] = next_at
         self._again_at = now + min(retry.pause_s(self._in_a_row), retry.away_s)
         if self.is_away and not was_away:
@@ -251,11 +240,25 @@ class Endpoint:
             )
         except HeadendError as failure:  # tried again sooner or later, then
             log.warning("webhook %s: %s", self.webhook.name, failure)
+            self._waiting[letter.stream] = next_at
             return False
+        if is_dead:
+            self._gave_up(letter, error)
         return is_dead
 
+    def _gave_up(self, letter: Letter, error: str) -> None:
+        self.given_up += 1
+        self.held -= 1
+        log.warning(
+            "webhook %s: %s %s is given up: %s",
+            self.webhook.name,
+            letter.event,
+            letter.id,
+            error,
+        )
 
-def _document(letter: "Letter") -> bytes:
+
+def _document(letter: Letter) -> bytes:
     """Write what is sent; the letter's own body is JSON already."""
     happened = datetime.fromtimestamp(letter.created_at, UTC)
     timestamp = happened.isoformat(timespec="milliseconds").replace("+00:00", "Z")

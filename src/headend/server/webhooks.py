@@ -21,6 +21,7 @@ from itertools import islice
 from time import time
 from typing import TYPE_CHECKING, Final
 
+from headend.access.letter import STREAM_CHARACTERS, Letter
 from headend.errors import HeadendError
 from headend.events import NAMES, Event, Events, RequestRefused, document
 from headend.server.outgoing import Outgoing
@@ -29,7 +30,7 @@ from headend.settings.hook_values import Webhook
 
 if TYPE_CHECKING:
     from headend.access.database import Database
-    from headend.access.outbox import Letter, Outbox
+    from headend.access.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,8 @@ PAUSE_S: Final = 1.0  # before the database is asked again
 STOP_S: Final = 3.0  # a server that stops writes what it can within
 REPORT_S: Final = 60.0  # between two lines on events that were lost
 
-# Of sequences: numbers of 15 digits, which JavaScript knows too, and more than events a second.
-UNITS_PER_S: Final = 100_000
+# Of sequences: numbers of 14 digits, which JavaScript knows too, and more than events a second.
+UNITS_PER_S: Final = 10_000
 
 RETRY: Final = Retry()
 
@@ -60,9 +61,7 @@ class _Note:
     body: str
     time: float
 
-    def letter(self, sequence: int) -> "Letter":
-        from headend.access.outbox import STREAM_CHARACTERS, Letter
-
+    def letter(self, sequence: int) -> Letter:
         stream = self.stream[:STREAM_CHARACTERS]
         return Letter(sequence, self.id, self.endpoint, stream, self.event, self.body, self.time)
 
@@ -101,6 +100,7 @@ class Webhooks:
         self._queue: deque[_Note] = deque()
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
+        self._opened = asyncio.Event()
         self._outbox: Outbox | None = None
         self._writer: asyncio.Task[None] | None = None
         self._couriers: dict[str, asyncio.Task[None]] = {}
@@ -165,9 +165,11 @@ class Webhooks:
         """Write what is queued if the database answers, and stop delivering."""
         if self._unsubscribe is not None:
             self._unsubscribe()
-        if self._outbox is not None and self._queue:
+        if self._queue and self._writer is not None:
             with suppress(TimeoutError, HeadendError):
                 async with asyncio.timeout(STOP_S):
+                    await self._opened.wait()
+                    assert self._outbox is not None
                     await self._write_all(self._outbox)
         if self._queue:
             log.error("webhooks: %d events are lost: no database", len(self._queue))
@@ -252,6 +254,7 @@ class Webhooks:
                 await asyncio.sleep(PAUSE_S)
             else:
                 self._outbox = outbox
+                self._opened.set()
                 return outbox
 
     async def _tidy(self, outbox: "Outbox") -> None:
@@ -289,7 +292,7 @@ class Webhooks:
                 endpoint.held += 1
                 endpoint.wake()
 
-    async def _add(self, outbox: "Outbox", letters: "list[Letter]") -> None:
+    async def _add(self, outbox: "Outbox", letters: list[Letter]) -> None:
         try:
             await outbox.add(letters)
         except HeadendError:

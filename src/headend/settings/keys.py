@@ -48,6 +48,7 @@ NEEDS_RESTART: Final = frozenset(
         "http.listen",
         "rtmp.chunk_size",
         "auth.database",
+        "auth.outgoing_ca",
     }
     | {f"tls.acme.{name}" for name in SECTIONS["tls.acme"].model_fields}
 )

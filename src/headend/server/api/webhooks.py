@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from headend.access.letter import Letter
 from headend.errors import DatabaseError
+from headend.server.api.auditing import TARGET
 from headend.server.api.route import PAGE, V1, Route, Schema, page_after, page_limit
 from headend.server.http.problems import Problem
 from headend.server.services import Services
@@ -16,7 +18,7 @@ from headend.server.webhooks import Webhooks
 from headend.settings.hook_values import shown_url
 
 if TYPE_CHECKING:
-    from headend.access.outbox import Letter, Outbox
+    from headend.access.outbox import Outbox
 
 _QUERY: Final[Mapping[str, Schema]] = {
     **PAGE,
@@ -101,13 +103,15 @@ def routes(services: Services) -> Sequence[Route]:
         Route("GET", f"{V1}/webhooks", "Receivers of events.", api.webhooks, WebhookList,
               statuses=(503,)),
         Route("POST", f"{one}/test", "Send a test event now, and tell what came of it.", api.test,
-              WebhookAttempt, statuses=(404,)),
+              WebhookAttempt, statuses=(404,), action="webhook.test"),
         Route("GET", f"{one}/deliveries", "Events that wait, or were given up.", api.deliveries,
               WebhookDeliveries, query=_QUERY, statuses=(404, 503)),
         Route("POST", f"{one}/resend", "Send all again that were given up.", api.resend_all,
-              WebhookResent, statuses=(404, 503)),
+              WebhookResent, statuses=(404, 503),
+              action="webhook.resend"),
         Route("POST", f"{one}/deliveries/{{delivery}}/resend", "Send one again that was given up.",
-              api.resend, WebhookResent, statuses=(404, 503)),
+              api.resend, WebhookResent, statuses=(404, 503),
+              action="webhook.resend"),
     )  # fmt: skip
 
 
@@ -189,6 +193,7 @@ class _Webhooks:
         return None if integrations is None else integrations.webhooks
 
     def _endpoint(self, request: web.Request) -> Endpoint:
+        request[TARGET] = request.match_info["webhook"]
         made = self._made()
         endpoint = None if made is None else made.endpoint(request.match_info["webhook"])
         if endpoint is None:
@@ -214,7 +219,7 @@ def _attempt(attempt: Attempt) -> WebhookAttempt:
     )
 
 
-def _delivery(letter: "Letter") -> WebhookDelivery:
+def _delivery(letter: Letter) -> WebhookDelivery:
     return WebhookDelivery(
         id=letter.id,
         sequence=letter.sequence,
