@@ -53,6 +53,7 @@ class Rejected(HeadendError):
         code: Status code for the peer, such as `NetStream.Publish.Denied`.
         description: One line that tells a person why; safe to send to the peer.
         hint: What the operator can do about it: for the log only.
+        key_id: Id of the publish key that was shown, where it is known: for the audit trail.
     """
 
     def __init__(self, code: str, description: str, hint: str = "") -> None:
@@ -60,6 +61,7 @@ class Rejected(HeadendError):
         self.code: Final = code
         self.description: Final = description
         self.hint: Final = hint
+        self.key_id: str | None = None
 
     def __str__(self) -> str:
         return f"{self.code}: {self.description}"

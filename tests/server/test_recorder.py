@@ -54,8 +54,11 @@ async def recording(
         await database.close()
 
 
-async def given(database: Database) -> Database:
-    return database
+def given(database: Database) -> Callable[[], Awaitable[Database]]:
+    async def give() -> Database:
+        return database
+
+    return give
 
 
 async def entries(made: Recorder, **wanted: Any) -> list[AuditEntry]:
@@ -156,7 +159,7 @@ def test_without_database_entries_wait_and_are_written_once_it_is_there(
         database = Database("", tmp_path)
         opened: asyncio.Future[Database] = asyncio.get_running_loop().create_future()
         made = make(Clock())
-        made.start(opened, "here")
+        made.start(lambda: opened, "here")
         made.note(MADE)
         made.event(ENDED)
         await asyncio.sleep(0)
@@ -211,7 +214,7 @@ def test_server_that_stops_without_a_database_says_what_is_lost(
 ) -> None:
     async def main() -> None:
         made = make(Clock())
-        made.start(asyncio.get_running_loop().create_future(), "here")
+        made.start(asyncio.get_running_loop().create_future, "here")
         made.note(MADE)
         await made.close()
 

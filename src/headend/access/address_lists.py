@@ -3,9 +3,14 @@
 A list of who may, which is everybody where it is empty, and one of who may not, which is stronger.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
+
+from headend.access.decisions import AccessRequest, Action
+from headend.access.policy import code_of
+from headend.errors import Rejected
+from headend.settings import Auth
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -65,6 +70,35 @@ class AddressList:
         if any(form in self._denied for form in forms):
             return False
         return not self._allowed or any(form in self._allowed for form in forms)
+
+
+class AddressCheck:
+    """Says from where who may publish and play, by the settings; a check of the gate."""
+
+    def __init__(self, auth: Auth) -> None:
+        self.configure(auth)
+
+    def configure(self, auth: Auth) -> None:
+        """Take settings that may have changed."""
+        self._lists: Mapping[Action, AddressList] = {
+            "publish": AddressList(auth.publish_from, auth.publish_not_from),
+            "play": AddressList(auth.play_from, auth.play_not_from),
+        }
+
+    def check(self, request: AccessRequest) -> None:
+        """Return if the request comes from where it may.
+
+        Raises:
+            Rejected: It does not.
+        """
+        action = request.action
+        if not self._lists[action].allows(request.address):
+            what = "publishing" if action == "publish" else "watching"
+            raise Rejected(
+                code_of(action),
+                f"{what} is not allowed from your address",
+                f"auth.{action}_from and auth.{action}_not_from say so",
+            )
 
 
 def _unmapped(network: Network) -> Network:

@@ -11,7 +11,7 @@ import asyncio
 import time
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
 
 from headend import events
@@ -19,6 +19,7 @@ from headend.access.decisions import AccessRequest, Allow, Authorizer, Deny, Red
 from headend.access.guard import Guard
 from headend.access.known_keys import KnownKeys
 from headend.access.policy import DENIED, Policy, code_of
+from headend.access.pseudonyms import shown_address
 from headend.access.publish_key import PublishKey
 from headend.access.tokens import TokenRefused, Tokens
 from headend.access.viewers import TokenViewers
@@ -57,7 +58,7 @@ class Grant:
     action: events.Action
     key_id: str | None = None
     token_id: str | None = None
-    holder: str | None = None
+    holder: str | None = field(default=None, repr=False)
     priority: int = 0
     subject: str | None = None
     expires_at: float | None = None
@@ -70,7 +71,12 @@ class Grant:
     @property
     def is_bound(self) -> bool:
         """Say whether the gate may have to end it."""
-        return self.key_id is not None or self.token_id is not None or self.ends_at != NEVER
+        return (
+            self.action == "publish"  # which limits may end
+            or self.key_id is not None
+            or self.token_id is not None
+            or self.ends_at != NEVER
+        )
 
 
 class Redirected(Rejected):
@@ -272,8 +278,12 @@ class Gate:
             ) from error
         if key is None:
             raise _Wrong(DENIED, "the publish key is not valid")
-        path = self._check_key(request, key)
-        address = None if request.address is None else str(request.address)
+        try:
+            path = self._check_key(request, key)
+        except Rejected as rejected:
+            rejected.key_id = key.id
+            raise
+        address = shown_address(request.address)
         self._keys.note_use(key.id, address or "unix", time.time())
         self._bus.emit(
             events.KeyUsed(time=time.time(), key_id=key.id, stream=path, address=address)
@@ -377,7 +387,7 @@ class Gate:
             limiter.leave(grant)
 
     def live(self) -> Iterable[Grant]:
-        """Return the grants in use that rest on a key or a token, or end by themselves."""
+        """Return the grants in use that may have to be ended."""
         return tuple(self._live)
 
     def end(self, grant: Grant, reason: str) -> None:

@@ -17,6 +17,7 @@ from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Literal
 
+PSEUDONYMS: Final = "pseudonyms"  # purpose of the key that the server's secret gives
 PREFIX: Final = "anon-"
 BYTES: Final = 10  # 80 bits: no two of a day's addresses share one
 DAY_S: Final = 86_400

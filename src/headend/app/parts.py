@@ -2,12 +2,16 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 from time import time
 from typing import TYPE_CHECKING
 
+from headend.access import pseudonyms
 from headend.access.control import Access
+from headend.access.pseudonyms import PSEUDONYMS, Pseudonyms
 from headend.events import Event, Events
 from headend.hub.registry import Registry, RegistrySettings
 from headend.hub.standby import FallbackSettings
@@ -17,6 +21,7 @@ from headend.rtmp.session import SessionSettings
 from headend.server import logs
 from headend.server.admission import Admission
 from headend.server.deadlines import Deadlines
+from headend.server.limits import StreamLimits
 from headend.server.poller import Poller
 from headend.server.rates import Rates
 from headend.server.recorder import Recorder
@@ -64,7 +69,23 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
         history_days=settings.privacy.history_days,
     )
     events.subscribe(made.recorder.event)
+    limits = StreamLimits(made)
+    made.gate.limiters.append(limits)
+    made.rates.sampled = limits.sweep
     return made
+
+
+def node(settings: Settings) -> str:
+    """Name this server among those that share its database: by its machine and its folder."""
+    name = f"{socket.gethostname()}:{settings.data.resolve()}"
+    return sha256(name.encode()).hexdigest()[:16]
+
+
+def show_addresses(made: Services, settings: Settings) -> None:
+    """Have addresses shown as the settings want it, in the log and in all that is kept."""
+    privacy = settings.privacy
+    key = made.access.secret.derive(PSEUDONYMS)
+    pseudonyms.use(Pseudonyms(key, privacy.addresses, privacy.pseudonym_days))
 
 
 def session_settings(settings: Settings, *, chunk_size: int) -> SessionSettings:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from headend import __version__
 from headend.access import admin_token
+from headend.access.address_lists import AddressCheck
 from headend.app import parts
 from headend.errors import SettingsError
 from headend.events import ServerStarted, ServerStopping
@@ -54,6 +55,7 @@ class Server:
         """
         self._loaded = loaded
         self._configures_log = configures_log
+        self._addresses = AddressCheck(loaded.settings.auth)
         self._listeners: list[Listener] = []
         self._http: HttpServer | None = None
         self._tls: TlsPort | None = None
@@ -85,6 +87,7 @@ class Server:
             tls = _open(settings.tls.listen, opened)
             http = _open(settings.http.listen, opened)
             self._services = parts.services(settings, self.reload)
+            parts.show_addresses(self._services, settings)
             opened.push_async_callback(self._release)
             self._join(settings)
             self._services.addresses = self.addresses
@@ -111,6 +114,10 @@ class Server:
                 log.info("%s listens on %s", name, address)
         self._services.access.configure(settings, self._rtmps())
         self._services.access.start()
+        self._services.gate.checks.append(self._addresses)
+        recorder = self._services.recorder
+        assert recorder is not None
+        recorder.start(self._services.access.database, parts.node(settings))
         self._provide_fallbacks(settings)
         self._provide_relays(settings)
         self._sweep_streams()
@@ -311,6 +318,8 @@ class Server:
         services.access.configure(settings, self._rtmps())
         if services.integrations is not None:
             services.integrations.configure(settings)
+        self._addresses.configure(settings.auth)
+        parts.show_addresses(services, settings)
         services.admission.limits = settings.limits
         if services.recorder is not None:
             services.recorder.retention_days = settings.audit.retention_days

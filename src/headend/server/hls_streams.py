@@ -13,6 +13,7 @@ from collections import Counter
 from time import time
 from typing import Final
 
+from headend.access.decisions import Address
 from headend.errors import LimitExceeded
 from headend.hub.stream import Stream
 from headend.outputs.hls import HlsLimits, HlsPackager
@@ -101,6 +102,10 @@ class HlsStream:
     def viewers(self) -> int:
         """Viewers that asked for something lately."""
         return len(self._viewers)
+
+    def is_viewer(self, address: Address | None, user_agent: str) -> bool:
+        """Say whether a client is one of the viewers."""
+        return (str(address), user_agent[:USER_AGENT_CHARACTERS]) in self._viewers
 
     @property
     def is_waited_for(self) -> bool:

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
@@ -65,11 +66,13 @@ class Rates:
         flush_interval_s: From one round of flushes to the next, lately; 0: there were none.
         bit_rate_in: bit/s published, of all streams.
         bit_rate_out: bit/s given to all viewers.
+        sampled: Called once a second, with the time.
     """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._samples: dict[str, tuple[Stream, deque[Sample]]] = {}
+        self.sampled: Callable[[float], None] | None = None
         self.loop_lag_s = 0.0
         self.lags = [0] * (len(LAGS) + 1)
         self.lag_s = 0.0
@@ -142,6 +145,8 @@ class Rates:
             if known is None or known[0] is not stream:
                 known = self._samples[path] = stream, deque(maxlen=HISTORY + 1)
             known[1].append(self._look(stream, now))
+        if self.sampled is not None:
+            self.sampled(now)
 
     def _look(self, stream: Stream, now: float) -> Sample:
         """Take a sample of a stream."""

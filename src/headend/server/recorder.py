@@ -144,11 +144,11 @@ class Recorder:
 
     # ------------------------------------------------------------------ writing
 
-    def start(self, database: "Awaitable[Database]", node: str) -> None:
+    def start(self, database: "Callable[[], Awaitable[Database]]", node: str) -> None:
         """Write from now on.
 
         Args:
-            database: Awaited in the background: it may take any time until it is open.
+            database: Gives it; awaited in the background, for it may take any time to open.
             node: Names this server among those that share the database; up to 32 characters.
         """
         self._task = asyncio.create_task(self._begin(database, node), name="recorder")
@@ -166,8 +166,8 @@ class Recorder:
         if waiting := len(self._entries) + len(self._records):
             log.warning("audit trail and history: %d entries are lost", waiting)
 
-    async def _begin(self, database: "Awaitable[Database]", node: str) -> None:
-        self._database = await database
+    async def _begin(self, database: "Callable[[], Awaitable[Database]]", node: str) -> None:
+        self._database = await database()
         # Loaded by now in any case; a server whose database is never there does without.
         from headend.access.audit import AuditTrail
         from headend.access.history import History

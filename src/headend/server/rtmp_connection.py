@@ -473,7 +473,16 @@ class RtmpConnection:
             f"; {rejected.hint}" if rejected.hint else "",
         )
         self._session.reject(request, rejected.code, rejected.description)
-        tell_refused(self._services, action, path, self.peer, self.protocol, rejected, self.id)
+        tell_refused(
+            self._services,
+            action,
+            path,
+            self.peer,
+            self.protocol,
+            rejected,
+            self.id,
+            self._user_agent,
+        )
 
     # ------------------------------------------------------------------ what the streams tell
 

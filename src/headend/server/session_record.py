@@ -90,6 +90,7 @@ def tell_refused(
     protocol: str,
     rejected: Rejected,
     session: int | None = None,
+    user_agent: str = "",
 ) -> None:
     """Tell that a request was refused, with what its peer was told."""
     services.events.emit(
@@ -102,5 +103,7 @@ def tell_refused(
             code=rejected.code,
             reason=rejected.description,
             session=session,
+            user_agent=user_agent,
+            key_id=rejected.key_id,
         )
     )

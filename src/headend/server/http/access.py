@@ -70,7 +70,8 @@ async def allow_play(services: Services, request: web.Request, path: str, protoc
             shown(rejected.description),
             rejected.code,
         )
-        tell_refused(services, "play", path, peer, protocol, rejected)
+        agent = asked.user_agent or ""
+        tell_refused(services, "play", path, peer, protocol, rejected, user_agent=agent)
         raise Problem(403, rejected.description, code=rejected.code) from None
 
 

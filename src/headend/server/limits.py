@@ -1,0 +1,176 @@
+"""This module keeps what is published and watched within the limits of settings and grants.
+
+Counts are checked when a grant is given, as a limiter of the gate. Bit rates and durations are
+looked at once a second, all publishers in one sweep, from bytes that their sessions count anyway:
+nothing is done for a tag, and there is no timer for a session.
+"""
+
+import logging
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from headend.access.decisions import AccessRequest
+from headend.access.gate import Grant
+from headend.access.policy import code_of
+from headend.errors import Rejected
+from headend.server.sessions import Session
+
+if TYPE_CHECKING:
+    from headend.server.services import Services
+
+log = logging.getLogger(__name__)
+
+# Viewers that have no session: one is known by its address and program, for a while.
+WITHOUT_SESSION: Final = "hls"
+UNCOUNTED: Final = "http"  # a picture, which nobody watches
+
+
+@dataclass(slots=True)
+class _Publisher:
+    """One publish.
+
+    Attributes:
+        session: Number of its session; None: it has none.
+        began: Monotonic seconds.
+        samples: Times, and bytes received until then.
+    """
+
+    session: int | None
+    began: float
+    samples: deque[tuple[float, int]] = field(default_factory=deque)
+
+
+class StreamLimits:
+    """See the module's head; a limiter of the gate."""
+
+    def __init__(self, services: "Services") -> None:
+        self._services: Final = services
+        self._publishers: dict[Grant, _Publisher] = {}
+        self._plays: set[Grant] = set()
+        self._viewers: Counter[str] = Counter()  # with a session, by stream
+
+    # ------------------------------------------------------------------ counts
+
+    def enter(self, request: AccessRequest, grant: Grant) -> None:
+        """Count a publish or a viewer.
+
+        Raises:
+            Rejected: There are as many as there may be.
+        """
+        if grant.action == "publish":
+            self._check_streams(grant)
+            now = self._services.loop.time()
+            self._publishers[grant] = _Publisher(request.session, now)
+        elif request.protocol != UNCOUNTED:
+            self._check_viewers(request, grant.path)
+            if request.protocol != WITHOUT_SESSION:
+                self._plays.add(grant)
+                self._viewers[grant.path] += 1
+
+    def leave(self, grant: Grant) -> None:
+        """A publish is over, or a viewer is gone."""
+        self._publishers.pop(grant, None)
+        if grant in self._plays:
+            self._plays.discard(grant)
+            self._viewers[grant.path] -= 1
+            if not self._viewers[grant.path]:
+                del self._viewers[grant.path]
+
+    def _check_streams(self, grant: Grant) -> None:
+        most = self._services.settings.limits.streams_per_key
+        if not most or grant.holder is None:
+            return
+        others = {other.path for other in self._publishers if other.holder == grant.holder}
+        if len(others | {grant.path}) > most:
+            raise Rejected(
+                code_of("publish"),
+                f"this key publishes {len(others)} streams, as many as it may",
+                "limits.streams_per_key",
+            )
+
+    def _check_viewers(self, request: AccessRequest, path: str) -> None:
+        limits, hls = self._services.settings.limits, self._services.hls
+        of_publisher = self._of_publisher(path)
+        if not limits.viewers and not limits.viewers_per_stream and of_publisher is None:
+            return
+        packaged = None if hls is None else hls.find(path)
+        if (
+            request.protocol == WITHOUT_SESSION
+            and packaged is not None
+            and packaged.is_viewer(request.address, request.user_agent or "")
+        ):
+            return
+        here = self._viewers[path] + (0 if packaged is None else packaged.viewers)
+        if limits.viewers_per_stream and here >= limits.viewers_per_stream:
+            raise _full("this stream", "limits.viewers_per_stream")
+        if of_publisher is not None and here >= of_publisher:
+            raise _full("this stream", "the limit of its publisher")
+        if limits.viewers:
+            others = 0 if hls is None else sum(each.viewers for each in hls.packaged())
+            if len(self._plays) + others >= limits.viewers:
+                raise _full("this server", "limits.viewers")
+
+    def _of_publisher(self, path: str) -> int | None:
+        """Return how many may watch by what publishers of a stream were granted; None: any."""
+        wanted = (grant.max_viewers for grant in self._publishers if grant.path == path)
+        return min((most for most in wanted if most is not None), default=None)
+
+    # ------------------------------------------------------------------ once a second
+
+    def sweep(self, now: float) -> None:
+        """End publishers that send too much or too long; `now` in monotonic seconds."""
+        if not self._publishers:
+            return
+        limits, end = self._services.settings.limits, self._services.gate.end
+        sessions: dict[int, Session] | None = None
+        for grant, publisher in list(self._publishers.items()):
+            longest = limits.publisher_duration_s
+            if longest and now - publisher.began >= longest:
+                end(grant, f"the longest time allowed, {longest:g} s, is over")
+                continue
+            most = _least(limits.publisher_bit_rate or None, grant.max_bit_rate)
+            if most is None:
+                publisher.samples.clear()
+                continue
+            if sessions is None:
+                sessions = {session.id: session for session in self._services.sessions()}
+            session = sessions.get(publisher.session or 0)
+            size = self._received(session, grant.path)
+            rate = _rate(publisher.samples, now, size, limits.publisher_bit_rate_s)
+            if rate is not None and rate > most:
+                end(
+                    grant,
+                    f"{_mega(rate)} over {limits.publisher_bit_rate_s:g} s is more than the "
+                    f"{_mega(most)} allowed",
+                )
+
+    def _received(self, session: Session | None, path: str) -> int:
+        """Return the bytes that a publisher has sent: of its session if that is all it does."""
+        if session is not None and len(session.publishing) == 1:
+            return session.bytes_in
+        stream = self._services.registry.stream(path)
+        return 0 if stream is None else stream.bytes_in
+
+
+def _rate(
+    samples: deque[tuple[float, int]], now: float, size: int, window_s: float
+) -> float | None:
+    """Take a sample; return the bit rate over the window, None before that is full."""
+    samples.append((now, size))
+    while len(samples) > 2 and samples[1][0] <= now - window_s:
+        samples.popleft()
+    span = now - samples[0][0]
+    return 8 * (size - samples[0][1]) / span if span >= window_s else None
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return min((each for each in (one, other) if each is not None), default=None)
+
+
+def _mega(rate: float) -> str:
+    return f"{rate / 1e6:.3g} Mbit/s"
+
+
+def _full(what: str, limit: str) -> Rejected:
+    return Rejected(code_of("play"), f"as many watch {what} as may", limit)
