@@ -77,7 +77,7 @@ def test_refused_session_tells_what_its_peer_and_the_log_were_told(
             assert refused["state"] == "refused"
             assert refused["code"] == "NetStream.Publish.Denied"
             assert refused["reason"].encode() in peer.heard
-            (line,) = log_lines(caplog, "refused")
+            (line,) = log_lines(caplog, "publish live/a refused")
             assert f"{refused['reason']} ({refused['code']})" in line
             assert refused["publishes"] == ["live/a"]
             (listed,) = (await web.get("/sessions?state=refused&stream=live/a")).json["sessions"]
