@@ -16,6 +16,7 @@ from headend.settings.keys import (
     get,
     is_secret,
     plain_values,
+    secret_values,
     shown,
 )
 from headend.settings.model import Settings
@@ -35,6 +36,16 @@ def test_value_is_found_by_its_key() -> None:
 def test_changed_keys_are_named_in_order() -> None:
     new = _settings(rtmp={"listen": ":1"}, live={"wait_s": 31, "log_s": 20})
     assert changed_keys(_settings(), new) == ["rtmp.listen", "live.wait_s"]
+
+
+def test_every_secret_is_told_wherever_it_stands() -> None:
+    given = _settings(
+        auth={"callback_secret": "c" * 32},
+        webhooks=[{"name": "a", "url": "https://h/", "secret": "w" * 32}],
+    )
+    assert {"c" * 32, "w" * 32} <= set(secret_values(given))
+    nested = {"a": [SecretStr("one"), (SecretStr("two"), "no")], "b": 3}
+    assert secret_values(nested) == ["one", "two"]
 
 
 def test_only_known_keys_need_a_restart() -> None:

@@ -16,7 +16,7 @@ from headend.access.address_lists import AddressCheck
 from headend.app import parts
 from headend.errors import SettingsError
 from headend.events import ServerStarted, ServerStopping
-from headend.server import logs
+from headend.server import logs, redaction
 from headend.server.integrations import Integrations
 from headend.server.listener import Listener, bound_address, open_socket
 from headend.server.peer import Peer
@@ -24,7 +24,14 @@ from headend.server.rtmp_connection import RtmpConnection
 from headend.server.running_file import RunningFile
 from headend.server.services import Services
 from headend.server.transport import Transport
-from headend.settings import NEEDS_RESTART, Address, LoadedSettings, Settings, changed_keys
+from headend.settings import (
+    NEEDS_RESTART,
+    Address,
+    LoadedSettings,
+    Settings,
+    changed_keys,
+    secret_values,
+)
 
 if TYPE_CHECKING:
     from headend.fallback.fallbacks import Fallbacks
@@ -87,7 +94,9 @@ class Server:
             tls = _open(settings.tls.listen, opened)
             http = _open(settings.http.listen, opened)
             self._services = parts.services(settings, self.reload)
+            self._services.gate.checks.append(self._addresses)
             parts.show_addresses(self._services, settings)
+            redaction.protect([token, *secret_values(settings)])
             opened.push_async_callback(self._release)
             self._join(settings)
             self._services.addresses = self.addresses
@@ -114,7 +123,6 @@ class Server:
                 log.info("%s listens on %s", name, address)
         self._services.access.configure(settings, self._rtmps())
         self._services.access.start()
-        self._services.gate.checks.append(self._addresses)
         recorder = self._services.recorder
         assert recorder is not None
         recorder.start(self._services.access.database, parts.node(settings))
@@ -320,6 +328,7 @@ class Server:
             services.integrations.configure(settings)
         self._addresses.configure(settings.auth)
         parts.show_addresses(services, settings)
+        redaction.protect(secret_values(settings))
         services.admission.limits = settings.limits
         if services.recorder is not None:
             services.recorder.retention_days = settings.audit.retention_days

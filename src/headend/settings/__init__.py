@@ -8,6 +8,7 @@ from headend.settings.keys import (
     example_toml,
     get,
     plain_values,
+    secret_values,
     shown,
 )
 from headend.settings.model import Acme, Auth, Http, Limits, Live, Log, Rtmp, Settings, Tls
@@ -44,6 +45,7 @@ __all__ = [
     "load_settings",
     "parse_address",
     "plain_values",
+    "secret_values",
     "settings_of",
     "shown",
 ]

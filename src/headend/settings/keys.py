@@ -1,7 +1,8 @@
 """This module names the settings by their keys, such as `live.wait_s`, and shows their values."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from keyword import iskeyword
 from types import MappingProxyType
 from typing import Final, Literal, get_args, get_origin
@@ -113,6 +114,23 @@ def is_secret(info: FieldInfo) -> bool:
     """Tell whether a value of this field must never be shown, or not all of it."""
     is_marked = any(isinstance(each, str) and each == HIDDEN for each in info.metadata)
     return is_marked or SecretStr in (info.annotation, *get_args(info.annotation))
+
+
+def secret_values(value: object) -> list[str]:
+    """Return every secret that settings, or a part of them, hold."""
+    if isinstance(value, SecretStr):
+        return [value.get_secret_value()]
+    if isinstance(value, BaseModel):
+        return [secret for _, inner in value for secret in secret_values(inner)]
+    if is_dataclass(value) and not isinstance(value, type):
+        parts: Iterable[object] = (getattr(value, each.name) for each in fields(value))
+    elif isinstance(value, Mapping):
+        parts = value.values()
+    elif isinstance(value, tuple | list):
+        parts = value
+    else:
+        return []
+    return [secret for part in parts for secret in secret_values(part)]
 
 
 def allowed(key: str) -> str:
