@@ -52,7 +52,7 @@ LAYERS = {
         "access", "client", "app",
     },
     "__main__": {"cli"},
-    "__init__": {"errors", "media", "settings", "codec", "client", "embed"},
+    "__init__": {"errors", "hooks", "media", "settings", "codec", "client", "embed"},
 }  # fmt: skip
 
 # Time, randomness and input are arguments there, so that every timeout is testable in microseconds.

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from headend.codec.encoding import Encoding
     from headend.embed.server import Server
+    from headend.hooks import Hooks
     from headend.media.tag import Tag
     from headend.settings import Settings
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["Encoding", "Server", "Settings", "Tag", "__version__"]
+__all__ = ["Encoding", "Hooks", "Server", "Settings", "Tag", "__version__"]
 
 # Where public names come from.
 _HOMES = {
     "Encoding": "headend.codec.encoding",
+    "Hooks": "headend.hooks",
     "Server": "headend.embed.server",
     "Settings": "headend.settings",
     "Tag": "headend.media.tag",

@@ -213,16 +213,17 @@ def test_hls_viewer_is_told_when_it_first_asks_and_when_it_asks_no_more(tmp_path
             assert first is not None
             assert first is again
             first.bytes += 70
-            packaged.note(peer, "another/1")
+            packaged.note(peer, "another/1", "Ann")
             assert packaged.viewers == 2
             first.asked -= 20
             packaged.forget_viewers(services.loop.time())
             packaged.close()
             assert names(heard) == ["session.started"] * 2 + ["session.ended"] * 2
-            assert [(e.protocol, e.session, e.bytes, e.user_agent) for e in ended(heard)] == [
-                ("hls", None, 70, "tester/1"),
-                ("hls", None, 0, "another/1"),
+            assert [(e.session, e.bytes, e.user_agent, e.subject) for e in ended(heard)] == [
+                (None, 70, "tester/1", None),
+                (None, 0, "another/1", "Ann"),
             ]
+            assert {event.protocol for event in ended(heard)} == {"hls"}
             reasons = [event.reason for event in ended(heard)]
             assert reasons == ["it asked for nothing for 15 s", "packaging ended"]
 

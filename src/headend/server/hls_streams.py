@@ -35,6 +35,7 @@ FAULTS_S: Final = 60.0
 _ALPHABET: Final = string.ascii_lowercase + string.digits
 
 Wanted = tuple[int, int | None]  # media sequence number, and part
+Who = tuple[str, str]  # address, user agent
 
 
 class HlsViewer:
@@ -74,7 +75,7 @@ class HlsStream:
         self.asked = services.loop.time()
         self.bytes_out = 0
         self._waiters: dict[Wanted, set[asyncio.Future[None]]] = {}
-        self._viewers: dict[tuple[str, str], HlsViewer] = {}
+        self._viewers: dict[Who, HlsViewer] = {}
         self._packed: dict[str, bytes] = {}
         interval = stream.keyframe_interval
         hls = services.settings.hls
@@ -112,11 +113,18 @@ class HlsStream:
         """A request waits for something."""
         return any(self._waiters.values())
 
-    def note(self, peer: Peer, user_agent: str) -> HlsViewer | None:
-        """Count a viewer's request; None: there are too many to tell them apart."""
+    def note(self, peer: Peer, user_agent: str, subject: str | None = None) -> HlsViewer | None:
+        """Count a viewer's request; None: there are too many to tell them apart.
+
+        Args:
+            peer: Where it comes from.
+            user_agent: What it calls itself.
+            subject: Whom the token was made for that it showed first.
+        """
         self.asked = self._services.loop.time()
         user_agent = user_agent[:USER_AGENT_CHARACTERS]
-        viewer = self._viewers.get((str(peer.address), user_agent))
+        who = (str(peer.address), user_agent)
+        viewer = self._viewers.get(who)
         if viewer is None:
             if len(self._viewers) >= VIEWERS:
                 return None
@@ -127,9 +135,9 @@ class HlsStream:
                 peer,
                 protocol="hls",
                 user_agent=user_agent,
+                subject=subject,
             )
-            viewer = HlsViewer(record, self.asked)
-            self._viewers[(str(peer.address), user_agent)] = viewer
+            viewer = self._viewers[who] = HlsViewer(record, self.asked)
         viewer.asked = self.asked
         return viewer
 
@@ -143,7 +151,7 @@ class HlsStream:
         silent = [each for each, v in self._viewers.items() if now - v.asked > VIEWER_S]
         self._forget(silent, f"it asked for nothing for {VIEWER_S:g} s")
 
-    def _forget(self, viewers: list[tuple[str, str]], reason: str) -> None:
+    def _forget(self, viewers: list[Who], reason: str) -> None:
         for each in viewers:
             self._viewers.pop(each).left(reason)
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from headend.access.gate import Grant
 from headend.errors import LimitExceeded
 from headend.outputs.hls import MEDIA_PLAYLIST
 from headend.outputs.hls_window import Resource
@@ -101,7 +102,7 @@ class HlsRoutes:
         stream = hls.find(grant.path)
         if stream is None:
             raise Problem(404, "This stream is not packaged now.")
-        viewer = self._note(request, stream)
+        viewer = self._note(request, stream, grant)
         hls.requests[
             "init" if ".mp4" in name else "part" if name.count(".") == 2 else "segment"
         ] += 1
@@ -120,7 +121,8 @@ class HlsRoutes:
         """Return a stream whose playlists can be given, and who asks."""
         services = self._services
         asked = stream_path(request.match_info["path"])
-        path = (await access.allow_play_once(services, request, asked, "hls")).path
+        grant = await access.allow_play_once(services, request, asked, "hls")
+        path = grant.path
         hls = services.hls
         assert hls is not None
         if services.settings.hls.start == "off":
@@ -132,7 +134,7 @@ class HlsRoutes:
         if known is None or (is_anew and known.stream is not live):
             found, _ = await media_of(services, path)
             known = hls.begin(found)
-        viewer = self._note(request, known)
+        viewer = self._note(request, known, grant)
         limit = services.settings.hls.longest_s + READY_S
         try:
             is_ready = await known.wait_ready(limit)
@@ -156,9 +158,9 @@ class HlsRoutes:
         except LimitExceeded as error:
             raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
 
-    def _note(self, request: web.Request, stream: HlsStream) -> HlsViewer | None:
+    def _note(self, request: web.Request, stream: HlsStream, grant: Grant) -> HlsViewer | None:
         peer = access.peer_of(self._services, request)
-        return stream.note(peer, request.headers.get("User-Agent", ""))
+        return stream.note(peer, request.headers.get("User-Agent", ""), grant.subject)
 
     # ------------------------------------------------------------------ answers
 
