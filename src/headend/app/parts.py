@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from headend.hub.registry import Registry, RegistrySettings
 from headend.hub.standby import FallbackSettings
 from headend.hub.stream import StreamSettings
 from headend.rtmp.chunks import ChunkLimits
+from headend.rtmp.hops import ID_BYTES
 from headend.rtmp.session import SessionSettings
 from headend.server import logs
 from headend.server.admission import Admission
@@ -48,6 +50,7 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
         log.error("event %s: a subscriber failed: a bug", event.name, exc_info=error)
 
     events = Events(report_subscriber)
+    server_id = secrets.token_hex(ID_BYTES)
     made = Services(
         loop=loop,
         began=loop.time(),
@@ -57,7 +60,10 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
         admission=Admission(settings.limits),
         settings=settings,
         access=Access(loop, settings, events),
-        session_settings=session_settings(settings, chunk_size=settings.rtmp.chunk_size),
+        session_settings=session_settings(
+            settings, chunk_size=settings.rtmp.chunk_size, server_id=server_id
+        ),
+        server_id=server_id,
         events=events,
         reload=reload,
     )
@@ -88,7 +94,7 @@ def show_addresses(made: Services, settings: Settings) -> None:
     pseudonyms.use(Pseudonyms(key, privacy.addresses, privacy.pseudonym_days))
 
 
-def session_settings(settings: Settings, *, chunk_size: int) -> SessionSettings:
+def session_settings(settings: Settings, *, chunk_size: int, server_id: str) -> SessionSettings:
     """Say what every RTMP session keeps to; the chunk size apart, since it can't change."""
     limits = settings.limits
     return SessionSettings(
@@ -103,6 +109,7 @@ def session_settings(settings: Settings, *, chunk_size: int) -> SessionSettings:
         command_s=limits.command_s,
         idle_s=limits.idle_s,
         publisher_silence_s=limits.publisher_silence_s,
+        server_id=server_id,
     )
 
 

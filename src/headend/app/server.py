@@ -335,7 +335,9 @@ class Server:
             services.recorder.history_days = settings.privacy.history_days
         # The chunk size is part of encodings that live players share.
         services.session_settings = parts.session_settings(
-            settings, chunk_size=services.session_settings.chunk_size
+            settings,
+            chunk_size=services.session_settings.chunk_size,
+            server_id=services.server_id,
         )
         services.registry.settings = parts.registry_settings(settings)
         self._provide_fallbacks(settings)

@@ -16,6 +16,7 @@ from headend.media.tag import Tag
 from headend.outputs.tag_queue import Policy, TagQueue
 from headend.rtmp.url import stream_path
 from headend.server.services import Services
+from headend.server.waiting import longest_wait_s
 
 PEER: Final = "this process"  # where a publisher is, for people
 MAX_TAGS: Final = 8192  # of a queue: more than a minute of a stream
@@ -62,12 +63,13 @@ class Player(TagSource):
         """Begin to receive; a stream that nobody publishes yet is waited for.
 
         Raises:
-            Rejected: The server holds too many streams.
+            Rejected: The server holds too many streams, or no source of a relay knows this one.
             UsageError: It has begun before, or the server is stopped.
         """
         if self._stream is not None:
             raise UsageError(f"{self.path} is played already")
         _check_running(self._services)
+        longest_wait_s(self._services, self.path)  # has it fetched, if a relay does
         self._stream = self._services.registry.play(self.path)
         self._stream.attach(self, self._queue)
         return self

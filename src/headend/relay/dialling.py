@@ -30,13 +30,17 @@ class RelayFailed(HeadendError):
         failure: What kind of failure it is.
         reason: For people, one line.
         is_over: The other side said that the stream is over; it did not fail.
+        code: With which it refused; empty: it did not.
     """
 
-    def __init__(self, failure: Failure, reason: str, *, is_over: bool = False) -> None:
+    def __init__(
+        self, failure: Failure, reason: str, *, is_over: bool = False, code: str = ""
+    ) -> None:
         super().__init__(failure, reason)
         self.failure: Final = failure
         self.reason: Final = reason
         self.is_over: Final = is_over
+        self.code: Final = code
 
     def __str__(self) -> str:
         return self.reason

@@ -147,9 +147,7 @@ class Link:
             RelayFailed: There is no connection.
         """
         services, url = self._services, self._settings.url
-        addresses = [each for found in services.addresses.values() for each in found]
-        own_ports = [int(each.rpartition(":")[2]) for each in addresses if each[:5] != "unix:"]
-        sock = await dial(url.host, url.connect_port, rules, own_ports)
+        sock = await dial(url.host, url.connect_port, rules, own_ports(services))
         try:
             if not url.is_tls:
                 self.transport = Transport(sock, services.poller, self)
@@ -252,7 +250,8 @@ class Link:
         if event.description.startswith(LOOP):
             self._end(RelayFailed(Failure.WRONG, event.description))
         else:
-            self._end(RelayFailed(Failure.REFUSED, f"it refuses: {said or 'no reason given'}"))
+            reason = f"it refuses: {said or 'no reason given'}"
+            self._end(RelayFailed(Failure.REFUSED, reason, code=event.code))
 
     def _send(self) -> None:
         out = self.session.data_to_send()
@@ -328,6 +327,10 @@ class Link:
 
     # ------------------------------------------------------------------ the end
 
+    def fail(self, why: RelayFailed) -> None:
+        """Close at once, for a reason of the tenant."""
+        self._end(why)
+
     def abort(self) -> None:
         """Close at once."""
         self._end(RelayFailed(Failure.LOST, "closed"))
@@ -348,6 +351,12 @@ class Link:
             self.transport.close()
             if not self.transport.is_closed:
                 self._services.deadlines.update(self)
+
+
+def own_ports(services: Services) -> list[int]:
+    """Return the ports on which the server listens."""
+    addresses = [each for found in services.addresses.values() for each in found]
+    return [int(each.rpartition(":")[2]) for each in addresses if each[:5] != "unix:"]
 
 
 @lru_cache(maxsize=64)

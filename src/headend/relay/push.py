@@ -20,7 +20,7 @@ from headend.relay.preset_check import check_codecs, check_preset, check_url, ne
 from headend.relay.target import Target
 from headend.rtmp.client import ClientSettings
 from headend.rtmp.url import Url, parse_url
-from headend.server.loops import route_of
+from headend.server.loops import LOOP, route_of
 from headend.server.outgoing import Rules
 from headend.server.services import Services
 from headend.server.status import stream_configs
@@ -147,6 +147,10 @@ class Push(Target):
         link, stream = self._link, self._stream
         assert link is not None
         assert stream is not None
+        came_through = (*route_of(self._services, self.path), self._services.server_id)
+        if link.session.server_id in came_through:
+            link.fail(RelayFailed(Failure.WRONG, f"{LOOP}: {self.path} comes from there"))
+            return
         self._codecs = link.session.codecs
         self._format = PublishFormat(link.session.stream_id)
         fanout = stream.sink(self._format)

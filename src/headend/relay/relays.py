@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, Literal
 
-from headend.errors import SettingsError
+from headend.errors import Rejected, SettingsError
 from headend.events import Event, StreamConnected
 from headend.relay.link import Links
+from headend.relay.pull import Pull
 from headend.relay.push import Push
 from headend.relay.target import Target
 from headend.server.logs import Repeats
 from headend.server.outgoing import Rules
 from headend.server.relay_port import Direction, RelayStatus
 from headend.server.services import Services
+from headend.server.waiting import give_up
 from headend.settings import Settings
 from headend.settings.relay_values import (
     RelayIn,
@@ -35,6 +37,9 @@ log = logging.getLogger(__name__)
 
 SAMPLE_S: Final = 1.0
 ID_PREFIX: Final = "rl_"
+NOT_FOUND: Final = "NetStream.Play.StreamNotFound"
+MOST_ASKED: Final = 100  # names at once that sources were asked for and have not sent yet
+MOST_UNKNOWN: Final = 10_000  # names that are remembered because no source knows them
 
 Rule = RelayOut | RelayIn
 Source = Literal["settings", "api"]
@@ -56,6 +61,7 @@ class Relays:
         self._entries: dict[str, Entry] = {}
         self._targets: dict[tuple[str, str], Target] = {}
         self._links = Links(services)
+        self._unknown: dict[str, float] = {}  # names no source knows, until when
         self._refusals = Repeats(log, "relays not begun")
         self._ending: set[asyncio.Task[None]] = set()
         self._timer: TimerHandle | None = None
@@ -104,6 +110,12 @@ class Relays:
 
     def _take(self, id: str, entry: Entry) -> None:
         self._entries[id] = entry
+        if isinstance(entry.rule, RelayIn):
+            if not entry.rule.on_demand:
+                for path in entry.rule.match:
+                    if self._has_room(path):
+                        self._fetch(id, entry.rule, path)
+            return
         for stream in list(self._services.registry.streams()):
             if stream.has_begun:
                 self._begin(id, entry, stream.path)
@@ -158,17 +170,69 @@ class Relays:
             return None
         return Rules.of(self._services.settings.auth.outgoing)
 
-    def fetches(self, path: str) -> bool:
+    # ------------------------------------------------------------------ names that are wanted
+
+    def want(self, path: str, via: tuple[str, ...]) -> bool:
         """See `relay_port.Relays`."""
+        stream = self._services.registry.stream(path)
+        if stream is not None and stream.has_begun:
+            return False
+        for id, entry in self._entries.items():
+            if isinstance(entry.rule, RelayIn) and entry.rule.matches(path):
+                if entry.rule.on_demand:
+                    self._fetch_wanted(id, entry.rule, path, via)
+                return True
         return False
+
+    def _fetch_wanted(self, id: str, rule: RelayIn, path: str, via: tuple[str, ...]) -> None:
+        known = self._targets.get((id, path))
+        if known is not None and not known.is_over:
+            return
+        now = self._services.loop.time()
+        if self._unknown.get(path, 0.0) > now:
+            raise Rejected(NOT_FOUND, f"nobody publishes {path}")
+        asked = sum(
+            isinstance(each, Pull) and not each.is_serving for each in self._targets.values()
+        )
+        if asked >= MOST_ASKED or not self._has_room(path):
+            raise Rejected("NetStream.Play.Failed", "too many streams are asked for at once")
+        self._fetch(id, rule, path, via)
+
+    def _fetch(self, id: str, rule: RelayIn, path: str, via: tuple[str, ...] = ()) -> None:
+        pull = Pull(
+            self._services, id, path, rule, self._links, self._rules(self._entries[id]), via
+        )
+        self._targets[id, path] = pull
+        pull.start(lambda: self._fetched(pull))
+
+    def _fetched(self, pull: Pull) -> None:
+        """A fetch is over: tell who waits for a name that nobody knows."""
+        if pull.is_unknown:
+            self._remember_unknown(pull.path, self._services.loop.time())
+            give_up(self._services, pull.path)
+
+    def _end_idle(self, pull: Pull, now: float) -> None:
+        """End a fetch that nobody watches."""
+        if not pull.is_over and pull.is_idle(now):
+            del self._targets[pull.relay, pull.path]
+            self._end(pull)
+
+    def _remember_unknown(self, path: str, now: float) -> None:
+        if len(self._unknown) >= MOST_UNKNOWN:
+            self._unknown = {name: end for name, end in self._unknown.items() if end > now}
+        if len(self._unknown) < MOST_UNKNOWN:
+            self._unknown[path] = now + self._services.settings.relay.unknown_s
 
     # ------------------------------------------------------------------ what goes on
 
     def _sample(self) -> None:
         self._timer = self._services.loop.call_later(SAMPLE_S, self._sample)
-        self._forget()
-        for target in self._targets.values():
+        now = self._services.loop.time()
+        for target in list(self._targets.values()):
             target.sample()
+            if isinstance(target, Pull):
+                self._end_idle(target, now)
+        self._forget()
 
     def status(self) -> Sequence[RelayStatus]:
         """See `relay_port.Relays`."""

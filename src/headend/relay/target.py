@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from time import time
 from typing import Final
 
@@ -59,9 +60,11 @@ class Target(ABC):
 
     # ------------------------------------------------------------------ its task
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self, over: Callable[[], None] | None = None) -> None:
+        """Begin; `over` is called when there is nothing more to do."""
         self._task = self._services.loop.create_task(self._run_safely())
+        if over is not None:
+            self._task.add_done_callback(lambda _: over())
 
     @property
     def is_over(self) -> bool:
@@ -94,7 +97,7 @@ class Target(ABC):
 
     async def rest(self, failed: RelayFailed) -> None:
         """Take note of a failure, and wait until the next try."""
-        lived = self._end_life()
+        lived = self.end_life()
         failure = failed.failure
         state: State = "failed" if failure is Failure.WRONG else "retrying"
         self.change(state, failed.reason)
@@ -110,14 +113,17 @@ class Target(ABC):
         else:
             self._probation = self._services.loop.call_later(PROBATION_S, self.change, "live")
 
-    def _end_life(self) -> float:
+    def end_life(self) -> float:
         """Media flows no more; return for how long it did, seconds."""
         self._cancel_probation()
         began, self._live_since = self._live_since, None
         if began is None:
             return 0.0
         lived = self._services.loop.time() - began
-        self._short_lives = 0 if lived >= STEADY_S else self._short_lives + 1
+        if lived >= STEADY_S:
+            self._short_lives = 0
+        else:
+            self._short_lives += 1
         return lived
 
     def _cancel_probation(self) -> None:

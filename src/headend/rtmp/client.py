@@ -137,6 +137,7 @@ class ClientSession:
     Attributes:
         codecs: FourCCs of the codecs of Enhanced RTMP that the server says it takes, `*` for all of
             them; None: it has not said.
+        server_id: Of a server that is a Headend, told where we relay; else empty.
 
     After an exception from `receive_data` or `handle_timeout` the connection must be closed.
     """
@@ -158,6 +159,7 @@ class ClientSession:
         "_tags",
         "_window",
         "codecs",
+        "server_id",
     )
 
     def __init__(self, settings: ClientSettings, filler: bytes, now: float) -> None:
@@ -178,6 +180,7 @@ class ClientSession:
         self._step = _Step.HANDSHAKE
         self._stream_id = 0
         self.codecs: frozenset[str] | None = None
+        self.server_id = ""
         self._window = 0  # 0: the server has not asked for acknowledgements
         self._received = 0
         self._acknowledged = 0
@@ -341,6 +344,7 @@ class ClientSession:
                 self._refuse(information)
             else:
                 self.codecs = _codecs({**call.object(0), **information})
+                self.server_id = _text(call.object(0), "headend")
                 self._create_stream()
         elif call.transaction_id == requests.CREATE_STREAM and self._step is _Step.CREATE:
             number = call.number(1)

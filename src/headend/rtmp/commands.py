@@ -157,13 +157,16 @@ class Commands:
 
     # ------------------------------------------------------------------ answers to requests
 
-    def accept_connect(self, request: ConnectRequest, announcements: Iterable[Message]) -> None:
+    def accept_connect(
+        self, request: ConnectRequest, announcements: Iterable[Message], server_id: str = ""
+    ) -> None:
         """Grant a connect.
 
         Args:
             request: The one that waits.
             announcements: Sent before the answer: FFmpeg takes the chunk size for its own from what
                 it has read by then.
+            server_id: Ours, for relays.
 
         Raises:
             UsageError: The request is not the one that waits.
@@ -172,7 +175,7 @@ class Commands:
         self.is_waiting = False
         self.is_connected = True
         self.messages.extend(announcements)
-        self.messages.append(replies.connected(request))
+        self.messages.append(replies.connected(request, server_id))
 
     def accept(self, request: PublishRequest | PlayRequest) -> list[Message]:
         """Grant a publish or a play.

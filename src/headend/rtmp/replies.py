@@ -14,6 +14,7 @@ from headend.media.amf0 import UNDEFINED, Value
 from headend.rtmp import messages as m
 from headend.rtmp.chunks import Message
 from headend.rtmp.events import ConnectRequest
+from headend.rtmp.hops import read_hops
 
 SERVER_VERSION: Final = "FMS/3,0,1,123"  # what Wirecast and old encoders expect to read
 SERVER_CAPABILITIES: Final = 31.0
@@ -90,14 +91,19 @@ def unknown(transaction_id: float, name: str) -> Message:
     return failed(transaction_id, f"unknown method {name[:64]!r}")
 
 
-def connected(request: ConnectRequest) -> Message:
-    """Answer connect. GStreamer needs `code` in the second object, Blackmagic message stream 0."""
+def connected(request: ConnectRequest, server_id: str = "") -> Message:
+    """Answer connect. GStreamer needs `code` in the second object, Blackmagic message stream 0.
+
+    A relay is told who we are, so that it knows where a stream came from.
+    """
     encoding = request.properties.get("objectEncoding")
     properties: dict[str, Value] = {
         "fmsVer": SERVER_VERSION,
         "capabilities": SERVER_CAPABILITIES,
         "mode": 1.0,
     }
+    if server_id and read_hops(request.flash_version):
+        properties["headend"] = server_id
     information: dict[str, Value] = {
         "level": "status",
         "code": "NetConnection.Connect.Success",

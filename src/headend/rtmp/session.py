@@ -60,6 +60,7 @@ class SessionSettings:
         command_s: From the start to `connect`.
         idle_s: Longest time connected without publishing or playing.
         publisher_silence_s: Longest time a publisher sends nothing.
+        server_id: Ours, told to relays; empty: not told.
     """
 
     chunk_size: int = 65_536
@@ -71,6 +72,7 @@ class SessionSettings:
     command_s: float = 10
     idle_s: float = 60
     publisher_silence_s: float = 20
+    server_id: str = ""
 
 
 class ServerSession:
@@ -323,7 +325,7 @@ class ServerSession:
         """
         held: list[Message] = []
         if isinstance(request, ConnectRequest):
-            self._commands.accept_connect(request, self._announcements())
+            self._commands.accept_connect(request, self._announcements(), self._settings.server_id)
             self._idle_since = self._last_received
         else:
             held = self._commands.accept(request)

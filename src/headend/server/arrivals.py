@@ -7,6 +7,7 @@ from headend.errors import LimitExceeded, Rejected
 from headend.hub.stream import Stream, StreamState
 from headend.outputs.first_media import FirstMedia, Kinds
 from headend.server.services import Services
+from headend.server.waiting import longest_wait_s
 
 KEY: Final = "arrival"  # of the sink in its stream
 
@@ -31,6 +32,7 @@ class Arrivals:
             LimitExceeded: Too many requests wait.
         """
         services = self._services
+        wait_s = longest_wait_s(services, path)
         stream = services.registry.play(path)
         arrival = self._arrivals.get(path)
         if arrival is None or arrival.stream is not stream:
@@ -38,9 +40,9 @@ class Arrivals:
             arrival.attach()
         try:
             if not arrival.is_done:
-                if stream.state is StreamState.WAITING and not services.settings.live.wait_s:
+                if stream.state is StreamState.WAITING and not wait_s:
                     raise _not_found(path)
-                await self._wait(arrival)
+                await self._wait(arrival, wait_s)
             if arrival.media.is_over:
                 raise _not_found(path)
             return stream, arrival.media.kinds
@@ -50,7 +52,7 @@ class Arrivals:
                 if self._arrivals.get(path) is arrival:
                     del self._arrivals[path]
 
-    async def _wait(self, arrival: "_Arrival") -> None:
+    async def _wait(self, arrival: "_Arrival", wait_s: float) -> None:
         most = self._services.settings.limits.waiting_requests
         if self.waiting >= most:
             raise LimitExceeded("limits.waiting_requests", self.waiting + 1, most)
@@ -58,7 +60,7 @@ class Arrivals:
         self.waiting += 1
         arrival.waiters.add(waiter)
         try:
-            async with asyncio.timeout(self._services.settings.live.wait_s or None):
+            async with asyncio.timeout(wait_s or None):
                 await waiter
         except TimeoutError:
             raise _not_found(arrival.stream.path) from None

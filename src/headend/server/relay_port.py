@@ -74,5 +74,16 @@ class Relays(Protocol):
             DatabaseError: It can't be forgotten now.
         """
 
-    def fetches(self, path: str) -> bool:
-        """Say whether a stream that nobody publishes is fetched when somebody wants it."""
+    def want(self, path: str, via: tuple[str, ...]) -> bool:
+        """Somebody wants to watch a stream: it is fetched, if a relay does and nobody publishes it.
+
+        Args:
+            path: `APP/NAME`.
+            via: Servers that fetch it through us, when the viewer is a relay.
+
+        Returns:
+            Whether it is fetched: it is worth waiting, whatever `live.wait_s` says.
+
+        Raises:
+            Rejected: No source knows it, as was asked a moment ago; or too many are fetched.
+        """

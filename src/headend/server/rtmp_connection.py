@@ -42,6 +42,7 @@ from headend.server.services import Services
 from headend.server.session_record import SessionRecord, tell_refused
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import LINGER_S, Transport
+from headend.server.waiting import longest_wait_s
 from headend.settings.fallback_values import backup_rank
 
 log = logging.getLogger(__name__)
@@ -396,13 +397,14 @@ class RtmpConnection:
         services = self._services
         path = grant.path
         check_play(services, path, self._hops)
+        wait_s = longest_wait_s(services, path, self._hops)
         stream = services.registry.play(path)
-        if stream.state is StreamState.WAITING and not services.settings.live.wait_s:
+        if stream.state is StreamState.WAITING and not wait_s:
             raise Rejected("NetStream.Play.StreamNotFound", f"nobody publishes {path}")
         play = Play(services, self, request.stream_id, stream, grant)
         self._plays[request.stream_id] = play
         if stream.state is StreamState.WAITING:
-            play.wait_until = now + services.settings.live.wait_s
+            play.wait_until = now + wait_s
         services.counters.plays += 1
         log.info(
             "%s play %s %s%s",
@@ -571,6 +573,14 @@ class RtmpConnection:
         path = play.stream.path
         log.info("%s play %s: nobody published it (live.wait_s)", self._label, shown(path))
         self._session.end(stream_id, "NetStream.Play.StreamNotFound", f"nobody publishes {path}")
+
+    def give_up_waiting(self, path: str) -> None:
+        """Tell the peer that a stream it waits for will not come."""
+        waiting = [(id, play) for id, play in self._plays.items() if play.stream.path == path]
+        for stream_id, play in waiting:
+            self._give_up_waiting(stream_id, play)
+        if waiting:
+            self._act(self._services.loop.time())
 
     # ------------------------------------------------------------------ the end
 

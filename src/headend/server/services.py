@@ -1,6 +1,5 @@
 """This module holds what all connections share: one object, made by the app."""
 
-import secrets
 from asyncio import AbstractEventLoop
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -12,7 +11,6 @@ from headend.access.gate import Gate
 from headend.access.known_viewers import KnownViewers
 from headend.events import Events
 from headend.hub.registry import Registry
-from headend.rtmp.hops import ID_BYTES
 from headend.rtmp.session import SessionSettings
 from headend.server.admission import Admission
 from headend.server.deadlines import Deadlines
@@ -98,7 +96,7 @@ class Services:
     is_stopping: bool = False
     tls: "TlsPort | None" = None
     relays: "Relays | None" = None
-    server_id: str = field(default_factory=lambda: secrets.token_hex(ID_BYTES))
+    server_id: str = ""
     arrivals: "Arrivals | None" = None
     hls: "HlsStreams | None" = None
     rates: "Rates | None" = None

@@ -1,0 +1,304 @@
+"""This module fetches one stream from other servers: the first source that has it, then the next.
+
+    source ─► tags ─► publication of our own ─► viewers, who stay while another source is tried
+
+One fetch serves all viewers of a name. On demand it ends when nobody has watched for a while.
+"""
+
+import asyncio
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from headend.client import Timeouts, TlsOptions, play
+from headend.errors import HeadendError, MediaError, Rejected, SettingsError
+from headend.hub.publication import Publication
+from headend.media.tag import Tag
+from headend.relay.backoff import Failure
+from headend.relay.dialling import RelayFailed, dial
+from headend.relay.link import Link, Links, own_ports
+from headend.relay.target import Target
+from headend.rtmp.client import ClientSettings
+from headend.rtmp.url import parse_url
+from headend.server.loops import LOOP
+from headend.server.outgoing import Rules
+from headend.server.services import Services
+from headend.settings.relay_values import RelayIn, fill, masked_url
+
+STEP_S: Final = 3.0  # for each step of a source that is not the only one
+SILENCE_S: Final = 1.5  # of a source on air, until the next one is tried; looked at once a second
+WAIT_S: Final = 3.0  # for the first media of a source that is not the only one; longer each round
+LONGEST_WAIT_S: Final = 30.0
+# Codes of a server that does not know the stream: of RTMP, and of HTTP.
+_UNKNOWN: Final = ("StreamNotFound", "404")
+
+
+class Pull(Target):
+    """See the module's head; also the tenant of its connection, and the publisher of its stream.
+
+    Attributes:
+        is_unknown: It is over because no source knows the stream.
+    """
+
+    direction = "in"
+
+    def __init__(
+        self,
+        services: Services,
+        relay: str,
+        path: str,
+        rule: RelayIn,
+        links: Links,
+        rules: Rules | None,
+        via: tuple[str, ...] = (),
+    ) -> None:
+        """Prepare.
+
+        Args:
+            services: What all connections share.
+            relay: Id of the relay.
+            path: The stream here.
+            rule: Where from.
+            links: Those of all relays.
+            rules: Which addresses may be called; None: all.
+            via: Servers that fetch it through us.
+        """
+        super().__init__(services, relay, path)
+        self._rule: Final = rule
+        self._links: Final = links
+        self._rules: Final = rules
+        self._via: Final = via
+        self._sources: Final = [_fill(url, path) for url in rule.url]
+        self._index = 0
+        self._rounds = 0
+        self._link: Link | None = None
+        self._playing: asyncio.Task[RelayFailed] | None = None
+        self._verdict: RelayFailed | None = None
+        self._publication: Publication | None = None
+        self._silent_from = 0.0  # when media came last, or a source was asked
+        self._bytes = 0
+        self._idle_since: float | None = None
+        self.is_unknown = False
+
+    @property
+    def shown_url(self) -> str:
+        return masked_url(self._sources[self._index])
+
+    @property
+    def is_serving(self) -> bool:
+        """Its media are published."""
+        return self._publication is not None
+
+    # ------------------------------------------------------------------ the publisher
+
+    @property
+    def peer(self) -> str:
+        return self.shown_url
+
+    @property
+    def hops(self) -> tuple[str, ...]:
+        """The server that it comes from, as far as we know."""
+        link = self._link
+        return (link.session.server_id,) if link is not None and link.session.server_id else ()
+
+    def watched(self, *, is_watched: bool) -> None:
+        """Whether somebody watches is looked at once a second."""
+
+    def replaced(self) -> None:
+        self._publication = None
+        self._give_up(RelayFailed(Failure.REFUSED, f"{self.path} is published here by another"))
+
+    # ------------------------------------------------------------------ tries
+
+    async def run(self) -> None:
+        failures: list[RelayFailed] = []
+        while True:
+            failed = await self._try(self._sources[self._index])
+            if self._publication is not None:
+                failures.clear()
+                self._lose()
+            failures.append(failed)
+            if len(failures) < len(self._sources):
+                self.change("retrying", failed.reason)
+            elif self._is_over(failures):
+                return
+            else:
+                self._rounds += 1
+                await self.rest(failed)
+                failures.clear()
+            self._index = (self._index + 1) % len(self._sources)
+
+    def _lose(self) -> None:
+        """Viewers wait: a source is gone."""
+        publication, self._publication = self._publication, None
+        self.end_life()
+        self._rounds = 0
+        if publication is not None:
+            publication.lose(self._services.loop.time())
+
+    def _is_over(self, failures: list[RelayFailed]) -> bool:
+        """All sources failed: say whether that is the end of it."""
+        is_ended = any(failed.is_over for failed in failures)
+        is_unknown = all(failed.code.endswith(_UNKNOWN) for failed in failures)
+        if is_ended or is_unknown:
+            self._services.registry.end(self.path)
+        if not self._rule.on_demand:
+            return False
+        self.is_unknown = is_unknown
+        return is_ended or is_unknown
+
+    async def _try(self, url: str) -> RelayFailed:
+        self._tries += 1
+        self._verdict = None
+        self._silent_from = self._services.loop.time()
+        try:
+            if url.startswith("http"):
+                return await self._try_http(url)
+            return await self._try_rtmp(url)
+        except RelayFailed as failed:
+            return failed
+        except SettingsError as error:
+            return RelayFailed(Failure.WRONG, str(error))
+
+    async def _try_rtmp(self, text: str) -> RelayFailed:
+        url = parse_url(text)
+        step_s = STEP_S if len(self._sources) > 1 else 10.0
+        settings = ClientSettings(
+            url,
+            "play",
+            is_enhanced=True,
+            handshake_s=step_s,
+            start_s=step_s,
+            hops=(*self._via, self._services.server_id),
+        )
+        link = self._link = Link(self._services, settings, self._rule.trust, self)
+        try:
+            await link.open(self._rules, self._links)
+            return await link.wait()
+        finally:
+            self._link = None
+
+    async def _try_http(self, url: str) -> RelayFailed:
+        place = urlsplit(url)
+        port = place.port or (443 if place.scheme == "https" else 80)
+        # Only to see whether it is there, and may be called.
+        sock = await dial(place.hostname or "", port, self._rules, own_ports(self._services))
+        sock.close()
+        playing = self._playing = self._services.loop.create_task(self._play(url))
+        try:
+            await asyncio.wait([playing])
+            if playing.cancelled():
+                return self._verdict or RelayFailed(Failure.LOST, "it is over", is_over=True)
+            return playing.result()
+        finally:
+            playing.cancel()
+            self._playing = None
+
+    async def _play(self, url: str) -> RelayFailed:
+        trust = self._rule.trust
+        timeouts = Timeouts()
+        if len(self._sources) > 1:
+            timeouts = Timeouts(connect_s=STEP_S, tls_s=STEP_S)
+        loop = self._services.loop
+        try:
+            tls = TlsOptions(trust.ca, trust.fingerprint, trust.insecure)
+            async with play(url, tls=tls, timeouts=timeouts) as stream:
+                async for tag in stream:
+                    self.media([tag], loop.time())
+                    if self._verdict is not None:
+                        return self._verdict
+        except SettingsError as error:
+            return RelayFailed(Failure.WRONG, str(error))
+        except Rejected as error:
+            return RelayFailed(Failure.REFUSED, f"it refuses: {error}", code=error.code)
+        except MediaError as error:
+            return RelayFailed(Failure.LOST, str(error))
+        except HeadendError as error:
+            return RelayFailed(Failure.LOST, str(error))
+        return RelayFailed(Failure.LOST, "it ended the stream")
+
+    def _give_up(self, failed: RelayFailed) -> None:
+        """Leave the source that is tried, or on air."""
+        self._verdict = failed
+        if self._link is not None:
+            self._link.fail(failed)
+        elif self._playing is not None:
+            self._playing.cancel()
+
+    def say_goodbye(self) -> None:
+        publication, self._publication = self._publication, None
+        if publication is not None:
+            publication.end(self._services.loop.time())
+        link, self._link = self._link, None
+        if link is not None:
+            link.finish()
+        if self._playing is not None:
+            self._playing.cancel()
+
+    # ------------------------------------------------------------------ what the source tells
+
+    def granted(self) -> None:
+        """It may still have nothing to send."""
+        link = self._link
+        if link is not None and link.session.server_id == self._services.server_id:
+            self._give_up(RelayFailed(Failure.WRONG, f"{LOOP}: this is the server itself"))
+
+    def media(self, tags: list[Tag], now: float) -> None:
+        self._silent_from = now
+        if self._publication is None:
+            if self._verdict is not None:
+                return
+            try:
+                self._publication = self._services.registry.publish(self.path, self, None, now)
+            except Rejected as rejected:
+                self._give_up(RelayFailed(Failure.REFUSED, rejected.description))
+                return
+            self.begin_life()
+        self._bytes += sum(len(tag.body) for tag in tags)
+        self._publication.push(tags, now)
+
+    def stalled(self) -> None:
+        """A player says too little to stall."""
+
+    def drained(self) -> None:
+        """Likewise."""
+
+    def lost(self) -> None:
+        """`run` takes note."""
+
+    # ------------------------------------------------------------------ time, figures
+
+    def sample(self) -> None:
+        super().sample()
+        if len(self._sources) < 2:
+            limit = self._services.settings.limits.publisher_silence_s
+            if self._publication is None:
+                return  # whoever waits, waits there
+        elif self._publication is None:
+            limit = min(WAIT_S * 2**self._rounds, LONGEST_WAIT_S)
+        else:
+            limit = SILENCE_S
+        silent = self._services.loop.time() - self._silent_from
+        if silent >= limit and (self._link is not None or self._playing is not None):
+            self._give_up(RelayFailed(Failure.LOST, f"it sent nothing for {silent:.1f} s"))
+
+    def is_idle(self, now: float) -> bool:
+        """Say whether nobody has watched for so long that fetching ends; asked once a second."""
+        stream = self._services.registry.stream(self.path)
+        if not self._rule.on_demand or (stream is not None and any(stream.sinks())):
+            self._idle_since = None
+            return False
+        if self._idle_since is None:
+            self._idle_since = now
+        return now - self._idle_since >= self._services.settings.relay.idle_s
+
+    @property
+    def bytes(self) -> int:
+        return self._bytes
+
+
+def _fill(template: str, path: str) -> str:
+    """Fill a name into a URL; escaped where HTTP, or a query, would take it apart."""
+    if template.startswith("http"):
+        return fill(template, quote(path))
+    head, question, query = template.partition("?")
+    return fill(head, path) + question + fill(query, quote(path))
