@@ -27,6 +27,7 @@ from bench.report import (
 )
 from bench.servers import KBPS, Variant, describe_machine
 from bench.tools import BenchError, raise_descriptor_limit
+from bench.web import web as measure_web
 
 FIXED: Final = ("0", "30", "100")
 CAPACITY_KBPS: Final = 600
@@ -275,6 +276,20 @@ def hls(
     show(figure_table(f"HLS, {KBPS} kbit/s each\n{describe_machine()}", figures))
     show(target_table("HLS, beside what it must reach", targets))
     save("hls", [*figures, *targets], json)
+
+
+@app.command()
+def web(
+    seconds: Annotated[float, typer.Option(help="Of FLV, and of HLS.")] = 300.0,
+    runs: Annotated[int, typer.Option(help="How often the page is opened.")] = 5,
+    json: Json = None,
+) -> None:
+    """The player page in Chromium: first picture, latency of FLV and low-latency HLS, stalls."""
+    targets = measure_web(seconds, runs)
+    show(target_table(f"Player page, {seconds:g} s each\n{describe_machine()}", targets))
+    written = save("web", targets, json)
+    written.with_suffix(".md").write_text(f"{describe_machine()}\n\n{target_markdown(targets)}")
+    print(f"written to {written} and, for a page, beside it as .md", file=sys.stderr)
 
 
 @app.command(name="startup")

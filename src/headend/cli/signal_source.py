@@ -2,7 +2,7 @@
 
 import time
 from array import array
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import datetime
 from fractions import Fraction
 from math import pi, sin
@@ -34,11 +34,17 @@ TONE_HZ: Final = 1000
 TONE_LEVEL: Final = 0.1  # of full scale: -20 dB, as of a test tone
 PERIOD: Final = SAMPLE_RATE // TONE_HZ  # samples
 
+Draw = Callable[[str, int], bytes]
 
-def batches() -> Generator[list[Tag], None, None]:
-    """Draw and encode in real time, for ever; blocks."""
+
+def batches(draw: Draw = picture.luma) -> Generator[list[Tag], None, None]:
+    """Draw and encode in real time, for ever; blocks.
+
+    Args:
+        draw: Draws the Y plane of a frame, as `picture.luma` does.
+    """
     muxer = FlvMuxer()
-    encoders = _Video(muxer), _Audio(muxer)
+    encoders = _Video(muxer, draw), _Audio(muxer)
     started = time.monotonic()
     number = 0
     while True:
@@ -56,7 +62,8 @@ def batches() -> Generator[list[Tag], None, None]:
 class _Video:
     """Encodes the picture with the clock of the wall."""
 
-    def __init__(self, muxer: "FlvMuxer") -> None:
+    def __init__(self, muxer: "FlvMuxer", draw: Draw) -> None:
+        self._draw = draw
         self._chroma = picture.chroma()
         stream = muxer.container.add_stream("libx264", rate=FRAME_RATE, options=dict(VIDEO_OPTIONS))
         stream.width, stream.height, stream.pix_fmt = picture.WIDTH, picture.HEIGHT, "yuv420p"
@@ -68,7 +75,7 @@ class _Video:
         clock = datetime.now().isoformat(timespec="milliseconds")[11:]
         frame = av.VideoFrame(picture.WIDTH, picture.HEIGHT, "yuv420p")
         for plane, data in zip(
-            frame.planes, (picture.luma(clock, number), *self._chroma), strict=True
+            frame.planes, (self._draw(clock, number), *self._chroma), strict=True
         ):
             plane.update(data)
         frame.pts, frame.time_base = number, Fraction(1, FRAME_RATE)

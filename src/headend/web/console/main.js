@@ -2,6 +2,7 @@
 
 import { $, h, setText } from '../common/dom.js';
 import { Api } from './api.js';
+import { audit } from './audit.js';
 import { say } from './parts.js';
 import { server } from './server.js';
 import { sessions } from './sessions.js';
@@ -9,7 +10,7 @@ import { settings } from './settings.js';
 import { streams } from './streams.js';
 
 // A section is shown if the server has what it needs.
-const SECTIONS = [streams, sessions, server, settings];
+const SECTIONS = [streams, sessions, audit, server, settings];
 const AGAIN_MS = 2000;
 
 class App {

@@ -107,13 +107,13 @@ export class Table {
   constructor(caption, columns, none) {
     this.columns = columns;
     this.body = h('tbody');
-    this.none = h('p', { class: 'empty' }, none);
+    this.none = h('p', { class: 'empty', hidden: true }, none);
     const heads = columns.map((name) =>
       h('th', { scope: 'col' }, name || h('span', { class: 'hidden-text' }, 'Actions')),
     );
     this.table = h(
       'table',
-      {},
+      { hidden: true },
       h('caption', { class: 'hidden-text' }, caption),
       h('thead', {}, h('tr', {}, heads)),
       this.body,

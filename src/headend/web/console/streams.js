@@ -69,7 +69,7 @@ class Card {
     };
     this.facts = facts({
       keyframes: 'Keyframes',
-      viewers: 'Viewers by protocol',
+      viewers: 'Watched over',
       late: 'Late viewers',
       publisher: 'Published from',
       since: 'On air for',
