@@ -8,6 +8,7 @@ What identifies the person is overwritten; the rows stay, so that counts, times 
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -81,9 +82,7 @@ async def export(database: Database, person: Person) -> dict[str, list[dict[str,
             "keys": await _rows(
                 connection, sa.select(*_KEY_COLUMNS).where(_in_keys(person)), PUBLISH_KEYS.c.id
             ),
-            "webhooks": await _rows(
-                connection, sa.select(OUTBOX).where(_in_outbox(person)), OUTBOX.c.sequence
-            ),
+            "webhooks": await _letters(connection, person),
         }
 
 
@@ -94,9 +93,6 @@ async def erase(database: Database, person: Person) -> Erased:
         DatabaseError: Nothing was overwritten.
     """
     actor = sa.case((AUDIT.c.actor.in_(person.names), ERASED), else_=AUDIT.c.actor)
-    body: sa.ColumnElement[str] = OUTBOX.c.body
-    for text in _texts(person):
-        body = sa.func.replace(body, text, "null")
     async with database.begin(TIMEOUT_S) as connection:
         counts = [
             (await connection.execute(change)).rowcount
@@ -108,10 +104,15 @@ async def erase(database: Database, person: Person) -> Erased:
                 PUBLISH_KEYS.update().where(_in_keys(person)).values(label="", used_from=None)
                 if person.key is not None
                 else PUBLISH_KEYS.update().where(_in_keys(person)).values(used_from=None),
-                OUTBOX.update().where(_in_outbox(person)).values(body=body),
             )
         ]
-    return Erased(*counts)
+        letters = await _letters(connection, person)
+        for letter in letters:
+            changed = OUTBOX.update().where(OUTBOX.c.sequence == letter["sequence"])
+            body = _about(person).sub("null", str(letter["body"]))
+            await connection.execute(changed.values(body=body))
+    sessions, audit, keys = counts
+    return Erased(sessions, audit, keys, len(letters))
 
 
 async def _rows(
@@ -138,12 +139,17 @@ def _in_keys(person: Person) -> sa.ColumnElement[bool]:
     return sa.or_(columns.used_from.in_(person.addresses), columns.id == person.key)
 
 
-def _in_outbox(person: Person) -> sa.ColumnElement[bool]:
-    return sa.or_(
-        sa.false(), *(OUTBOX.c.body.contains(text, autoescape=True) for text in _texts(person))
-    )
+async def _letters(connection: AsyncConnection, person: Person) -> list[dict[str, object]]:
+    """Return the webhooks that are about a person; few wait, so all are looked through."""
+    about = _about(person)
+    rows = await connection.execute(sa.select(OUTBOX).order_by(OUTBOX.c.sequence))
+    return [dict(row._mapping) for row in rows if about.search(row.body)]
 
 
-def _texts(person: Person) -> list[str]:
-    """Return how what identifies a person stands in a JSON document."""
-    return [json.dumps(text) for text in (*person.addresses, *person.names)]
+def _about(person: Person) -> re.Pattern[str]:
+    """Return what finds whatever identifies a person in a JSON document."""
+    names = (*person.addresses, *person.names)
+    texts = {
+        json.dumps(name, ensure_ascii=is_ascii) for name in names for is_ascii in (True, False)
+    }
+    return re.compile("|".join(map(re.escape, sorted(texts))))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from headend import __version__
 from headend.access import admin_token
 from headend.access.address_lists import AddressCheck
+from headend.access.records import AuditEntry, Outcome
 from headend.app import parts
 from headend.errors import SettingsError
 from headend.events import ServerStarted, ServerStopping
@@ -292,6 +293,7 @@ class Server:
             return self.change(self._loaded.reload())
         except SettingsError as error:
             faults = (str(error), *getattr(error, "__notes__", ()))
+            self._note("settings.change", "failed", faults[0])
             return [_say(logging.ERROR, f"settings not reloaded: {fault}") for fault in faults]
 
     def change(self, loaded: LoadedSettings) -> list[str]:
@@ -312,12 +314,19 @@ class Server:
             return [_say(logging.INFO, "settings reloaded: nothing changed")]
         self._loaded = loaded
         self._apply(loaded.settings)
+        self._note("settings.change", "done", ", ".join(changed))
         lines: list[str] = []
         if now := [key for key in changed if key not in NEEDS_RESTART]:
             lines.append(_say(logging.INFO, f"settings reloaded: {', '.join(now)}"))
         if later := [key for key in changed if key in NEEDS_RESTART]:
             lines.append(_say(logging.WARNING, f"settings that need a restart: {', '.join(later)}"))
         return lines
+
+    def _note(self, action: str, outcome: Outcome, detail: str) -> None:
+        """Note in the audit trail what was done by a file or a signal."""
+        recorder = self._services.recorder
+        if recorder is not None:
+            recorder.note(AuditEntry(time(), "settings file", action, "", None, outcome, detail))
 
     def _apply(self, settings: Settings) -> None:
         services = self._services

@@ -14,7 +14,19 @@ from typing import Annotated, Final
 import typer
 
 from headend import __version__
-from headend.cli import bench, config, demo, output, play, publish, serve, status, tls
+from headend.cli import (
+    audit,
+    bench,
+    config,
+    demo,
+    output,
+    play,
+    privacy,
+    publish,
+    serve,
+    status,
+    tls,
+)
 from headend.errors import HeadendError, Rejected, SettingsError, UsageError
 
 DONE: Final = 0
@@ -32,7 +44,7 @@ app = typer.Typer(
 )
 
 # In the order in which `headend --help` lists them.
-for _command in (serve, demo, publish, play, bench, status, tls, config):
+for _command in (serve, demo, publish, play, bench, status, tls, audit, privacy, config):
     _command.register(app)
 
 

@@ -1,0 +1,117 @@
+"""This module is the command `audit`: who did what, and who was refused."""
+
+import re
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from headend.cli import output
+from headend.cli.config import JsonFlag
+from headend.cli.serve import ConfigFlag, DataFlag, SetFlag, load
+from headend.errors import SettingsError
+from headend.server.logs import escape
+
+if TYPE_CHECKING:
+    from headend.access.database import Database
+    from headend.access.records import AuditEntry, AuditFilter
+
+UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+ActorFlag = Annotated[str | None, typer.Option(metavar="WHO", help="Of this one only.")]
+ActionFlag = Annotated[
+    str | None, typer.Option(metavar="WHAT", help="Such as publish, key or key.create.")
+]
+TargetFlag = Annotated[str | None, typer.Option(metavar="ID", help="Done to this only.")]
+AddressFlag = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="From there only, as it is shown.")
+]
+OutcomeFlag = Annotated[
+    str | None, typer.Option(metavar="OUTCOME", help="done, refused or failed.")
+]
+SinceFlag = Annotated[
+    str | None, typer.Option(metavar="WHEN", help="12h, 30d or 2026-01-31: from then on.")
+]
+LimitFlag = Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="The newest N.")]
+
+group = typer.Typer(help="Show who did what, and who was refused.", no_args_is_help=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.add_typer(group, name="audit")
+
+
+@group.callback()
+def _group() -> None:
+    """Show who did what, and who was refused."""
+
+
+@group.command("list")
+def list_entries(
+    actor: ActorFlag = None,
+    action: ActionFlag = None,
+    target: TargetFlag = None,
+    address: AddressFlag = None,
+    outcome: OutcomeFlag = None,
+    since: SinceFlag = None,
+    limit: LimitFlag = 100,
+    config: ConfigFlag = None,
+    data: DataFlag = None,
+    settings: SetFlag = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the audit trail, newest first."""
+    effective = load(config, settings or [], {"data": data}).settings
+    from headend.access.records import AuditFilter
+    from headend.cli.database import ask
+
+    if outcome not in (None, "done", "refused", "failed"):
+        raise SettingsError(f"--outcome {outcome}: write done, refused or failed")
+    start = None if since is None else _past(since, time.time())
+    wanted = AuditFilter(actor, action, target, address, outcome, start)
+
+    async def read(database: "Database") -> "list[AuditEntry]":
+        return await _read(database, wanted, limit)
+
+    found = ask(effective, read)
+    if as_json:
+        from dataclasses import asdict
+
+        output.result_json([asdict(entry) for entry in found])
+    elif not found:
+        output.note("nothing is noted that this asks for")
+    else:
+        output.result("\n".join(map(_line, found)))
+
+
+async def _read(database: "Database", wanted: "AuditFilter", limit: int) -> "list[AuditEntry]":
+    from headend.access.audit import AuditTrail
+
+    return await AuditTrail(database).page(wanted, limit=limit)
+
+
+def _line(entry: "AuditEntry") -> str:
+    at = datetime.fromtimestamp(entry.at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    words = [at, entry.outcome, entry.action, entry.target, f"by {entry.actor or 'unknown'}"]
+    if entry.address is not None:
+        words.append(f"from {entry.address}")
+    if entry.count > 1:
+        words.append(f"({entry.count} times)")
+    line = " ".join(filter(None, words))
+    return escape(f"{line}: {entry.detail}" if entry.detail else line)
+
+
+def _past(text: str, now: float) -> float:
+    """Return when it was, Unix seconds: so long ago, or a date or time of ISO 8601."""
+    match = re.fullmatch(r"(\d{1,9})\s*([smhdw])", text.strip(), re.ASCII | re.IGNORECASE)
+    if match:
+        return now - int(match[1]) * UNITS[match[2].lower()]
+    try:
+        when = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise SettingsError(
+            f"--since {text}: write a duration such as 12h or 30d, or a date such as 2026-01-31"
+        ) from None
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,57 @@
+"""This module opens a server's database for a command, beside the server or without it."""
+
+import asyncio
+import getpass
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from headend.access.records import AuditEntry
+
+if TYPE_CHECKING:
+    from headend.access.database import Database
+    from headend.settings import Settings
+
+T = TypeVar("T")
+
+
+def ask(settings: "Settings", question: "Callable[[Database], Awaitable[T]]") -> T:
+    """Ask the database of a server.
+
+    Raises:
+        DatabaseError: It can't be used.
+        SettingsError: The data folder can't be used.
+    """
+    from headend.access.database import Database
+
+    async def answer() -> T:
+        database = Database(settings.auth.database.get_secret_value(), settings.data)
+        try:
+            await database.open()
+            return await question(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(answer())
+
+
+async def note(database: "Database", action: str, target: str, detail: str = "") -> None:
+    """Note in the audit trail what a command has done.
+
+    Raises:
+        DatabaseError: It is not noted.
+    """
+    from headend.access.audit import AuditTrail
+
+    actor = f"command line ({user_name()})"
+    entry = AuditEntry(time.time(), actor, action, target, None, "done", detail)
+    await AuditTrail(database).append([entry])
+
+
+def user_name() -> str:
+    """Return the name of the user who runs this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        return str(os.getuid())

@@ -1,0 +1,131 @@
+"""This module is the command `privacy`: give out, or overwrite, what is kept about one person."""
+
+import time
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from headend.cli import output
+from headend.cli.config import JsonFlag
+from headend.cli.serve import ConfigFlag, DataFlag, SetFlag, load
+from headend.errors import SettingsError
+
+if TYPE_CHECKING:
+    from headend.access.database import Database
+    from headend.access.erasure import Erased, Person
+    from headend.settings import Settings
+
+DAY_S: Final = 86_400
+MOST_DAYS: Final = 10_000  # whose pseudonyms are looked for: a database takes only so many at once
+
+AddressFlag = Annotated[
+    str | None,
+    typer.Option(metavar="IP", help="An IP address; what was kept under its pseudonyms too."),
+]
+SubjectFlag = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Whom playback tokens were made for.")
+]
+KeyFlag = Annotated[str | None, typer.Option(metavar="ID", help="A publish key: pk_…")]
+
+group = typer.Typer(
+    help="Give out, or overwrite, what is kept about one person.", no_args_is_help=False
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.add_typer(group, name="privacy")
+
+
+@group.command()
+def export(
+    address: AddressFlag = None,
+    subject: SubjectFlag = None,
+    key: KeyFlag = None,
+    config: ConfigFlag = None,
+    data: DataFlag = None,
+    settings: SetFlag = None,
+) -> None:
+    """Print all that is kept about one viewer or publisher as one JSON document."""
+    effective = load(config, settings or [], {"data": data}).settings
+    from headend.access.erasure import export as find
+    from headend.cli.database import ask, note
+
+    person = _person(effective, address, subject, key)
+
+    async def read(database: "Database") -> dict[str, list[dict[str, object]]]:
+        found = await find(database, person)
+        counts = ", ".join(f"{len(rows)} {name}" for name, rows in found.items())
+        await note(database, "privacy.export", _kinds(address, subject, key), counts)
+        return found
+
+    output.result_json(ask(effective, read))
+
+
+@group.command()
+def erase(
+    address: AddressFlag = None,
+    subject: SubjectFlag = None,
+    key: KeyFlag = None,
+    config: ConfigFlag = None,
+    data: DataFlag = None,
+    settings: SetFlag = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Overwrite what identifies one viewer or publisher; counts and times stay."""
+    effective = load(config, settings or [], {"data": data}).settings
+    from dataclasses import asdict
+
+    from headend.access.erasure import erase as overwrite
+    from headend.cli.database import ask, note
+
+    person = _person(effective, address, subject, key)
+
+    async def write(database: "Database") -> "Erased":
+        erased = await overwrite(database, person)
+        await note(database, "privacy.erase", _kinds(address, subject, key), str(erased))
+        return erased
+
+    erased = ask(effective, write)
+    if as_json:
+        output.result_json(asdict(erased))
+    else:
+        output.result(f"overwritten: {erased}")
+
+
+def _person(
+    settings: "Settings", address: str | None, subject: str | None, key: str | None
+) -> "Person":
+    """Put together whom a command is about.
+
+    Raises:
+        SettingsError: Nobody, or an address that is none.
+    """
+    from headend.access.erasure import Person
+
+    if not (address or subject or key):
+        raise SettingsError("say whom: --address IP, --subject TEXT or --key ID")
+    return Person(() if not address else _forms(settings, address), subject or None, key or None)
+
+
+def _forms(settings: "Settings", text: str) -> list[str]:
+    """Return an address in every form in which it may have been kept."""
+    from headend.access.pseudonyms import PSEUDONYMS, Pseudonyms
+    from headend.access.server_secret import ServerSecret
+
+    try:
+        address = ip_address(text.strip())
+    except ValueError:
+        raise SettingsError(f"--address {text}: that is no IP address") from None
+    privacy, now = settings.privacy, time.time()
+    days = min(max(privacy.history_days, settings.audit.retention_days) + 1, MOST_DAYS)
+    key = ServerSecret.load_or_create(settings.data).derive(PSEUDONYMS)
+    pseudonyms = Pseudonyms(key, "pseudonymous", privacy.pseudonym_days)
+    return pseudonyms.all(address, now - days * DAY_S, now)
+
+
+def _kinds(address: str | None, subject: str | None, key: str | None) -> str:
+    """Say by what somebody was looked for, without saying whom: that is to be forgotten."""
+    named = (("address", address), ("subject", subject), ("key", key))
+    return ", ".join(name for name, value in named if value)
