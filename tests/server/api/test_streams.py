@@ -45,7 +45,7 @@ def test_history_goes_second_by_second(tmp_path: Path) -> None:
     async def main() -> None:
         async with serve(tmp_path) as web:
             publisher = await web.publish()
-            seen = (await web.get("/history/live/a")).json
+            seen = (await web.get("/rates/live/a")).json
             assert seen.pop("interval_s") == 1
             assert seen == {"bit_rate": [], "bit_rate_out": [], "frame_rate": [], "viewers": []}
             rates = web.live.services.rates
@@ -54,7 +54,7 @@ def test_history_goes_second_by_second(tmp_path: Path) -> None:
             await publisher.send_video(KEYFRAME)
             await until(lambda: web.stream().frames == 2)
             rates._sample()
-            seen = (await web.get("/history/live/a")).json
+            seen = (await web.get("/rates/live/a")).json
             assert len(seen["bit_rate"]) == len(seen["frame_rate"]) == len(seen["viewers"]) == 1
             assert seen["bit_rate"][0] > 0
 
@@ -96,7 +96,7 @@ def test_stream_that_is_not_there_is_not_found(path: str, tmp_path: Path) -> Non
             answer = await web.get(f"/streams/{path}")
             assert answer.status == 404
             assert answer.detail
-            assert (await web.get(f"/history/{path}")).status == 404
+            assert (await web.get(f"/rates/{path}")).status == 404
 
     run(main())
 

@@ -26,7 +26,7 @@ def routes(services: Services) -> Sequence[Route]:
     return (
         Route("GET", f"{V1}/streams", "Streams, by name.", api.streams, models.Streams,
               query=PAGE),
-        Route("GET", f"{V1}/history/{{path}}", "A stream second by second.", api.history,
+        Route("GET", f"{V1}/rates/{{path}}", "A stream second by second.", api.rates,
               models.History, statuses=(404,)),
         Route("GET", stream, "One stream.", api.stream, models.Stream, statuses=(404,)),
         Route("DELETE", stream, "End a stream and its publisher's session.", api.end_stream,
@@ -60,7 +60,7 @@ class _Streams:
                 return models.Stream.model_validate(stream)
         raise no_stream()
 
-    async def history(self, request: web.Request) -> models.History:
+    async def rates(self, request: web.Request) -> models.History:
         path = request.match_info["path"]
         rates = self._services.rates
         if self._services.registry.stream(path) is None or rates is None:
