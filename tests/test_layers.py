@@ -36,11 +36,11 @@ LAYERS = {
     },
     "app": {
         "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
-        "fallback", "relay",
+        "fallback", "relay", "hooks",
     },
     "embed": {
         "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
-        "codec", "client", "app",
+        "codec", "client", "app", "hooks",
     },
     "testing": {
         "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",

@@ -4,16 +4,26 @@ import ast
 import asyncio
 import inspect
 import json
+import re
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import pytest
 from tests.e2e.peers import Peers
 from tests.e2e.server import environ
+from tests.e2e.wait import wait_for
 
+from headend import client
+from headend.errors import Rejected
 from headend.testing import Playing, Publishing, ServerThread, make_clip
 
 pytestmark = pytest.mark.e2e
@@ -59,6 +69,71 @@ def test_encoder_is_tested_with_pytest(ffmpeg: str, tmp_path: Path) -> None:
         cwd=tmp_path, env=environ(), capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert "3 passed" in done.stdout, done.stdout + done.stderr
+
+
+@contextmanager
+def fastapi_app(peers: Peers, tmp_path: Path) -> Iterator[str]:
+    """Run the application with uvicorn; give its address."""
+    program = peers.run(
+        *(sys.executable, "-m", "uvicorn", "fastapi_app:app", "--app-dir", str(EXAMPLES)),
+        *("--port", "0"),
+        environ=environ() | {"RTMP": "127.0.0.1:0"},
+    )
+    found = wait_for(
+        lambda: re.search(r"Uvicorn running on (\S+)", program.output()), "uvicorn's start"
+    )
+    assert found is not None
+    yield found[1]
+    program.send(signal.SIGINT)
+    program.wait()
+    assert "Traceback" not in program.output()
+
+
+def ask(url: str, user: str = "", **data: str) -> tuple[int, Any]:
+    """Ask the application; return status and document."""
+    query = f"?{urlencode(data)}" if data else ""
+    request = urllib.request.Request(url + query, method="POST" if user else "GET")
+    if user:
+        request.add_header("Authorization", f"Basic {b64encode(user.encode()).decode()}")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_fastapi_application_lets_its_own_users_publish(peers: Peers, tmp_path: Path) -> None:
+    async def publish_to(url: str) -> float:
+        async with client.publish(url) as out:
+            for tag in make_clip(0.4).tags:
+                await out.write(tag)
+            return float(ask(f"{address}/streams/live/a/brightness")[1])
+
+    with fastapi_app(peers, tmp_path) as address:
+        assert ask(f"{address}/tickets", "ann:wrong", name="a")[0] == 401
+        status, answer = ask(f"{address}/tickets", "ann:correct horse", name="a")
+        assert status == 200
+        with pytest.raises(Rejected, match="this stream needs a ticket"):
+            asyncio.run(publish_to(answer["url"].partition("?")[0]))
+        with pytest.raises(Rejected, match="this stream needs a ticket"):
+            asyncio.run(publish_to(answer["url"].replace("live/a", "live/b")))
+        assert 0.2 < asyncio.run(publish_to(answer["url"])) < 0.8
+        assert ask(f"{address}/streams") == (200, [])
+        assert ask(f"{address}/streams/live/a/brightness")[0] == 404
+        # Its ticket was good for one stream.
+        wait_for(lambda: refuses(answer["url"]), "the end of the ticket")
+
+
+def refuses(url: str) -> bool:
+    async def main() -> bool:
+        try:
+            async with client.publish(url):
+                return False
+        except Rejected:
+            return True
+
+    return asyncio.run(main())
 
 
 def cells(notebook: Path) -> list[str]:

@@ -36,6 +36,7 @@ from headend.settings import (
 
 if TYPE_CHECKING:
     from headend.fallback.fallbacks import Fallbacks
+    from headend.hooks import Hooks
     from headend.relay.relays import Relays
     from headend.server.acme import AcmeClient
     from headend.server.http.server import HttpServer
@@ -54,16 +55,24 @@ class Server:
         addresses: Where it listens, by listener (`rtmp`, `tls`, `http`); known after `start`.
     """
 
-    def __init__(self, loaded: LoadedSettings, *, configures_log: bool = True) -> None:
+    def __init__(
+        self,
+        loaded: LoadedSettings,
+        *,
+        configures_log: bool = True,
+        hooks: "Hooks | None" = None,
+    ) -> None:
         """Prepare; `start` and `stop` follow, once each.
 
         Args:
             loaded: Its settings.
             configures_log: The log of the process is this server's; false for an embedded one.
+            hooks: Of the program that embeds the server; they run in its loop.
         """
         self._loaded = loaded
         self._configures_log = configures_log
         self._addresses = AddressCheck(loaded.settings.auth)
+        self._hooks = hooks
         self._listeners: list[Listener] = []
         self._http: HttpServer | None = None
         self._tls: TlsPort | None = None
@@ -144,7 +153,7 @@ class Server:
         integrations = services.integrations = Integrations(
             services.loop, services.events, access.gate.authorizers, access.database
         )
-        integrations.start(settings, None if path is None else path.parent)
+        integrations.start(settings, None if path is None else path.parent, self._hooks)
 
     def _start_tls(self, sockets: Sequence[socket.socket], http: "HttpServer") -> None:
         # Not loaded by a server without TLS.

@@ -26,6 +26,7 @@ from headend.embed.given import Given, Values
 from headend.embed.streams import MAX_TAGS, Player, Publisher
 from headend.errors import SettingsError, UsageError
 from headend.events import Event
+from headend.hooks import Hooks
 from headend.outputs.tag_queue import Policy
 from headend.rtmp.url import stream_path
 from headend.server import status
@@ -65,6 +66,7 @@ class Server:
         settings: Settings | LoadedSettings | Values | None = None,
         /,
         *,
+        hooks: Hooks | str | None = None,
         watch_files: bool = False,
         **sections: Any,
     ) -> None:
@@ -75,12 +77,17 @@ class Server:
                 (`{"rtmp.listen": ":1935"}`); then nothing listens that is not named, and without
                 `data` the state lies in a temporary folder. A `Settings` object, or what
                 `load_settings` returns, is taken as it is.
+            hooks: Who may publish and play, and what is told of what happens: functions that run in
+                this program's loop (plain ones in threads). A text is the setting of that name.
             watch_files: Reload when the settings file or a certificate changes.
             sections: Values by section as keywords: `rtmp={"listen": ":1935"}`.
 
         Raises:
             SettingsError: A setting is wrong; says which.
         """
+        if isinstance(hooks, str):
+            sections["hooks"] = hooks
+        self._hooks = hooks if isinstance(hooks, Hooks) else None
         self._given = Given(settings, sections)
         self._watches_files = watch_files
         self._app: app.Server | None = None
@@ -116,7 +123,7 @@ class Server:
             if self._given.needs_folder:
                 folder = tempfile.TemporaryDirectory(prefix="headend-")
                 self._given.use_folder(Path(opened.enter_context(folder)))
-            server = app.Server(self._given.loaded, configures_log=False)
+            server = app.Server(self._given.loaded, configures_log=False, hooks=self._hooks)
             await server.start()
             opened.push_async_callback(server.stop)
             if self._watches_files:

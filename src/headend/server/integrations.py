@@ -15,6 +15,7 @@ from headend.settings import Settings
 
 if TYPE_CHECKING:
     from headend.access.database import Database
+    from headend.hooks import Hooks
     from headend.server.callback import Callback
     from headend.server.outgoing import Outgoing
     from headend.server.python_hooks import PythonHooks
@@ -55,22 +56,28 @@ class Integrations:
         self.callback: Callback | None = None
         self.hooks: PythonHooks | None = None
 
-    def start(self, settings: Settings, folder: Path | None) -> None:
+    def start(self, settings: Settings, folder: Path | None, own: "Hooks | None" = None) -> None:
         """Begin.
 
         Args:
             settings: Name what there is.
             folder: Of the settings file; Python hooks are looked for there too.
+            own: Python hooks of the program that embeds the server, in place of those of the
+                settings; they run in its loop.
 
         Raises:
             SettingsError: The Python hooks cannot be loaded.
         """
-        if settings.hooks:
+        if settings.hooks or own is not None:
             from headend.server.python_hooks import PythonHooks, load
 
             auth = settings.auth
-            found = load(settings.hooks, folder)
-            self.hooks = PythonHooks(found, auth.hook_timeout_s, auth.hook_fail)
+            self.hooks = PythonHooks(
+                load(settings.hooks, folder) if own is None else own,
+                auth.hook_timeout_s,
+                auth.hook_fail,
+                None if own is None else self._loop,
+            )
             self.hooks.start(self._bus)
         self.configure(settings)
 
