@@ -134,6 +134,7 @@ class Peer:
         media: Video and audio bodies received, in order.
         times: Their timestamps.
         said: Every other message received, one line each.
+        reasons: Descriptions of the statuses among them.
         heard: Their payloads.
         is_closed: The server has closed the connection.
     """
@@ -145,6 +146,7 @@ class Peer:
         self.media: list[bytes] = []
         self.times: list[int] = []
         self.said: list[str] = []
+        self.reasons: list[str] = []
         self.heard = bytearray()
         self.is_closed = False
         self._greeting = GREETING_BYTES
@@ -185,6 +187,10 @@ class Peer:
             self.heard += received.payload
             WATCH.look("rtmp", received.payload)
             self.said.append(shown(received) if received.type_id != 18 else "data")
+            _, found, rest = received.payload.partition(b"\x00\x0bdescription\x02")
+            if found:
+                size = int.from_bytes(rest[:2], "big")
+                self.reasons.append(rest[2 : 2 + size].decode())
 
     async def expect(self, text: str) -> str:
         """Read until the server says something that holds a text; return it."""

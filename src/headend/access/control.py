@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from headend.access.gate import Gate
 from headend.access.guard import Guard
+from headend.access.jwks import read_document
 from headend.access.known_keys import KnownKeys
 from headend.access.policy import Policy
 from headend.access.server_secret import ServerSecret
-from headend.access.tokens import Tokens
-from headend.errors import DatabaseError
+from headend.access.tokens import Tokens, load_keys
+from headend.errors import DatabaseError, HeadendError
 from headend.events import Events
 from headend.settings import Settings
 
@@ -65,6 +66,7 @@ class Access:
         self._opened = asyncio.Event()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._others: asyncio.Task[None] | None = None
         self._wrote_at = loop.time()
         self._is_failing = False
         self._is_closing = False
@@ -83,11 +85,16 @@ class Access:
         self.guard.most, self.guard.ban_s = auth.wrong_attempts, auth.ban_s
 
     def start(self) -> None:
-        """Open the database in the background."""
+        """Open the database, and read the keys of others, in the background."""
         self._task = self._loop.create_task(self._run())
+        self._others = self._loop.create_task(self._read_others())
 
     async def close(self) -> None:
         """Write what is to be written, and close the database."""
+        if self._others is not None:
+            self._others.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._others
         if self._task is not None:
             self._is_closing = True
             self._wake.set()
@@ -128,6 +135,27 @@ class Access:
                 await self._pause(LOOK_S)
         except Exception:
             log.exception("access stopped looking at its keys: a bug")
+
+    async def _read_others(self) -> None:
+        """Read the keys of others who sign tokens, again and again."""
+        was: str | None = None
+        while True:
+            auth = self._settings.auth
+            try:
+                if auth.jwks:
+                    document = await read_document(auth.jwks)
+                    if document != was:
+                        self.tokens.take_others(load_keys(document))
+                        log.info("auth.jwks: the keys of who signs tokens are read")
+                    was = document
+                elif was is not None:
+                    self.tokens.take_others(None)
+                    was = None
+            except HeadendError as error:
+                log.error("%s; those read before stay valid", error)
+            except Exception:
+                log.exception("auth.jwks: a bug")
+            await asyncio.sleep(auth.jwks_refresh_s)
 
     async def _pause(self, seconds: float) -> None:
         """Wait so long, or until somebody wants a look."""

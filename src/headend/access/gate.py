@@ -386,7 +386,7 @@ class Gate:
         for limiter in self.limiters:
             limiter.leave(grant)
 
-    def live(self) -> Iterable[Grant]:
+    def live(self) -> tuple[Grant, ...]:
         """Return the grants in use that may have to be ended."""
         return tuple(self._live)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from headend.access.keys import KeyStore
 
 KNOWN: Final = 10_000  # keys remembered at most, about a kilobyte each
-TIMEOUT_S: Final = 2.0  # a person who publishes waits no longer
+LOADING_S: Final = 8.0  # the database's modules take a second to load, more on a busy machine
 USES: Final = 10_000  # noted at most between two writes; more are written with the next use
 
 OnError = Literal["deny", "allow-known"]
@@ -66,11 +66,11 @@ class KnownKeys:
         """Return the keys in the database, once that is there.
 
         Raises:
-            DatabaseError: It is not, within TIMEOUT_S.
+            DatabaseError: It is not, within LOADING_S.
         """
         if self._store is None:
             try:
-                async with asyncio.timeout(TIMEOUT_S):
+                async with asyncio.timeout(LOADING_S):
                     await self._is_there.wait()
             except TimeoutError as error:
                 raise DatabaseError("database: it is not open yet") from error

@@ -81,3 +81,20 @@ class KeyOptions:
     networks: tuple[Network, ...] = ()
     tls_only: bool = False
     priority: int = 0
+
+
+def document(key: PublishKey) -> dict[str, object]:
+    """Return what is known of a key as plain values, for JSON; times are Unix seconds."""
+    return {
+        "id": key.id,
+        "stream": key.stream,
+        "label": key.label,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "networks": [str(network) for network in key.networks],
+        "tls_only": key.tls_only,
+        "priority": key.priority,
+        "used_at": key.used_at,
+        "used_from": key.used_from,
+    }

@@ -98,9 +98,14 @@ class Tokens:
             others: Public keys, or shared ones, of who else signs tokens.
         """
         self._own: Final = OctKey.import_key(own_key, {"kid": OWN_ID})
-        keys = [] if others is None else others.keys
-        self._keys: Final = [self._own, *keys]
         self._right: OrderedDict[str, Token] = OrderedDict()
+        self.take_others(others)
+
+    def take_others(self, others: KeySet | None) -> None:
+        """Believe these keys besides our own, and no others any more."""
+        keys = [] if others is None else others.keys
+        self._keys = [self._own, *keys]
+        self._right.clear()
 
     def sign(self, token: Token, now: float) -> str:
         """Return a token as text; its `id` is not used, each gets its own."""

@@ -19,6 +19,7 @@ from headend.cli import (
     bench,
     config,
     demo,
+    key,
     output,
     play,
     privacy,
@@ -26,6 +27,7 @@ from headend.cli import (
     serve,
     status,
     tls,
+    token,
 )
 from headend.errors import HeadendError, Rejected, SettingsError, UsageError
 
@@ -44,7 +46,20 @@ app = typer.Typer(
 )
 
 # In the order in which `headend --help` lists them.
-for _command in (serve, demo, publish, play, bench, status, tls, audit, privacy, config):
+for _command in (
+    serve,
+    demo,
+    publish,
+    play,
+    bench,
+    status,
+    key,
+    token,
+    tls,
+    audit,
+    privacy,
+    config,
+):
     _command.register(app)
 
 

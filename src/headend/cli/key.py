@@ -1,0 +1,269 @@
+"""This module is the command `key`: publish keys, with or without a running server.
+
+It works on the server's database; a running server notices what changes there by itself.
+"""
+
+import getpass
+import os
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+
+import typer
+
+from headend.cli import output
+from headend.cli.config import JsonFlag
+from headend.cli.serve import ConfigFlag, DataFlag, SetFlag, load
+from headend.errors import HeadendError, ProtocolError, SettingsError
+
+if TYPE_CHECKING:
+    from headend.access.database import Database
+    from headend.access.keys import KeyStore
+    from headend.access.publish_key import NewKey, PublishKey
+    from headend.settings import Settings
+
+PAGE: Final = 1000  # keys read at once
+
+T = TypeVar("T")
+
+StreamArgument = Annotated[
+    str, typer.Argument(metavar="APP/NAME", help="Stream that the key publishes.")
+]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Of the key; starts with pk_.")]
+LabelFlag = Annotated[str, typer.Option(metavar="TEXT", help="Whose key it is, or what for.")]
+ExpiresFlag = Annotated[
+    str | None,
+    typer.Option(metavar="WHEN", help="12h, 30d or 2030-12-31; without it never."),
+]
+NetworkFlag = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CIDR", help="Valid from this network only; repeatable."),
+]
+TlsOnlyFlag = Annotated[bool, typer.Option("--tls-only", help="Valid over RTMPS only.")]
+PriorityFlag = Annotated[
+    int,
+    typer.Option(
+        min=-1000, max=1000, metavar="N", help="Of two publishers the higher one holds the name."
+    ),
+]
+OnlyFlag = Annotated[
+    str | None, typer.Option("--stream", metavar="APP/NAME", help="Keys of this stream only.")
+]
+
+group = typer.Typer(help="Make, list and revoke publish keys.", no_args_is_help=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.add_typer(group, name="key")
+
+
+@group.command()
+def create(
+    stream: StreamArgument,
+    label: LabelFlag = "",
+    expires: ExpiresFlag = None,
+    network: NetworkFlag = None,
+    tls_only: TlsOnlyFlag = False,
+    priority: PriorityFlag = 0,
+    config: ConfigFlag = None,
+    data: DataFlag = None,
+    settings: SetFlag = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a publish key; it is shown this once."""
+    effective = load(config, settings or [], {"data": data}).settings
+    from headend.access.lifetimes import parse_expiry
+    from headend.access.publish_key import KeyOptions
+    from headend.rtmp.url import stream_path
+
+    now = time.time()
+    try:
+        stream_path(stream)
+    except ProtocolError as error:
+        raise SettingsError(f"APP/NAME: {error}") from None
+    options = KeyOptions(
+        label,
+        None if expires is None else parse_expiry(expires, now),
+        tuple(_network(text) for text in network or ()),
+        tls_only,
+        priority,
+    )
+
+    async def make(keys: "KeyStore") -> "NewKey":
+        return await keys.create(stream, options, now)
+
+    new = _run(effective, make, lambda new: ("key.create", new.key.id))
+    _show_new(new, as_json=as_json)
+
+
+@group.command("list")
+def list_keys(
+    stream: OnlyFlag = None,
+    config: ConfigFlag = None,
+    data: DataFlag = None,
+    settings: SetFlag = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List publish keys, revoked and expired ones too; the keys themselves are not kept."""
+    effective = load(config, settings or [], {"data": data}).settings
+
+    async def read(keys: "KeyStore") -> list["PublishKey"]:
+        found: list[PublishKey] = []
+        while True:
+            after = found[-1].id if found else ""
+            page = await keys.page(stream=stream, limit=PAGE, after=after)
+            found += page
+            if len(page) < PAGE:
+                return found
+
+    found = _run(effective, read)
+    from headend.access.publish_key import document
+
+    if as_json:
+        output.result_json([document(key) for key in found])
+    elif not found:
+        output.note("no keys yet: headend key create APP/NAME makes one")
+    else:
+        output.result(_table(found))
+
+
+@group.command()
+def revoke(
+    id: IdArgument,
+    config: ConfigFlag = None,
+    data: DataFlag = None,
+    settings: SetFlag = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Revoke a publish key for good; a running server ends what it publishes within a second."""
+    effective = load(config, settings or [], {"data": data}).settings
+
+    async def end(keys: "KeyStore") -> "PublishKey | None":
+        return await keys.revoke(id, time.time())
+
+    key = _run(effective, end, lambda key: None if key is None else ("key.revoke", key.id))
+    if key is None:
+        raise HeadendError(f"there is no key {id}")
+    from headend.access.publish_key import document
+
+    if as_json:
+        output.result_json(document(key))
+    else:
+        output.result(f"{key.id} of {key.stream} is revoked")
+
+
+@group.command()
+def rotate(
+    id: IdArgument,
+    config: ConfigFlag = None,
+    data: DataFlag = None,
+    settings: SetFlag = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a key that does what another did, and revoke that one."""
+    effective = load(config, settings or [], {"data": data}).settings
+
+    async def replace(keys: "KeyStore") -> "NewKey | None":
+        return await keys.rotate(id, time.time())
+
+    new = _run(effective, replace, lambda new: None if new is None else ("key.rotate", id))
+    if new is None:
+        raise HeadendError(f"there is no valid key {id}")
+    _show_new(new, as_json=as_json)
+
+
+def _run(
+    settings: "Settings",
+    question: "Callable[[KeyStore], Awaitable[T]]",
+    done: "Callable[[T], tuple[str, str] | None]" = lambda result: None,
+) -> T:
+    """Ask the database, and note in its audit trail what was done, if anything was.
+
+    Raises:
+        DatabaseError: It can't be used.
+        SettingsError: The data folder can't be used.
+    """
+    import asyncio
+
+    from headend.access.database import Database
+    from headend.access.keys import KeyStore
+    from headend.access.server_secret import ServerSecret
+
+    async def ask() -> T:
+        secret = ServerSecret.load_or_create(settings.data)
+        database = Database(settings.auth.database.get_secret_value(), settings.data)
+        try:
+            await database.open()
+            result = await question(KeyStore(database, secret))
+            if (fact := done(result)) is not None:
+                await _note(database, *fact)
+            return result
+        finally:
+            await database.close()
+
+    return asyncio.run(ask())
+
+
+async def _note(database: "Database", action: str, target: str) -> None:
+    from headend.access.audit import AuditTrail
+    from headend.access.records import AuditEntry
+
+    actor = f"command line ({_user()})"
+    entry = AuditEntry(time.time(), actor, action, target, None, "done")
+    await AuditTrail(database).append([entry])
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in some containers
+        return str(os.getuid())
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        raise SettingsError(f"--network {text}: write an address or a network") from None
+
+
+def _show_new(new: "NewKey", *, as_json: bool) -> None:
+    from headend.access.publish_key import document
+
+    if as_json:
+        output.result_json({"id": new.key.id, "key": new.secret, **document(new.key)})
+        return
+    app, _, name = new.key.stream.rpartition("/")
+    rows = {
+        "key": new.secret,
+        "id": new.key.id,
+        "stream": new.key.stream,
+        "expires": _time(new.key.expires_at) or "never",
+        "OBS": f"Server rtmps://HOST:PORT/{app or name}, Stream key {new.secret}",
+    }
+    output.result("\n".join(f"{name:<8} {value}" for name, value in rows.items()))
+    output.note("the key is shown this once: keep it")
+
+
+def _table(keys: "list[PublishKey]") -> str:
+    now = time.time()
+    rows = [("ID", "STREAM", "STATE", "USED", "LABEL")]
+    for key in keys:
+        state = "valid" if key.is_valid(now) else "revoked" if key.revoked_at else "expired"
+        if state == "valid" and key.expires_at is not None:
+            state = f"until {_time(key.expires_at)}"
+        rows.append((key.id, key.stream, state, _time(key.used_at) or "never", key.label))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%MZ")
