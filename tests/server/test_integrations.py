@@ -5,12 +5,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
 from tests.live import command, live_server, log_lines, run, until
 from tests.receiver import receiver
 
 from headend.app import Server
 from headend.errors import SettingsError
+from headend.events import Event, SessionEnded
 from headend.settings import load_settings
 
 SECRET = "0123456789abcdef"
@@ -140,5 +143,50 @@ def test_server_that_stops_has_kept_its_last_events(tmp_path: Path) -> None:
             events = [each.event for each in await webhooks.outbox.page("one", is_dead=False)]
             expected = ["server.started", "stream.created", "server.stopping", "session.ended"]
             assert [event for event in events if event in expected][:4] == expected
+
+    run(main())
+
+
+def test_limits_that_a_callback_sets_hold(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with receiver() as backend:
+            backend.answer = lambda request: web.json_response(
+                {"max_duration_s": 0.3, "max_viewers": 1, "subject": "Ann"}
+                if request.document["type"] == "authorize.publish"
+                else {}
+            )
+            async with live_server(tmp_path, f"auth.callback_url={backend.url}") as live:
+                heard: list[Event] = []
+                live.services.events.subscribe(heard.append)
+                publisher = await live.publisher("a")
+                await live.player("a")
+                second = await live.connected()
+                await second.send(command("play", 3, None, "a", on=1))
+                await second.expect("NetStream.Play.Failed")
+                await publisher.expect_close()
+                over = [each for each in heard if isinstance(each, SessionEnded)]
+                assert {(e.action, e.subject) for e in over} >= {("publish", "Ann")}
+                assert any("the longest time allowed is over" in each.reason for each in over)
+
+    run(main())
+
+
+def test_viewer_is_sent_elsewhere_by_a_callback(tmp_path: Path) -> None:
+    async def main() -> None:
+        elsewhere = "http://b.example/live/a.flv"
+        async with receiver() as backend:
+            backend.answer = lambda _: web.json_response({"decision": "redirect", "url": elsewhere})
+            settings = (f"auth.callback_url={backend.url}", "auth.callback_actions=play")
+            async with (
+                live_server(tmp_path, "http.listen=127.0.0.1:0", *settings) as live,
+                aiohttp.ClientSession() as client,
+            ):
+                url = f"http://{live.server.addresses['http'][0]}/live/a.flv"
+                async with client.get(url, allow_redirects=False) as response:
+                    assert response.status == 307
+                    assert response.headers["Location"] == elsewhere
+                player = await live.connected()
+                await player.send(command("play", 3, None, "a", on=1))
+                await player.expect("NetStream.Play.Failed")
 
     run(main())
