@@ -43,14 +43,17 @@ class Tab:
         page: The page.
         errors: Exceptions that its scripts did not catch, and breaches of its policy.
         asked: Addresses that it asked for.
+        answers: The same, with the status of the answer.
     """
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.errors: list[str] = []
         self.asked: list[str] = []
+        self.answers: list[tuple[str, int]] = []
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda request: self.asked.append(request.url))
+        page.on("response", lambda answer: self.answers.append((answer.url, answer.status)))
         page.on("websocket", lambda socket: self.asked.append(socket.url))
         page.on("console", self._note)
 

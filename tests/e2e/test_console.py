@@ -63,6 +63,8 @@ def test_stream_is_shown_while_it_is_live(
     wait_for(
         lambda: tab.ask("document.querySelector('.thumb img').naturalWidth"), "the newest picture"
     )
+    assert [url for url, status in tab.answers if "/api/v1/rates/" in url and status != 200] == []
+    assert any("/api/v1/rates/live/a%26b" in url for url, _ in tab.answers)
     publisher.send(signal.SIGINT)
     tab.wait_text("Nothing is live.")
 
@@ -123,6 +125,36 @@ def test_server_and_settings_are_shown(server: Server, open_tab: OpenTab) -> Non
     rows = tab.page.locator("#section-settings tbody tr")
     expect(rows.filter(has_text="rtmp.listen")).to_contain_text("flag --rtmp")
     expect(rows.filter(has_text="live.wait_s")).to_have_count(0)
+
+
+def test_relay_is_added_and_removed(server: Server, open_tab: OpenTab) -> None:
+    tab = signed_in(server, open_tab)
+    go(tab, "Relays")
+    tab.wait_text("There is no relay.")
+    tab.page.get_by_role("button", name="Add a relay").click()
+    dialog = tab.page.get_by_role("dialog", name="Add a relay")
+    dialog.get_by_role("button", name="Add").click()
+    expect(dialog).to_be_visible()  # what is needed is missing
+    dialog.get_by_label("Streams").fill("live/<b>*</b>")
+    dialog.get_by_label("Address").fill("rtmp://127.0.0.1:1/{app}")
+    dialog.get_by_label("Stream key").fill("verysecret")
+    dialog.get_by_role("button", name="Add").click()
+    card = tab.page.get_by_role("listitem").filter(has_text="live/<b>*</b>")
+    expect(card).to_contain_text("with a stream key")
+    assert "verysecret" not in tab.page.content()
+    card.get_by_role("button", name="Remove").click()
+    tab.page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    tab.wait_text("There is no relay.")
+
+
+def test_what_was_done_is_in_the_audit_trail(server: Server, open_tab: OpenTab) -> None:
+    tab = signed_in(server, open_tab)
+    wait_for(lambda: "sign-in" in server.get("/api/v1/audit", server.token)[1], "the trail")
+    go(tab, "Audit")
+    row = tab.page.locator("#section-audit tbody tr").filter(has_text="sign-in")
+    expect(row).to_contain_text("console")
+    tab.page.get_by_label("Outcome").select_option("Failed")
+    expect(row).to_have_count(0)
 
 
 def test_console_says_that_the_server_is_gone(server: Server, open_tab: OpenTab) -> None:

@@ -44,6 +44,11 @@ export function codec(name) {
   return known[name] ?? name.toUpperCase().replace(/^(AC|EAC)3$/, '$1-3');
 }
 
+/** "no codec" → "No codec". */
+export function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 function scaled(value, step, unit) {
   let rest = value;
   let power = 0;

@@ -3,14 +3,16 @@
 import { $, h, setText } from '../common/dom.js';
 import { Api } from './api.js';
 import { audit } from './audit.js';
+import { keys } from './keys.js';
 import { say } from './parts.js';
+import { relays } from './relays.js';
 import { server } from './server.js';
 import { sessions } from './sessions.js';
 import { settings } from './settings.js';
 import { streams } from './streams.js';
 
 // A section is shown if the server has what it needs.
-const SECTIONS = [streams, sessions, audit, server, settings];
+const SECTIONS = [streams, sessions, keys, relays, audit, server, settings];
 const AGAIN_MS = 2000;
 
 class App {
@@ -105,6 +107,7 @@ class App {
     }
     this.current = wanted;
     document.title = `${wanted.title} · Headend`;
+    wanted.link.scrollIntoView({ block: 'nearest', inline: 'nearest' });
     Promise.resolve(wanted.open?.(word ? decodeURIComponent(word) : '')).catch((error) =>
       say(error.message, true),
     );

@@ -1,7 +1,7 @@
 // This module is the section Streams: a card for each, with picture, graphs and health.
 
 import { h, setText } from '../common/dom.js';
-import { bitRate, codec, count, duration, number } from '../common/format.js';
+import { bitRate, capital, codec, count, duration, number } from '../common/format.js';
 import { encoded } from './api.js';
 import { Graph } from './graph.js';
 import { ask, button, facts, keep, say } from './parts.js';
@@ -64,7 +64,7 @@ class Card {
     this.tracks = h('p', { class: 'soft' });
     this.graphs = {
       bit_rate: new Graph('Bit rate', bitRate),
-      frame_rate: new Graph('Frame rate', (value) => `${number(value)}/s`),
+      frame_rate: new Graph('Frame rate', (value) => `${value.toFixed(1)}/s`),
       viewers: new Graph('Viewers', (value) => value.toLocaleString()),
     };
     this.facts = facts({
@@ -121,7 +121,7 @@ class Card {
 
   async #seed() {
     try {
-      const history = await this.app.api.get(`/history/${encoded(this.path)}`);
+      const history = await this.app.api.get(`/rates/${encoded(this.path)}`);
       for (const [name, graph] of Object.entries(this.graphs)) {
         graph.seed(history[name], history.interval_s);
       }
@@ -151,7 +151,7 @@ function makeFinding({ level, text }) {
     'li',
     { class: isWell ? 'good' : 'warn' },
     h('span', { class: 'mark', 'aria-hidden': 'true' }, isWell ? '✓' : '!'),
-    h('span', {}, text.charAt(0).toUpperCase() + text.slice(1)),
+    h('span', {}, capital(text)),
   );
   return { element, update() {} };
 }

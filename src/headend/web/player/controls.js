@@ -1,7 +1,7 @@
 // This module is what a viewer sees and touches: the notice over the picture, the bar, the keys.
 
 import { $, setText } from '../common/dom.js';
-import { codec } from '../common/format.js';
+import { capital, codec } from '../common/format.js';
 
 const IDLE_MS = 2800;
 const BEHIND_S = 1.5; // more than meant to be: the live button says so
@@ -213,6 +213,6 @@ function describe(stream) {
 }
 
 function sentence(text) {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  const whole = capital(text);
   return whole && !/[.!?]$/.test(whole) ? `${whole}.` : whole;
 }
