@@ -259,3 +259,42 @@ def test_addresses_are_given_to_who_connects_by_itself() -> None:
             await resolve("169.254.169.254", 1935, Rules())
 
     run(main())
+
+
+def test_connection_that_the_server_has_just_closed_is_replaced() -> None:
+    connections: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Answers once, and closes when it is asked again: what it kept open for too long.
+        connections.append(0)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        await reader.read(1)
+        writer.transport.abort()
+
+    async def main() -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server, calls() as outgoing:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            for _ in range(3):
+                assert (await outgoing.post(url, b"", {}, 5)).status == 204
+            assert len(connections) == 3
+
+    run(main())
+
+
+def test_place_that_never_answers_is_asked_twice_at_most() -> None:
+    connections: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(0)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async def main() -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server, calls() as outgoing:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            with pytest.raises(OutgoingError, match="closed the connection without an answer"):
+                await outgoing.post(url, b"", {}, 5)
+            assert len(connections) == 2
+
+    run(main())

@@ -28,6 +28,7 @@ from headend.events import (
     StreamCreated,
     StreamEnded,
 )
+from headend.server import webhook_endpoint as endpoint_module
 from headend.server import webhooks as module
 from headend.server.outgoing import Outgoing, Rules
 from headend.server.webhook_endpoint import Endpoint, Retry
@@ -512,3 +513,39 @@ def test_test_event_is_sent_once_and_its_outcome_told(tmp_path: Path) -> None:
             assert json.loads(got.body)["data"] == {}
 
     run(main())
+
+
+def test_database_that_fails_later_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(endpoint_module, "DATABASE_PAUSE_S", 0.01)
+    monkeypatch.setattr(module, "PAUSE_S", 0.01)
+    faults = {"newest": 1, "pending": 2, "remove": 1, "failed": 1}
+    for name in faults:
+        monkeypatch.setattr(Outbox, name, _failing(faults, name, getattr(Outbox, name)))
+
+    async def main() -> None:
+        url = f"sqlite:///{tmp_path}/test.db"
+        async with receiver() as there, hooked(url, webhook(there.url)) as fixture:
+            there.answer = lambda _: web.Response(status=500 if len(there.received) < 3 else 204)
+            fixture.bus.emit(created())
+            fixture.bus.emit(active())
+            await until(lambda: fixture.endpoint.delivered >= 2 and fixture.endpoint.held == 0)
+            first_seen = list(dict.fromkeys(types(there.documents())))
+            assert first_seen == ["stream.created live/a", "stream.active live/a"]
+            assert faults == dict.fromkeys(faults, 0)
+
+    run(main())
+    assert log_lines(caplog, "webhook one: database: gone; what waits is kept")
+
+
+def _failing(faults: dict[str, int], name: str, method: Any) -> Any:
+    """Wrap a method of the outbox that fails so many times first."""
+
+    async def call(outbox: Outbox, *arguments: Any, **options: Any) -> Any:
+        if faults[name]:
+            faults[name] -= 1
+            raise DatabaseError("database: gone")
+        return await method(outbox, *arguments, **options)
+
+    return call

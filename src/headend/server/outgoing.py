@@ -6,6 +6,7 @@ is checked, and the connection goes to the address that was checked; no redirect
 """
 
 import asyncio
+import errno
 import os
 import socket
 import ssl
@@ -25,8 +26,8 @@ from headend.errors import HeadendError
 from headend.server.tls_client import TlsOptions, explain_handshake
 
 ANSWER_BYTES: Final = 64 * 1024  # of a body that is read; longer ones are refused
-CONNECTIONS: Final = 200  # at once, all places together
-PLACE_CONNECTIONS: Final = 64  # at once to one place
+CONNECTIONS: Final = 1000  # at once, all places together
+PLACE_CONNECTIONS: Final = 256  # at once to one place
 
 # Where clouds answer the machines that they run, besides the link-local networks.
 METADATA: Final = tuple(
@@ -210,20 +211,26 @@ class Outgoing:
         host = urlsplit(url).hostname or ""
         self._check_literal(host)
         try:
-            async with self._open().post(
-                url,
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
-            ) as response:
-                return Answer(response.status, await _read(response, host))
+            async with asyncio.timeout(timeout_s):
+                try:
+                    return await self._post(url, host, body, headers)
+                except aiohttp.ClientConnectionError as error:
+                    if not _was_closed(error):
+                        raise
+                    # Most likely a connection kept from an earlier call, which it just closed.
+                    return await self._post(url, host, body, headers)
         except TimeoutError as error:
             raise OutgoingError(f"{host}: no answer within {timeout_s:g} s") from error
         except aiohttp.ClientError as error:
             raise OutgoingError(_explain(host, error)) from error
         except ValueError as error:  # an answer that is no HTTP, or a URL that is none
             raise OutgoingError(f"{host}: its answer makes no sense") from error
+
+    async def _post(self, url: str, host: str, body: bytes, headers: dict[str, str]) -> Answer:
+        async with self._open().post(
+            url, data=body, headers=headers, allow_redirects=False
+        ) as response:
+            return Answer(response.status, await _read(response, host))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -253,10 +260,19 @@ class Outgoing:
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": f"Headend/{__version__}"},
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
                 trust_env=False,
                 auto_decompress=False,  # a small answer could grow without bounds
             )
         return self._session
+
+
+def _was_closed(error: aiohttp.ClientConnectionError) -> bool:
+    """Say whether a connection that was there was closed before the answer."""
+    number = getattr(error, "errno", None)
+    return isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError) or (
+        number in (errno.ECONNRESET, errno.EPIPE)
+    )
 
 
 async def _read(response: aiohttp.ClientResponse, host: str) -> bytes:

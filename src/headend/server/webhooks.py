@@ -253,6 +253,9 @@ class Webhooks:
                 log.warning("webhooks: %s", error)
                 await asyncio.sleep(PAUSE_S)
             else:
+                waiting = sum(endpoint.held for endpoint in self._endpoints.values())
+                count = len(self._endpoints)
+                log.info("webhooks: %d receivers, for whom %d events wait", count, waiting)
                 self._outbox = outbox
                 self._opened.set()
                 return outbox
