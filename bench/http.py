@@ -162,9 +162,10 @@ def flv_targets(rows: Sequence[Row]) -> Iterator[Target]:
     for label, value in cpu.items():
         if label.startswith("headend-flv"):
             other = cpu[label.replace("-flv", "-rtmp")]
-            yield Target(f"{label} / as many RTMP players, CPU", value / other, FLV_LIMIT)
-            if "node-flv" in cpu:
-                yield Target(f"{label} / node-flv, CPU", value / cpu["node-flv"], 1.0)
+            share = value / other if other else None
+            yield Target(f"{label} / as many RTMP players, CPU", share, FLV_LIMIT)
+            if node := cpu.get("node-flv"):
+                yield Target(f"{label} / node-flv, CPU", value / node, 1.0)
 
 
 def packaging(

@@ -151,6 +151,11 @@ class RtmpConnection:
         return [play.stream.path for play in self._plays.values()]
 
     @property
+    def watching(self) -> list[str]:
+        """Those of them that it has not paused."""
+        return [play.stream.path for play in self._plays.values() if play.is_watching]
+
+    @property
     def bytes_in(self) -> int:
         """Bytes received, within TLS if there is any."""
         return self._transport.bytes_in

@@ -145,6 +145,11 @@ class Play:
         self.wait_until = NEVER
 
     @property
+    def is_watching(self) -> bool:
+        """It is not paused."""
+        return self._viewer is not None
+
+    @property
     def bytes_out(self) -> int:
         """Bytes of the stream given so far."""
         if self._fanout is None or self._viewer is None:

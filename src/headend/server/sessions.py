@@ -34,6 +34,10 @@ class Session(Protocol):
         """Paths of the streams it plays or waits for."""
 
     @property
+    def watching(self) -> list[str]:
+        """Those of them that it has not paused."""
+
+    @property
     def bytes_in(self) -> int:
         """Bytes received."""
 

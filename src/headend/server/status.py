@@ -182,7 +182,7 @@ def _protocols(services: Services) -> dict[str, Counter[str]]:
     """Count the viewers of every stream by protocol."""
     counts: dict[str, Counter[str]] = {}
     for session in services.sessions():
-        for path in session.playing:
+        for path in session.watching:
             counts.setdefault(path, Counter())[session.protocol] += 1
     if services.hls is not None:
         for each in services.hls.packaged():

@@ -45,7 +45,7 @@ def describe(services: Services) -> models.Server:
         listeners=models.Listeners(**services.addresses),
         streams=sum(stream.is_live for stream in services.registry.streams()),
         sessions=len(sessions),
-        viewers=sum(len(session.playing) for session in sessions) + hls,
+        viewers=sum(len(session.watching) for session in sessions) + hls,
         bytes_in=services.counters.bytes_in + sum(each.bytes_in for each in sessions),
         bytes_out=services.counters.bytes_out + sum(each.bytes_out for each in sessions),
         bit_rate_in=0 if rates is None else rates.bit_rate_in,

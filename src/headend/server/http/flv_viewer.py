@@ -162,6 +162,10 @@ class FlvViewer:
         return [self._stream.path]
 
     @property
+    def watching(self) -> list[str]:
+        return self.playing
+
+    @property
     def bytes_in(self) -> int:
         return self._transport.bytes_in
 
