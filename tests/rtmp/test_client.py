@@ -11,7 +11,8 @@ from tests.wire import wire
 
 from headend.errors import LimitExceeded, ProtocolError, UsageError
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
-from headend.rtmp.client import ClientSession, ClientSettings, Ended, Refused, Started
+from headend.rtmp.client import ClientSession, ClientSettings
+from headend.rtmp.client_events import Ended, MoveRequested, Refused, Started
 from headend.rtmp.events import (
     ConnectRequest,
     MediaReceived,
@@ -515,3 +516,51 @@ def test_done_session_waits_for_nothing() -> None:
     session = started("play")
     session.finish()
     assert session.deadline() is None
+
+
+# ---------------------------------------------------------------- elsewhere
+
+
+@pytest.mark.parametrize(
+    ("more", "redirect"),
+    [
+        (b"\x05", ""),
+        (information(redirect="rtmp://o/live"), "rtmp://o/live"),
+        (information(redirect="rtmp://o/live", redirect2="rtmp://o/live/a"), "rtmp://o/live/a"),
+    ],
+)
+def test_refusal_may_name_another_server(more: bytes, redirect: str) -> None:
+    session = client("play")
+    refusal = information(level="error", code="NetConnection.Connect.Rejected")[:-3]
+    refusal += b"\x00\x02ex" + more + b"\x00\x00\x09"
+    session.receive_data(GREETING + answer("_error", 1, refusal), 1)
+    assert session.events() == [Refused("NetConnection.Connect.Rejected", "", redirect)]
+
+
+MOVE = information(
+    level="status", code="NetConnection.Connect.ReconnectRequest", tcUrl="rtmp://o/live"
+)
+
+
+def test_request_to_move_is_told_to_who_has_offered_it() -> None:
+    url = parse_url("rtmp://h/live/cam1")
+    session = ClientSession(ClientSettings(url, "play", is_enhanced=True), bytes(1528), 0)
+    session.receive_data(GREETING + CONNECTED + CREATED + status("NetStream.Play.Start"), 1)
+    session.events()
+    session.receive_data(answer("onStatus", 0, MOVE), 2)
+    assert session.events() == [MoveRequested("rtmp://o/live")]
+    assert not session.is_done
+
+
+def test_request_to_move_that_nobody_has_offered_is_ignored() -> None:
+    session = started("publish")
+    session.receive_data(answer("onStatus", 0, MOVE), 2)
+    assert session.events() == []
+
+
+def test_who_we_are_is_told_in_connect_and_shown_nowhere() -> None:
+    settings = ClientSettings(parse_url("rtmp://h/live/cam1"), "publish", auth="user=u&response=s3")
+    assert "s3" not in repr(settings)
+    session = ClientSession(settings, bytes(1528), 0)
+    session.receive_data(GREETING, 1)
+    assert b"live?user=u&response=s3" in sent(session)

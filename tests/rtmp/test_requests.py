@@ -1,5 +1,6 @@
 """This module tests headend.rtmp.requests."""
 
+import pytest
 from tests.wire import wire
 
 from headend.media.tag import AUDIO, SCRIPT, Tag
@@ -46,8 +47,18 @@ def test_players_connect_says_which_codecs_it_takes() -> None:
 def test_enhanced_rtmp_is_offered_when_asked_for() -> None:
     payload = requests.connect(URL, "publish", is_enhanced=True).payload
     assert wire("000a 666f75724363 4c697374 0a 00000001 02 0001 2a") in payload  # fourCcList ["*"]
-    assert wire("0006 636170734578 00 402c000000000000") in payload  # capsEx 14
+    assert wire("0006 636170734578 00 402e000000000000") in payload  # capsEx 15
     assert wire("03 0001 2a 00 4010000000000000 000009") in payload  # {"*": 4}
+
+
+@pytest.mark.parametrize(
+    ("url", "app"),
+    [("rtmp://h/live/cam1?key=s", "live?user=u"), ("rtmp://h/live?key=s", "live?key=s&user=u")],
+)
+def test_who_we_are_stands_in_app_and_tc_url(url: str, app: str) -> None:
+    payload = requests.connect(parse_url(url), "publish", is_enhanced=False, auth="user=u").payload
+    assert len(app).to_bytes(2, "big") + app.encode() in payload
+    assert f"rtmp://h/{app}".encode() in payload
 
 
 def test_publisher_announces_itself_before_it_creates_a_stream() -> None:

@@ -12,7 +12,7 @@ Source: RTMP 1.0, 7.2; Enhanced RTMP v2; what real servers send and need: docs/p
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final, TypeAlias
+from typing import Final
 
 from headend.errors import MediaError, ProtocolError, UsageError
 from headend.media.amf0 import Value
@@ -27,6 +27,7 @@ from headend.rtmp.chunks import (
     Message,
     append_chunks,
 )
+from headend.rtmp.client_events import ClientEvent, Ended, MoveRequested, Refused, Started
 from headend.rtmp.data import data_tag
 from headend.rtmp.events import MediaReceived
 from headend.rtmp.handshake import ClientHandshake
@@ -38,6 +39,8 @@ AUDIO_CHUNK_STREAM: Final = 4
 VIDEO_CHUNK_STREAM: Final = 6
 STREAM_COMMAND_CHUNK_STREAM: Final = 8
 
+__all__ = ["ClientEvent", "ClientSession", "ClientSettings", "Ended", "Refused", "Started"]
+
 MIN_WINDOW: Final = 4096  # bytes; below it nearly every read would be acknowledged
 MAX_DESCRIPTION: Final = 512  # characters of a server's text that we show
 
@@ -45,6 +48,7 @@ MAX_DESCRIPTION: Final = 512  # characters of a server's text that we show
 REFUSALS: Final = frozenset(
     {"BadName", "Denied", "Rejected", "StreamNotFound", "InvalidApp", "Failed", "Unauthorized"}
 )
+MOVE: Final = "NetConnection.Connect.ReconnectRequest"  # Enhanced RTMP v2, reconnect request
 STARTS: Final[Mapping[Action, frozenset[str]]] = {
     "publish": frozenset({"NetStream.Publish.Start"}),
     "play": frozenset({"NetStream.Play.Start", "NetStream.Play.PublishNotify"}),
@@ -69,8 +73,10 @@ class ClientSettings:
     Attributes:
         url: Where, and which stream.
         action: Publish it or play it.
-        is_enhanced: Say in connect that we know Enhanced RTMP. Not by default when publishing:
-            Twitch closes on a connect object that holds more than it expects.
+        is_enhanced: Say in connect that we know Enhanced RTMP, and move when the server asks for
+            it. Not by default when publishing: Twitch closes on a connect object that holds more
+            than it expects.
+        auth: Parameters for connect that tell who we are (`headend.rtmp.auth_answer`); a secret.
         chunk_size: Largest chunk payload we send.
         chunk_limits: What the server may make us hold.
         handshake_s: From the start to the end of the handshake.
@@ -82,44 +88,13 @@ class ClientSettings:
     url: Url
     action: Action
     is_enhanced: bool = False
+    auth: str = field(default="", repr=False)
     chunk_size: int = 65_536
     chunk_limits: ChunkLimits = field(default_factory=ChunkLimits)
     handshake_s: float = 10
     start_s: float = 15
     silence_s: float = 60
     hops: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """Publish or play is granted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The server refuses what we asked for, or ends it with an error; nothing more will come.
-
-    Attributes:
-        code: As sent, such as `NetStream.Publish.BadName`; may be empty.
-        description: The server's own words, one line, safe to show.
-    """
-
-    code: str
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The stream is over; nothing more will come.
-
-    Attributes:
-        code: Code that said so; `StreamEOF` where it was that control message.
-    """
-
-    code: str
-
-
-ClientEvent: TypeAlias = Started | MediaReceived | Refused | Ended
 
 
 class _Step(IntEnum):
@@ -257,6 +232,7 @@ class ClientSession:
                 settings.action,
                 is_enhanced=settings.is_enhanced,
                 hops=settings.hops,
+                auth=settings.auth,
             )
         )
         return handshake.rest
@@ -370,6 +346,8 @@ class ClientSession:
             self._start()
         elif code in ENDS[action] and self._step is _Step.STARTED:
             self._end(str(code))
+        elif code == MOVE and self._settings.is_enhanced and self._step is _Step.STARTED:
+            self._report(MoveRequested(_text(information, "tcUrl")))
 
     def _on_fc_unsubscribe(self, call: replies.Call) -> None:
         """Akamai says so that the stream is over."""
@@ -392,7 +370,12 @@ class ClientSession:
 
     def _refuse(self, information: Mapping[str, Value]) -> None:
         self._step = _Step.DONE
-        self._report(Refused(_text(information, "code"), _text(information, "description")))
+        more = information.get("ex")
+        more = more if isinstance(more, dict) else {}
+        redirect = _text(more, "redirect2") or _text(more, "redirect")
+        self._report(
+            Refused(_text(information, "code"), _text(information, "description"), redirect)
+        )
 
     def _report(self, event: ClientEvent) -> None:
         self._report_tags()

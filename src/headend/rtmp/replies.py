@@ -20,6 +20,7 @@ SERVER_VERSION: Final = "FMS/3,0,1,123"  # what Wirecast and old encoders expect
 SERVER_CAPABILITIES: Final = 31.0
 
 # Enhanced RTMP: we forward every codec and understand multitrack and ModEx messages.
+CAPS_RECONNECT: Final = 1
 CAPS_MULTITRACK: Final = 2
 CAPS_MODEX: Final = 4
 CAPS_TIMESTAMP_NANO_OFFSET: Final = 8

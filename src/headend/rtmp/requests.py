@@ -40,7 +40,10 @@ ENHANCED_PROPERTIES: Final[dict[str, Value]] = {
     "videoFourCcInfoMap": {"*": float(replies.CODEC_CAN_FORWARD)},
     "audioFourCcInfoMap": {"*": float(replies.CODEC_CAN_FORWARD)},
     "capsEx": float(
-        replies.CAPS_MULTITRACK | replies.CAPS_MODEX | replies.CAPS_TIMESTAMP_NANO_OFFSET
+        replies.CAPS_RECONNECT
+        | replies.CAPS_MULTITRACK
+        | replies.CAPS_MODEX
+        | replies.CAPS_TIMESTAMP_NANO_OFFSET
     ),
 }
 
@@ -51,15 +54,27 @@ ON_META_DATA: Final = b"\x02\x00\x0aonMetaData"
 SET_DATA_FRAME: Final = b"\x02\x00\x0d@setDataFrame"  # asks a server to keep what follows
 
 
-def connect(url: Url, action: Action, *, is_enhanced: bool, hops: Sequence[str] = ()) -> Message:
-    """Build connect; a publisher says no more than it must, or Twitch closes the connection."""
-    properties: dict[str, Value] = {"app": url.connect_app}
+def connect(
+    url: Url, action: Action, *, is_enhanced: bool, hops: Sequence[str] = (), auth: str = ""
+) -> Message:
+    """Build connect; a publisher says no more than it must, or Twitch closes the connection.
+
+    Args:
+        url: Where to.
+        action: What we are going to ask for.
+        is_enhanced: Say that we know Enhanced RTMP.
+        hops: Servers that the stream has come through.
+        auth: Parameters that tell who we are, in app and tcUrl as FFmpeg sends them.
+    """
+    if auth:
+        auth = f"{'&' if '?' in url.connect_app else '?'}{auth}"
+    properties: dict[str, Value] = {"app": url.connect_app + auth}
     if action == "publish":
         properties["type"] = "nonprivate"
         properties["flashVer"] = write_hops(PUBLISHER_VERSION, hops)
     else:
         properties["flashVer"] = write_hops(PLAYER_VERSION, hops)
-    properties["tcUrl"] = url.tc_url
+    properties["tcUrl"] = url.tc_url + auth
     if action == "play":
         properties |= PLAYER_PROPERTIES
     if is_enhanced:
