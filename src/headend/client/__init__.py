@@ -10,6 +10,7 @@ async with play("rtmp://host/app/name") as stream:
 
 from headend.client.player import Player, play
 from headend.client.publisher import Publisher, publish
+from headend.client.reconnect import Reconnect
 from headend.client.timeouts import Timeouts
 from headend.codec import Encoding
 from headend.outputs.tag_queue import Policy
@@ -20,6 +21,7 @@ __all__ = [
     "Player",
     "Policy",
     "Publisher",
+    "Reconnect",
     "Timeouts",
     "TlsOptions",
     "play",

@@ -1,19 +1,15 @@
 """This module runs a client session on its socket."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
 
-from headend.client.sockets import fail, open_streams
+from headend.client.sockets import fail
 from headend.client.timeouts import Timeouts
 from headend.errors import Rejected, RelayError
-from headend.rtmp.client import ClientEvent, ClientSession, ClientSettings, Refused, Started
-from headend.rtmp.handshake import CLIENT_FILLER_SIZE
-from headend.rtmp.requests import Action
-from headend.rtmp.url import Url, parse_url
-from headend.server.tls_client import TlsOptions, explain
+from headend.rtmp.client import ClientSession
+from headend.rtmp.client_events import ClientEvent, Refused, Started
+from headend.rtmp.url import Url
+from headend.server.tls_client import explain
 
 READ_SIZE: Final = 64 * 1024  # bytes
 
@@ -22,8 +18,25 @@ class ClosedError(RelayError):
     """The server closed the connection in the proper way."""
 
 
+class Refusal(Rejected):
+    """The server refuses.
+
+    Attributes:
+        redirect: Where to ask instead; empty: nowhere.
+    """
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.code or "refused", refused.description or "no reason given")
+        self.redirect: Final = refused.redirect
+
+
 class Connection:
-    """A session on its socket."""
+    """A session on its socket.
+
+    Attributes:
+        session: The protocol.
+        url: Where it leads, after all redirects.
+    """
 
     def __init__(
         self,
@@ -31,13 +44,15 @@ class Connection:
         writer: asyncio.StreamWriter,
         session: ClientSession,
         timeouts: Timeouts,
+        url: Url,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._timeouts = timeouts
-        self._refusal: Rejected | None = None
+        self._refusal: Refusal | None = None
         self._pending: list[ClientEvent] = []  # came behind Started in the same read
         self.session: Final = session
+        self.url: Final = url
 
     async def start(self) -> None:
         """Go on until publish or play is granted."""
@@ -63,9 +78,7 @@ class Connection:
                 await self.flush()
         events = self.session.events()
         if events and isinstance(refused := events[-1], Refused):
-            self._refusal = Rejected(
-                refused.code or "refused", refused.description or "no reason given"
-            )
+            self._refusal = Refusal(refused)
             if len(events) == 1:
                 raise self._refusal
         return events
@@ -119,36 +132,6 @@ class Connection:
             pass  # it is closed, if not in the proper way
         finally:
             writer.transport.abort()
-
-
-@asynccontextmanager
-async def connected(
-    url: str | Url,
-    action: Action,
-    *,
-    is_enhanced: bool,
-    tls: TlsOptions | None,
-    timeouts: Timeouts,
-) -> AsyncIterator[Connection]:
-    """Connect, and ask for the stream; it is granted when the block begins."""
-    if isinstance(url, str):
-        url = parse_url(url)
-    reader, writer = await open_streams(url, tls, timeouts)
-    settings = ClientSettings(
-        url,
-        action,
-        is_enhanced=is_enhanced,
-        handshake_s=timeouts.handshake_s,
-        start_s=timeouts.command_s,
-        silence_s=timeouts.silence_s,
-    )
-    session = ClientSession(settings, os.urandom(CLIENT_FILLER_SIZE), _now())
-    connection = Connection(reader, writer, session, timeouts)
-    try:
-        await connection.start()
-        yield connection
-    finally:
-        await connection.close()
 
 
 def _now() -> float:

@@ -60,6 +60,8 @@ async def open_hls(
 class _HlsReader:
     """What the thread gives."""
 
+    was_cut: Final = False  # an end is an end there, or an error
+
     def __init__(self, feed: "AsyncIterator[list[Tag]]") -> None:
         self._feed = feed
         self._first: Sequence[Tag] | None = None

@@ -108,6 +108,8 @@ def _refusal(status: int, reason: str, url: URL) -> HeadendError:
 class _HttpReader:
     """The body of an answer."""
 
+    was_cut: Final = False  # an end is an end there, or an error
+
     def __init__(self, response: aiohttp.ClientResponse, url: URL, timeouts: Timeouts) -> None:
         self._response = response
         self._url = url
@@ -149,6 +151,8 @@ def _reason(error: aiohttp.WSServerHandshakeError) -> str:
 
 class _WebSocketReader:
     """The binary messages of a WebSocket."""
+
+    was_cut: Final = False  # an end is an end there, or an error
 
     def __init__(self, socket: "aiohttp.ClientWebSocketResponse[bool]", timeouts: Timeouts) -> None:
         self._socket = socket

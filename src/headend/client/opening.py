@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from headend.client.connection import connected
-from headend.client.reader import RtmpReader, TagReader
+from headend.client.negotiation import Ask
+from headend.client.reader import TagReader
+from headend.client.rtmp_reader import open_rtmp
 from headend.client.timeouts import Timeouts
 from headend.errors import SettingsError
 from headend.rtmp.url import Url, parse_url, redact
@@ -19,23 +20,20 @@ HTTP_SCHEMES: Final = frozenset({"http", "https", "ws", "wss"})
 
 @asynccontextmanager
 async def open_reader(
-    url: str | Url, *, is_enhanced: bool, tls: TlsOptions | None, timeouts: Timeouts
+    target: "Url | URL", *, is_enhanced: bool, tls: TlsOptions | None, timeouts: Timeouts
 ) -> AsyncIterator[TagReader]:
     """Open what a URL names."""
-    target = parse_source(url)
     if isinstance(target, Url):
-        async with connected(
-            target, "play", is_enhanced=is_enhanced, tls=tls, timeouts=timeouts
-        ) as connection:
-            yield RtmpReader(connection)
+        async with open_rtmp(target, Ask("play", is_enhanced, tls, timeouts)) as reader:
+            yield reader
         return
     # What speaks HTTP and HLS is loaded for those who need it.
     if target.path.endswith(".m3u8"):
         from headend.client.hls import open_hls as opened
     else:
         from headend.client.http_flv import open_http_flv as opened
-    async with opened(target, tls, timeouts) as source:
-        yield source
+    async with opened(target, tls, timeouts) as other:
+        yield other
 
 
 def parse_source(url: str | Url) -> "Url | URL":

@@ -2,11 +2,12 @@
 
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
-from headend.client.opening import open_reader
+from headend.client.opening import open_reader, parse_source
 from headend.client.read_ahead import ReadAhead
 from headend.client.reader import TagReader
+from headend.client.reconnect import Reconnect, ReconnectingReader, policy_of
 from headend.client.timeouts import Timeouts
 from headend.codec import TagSource
 from headend.media.tag import Tag
@@ -23,6 +24,7 @@ async def play(
     tls: TlsOptions | None = None,
     timeouts: Timeouts | None = None,
     policy: Policy = "all",
+    reconnect: bool | Reconnect = False,
 ) -> AsyncIterator["Player"]:
     """Play a stream until it ends, or until the end of the `async with` block.
 
@@ -36,6 +38,8 @@ async def play(
         policy: What happens when the stream is taken more slowly than it comes. `all`: the server
             is read no faster, and does what it does with slow players. `newest`: what waits too
             long is left out, up to the newest keyframe. Memory is bounded in both cases.
+        reconnect: Connect again when the connection is lost, and how; the timeline goes on. A
+            stream that the server says is over is over.
 
     Raises:
         SettingsError: The URL is wrong, or a file of `tls` is.
@@ -44,10 +48,20 @@ async def play(
         ProtocolError: The server broke the protocol, or took too long.
         MediaError: What comes is neither FLV nor HLS.
     """
+    target, limits = parse_source(url), timeouts or Timeouts()
+
+    def opened() -> AbstractAsyncContextManager[TagReader]:
+        return open_reader(target, is_enhanced=is_enhanced, tls=tls, timeouts=limits)
+
     async with AsyncExitStack() as stack:
-        reader = await stack.enter_async_context(
-            open_reader(url, is_enhanced=is_enhanced, tls=tls, timeouts=timeouts or Timeouts())
-        )
+        again = policy_of(reconnect)
+        reader: TagReader
+        if again is None:
+            reader = await stack.enter_async_context(opened())
+        else:
+            lasting = reader = ReconnectingReader(opened, again)
+            stack.push_async_callback(lasting.close)
+            await lasting.start()
         player = Player(reader, policy)
         stack.push_async_callback(player.close)
         yield player

@@ -10,7 +10,6 @@ Source: RTMP 1.0, 7.2; Enhanced RTMP v2; what real servers send and need: docs/p
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
@@ -22,17 +21,16 @@ from headend.rtmp import messages as m
 from headend.rtmp import replies, requests
 from headend.rtmp.chunks import (
     DEFAULT_CHUNK_SIZE,
-    ChunkLimits,
     ChunkReader,
     Message,
     append_chunks,
 )
 from headend.rtmp.client_events import ClientEvent, Ended, MoveRequested, Refused, Started
+from headend.rtmp.client_settings import ClientSettings
 from headend.rtmp.data import data_tag
 from headend.rtmp.events import MediaReceived
 from headend.rtmp.handshake import ClientHandshake
 from headend.rtmp.requests import Action
-from headend.rtmp.url import Url
 
 # Chunk streams as FFmpeg uses them.
 AUDIO_CHUNK_STREAM: Final = 4
@@ -64,37 +62,6 @@ ENDS: Final[Mapping[Action, frozenset[str]]] = {
         }
     ),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """What a client session is to do; sizes in bytes, times in seconds.
-
-    Attributes:
-        url: Where, and which stream.
-        action: Publish it or play it.
-        is_enhanced: Say in connect that we know Enhanced RTMP, and move when the server asks for
-            it. Not by default when publishing: Twitch closes on a connect object that holds more
-            than it expects.
-        auth: Parameters for connect that tell who we are (`headend.rtmp.auth_answer`); a secret.
-        chunk_size: Largest chunk payload we send.
-        chunk_limits: What the server may make us hold.
-        handshake_s: From the start to the end of the handshake.
-        start_s: From there until publish or play is granted.
-        silence_s: Longest time a server that is played sends nothing; pinged after half.
-        hops: Ids of the servers that relay the stream, see `headend.rtmp.hops`.
-    """
-
-    url: Url
-    action: Action
-    is_enhanced: bool = False
-    auth: str = field(default="", repr=False)
-    chunk_size: int = 65_536
-    chunk_limits: ChunkLimits = field(default_factory=ChunkLimits)
-    handshake_s: float = 10
-    start_s: float = 15
-    silence_s: float = 60
-    hops: tuple[str, ...] = ()
 
 
 class _Step(IntEnum):
