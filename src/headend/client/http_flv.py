@@ -172,7 +172,8 @@ class _WebSocketReader:
                 return ()
             case WSMsgType.ERROR:
                 raise ProtocolError(f"WebSocket: {message.data}")
-        code = self._socket.close_code
+        # aiohttp forgets the code when the server does not wait for our answer to it.
+        code = message.data if message.type is WSMsgType.CLOSE else self._socket.close_code
         if code in (WSCloseCode.OK, WSCloseCode.GOING_AWAY):
             return None
         raise RelayError(f"the connection was lost (WebSocket code {code})")
