@@ -1,6 +1,9 @@
 """This module tests headend.webhooks."""
 
+from datetime import UTC, datetime
+
 import pytest
+import standardwebhooks
 
 from headend.webhooks import SignatureError, sign, verify
 
@@ -72,3 +75,15 @@ def test_request_of_another_time_is_refused(seconds: float) -> None:
 def test_time_is_now_unless_it_is_given() -> None:
     with pytest.raises(SignatureError, match="ago"):
         verify(BODY, HEADERS, SECRET)
+
+
+@pytest.mark.parametrize(
+    "secret", [SECRET, "whsec_c2l4dGVlbiBjaGFyYWN0ZXJz", "whsec_c2l4dGVlbiBjaGFycw"]
+)
+def test_library_of_the_specification_agrees(secret: str) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    theirs = standardwebhooks.Webhook(secret)
+    headers = sign(BODY, secret, id=ID, timestamp=int(now.timestamp()))
+    assert theirs.verify(BODY, headers) == {"test": 2432232314}
+    signature = theirs.sign(msg_id=ID, timestamp=now, data=BODY.decode())
+    assert verify(BODY, headers | {"webhook-signature": signature}, secret) == ID

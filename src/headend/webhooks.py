@@ -93,8 +93,9 @@ def _signature(body: bytes, secret: str, id: str, timestamp: str) -> str:
 
 def _key(secret: str) -> bytes:
     if secret.startswith(_BASE64_PREFIX):
+        text = secret.removeprefix(_BASE64_PREFIX)
         try:
-            return b64decode(secret.removeprefix(_BASE64_PREFIX), validate=True)
+            return b64decode(text + "=" * (-len(text) % 4), validate=True)
         except binascii.Error:
             pass  # a text that only looks like it
     return secret.encode()
