@@ -92,7 +92,7 @@ class Server:
             request.add_header("Authorization", f"Bearer {token}")
         try:
             with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
-                status, body = int(answer.status), answer.read().decode()
+                status, body = int(answer.status), answer.read().decode(errors="replace")
         except urllib.error.HTTPError as error:
             with error:
                 status, body = error.code, error.read().decode()

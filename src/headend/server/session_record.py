@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from headend.errors import Rejected
 from headend.events import Action, RequestRefused, SessionEnded, SessionStarted
+from headend.server.logs import shown
 
 if TYPE_CHECKING:
     from headend.server.peer import Peer
@@ -46,7 +47,7 @@ class SessionRecord:
             stream=stream,
             protocol=protocol,
             address=peer.shown_address,
-            user_agent=user_agent,
+            user_agent=shown(user_agent),
             key_id=key_id,
             subject=subject,
         )
@@ -103,7 +104,7 @@ def tell_refused(
             code=rejected.code,
             reason=rejected.description,
             session=session,
-            user_agent=user_agent,
+            user_agent=shown(user_agent),
             key_id=rejected.key_id,
         )
     )

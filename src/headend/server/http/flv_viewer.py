@@ -81,7 +81,7 @@ class FlvViewer:
         self.peer: Final = peer
         self.protocol: Final = protocol
         self.tls: Final = tls
-        self.user_agent: Final = user_agent[:200]
+        self.user_agent: Final = shown(user_agent)
         self.started: Final = services.loop.time()
         self.id: Final = services.next_session_id()
         self._format = FlvFormat(protocol.startswith("ws"))

@@ -3,6 +3,7 @@
 from headend.errors import ProtocolError
 from headend.rtmp import url
 from headend.server.http.problems import Problem
+from headend.server.redaction import redact
 
 
 def stream_path(text: str) -> str:
@@ -14,6 +15,8 @@ def stream_path(text: str) -> str:
     Raises:
         Problem: 404: no stream can have such a name; the detail says why.
     """
+    if redact(text) != text:  # somebody mixed up the fields of a form; it is not repeated
+        raise Problem(404, "No stream has such a name: it looks like a key or a token.")
     try:
         return url.stream_path(text)
     except ProtocolError as error:
