@@ -107,6 +107,7 @@ def test_document_holds_all_fields_as_plain_values() -> None:
         bytes=10,
         duration_s=1.5,
         reason="the peer left",
+        tags=(("plan", "gold"),),
     )
     assert json.loads(json.dumps(document(event))) == {
         "time": 7.25,
@@ -119,6 +120,7 @@ def test_document_holds_all_fields_as_plain_values() -> None:
         "user_agent": "",
         "key_id": None,
         "subject": None,
+        "tags": {"plan": "gold"},
         "bytes": 10,
         "duration_s": 1.5,
         "reason": "the peer left",

@@ -13,6 +13,7 @@ from typing import ClassVar, Final, Literal
 Subscriber = Callable[["Event"], None]
 Action = Literal["publish", "play"]
 Loss = Literal["ended", "lost", "replaced", "stopped"]
+Tags = tuple[tuple[str, str], ...]  # names and values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +126,8 @@ class SessionEvent(Event):
         address: IP address of the peer; None: on a unix socket, or in this process.
         user_agent: What it calls itself; empty: not told.
         key_id: Publish key that let it in, by its id.
-        subject: Whom its playback token was made for.
+        subject: Whom its key or token was made for, or who a callback or hook says it is.
+        tags: What a callback or hook wants to find again.
     """
 
     id: str
@@ -137,6 +139,7 @@ class SessionEvent(Event):
     user_agent: str = ""
     key_id: str | None = None
     subject: str | None = None
+    tags: Tags = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,8 +321,13 @@ NAMES: Final = tuple(kind.name for kind in KINDS)
 
 def document(event: Event) -> dict[str, object]:
     """Return an event's fields as values that JSON knows, without its name."""
-    values = ((field.name, getattr(event, field.name)) for field in fields(event))
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in values}
+    return {field.name: _plain(field.name, getattr(event, field.name)) for field in fields(event)}
+
+
+def _plain(name: str, value: object) -> object:
+    if not isinstance(value, tuple):
+        return value
+    return dict(value) if name == "tags" else list(value)
 
 
 # ---------------------------------------------------------------------- the bus

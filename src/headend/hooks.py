@@ -16,7 +16,7 @@ The setting `hooks = "my_hooks:hooks"` loads it. Coroutine functions run in an e
 own, beside the server's, and plain functions in threads: whatever they do, no stream waits for it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeVar
@@ -91,6 +91,7 @@ class Request:
         certificate: Common name of its verified client certificate.
         user_agent: What it calls itself.
         session: Number of its session in the API, where there is one.
+        query: All parameters of its URL, key and token among them. Never log it.
     """
 
     stream: str
@@ -104,6 +105,7 @@ class Request:
     certificate: str | None = None
     user_agent: str | None = None
     session: int | None = None
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def app(self) -> str:

@@ -31,6 +31,7 @@ PUBLISH = AccessRequest(
     protocol="rtmps",
     user_agent="FMLE/3.0",
     session=7,
+    query={"sign": "s1gn-secret"},
 )
 PLAY = AccessRequest("play", "live/a", None, protocol="hls")
 
@@ -105,6 +106,7 @@ def test_credentials_are_sent_where_the_settings_say_so_and_the_rest_is_unsigned
             (got,) = backend.there.received
             assert got.document["data"]["key"] == "k3y-secret"
             assert got.document["data"]["token"] == "t0ken-secret"
+            assert got.document["data"]["query"] == {"sign": "s1gn-secret"}
             assert "webhook-signature" not in got.headers
 
     run(main())

@@ -151,7 +151,12 @@ def test_limits_that_a_callback_sets_hold(tmp_path: Path) -> None:
     async def main() -> None:
         async with receiver() as backend:
             backend.answer = lambda request: web.json_response(
-                {"max_duration_s": 0.3, "max_viewers": 1, "subject": "Ann"}
+                {
+                    "max_duration_s": 0.3,
+                    "max_viewers": 1,
+                    "subject": "Ann",
+                    "tags": {"plan": "gold"},
+                }
                 if request.document["type"] == "authorize.publish"
                 else {}
             )
@@ -165,7 +170,8 @@ def test_limits_that_a_callback_sets_hold(tmp_path: Path) -> None:
                 await second.expect("NetStream.Play.Failed")
                 await publisher.expect_close()
                 over = [each for each in heard if isinstance(each, SessionEnded)]
-                assert {(e.action, e.subject) for e in over} >= {("publish", "Ann")}
+                published = next(each for each in over if each.action == "publish")
+                assert (published.subject, published.tags) == ("Ann", (("plan", "gold"),))
                 assert any("the longest time allowed is over" in each.reason for each in over)
 
     run(main())

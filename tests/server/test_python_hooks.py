@@ -20,7 +20,13 @@ from headend.server import python_hooks as module
 from headend.server.python_hooks import Fail, HookError, PythonHooks, load
 
 PUBLISH = AccessRequest(
-    "publish", "live/a", ip_address("10.0.0.7"), key="hk_secret", token="t0ken", key_id="pk_1"
+    "publish",
+    "live/a",
+    ip_address("10.0.0.7"),
+    key="hk_secret",
+    token="t0ken",
+    key_id="pk_1",
+    query={"sign": "s1gn"},
 )
 PLAY = AccessRequest("play", "live/a", None)
 
@@ -69,7 +75,9 @@ def test_hook_sees_the_request_and_decides() -> None:
     (request,) = seen
     assert (request.stream, request.app, request.name) == ("live/a", "live", "a")
     assert (str(request.address), request.key, request.key_id) == ("10.0.0.7", "hk_secret", "pk_1")
+    assert request.query == {"sign": "s1gn"}
     assert "hk_secret" not in repr(request)
+    assert "s1gn" not in repr(request)
     assert "t0ken" not in repr(request)
 
 

@@ -170,7 +170,7 @@ def _body(request: AccessRequest, id: str, *, with_credentials: bool) -> bytes:
         "certificate": request.certificate,
     }
     if with_credentials:
-        data |= {"key": request.key, "token": request.token}
+        data |= {"key": request.key, "token": request.token, "query": dict(request.query)}
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     question = {"id": id, "type": f"authorize.{request.action}", "timestamp": now, "data": data}
     return json.dumps(question, separators=(",", ":")).encode()

@@ -15,6 +15,7 @@ from typing import Final
 
 from headend.access.decisions import Address
 from headend.errors import LimitExceeded
+from headend.events import Tags
 from headend.hub.stream import Stream
 from headend.outputs.hls import HlsLimits, HlsPackager
 from headend.server.logs import shown
@@ -113,13 +114,16 @@ class HlsStream:
         """A request waits for something."""
         return any(self._waiters.values())
 
-    def note(self, peer: Peer, user_agent: str, subject: str | None = None) -> HlsViewer | None:
+    def note(
+        self, peer: Peer, user_agent: str, subject: str | None = None, tags: Tags = ()
+    ) -> HlsViewer | None:
         """Count a viewer's request; None: there are too many to tell them apart.
 
         Args:
             peer: Where it comes from.
             user_agent: What it calls itself.
             subject: Whom the token was made for that it showed first.
+            tags: That its first request was granted with.
         """
         self.asked = self._services.loop.time()
         user_agent = user_agent[:USER_AGENT_CHARACTERS]
@@ -136,6 +140,7 @@ class HlsStream:
                 protocol="hls",
                 user_agent=user_agent,
                 subject=subject,
+                tags=tags,
             )
             viewer = self._viewers[who] = HlsViewer(record, self.asked)
         viewer.asked = self.asked

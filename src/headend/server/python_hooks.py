@@ -182,6 +182,7 @@ class PythonHooks:
             request.certificate,
             request.user_agent,
             request.session,
+            request.query,
         )
         allowed = Allow()
         for hook in self._hooks.publish if is_publish else self._hooks.play:

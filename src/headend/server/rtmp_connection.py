@@ -461,6 +461,7 @@ class RtmpConnection:
             user_agent=self._user_agent,
             key_id=grant.key_id,
             subject=grant.subject,
+            tags=grant.tags,
         )
 
     def _tls_text(self) -> str:

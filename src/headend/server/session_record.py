@@ -5,7 +5,7 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from headend.errors import Rejected
-from headend.events import Action, RequestRefused, SessionEnded, SessionStarted
+from headend.events import Action, RequestRefused, SessionEnded, SessionStarted, Tags
 from headend.server.logs import shown
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class SessionRecord:
         user_agent: str = "",
         key_id: str | None = None,
         subject: str | None = None,
+        tags: Tags = (),
     ) -> None:
         """Tell that it starts; see `SessionEvent` for the arguments."""
         self._services = services
@@ -50,6 +51,7 @@ class SessionRecord:
             user_agent=shown(user_agent),
             key_id=key_id,
             subject=subject,
+            tags=tags,
         )
         services.events.emit(self.started)
 
@@ -76,6 +78,7 @@ class SessionRecord:
                 user_agent=started.user_agent,
                 key_id=started.key_id,
                 subject=started.subject,
+                tags=started.tags,
                 bytes=size,
                 duration_s=round(services.loop.time() - self._began, 3),
                 reason=reason,

@@ -119,6 +119,7 @@ class FlvViewer:
             user_agent=self.user_agent,
             key_id=self._grant.key_id,
             subject=self._grant.subject,
+            tags=self._grant.tags,
         )
         log.info(
             "%s %s play %s accepted%s",

@@ -160,7 +160,7 @@ class HlsRoutes:
 
     def _note(self, request: web.Request, stream: HlsStream, grant: Grant) -> HlsViewer | None:
         peer = access.peer_of(self._services, request)
-        return stream.note(peer, request.headers.get("User-Agent", ""), grant.subject)
+        return stream.note(peer, request.headers.get("User-Agent", ""), grant.subject, grant.tags)
 
     # ------------------------------------------------------------------ answers
 
