@@ -29,13 +29,12 @@ def note_request(
         action: Of its route, such as `session.kick`.
         problem: What it was answered with; None: it was done.
     """
-    match = request.match_info
     _note(
         services,
         request,
         BY_TOKEN if "Authorization" in request.headers else BY_BROWSER,
         action,
-        request.get(TARGET) or match.get("path") or match.get("id") or "",
+        request.get(TARGET) or " ".join(request.match_info.values()),
         "done" if problem is None else "failed",
         "" if problem is None else str(problem),
     )

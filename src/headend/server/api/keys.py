@@ -15,6 +15,7 @@ from headend.access.publish_key import LABEL_CHARACTERS, KeyOptions, NewKey, Pub
 from headend.access.tokens import Token
 from headend.errors import DatabaseError, ProtocolError, SettingsError
 from headend.rtmp.url import stream_path
+from headend.server.api.auditing import TARGET
 from headend.server.api.route import PAGE, V1, Route, Schema, page_limit, read_body
 from headend.server.http.problems import Problem
 from headend.server.services import Services
@@ -144,13 +145,15 @@ class _Keys:
         )
         try:
             stream_path(asked.stream)
-            return _made(await (await self._store()).create(asked.stream, options, now))
+            new = await (await self._store()).create(asked.stream, options, now)
         except ProtocolError as error:
             raise Problem(422, f"stream: {error}.") from error
         except SettingsError as error:
             raise Problem(422, f"{error}.") from error
         except DatabaseError as error:
             raise _away(error) from error
+        request[TARGET] = new.key.id
+        return _made(new)
 
     async def key(self, request: web.Request) -> Key:
         id = request.match_info["key"]
@@ -196,6 +199,7 @@ class _Keys:
             subject=asked.subject,
         )
         text = self._services.access.tokens.sign(token, now)
+        request[TARGET] = asked.pattern
         return SignedToken(token=text, expires_at=token.expires_at)
 
 

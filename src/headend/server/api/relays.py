@@ -7,8 +7,10 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from headend.errors import DatabaseError, SettingsError
+from headend.server.api.auditing import TARGET
 from headend.server.api.route import V1, Route, read_body
 from headend.server.http.problems import Problem
+from headend.server.redaction import protect
 from headend.server.relay_port import Relays
 from headend.server.services import Services
 from headend.settings.relay_presets import PRESETS
@@ -85,9 +87,9 @@ def routes(services: Services) -> Sequence[Route]:
     return (
         Route("GET", f"{V1}/relays", "Relays to and from other servers.", api.relays, RelayList),
         Route("POST", f"{V1}/relays", "Add a relay; it is kept over a restart.", api.add,
-              AddedRelay, NewRelay, status=201, statuses=(503,)),
+              AddedRelay, NewRelay, status=201, statuses=(503,), action="relay.add"),
         Route("DELETE", f"{V1}/relays/{{relay}}", "End a relay that was added, and forget it.",
-              api.remove, statuses=(404, 409, 503)),
+              api.remove, statuses=(404, 409, 503), action="relay.remove"),
     )  # fmt: skip
 
 
@@ -110,8 +112,10 @@ class _Relays:
         body = await read_body(request, NewRelay)
         spec = body.model_dump(exclude={"direction"}, exclude_defaults=True)
         spec["match"] = body.match
+        protect([body.key])  # the log hides it from now on
         try:
-            return AddedRelay(id=await self._held.add(body.direction, spec))
+            id = request[TARGET] = await self._held.add(body.direction, spec)
+            return AddedRelay(id=id)
         except SettingsError as error:
             raise Problem(422, f"{error}.") from None
         except DatabaseError as error:
