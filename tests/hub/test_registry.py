@@ -4,7 +4,7 @@ import pytest
 from tests.hub.test_stream import FakeObserver, FakePublisher, FakeSink, key
 
 from headend.errors import Rejected
-from headend.hub.publication import Publication
+from headend.hub.publication import Place, Publication
 from headend.hub.registry import Registry, RegistrySettings, Takeover
 from headend.hub.stream import StreamSettings, StreamState
 
@@ -89,6 +89,24 @@ def test_second_publisher_takes_the_name_over_if_policy_says_so(
         )
         assert holder.is_current
         assert "replaced" not in first.calls
+
+
+def test_higher_priority_takes_the_name_over_and_a_lower_one_never_does() -> None:
+    hub = registry("always")
+    first, second = FakePublisher("first"), FakePublisher("second")
+    hub.publish(PATH, first, "hk_1", 0, Place(priority=1))
+    with pytest.raises(Rejected):
+        hub.publish(PATH, second, "hk_1", 1, Place(priority=0))
+    publication = hub.publish(PATH, second, "hk_2", 2, Place(priority=2))
+    assert hub.publication(PATH) is publication
+    assert "replaced" in first.calls
+
+
+def test_priority_does_not_help_where_names_are_never_taken_over() -> None:
+    hub = registry("never")
+    hub.publish(PATH, FakePublisher(), "hk_1", 0)
+    with pytest.raises(Rejected):
+        hub.publish(PATH, FakePublisher(), "hk_1", 1, Place(priority=9))
 
 
 def test_viewers_stay_through_a_takeover_and_get_only_the_new_publisher_s_media() -> None:

@@ -644,3 +644,125 @@ def test_peer_that_publishes_and_plays_is_judged_as_a_publisher() -> None:
     peer = publishing(replace(TIMES, publisher_silence_s=3))
     peer.receive(command("createStream", 4, None) + command("play", 5, None, "cam2", on=2))
     assert peer.session.deadline() == 3
+
+
+# ---------------------------------------------------------------------- requests put off
+
+
+def defer(peer: Peer) -> None:
+    request = peer.requests[-1]
+    assert not isinstance(request, ConnectRequest)
+    peer.session.defer(request)
+
+
+def put_off(data: bytes = b"") -> Peer:
+    """A peer whose publish on message stream 1 is deferred; `data` came behind it."""
+    peer = connected()
+    peer.receive(command("createStream", 2, None))
+    peer.accepts = False
+    peer.receive(command("publish", 3, None, "cam1", on=1) + data)
+    assert peer.session.is_waiting
+    defer(peer)
+    assert not peer.session.is_waiting
+    return peer
+
+
+def test_media_behind_a_request_put_off_waits_for_the_answer() -> None:
+    peer = put_off(message(6, 9, 1, KEY, 7))
+    assert peer.receive(message(6, 9, 1, KEY, 8) + message(4, 18, 0, META, 0))[1] == []
+    answers, events = peer.accept()
+    assert "NetStream.Publish.Start" in "".join(answers)
+    assert events == ["VIDEO 7 keyframe @1", "VIDEO 8 keyframe @1", "SCRIPT 0 @1"]
+    assert peer.receive(message(6, 9, 1, KEY, 9))[1] == ["VIDEO 9 keyframe @1"]
+
+
+def test_other_streams_go_on_while_a_request_is_put_off() -> None:
+    peer = publishing()
+    peer.receive(command("createStream", 4, None))
+    peer.accepts = False
+    peer.receive(command("publish", 5, None, "cam2", on=2))
+    defer(peer)
+    data = message(6, 9, 1, KEY, 7) + message(6, 9, 2, KEY, 8) + message(4, 18, 0, META, 0)
+    answers, events = peer.receive(data + command("createStream", 6, None))
+    assert events == ["VIDEO 7 keyframe @1", "SCRIPT 0 @1"]
+    assert answers == ["_result 6 None 3.0"]
+    assert peer.accept()[1] == ["VIDEO 8 keyframe @2"]
+
+
+def test_request_behind_one_put_off_is_asked_too() -> None:
+    peer = put_off()
+    peer.receive(command("createStream", 4, None))
+    data = command("play", 5, None, "cam2", on=2) + message(6, 9, 1, KEY, 7)
+    assert peer.receive(data)[1] == ["play live/cam2 @2"]
+    assert peer.session.is_waiting
+    assert peer.accept()[1] == []
+    peer.requests.pop()
+    assert peer.accept()[1] == ["VIDEO 7 keyframe @1"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        command("closeStream", 0, None, on=1),
+        command("deleteStream", 0, None, 1.0),
+        command("deleteStream", 0, None, 1.0, on=1),
+    ],
+)
+def test_request_put_off_is_cancelled_by_its_peer(data: bytes) -> None:
+    peer = put_off(message(6, 9, 1, KEY, 7))
+    assert peer.receive(data)[1] == ["cancelled @1"]
+    with pytest.raises(UsageError):
+        peer.accept()
+    assert peer.session.is_full is False
+
+
+def test_request_put_off_is_replaced_by_the_next() -> None:
+    peer = put_off(message(6, 9, 1, KEY, 7))
+    events = peer.receive(command("publish", 4, None, "cam2", on=1))[1]
+    assert events == ["cancelled @1", "publish live/cam2 @1"]
+    assert peer.accept()[1] == []  # media was for the other one
+
+
+def test_other_commands_wait_behind_a_play_put_off() -> None:
+    peer = connected()
+    peer.receive(command("createStream", 2, None))
+    peer.accepts = False
+    peer.receive(command("play", 3, None, "cam1", on=1))
+    defer(peer)
+    assert peer.receive(command("receiveAudio", 0, None, False, on=1))[1] == []
+    assert peer.accept()[1] == ["play changed @1"]
+
+
+@pytest.mark.parametrize("body", [b"\x05", b"\x02"])
+def test_broken_command_is_a_fault_even_while_its_stream_waits(body: bytes) -> None:
+    peer = put_off()
+    with pytest.raises(ProtocolError):
+        peer.receive(message(3, 20, 1, body, 0))
+
+
+def test_answer_to_one_request_leaves_the_next_one_unanswered() -> None:
+    peer = put_off()
+    peer.receive(command("createStream", 4, None))
+    data = command("play", 5, None, "cam2", on=2) + message(6, 9, 1, KEY, 7)
+    peer.receive(data)
+    peer.session.accept(peer.requests[1])
+    assert peer.session.events() == []
+    assert peer.session.is_waiting
+    assert peer.accept()[1] == ["VIDEO 7 keyframe @1"]
+
+
+def test_session_is_full_when_much_waits_for_an_answer() -> None:
+    peer = put_off()
+    assert not peer.session.is_full
+    for _ in range(11):
+        peer.receive(message(6, 9, 1, KEY.ljust(100_000, b"\0"), 7))
+    assert peer.session.is_full
+    peer.accept()
+    assert not peer.session.is_full
+
+
+def test_refusal_of_a_request_put_off_drops_what_waited() -> None:
+    peer = put_off(message(6, 9, 1, KEY, 7))
+    peer.session.reject(peer.requests[-1], "NetStream.Publish.Denied", "no")
+    assert peer.session.events() == []
+    assert peer.session.is_closing

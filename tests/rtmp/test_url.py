@@ -319,3 +319,15 @@ def test_path_of_a_stream_that_was_typed_is_taken_literally() -> None:
 def test_path_that_no_stream_can_have_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ProtocolError, match=re.escape(reason)):
         stream_path(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_bare"),
+    [("hk_abc", True), ("hk_abc?key=other", True), ("a?key=hk_abc", False), ("a", False)],
+)
+def test_target_says_whether_a_key_stands_for_the_name(name: str, is_bare: bool) -> None:
+    assert stream_target("live", "", name).is_bare is is_bare
+
+
+def test_key_of_a_stream_without_a_name_is_not_bare() -> None:
+    assert not stream_target("live", "", "?key=hk_abc").is_bare

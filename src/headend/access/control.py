@@ -15,6 +15,7 @@ from headend.access.gate import Gate
 from headend.access.guard import Guard
 from headend.access.jwks import read_document
 from headend.access.known_keys import KnownKeys
+from headend.access.passwords import Passwords
 from headend.access.policy import Policy
 from headend.access.server_secret import ServerSecret
 from headend.access.tokens import Tokens, load_keys
@@ -43,6 +44,7 @@ class Access:
         keys: Publish keys.
         tokens: Signs and checks tokens.
         guard: Slows down who guesses.
+        passwords: Signs in by user and password.
         secret: Of the server.
     """
 
@@ -58,6 +60,7 @@ class Access:
         self.secret: Final = ServerSecret.load_or_create(settings.data)
         self.keys: Final = KnownKeys(self.secret, auth.on_database_error, auth.known_s)
         self.tokens: Final = Tokens(self.secret.derive("tokens"))
+        self.passwords: Final = Passwords(self.keys, self.secret)
         self.guard: Final = Guard(auth.wrong_attempts, auth.ban_s)
         self.gate: Final = Gate(
             loop, Policy(auth, settings.rtmp), self.tokens, self.keys, self.guard, bus
@@ -81,6 +84,7 @@ class Access:
         auth = settings.auth
         self._settings = settings
         self.gate.policy = Policy(auth, settings.rtmp, rtmps)
+        self.passwords.apps, self.passwords.offered = auth.password_apps, auth.password_scheme
         self.keys.on_error, self.keys.known_s = auth.on_database_error, auth.known_s
         self.guard.most, self.guard.ban_s = auth.wrong_attempts, auth.ban_s
 

@@ -222,19 +222,24 @@ class Gate:
         if request.action == "play":
             if not policy.is_private(request.path):
                 return Grant(request.path, "play")
-            self._check_ban(request)
+            self.check_ban(request)
             return self._by_token(request)
         if policy.shows_key(request):
-            self._check_ban(request)
+            self.check_ban(request)
             return None
         if request.token is not None and not policy.is_free(request):
-            self._check_ban(request)
+            self.check_ban(request)
             return self._by_token(request)
         policy.check_publish(request)
         holder = None if request.key is None else f"text:{request.key}"
         return Grant(request.path, "publish", holder=holder)
 
-    def _check_ban(self, request: AccessRequest) -> None:
+    def check_ban(self, request: AccessRequest) -> None:
+        """Return if the address is not shut out.
+
+        Raises:
+            Rejected: It is, for too many wrong keys, tokens or passwords.
+        """
         if not request.is_local and self.guard.banned_s(request.address, self._loop.time()):
             raise Rejected(
                 code_of(request.action),

@@ -465,7 +465,7 @@ def _replaces(message: Message) -> bool:
     """Say whether a command ends or replaces a request that waits; a broken one does."""
     try:
         name = m.parse_command(message)[0]
-    except MediaError:
+    except (MediaError, ProtocolError):
         return True  # `handle` says what is wrong
     return name in ("publish", "play", "closeStream", "deleteStream")
 

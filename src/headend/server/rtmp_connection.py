@@ -37,6 +37,7 @@ from headend.server.logs import shown
 from headend.server.loops import check_play, check_publish
 from headend.server.peer import Peer
 from headend.server.poller import Pace
+from headend.server.rtmp_sign_in import CONNECTION, REJECTED, sign_in, why_rejected
 from headend.server.rtmp_streams import Play, Publish
 from headend.server.services import Services
 from headend.server.session_record import SessionRecord, tell_refused
@@ -66,6 +67,7 @@ class RtmpConnection:
         "_closes_at",
         "_decisions",
         "_hops",
+        "_key_id",
         "_label",
         "_plays",
         "_progress",
@@ -114,6 +116,7 @@ class RtmpConnection:
         self._closes_at = NEVER
         self._user_agent = ""
         self._hops: tuple[str, ...] = ()
+        self._key_id: str | None = None  # of the key that it has proved to hold
         self._reason = "the peer closed the connection"  # why its streams end, for the events
 
     def start(self, transport: Transport) -> None:
@@ -265,7 +268,7 @@ class RtmpConnection:
                 )
                 self._user_agent = event.flash_version[:USER_AGENT_CHARACTERS]
                 self._hops = read_hops(event.flash_version)
-                self._session.accept(event)
+                self._connect(event)
             case PublishRequest():
                 self._ask("publish", event, now)
             case PlayRequest():
@@ -305,6 +308,32 @@ class RtmpConnection:
 
     # ------------------------------------------------------------------ requests
 
+    def _connect(self, request: ConnectRequest) -> None:
+        """Accept a connect, or have it wait for the check of user and password."""
+        question = sign_in(self._services, request, self.peer.address)
+        if question is None:
+            self._session.accept(request)
+        else:
+            answer = partial(self._connected, request)
+            self._decisions.ask(CONNECTION, question, REJECTED, answer)
+
+    def _connected(self, request: ConnectRequest, answer: str | Rejected) -> None:
+        now = self._services.loop.time()
+        try:
+            if isinstance(answer, Rejected):
+                log.info("%s connect refused: %s", self._label, shown(why_rejected(answer)))
+                self._session.reject(request, answer.code, answer.description)
+            else:
+                self._key_id = answer
+                self._session.accept(request)
+            self._act(now)
+            self._transport.resume_reading()
+        except HeadendError as error:
+            self._fail(error)
+        except Exception:
+            log.exception("%s failed: a bug; the connection is closed", self._label)
+            self._transport.abort()
+
     def _ask(self, action: Action, request: PublishRequest | PlayRequest, now: float) -> None:
         """Have the gate decide: at once if it can, else the request waits."""
         try:
@@ -336,6 +365,7 @@ class RtmpConnection:
             user_agent=self._user_agent,
             session=self.id,
             is_bare=target.is_bare,
+            key_id=self._key_id if action == "publish" and target.key is None else None,
             query=target.query,
         )
 
