@@ -254,8 +254,7 @@ class Webhooks:
                 await asyncio.sleep(PAUSE_S)
             else:
                 waiting = sum(endpoint.held for endpoint in self._endpoints.values())
-                count = len(self._endpoints)
-                log.info("webhooks: %d receivers, for whom %d events wait", count, waiting)
+                log.info("webhooks: %d events of earlier wait to be sent", waiting)
                 self._outbox = outbox
                 self._opened.set()
                 return outbox
