@@ -27,6 +27,7 @@ TIMEOUT_S: Final = 2.0  # of one question; a person who publishes waits no longe
 BUSY_MS: Final = 5000  # SQLite: how long a writer waits for another, such as a command beside us
 BUSY_ATTEMPTS: Final = 50  # in which it is opened again meanwhile
 POOL_SIZE: Final = 8
+MIGRATING_LOOK_S: Final = 0.02
 
 _DRIVERS: Final = {
     "postgresql": "postgresql+asyncpg",
@@ -71,7 +72,7 @@ class Database:
         # SQLite does not wait, but fails, while another makes the file a new one (WAL mode).
         for attempt in range(BUSY_ATTEMPTS, -1, -1):
             try:
-                async with self._engine.connect() as connection:
+                async with _alone(), self._engine.connect() as connection:
                     await connection.run_sync(_migrate)
                     await connection.commit()
                 break
@@ -137,6 +138,21 @@ def _tune_sqlite(connection: sqlite3.Connection, record: object) -> None:
     for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=NORMAL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+_migrating: list[None] = []
+
+
+@asynccontextmanager
+async def _alone() -> AsyncIterator[None]:
+    """Wait until no other server of this process migrates: Alembic can do one at a time only."""
+    while _migrating:  # noqa: ASYNC110  # servers may run in several loops
+        await asyncio.sleep(MIGRATING_LOOK_S)
+    _migrating.append(None)
+    try:
+        yield
+    finally:
+        _migrating.pop()
 
 
 def _migrate(connection: Connection) -> None:

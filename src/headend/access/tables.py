@@ -102,3 +102,15 @@ NODES: Final = sa.Table(
     sa.Column("id", sa.String(32), primary_key=True),
     sa.Column("seen_at", sa.Float, nullable=False),
 )
+
+# Relays that the API added, besides those of the settings.
+RELAYS: Final = sa.Table(
+    "relays",
+    METADATA,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("node", sa.String(32), nullable=False, index=True),  # the server that relays
+    sa.Column("direction", sa.String(8), nullable=False),  # out or in
+    # Encrypted: JSON of what the API was given; its URL and its key are secrets.
+    sa.Column("spec", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+)

@@ -378,7 +378,7 @@ class Server:
             # Not loaded by a server that has none, and no API to add any.
             from headend.relay.relays import Relays
 
-            self._services.relays = self._relays = Relays(self._services)
+            self._services.relays = self._relays = Relays(self._services, parts.node(settings))
             self._relays.start()
 
     def _rtmps(self) -> str:

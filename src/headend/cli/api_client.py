@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
@@ -13,6 +14,7 @@ from yarl import URL
 from headend.access import admin_token
 from headend.errors import HeadendError
 from headend.server.api import models
+from headend.server.api.relays import AddedRelay, NewRelay, Relay, RelayList
 from headend.server.api.route import MOST
 from headend.server.running_file import find
 
@@ -109,6 +111,25 @@ class ApiClient:
                 if line.startswith(b"data: "):
                     yield models.Event.model_validate_json(line[6:])
 
+    async def relays(self) -> list[Relay]:
+        """Ask for the relays."""
+        return RelayList.model_validate(await self._get("/api/v1/relays")).relays
+
+    async def add_relay(self, relay: NewRelay) -> str:
+        """Have a relay added; return its id."""
+        body = relay.model_dump(exclude_defaults=True)
+        answer = await self._change("POST", "/api/v1/relays", body)
+        return AddedRelay.model_validate(answer).id
+
+    async def remove_relay(self, id: str) -> None:
+        """Have a relay removed."""
+        await self._change("DELETE", f"/api/v1/relays/{quote(id, safe='')}")
+
+    async def _change(self, method: str, path: str, body: object = None) -> object:
+        limits = aiohttp.ClientTimeout(TIMEOUT_S)
+        async with self._asked(path, {}, limits, method, body) as response:
+            return None if response.status == 204 else await response.json()
+
     async def _get(self, path: str, query: Mapping[str, str] | None = None) -> object:
         limits = aiohttp.ClientTimeout(TIMEOUT_S)
         async with self._asked(path, query or {}, limits) as response:
@@ -116,12 +137,18 @@ class ApiClient:
 
     @asynccontextmanager
     async def _asked(
-        self, path: str, query: Mapping[str, str], limits: aiohttp.ClientTimeout
+        self,
+        path: str,
+        query: Mapping[str, str],
+        limits: aiohttp.ClientTimeout,
+        method: str = "GET",
+        body: object = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         url = URL(self._base + path, encoded=True).with_query(query)
         try:
-            async with self._session.get(url, timeout=limits) as response:
-                if response.status != 200:
+            asked = self._session.request(method, url, json=body, timeout=limits)
+            async with asked as response:
+                if response.status >= 300:
                     raise HeadendError(f"the server answers: {await _problem(response)}")
                 yield response
         except TimeoutError:

@@ -11,14 +11,16 @@ from asyncio import TimerHandle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final, Literal
+from time import time
+from typing import TYPE_CHECKING, Final, Literal
 
-from headend.errors import Rejected, SettingsError
+from headend.errors import DatabaseError, HeadendError, Rejected, SettingsError
 from headend.events import Event, StreamConnected
 from headend.relay.link import Links
 from headend.relay.pull import Pull
 from headend.relay.push import Push
 from headend.relay.target import Target
+from headend.server import redaction
 from headend.server.logs import Repeats
 from headend.server.outgoing import Rules
 from headend.server.relay_port import Direction, RelayStatus
@@ -26,6 +28,7 @@ from headend.server.services import Services
 from headend.server.waiting import give_up
 from headend.settings import Settings
 from headend.settings.relay_values import (
+    MOST_RELAYS,
     RelayIn,
     RelayOut,
     masked_url,
@@ -33,9 +36,13 @@ from headend.settings.relay_values import (
     parse_relay_out,
 )
 
+if TYPE_CHECKING:
+    from headend.access.relay_store import RelayStore
+
 log = logging.getLogger(__name__)
 
 SAMPLE_S: Final = 1.0
+DATABASE_S: Final = 3.0  # a person who adds a relay waits no longer
 ID_PREFIX: Final = "rl_"
 NOT_FOUND: Final = "NetStream.Play.StreamNotFound"
 MOST_ASKED: Final = 100  # names at once that sources were asked for and have not sent yet
@@ -56,8 +63,17 @@ class Entry:
 class Relays:
     """See the module's head; `start` and `close` once each."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, node: str) -> None:
+        """Prepare.
+
+        Args:
+            services: What all connections share.
+            node: This server, among those that share its database.
+        """
         self._services = services
+        self._node = node
+        self._restoring: asyncio.Task[None] | None = None
+        self._is_asking = False  # the database, what relays there were
         self._entries: dict[str, Entry] = {}
         self._targets: dict[tuple[str, str], Target] = {}
         self._links = Links(services)
@@ -71,12 +87,17 @@ class Relays:
         """Begin with the relays of the settings."""
         self.reload(self._services.settings)
         self._sample()
+        self._restoring = self._services.loop.create_task(self._restore())
 
     async def close(self) -> None:
         """End all relays, with a word to the other servers."""
         self._unsubscribe()
         if self._timer is not None:
             self._timer.cancel()
+        if self._restoring is not None:
+            # A question that is cancelled leaves a thread of SQLite behind that still answers.
+            await asyncio.wait([self._restoring], timeout=DATABASE_S if self._is_asking else 0)
+            self._restoring.cancel()
         targets, self._targets = list(self._targets.values()), {}
         await asyncio.gather(*(target.stop() for target in targets), *self._ending)
         await self._links.close()
@@ -96,7 +117,14 @@ class Relays:
     async def add(self, direction: Direction, spec: dict[str, object]) -> str:
         """Add a relay; see `relay_port.Relays`."""
         rule = parse_spec(direction, spec)
+        if len(self._entries) >= MOST_RELAYS:
+            raise SettingsError(f"there are {MOST_RELAYS} relays, the most there may be")
         id = ID_PREFIX + secrets.token_hex(6)
+        store = await self._store()
+        from headend.access.relay_store import StoredRelay
+
+        await store.keep(StoredRelay(id, direction, spec), time())
+        protect(rule)
         self._take(id, Entry(rule, "api"))
         return id
 
@@ -105,8 +133,38 @@ class Relays:
         entry = self._entries.get(id)
         if entry is None or entry.source != "api":
             return False
-        self._drop(id)
+        await (await self._store()).forget(id)
+        if id in self._entries:  # nobody else was faster
+            self._drop(id)
         return True
+
+    async def _store(self) -> "RelayStore":
+        """Return where relays are kept, once the database is open."""
+        # Not loaded by a server to which the API adds none.
+        from headend.access.relay_store import RelayStore
+
+        access = self._services.access
+        try:
+            async with asyncio.timeout(DATABASE_S):
+                database = await access.database()
+        except TimeoutError:
+            raise DatabaseError(f"database: no answer within {DATABASE_S:g} s") from None
+        return RelayStore(database, access.secret, self._node)
+
+    async def _restore(self) -> None:
+        """Go on with the relays that the API added before this start."""
+        await self._services.access.database()
+        self._is_asking = True
+        try:
+            stored = await (await self._store()).relays()
+            for each in stored:
+                rule = parse_spec("out" if each.direction == "out" else "in", each.spec)
+                protect(rule)
+                self._take(each.id, Entry(rule, "api"))
+        except HeadendError as error:
+            log.error("relays that the API added are not taken up again: %s", error)
+        finally:
+            self._is_asking = False
 
     def _take(self, id: str, entry: Entry) -> None:
         self._entries[id] = entry
@@ -266,6 +324,12 @@ def parse_spec(direction: Direction, spec: dict[str, object]) -> Rule:
         return parse_relay_out(spec) if direction == "out" else parse_relay_in(spec)
     except ValueError as error:
         raise SettingsError(str(error)) from None
+
+
+def protect(rule: Rule) -> None:
+    """Have the log hide the key of a relay, whoever says it."""
+    if isinstance(rule, RelayOut) and rule.key is not None:
+        redaction.protect([rule.key.get_secret_value()])
 
 
 def _identified(settings: Settings) -> dict[str, Entry]:

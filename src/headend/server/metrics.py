@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from headend import __version__
 from headend.hub.stream import StreamState
-from headend.server import integration_metrics, status, stream_metrics
+from headend.server import integration_metrics, relay_metrics, status, stream_metrics
 from headend.server.rates import LAGS, Rates
 from headend.server.services import Services
 from headend.server.sessions import Session
@@ -58,6 +58,7 @@ class _Collector(Collector):
         most = self._services.settings.limits.metrics_streams
         yield from stream_metrics.collect(streams, most)
         yield from integration_metrics.collect(self._services.integrations)
+        yield from relay_metrics.collect(self._services.relays)
 
     def _requests(self) -> Iterable[Metric]:
         services = self._services
