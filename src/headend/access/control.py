@@ -16,6 +16,7 @@ from headend.access.guard import Guard
 from headend.access.jwks import read_document
 from headend.access.known_keys import KnownKeys
 from headend.access.passwords import Passwords
+from headend.access.places import Rules
 from headend.access.policy import Policy
 from headend.access.server_secret import ServerSecret
 from headend.access.tokens import Tokens, load_keys
@@ -147,7 +148,7 @@ class Access:
             auth = self._settings.auth
             try:
                 if auth.jwks:
-                    document = await read_document(auth.jwks)
+                    document = await read_document(auth.jwks, Rules.of(auth.outgoing))
                     if document != was:
                         self.tokens.take_others(load_keys(document))
                         log.info("auth.jwks: the keys of who signs tokens are read")

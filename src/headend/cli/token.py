@@ -110,8 +110,9 @@ async def _tokens_of_all(settings: "Settings") -> "Tokens":
     tokens = _tokens(settings)
     if settings.auth.jwks:
         from headend.access.jwks import read_keys
+        from headend.access.places import Rules
 
-        tokens.take_others(await read_keys(settings.auth.jwks))
+        tokens.take_others(await read_keys(settings.auth.jwks, Rules.of(settings.auth.outgoing)))
     return tokens
 
 

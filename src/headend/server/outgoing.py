@@ -1,166 +1,29 @@
-"""This module guards calls to servers that a setting or the API names: webhooks, callback, relays.
+"""This module makes calls to servers that a setting or the API names: webhooks and the callback.
 
-Whoever may name a URL could otherwise have the server ask what only the server can reach, such as
-the metadata of a cloud, where credentials are (SSRF). A name is resolved once, each address it has
-is checked, and the connection goes to the address that was checked; no redirect is followed.
+They go where `headend.access.places` allows, and follow no redirect.
 """
 
 import asyncio
 import errno
 import os
-import socket
 import ssl
-from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from headend import __version__
-from headend.errors import HeadendError
+from headend.access.places import OutgoingError, Rules, check_literal, resolve
+from headend.access.resolver import Resolver
 from headend.server.tls_client import TlsOptions, explain_handshake
+
+__all__ = ["Answer", "Outgoing", "OutgoingError", "Rules", "resolve"]
 
 ANSWER_BYTES: Final = 64 * 1024  # of a body that is read; longer ones are refused
 CONNECTIONS: Final = 1000  # at once, all places together
 PLACE_CONNECTIONS: Final = 256  # at once to one place
-
-# Where clouds answer the machines that they run, besides the link-local networks.
-METADATA: Final = tuple(
-    ip_network(text)
-    for text in (
-        "100.100.100.200/32",  # Alibaba Cloud
-        "168.63.129.16/32",  # Azure
-        "192.0.0.192/32",  # Oracle Cloud
-        "fd00:ec2::/32",  # AWS
-        "fd20:ce::254/128",  # Google Cloud
-    )
-)
-# Addresses of IPv6 that stand for one of IPv4: RFC 6052 (NAT64), by any router that offers it.
-_NAT64: Final = IPv6Network("64:ff9b::/96")
-
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
-
-
-class OutgoingError(HeadendError):
-    """A call to another server failed, or may not be made; shows its host, never its whole URL."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Where calls may go.
-
-    Attributes:
-        hosts: Names, or patterns such as `*.example.com`, in lower case.
-        networks: Addresses, whatever they are called: also those that are refused otherwise.
-    """
-
-    hosts: tuple[str, ...] = ()
-    networks: tuple[Network, ...] = ()
-
-    @classmethod
-    def of(cls, entries: Sequence[str]) -> "Rules":
-        """Sort the entries of `auth.outgoing` into names and networks."""
-        hosts, networks = list[str](), list[Network]()
-        for entry in entries:
-            try:
-                networks.append(ip_network(entry, strict=False))
-            except ValueError:
-                hosts.append(entry.lower())
-        return cls(tuple(hosts), tuple(networks))
-
-    def allow(self, host: str, address: Address) -> bool:
-        """Say whether an address may be called, which a name has, or which is the name."""
-        real = _real(address)
-        if any(real in network or address in network for network in self.networks):
-            return True
-        if is_forbidden(real) or is_forbidden(address):
-            return False
-        if not self.hosts and not self.networks:
-            return True
-        return any(fnmatchcase(host.lower().rstrip("."), pattern) for pattern in self.hosts)
-
-
-def is_forbidden(address: Address) -> bool:
-    """Say whether an address is none that a server of ours has business with."""
-    return (
-        address.is_link_local
-        or address.is_multicast
-        or address.is_unspecified
-        or address == IPv4Address("255.255.255.255")
-        or any(address in network for network in METADATA)
-    )
-
-
-def _real(address: Address) -> Address:
-    """Return the IPv4 address that one of IPv6 stands for, else the address."""
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return address.ipv4_mapped
-        if address.sixtofour is not None:
-            return address.sixtofour
-        if address in _NAT64:
-            return IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address
-
-
-async def resolve(
-    host: str, port: int, rules: Rules, family: socket.AddressFamily = socket.AF_UNSPEC
-) -> list[tuple[socket.AddressFamily, str]]:
-    """Return the addresses of a host to connect to: those that are allowed.
-
-    Args:
-        host: Name or IP address, without brackets.
-        port: TCP port.
-        rules: What is allowed.
-        family: Only addresses of this one.
-
-    Raises:
-        OutgoingError: There is no such host, or none of its addresses is allowed.
-    """
-    loop = asyncio.get_running_loop()
-    try:
-        infos = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise OutgoingError(
-            f"{host}: {getattr(error, 'strerror', None) or 'no such host'}"
-        ) from error
-    found = dict.fromkeys((info[0], str(info[4][0])) for info in infos)
-    allowed: list[tuple[socket.AddressFamily, str]] = [
-        (kind, text)
-        for kind, text in found
-        if rules.allow(host, ip_address(text.partition("%")[0]))
-    ]
-    if not allowed:
-        raise OutgoingError(f"{host} is not allowed; name it in auth.outgoing if it should be")
-    return allowed
-
-
-class _Resolver(AbstractResolver):
-    """Resolves names for aiohttp; gives only addresses that are allowed."""
-
-    def __init__(self, outgoing: "Outgoing") -> None:
-        self._outgoing = outgoing
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = await resolve(host, port, self._outgoing.rules, family)
-        return [
-            ResolveResult(hostname=host, host=text, port=port, family=kind, proto=0, flags=_NUMERIC)
-            for kind, text in found
-        ]
-
-    async def close(self) -> None:
-        """There is nothing to close."""
-
-
-_NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +72,7 @@ class Outgoing:
             OutgoingError: There is no answer, or one that is too long; the place is not allowed.
         """
         host = urlsplit(url).hostname or ""
-        self._check_literal(host)
+        check_literal(host, self.rules)
         try:
             async with asyncio.timeout(timeout_s):
                 try:
@@ -238,19 +101,10 @@ class Outgoing:
         if session is not None:
             await session.close()
 
-    def _check_literal(self, host: str) -> None:
-        """Check a host that is an address: aiohttp asks no resolver about it."""
-        try:
-            address = ip_address(host.partition("%")[0])
-        except ValueError:
-            return
-        if not self.rules.allow(host, address):
-            raise OutgoingError(f"{host} is not allowed; name it in auth.outgoing if it should be")
-
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(
-                resolver=_Resolver(self),
+                resolver=Resolver(lambda: self.rules),
                 ssl=TlsOptions(ca=self._ca).context(),
                 use_dns_cache=False,
                 limit=CONNECTIONS,

@@ -238,7 +238,7 @@ class Auth(_Section):
     )
     outgoing: Outgoing = Field(
         default=(),
-        description="Hosts and networks that callback and webhooks may call; []: all but a few.",
+        description="Hosts and networks that callback, webhooks, relays, JWKS go to; []: most.",
     )
     outgoing_ca: OptionalFile = Field(
         default=None,
