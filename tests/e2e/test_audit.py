@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,19 @@ def test_sessions_are_kept_with_their_totals(
     assert by_kind["publish"]["address"] == "127.0.0.1"
 
 
+def test_publisher_over_its_bit_rate_is_told_why(
+    start_server: StartServer, peers: Peers, clip: Path
+) -> None:
+    server = start_server("limits.publisher_bit_rate=1000", "limits.publisher_bit_rate_s=1")
+    encoder = peers.publish(clip, server.url("live/a"), is_endless=True)
+    assert encoder.wait() != 0
+    line = server.wait_log("live/a ended: ")
+    assert "over 1 s is more than the 0.001 Mbit/s allowed" in line
+    (session,) = api(server, "sessions?state=over")["sessions"]
+    assert session["reason"] in line
+    assert session["reason"] in encoder.output()
+
+
 def test_addresses_are_nowhere_where_pseudonyms_stand_for_them(
     start_server: StartServer, peers: Peers, clip: Path, tmp_path: Path
 ) -> None:
@@ -133,6 +147,11 @@ def test_addresses_are_nowhere_where_pseudonyms_stand_for_them(
     server.wait_stream("live/a", viewers=1)
     assert server.get("/vip/b.flv")[0] == 403
     assert server.get("/api/v1/server", "wrong")[0] == 401
+    host, _, port = server.http[0].rpartition(":")
+    with socket.create_connection((host, int(port))) as sock:
+        sock.sendall(b"\x16\x03\x01 is no HTTP\r\n\r\n")
+        assert sock.recv(100)
+    server.wait_log("sent no HTTP")
     viewer.kill()
     wait_for(lambda: api(server, "history?open=false")["sessions"], "rows that ended")
     wait_for(lambda: api(server, "audit")["entries"][1:], "entries")

@@ -289,7 +289,8 @@ class Gate:
             rejected.key_id = key.id
             raise
         address = shown_address(request.address)
-        self._keys.note_use(key.id, address or "unix", time.time())
+        place = "unix" if request.address is None else address or "-"
+        self._keys.note_use(key.id, place, time.time())
         self._bus.emit(
             events.KeyUsed(time=time.time(), key_id=key.id, stream=path, address=address)
         )

@@ -130,7 +130,7 @@ class Recorder:
         if not self.history_days:
             return
         if record.code is not None:
-            if self._refused[record.address] >= REFUSED or self._refused.total() >= BATCH:
+            if self._refused[record.address] >= REFUSED or len(self._refused) > BATCH:
                 return  # the audit trail counts them
             self._refused[record.address] += 1
         if record.id in self._records or len(self._records) < QUEUED:

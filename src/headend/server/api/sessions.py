@@ -132,7 +132,7 @@ def _over(id: int, records: Sequence[SessionRecord]) -> models.Session:
     return models.Session(
         id=id,
         protocol=last.protocol,
-        peer=last.address or "unix",
+        peer=last.address or "-",
         connected_s=round(ended - began, 3),
         publishes=[record.stream for record in records if record.kind == "publish"],
         plays=[record.stream for record in records if record.kind == "play"],

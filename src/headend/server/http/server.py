@@ -3,11 +3,13 @@
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
 from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from headend.access.pseudonyms import shown_address
 from headend.server import metrics
 from headend.server.api import routes as api_routes
 from headend.server.arrivals import Arrivals
@@ -136,12 +138,23 @@ class HttpServer:
         return web.Response(body=answer.encode(), content_type="application/octet-stream")
 
 
+def _shown_peer(text: object) -> object:
+    """Show an address that aiohttp names as all others are shown."""
+    try:
+        return shown_address(ip_address(str(text).partition("%")[0])) or "-"
+    except ValueError:
+        return text
+
+
 def _tell_shortly(record: logging.LogRecord) -> bool:
     """Keep what a client sent that is no HTTP out of the log: it may hold a token."""
     error = record.exc_info[1] if record.exc_info else None
+    args = record.args if isinstance(record.args, tuple) else ()
+    peer = _shown_peer(args[0]) if args else "?"
     if not isinstance(error, HttpProcessingError):
+        if args:
+            record.args = (peer, *args[1:])
         return True
-    peer = record.args[0] if isinstance(record.args, tuple) and record.args else "?"
     log.info("http %s sent no HTTP: %s", peer, type(error).__name__)
     return False
 
