@@ -19,6 +19,16 @@ def test_meter_tells_time_bit_rate_and_speed() -> None:
     assert meter.describe(41.7) == "00:01:23.4   2.50 Mbit/s   2.00x"
 
 
+def test_meter_tells_how_long_it_will_take() -> None:
+    meter = Meter()
+    meter.add(video(0))
+    assert meter.describe(0, 90) == "00:00:00.0   0.00 Mbit/s   0.00x"
+    meter.add(video(30_000))
+    assert meter.describe(15, 90).endswith("   2.00x   00:00:30 left")
+    meter.add(video(100_000))
+    assert meter.describe(50, 90).endswith("00:00:00 left")
+
+
 def test_meter_at_the_start() -> None:
     assert Meter().describe(0) == "00:00:00.0   0.00 Mbit/s   0.00x"
 

@@ -149,3 +149,13 @@ def test_tags_written_and_read_are_the_same(
     data = wire(HEADER) + b"".join(serialize_tag(tag) for tag in tags)
     parsed = read(*(data[index : index + size] for index in range(0, len(data), size)))
     assert [tag[:3] for tag in parsed] == [tag[:3] for tag in tags]
+
+
+def test_data_is_cut_short_inside_a_tag() -> None:
+    data = serialize_header(has_audio=True, has_video=False)
+    data += serialize_tag(Tag(TagKind.AUDIO, 0, b"\xaf\x01\x21", False, False))
+    for size in range(len(data) + 1):
+        reader = Reader()
+        reader.receive_data(data[:size])
+        is_whole = size in (9, 10, 11, 12, 13) or size >= len(data) - 4
+        assert reader.is_cut is not is_whole, size

@@ -118,3 +118,25 @@ def test_file_without_streams(tmp_path: Path) -> None:
 def test_dash_is_standard_input() -> None:
     with pytest.raises(MediaError, match="pipe:0"):
         open_source("-", "nosuch", {})
+
+
+def test_duration_is_known_before_a_file_is_read(clip: Path, tmp_path: Path) -> None:
+    assert open_source(str(clip), None, {}).duration_s == pytest.approx(2.9, abs=0.1)
+    film = make(tmp_path / "a.mkv", "mpeg4", "aac")
+    assert open_source(str(film), None, {}).duration_s == pytest.approx(0.5, abs=0.1)
+    for number, end in enumerate((b"", b"\x00\x00\x00\x10", b"\x00\x00\x10\x10" * 2)):
+        odd = tmp_path / f"{number}.flv"
+        odd.write_bytes(b"FLV\x01\x05\x00\x00\x00\x09" + end)
+        assert open_source(str(odd), None, {}).duration_s is None
+    headless = tmp_path / "headless.flv"
+    headless.write_bytes(b"FLV" + bytes(20) + b"\x00\x00\x00\x0c")
+    assert open_source(str(headless), None, {}).duration_s is None
+
+
+def test_flv_that_is_cut_short_is_told_after_what_there_is(clip: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.flv"
+    cut.write_bytes(clip.read_bytes()[:-7])
+    batches = open_source(str(cut), None, {}).batches()
+    assert len(next(batches)) > 10
+    with pytest.raises(MediaError, match=r"cut\.flv is cut short"):
+        next(batches)

@@ -1,4 +1,4 @@
-"""This module is the command `play`: a stream of an RTMP or RTMPS server to an FLV file."""
+"""This module is the command `play`: a stream of RTMP, HTTP-FLV or HLS to an FLV file."""
 
 import os
 import sys
@@ -13,20 +13,26 @@ from headend.cli.tls_flags import CaFlag, FingerprintFlag, InsecureFlag, tls_opt
 from headend.errors import RelayError, SettingsError
 
 if TYPE_CHECKING:
-    from headend.rtmp.url import Url
     from headend.server.tls_client import TlsOptions
 
 # A stream that stands still counts too, but the last frames of one that runs may come a bit late.
 STALL_S: Final = 5.0
 
 UrlArgument = Annotated[
-    str, typer.Argument(metavar="URL", help="rtmp[s]://HOST/APP/NAME?token=TOKEN")
+    str,
+    typer.Argument(
+        metavar="URL",
+        help="rtmp[s]://HOST/APP/NAME?token=TOKEN, http[s]://….flv, ws[s]://….flv or ….m3u8",
+    ),
 ]
 OutputFlag = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="FLV file; - is stdout.")
 ]
 DurationFlag = Annotated[
     float | None, typer.Option(metavar="SECONDS", min=0, help="Stop after so much of the stream.")
+]
+ReconnectFlag = Annotated[
+    bool, typer.Option("--reconnect", help="Connect again when the connection is lost.")
 ]
 
 
@@ -39,6 +45,7 @@ def play(
     url: UrlArgument,
     file: OutputFlag = None,
     duration: DurationFlag = None,
+    reconnect: ReconnectFlag = False,
     ca: CaFlag = None,
     fingerprint: FingerprintFlag = None,
     insecure: InsecureFlag = False,
@@ -47,22 +54,27 @@ def play(
     """Play a stream to an FLV file, or to stdout, until it ends or Ctrl-C."""
     import asyncio
 
-    from headend.rtmp.url import parse_url
+    from headend.client.opening import parse_source
 
-    target = parse_url(url)
+    target = parse_source(url)
     tls = tls_options(target, ca, fingerprint, insecure=insecure)
     path = None if file is None or str(file) == "-" else file
     if path is None and sys.stdout.isatty():
         raise SettingsError("stdout is a terminal: name a file with -o, or pipe into a player")
     try:
-        asyncio.run(_play(target, tls, path, duration))
+        asyncio.run(_play(url, tls, path, duration, is_lasting=reconnect))
     except BrokenPipeError:
         # Who reads stdout has had enough. Python flushes it once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 async def _play(
-    url: "Url", tls: "TlsOptions | None", path: Path | None, duration: float | None
+    url: str,
+    tls: "TlsOptions | None",
+    path: Path | None,
+    duration: float | None,
+    *,
+    is_lasting: bool,
 ) -> None:
     import asyncio
 
@@ -71,7 +83,7 @@ async def _play(
     from headend.cli.progress import Progress
 
     loop = asyncio.get_running_loop()
-    async with client.play(url, tls=tls) as stream:
+    async with client.play(url, tls=tls, reconnect=is_lasting) as stream:
         with FlvOutput(path) as file, Progress() as progress, suppress(TimeoutError):
             async with asyncio.timeout(None) as limit:
                 async for tag in stream:

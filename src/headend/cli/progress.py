@@ -35,22 +35,38 @@ class Meter:
             self.media_ms += step
             self._last = tag.timestamp
 
-    def describe(self, elapsed_s: float) -> str:
-        """Put into words: `00:01:23.4   2.65 Mbit/s   1.00x`."""
-        seconds, milliseconds = divmod(self.media_ms, 1000)
-        minutes, seconds = divmod(seconds, 60)
+    def describe(self, elapsed_s: float, total_s: float | None = None) -> str:
+        """Put into words: `00:01:23.4   2.65 Mbit/s   1.00x   00:00:12 left`.
+
+        Args:
+            elapsed_s: Since the start.
+            total_s: How long all will be; None: not known.
+        """
         bit_rate = self.size * 8 / max(self.media_ms, 1) / 1000
         speed = self.media_ms / 1000 / max(elapsed_s, 0.001)
-        return (
-            f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}.{milliseconds // 100}"
-            f"   {bit_rate:.2f} Mbit/s   {speed:.2f}x"
-        )
+        words = f"{_clock(self.media_ms // 1000)}.{self.media_ms % 1000 // 100}"
+        words += f"   {bit_rate:.2f} Mbit/s   {speed:.2f}x"
+        if total_s is None or speed <= 0:
+            return words
+        left = max(0.0, total_s - self.media_ms / 1000) / speed
+        return f"{words}   {_clock(round(left))} left"
+
+
+def _clock(seconds: int) -> str:
+    minutes, seconds = divmod(seconds, 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
 
 
 class Progress:
     """A line on stderr while the `with` block runs; nothing where stderr is no terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, total_s: float | None = None) -> None:
+        """Prepare.
+
+        Args:
+            total_s: How long the stream will be; None: not known.
+        """
+        self._total_s = total_s
         self._meter = Meter()
         self._started = time.monotonic()
         self._shown = 0.0
@@ -88,4 +104,6 @@ class Progress:
             self._show(self._line, now)
 
     def _show(self, line: "RichProgress", now: float) -> None:
-        line.update(line.task_ids[0], description=self._meter.describe(now - self._started))
+        line.update(
+            line.task_ids[0], description=self._meter.describe(now - self._started, self._total_s)
+        )

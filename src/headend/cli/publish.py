@@ -12,7 +12,7 @@ from headend.errors import SettingsError
 if TYPE_CHECKING:
     from headend.rtmp.url import Url
     from headend.server.tls_client import TlsOptions
-    from headend.sources.files import Source
+    from headend.sources.files import OpenedSource
 
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SOURCE", help="File or device; - is standard input.")
@@ -32,6 +32,9 @@ LoopFlag = Annotated[bool, typer.Option("--loop", help="Start again at the end, 
 NoPaceFlag = Annotated[
     bool, typer.Option("--no-pace", help="As fast as it goes, not in real time.")
 ]
+ReconnectFlag = Annotated[
+    bool, typer.Option("--reconnect", help="Connect again when the connection is lost.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -46,6 +49,7 @@ def publish(
     options: OptionFlag = None,
     loop: LoopFlag = False,
     no_pace: NoPaceFlag = False,
+    reconnect: ReconnectFlag = False,
     ca: CaFlag = None,
     fingerprint: FingerprintFlag = None,
     insecure: InsecureFlag = False,
@@ -62,7 +66,9 @@ def publish(
     opened = open_source(source, format_name, _parse_options(options or []))
     for note in opened.notes:
         output.note(note)
-    asyncio.run(_publish(opened, target, tls, is_looped=loop, is_paced=not no_pace))
+    asyncio.run(
+        _publish(opened, target, tls, is_looped=loop, is_paced=not no_pace, is_lasting=reconnect)
+    )
 
 
 def _parse_options(texts: list[str]) -> dict[str, str]:
@@ -76,7 +82,13 @@ def _parse_options(texts: list[str]) -> dict[str, str]:
 
 
 async def _publish(
-    source: "Source", url: "Url", tls: "TlsOptions | None", *, is_looped: bool, is_paced: bool
+    source: "OpenedSource",
+    url: "Url",
+    tls: "TlsOptions | None",
+    *,
+    is_looped: bool,
+    is_paced: bool,
+    is_lasting: bool,
 ) -> None:
     import asyncio
     from contextlib import aclosing
@@ -88,12 +100,12 @@ async def _publish(
 
     batches = repeated(source) if is_looped else source.batches()
     async with (
-        client.publish(url, is_enhanced=source.is_enhanced, tls=tls) as out,
+        client.publish(url, is_enhanced=source.is_enhanced, tls=tls, reconnect=is_lasting) as out,
         aclosing(in_thread(batches)) as feed,
     ):
         loop = asyncio.get_running_loop()
         pace = Pace(loop.time())
-        with Progress() as progress:
+        with Progress(None if is_looped else source.duration_s) as progress:
             async for tags in feed:
                 for tag in tags:
                     if is_paced and (delay := pace.delay(tag.timestamp, loop.time())) > 0:

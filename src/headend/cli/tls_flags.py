@@ -1,15 +1,19 @@
 """This module holds the flags of every command that connects to an RTMPS server."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from headend.errors import SettingsError
 
 if TYPE_CHECKING:
+    from yarl import URL
+
     from headend.rtmp.url import Url
     from headend.server.tls_client import TlsOptions
+
+TLS_SCHEMES: Final = frozenset({"rtmps", "https", "wss"})
 
 CaFlag = Annotated[
     Path | None,
@@ -27,18 +31,21 @@ InsecureFlag = Annotated[
 
 
 def tls_options(
-    url: "Url", ca: Path | None, fingerprint: str | None, *, insecure: bool
+    url: "Url | URL", ca: Path | None, fingerprint: str | None, *, insecure: bool
 ) -> "TlsOptions | None":
     """Return what the flags say of whom to trust; None for a URL without TLS.
 
     Raises:
         SettingsError: The flags do not go together, or not with the URL.
     """
-    if url.is_tls:
+    if url.scheme in TLS_SCHEMES:
         from headend.server.tls_client import TlsOptions
 
         return TlsOptions(ca, fingerprint, insecure)
     if ca is not None or fingerprint is not None or insecure:
         # Who gives them believes that the connection is encrypted.
-        raise SettingsError("--ca, --fingerprint and --insecure are for rtmps://, not for rtmp://")
+        raise SettingsError(
+            "--ca, --fingerprint and --insecure are for rtmps://, "
+            f"not for {url.scheme or 'rtmp'}://"
+        )
     return None

@@ -23,6 +23,7 @@ MAX_DATA_OFFSET: Final = 4096
 _FILE_HEADER_SIZE: Final = 9
 UNIT_HEADER_SIZE: Final = 15  # PreviousTagSize of the tag before, and the tag header
 TAG_HEADER_SIZE: Final = 11
+PREVIOUS_TAG_SIZE: Final = 4
 _HAS_AUDIO: Final = 0x04
 _HAS_VIDEO: Final = 0x01
 _TYPE_MASK: Final = 0x1F
@@ -93,6 +94,12 @@ class Reader:
         """Give the tags completed since the last call."""
         tags, self._tags = self._tags, []
         return tags
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the data would be cut short if it ended here."""
+        # Behind the last tag stands its size, and some writers leave that out.
+        return not self._has_header or len(self._buffer) > PREVIOUS_TAG_SIZE
 
     def _read_file_header(self) -> bool:
         buffer = self._buffer

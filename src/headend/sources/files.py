@@ -1,5 +1,6 @@
 """This module reads what `headend publish` sends: FLV files as they are, all else through PyAV."""
 
+import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +41,17 @@ class Source(Protocol):
         ...
 
 
-def open_source(name: str, format_name: str | None, options: Mapping[str, str]) -> Source:
+class OpenedSource(Source, Protocol):
+    """A file or device.
+
+    Attributes:
+        duration_s: How long it is, if that is known.
+    """
+
+    duration_s: float | None
+
+
+def open_source(name: str, format_name: str | None, options: Mapping[str, str]) -> OpenedSource:
     """Open a file, a device, or anything else that FFmpeg opens.
 
     Args:
@@ -74,6 +85,7 @@ class FlvFile:
         self._path = path
         self.notes: Sequence[str] = ()
         self.is_enhanced = False
+        self.duration_s = _flv_duration(path)
 
     def batches(self) -> Generator[list[Tag], None, None]:
         reader = flv.Reader()
@@ -85,6 +97,25 @@ class FlvFile:
                         yield tags
         except OSError as error:
             raise MediaError(f"{self._path}: {error.strerror}") from error
+        if reader.is_cut:
+            raise MediaError(f"{self._path} is cut short: its last tag is not whole")
+
+
+def _flv_duration(path: Path) -> float | None:
+    """Return the time of the last tag, which the size behind it leads to."""
+    try:
+        with path.open("rb") as file:
+            end = file.seek(-flv.PREVIOUS_TAG_SIZE, os.SEEK_END)
+            size = int.from_bytes(file.read(flv.PREVIOUS_TAG_SIZE), "big")
+            if not flv.TAG_HEADER_SIZE <= size <= end:
+                return None
+            file.seek(end - size)
+            header = file.read(flv.TAG_HEADER_SIZE)
+    except OSError:
+        return None
+    if int.from_bytes(header[1:4], "big") + flv.TAG_HEADER_SIZE != size:
+        return None
+    return (header[7] << 24 | int.from_bytes(header[4:7], "big")) / 1000
 
 
 class AvSource:
@@ -97,19 +128,20 @@ class AvSource:
         # Kept for the first reading: some devices cannot be opened twice.
         container = self._open()
         self._opened: InputContainer | None = container
-        streams = _best_streams(container)
+        streams = best_streams(container)
         if not streams:
             container.close()
             raise MediaError(f"{name} holds neither video nor audio")
         notes = [tracks.transcoding(stream) for stream in streams]
         self.notes: Sequence[str] = [note for note in notes if note]
+        self.duration_s = None if container.duration is None else container.duration / 1_000_000
         self.is_enhanced = any(tracks.is_enhanced(stream) for stream in streams)
 
     def batches(self) -> Generator[list[Tag], None, None]:
         container, self._opened = self._opened or self._open(), None
         muxer = FlvMuxer()
         with self._explained(), container:
-            streams = _best_streams(container)
+            streams = best_streams(container)
             by_index = {s.index: tracks.add_track(s, muxer.container) for s in streams}
             for packet in container.demux(*streams):
                 for ready in by_index[packet.stream.index](packet):
@@ -132,7 +164,8 @@ class AvSource:
             raise MediaError(f"{self._name}: {reason}") from error
 
 
-def _best_streams(container: "InputContainer") -> list[tracks.Stream]:
+def best_streams(container: "InputContainer") -> list[tracks.Stream]:
+    """Choose a picture and a sound, whichever there are."""
     video, audio = container.streams.best("video"), container.streams.best("audio")
     streams: list[tracks.Stream] = []
     # The cover of an album counts as video.
