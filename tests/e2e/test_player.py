@@ -218,6 +218,45 @@ def test_keys_work_the_player(server: Server, peers: Peers, clip: Path, open_tab
     assert_plays(tab)
 
 
+def test_picture_starts_with_a_touch_where_the_browser_wants_one(
+    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab()
+    tab.page.add_init_script("""
+        let isTouched = false;
+        addEventListener('click', () => (isTouched = true), { capture: true });
+        const play = HTMLMediaElement.prototype.play;
+        HTMLMediaElement.prototype.play = async function () {
+          if (!isTouched) throw new DOMException('', 'NotAllowedError');
+          return play.call(this);
+        };
+    """)
+    tab.page.goto(watch(server))
+    button = tab.page.locator("#big-play")
+    button.wait_for()
+    assert tab.ask("video.paused")
+    button.click()
+    assert_plays(tab)
+    assert button.is_hidden()
+
+
+def test_page_says_that_the_server_is_gone_and_plays_when_it_is_back(
+    start_server: StartServer, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    server = start_server()
+    tab = open_tab(watch(server))
+    tab.wait_text("This stream is offline")
+    address = server.http[0]
+    server.stop()
+    tab.wait_text("The server cannot be reached")
+    server = start_server(arguments=("--http", address))
+    tab.wait_text("This stream is offline")
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    assert_plays(tab)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_player_page_is_accessible(scheme: str, server: Server, open_tab: OpenTab) -> None:
     tab = open_tab(watch(server), color_scheme=scheme)

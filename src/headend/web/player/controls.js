@@ -23,9 +23,10 @@ const SAYINGS = {
   private: ['Private', 'This stream is private', ''],
   invalid: ['', 'There is no such stream', ''],
   unreachable: ['No connection', 'The server cannot be reached', 'Trying again …'],
+  busy: ['', 'The server is busy', 'Trying again …'],
   failed: ['Not played', 'This stream cannot be played', ''],
 };
-const BUSY = new Set(['starting', 'interrupted', 'offline', 'unreachable']);
+const BUSY = new Set(['starting', 'interrupted', 'offline', 'unreachable', 'busy']);
 
 export class Controls {
   /** @param {HTMLVideoElement} video */
@@ -126,7 +127,7 @@ export class Controls {
 
   #touch(event) {
     // A finger first brings the bar; a mouse has brought it already.
-    if (event.pointerType === 'touch') return;
+    if (event.pointerType === 'touch' || matchMedia('(hover: none)').matches) return;
     if (!this.isSaying) this.#toggle();
   }
 

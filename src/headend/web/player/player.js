@@ -7,6 +7,7 @@
 import { lacking, ways } from './choice.js';
 import { FlvEngine } from './flv.js';
 import { HlsEngine, NativeEngine } from './hls.js';
+import { Busy } from './stream.js';
 
 const LOOK_MS = 250;
 const STUCK_S = 3; // without a new picture: ask the server how the stream is
@@ -238,10 +239,11 @@ export class Player {
   async #ask(isPatient, signal = this.attempt.signal) {
     for (let failures = 1; ; failures += 1) {
       try {
-        return await this.stream.ask(isPatient, signal);
-      } catch {
+        // After a failure the viewer wants to know at once that the server is back.
+        return await this.stream.ask(isPatient && failures === 1, signal);
+      } catch (error) {
         signal.throwIfAborted();
-        this.#say('unreachable', '');
+        this.#say(error instanceof Busy ? 'busy' : 'unreachable', '');
         await this.#sleep(Math.min(LONGEST_S, failures) * (0.5 + Math.random()), signal);
       }
     }

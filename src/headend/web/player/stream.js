@@ -1,5 +1,8 @@
 // This module knows how the stream is and where its media are; it asks the server, and waits there.
 
+/** The server answers, but cannot tell now. */
+export class Busy extends Error {}
+
 /** A stream as its page is about it. */
 export class Stream {
   /**
@@ -44,7 +47,8 @@ export class Stream {
    * Ask how the stream is.
    *
    * @param {boolean} isPatient Have the server answer when the stream comes.
-   * @throws {Error} The server cannot be reached, or does not answer as it should.
+   * @throws {Busy} The server stops, or too many wait.
+   * @throws {TypeError} The server cannot be reached.
    */
   async ask(isPatient, signal) {
     const address = new URL(this.page);
@@ -56,7 +60,7 @@ export class Stream {
       cache: 'no-store',
       signal,
     });
-    if (!response.ok) throw new Error(`the server answers ${response.status}`);
+    if (!response.ok) throw new Busy(`the server answers ${response.status}`);
     this.told = await response.json();
     const took = Date.now() - began;
     if (!isPatient) this.ahead = this.told.time - (began + took / 2) / 1000;
