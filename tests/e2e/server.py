@@ -105,6 +105,16 @@ class Server:
         """The admin token."""
         return (self.data / "admin.token").read_text().strip()
 
+    def sign(self, pattern: str, expires_s: float) -> str:
+        """Have a playback token signed."""
+        request = urllib.request.Request(
+            f"http://{self.http[0]}/api/v1/tokens",
+            json.dumps({"pattern": pattern, "expires_s": expires_s}).encode(),
+            {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
+            return str(json.load(answer)["token"])
+
     def relays(self) -> list[dict[str, Any]]:
         """Ask for the relays."""
         status, body = self.get("/api/v1/relays", self.token)

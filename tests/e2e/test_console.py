@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 from tests.e2e.browser import OpenTab, Tab
+from tests.e2e.conftest import StartServer
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server
 from tests.e2e.wait import wait_for
@@ -145,6 +146,44 @@ def test_relay_is_added_and_removed(server: Server, open_tab: OpenTab) -> None:
     card.get_by_role("button", name="Remove").click()
     tab.page.get_by_role("dialog").get_by_role("button", name="Remove").click()
     tab.wait_text("There is no relay.")
+
+
+def test_publish_key_is_made_and_revoked_and_shown_once(
+    start_server: StartServer, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    server = start_server("auth.publish=key")
+    tab = signed_in(server, open_tab)
+    go(tab, "Keys")
+    tab.wait_text("There is no publish key yet.")
+    tab.page.get_by_role("button", name="Make a key").click()
+    dialog = tab.page.get_by_role("dialog")
+    dialog.get_by_label("Stream").fill("live/a")
+    dialog.get_by_label("Label").fill("<i>Anna</i>")
+    dialog.get_by_role("button", name="Make").click()
+    key = dialog.get_by_label("Publish key of live/a").input_value()
+    publisher = peers.publish(clip, server.url(f"live/a?key={key}"), is_endless=True)
+    server.wait_media("live/a")
+    dialog.get_by_role("button", name="Done").click()
+    rows = tab.page.locator("#section-keys tbody tr")
+    expect(rows).to_contain_text("<i>Anna</i>")
+    rows.get_by_role("button", name="Revoke").click()
+    dialog.get_by_role("button", name="Revoke").click()
+    expect(rows).to_contain_text("Revoked")
+    publisher.wait()
+    tab.page.reload()
+    expect(rows).to_contain_text("Revoked")
+    assert key not in tab.page.content()
+
+
+def test_operator_watches_a_private_stream(
+    start_server: StartServer, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    server = start_server("auth.private=vip/*")
+    peers.publish(clip, server.url("vip/[a]"), is_endless=True)
+    tab = signed_in(server, open_tab)
+    tab.page.get_by_role("link", name="Watch", exact=True).click()
+    tab.page.wait_for_url("**/watch/vip/**")
+    tab.wait("window.headend?.state === 'playing' && headend.currentTime > 0")
 
 
 def test_what_was_done_is_in_the_audit_trail(server: Server, open_tab: OpenTab) -> None:

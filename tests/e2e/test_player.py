@@ -26,6 +26,20 @@ PIXELS = """() => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def on_air(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on which live/a is published, for all tests that only watch."""
+    folder = tmp_path_factory.mktemp("on_air")
+    server, peers = Server(folder), Peers(folder)
+    try:
+        peers.publish(clip, server.url("live/a"), is_endless=True)
+        server.wait_media("live/a")
+        yield server
+    finally:
+        peers.close()
+        server.process.kill()
+
+
 @pytest.fixture
 def serve_page() -> Iterator[Callable[[str], str]]:
     """Serve a page from another origin; return its address."""
@@ -69,11 +83,9 @@ def assert_plays(tab: Tab) -> None:
     ("mode", "way"), [("auto", "WebSocket-FLV"), ("flv", "WebSocket-FLV"), ("hls", "HLS")]
 )
 def test_page_plays_what_is_published(
-    mode: str, way: str, server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+    mode: str, way: str, on_air: Server, open_tab: OpenTab
 ) -> None:
-    peers.publish(clip, server.url("live/a"), is_endless=True)
-    server.wait_media("live/a")
-    tab = open_tab(f"{watch(server)}?mode={mode}")
+    tab = open_tab(f"{watch(on_air)}?mode={mode}")
     assert_plays(tab)
     assert tab.ask("headend.way") == way
     # More than a moment, for nothing is shown at once; less than any keyframe or segment explains.
@@ -112,14 +124,12 @@ def test_page_says_that_the_publisher_was_lost_and_goes_on_when_it_is_back(
     ("blocked", "way"), [("**/mpegts.js", "HLS"), ("**/*.flv*", "HLS"), ("**/hls.mjs", "")]
 )
 def test_page_falls_back_to_what_works(
-    blocked: str, way: str, server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+    blocked: str, way: str, on_air: Server, open_tab: OpenTab
 ) -> None:
-    peers.publish(clip, server.url("live/a"), is_endless=True)
-    server.wait_media("live/a")
     tab = open_tab()
     tab.page.route(blocked, lambda route: route.abort())
     tab.page.route_web_socket(blocked, lambda socket: socket.close())
-    tab.page.goto(f"{watch(server)}?mode={'hls' if not way else 'auto'}")
+    tab.page.goto(f"{watch(on_air)}?mode={'hls' if not way else 'auto'}")
     if way:
         assert_plays(tab)
         assert tab.ask("headend.way") == way
@@ -127,69 +137,65 @@ def test_page_falls_back_to_what_works(
         tab.wait("['HLS (native)', null].includes(headend.way) || headend.state === 'failed'")
 
 
-def test_page_plays_over_http_where_sockets_do_not_pass(
-    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
-) -> None:
-    peers.publish(clip, server.url("live/a"), is_endless=True)
-    server.wait_media("live/a")
+def test_page_plays_over_http_where_sockets_do_not_pass(on_air: Server, open_tab: OpenTab) -> None:
     tab = open_tab()
     tab.page.route_web_socket("**/*.flv*", lambda socket: socket.close())
-    tab.page.goto(watch(server))
+    tab.page.goto(watch(on_air))
     assert_plays(tab)
     assert tab.ask("headend.way") == "HTTP-FLV"
 
 
-def test_viewer_chooses_how_to_play(
-    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
-) -> None:
-    peers.publish(clip, server.url("live/a"), is_endless=True)
-    server.wait_media("live/a")
-    tab = open_tab(watch(server))
+def test_viewer_chooses_how_to_play(on_air: Server, open_tab: OpenTab) -> None:
+    tab = open_tab(watch(on_air))
     assert_plays(tab)
     tab.page.get_by_label("Way of playing").select_option("HLS")
     tab.wait("headend.way === 'HLS'")
     assert_plays(tab)
 
 
-def test_token_goes_with_every_request(
-    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
-) -> None:
-    peers.publish(clip, server.url("live/a"), is_endless=True)
-    server.wait_media("live/a")
+def test_token_goes_with_every_request(on_air: Server, open_tab: OpenTab) -> None:
     for mode in ("flv", "hls"):
-        tab = open_tab(f"{watch(server)}?token=a%26b&mode={mode}")
+        tab = open_tab(f"{watch(on_air)}?token=a%26b&mode={mode}")
         assert_plays(tab)
         media = [url for url in tab.asked if "/live/a" in url.partition("?")[0]]
         assert media
         assert [url for url in media if "token=a%26b" not in url] == []
 
 
-def test_page_says_that_a_stream_is_private(start_server: StartServer, open_tab: OpenTab) -> None:
-    server = start_server("rtmp.tls_only=vip/*")
-    tab = open_tab(watch(server, "vip/a"))
+@pytest.mark.parametrize("mode", ["flv", "hls"])
+def test_private_stream_is_shown_with_a_token_until_it_expires(
+    mode: str, start_server: StartServer, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    server = start_server("auth.private=vip/*")
+    peers.publish(clip, server.url("vip/a"), is_endless=True)
+    server.wait_media("vip/a")
+    for query in ("", "?token=wrong"):
+        tab = open_tab(watch(server, "vip/a") + query)
+        tab.wait_text("This stream is private")
+    token = server.sign("vip/*", expires_s=6)
+    tab = open_tab(f"{watch(server, 'vip/a')}?mode={mode}&token={token}")
+    assert_plays(tab)
     tab.wait_text("This stream is private")
 
 
-def test_page_says_that_no_stream_can_have_such_a_name(server: Server, open_tab: OpenTab) -> None:
-    tab = open_tab(watch(server, "live/%3Cscript%3Ewindow.x=1%3C%2Fscript%3E"))
+def test_page_says_that_no_stream_can_have_such_a_name(on_air: Server, open_tab: OpenTab) -> None:
+    tab = open_tab(watch(on_air, "live/%3Cscript%3Ewindow.x=1%3C%2Fscript%3E"))
     tab.wait_text("There is no such stream")
     assert tab.ask("window.x === undefined && document.scripts.length") == 1
 
 
 @pytest.mark.parametrize("name", ["a'b & c", "{{state}}", "${x}`", "ünï 日本 \U0001f3a5", "%41"])
-def test_name_is_shown_as_it_is(name: str, server: Server, open_tab: OpenTab) -> None:
-    tab = open_tab(watch(server, f"live/{quote(name)}"))
+def test_name_is_shown_as_it_is(name: str, on_air: Server, open_tab: OpenTab) -> None:
+    tab = open_tab(watch(on_air, f"live/{quote(name)}"))
     tab.wait_text(f"live/{name}")
     tab.wait_text("This stream is offline")
     assert tab.page.title() == f"live/{name} · Headend"
 
 
 def test_snippet_shows_the_player_on_another_page(
-    server: Server, peers: Peers, clip: Path, open_tab: OpenTab, serve_page: Callable[[str], str]
+    on_air: Server, open_tab: OpenTab, serve_page: Callable[[str], str]
 ) -> None:
-    peers.publish(clip, server.url("live/a"), is_endless=True)
-    server.wait_media("live/a")
-    snippet = open_tab(f"{watch(server)}?token=secret").page.input_value("#snippet")
+    snippet = open_tab(f"{watch(on_air)}?token=secret").page.input_value("#snippet")
     assert "secret" not in snippet
     tab = open_tab(serve_page(snippet))
     element = tab.page.wait_for_selector("iframe")
@@ -203,10 +209,8 @@ def test_snippet_shows_the_player_on_another_page(
     assert frame.is_hidden("#below")
 
 
-def test_keys_work_the_player(server: Server, peers: Peers, clip: Path, open_tab: OpenTab) -> None:
-    peers.publish(clip, server.url("live/a"), is_endless=True)
-    server.wait_media("live/a")
-    tab = open_tab(watch(server))
+def test_keys_work_the_player(on_air: Server, open_tab: OpenTab) -> None:
+    tab = open_tab(watch(on_air))
     assert_plays(tab)
     assert tab.ask("video.muted")
     tab.page.keyboard.press("m")
@@ -219,10 +223,8 @@ def test_keys_work_the_player(server: Server, peers: Peers, clip: Path, open_tab
 
 
 def test_picture_starts_with_a_touch_where_the_browser_wants_one(
-    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+    on_air: Server, open_tab: OpenTab
 ) -> None:
-    peers.publish(clip, server.url("live/a"), is_endless=True)
-    server.wait_media("live/a")
     tab = open_tab()
     tab.page.add_init_script("""
         let isTouched = false;
@@ -233,7 +235,7 @@ def test_picture_starts_with_a_touch_where_the_browser_wants_one(
           return play.call(this);
         };
     """)
-    tab.page.goto(watch(server))
+    tab.page.goto(watch(on_air))
     button = tab.page.locator("#big-play")
     button.wait_for()
     assert tab.ask("video.paused")
@@ -258,8 +260,9 @@ def test_page_says_that_the_server_is_gone_and_plays_when_it_is_back(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_player_page_is_accessible(scheme: str, server: Server, open_tab: OpenTab) -> None:
-    tab = open_tab(watch(server), color_scheme=scheme)
-    tab.wait_text("This stream is offline")
-    tab.page.click("summary")
-    assert tab.check() == []
+def test_player_page_is_accessible(scheme: str, on_air: Server, open_tab: OpenTab) -> None:
+    for path, state in (("live/a", "playing"), ("live/nobody", "offline")):
+        tab = open_tab(watch(on_air, path), color_scheme=scheme)
+        tab.wait(f"headend.state === '{state}'")
+        tab.page.click("summary")
+        assert tab.check() == []

@@ -7,6 +7,7 @@ import { Graph } from './graph.js';
 import { ask, button, facts, keep, say } from './parts.js';
 
 const PICTURE_MS = 5000;
+const TOKEN_S = 3600; // to watch a private stream
 const STATES = {
   live: ['Live', 'live'],
   interrupted: ['Interrupted', 'warn'],
@@ -55,7 +56,7 @@ class Card {
   constructor(app, { path }) {
     this.app = app;
     this.path = path;
-    const watch = `/watch/${encoded(path)}`;
+    const watch = { href: `/watch/${encoded(path)}`, onclick: (event) => this.#watch(event) };
     this.picture = h('img', { alt: '' });
     this.picture.addEventListener('load', () => this.picture.classList.add('there'));
     this.picture.addEventListener('error', () => this.picture.classList.remove('there'));
@@ -78,7 +79,7 @@ class Card {
     this.element = h(
       'li',
       { class: 'card' },
-      h('a', { class: 'thumb', href: watch, 'aria-label': `Watch ${path}` }, this.picture),
+      h('a', { class: 'thumb', ...watch, 'aria-label': `Watch ${path}` }, this.picture),
       h(
         'div',
         { class: 'card-body' },
@@ -90,7 +91,7 @@ class Card {
         h(
           'div',
           { class: 'actions' },
-          h('a', { class: 'button small', href: watch }, 'Watch'),
+          h('a', { class: 'button small', ...watch }, 'Watch'),
           h('a', { class: 'button small', href: `#sessions?${encodeURIComponent(path)}` }, 'Sessions'),
           button('End stream', () => this.#end(), {
             kind: 'small danger',
@@ -136,6 +137,25 @@ class Card {
     this.pictureAt = now;
     const address = `/api/v1/thumbnails/${encoded(this.path)}`;
     this.picture.src = `${address}?width=640&at=${Math.floor(Date.now() / PICTURE_MS)}`;
+  }
+
+  /** Open the player page; of a private stream with a token made for it. */
+  async #watch(event) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const page = `/watch/${encoded(this.path)}`;
+    try {
+      const asked = await fetch(page, { headers: { Accept: 'application/json' } });
+      location.assign((await asked.json()).state === 'private' ? await this.#withToken(page) : page);
+    } catch (error) {
+      say(error.message, true);
+    }
+  }
+
+  async #withToken(page) {
+    const wanted = { pattern: this.path.replaceAll('[', '[[]'), expires_s: TOKEN_S };
+    const { token } = await this.app.api.post('/tokens', wanted);
+    return `${page}?token=${encodeURIComponent(token)}`;
   }
 
   async #end() {
