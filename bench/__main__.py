@@ -10,6 +10,7 @@ import typer
 
 from bench import http
 from bench import tls as secure
+from bench.access import access as measure_access
 from bench.embed import embed as measure_embed
 from bench.endurance import Figure, cycles, deaf_player, idle_players, startup
 from bench.ingest import ingest as measure_ingest
@@ -306,6 +307,17 @@ def embed(
     finish_figures("embed", "Embedded", measure_embed(tags), json)
 
 
+@app.command()
+def access(
+    keys: Annotated[int, typer.Option(help="In the database.")] = 10_000,
+    requests: Annotated[int, typer.Option(help="Decisions of each kind.")] = 5000,
+    guesses: Annotated[int, typer.Option(help="Wrong keys.")] = 50_000,
+    json: Json = None,
+) -> None:
+    """What deciding costs: keys in SQLite, tokens, and 50 000 wrong keys."""
+    finish_figures("access", "Access", measure_access(keys, requests, guesses), json)
+
+
 @app.command(name="all")
 def everything(server: Servers = "nginx,floor,headend", runs: Runs = 3) -> None:
     """All of them, one after the other, with their defaults."""
@@ -320,6 +332,7 @@ def everything(server: Servers = "nginx,floor,headend", runs: Runs = 3) -> None:
         flv(runs=runs)
         hls(runs=runs)
         embed()
+        access()
     if "headend" in server and "nginx" in server:
         tls(runs=runs)
     capacity(server=without_floor)

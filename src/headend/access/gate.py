@@ -7,9 +7,8 @@ about is awaited, and stalls nobody else. A grant that ends (its key is revoked 
 token expires, its time is over) ends the session that holds it.
 """
 
-import asyncio
 import time
-from asyncio import AbstractEventLoop, TimerHandle
+from asyncio import AbstractEventLoop, TimerHandle, sleep
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, TypeVar
@@ -89,6 +88,10 @@ class Redirected(Rejected):
     def __init__(self, code: str, url: str) -> None:
         super().__init__(code, f"ask {url} for it")
         self.url: Final = url
+
+
+class ShutOut(Rejected):
+    """Refused unheard, for too many wrong keys, tokens or passwords; it may come in floods."""
 
 
 class Check(Protocol):
@@ -209,7 +212,7 @@ class Gate:
         if delay and self._delayed < DELAYED:
             self._delayed += 1
             try:
-                await asyncio.sleep(delay)
+                await sleep(delay)
             finally:
                 self._delayed -= 1
 
@@ -238,10 +241,10 @@ class Gate:
         """Return if the address is not shut out.
 
         Raises:
-            Rejected: It is, for too many wrong keys, tokens or passwords.
+            ShutOut: It is, for too many wrong keys, tokens or passwords.
         """
         if not request.is_local and self.guard.banned_s(request.address, self._loop.time()):
-            raise Rejected(
+            raise ShutOut(
                 code_of(request.action),
                 "too many wrong keys, tokens or passwords came from this address; try again later",
             )

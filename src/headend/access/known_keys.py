@@ -8,7 +8,7 @@ refused at once. Keys that were valid lately are remembered: with `auth.on_datab
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
 
 from headend.access.publish_key import ID_CHARACTERS, ID_PREFIX, KEY_CHARACTERS, PublishKey
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 KNOWN: Final = 10_000  # keys remembered at most, about a kilobyte each
 LOADING_S: Final = 8.0  # the database's modules take a second to load, more on a busy machine
+ASKED: Final = 4  # questions at once: SQLite has a thread for each, and threads take turns
+DOWN_S: Final = 1.0  # a database that gave no answer is not asked again for so long
 USES: Final = 10_000  # noted at most between two writes; more are written with the next use
 
 OnError = Literal["deny", "allow-known"]
@@ -50,6 +52,8 @@ class KnownKeys:
         self._secret = secret
         self._store: KeyStore | None = None
         self._is_there = asyncio.Event()
+        self._turns = asyncio.Semaphore(ASKED)
+        self._down_until = 0.0  # monotonic seconds
         self.on_error = on_error
         self.known_s = known_s
         self._by_hash: _Recent[bytes, PublishKey] = _Recent()
@@ -87,7 +91,7 @@ class KnownKeys:
             return None
         hash = self._secret.hash(secret)
         try:
-            key = await (await self.store()).find_hash(hash)
+            key = await self._ask(lambda store: store.find_hash(hash))
         except DatabaseError:
             key = self._known(self._by_hash, hash)
             if key is None:
@@ -107,7 +111,7 @@ class KnownKeys:
             DatabaseError: It is not known, and the database gives no answer.
         """
         try:
-            key = await (await self.store()).get(id)
+            key = await self._ask(lambda store: store.get(id))
         except DatabaseError:
             key = self._known(self._by_id, id)
             if key is None:
@@ -125,7 +129,7 @@ class KnownKeys:
         if not _looks_right(id, ID_PREFIX, ID_CHARACTERS):
             return None
         try:
-            verifier = await (await self.store()).password(id)
+            verifier = await self._ask(lambda store: store.password(id))
         except DatabaseError:
             verifier = self._known(self._passwords, id)
             if verifier is None:
@@ -162,9 +166,25 @@ class KnownKeys:
             DatabaseError: The database gives no answer.
         """
         invalid = await (await self.store()).invalid(ids, time.time())
+        self._down_until = 0.0
         for id in invalid:
             self._by_id.forget(id)
         return invalid
+
+    async def _ask(self, question: "Callable[[KeyStore], Awaitable[V]]") -> V:
+        """Ask the database; few at once, and nobody while it gave no answer a moment ago.
+
+        Raises:
+            DatabaseError: It gives no answer.
+        """
+        async with self._turns:
+            if time.monotonic() < self._down_until:
+                raise DatabaseError("database: it gave no answer a moment ago")
+            try:
+                return await question(await self.store())
+            except DatabaseError:
+                self._down_until = time.monotonic() + DOWN_S
+                raise
 
     def _remember(self, key: PublishKey | None) -> None:
         if key is not None and key.is_valid(time.time()):

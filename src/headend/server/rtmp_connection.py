@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, assert_never
 
 from headend.access.decisions import AccessRequest, Action
-from headend.access.gate import Gate, Grant
+from headend.access.gate import Gate, Grant, ShutOut
 from headend.access.policy import code_of
 from headend.errors import HeadendError, Rejected
 from headend.hub.publication import PRIMARY, Place
@@ -501,15 +501,12 @@ class RtmpConnection:
         self._services.counters.rejected += 1
         action: Action = "publish" if isinstance(request, PublishRequest) else "play"
         path = request.target.path
-        log.warning(
-            "%s %s %s refused: %s (%s)%s",
-            self._label,
-            action,
-            shown(path),
-            shown(rejected.description),
-            rejected.code,
-            f"; {rejected.hint}" if rejected.hint else "",
-        )
+        line = f"{self._label} {action} {shown(path)} refused: {shown(rejected.description)}"
+        line += f" ({rejected.code})"
+        if isinstance(rejected, ShutOut):
+            self._services.shut_out.add(line, self._services.loop.time())
+        else:
+            log.warning("%s%s", line, f"; {rejected.hint}" if rejected.hint else "")
         self._session.reject(request, rejected.code, rejected.description)
         tell_refused(
             self._services,

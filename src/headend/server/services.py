@@ -1,5 +1,6 @@
 """This module holds what all connections share: one object, made by the app."""
 
+import logging
 from asyncio import AbstractEventLoop
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from headend.hub.registry import Registry
 from headend.rtmp.session import SessionSettings
 from headend.server.admission import Admission
 from headend.server.deadlines import Deadlines
+from headend.server.logs import Repeats
 from headend.server.poller import Poller
 from headend.server.sessions import Session
 from headend.settings import Settings
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from headend.server.rtmp_connection import RtmpConnection
     from headend.server.thumbnails import Thumbnails
     from headend.server.tls_port import TlsPort
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -64,6 +69,7 @@ class Services:
         sources: Where each setting came from.
         connections: RTMP and RTMPS.
         viewers: Viewers over HTTP and WebSocket.
+        shut_out: Tells the log of requests from addresses that are shut out.
         known_viewers: Viewers without session who were granted something lately.
         arrivals: Requests that wait for a stream; there with HTTP.
         hls: Streams that are packaged; there with HTTP.
@@ -91,6 +97,7 @@ class Services:
     sources: Mapping[str, str] = field(default_factory=dict)
     connections: set["RtmpConnection"] = field(default_factory=set)
     viewers: set["FlvViewer"] = field(default_factory=set)
+    shut_out: Repeats = field(default_factory=lambda: Repeats(log, "requests refused unheard"))
     known_viewers: KnownViewers = field(default_factory=KnownViewers)
     counters: Counters = field(default_factory=Counters)
     is_stopping: bool = False

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from headend.access.address_lists import AddressList
 from headend.access.decisions import AccessRequest
-from headend.access.gate import Grant, Redirected
+from headend.access.gate import Grant, Redirected, ShutOut
 from headend.errors import Rejected
 from headend.server.http.problems import Problem
 from headend.server.logs import shown
@@ -62,14 +62,12 @@ async def allow_play(services: Services, request: web.Request, path: str, protoc
     except Rejected as rejected:
         services.counters.rejected += 1
         peer = peer_of(services, request)
-        log.warning(
-            "%s %s play %s refused: %s (%s)",
-            protocol,
-            peer,
-            shown(path),
-            shown(rejected.description),
-            rejected.code,
-        )
+        line = f"{protocol} {peer} play {shown(path)} refused: {shown(rejected.description)}"
+        line += f" ({rejected.code})"
+        if isinstance(rejected, ShutOut):
+            services.shut_out.add(line, services.loop.time())
+        else:
+            log.warning("%s", line)
         agent = asked.user_agent or ""
         tell_refused(services, "play", path, peer, protocol, rejected, user_agent=agent)
         raise Problem(403, rejected.description, code=rejected.code) from None
