@@ -198,6 +198,7 @@ def test_database_that_goes_away_and_comes_back_loses_what_found_no_room(
                 made.event(replace(ENDED, id=str(number)))
                 made.event(replace(REFUSED, stream=str(number)))
             # Of 15 each: refusals have half the room, so that what administrators do has the rest.
+            assert made.waiting == 10 + 10
             assert made.lost == (15 - 8) + (15 - 2) + (30 - 10)
             database.begin = begin  # type: ignore[method-assign]
             found = await eventually(made, 11)

@@ -49,6 +49,7 @@ class _Collector(Collector):
         yield from self._tls()
         yield from self._flushes()
         yield from self._thumbnails()
+        yield from self._records()
         streams = status.streams(self._services)
         states = Counter(stream["state"] for stream in streams)
         names = [state.name.lower() for state in StreamState if state is not StreamState.ENDED]
@@ -96,6 +97,20 @@ class _Collector(Collector):
         sent = counters.bytes_out + sum(each.bytes_out for each in sessions)
         yield CounterMetricFamily("headend_received_bytes", "Bytes from all sessions.", received)
         yield CounterMetricFamily("headend_sent_bytes", "Bytes to all sessions and HLS.", sent)
+
+    def _records(self) -> Iterable[Metric]:
+        recorder = self._services.recorder
+        if recorder is not None:
+            yield _gauge(
+                "headend_audit_waiting",
+                "Entries of audit trail and history not written yet.",
+                recorder.waiting,
+            )
+            yield CounterMetricFamily(
+                "headend_audit_lost",
+                "Entries that found no room while the database was away.",
+                recorder.lost,
+            )
 
     def _http(self) -> Iterable[Metric]:
         responses = CounterMetricFamily(

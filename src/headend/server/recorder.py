@@ -138,6 +138,11 @@ class Recorder:
         else:
             self._lose()
 
+    @property
+    def waiting(self) -> int:
+        """Entries that are not written yet."""
+        return len(self._entries) + len(self._records)
+
     def _lose(self) -> None:
         self.lost += 1
         self._untold += 1
@@ -163,7 +168,7 @@ class Recorder:
         with suppress(asyncio.CancelledError, TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await self._task
-        if waiting := len(self._entries) + len(self._records):
+        if waiting := self.waiting:
             log.warning("audit trail and history: %d entries are lost", waiting)
 
     async def _begin(self, database: "Callable[[], Awaitable[Database]]", node: str) -> None:
