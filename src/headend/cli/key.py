@@ -3,8 +3,6 @@
 It works on the server's database; a running server notices what changes there by itself.
 """
 
-import getpass
-import os
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -186,41 +184,20 @@ def _run(
         DatabaseError: It can't be used.
         SettingsError: The data folder can't be used.
     """
-    import asyncio
 
-    from headend.access.database import Database
     from headend.access.keys import KeyStore
     from headend.access.server_secret import ServerSecret
+    from headend.cli.database import ask, note
 
-    async def ask() -> T:
-        secret = ServerSecret.load_or_create(settings.data)
-        database = Database(settings.auth.database.get_secret_value(), settings.data)
-        try:
-            await database.open()
-            result = await question(KeyStore(database, secret))
-            if (fact := done(result)) is not None:
-                await _note(database, *fact)
-            return result
-        finally:
-            await database.close()
+    secret = ServerSecret.load_or_create(settings.data)  # makes the folder too
 
-    return asyncio.run(ask())
+    async def answer(database: "Database") -> T:
+        result = await question(KeyStore(database, secret))
+        if (fact := done(result)) is not None:
+            await note(database, *fact)
+        return result
 
-
-async def _note(database: "Database", action: str, target: str) -> None:
-    from headend.access.audit import AuditTrail
-    from headend.access.records import AuditEntry
-
-    actor = f"command line ({_user()})"
-    entry = AuditEntry(time.time(), actor, action, target, None, "done")
-    await AuditTrail(database).append([entry])
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in some containers
-        return str(os.getuid())
+    return ask(settings, answer)
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:
