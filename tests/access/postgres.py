@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from pwd import getpwnam
 
@@ -26,31 +25,71 @@ def programs() -> Path | None:
     return max(found, key=lambda path: int(path.parent.name), default=None)
 
 
+class Postgres:
+    """A server in a folder of its own, which may be stopped and started again.
+
+    Attributes:
+        url: `{name}` stands for a database.
+    """
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        """Make its files.
+
+        Args:
+            root: Its folder, empty.
+            folder: Of the programs.
+        """
+        self.url = f"postgresql://headend@/{{name}}?host={root}"
+        self._root = root
+        self._folder = folder
+        # PostgreSQL refuses to run as root.
+        self._user = "postgres" if os.getuid() == 0 else None
+        if self._user is not None:
+            entry = getpwnam(self._user)
+            os.chown(root, entry.pw_uid, entry.pw_gid)
+        self._run("initdb", "--auth=trust", "--username=headend", "--no-sync")
+
+    def start(self) -> None:
+        options = f"-k {self._root} -c listen_addresses= -c fsync=off -c max_connections=50"
+        self._run("pg_ctl", "-w", "-o", options, "-l", str(self._root / "log"), "start")
+
+    def stop(self) -> None:
+        """Stop it as a crash does."""
+        self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [self._folder / program, "-D", self._root / "data", *arguments],
+            check=True,
+            cwd=self._root,
+            user=self._user,
+            capture_output=True,
+            timeout=LIMIT_S,
+        )
+
+
 @contextmanager
-def postgres() -> Iterator[str]:
-    """Run a server; give its URL without the name of a database: `postgresql://…host=`."""
+def postgres_server() -> Iterator[Postgres]:
+    """Run a server, which runs at the end too."""
     folder = programs()
     assert folder is not None, "PostgreSQL is not installed: make test installs it"
     root = Path(tempfile.mkdtemp(prefix="headend-pg-"))
-    # PostgreSQL refuses to run as root.
-    user = "postgres" if os.getuid() == 0 else None
-    if user is not None:
-        entry = getpwnam(user)
-        os.chown(root, entry.pw_uid, entry.pw_gid)
-    run = partial(
-        subprocess.run, check=True, cwd=root, user=user, capture_output=True, timeout=LIMIT_S
-    )
-    data = root / "data"
     try:
-        run([folder / "initdb", "--auth=trust", "--username=headend", "--no-sync", "-D", data])
-        options = f"-k {root} -c listen_addresses= -c fsync=off -c max_connections=50"
-        run([folder / "pg_ctl", "-w", "-D", data, "-o", options, "-l", root / "log", "start"])
+        server = Postgres(root, folder)
+        server.start()
         try:
-            yield f"postgresql://headend@/{{name}}?host={root}"
+            yield server
         finally:
-            run([folder / "pg_ctl", "-w", "-D", data, "-m", "immediate", "stop"])
+            server.stop()
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """Run a server; give its URL without the name of a database: `postgresql://…host=`."""
+    with postgres_server() as server:
+        yield server.url
 
 
 def create_database(url: str, name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from pydantic import SecretStr
+from tests.access.postgres import create_database, postgres_server
 from tests.live import log_lines, run, until
 from tests.receiver import Received, Receiver, receiver
 
@@ -549,3 +550,26 @@ def _failing(faults: dict[str, int], name: str, method: Any) -> Any:
         return await method(outbox, *arguments, **options)
 
     return call
+
+
+def test_events_of_an_outage_of_the_database_arrive_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(endpoint_module, "DATABASE_PAUSE_S", 0.05)
+    monkeypatch.setattr(module, "PAUSE_S", 0.05)
+    with postgres_server() as postgres:
+        url = create_database(postgres.url, "outage")
+
+        async def main() -> None:
+            async with receiver() as there, hooked(url, webhook(there.url)) as fixture:
+                fixture.bus.emit(created())
+                await until(lambda: fixture.endpoint.held == 0 and fixture.endpoint.delivered == 1)
+                await asyncio.to_thread(postgres.stop)
+                for _ in range(5):
+                    fixture.bus.emit(active())
+                await asyncio.to_thread(postgres.start)
+                await until(lambda: fixture.endpoint.delivered == 6)
+                sequences = [each["sequence"] for each in there.documents()]
+                assert sequences == sorted(set(sequences))
+
+        run(main())
