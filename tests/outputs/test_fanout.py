@@ -700,3 +700,15 @@ def test_bytes_given_to_a_viewer_are_known_whatever_it_skipped() -> None:
 def test_viewer_that_has_seen_nothing_was_given_nothing() -> None:
     out = fanout()
     assert out.given(Watcher(out).viewer) == 0
+
+
+def test_viewer_is_behind_by_what_it_was_not_given() -> None:
+    out = fanout()
+    assert out.behind(Watcher(out).viewer) == 0
+    push(out, key("K1", 0))
+    watcher = Watcher(out)
+    assert out.behind(watcher.viewer) == 0
+    watcher.writer.room = 0
+    push(out, inter("i1", 40))
+    push(out, inter("i2", 80))
+    assert out.behind(watcher.viewer) == len("i2@80 ")

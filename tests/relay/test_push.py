@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.live import FRAME, KEYFRAME, live_server, log_lines, run, until, witness
+from tests.live import FRAME, KEYFRAME, command, live_server, log_lines, run, until, witness
 from tests.relay.servers import out, place, publish_pictures, server, states, targets
 
 from headend.events import Event, RelayChanged
@@ -235,5 +235,48 @@ def test_two_servers_that_fetch_from_each_other_find_out(tmp_path: Path) -> None
             await a.player("x")
             await until(lambda: any("relay loop" in t["reason"] for t in targets(b)))
             assert all(t["state"] != "live" for live in (a, b) for t in targets(live))
+
+    run(main())
+
+
+# ---------------------------------------------------------------------- redirects
+
+
+def redirector(where: str) -> Talk:
+    """Act as a destination that sends publishers on, after an honest handshake."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(1537)
+        writer.write(b"\x03" + bytes(1536) + bytes(1536))
+        await reader.readexactly(1536)
+        details = {"level": "error", "code": "NetConnection.Connect.Rejected", "ex": {"code": 302}}
+        details["ex"]["redirect"] = where  # type: ignore[index]
+        await reader.read(1024)
+        writer.write(command("_error", 1, None, details))
+        await reader.read(1024)
+
+    return talk
+
+
+def test_redirect_is_followed_and_one_in_a_ring_is_given_up(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with server(tmp_path, "there") as there:
+            elsewhere = f"rtmp://{place(there)}/moved"
+            async with destination(redirector(elsewhere)) as first:
+                ring: list[str] = []
+
+                async def round_and_round(
+                    reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+                ) -> None:
+                    await redirector(f"rtmp://{ring[0]}/live")(reader, writer)
+
+                async with destination(round_and_round) as second:
+                    ring.append(second)
+                    urls = [f"rtmp://{each}/live/{{name}}" for each in (first, second)]
+                    async with server(tmp_path, "here", out(*urls)) as live:
+                        await publish_pictures(await live.publisher("a"))
+                        await until(lambda: states(live) == ["live", "retrying"])
+                        assert there.services.registry.publication("moved/a") is not None
+                        assert "redirects more than 3 times" in targets(live)[1]["reason"]
 
     run(main())

@@ -564,3 +564,33 @@ def test_who_we_are_is_told_in_connect_and_shown_nowhere() -> None:
     session = ClientSession(settings, bytes(1528), 0)
     session.receive_data(GREETING, 1)
     assert b"live?user=u&response=s3" in sent(session)
+
+
+def test_relay_says_where_a_stream_came_through_and_learns_who_the_server_is() -> None:
+    url = parse_url("rtmp://h/live/cam1")
+    session = ClientSession(
+        ClientSettings(url, "publish", hops=("0f3a9c1b22d4e587",)), bytes(1528), 0
+    )
+    assert not session.has_greeted
+    session.receive_data(GREETING, 0)
+    assert session.has_greeted
+    assert b"FMLE/3.0 (compatible; Headend; via 0f3a9c1b22d4e587)" in sent(session)
+    properties = information(headend="a1b2c3d4e5f60718")
+    answered = text("_result") + number(1) + properties + information(code="x")
+    session.receive_data(chunk(20, answered) + answer("_result", 4, number(7)), 0)
+    assert session.server_id == "a1b2c3d4e5f60718"
+    assert session.stream_id == 7
+
+
+def test_codecs_that_a_server_announces_are_known() -> None:
+    plain, listed, mapped = client(), client(), client()
+    plain.receive_data(GREETING + CONNECTED, 0)
+    assert plain.codecs is None
+    codecs = b"\x00\x0afourCcList\x0a\x00\x00\x00\x02" + text("hvc1") + number(1)
+    details = b"\x03" + codecs + b"\x00\x00\x09"
+    listed.receive_data(GREETING + answer("_result", 1, details), 0)
+    assert listed.codecs == frozenset({"hvc1"})
+    codecs = b"\x00\x12videoFourCcInfoMap\x03\x00\x04av01" + number(4) + b"\x00\x00\x09"
+    details = b"\x03" + codecs + b"\x00\x00\x09"
+    mapped.receive_data(GREETING + answer("_result", 1, details), 0)
+    assert mapped.codecs == frozenset({"av01"})

@@ -189,3 +189,17 @@ def test_arguments_that_are_missing_count_as_none() -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, True])
 def test_number_is_finite_and_no_boolean(value: float) -> None:
     assert call(value).number(0) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        ("FMLE/3.0 (compatible; Headend; via 0f3a9c1b22d4e587)", "a1b2c3d4e5f60718"),
+        ("FMLE/3.0 (compatible; FMSc/1.0)", None),
+    ],
+)
+def test_only_relays_are_told_who_we_are(version: str, told: str | None) -> None:
+    request = ConnectRequest("live", "", {"flashVer": version}, 1.0)
+    properties = parse_values(replies.connected(request, "a1b2c3d4e5f60718").payload)[2]
+    assert isinstance(properties, dict)
+    assert properties.get("headend") == told

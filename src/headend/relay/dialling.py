@@ -31,16 +31,24 @@ class RelayFailed(HeadendError):
         reason: For people, one line.
         is_over: The other side said that the stream is over; it did not fail.
         code: With which it refused; empty: it did not.
+        redirect: Where it sends us on to, as sent; empty: nowhere. May hold a secret.
     """
 
     def __init__(
-        self, failure: Failure, reason: str, *, is_over: bool = False, code: str = ""
+        self,
+        failure: Failure,
+        reason: str,
+        *,
+        is_over: bool = False,
+        code: str = "",
+        redirect: str = "",
     ) -> None:
         super().__init__(failure, reason)
         self.failure: Final = failure
         self.reason: Final = reason
         self.is_over: Final = is_over
         self.code: Final = code
+        self.redirect: Final = redirect
 
     def __str__(self) -> str:
         return self.reason

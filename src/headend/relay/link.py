@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import ssl
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -16,9 +17,12 @@ from headend.errors import HeadendError, ProtocolError, RelayError, SettingsErro
 from headend.media.tag import Tag
 from headend.relay.backoff import Failure
 from headend.relay.dialling import RelayFailed, dial
-from headend.rtmp.client import ClientSession, ClientSettings, Ended, Refused, Started
+from headend.rtmp.client import ClientSession, ClientSettings
+from headend.rtmp.client_events import Ended, MoveRequested, Refused, Started
 from headend.rtmp.events import MediaReceived
 from headend.rtmp.handshake import CLIENT_FILLER_SIZE
+from headend.rtmp.redirect import follow
+from headend.rtmp.url import Url
 from headend.server.deadlines import NEVER
 from headend.server.logs import shown
 from headend.server.loops import LOOP
@@ -34,6 +38,7 @@ log = logging.getLogger(__name__)
 
 HANDSHAKE_S: Final = 5.0  # of TLS, and of RTMP again
 GOODBYE_S: Final = 0.5  # for the other servers to hear that this one stops
+MOST_REDIRECTS: Final = 4  # of one try; a server that sends us round in a ring
 START_S: Final = 10.0  # from there until publish or play is granted
 
 
@@ -239,6 +244,10 @@ class Link:
                 self._tenant.granted()
             elif isinstance(event, Refused):
                 self._refused(event)
+            elif isinstance(event, MoveRequested):
+                where = event.tc_url or self._settings.url.tc_url
+                reason = "it asks us to connect elsewhere"
+                self._end(RelayFailed(Failure.LOST, reason, redirect=where))
             elif isinstance(event, Ended):
                 reason = f"it ended the stream ({event.code})"
                 self._end(RelayFailed(Failure.LOST, reason, is_over=True))
@@ -251,7 +260,9 @@ class Link:
             self._end(RelayFailed(Failure.WRONG, event.description))
         else:
             reason = f"it refuses: {said or 'no reason given'}"
-            self._end(RelayFailed(Failure.REFUSED, reason, code=event.code))
+            self._end(
+                RelayFailed(Failure.REFUSED, reason, code=event.code, redirect=event.redirect)
+            )
 
     def _send(self) -> None:
         out = self.session.data_to_send()
@@ -351,6 +362,26 @@ class Link:
             self.transport.close()
             if not self.transport.is_closed:
                 self._services.deadlines.update(self)
+
+
+async def follow_redirects(
+    url: Url, attempt: Callable[[Url], Awaitable[RelayFailed]]
+) -> RelayFailed:
+    """Try a URL, and where its server sends us on to; return how the last try ended.
+
+    Args:
+        url: Where to begin.
+        attempt: Connects, and returns why the connection is over.
+    """
+    for _ in range(MOST_REDIRECTS):
+        failed = await attempt(url)
+        if not failed.redirect:
+            return failed
+        try:
+            url = follow(url, failed.redirect)
+        except ProtocolError as error:
+            return RelayFailed(Failure.WRONG, str(error))
+    return RelayFailed(Failure.REFUSED, f"it redirects more than {MOST_REDIRECTS - 1} times")
 
 
 def own_ports(services: Services) -> list[int]:

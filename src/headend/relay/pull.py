@@ -15,10 +15,10 @@ from headend.hub.publication import Publication
 from headend.media.tag import Tag
 from headend.relay.backoff import Failure
 from headend.relay.dialling import RelayFailed, dial
-from headend.relay.link import Link, Links, own_ports
+from headend.relay.link import START_S, Link, Links, follow_redirects, own_ports
 from headend.relay.target import Target
 from headend.rtmp.client import ClientSettings
-from headend.rtmp.url import parse_url
+from headend.rtmp.url import Url, parse_url
 from headend.server.loops import LOOP
 from headend.server.outgoing import Rules
 from headend.server.services import Services
@@ -153,15 +153,14 @@ class Pull(Target):
         try:
             if url.startswith("http"):
                 return await self._try_http(url)
-            return await self._try_rtmp(url)
+            return await follow_redirects(parse_url(url), self._try_rtmp)
         except RelayFailed as failed:
             return failed
         except SettingsError as error:
             return RelayFailed(Failure.WRONG, str(error))
 
-    async def _try_rtmp(self, text: str) -> RelayFailed:
-        url = parse_url(text)
-        step_s = STEP_S if len(self._sources) > 1 else 10.0
+    async def _try_rtmp(self, url: Url) -> RelayFailed:
+        step_s = STEP_S if len(self._sources) > 1 else START_S
         settings = ClientSettings(
             url,
             "play",

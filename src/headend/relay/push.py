@@ -15,7 +15,7 @@ from headend.outputs.first_media import FirstMedia
 from headend.outputs.rtmp_publish import PublishEncoder, PublishFormat
 from headend.relay.backoff import Failure
 from headend.relay.dialling import RelayFailed
-from headend.relay.link import Link, Links
+from headend.relay.link import HANDSHAKE_S, START_S, Link, Links, follow_redirects
 from headend.relay.preset_check import check_codecs, check_preset, check_url, needs_enhanced
 from headend.relay.target import Target
 from headend.rtmp.client import ClientSettings
@@ -116,13 +116,15 @@ class Push(Target):
             url = parse_url(self._url_text, self._key)
             if not url.name:
                 raise SettingsError("the URL names no stream; give a key, or use {name}")
-            link = self._link = Link(self._services, self._settings(url), self._rule.trust, self)
+            return await follow_redirects(url, self._connect)
         except SettingsError as error:
             return RelayFailed(Failure.WRONG, str(error))
-        try:
-            await link.open(self._rules, self._links)
         except RelayFailed as failed:
             return failed
+
+    async def _connect(self, url: Url) -> RelayFailed:
+        link = self._link = Link(self._services, self._settings(url), self._rule.trust, self)
+        await link.open(self._rules, self._links)
         return await link.wait()
 
     def _settings(self, url: Url) -> ClientSettings:
@@ -133,6 +135,8 @@ class Push(Target):
             "publish",
             is_enhanced=needs_enhanced(self._tracks()),
             chunk_size=services.session_settings.chunk_size,
+            handshake_s=HANDSHAKE_S,
+            start_s=START_S,
             hops=hops,
         )
 
