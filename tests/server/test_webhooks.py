@@ -573,3 +573,47 @@ def test_events_of_an_outage_of_the_database_arrive_after_it(
                 assert sequences == sorted(set(sequences))
 
         run(main())
+
+
+def test_one_event_that_is_never_taken_does_not_make_the_receiver_away(tmp_path: Path) -> None:
+    async def main() -> None:
+        url = f"sqlite:///{tmp_path}/test.db"
+        retry = Retry(first_s=0.01, longest_s=0.01, away_s=60)
+        async with (
+            receiver() as there,
+            hooked(url, webhook(there.url), retry=retry) as fixture,
+        ):
+            there.answer = lambda request: web.Response(
+                status=500 if request.document["data"]["stream"] == "live/bad" else 200
+            )
+            fixture.bus.emit(created("live/bad"))
+            await until(lambda: fixture.endpoint.failures >= 10)
+            fixture.bus.emit(created("live/good"))
+            await until(lambda: fixture.endpoint.delivered == 1)
+            assert not fixture.endpoint.is_away
+
+    run(main())
+
+
+def test_server_that_stops_has_forgotten_what_has_arrived(database_url: str) -> None:
+    async def main() -> None:
+        async with receiver() as there:
+            async with hooked(database_url, webhook(there.url)) as fixture:
+                slow = asyncio.Event()
+
+                async def answer(request: Received) -> web.Response:
+                    if request.document["type"] == "stream.active":
+                        await slow.wait()  # until the server has stopped
+                    return web.Response()
+
+                there.answer = answer
+                fixture.bus.emit(created())
+                fixture.bus.emit(active())
+                await until(lambda: len(there.received) == 2)
+            slow.set()
+            async with hooked(database_url, webhook(there.url)) as fixture:
+                await until(lambda: fixture.endpoint.delivered)
+            sent = ["stream.created live/a", "stream.active live/a", "stream.active live/a"]
+            assert types(there.documents()) == sent
+
+    run(main())

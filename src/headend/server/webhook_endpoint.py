@@ -3,8 +3,9 @@
     outbox ─► the first letters ─► by stream: one after the other ─┬─► arrived: removed
                                    streams side by side            └─► failed: the stream waits
 
-A letter that fails holds back its stream only. Several failures in a row, whatever the stream, say
-that the receiver is away: then one letter at a time is tried, at growing intervals.
+A letter that fails holds back its stream only. Several failures in a row, of more than one stream
+or without any answer, say that the receiver is away: then one letter at a time is tried, at growing
+intervals.
 """
 
 import asyncio
@@ -39,6 +40,7 @@ RECENT: Final = 100  # attempts remembered for people
 DATABASE_PAUSE_S: Final = 1.0
 GONE: Final = 410  # HTTP: it will never want this again
 
+STATUS: Final = "HTTP status "  # begin of the error of an answer
 CONTENT_TYPE: Final = {"Content-Type": "application/json"}
 
 
@@ -110,7 +112,9 @@ class Endpoint:
         self.failures = 0
         self.given_up = 0
         self.recent: Final[deque[Attempt]] = deque(maxlen=RECENT)
-        self._in_a_row = 0
+        self._in_a_row = 0  # failures …
+        self._failing: set[str] = set()  # … of these streams …
+        self._is_unreachable = False  # … and one of them without an answer
         self._again_at = 0.0  # while it is away
         self._waiting: dict[str, float] = {}  # streams, until when
         self._arrived: list[int] = []  # not removed yet
@@ -118,8 +122,10 @@ class Endpoint:
 
     @property
     def is_away(self) -> bool:
-        """The receiver did not answer for a while."""
-        return self._in_a_row >= AWAY_AFTER or len(self._waiting) >= MOST_WAITING
+        """The receiver has taken nothing for a while, and that is not one event's fault."""
+        is_general = self._is_unreachable or len(self._failing) > 1
+        is_failing = self._in_a_row >= AWAY_AFTER and is_general
+        return is_failing or len(self._waiting) >= MOST_WAITING
 
     def wake(self) -> None:
         """There is something to deliver."""
@@ -152,14 +158,22 @@ class Endpoint:
         letter = Letter(int(now * 1e4), id, self.webhook.name, "", "webhook.test", "{}", now)
         return await self._send(letter)
 
-    # ------------------------------------------------------------------ rounds
+    async def settle(self, outbox: "Outbox") -> None:
+        """Have the outbox forget what has arrived.
 
-    async def _round(self, outbox: "Outbox") -> float | None:
-        """Deliver the first letters; return how long to wait for more, None: until woken."""
+        Raises:
+            DatabaseError: It can't now.
+        """
         if self._arrived:
             await outbox.remove(self._arrived)
             self.held -= len(self._arrived)
             self._arrived.clear()
+
+    # ------------------------------------------------------------------ rounds
+
+    async def _round(self, outbox: "Outbox") -> float | None:
+        """Deliver the first letters; return how long to wait for more, None: until woken."""
+        await self.settle(outbox)
         now = time()
         if self.is_away and now < self._again_at:
             return self._again_at - now
@@ -196,7 +210,7 @@ class Endpoint:
         error: str | None
         try:
             answer = await self._outgoing.post(self.webhook.url, body, headers, ANSWER_S)
-            error = None if 200 <= answer.status < 300 else f"HTTP status {answer.status}"
+            error = None if 200 <= answer.status < 300 else f"{STATUS}{answer.status}"
         except OutgoingError as failure:
             error = str(failure)
         took = round(perf_counter() - began, 4)
@@ -213,6 +227,8 @@ class Endpoint:
             log.info("webhook %s: the receiver is back", self.webhook.name)
             self._waiting.clear()
         self._in_a_row = 0
+        self._failing.clear()
+        self._is_unreachable = False
 
     async def _failed(self, outbox: "Outbox", letter: Letter, error: str) -> bool:
         """Note a failure; true: the letter is given up, and the next one may go."""
@@ -220,10 +236,12 @@ class Endpoint:
         now = time()
         was_away = self.is_away
         self._in_a_row += 1
+        self._failing.add(letter.stream)
+        self._is_unreachable |= not error.startswith(STATUS)
         retry = self._retry
         is_old = now - letter.created_at >= retry.give_up_s
         is_tired = is_old and letter.attempts + 1 >= retry.attempts
-        is_dead = is_tired or error == f"HTTP status {GONE}"
+        is_dead = is_tired or error == f"{STATUS}{GONE}"
         next_at = now + retry.pause_s(letter.attempts + 1)
         if not is_dead:
             self._waiting[letter.stream] = next_at

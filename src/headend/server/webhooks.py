@@ -177,6 +177,10 @@ class Webhooks:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._outbox is not None:
+            with suppress(HeadendError):
+                for endpoint in self._endpoints.values():
+                    await endpoint.settle(self._outbox)
 
     # ------------------------------------------------------------------ the bus
 
@@ -231,6 +235,10 @@ class Webhooks:
                     await self._tidy(outbox)
             except HeadendError as error:
                 log.warning("webhooks: %s; %d events wait for it", error, len(self._queue))
+                await asyncio.sleep(PAUSE_S)
+                continue
+            except Exception:
+                log.exception("webhooks failed: a bug; %d events wait", len(self._queue))
                 await asyncio.sleep(PAUSE_S)
                 continue
             with suppress(TimeoutError):
