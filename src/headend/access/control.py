@@ -175,6 +175,8 @@ class Access:
         def load() -> None:
             from headend.access import keys  # noqa: F401
 
+            self.tokens.load()
+
         await asyncio.to_thread(load)
         from headend.access.database import Database
         from headend.access.keys import KeyStore

@@ -6,14 +6,15 @@ last are believed.
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
-
-from joserfc.jwk import KeySet
 
 from headend.access.places import OutgoingError, Rules, check_literal
 from headend.access.tokens import load_keys
 from headend.errors import HeadendError
+
+if TYPE_CHECKING:
+    from joserfc.jwk import KeySet
 
 DOCUMENT_BYTES: Final = 256 * 1024  # some hundred keys
 FETCH_S: Final = 5.0
@@ -24,7 +25,7 @@ class KeysUnavailable(HeadendError):
     """The keys of others can't be read just now."""
 
 
-async def read_keys(place: str, rules: Rules) -> KeySet:
+async def read_keys(place: str, rules: Rules) -> "KeySet":
     """Read a JWKS; see `read_document`.
 
     Raises:

@@ -14,17 +14,17 @@ import json
 import uuid
 import warnings
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
-from typing import Final, Literal, TypeGuard
-
-from joserfc import jwt
-from joserfc.errors import JoseError, SecurityWarning
-from joserfc.jwk import KeySet, KeySetSerialization, OctKey
+from typing import TYPE_CHECKING, Final, Literal, TypeGuard
 
 from headend.access.decisions import Action, Address
 from headend.errors import HeadendError, SettingsError
+
+if TYPE_CHECKING:
+    from joserfc.jwk import Key, KeySet, KeySetSerialization, OctKey
 
 ALGORITHMS: Final = {"oct": "HS256", "OKP": "Ed25519", "RSA": "RS256"}  # by type of key
 ACCEPTED: Final = ["HS256", "EdDSA", "Ed25519", "RS256"]
@@ -32,9 +32,6 @@ TOKEN_CHARACTERS: Final = 4096  # a query may hold; more is no token
 CACHED: Final = 4096  # tokens found right: HLS players show theirs with every request
 OWN_ID: Final = "headend"  # `kid` of our own key
 LEEWAY_S: Final = 5.0  # by how much a clock that signs may be ahead of ours (nbf)
-
-# The name EdDSA gave way to Ed25519 (RFC 9864); who signs tokens today still writes it.
-warnings.filterwarnings("ignore", category=SecurityWarning, message="EdDSA is deprecated")
 
 Reason = Literal["missing", "invalid", "expired", "stream", "address"]
 
@@ -88,24 +85,42 @@ class Token:
 
 
 class Tokens:
-    """Signs with our own key, and checks with all keys."""
+    """Signs with our own key, and checks with all keys.
 
-    def __init__(self, own_key: bytes, others: KeySet | None = None) -> None:
+    The library is loaded for the first token, or by `load`: it takes a tenth of a second, which a
+    server without private streams does not pay at its start.
+    """
+
+    def __init__(self, own_key: bytes, others: "KeySet | None" = None) -> None:
         """Take the keys.
 
         Args:
             own_key: 32 bytes, derived of the server's secret.
             others: Public keys, or shared ones, of who else signs tokens.
         """
-        self._own: Final = OctKey.import_key(own_key, {"kid": OWN_ID})
+        self._own_key: Final = own_key
+        self._own: OctKey | None = None
+        self._others: Sequence[Key] = ()
         self._right: OrderedDict[str, Token] = OrderedDict()
         self.take_others(others)
 
-    def take_others(self, others: KeySet | None) -> None:
+    def take_others(self, others: "KeySet | None") -> None:
         """Believe these keys besides our own, and no others any more."""
-        keys = [] if others is None else others.keys
-        self._keys = [self._own, *keys]
+        self._others = () if others is None else tuple(others.keys)
         self._right.clear()
+
+    def load(self) -> "OctKey":
+        """Load the library, if it is not there yet; return our own key."""
+        if self._own is None:
+            from joserfc.errors import SecurityWarning
+            from joserfc.jwk import OctKey
+
+            # EdDSA gave way to Ed25519 (RFC 9864); who signs tokens today still writes it.
+            warnings.filterwarnings(
+                "ignore", category=SecurityWarning, message="EdDSA is deprecated"
+            )
+            self._own = OctKey.import_key(self._own_key, {"kid": OWN_ID})
+        return self._own
 
     def sign(self, token: Token, now: float) -> str:
         """Return a token as text; its `id` is not used, each gets its own."""
@@ -122,7 +137,10 @@ class Tokens:
             claims["viewers"] = token.viewers
         if token.subject:
             claims["sub"] = token.subject
-        return jwt.encode({"alg": "HS256", "kid": OWN_ID}, claims, self._own)
+        own = self.load()
+        from joserfc import jwt
+
+        return jwt.encode({"alg": "HS256", "kid": OWN_ID}, claims, own)
 
     def verify(self, text: str) -> Token:
         """Return what a token says whose signature is right; nothing else is checked yet.
@@ -171,7 +189,11 @@ class Tokens:
     def _read(self, text: str) -> Token:
         if len(text) > TOKEN_CHARACTERS:
             raise TokenRefused("invalid")
-        for key in self._keys:
+        own = self.load()
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+
+        for key in (own, *self._others):
             if key.key_type not in ALGORITHMS:
                 continue
             try:
@@ -182,7 +204,7 @@ class Tokens:
         raise TokenRefused("invalid")
 
 
-def load_keys(document: str) -> KeySet:
+def load_keys(document: str) -> "KeySet":
     """Read a JWKS.
 
     Args:
@@ -191,6 +213,9 @@ def load_keys(document: str) -> KeySet:
     Raises:
         SettingsError: It is none, or holds no key that can check a token.
     """
+    from joserfc.errors import JoseError
+    from joserfc.jwk import KeySet
+
     try:
         content: KeySetSerialization = json.loads(document)
         keys = KeySet.import_key_set(content)

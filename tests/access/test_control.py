@@ -1,0 +1,130 @@
+"""This module tests headend.access.control, in a whole server."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet, OKPKey
+from tests.live import command, live_server, log_lines, run, until
+
+from headend.access import control
+from headend.access.publish_key import KeyOptions
+
+
+def signer() -> tuple[OKPKey, str]:
+    """Make a key, and the JWKS that shows it."""
+    key = OKPKey.generate_key("Ed25519", {"kid": "1"})
+    return key, json.dumps(KeySet([key]).as_dict(private=False))
+
+
+def test_key_publishes_and_is_revoked_on_each_kind_of_database(
+    tmp_path: Path, database_url: str
+) -> None:
+    async def main() -> None:
+        given = ("auth.publish=key", f"auth.database={database_url}")
+        async with live_server(tmp_path, *given) as live:
+            store = await live.services.access.keys.store()
+            new = await store.create("live/a", KeyOptions(), time.time())
+            publisher = await live.publisher(new.secret)
+            await store.revoke(new.key.id, time.time())
+            await publisher.expect("NetStream.Publish.Denied")
+            assert publisher.reasons[-1] == "the publish key was revoked"
+            refused = await live.connected()
+            await refused.send(command("publish", 3, None, new.secret, "live", on=1))
+            await refused.expect("NetStream.Publish.Denied")
+
+    run(main())
+
+
+def test_server_starts_without_database_and_opens_it_when_it_can(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        monkeypatch.setattr(control, "FIRST_PAUSE_S", 0.05)
+        folder = tmp_path / "away"
+        given = ("auth.publish=key", f"auth.database=sqlite:///{folder}/keys.db")
+        async with live_server(tmp_path, *given) as live:
+            await until(lambda: log_lines(caplog, "keys cannot be checked until it answers"))
+            assert not live.services.access.is_open
+            folder.mkdir()
+            await until(lambda: live.services.access.is_open)
+            store = await live.services.access.keys.store()
+            new = await store.create("live/a", KeyOptions(), time.time())
+            await live.publisher(new.secret)
+
+    run(main())
+
+
+def test_database_that_hangs_stalls_no_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            opened = await live.services.access.database()
+            new = await (await live.services.access.keys.store()).create(
+                "live/a", KeyOptions(), time.time()
+            )
+            publisher = await live.publisher(new.secret)
+            player = await live.player("a")
+            engine = opened._engine
+            assert engine is not None
+
+            monkeypatch.setattr(type(engine), "begin", lambda self: Hanging())
+            late = await live.connected()
+            await late.send(command("publish", 3, None, new.secret, "live", on=1))
+            for number in range(20):
+                await publisher.send_video(bytes([0x17, 1, 0, 0, 0, number]))
+                await player.expect_media(number + 1)
+            assert "NetStream.Publish.Denied" not in late.said
+            await late.expect("NetStream.Publish.Denied")
+            assert late.reasons[-1].startswith("keys cannot be checked just now")
+            monkeypatch.undo()
+
+    run(main())
+
+
+class Hanging:
+    """A connection that never comes."""
+
+    async def __aenter__(self) -> None:
+        await asyncio.sleep(60)
+
+    async def __aexit__(self, *_: object) -> None:
+        """Never reached."""
+
+
+def test_keys_of_others_are_read_again_and_kept_while_they_cannot_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        (key, document), (other, other_document) = signer(), signer()
+        file = tmp_path / "keys.json"
+        file.write_text(document)
+        given = ("auth.private=live/vip", f"auth.jwks={file}", "auth.jwks_refresh_s=1")
+        async with live_server(tmp_path, *given) as live:
+            tokens = live.services.access.tokens
+            await until(lambda: tokens._others)
+
+            async def play(key: OKPKey) -> str:
+                claims = {"stream": "live/vip", "exp": 4_000_000_000}
+                header = {"alg": "Ed25519", "kid": "1"}
+                token = jwt.encode(header, claims, key, algorithms=["Ed25519"])
+                peer = await live.connected()
+                await peer.send(command("play", 3, None, f"vip?token={token}", on=1))
+                return await peer.expect("NetStream.Play")
+
+            assert "Play.Start" in await play(key) or "Play.Reset" in await play(key)
+            assert "Play.Failed" in await play(other)
+            file.unlink()
+            await until(lambda: log_lines(caplog, "those read before stay valid"))
+            assert "Play.Failed" not in await play(key)
+            before = tokens._others
+            file.write_text(other_document)
+            await until(lambda: tokens._others != before)
+            assert "Play.Failed" in await play(key)
+            assert "Play.Failed" not in await play(other)
+
+    run(main())
