@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from tests.e2e import media
 from tests.e2e.browser import OpenTab, Tab
 from tests.e2e.conftest import StartServer
 from tests.e2e.peers import Peers
@@ -143,6 +144,32 @@ def test_page_plays_over_http_where_sockets_do_not_pass(on_air: Server, open_tab
     tab.page.goto(watch(on_air))
     assert_plays(tab)
     assert tab.ask("headend.way") == "HTTP-FLV"
+
+
+def test_page_over_https_asks_for_nothing_in_the_clear(
+    start_server: StartServer, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    server = start_server(arguments=("--tls", "127.0.0.1:0"))
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab(f"https://{server.tls[0]}/watch/live/a", ignore_https_errors=True)
+    assert_plays(tab)
+    assert f"wss://{server.tls[0]}/live/a.flv" in tab.asked
+    assert [url for url in tab.asked if url.startswith(("http:", "ws:"))] == []
+
+
+def test_page_says_which_codec_the_browser_lacks(
+    server: Server, peers: Peers, new_ffmpeg: str, tmp_path: Path, open_tab: OpenTab
+) -> None:
+    options = (*media.picture(2), "-c:v", "libx265", "-preset", "ultrafast")
+    clip = media.make(new_ffmpeg, tmp_path / "hevc.flv", *options)
+    peers.publish(clip, server.url("live/a"), ffmpeg=new_ffmpeg, is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab()
+    # Some builds of Chromium decode it.
+    tab.page.add_init_script("MediaSource.isTypeSupported = (type) => !type.includes('hvc1');")
+    tab.page.goto(watch(server))
+    tab.wait_text("This browser has no decoder for H.265.")
 
 
 def test_viewer_chooses_how_to_play(on_air: Server, open_tab: OpenTab) -> None:

@@ -27,19 +27,20 @@ export function ways(stream, mode) {
       found.push({ kind: 'flv', isSocket: true, isSilent }, { kind: 'flv', isSilent });
     }
   }
-  if (mode !== 'flv' && stream.told.hls) {
-    if (Source && canShow(video) && canShow(audio)) found.push({ kind: 'hls' });
+  if (mode !== 'flv' && stream.told.hls && canShow(video) && canShow(audio)) {
+    if (Source) found.push({ kind: 'hls' });
     if (canPlayHls()) found.push({ kind: 'native' });
   }
   // A way without sound is the last resort.
   return found.sort((one, other) => Number(one.isSilent ?? 0) - Number(other.isSilent ?? 0));
 }
 
-/** Say in words what this browser lacks. */
+/** Say in words why there is no way. */
 export function lacking(stream) {
-  const bad = stream.told.tracks.filter((track) => !canShow(track)).map((track) => codec(track.codec));
-  if (!Source && !stream.told.hls) return 'it has no Media Source Extensions, and this server no HLS';
-  return bad.length ? `it has no decoder for ${bad.join(' and ')}` : 'no way worked';
+  if (!Source && !stream.told.hls) return 'This browser has no Media Source Extensions.';
+  const bad = stream.told.tracks.filter((track) => !canShow(track));
+  if (!bad.length) return 'It cannot be played in the way that was chosen.';
+  return `This browser has no decoder for ${bad.map((track) => codec(track.codec)).join(' and ')}.`;
 }
 
 /** Tell whether the browser decodes a track; one that is not known may be tried. */

@@ -103,6 +103,7 @@ export class Player {
 
   /** Try the ways to play it, until one has played to the stream's end. */
   async #round() {
+    this.reason = null;
     for (const way of ways(this.stream, this.mode)) {
       let failed = await this.#try(way);
       while (failed?.played > SOLID_S && this.stream.isLive) {
@@ -119,7 +120,7 @@ export class Player {
       this.metrics.switches += 1;
     }
     this.failures += 1;
-    this.#say('failed', `Not in this browser, it seems: ${this.reason ?? lacking(this.stream)}.`);
+    this.#say('failed', this.reason ? `The last try said: ${this.reason}` : lacking(this.stream));
     await this.#sleep(Math.min(LONGEST_S, AGAIN_S * this.failures));
     await this.#ask(false);
   }
