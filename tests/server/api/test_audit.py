@@ -43,6 +43,17 @@ def test_what_an_administrator_does_is_noted(tmp_path: Path) -> None:
     run(main())
 
 
+def test_key_in_place_of_its_id_is_not_kept(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            key = "hk_" + "Ab3dEf7h" * 4
+            await web.api("DELETE", f"/keys/{key}")
+            (entry,) = await trail(web, 1)
+            assert entry["target"] == "hk_***"
+
+    run(main())
+
+
 def test_who_signs_in_and_who_is_not_let_in_is_noted(tmp_path: Path) -> None:
     async def main() -> None:
         async with serve(tmp_path) as web:

@@ -8,6 +8,7 @@ from aiohttp import web
 from headend.access.records import AuditEntry, Outcome
 from headend.server.http import access
 from headend.server.http.problems import Problem
+from headend.server.redaction import redact
 from headend.server.services import Services
 
 # What a handler may put into its request: what was done something to, where its path does not say.
@@ -54,6 +55,8 @@ def _note(
     outcome: Outcome,
     detail: str,
 ) -> None:
+    # Whoever mixes up the key and its id puts the key into the address.
+    target, detail = redact(target), redact(detail)
     recorder = services.recorder
     if recorder is not None:
         address = access.peer_of(services, request).shown_address
