@@ -67,6 +67,10 @@ class Peers:
         """Run a command of headend."""
         return self.run(sys.executable, "-m", "headend", *arguments, environ=environ())
 
+    def python(self, source: str) -> Process:
+        """Run a program in Python."""
+        return self.run(sys.executable, "-c", source, environ=environ())
+
     def close(self) -> None:
         """End what still runs."""
         for process in self._processes:

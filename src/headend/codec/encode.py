@@ -15,6 +15,7 @@ from av.video.frame import PictureType
 
 from headend.codec.encoding import Encoding
 from headend.errors import MediaError
+from headend.media.decoding_times import DecodingTimes
 from headend.media.flv_muxer import FlvMuxer, Packet
 from headend.media.tag import SCRIPT, Tag
 
@@ -154,6 +155,7 @@ class PacketMuxer:
     """Makes tags of packets as they are; packets of one container share a muxer."""
 
     def __init__(self) -> None:
+        self._times: dict[tuple[int, int], DecodingTimes] = {}  # by container and stream
         self._muxers: dict[int, tuple[object, FlvMuxer, dict[int, av.stream.Stream]]] = {}
 
     def mux(self, packet: Packet) -> list[Tag]:
@@ -164,26 +166,35 @@ class PacketMuxer:
         Raises:
             MediaError: FLV cannot hold the codec; or the packet belongs to no container.
         """
-        if packet.dts is None or not packet.size:
+        if not packet.size:
             return []
         try:
             muxer, streams = self._of(packet)
             if packet.stream.index not in streams:
                 return []
+            key = id(packet.stream.container), packet.stream.index
+            times = self._times.setdefault(key, DecodingTimes())
             copy = av.Packet(bytes(packet))  # the caller's own stays as it is
             copy.stream = streams[packet.stream.index]
             copy.time_base = packet.time_base
-            copy.dts, copy.pts = packet.dts, packet.dts if packet.pts is None else packet.pts
+            copy.dts, copy.pts, copy.duration = packet.dts, packet.pts, packet.duration
             copy.is_keyframe = packet.is_keyframe
-            return _muxed(muxer, [copy])
+            return _muxed(muxer, times.take(copy))
         except (FFmpegError, ValueError) as error:
             raise MediaError(f"the packet does not go into FLV: {error}") from error
 
     def flush(self) -> list[Tag]:
         """Return what the muxers have held back to put it in order; packets may follow."""
+        times, self._times = self._times, {}
         muxers, self._muxers = self._muxers, {}
+        late = [
+            tag
+            for (container, _), waiting in times.items()
+            for tag in _muxed(muxers[container][1], waiting.flush())
+        ]
         tags = [tag for _, muxer, _ in muxers.values() for tag in muxer.close()]
-        return [tag for tag in tags if tag.kind is not SCRIPT and tag.body[:2] != AVC_END]
+        tags = [tag for tag in tags if tag.kind is not SCRIPT and tag.body[:2] != AVC_END]
+        return late + tags
 
     def _of(self, packet: Packet) -> tuple[FlvMuxer, dict[int, av.stream.Stream]]:
         container = getattr(packet.stream, "container", None)

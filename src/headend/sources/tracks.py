@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import av
 from av.video.frame import PictureType
 
+from headend.media.decoding_times import DecodingTimes
 from headend.media.flv_muxer import Packet
 
 if TYPE_CHECKING:
@@ -65,12 +66,13 @@ def add_track(stream: Stream, output: "OutputContainer") -> Track:
 
 
 def _copied(out: Stream) -> Track:
+    times = DecodingTimes()
+
     def take(packet: Packet) -> Iterator[Packet]:
-        if packet.dts is not None:  # else it ends the stream
-            if packet.pts is None:  # AVI knows none
-                packet.pts = packet.dts
-            packet.stream = out
-            yield packet
+        # A packet without data ends the stream.
+        for ready in times.take(packet) if packet.size else times.flush():
+            ready.stream = out
+            yield ready
 
     return take
 
