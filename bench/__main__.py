@@ -11,6 +11,7 @@ import typer
 from bench import http
 from bench import tls as secure
 from bench.access import access as measure_access
+from bench.client import client as measure_client
 from bench.embed import embed as measure_embed
 from bench.endurance import Figure, cycles, deaf_player, idle_players, startup
 from bench.ingest import ingest as measure_ingest
@@ -316,6 +317,12 @@ def access(
 ) -> None:
     """What deciding costs: keys in SQLite, tokens, and 50 000 wrong keys."""
     finish_figures("access", "Access", measure_access(keys, requests, guesses), json)
+
+
+@app.command()
+def client(seconds: Seconds = 10.0, json: Json = None) -> None:
+    """What it costs to play 720p30 with headend.client: tags, packets, frames, arrays."""
+    finish_figures("client", "Client", measure_client(seconds), json)
 
 
 @app.command(name="all")
