@@ -86,6 +86,30 @@ def test_database_that_hangs_stalls_no_stream(
     run(main())
 
 
+def test_settings_that_are_reloaded_hold_at_once(tmp_path: Path) -> None:
+    async def main() -> None:
+        _, document = signer()
+        (tmp_path / "keys.json").write_text(document)
+        file = tmp_path / "headend.toml"
+        file.write_text("[auth]\npublish = 'open'\n")
+        async with live_server(tmp_path, path=file) as live:
+            await live.publisher("a")
+            tokens = live.services.access.tokens
+            file.write_text(f"[auth]\npublish = 'key'\njwks = '{tmp_path}/keys.json'\n")
+            live.services.reload()
+            peer = await live.connected()
+            await peer.send(command("publish", 3, None, "b", "live", on=1))
+            await peer.expect("NetStream.Publish.Denied")
+            await until(lambda: tokens._others)
+            file.write_text("[auth]\npublish = 'open'\n")
+            live.services.reload()
+            assert not tokens._others
+            await live.publisher("b")
+            assert live.services.registry.publication("live/a") is not None
+
+    run(main())
+
+
 class Hanging:
     """A connection that never comes."""
 

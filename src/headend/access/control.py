@@ -83,7 +83,12 @@ class Access:
             rtmps: What peers are told to use that must come over TLS.
         """
         auth = settings.auth
+        is_other = auth.jwks != self._settings.auth.jwks
         self._settings = settings
+        if is_other and self._others is not None:
+            self._others.cancel()
+            self.tokens.take_others(None)
+            self._others = self._loop.create_task(self._read_others())
         self.gate.policy = Policy(auth, settings.rtmp, rtmps)
         self.passwords.apps, self.passwords.offered = auth.password_apps, auth.password_scheme
         self.keys.on_error, self.keys.known_s = auth.on_database_error, auth.known_s
@@ -142,20 +147,16 @@ class Access:
             log.exception("access stopped looking at its keys: a bug")
 
     async def _read_others(self) -> None:
-        """Read the keys of others who sign tokens, again and again."""
-        was: str | None = None
-        while True:
+        """Read the keys of others who sign tokens, again and again; there may be none."""
+        was = ""
+        while self._settings.auth.jwks:
             auth = self._settings.auth
             try:
-                if auth.jwks:
-                    document = await read_document(auth.jwks, Rules.of(auth.outgoing))
-                    if document != was:
-                        self.tokens.take_others(load_keys(document))
-                        log.info("auth.jwks: the keys of who signs tokens are read")
+                document = await read_document(auth.jwks, Rules.of(auth.outgoing))
+                if document != was:
+                    self.tokens.take_others(load_keys(document))
+                    log.info("auth.jwks: the keys of who signs tokens are read")
                     was = document
-                elif was is not None:
-                    self.tokens.take_others(None)
-                    was = None
             except HeadendError as error:
                 log.error("%s; those read before stay valid", error)
             except Exception:

@@ -378,7 +378,7 @@ class Gate:
             grant: From `decide`; if its time is over already, `end` is called soon.
             end: Ends the session's use of it, which leads to `leave`.
         """
-        if grant.is_bound:
+        if grant.is_bound and grant in self._entered:  # else the session is over already
             timer = None
             if grant.ends_at != NEVER:
                 timer = self._loop.call_at(grant.ends_at, self._end, grant)

@@ -12,7 +12,10 @@ DENIED: Final = "NetStream.Publish.Denied"
 PLAY_FAILED: Final = "NetStream.Play.Failed"
 
 # For the log: what the operator can do about it.
-HOW_TO_PUBLISH: Final = 'make a key with "headend key create APP/NAME", or set auth.publish'
+HOW_TO_PUBLISH: Final = (
+    'make a key with "headend key create APP/NAME", or set auth.publish; encoders with user and '
+    "password need auth.password_apps"
+)
 
 
 def code_of(action: Action) -> str:

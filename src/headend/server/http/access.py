@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 USER_AGENT_CHARACTERS: Final = 200
 ASK_AGAIN_S: Final = 10.0
+IS_PRIVATE: Final = "is_private"  # of a request, for `allow_play_once`
 HSTS_S: Final = 365 * 24 * 3600
 # Browsers that came over HTTPS use it from now on (RFC 6797).
 HSTS_HEADERS: Final = {"Strict-Transport-Security": f"max-age={HSTS_S}"}
@@ -84,6 +85,7 @@ async def allow_play_once(
     known = services.known_viewers
     who = (path, protocol, str(peer_of(services, request).address), token_of(request) or "")
     now = services.loop.time()
+    request[IS_PRIVATE] = services.gate.policy.is_private(path)
     if services.gate.authorizers and (grant := known.get(who, now)) is not None:
         return grant
     grant = await allow_play(services, request, path, protocol)

@@ -169,7 +169,7 @@ class HlsRoutes:
     ) -> web.Response:
         headers = {
             "Content-Type": PLAYLIST_TYPE,
-            "Cache-Control": f"public, max-age={fresh_s}",
+            "Cache-Control": f"{_scope(request)}, max-age={fresh_s}",
             **access.media_headers(self._services, request),
         }
         headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Accept-Encoding")))
@@ -181,7 +181,7 @@ class HlsRoutes:
     def _media(self, request: web.Request, found: Resource, name: str) -> web.Response:
         headers = {
             "Content-Type": found.content_type,
-            "Cache-Control": "public, max-age=31536000, immutable",
+            "Cache-Control": f"{_scope(request)}, max-age=31536000, immutable",
             "Accept-Ranges": "bytes",
             "ETag": f'"{name}"',
             **access.media_headers(self._services, request),
@@ -210,6 +210,11 @@ def _count(stream: HlsStream, viewer: HlsViewer | None, response: web.Response) 
         if viewer is not None:
             viewer.bytes += len(response.body)
     return response
+
+
+def _scope(request: web.Request) -> str:
+    """Say who may keep an answer: of a private stream only who has asked."""
+    return "private" if request.get(access.IS_PRIVATE, False) else "public"
 
 
 def _number(request: web.Request, name: str) -> int | None:
