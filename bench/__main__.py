@@ -16,6 +16,8 @@ from bench.embed import embed as measure_embed
 from bench.endurance import Figure, cycles, deaf_player, idle_players, startup
 from bench.ingest import ingest as measure_ingest
 from bench.measure import Sample, audience, fan_out
+from bench.relay import cost as relay_cost
+from bench.relay import deaf, targets
 from bench.report import (
     Row,
     figure_table,
@@ -325,6 +327,26 @@ def client(seconds: Seconds = 10.0, json: Json = None) -> None:
     finish_figures("client", "Client", measure_client(seconds), json)
 
 
+@app.command()
+def relay(
+    count: Annotated[int, typer.Option("--destinations", help="How many.")] = 20,
+    seconds: Seconds = 10.0,
+    runs: Runs = 5,
+    deaf_seconds: Annotated[
+        float, typer.Option(help="With a destination that reads nothing; 0: not.")
+    ] = 600.0,
+    json: Json = None,
+) -> None:
+    """CPU of destinations beside as many players; memory with one that reads nothing."""
+    figures = list(relay_cost(count, seconds=seconds, runs=runs))
+    reached = list(targets(figures))
+    if deaf_seconds:
+        figures += deaf(deaf_seconds)
+    show(figure_table(f"Relays, {KBPS} kbit/s\n{describe_machine()}", figures))
+    show(target_table("Relays, beside what they must reach", reached))
+    save("relay", [*figures, *reached], json)
+
+
 @app.command(name="all")
 def everything(server: Servers = "nginx,floor,headend", runs: Runs = 3) -> None:
     """All of them, one after the other, with their defaults."""
@@ -340,6 +362,7 @@ def everything(server: Servers = "nginx,floor,headend", runs: Runs = 3) -> None:
         hls(runs=runs)
         embed()
         access()
+        relay()
     if "headend" in server and "nginx" in server:
         tls(runs=runs)
     capacity(server=without_floor)
