@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from headend.settings.model import Limits, Settings, Tls
+from headend.settings import Limits, Settings, Tls
 
 
 def test_settings_are_frozen() -> None:

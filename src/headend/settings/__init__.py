@@ -1,5 +1,6 @@
 """This package holds the typed settings: TOML file, environment, flags."""
 
+from headend.settings.access import Auth
 from headend.settings.keys import (
     KEYS,
     NEEDS_RESTART,
@@ -11,7 +12,9 @@ from headend.settings.keys import (
     secret_values,
     shown,
 )
-from headend.settings.model import Acme, Auth, Http, Limits, Live, Log, Rtmp, Settings, Tls
+from headend.settings.limits import Limits
+from headend.settings.listeners import Acme, Http, Rtmp, Tls
+from headend.settings.model import Log, Settings
 from headend.settings.sources import (
     FLAGS,
     GivenSettings,
@@ -19,6 +22,7 @@ from headend.settings.sources import (
     load_settings,
     settings_of,
 )
+from headend.settings.streams import Live
 from headend.settings.values import Address, CertificatePair, parse_address
 
 __all__ = [

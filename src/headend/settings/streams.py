@@ -1,0 +1,147 @@
+"""This module holds the settings of streams: how they go on, how they leave, where they go."""
+
+from typing import Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from headend.settings.fallback_values import FallbackRules
+from headend.settings.relay_values import RelaysIn, RelaysOut
+from headend.settings.section import Section
+from headend.settings.values import (
+    GIB,
+    KIB,
+    MIB,
+    Count,
+    Seconds,
+    Size,
+)
+
+
+class Live(Section):
+    """How streams start, go on and end."""
+
+    wait_s: Seconds = Field(
+        default=30,
+        ge=0,
+        le=3600,
+        description="Seconds a player waits for a name nobody publishes yet.",
+    )
+    reconnect_window_s: Seconds = Field(
+        default=60,
+        ge=0,
+        le=1800,
+        description="Seconds a stream waits for a publisher that was lost.",
+    )
+    takeover: Literal["same-key", "always", "never"] = Field(
+        default="same-key",
+        description="Whether a second publisher takes a name over: same-key, always or never.",
+    )
+    gop_cache: bool = Field(
+        default=True,
+        description="Start viewers at the newest keyframe (true) or at the next one (false).",
+    )
+    log_s: Seconds = Field(
+        default=20, ge=0, le=300, description="Seconds of a stream kept for viewers."
+    )
+    log_bytes: Size = Field(
+        default=32 * MIB, ge=64 * KIB, le=4 * GIB, description="Bytes of a stream kept for viewers."
+    )
+    flush_ms: Count = Field(
+        default=30,
+        ge=0,
+        le=1000,
+        description="Milliseconds that viewers' data may wait for a flush.",
+    )
+    flush: Literal["adaptive", "fixed"] = Field(
+        default="adaptive",
+        description="Flush at once while load is low (adaptive) or always after flush_ms (fixed).",
+    )
+    fallback: FallbackRules = Field(
+        default=(),
+        description="What stands in for a silent publisher: [{ match, sources }] "
+        "(docs/fallback.md).",
+    )
+    fallback_after_s: Seconds = Field(
+        default=1.5, ge=0.5, le=60, description="Seconds of silence until something stands in."
+    )
+    fallback_steady_s: Seconds = Field(
+        default=3,
+        ge=0,
+        le=300,
+        description="Seconds that a better source must have been there to come back.",
+    )
+    fallback_hold_s: Seconds = Field(
+        default=3600,
+        ge=0,
+        le=7 * 86_400,
+        description="Seconds that a file or picture stands in for a publisher that is gone.",
+    )
+
+
+class Hls(Section):
+    """HLS and low-latency HLS."""
+
+    start: Literal["request", "publish", "off"] = Field(
+        default="request",
+        description="When packaging starts: with the first request, with a publisher, or off.",
+    )
+    container: Literal["fmp4", "mpegts"] = Field(
+        default="fmp4",
+        description="Form of segments: fmp4 (CMAF, low latency) or mpegts (for old players).",
+    )
+    segment_s: Seconds = Field(
+        default=2, ge=0.5, le=60, description="Seconds of a segment; it ends at the next keyframe."
+    )
+    longest_s: Seconds = Field(
+        default=10,
+        ge=1,
+        le=120,
+        description="Seconds after which a segment ends without a keyframe.",
+    )
+    part_s: Seconds = Field(
+        default=0.2, ge=0, le=2, description="Seconds of a part (low latency); 0: no parts."
+    )
+    segments: Count = Field(default=7, ge=3, le=1000, description="Segments in a playlist.")
+    bytes: Size = Field(
+        default=128 * MIB, ge=MIB, le=4 * GIB, description="Bytes of a stream's segments in memory."
+    )
+    idle_s: Seconds = Field(
+        default=30,
+        ge=1,
+        le=3600,
+        description="Seconds after the last request until packaging ends.",
+    )
+
+    @field_validator("longest_s")
+    @classmethod
+    def _hold_a_segment(cls, longest: float, info: ValidationInfo) -> float:
+        # A segment_s that is wrong itself is not in info.data.
+        if longest < (segment := info.data.get("segment_s", 0)):
+            raise ValueError(f"must not be less than hls.segment_s ({segment:g})")
+        return longest
+
+
+class Relay(Section):
+    """Streams that are sent to other servers, and fetched from them."""
+
+    out: RelaysOut = Field(
+        default=(),
+        description="Where streams are sent: [[relay.out]] with match, url, key, preset.",
+    )
+    in_: RelaysIn = Field(
+        default=(),
+        alias="in",
+        description="Where streams come from: [[relay.in]] with match, url, on_demand.",
+    )
+    idle_s: Seconds = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="Seconds after the last viewer until fetching on demand ends.",
+    )
+    unknown_s: Seconds = Field(
+        default=5,
+        ge=0,
+        le=3600,
+        description="Seconds until a name that the origin does not know is asked for again.",
+    )
