@@ -31,6 +31,11 @@ parameters = {{ id = {session} }}
 include-operation-id = "relays_add"
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 401, 403, 422, 503]
+# So is what can be the name of a stream.
+[[operations]]
+include-operation-id = "keys_create"
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", 401, 403, 422, 503]
 """
 SIGN_IN = "/api/v1/sign-in"
 

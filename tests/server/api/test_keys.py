@@ -89,3 +89,18 @@ def test_token_is_signed(tmp_path: Path) -> None:
             await refused.expect("NetStream.Play.Failed")
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    ("ip", "status"),
+    [("10.0.0.1/8", 201), ("2001:db8::7", 201), (False, 422), (7, 422), ("10.0.0.300", 422)],
+)
+def test_network_of_a_token_is_a_text_and_nothing_else(
+    ip: object, status: int, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            body = {"pattern": "vip/*", "ip": ip}
+            assert (await web.api("POST", "/tokens", json=body)).status == status
+
+    run(main())

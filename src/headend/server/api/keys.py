@@ -4,12 +4,19 @@ A key itself is in the answer to its making only, and nowhere else.
 """
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from time import time
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
 
 from headend.access.publish_key import LABEL_CHARACTERS, KeyOptions, NewKey, PublishKey, document
 from headend.access.tokens import Token
@@ -68,13 +75,37 @@ class Keys(_Model):
     next: str | None = Field(description="For `after`; null: that was all.")
 
 
+def _network(value: object) -> IPv4Network | IPv6Network:
+    """Read a network as a person writes it; a number, which Python would take, is none."""
+    if not isinstance(value, str):
+        raise ValueError("a network such as 10.0.0.0/8 or an address is expected")
+    return ip_network(value, strict=False)
+
+
+_BYTE: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_GROUP: Final = "[0-9a-f]{1,4}"
+# IPv6 is taken in its shorter forms too, which would fill a page here.
+_FORMS: Final = (
+    rf"^({_BYTE}(\.{_BYTE}){{3}}(/(3[0-2]|[12]?[0-9]))?"
+    rf"|{_GROUP}(:{_GROUP}){{7}}(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$"
+)
+Network = Annotated[
+    IPv4Network | IPv6Network,
+    PlainValidator(_network),
+    PlainSerializer(str),
+    WithJsonSchema(
+        {"type": "string", "pattern": _FORMS, "description": "10.0.0.0/8, 2001:db8::/32"}
+    ),
+]
+
+
 class KeyRequest(_Model):
     """A key to be made."""
 
     stream: str = Field(max_length=1024)
     label: str = Field("", max_length=LABEL_CHARACTERS)
     expires_at: float | None = Field(None, ge=0, le=LATEST)
-    networks: list[IPv4Network | IPv6Network] = Field(default=[], max_length=NETWORKS)
+    networks: list[Network] = Field(default=[], max_length=NETWORKS)
     tls_only: bool = False
     priority: int = Field(0, ge=-1000, le=1000)
 
@@ -85,7 +116,7 @@ class TokenRequest(_Model):
     pattern: str = Field(min_length=1, max_length=PATTERN_CHARACTERS, description="Such as vip/*.")
     action: Literal["play", "publish"] = "play"
     expires_s: float = Field(3600, gt=0, le=LONGEST_S)
-    ip: IPv4Network | IPv6Network | None = None
+    ip: Network | None = None
     max_viewers: int | None = Field(None, ge=1, le=1_000_000)
     subject: str = Field("", max_length=200)
 
