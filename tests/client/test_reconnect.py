@@ -5,15 +5,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from tests.client.peers import our_server, published
 from tests.rtmp.test_client import CONNECTED, CREATED, GREETING, answer, chunk, information, status
 from tests.test_client import STARTED, fails, other_server, run, saying
 
-from headend.client import Publisher, Reconnect, Timeouts, play, publish
+from headend.client import Player, Publisher, Reconnect, Timeouts, play, publish
 from headend.client.continuation import Continuation
-from headend.client.reconnect import Retrier, is_passing, policy_of
+from headend.client.reader import TagReader
+from headend.client.reconnect import ReconnectingReader, Retrier, is_passing, policy_of
 from headend.errors import MediaError, ProtocolError, Rejected, RelayError
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.rtmp import authmod
@@ -426,6 +428,59 @@ def test_key_of_a_platform_is_sent_as_the_name(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------- small parts
+
+
+class Broken:
+    """A reader that fails, or ends."""
+
+    was_cut = False
+
+    def __init__(self, failure: Exception | None) -> None:
+        self._failure = failure
+
+    async def read(self) -> list[Tag] | None:
+        if self._failure is not None:
+            raise self._failure
+        return None
+
+
+def test_reader_is_opened_again_after_what_may_pass_only() -> None:
+    failures: list[Exception | None] = [RelayError("lost"), ProtocolError("silent"), None]
+    failures += [MediaError("no FLV")]
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[TagReader]:
+        yield Broken(failures.pop(0))
+
+    async def main() -> None:
+        reader = ReconnectingReader(opened, QUICK)
+        await reader.start()
+        assert [await reader.read(), await reader.read(), await reader.read()] == [(), (), None]
+        assert reader.reconnects == 2
+        await reader.close()
+        reader = ReconnectingReader(opened, QUICK)
+        await reader.start()
+        with pytest.raises(MediaError):
+            await reader.read()
+
+    run(main())
+
+
+def test_newest_gives_what_there_is_and_then_the_error() -> None:
+    class Reader(Broken):
+        tags: ClassVar[list[list[Tag]]] = [list(CLIP.tags[:3])]
+
+        async def read(self) -> list[Tag] | None:
+            return self.tags.pop() if self.tags else await super().read()
+
+    async def main() -> None:
+        player = Player(Reader(MediaError("broken")), "newest")
+        assert [await anext(player) for _ in range(3)] == list(CLIP.tags[:3])
+        with pytest.raises(MediaError, match="broken"):
+            await anext(player)
+        await player.close()
+
+    run(main())
 
 
 def test_what_may_pass_is_tried_again() -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,16 +67,6 @@ async def connect(url: Url, ask: Ask) -> Connection:
             if answer is None:
                 raise _explained(url, refusal) from None
             auth, auth_steps = answer, auth_steps + 1
-
-
-@asynccontextmanager
-async def connected(url: Url, ask: Ask) -> AsyncIterator[Connection]:
-    """Connect; the stream is granted when the block begins."""
-    connection = await connect(url, ask)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def _connect_once(url: Url, ask: Ask, auth: str) -> Connection:

@@ -195,8 +195,7 @@ class Publisher(TagSink):
             return
         await self._leave(old)
         self._adopt(connection)
-        for header in self._headers.tags():
-            await self._send(header._replace(timestamp=timestamp))
+        self._send_headers(timestamp)
 
     async def _leave(self, connection: Connection) -> None:
         self._listening.cancel()
@@ -210,11 +209,15 @@ class Publisher(TagSink):
         if not self._is_entry(tag):
             return False
         self._needs_keyframe = False
+        self._send_headers(tag.timestamp)
+        return True
+
+    def _send_headers(self, timestamp: int) -> None:
+        """Say on a new connection what players need; it leaves with the next tag."""
         session = self._connection.session
         if not session.is_done:  # else it is lost already, as sending the tag will tell
             for header in self._headers.tags():
-                session.send_tag(header._replace(timestamp=tag.timestamp))
-        return True
+                session.send_tag(header._replace(timestamp=timestamp))
 
     def _is_entry(self, tag: Tag) -> bool:
         """Say whether players can start there."""
