@@ -6,12 +6,11 @@ transport ─► session ─► events ─┬─► publish: Publication.push
 
 import logging
 import os
-from functools import partial
+from collections.abc import Callable
 from typing import Final, assert_never
 
-from headend.access.decisions import AccessRequest, Action
-from headend.access.gate import Gate, Grant, ShutOut
-from headend.access.policy import code_of
+from headend.access.decisions import Action
+from headend.access.gate import Gate, Grant
 from headend.errors import HeadendError, Rejected
 from headend.hub.publication import PRIMARY, Place
 from headend.hub.stream import StreamState
@@ -32,15 +31,14 @@ from headend.rtmp.hops import read_hops
 from headend.rtmp.session import ServerSession
 from headend.rtmp.url import Target
 from headend.server.deadlines import NEVER
-from headend.server.decisions import Decisions
 from headend.server.logs import shown
 from headend.server.loops import check_play, check_publish
 from headend.server.peer import Peer
 from headend.server.poller import Pace
-from headend.server.rtmp_sign_in import CONNECTION, REJECTED, sign_in, why_rejected
+from headend.server.rtmp_requests import Requests
 from headend.server.rtmp_streams import Play, Publish
 from headend.server.services import Services
-from headend.server.session_record import SessionRecord, tell_refused
+from headend.server.session_record import SessionRecord
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import LINGER_S, Transport
 from headend.server.waiting import longest_wait_s
@@ -60,29 +58,29 @@ class RtmpConnection:
         started: When it was accepted, monotonic seconds.
         due: Kept by `Deadlines`.
         tls: What the TLS handshake agreed on; None on a plain connection.
+        user_agent: What it calls itself in connect; empty before.
     """
 
     __slots__ = (
         "__weakref__",
         "_closes_at",
-        "_decisions",
         "_hops",
-        "_key_id",
         "_label",
         "_plays",
         "_progress",
         "_publishes",
         "_reason",
+        "_requests",
         "_services",
         "_session",
         "_stalled_at",
         "_transport",
-        "_user_agent",
         "due",
         "id",
         "peer",
         "started",
         "tls",
+        "user_agent",
     )
 
     def __init__(
@@ -110,13 +108,12 @@ class RtmpConnection:
         )
         self._publishes: dict[int, Publish] = {}
         self._plays: dict[int, Play] = {}
-        self._decisions = Decisions(services.loop)
+        self._requests = Requests(services, self, self._session)
         self._stalled_at = NEVER
         self._progress = 0
         self._closes_at = NEVER
-        self._user_agent = ""
+        self.user_agent = ""
         self._hops: tuple[str, ...] = ()
-        self._key_id: str | None = None  # of the key that it has proved to hold
         self._reason = "the peer closed the connection"  # why its streams end, for the events
 
     def start(self, transport: Transport) -> None:
@@ -180,7 +177,7 @@ class RtmpConnection:
         try:
             self._session.receive_data(data, now)
             self._act(now)
-            if self._decisions and self._session.is_full:
+            if self._requests and self._session.is_full:
                 self._transport.pause_reading()
         except HeadendError as error:
             self._fail(error)
@@ -216,7 +213,7 @@ class RtmpConnection:
 
     def _drop_streams(self, reason: str) -> None:
         """Lose what is published and leave what is played: the peer is gone, or about to be."""
-        self._decisions.cancel_all()
+        self._requests.cancel_all()
         now = self._services.loop.time()
         publishes, self._publishes = self._publishes, {}
         for publish in publishes.values():
@@ -266,15 +263,15 @@ class RtmpConnection:
                     shown(event.app),
                     shown(event.flash_version),
                 )
-                self._user_agent = event.flash_version[:USER_AGENT_CHARACTERS]
+                self.user_agent = event.flash_version[:USER_AGENT_CHARACTERS]
                 self._hops = read_hops(event.flash_version)
-                self._connect(event)
+                self._requests.connect(event)
             case PublishRequest():
-                self._ask("publish", event, now)
+                self._requests.ask(event, now)
             case PlayRequest():
-                self._ask("play", event, now)
+                self._requests.ask(event, now)
             case RequestCancelled():
-                self._decisions.cancel(event.stream_id)
+                self._requests.cancel(event.stream_id)
             case PublishEnded():
                 publish = self._publishes.pop(event.stream_id)
                 log.info("%s publish %s ended", self._label, shown(publish.path))
@@ -308,96 +305,29 @@ class RtmpConnection:
 
     # ------------------------------------------------------------------ requests
 
-    def _connect(self, request: ConnectRequest) -> None:
-        """Accept a connect, or have it wait for the check of user and password."""
-        question = sign_in(self._services, request, self.peer.address)
-        if question is None:
-            self._session.accept(request)
+    def answer_late(self, answer: Callable[[float], None]) -> None:
+        """Give an answer that had to be waited for, and go on."""
+        now = self._services.loop.time()
+        try:
+            answer(now)
+            self._act(now)
+            self._transport.resume_reading()
+        except HeadendError as error:
+            self._fail(error)
+        except Exception:
+            log.exception("%s failed: a bug; the connection is closed", self._label)
+            self._transport.abort()
+
+    def granted(self, request: PublishRequest | PlayRequest, grant: Grant, now: float) -> None:
+        """Publish or play.
+
+        Raises:
+            Rejected: The hub refuses it.
+        """
+        if isinstance(request, PublishRequest):
+            self._publish(request, grant, now)
         else:
-            answer = partial(self._connected, request)
-            self._decisions.ask(CONNECTION, question, REJECTED, answer)
-
-    def _connected(self, request: ConnectRequest, answer: str | Rejected) -> None:
-        now = self._services.loop.time()
-        try:
-            if isinstance(answer, Rejected):
-                log.info("%s connect refused: %s", self._label, shown(why_rejected(answer)))
-                self._session.reject(request, answer.code, answer.description)
-            else:
-                self._key_id = answer
-                self._session.accept(request)
-            self._act(now)
-            self._transport.resume_reading()
-        except HeadendError as error:
-            self._fail(error)
-        except Exception:
-            log.exception("%s failed: a bug; the connection is closed", self._label)
-            self._transport.abort()
-
-    def _ask(self, action: Action, request: PublishRequest | PlayRequest, now: float) -> None:
-        """Have the gate decide: at once if it can, else the request waits."""
-        try:
-            if self._services.is_stopping:
-                raise Rejected(f"NetStream.{action.title()}.Failed", "the server is stopping")
-            asked = self._access_request(action, request.target)
-            grant = self._services.gate.decide_now(asked)
-        except Rejected as rejected:
-            self._reject(request, rejected)
-            return
-        if grant is not None:
-            self._grant(request, grant, now)
-            return
-        self._session.defer(request)
-        question = self._services.gate.decide(asked)
-        answer = partial(self._decided, request)
-        self._decisions.ask(request.stream_id, question, code_of(action), answer)
-
-    def _access_request(self, action: Action, target: Target) -> AccessRequest:
-        return AccessRequest(
-            action,
-            target.path if not target.is_bare or action == "play" else target.app,
-            self.peer.address,
-            target.key,
-            target.token,
-            is_secure=self.tls is not None,
-            certificate=None if self.tls is None else self.tls.client_subject,
-            protocol=self.protocol,
-            user_agent=self._user_agent,
-            session=self.id,
-            is_bare=target.is_bare,
-            key_id=self._key_id if action == "publish" and target.key is None else None,
-            query=target.query,
-        )
-
-    def _decided(self, request: PublishRequest | PlayRequest, answer: Grant | Rejected) -> None:
-        """Take a decision that had to be waited for; the request still waits."""
-        now = self._services.loop.time()
-        try:
-            if isinstance(answer, Rejected):
-                self._reject(request, answer)
-            else:
-                self._grant(request, answer, now)
-            self._act(now)
-            self._transport.resume_reading()
-        except HeadendError as error:
-            self._fail(error)
-        except Exception:
-            log.exception("%s failed: a bug; the connection is closed", self._label)
-            self._transport.abort()
-
-    def _grant(self, request: PublishRequest | PlayRequest, grant: Grant, now: float) -> None:
-        """Do what was granted; the hub may refuse it still."""
-        try:
-            if isinstance(request, PublishRequest):
-                self._publish(request, grant, now)
-            else:
-                self._play(request, grant, now)
-        except Rejected as rejected:
-            self._services.gate.leave(grant)
-            self._reject(request, rejected)
-            return
-        end = partial(self._grant_ended, request.stream_id)
-        self._services.gate.began(grant, end)
+            self._play(request, grant, now)
 
     def _publish(self, request: PublishRequest, grant: Grant, now: float) -> None:
         services = self._services
@@ -454,7 +384,7 @@ class RtmpConnection:
         self._transport.set_pace(Pace.PROMPT if self._publishes else Pace.CALM)
         play.watch(self._transport)
 
-    def _grant_ended(self, stream_id: int, code: str, reason: str) -> None:
+    def grant_ended(self, stream_id: int, code: str, reason: str) -> None:
         """A key was revoked, a token has expired, the time is over: the peer is told why."""
         now = self._services.loop.time()
         publish, play = self._publishes.pop(stream_id, None), self._plays.pop(stream_id, None)
@@ -488,7 +418,7 @@ class RtmpConnection:
             self.peer,
             protocol=self.protocol,
             session=self.id,
-            user_agent=self._user_agent,
+            user_agent=self.user_agent,
             key_id=grant.key_id,
             subject=grant.subject,
             tags=grant.tags,
@@ -497,28 +427,6 @@ class RtmpConnection:
     def _tls_text(self) -> str:
         return "" if self.tls is None else f" {shown(str(self.tls))}"
 
-    def _reject(self, request: PublishRequest | PlayRequest, rejected: Rejected) -> None:
-        self._services.counters.rejected += 1
-        action: Action = "publish" if isinstance(request, PublishRequest) else "play"
-        path = request.target.path
-        line = f"{self._label} {action} {shown(path)} refused: {shown(rejected.description)}"
-        line += f" ({rejected.code})"
-        if isinstance(rejected, ShutOut):
-            self._services.shut_out.add(line, self._services.loop.time())
-        else:
-            log.warning("%s%s", line, f"; {rejected.hint}" if rejected.hint else "")
-        self._session.reject(request, rejected.code, rejected.description)
-        tell_refused(
-            self._services,
-            action,
-            path,
-            self.peer,
-            self.protocol,
-            rejected,
-            self.id,
-            self._user_agent,
-        )
-
     # ------------------------------------------------------------------ what the streams tell
 
     def play_ended(self, stream_id: int) -> None:
@@ -526,7 +434,7 @@ class RtmpConnection:
         play = self._plays.pop(stream_id)
         play.closed("the stream is over")
         log.info("%s play %s: the stream is over", self._label, shown(play.stream.path))
-        if not self._plays and not self._publishes and not self._decisions:
+        if not self._plays and not self._publishes and not self._requests:
             self._close(self._services.loop.time())
 
     def publish_watched(self) -> None:
