@@ -86,8 +86,6 @@ class Link:
     """See the module's head; `open`, then `wait` until it is over.
 
     Attributes:
-        transport: There after `open`.
-        session: Likewise.
         due: Kept by `Deadlines`.
     """
 
@@ -102,16 +100,13 @@ class Link:
         "_place",
         "_progress",
         "_services",
+        "_session",
         "_settings",
         "_stalled_at",
         "_tenant",
+        "_transport",
         "due",
-        "session",
-        "transport",
     )
-
-    session: ClientSession
-    transport: Transport
 
     def __init__(
         self, services: Services, settings: ClientSettings, trust: Trust, tenant: Tenant
@@ -132,6 +127,8 @@ class Link:
         self._settings = settings
         self._options = TlsOptions(trust.ca, trust.fingerprint, trust.insecure)
         self._tenant = tenant
+        self._session: ClientSession | None = None
+        self._transport: Transport | None = None
         self._place = f"{url.host}:{url.connect_port}"
         self._ended: asyncio.Future[RelayFailed] = services.loop.create_future()
         self._is_secure = not url.is_tls
@@ -140,6 +137,23 @@ class Link:
         self._closes_at = NEVER
         self._progress = 0
         self.due = NEVER
+
+    @property
+    def session(self) -> ClientSession:
+        """What is said; there once the connection is made, and secure if it is to be."""
+        assert self._session is not None
+        return self._session
+
+    @property
+    def transport(self) -> Transport:
+        """The connection; there after `open`."""
+        assert self._transport is not None
+        return self._transport
+
+    @property
+    def server_id(self) -> str:
+        """Id of the other server, if it is a Headend and has said so; else empty."""
+        return "" if self._session is None else self._session.server_id
 
     async def open(self, rules: Rules | None, links: Links) -> None:
         """Connect; what follows is told to the tenant.
@@ -155,7 +169,7 @@ class Link:
         sock = await dial(url.host, url.connect_port, rules, own_ports(services))
         try:
             if not url.is_tls:
-                self.transport = Transport(sock, services.poller, self)
+                self._transport = Transport(sock, services.poller, self)
                 self._join(links)
                 self._start()
                 return
@@ -174,7 +188,7 @@ class Link:
             raise
         self._handshake_until = services.loop.time() + HANDSHAKE_S
         transport = TlsTransport(secure, services.poller, self, links.handshakes)
-        self.transport = transport
+        self._transport = transport
         self._join(links)
         transport.speak_first()
         services.deadlines.update(self)
@@ -202,14 +216,14 @@ class Link:
     def _start(self) -> None:
         """Begin the session."""
         now = self._services.loop.time()
-        self.session = ClientSession(self._settings, os.urandom(CLIENT_FILLER_SIZE), now)
+        self._session = ClientSession(self._settings, os.urandom(CLIENT_FILLER_SIZE), now)
         self._send()
         self._services.deadlines.update(self)
 
     def finish(self) -> None:
         """Say goodbye, and close."""
-        if self._is_secure and hasattr(self, "session"):
-            self.session.finish()
+        if self._session is not None:
+            self._session.finish()
             self._send()
         self._end(RelayFailed(Failure.LOST, "it is over", is_over=True))
 
@@ -345,8 +359,8 @@ class Link:
     def abort(self) -> None:
         """Close at once."""
         self._end(RelayFailed(Failure.LOST, "closed"))
-        if hasattr(self, "transport"):
-            self.transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
     def _end(self, why: RelayFailed) -> None:
         """Close; only the first reason counts."""
@@ -354,7 +368,7 @@ class Link:
             return
         self._ended.set_result(why)
         self._tenant.lost()
-        if hasattr(self, "transport") and not self.transport.is_closed:
+        if self._transport is not None and not self._transport.is_closed:
             if self._stalled_at != NEVER or not why.is_over:
                 self.transport.abort()
                 return

@@ -84,9 +84,9 @@ class Pull(Target):
         return masked_url(self._sources[self._index])
 
     @property
-    def is_serving(self) -> bool:
-        """Its media are published."""
-        return self._publication is not None
+    def is_asking(self) -> bool:
+        """Somebody wants it, and no source has sent anything."""
+        return self._rule.on_demand and self._publication is None
 
     # ------------------------------------------------------------------ the publisher
 
@@ -98,7 +98,7 @@ class Pull(Target):
     def hops(self) -> tuple[str, ...]:
         """The server that it comes from, as far as we know."""
         link = self._link
-        return (link.session.server_id,) if link is not None and link.session.server_id else ()
+        return (link.server_id,) if link is not None and link.server_id else ()
 
     def watched(self, *, is_watched: bool) -> None:
         """Whether somebody watches is looked at once a second."""
@@ -139,8 +139,9 @@ class Pull(Target):
         """All sources failed: say whether that is the end of it."""
         is_ended = any(failed.is_over for failed in failures)
         is_unknown = all(failed.code.endswith(_UNKNOWN) for failed in failures)
-        if is_ended or is_unknown:
-            self._services.registry.end(self.path)
+        registry = self._services.registry
+        if (is_ended or is_unknown) and registry.publication(self.path) is None:
+            registry.end(self.path)  # viewers of before are still there
         if not self._rule.on_demand:
             return False
         self.is_unknown = is_unknown
@@ -238,7 +239,7 @@ class Pull(Target):
     def granted(self) -> None:
         """It may still have nothing to send."""
         link = self._link
-        if link is not None and link.session.server_id == self._services.server_id:
+        if link is not None and link.server_id == self._services.server_id:
             self._give_up(RelayFailed(Failure.WRONG, f"{LOOP}: this is the server itself"))
 
     def media(self, tags: list[Tag], now: float) -> None:

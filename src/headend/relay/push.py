@@ -152,7 +152,7 @@ class Push(Target):
         assert link is not None
         assert stream is not None
         came_through = (*route_of(self._services, self.path), self._services.server_id)
-        if link.session.server_id in came_through:
+        if link.server_id in came_through:
             link.fail(RelayFailed(Failure.WRONG, f"{LOOP}: {self.path} comes from there"))
             return
         self._codecs = link.session.codecs
@@ -236,7 +236,10 @@ class Push(Target):
         preset = PRESETS.get(self._rule.preset)
         if preset is None or self._stream is None:
             return found
-        url = parse_url(self._url_text, self._key)
+        try:
+            url = parse_url(self._url_text, self._key)
+        except SettingsError:
+            return found  # the reason of its state says so
         interval = self._stream.keyframe_interval
         rates = self._services.rates
         rate = int(self._bit_rate) if rates is None else rates.of(self.path).bit_rate

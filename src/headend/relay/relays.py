@@ -249,9 +249,7 @@ class Relays:
         now = self._services.loop.time()
         if self._unknown.get(path, 0.0) > now:
             raise Rejected(NOT_FOUND, f"nobody publishes {path}")
-        asked = sum(
-            isinstance(each, Pull) and not each.is_serving for each in self._targets.values()
-        )
+        asked = sum(isinstance(each, Pull) and each.is_asking for each in self._targets.values())
         if asked >= MOST_ASKED or not self._has_room(path):
             raise Rejected("NetStream.Play.Failed", "too many streams are asked for at once")
         self._fetch(id, rule, path, via)
