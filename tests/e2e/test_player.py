@@ -172,6 +172,24 @@ def test_page_says_which_codec_the_browser_lacks(
     tab.wait_text("This browser has no decoder for H.265.")
 
 
+def test_sound_that_cannot_be_decoded_is_left_out(
+    server: Server, peers: Peers, new_ffmpeg: str, tmp_path: Path, open_tab: OpenTab
+) -> None:
+    options = (*media.picture(2), *media.tone(2, 48000), *media.H264, "-c:a", "ac3")
+    clip = media.make(new_ffmpeg, tmp_path / "ac3.flv", *options)
+    peers.publish(clip, server.url("live/a"), ffmpeg=new_ffmpeg, is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab()
+    # Some builds of Chromium decode it.
+    tab.page.add_init_script("""
+        const asked = MediaSource.isTypeSupported;
+        MediaSource.isTypeSupported = (type) => !type.includes('ac-3') && asked(type);
+    """)
+    tab.page.goto(watch(server))
+    assert_plays(tab)
+    tab.wait_text("without the sound")
+
+
 def test_viewer_chooses_how_to_play(on_air: Server, open_tab: OpenTab) -> None:
     tab = open_tab(watch(on_air))
     assert_plays(tab)

@@ -72,7 +72,10 @@ export class Api {
     const isJson = response.headers.get('Content-Type')?.includes('json');
     const found = isJson && text ? JSON.parse(text) : null;
     if (!response.ok) {
-      throw new ApiError(response.status, found?.detail ?? `The server answers ${response.status}.`);
+      throw new ApiError(
+        response.status,
+        found?.detail ?? `The server answers ${response.status}.`,
+      );
     }
     return found;
   }

@@ -37,7 +37,10 @@ export class Graph {
   seed(values, interval) {
     const now = performance.now() / 1000;
     const first = this.points[0]?.at ?? Infinity;
-    const before = values.map((value, i) => ({ at: now - (values.length - 1 - i) * interval, value }));
+    const before = values.map((value, i) => ({
+      at: now - (values.length - 1 - i) * interval,
+      value,
+    }));
     this.points = [...before.filter(({ at }) => at < first), ...this.points];
     this.#draw(now);
   }
@@ -60,7 +63,10 @@ export class Graph {
     ]);
     const line = places.map(([x, y]) => `${x} ${y}`).join('L');
     this.line.setAttribute('d', `M${line}`);
-    this.area.setAttribute('d', `M${places[0][0]} ${HEIGHT}L${line}L${places.at(-1)[0]} ${HEIGHT}Z`);
+    this.area.setAttribute(
+      'd',
+      `M${places[0][0]} ${HEIGHT}L${line}L${places.at(-1)[0]} ${HEIGHT}Z`,
+    );
     this.value.textContent = this.format(values.at(-1));
     this.svg.setAttribute(
       'aria-label',

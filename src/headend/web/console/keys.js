@@ -6,7 +6,8 @@ import { ask, button, field, say, show, Table } from './parts.js';
 
 const PAGE = 200;
 const REVOKE = 'What it publishes ends at once, and it is never taken again.';
-const ROTATE = 'A new key is made with the same rights; the old one is revoked, and what it publishes ends.';
+const ROTATE =
+  'A new key is made with the same rights; the old one is revoked, and what it publishes ends.';
 
 export const keys = {
   id: 'keys',
@@ -25,7 +26,11 @@ export const keys = {
       next = page.next;
       more.hidden = next === null;
       // A row is made anew when its key is revoked: it has other actions then.
-      table.update(all, ({ id, revoked_at: revoked }) => `${id} ${revoked}`, (key) => cells(key, acts));
+      table.update(
+        all,
+        ({ id, revoked_at: revoked }) => `${id} ${revoked}`,
+        (key) => cells(key, acts),
+      );
     };
     more.hidden = true;
     const acts = {
@@ -37,13 +42,15 @@ export const keys = {
         await showKey(made);
       },
       async rotate(key) {
-        if (!(await ask(`Rotate the key of ${key.stream}?`, ROTATE, 'Rotate', { isDanger: true }))) return;
+        if (!(await ask(`Rotate the key of ${key.stream}?`, ROTATE, 'Rotate', { isDanger: true })))
+          return;
         const made = await app.api.post(`/keys/${encodeURIComponent(key.id)}/rotate`);
         await load(false);
         await showKey(made);
       },
       async revoke(key) {
-        if (!(await ask(`Revoke the key of ${key.stream}?`, REVOKE, 'Revoke', { isDanger: true }))) return;
+        if (!(await ask(`Revoke the key of ${key.stream}?`, REVOKE, 'Revoke', { isDanger: true })))
+          return;
         await app.api.delete(`/keys/${encodeURIComponent(key.id)}`);
         say('The key has been revoked.');
         await load(false);
@@ -68,7 +75,10 @@ function cells(key, acts) {
     'span',
     {},
     button('Rotate', () => acts.rotate(key), { name: `Rotate the key of ${name}` }),
-    button('Revoke', () => acts.revoke(key), { kind: 'small danger', name: `Revoke the key of ${name}` }),
+    button('Revoke', () => acts.revoke(key), {
+      kind: 'small danger',
+      name: `Revoke the key of ${name}`,
+    }),
   );
   return [
     key.stream,
@@ -98,10 +108,18 @@ function rights(key) {
 
 /** Ask what a new key is to be; null: nothing. */
 async function askForKey() {
-  const stream = field('Stream', { required: true, placeholder: 'live/cam1' }, 'What it publishes, APP/NAME.');
+  const stream = field(
+    'Stream',
+    { required: true, placeholder: 'live/cam1' },
+    'What it publishes, APP/NAME.',
+  );
   const label = field('Label', { maxlength: 100 }, 'For whom it is, if you like.');
   const expires = field('Valid until', { type: 'datetime-local' }, 'Empty: until it is revoked.');
-  const networks = field('Networks', { placeholder: '192.0.2.0/24' }, 'From where it is valid, with commas; empty: from everywhere.');
+  const networks = field(
+    'Networks',
+    { placeholder: '192.0.2.0/24' },
+    'From where it is valid, with commas; empty: from everywhere.',
+  );
   const secure = h('input', { type: 'checkbox' });
   const body = h(
     'div',
@@ -118,14 +136,22 @@ async function askForKey() {
     stream: stream.input.value.trim(),
     label: label.input.value.trim(),
     expires_at: until ? new Date(until).getTime() / 1000 : null,
-    networks: networks.input.value.split(',').map((each) => each.trim()).filter(Boolean),
+    networks: networks.input.value
+      .split(',')
+      .map((each) => each.trim())
+      .filter(Boolean),
     tls_only: secure.checked,
   };
 }
 
 /** Show a key for the only time. */
 function showKey(made) {
-  const value = h('input', { class: 'field mono', readonly: true, id: 'made-key', value: made.key });
+  const value = h('input', {
+    class: 'field mono',
+    readonly: true,
+    id: 'made-key',
+    value: made.key,
+  });
   const copying = h('button', { class: 'button', type: 'button' }, 'Copy');
   copying.addEventListener('click', () => copy($('made-key'), copying));
   const name = made.stream.split('/').at(-1);
@@ -135,7 +161,12 @@ function showKey(made) {
     h('p', {}, 'Copy it now: it is not kept, and never shown again.'),
     h('label', {}, `Publish key of ${made.stream}`, value),
     copying,
-    h('p', { class: 'soft' }, 'In an encoder, the stream key is this key alone, or ', h('code', {}, `${name}?key=…`)),
+    h(
+      'p',
+      { class: 'soft' },
+      'In an encoder, the stream key is this key alone, or ',
+      h('code', {}, `${name}?key=…`),
+    ),
   );
   return show('Here is the key', body);
 }

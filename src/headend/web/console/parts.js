@@ -130,7 +130,9 @@ export class Table {
     this.table.hidden = !items.length;
     this.none.hidden = items.length > 0;
     keep(this.body, items, keyOf, (first) => {
-      const cells = cellsOf(first).map((cell, i) => h('td', { 'data-name': this.columns[i] }, cell));
+      const cells = cellsOf(first).map((cell, i) =>
+        h('td', { 'data-name': this.columns[i] }, cell),
+      );
       const update = (item) => {
         cellsOf(item).forEach((cell, i) => {
           if (typeof cell === 'string') setText(cells[i], cell);
@@ -159,6 +161,14 @@ export function facts(names) {
 
 /** A field of a dialog, with its label and a hint. */
 export function field(label, attributes, hint = '') {
-  const input = h('input', { class: 'field', spellcheck: 'false', autocomplete: 'off', ...attributes });
-  return { input, element: h('label', {}, label, input, hint && h('span', { class: 'hint' }, hint)) };
+  const input = h('input', {
+    class: 'field',
+    spellcheck: 'false',
+    autocomplete: 'off',
+    ...attributes,
+  });
+  return {
+    input,
+    element: h('label', {}, label, input, hint && h('span', { class: 'hint' }, hint)),
+  };
 }

@@ -26,7 +26,12 @@ export const relays = {
       asked = performance.now();
       const found = (await app.api.get('/relays')).relays;
       none.hidden = found.length > 0;
-      keep(list, found, ({ id }) => id, (relay) => new Card(relay, remove));
+      keep(
+        list,
+        found,
+        ({ id }) => id,
+        (relay) => new Card(relay, remove),
+      );
     };
     const remove = async (relay) => {
       const text = `${relay.match.join(', ')}: what it sends or fetches ends.`;
@@ -62,7 +67,11 @@ class Card {
   constructor(relay, remove) {
     const isOut = relay.direction === 'out';
     this.targets = h('ul', { class: 'targets' });
-    this.idle = h('p', { class: 'soft' }, isOut ? 'No such stream is live.' : 'Nobody watches one now.');
+    this.idle = h(
+      'p',
+      { class: 'soft' },
+      isOut ? 'No such stream is live.' : 'Nobody watches one now.',
+    );
     const facts = [
       relay.preset,
       relay.has_key && 'with a stream key',
@@ -134,13 +143,21 @@ async function askForRelay() {
     h('option', { value: 'out' }, 'Out, to another server'),
     h('option', { value: 'in' }, 'In, from another server'),
   );
-  const match = field('Streams', { required: true, placeholder: 'live/*' }, 'A name, or a pattern.');
+  const match = field(
+    'Streams',
+    { required: true, placeholder: 'live/*' },
+    'A name, or a pattern.',
+  );
   const url = field(
     'Address',
     { required: true, placeholder: 'rtmps://ingest.example/app' },
     '{app} and {name} stand for those of the stream.',
   );
-  const key = field('Stream key', { type: 'password' }, 'If it needs one. It is never shown again.');
+  const key = field(
+    'Stream key',
+    { type: 'password' },
+    'If it needs one. It is never shown again.',
+  );
   const body = h(
     'div',
     { class: 'fields' },

@@ -20,7 +20,11 @@ export const sessions = {
     const draw = () => {
       const word = search.value.trim().toLowerCase();
       const found = last.sessions.filter((each) => text(each).includes(word));
-      table.update(found, ({ id }) => id, (each) => cells(app, each));
+      table.update(
+        found,
+        ({ id }) => id,
+        (each) => cells(app, each),
+      );
       const total = last.sessions.length + (last.more_sessions ?? 0);
       setText(shown, found.length === total ? '' : `${found.length} of ${total} sessions`);
     };

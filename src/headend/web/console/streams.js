@@ -46,7 +46,12 @@ export const streams = {
         setText(figures.values.uptime, duration(server.uptime_s));
         setText(more, others ? `${count(others, 'more stream')} not shown here.` : '');
         none.hidden = all.length > 0;
-        keep(cards, all, (stream) => stream.path, (stream) => new Card(app, stream));
+        keep(
+          cards,
+          all,
+          (stream) => stream.path,
+          (stream) => new Card(app, stream),
+        );
       },
     };
   },
@@ -86,13 +91,21 @@ class Card {
         h('div', { class: 'card-head' }, h('h2', {}, path), this.pill),
         this.tracks,
         this.health,
-        h('div', { class: 'graphs' }, Object.values(this.graphs).map((graph) => graph.element)),
+        h(
+          'div',
+          { class: 'graphs' },
+          Object.values(this.graphs).map((graph) => graph.element),
+        ),
         this.facts.element,
         h(
           'div',
           { class: 'actions' },
           h('a', { class: 'button small', ...watch }, 'Watch'),
-          h('a', { class: 'button small', href: `#sessions?${encodeURIComponent(path)}` }, 'Sessions'),
+          h(
+            'a',
+            { class: 'button small', href: `#sessions?${encodeURIComponent(path)}` },
+            'Sessions',
+          ),
           button('End stream', () => this.#end(), {
             kind: 'small danger',
             name: `End the stream ${path}`,
@@ -146,7 +159,9 @@ class Card {
     const page = `/watch/${encoded(this.path)}`;
     try {
       const asked = await fetch(page, { headers: { Accept: 'application/json' } });
-      location.assign((await asked.json()).state === 'private' ? await this.#withToken(page) : page);
+      location.assign(
+        (await asked.json()).state === 'private' ? await this.#withToken(page) : page,
+      );
     } catch (error) {
       say(error.message, true);
     }

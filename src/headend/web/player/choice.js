@@ -2,12 +2,28 @@
 
 import { codec } from '../common/format.js';
 
-// Codecs that mpegts.js takes out of FLV.
-const IN_FLV = new Set(['h264', 'hevc', 'av1', 'aac', 'mp3', 'opus', 'flac']);
+// Codecs that mpegts.js takes out of FLV. It knows AV1 too, but not as every encoder writes it.
+const IN_FLV = new Set(['h264', 'hevc', 'aac', 'mp3', 'opus', 'flac']);
+// Codecs that the server packages for HLS.
+const IN_HLS = new Set(['h264', 'hevc', 'av1', 'aac', 'mp3', 'ac3', 'eac3', 'opus', 'flac']);
+// What stands for a track in a question to the browser as long as its parameters are not known.
+const USUAL = {
+  aac: 'mp4a.40.2',
+  ac3: 'ac-3',
+  eac3: 'ec-3',
+  flac: 'flac',
+  mp3: 'mp3',
+  opus: 'opus',
+};
 
 const Source = globalThis.MediaSource ?? globalThis.ManagedMediaSource;
 
-/** @typedef {{kind: 'flv'|'hls'|'native', isSocket?: boolean, isSilent?: boolean}} Way */
+/**
+ * @typedef {object} Way
+ * @property {'flv'|'hls'|'native'} kind
+ * @property {boolean} [isSocket] Over a WebSocket.
+ * @property {string} [lacks] What is left out: 'sound' or 'picture'.
+ */
 
 /**
  * Name the ways to play a stream.
@@ -17,40 +33,51 @@ const Source = globalThis.MediaSource ?? globalThis.ManagedMediaSource;
  * @returns {Way[]}
  */
 export function ways(stream, mode) {
-  const video = stream.track('video');
-  const audio = stream.track('audio');
+  const tracks = { picture: stream.track('video'), sound: stream.track('audio') };
   const found = [];
-  if (mode !== 'hls' && Source && canShow(video) && isInFlv(video)) {
-    // A socket first: it counts not among the six connections that a browser has to a server.
-    const isSilent = audio !== null && !(canShow(audio) && isInFlv(audio));
-    if (video !== null || !isSilent) {
-      found.push({ kind: 'flv', isSocket: true, isSilent }, { kind: 'flv', isSilent });
+  if (mode !== 'hls' && Source) {
+    const lacks = missing(tracks, IN_FLV);
+    // Without a picture it is no better than HLS.
+    if (lacks !== null && lacks !== 'picture') {
+      // A socket first: it counts not among the six connections that a browser has to a server.
+      found.push({ kind: 'flv', isSocket: true, lacks }, { kind: 'flv', lacks });
     }
   }
-  if (mode !== 'flv' && stream.told.hls && canShow(video) && canShow(audio)) {
-    if (Source) found.push({ kind: 'hls' });
-    if (canPlayHls()) found.push({ kind: 'native' });
+  if (mode !== 'flv' && stream.told.hls) {
+    const lacks = missing(tracks, IN_HLS);
+    // A playlist names both tracks: a browser has to know them.
+    const isKnown = Object.values(tracks).every(
+      (track) => canShow(track) || !IN_HLS.has(track.codec),
+    );
+    if (lacks !== null && isKnown) {
+      if (Source) found.push({ kind: 'hls', lacks });
+      if (canPlayHls()) found.push({ kind: 'native', lacks });
+    }
   }
-  // A way without sound is the last resort.
-  return found.sort((one, other) => Number(one.isSilent ?? 0) - Number(other.isSilent ?? 0));
+  return found.sort((one, other) => Number(Boolean(one.lacks)) - Number(Boolean(other.lacks)));
+}
+
+/** Name the track that cannot be played out of a format; '': none, null: nothing can. */
+function missing(tracks, format) {
+  const given = Object.entries(tracks).filter(([, track]) => track !== null);
+  const bad = given.filter(([, track]) => !format.has(track.codec) || !canShow(track));
+  if (bad.length === given.length && bad.length) return null;
+  return bad.length ? bad[0][0] : '';
 }
 
 /** Say in words why there is no way. */
 export function lacking(stream) {
   if (!Source && !stream.told.hls) return 'This browser has no Media Source Extensions.';
   const bad = stream.told.tracks.filter((track) => !canShow(track));
-  if (!bad.length) return 'It cannot be played in the way that was chosen.';
+  if (!bad.length) return 'Its codecs cannot be played in this way.';
   return `This browser has no decoder for ${bad.map((track) => codec(track.codec)).join(' and ')}.`;
 }
 
 /** Tell whether the browser decodes a track; one that is not known may be tried. */
 function canShow(track) {
-  if (track === null || track.codecs === '' || !Source) return true;
-  return Source.isTypeSupported(`${track.kind}/mp4; codecs="${track.codecs}"`);
-}
-
-function isInFlv(track) {
-  return track === null || IN_FLV.has(track.codec);
+  if (track === null || !Source) return true;
+  const codecs = track.codecs || USUAL[track.codec];
+  return !codecs || Source.isTypeSupported(`${track.kind}/mp4; codecs="${codecs}"`);
 }
 
 function canPlayHls() {

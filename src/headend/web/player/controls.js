@@ -84,7 +84,8 @@ export class Controls {
     setText($('notice-text'), text || sentence(detail));
     setText($('pill'), pill);
     $('pill').hidden = pill === '';
-    $('pill').className = `pill ${{ playing: 'live', interrupted: 'warn', failed: 'bad' }[state] ?? ''}`;
+    $('pill').className =
+      `pill ${{ playing: 'live', interrupted: 'warn', failed: 'bad' }[state] ?? ''}`;
     if (state === 'playing') $('big-play').hidden = true;
     $('unmute').hidden = state !== 'playing' || !this.video.muted || !this.#hasSound();
     this.#wake();
@@ -102,8 +103,8 @@ export class Controls {
   }
 
   playsBy(name, way) {
-    this.way = way.isSilent ? `${name}, without sound: this browser has no decoder for it` : name;
-    setText($('facts'), [...describe(this.player.stream), this.way].join(' · '));
+    const said = way.lacks ? `${name}, without the ${way.lacks}: it cannot be played here` : name;
+    setText($('facts'), [...describe(this.player.stream), said].join(' · '));
   }
 
   paused() {
@@ -180,7 +181,10 @@ export class Controls {
     stage.classList.toggle('muted', video.muted);
     $('play').setAttribute('aria-label', video.paused ? 'Play' : 'Pause');
     $('mute').setAttribute('aria-label', video.muted ? 'Turn sound on' : 'Turn sound off');
-    $('full').setAttribute('aria-label', document.fullscreenElement ? 'Leave full screen' : 'Full screen');
+    $('full').setAttribute(
+      'aria-label',
+      document.fullscreenElement ? 'Leave full screen' : 'Full screen',
+    );
     $('volume').value = video.muted ? 0 : Math.round(100 * video.volume);
     if (!video.muted) $('unmute').hidden = true;
     this.#wake();
@@ -198,7 +202,11 @@ export class Controls {
 
   #hasSound() {
     const { tracks } = this.player.stream.told;
-    return !tracks.length || tracks.some((track) => track.kind === 'audio') || this.video.webkitAudioDecodedByteCount > 0;
+    return (
+      !tracks.length ||
+      tracks.some((track) => track.kind === 'audio') ||
+      this.video.webkitAudioDecodedByteCount > 0
+    );
   }
 }
 

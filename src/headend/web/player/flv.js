@@ -21,7 +21,11 @@ function load() {
   return library;
 }
 
-/** One attempt to play; `run` once. */
+/**
+ * One attempt to play; `run` once.
+ *
+ * `patience` is how long it may show nothing new although the stream is live, in seconds.
+ */
 export class FlvEngine {
   /**
    * @param {HTMLVideoElement} video
@@ -29,6 +33,7 @@ export class FlvEngine {
    * @param {import('./choice.js').Way} way
    */
   constructor(video, stream, way) {
+    this.patience = 6;
     this.name = way.isSocket ? 'WebSocket-FLV' : 'HTTP-FLV';
     this.video = video;
     this.stream = stream;
@@ -86,7 +91,7 @@ export class FlvEngine {
       isLive: true,
       url: this.stream.media('.flv', { isSocket: this.way.isSocket }),
     };
-    return this.way.isSilent ? { ...source, hasAudio: false } : source;
+    return this.way.lacks === 'sound' ? { ...source, hasAudio: false } : source;
   }
 }
 

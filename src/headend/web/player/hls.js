@@ -12,6 +12,7 @@ const MEDIA_RECOVERIES = 2;
 /** One attempt to play with hls.js; `run` once. */
 export class HlsEngine {
   name = 'HLS';
+  patience = 15; // a first segment may be as long as the keyframe interval
 
   constructor(video, stream) {
     this.video = video;
@@ -68,6 +69,7 @@ export class HlsEngine {
 /** One attempt to let the browser play HLS; `run` once. */
 export class NativeEngine {
   name = 'HLS (native)';
+  patience = 15;
 
   constructor(video, stream) {
     this.video = video;

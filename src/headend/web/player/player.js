@@ -1,6 +1,6 @@
-// This module plays a stream for as long as the page is open: it waits, tries, falls back, comes back.
+// This module plays a stream for as long as the page is open: it waits, tries, falls back.
 //
-//     wait until it is on ─► try the ways to play it, best one first ─► it ended or failed ─► …
+//     wait until it is on ─► try the ways to play it, best first ─► it ended or failed ─► …
 //
 // `view` is told what to say; see controls.js.
 
@@ -11,7 +11,6 @@ import { Busy } from './stream.js';
 
 const LOOK_MS = 250;
 const STUCK_S = 3; // without a new picture: ask the server how the stream is
-const HOPELESS_S = 12; // without a new picture, although it is live: this way does not work
 const SOLID_S = 10; // a way that played so long is tried again when it fails
 const PARK_S = 30; // paused for longer: load no more
 const AGAIN_S = 3; // between two rounds of attempts, more each time …
@@ -193,7 +192,7 @@ export class Player {
         if (!this.stream.isLive) {
           stuckSince = performance.now();
           this.#say('interrupted', '');
-        } else if (now - stuckSince > 1000 * HOPELESS_S) {
+        } else if (now - stuckSince > 1000 * this.engine.patience) {
           throw new Error(`${this.engine.name}: no picture came`);
         }
       }

@@ -11,7 +11,10 @@ export function share(stream) {
   for (const id of ['hls-link']) $(id).closest('.copy-row').hidden = !stream.told.hls;
   document.querySelector('label[for=hls-link]').hidden = !stream.told.hls;
   for (const button of document.querySelectorAll('[data-copy]')) {
-    button.setAttribute('aria-label', `Copy: ${document.querySelector(`label[for=${button.dataset.copy}]`).textContent}`);
+    button.setAttribute(
+      'aria-label',
+      `Copy: ${document.querySelector(`label[for=${button.dataset.copy}]`).textContent}`,
+    );
     button.addEventListener('click', () => copy($(button.dataset.copy), button));
   }
 }
