@@ -12,6 +12,7 @@ from tests.client.peers import our_server, published
 from tests.rtmp.test_client import CONNECTED, CREATED, GREETING, answer, chunk, information, status
 from tests.test_client import STARTED, fails, other_server, run, saying
 
+from headend.access.decisions import AccessRequest, Decision, Redirect
 from headend.client import Player, Publisher, Reconnect, Timeouts, play, publish
 from headend.client.continuation import Continuation
 from headend.client.reader import TagReader
@@ -236,6 +237,26 @@ def test_redirect_is_followed(tmp_path: Path) -> None:
                     error = await fails(url, publish)
                     assert isinstance(error, Rejected)  # it is published there already
                     assert error.code == "NetStream.Publish.BadName"
+
+    run(main())
+
+
+@pytest.mark.parametrize("has_name", [True, False])
+def test_redirect_of_our_own_server_is_followed(tmp_path: Path, *, has_name: bool) -> None:
+    class Elsewhere:
+        def __init__(self, url: str) -> None:
+            self._url = url
+
+        async def authorize(self, request: AccessRequest) -> Decision:
+            return Redirect(self._url)
+
+    async def main() -> None:
+        (tmp_path / "first").mkdir()
+        async with target(tmp_path) as app, our_server(tmp_path / "first") as first:
+            gate = first.server.services.gate
+            gate.authorizers = [Elsewhere(f"{app}/cam1" if has_name else app)]
+            async with play(f"{first.rtmp}/live/cam1") as stream:
+                assert (await anext(stream)).kind is SCRIPT
 
     run(main())
 

@@ -289,6 +289,14 @@ def test_rejected_publish_tells_why_and_closes() -> None:
     assert not peer.commands.is_waiting
 
 
+def test_rejected_publish_may_be_sent_elsewhere() -> None:
+    peer = created()
+    peer.call("publish", 5, None, "cam1", on=1)
+    peer.commands.reject(peer.publish_request(), "NetStream.Publish.Denied", "x", "rtmp://o/l/a")
+    (refusal,) = peer.messages()
+    assert b"redirect2\x02\x00\x0crtmp://o/l/a" in refusal.payload
+
+
 def test_rejected_publish_leaves_other_message_streams_alone() -> None:
     peer = publishing()
     peer.call("createStream", 6, None)

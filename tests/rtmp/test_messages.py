@@ -202,3 +202,23 @@ def test_aggregate_with_a_size_beyond_its_end_is_refused() -> None:
 def test_aggregate_of_anything_but_media_is_refused(type_id: str) -> None:
     with pytest.raises(ProtocolError, match="expected media"):
         m.split_aggregate(Message(22, 0, 1, wire(f"{type_id} 000000 000000 00 000000 0000000b")))
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("rtmp://h/live/a?key=s", b"rtmp://h/live"),
+        ("rtmp://h/live", b"rtmp://h/live"),
+    ],
+)
+def test_who_is_sent_elsewhere_is_told_the_app_and_the_whole(url: str, target: bytes) -> None:
+    message = m.on_status(1, "error", "c", "d", **m.elsewhere(url))
+    assert message.payload.endswith(
+        wire("0002 6578 03 0004 636f6465 00 4072e00000000000 0008 7265646972656374 02")
+        + len(target).to_bytes(2, "big")
+        + target
+        + wire("0009 726564697265637432 02")
+        + len(url).to_bytes(2, "big")
+        + url.encode()
+        + wire("000009 000009")
+    )

@@ -199,8 +199,8 @@ class Commands:
         held, stream.held, stream.held_bytes = stream.held, [], 0
         return held
 
-    def reject(self, request: Request, code: str, description: str) -> None:
-        """Refuse a request.
+    def reject(self, request: Request, code: str, description: str, redirect: str = "") -> None:
+        """Refuse a request; `redirect` is the URL at which a publish or play may be asked for.
 
         Raises:
             UsageError: The request is not the one that waits.
@@ -214,12 +214,13 @@ class Commands:
         else:
             self._requested(request)
             self._answered(request.stream_id)
-            self.end(request.stream_id, code, description)
+            self.end(request.stream_id, code, description, redirect)
 
-    def end(self, stream_id: int, code: str, description: str) -> None:
+    def end(self, stream_id: int, code: str, description: str, redirect: str = "") -> None:
         """End a publish or play from our side; closes unless another message stream is in use."""
         self._streams[stream_id] = _NetStream()
-        self.messages.append(m.on_status(stream_id, "error", code, description))
+        elsewhere = m.elsewhere(redirect) if redirect else {}
+        self.messages.append(m.on_status(stream_id, "error", code, description, **elsewhere))
         self.is_closing = self.uses() == {StreamUse.IDLE}
 
     def close(self, description: str) -> None:

@@ -118,6 +118,14 @@ def on_status(
     return command("onStatus", 0, None, information, stream_id=stream_id)
 
 
+def elsewhere(url: str) -> dict[str, amf0.Value]:
+    """Build what sends a client on: Adobe's `ex`, with SRS's `redirect2` for the whole URL."""
+    path = url.partition("?")[0]
+    # A tcUrl has no name of a stream.
+    target = path.rpartition("/")[0] if path.count("/") > 3 else path
+    return {"ex": {"code": 302.0, "redirect": target, "redirect2": url}}
+
+
 def parse_command(message: Message) -> tuple[str, float, list[amf0.Value]]:
     """Parse a command message of either type into its name, transaction ID and arguments.
 

@@ -350,15 +350,16 @@ class ServerSession:
         self._commands.defer(request)
         self._go_on()
 
-    def reject(self, request: Request, code: str, description: str) -> None:
+    def reject(self, request: Request, code: str, description: str, redirect: str = "") -> None:
         """Refuse a request: the peer is told `code` and `description`.
 
-        The session closes unless another of its streams is in use.
+        The session closes unless another of its streams is in use. A publish or play may be sent to
+        another server by its URL, in the form of Adobe's and SRS's redirects.
 
         Raises:
             UsageError: The request is not one that waits.
         """
-        self._commands.reject(request, code, description)
+        self._commands.reject(request, code, description, redirect)
         self._send_answers()
         self._go_on()
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from headend.access.decisions import AccessRequest, Action
-from headend.access.gate import Grant, ShutOut
+from headend.access.gate import Grant, Redirected, ShutOut
 from headend.access.policy import code_of
 from headend.errors import Rejected
 from headend.rtmp.events import ConnectRequest, PlayRequest, PublishRequest
@@ -183,7 +183,9 @@ class Requests:
             services.shut_out.add(line, services.loop.time())
         else:
             log.warning("%s%s", line, f"; {rejected.hint}" if rejected.hint else "")
-        self._session.reject(request, rejected.code, rejected.description)
+        url = rejected.url if isinstance(rejected, Redirected) else ""
+        redirect = url if url.startswith(("rtmp://", "rtmps://")) else ""
+        self._session.reject(request, rejected.code, rejected.description, redirect)
         tell_refused(
             services,
             action,
