@@ -29,6 +29,7 @@ from headend.server.loops import LOOP
 from headend.server.outgoing import Rules
 from headend.server.poller import Pace
 from headend.server.services import Services
+from headend.server.stall import Stall
 from headend.server.tls_client import TlsOptions, explain, explain_handshake
 from headend.server.tls_transport import Handshakes, TlsTransport
 from headend.server.transport import LINGER_S, Transport
@@ -98,11 +99,10 @@ class Link:
         "_links",
         "_options",
         "_place",
-        "_progress",
         "_services",
         "_session",
         "_settings",
-        "_stalled_at",
+        "_stall",
         "_tenant",
         "_transport",
         "due",
@@ -133,9 +133,8 @@ class Link:
         self._ended: asyncio.Future[RelayFailed] = services.loop.create_future()
         self._is_secure = not url.is_tls
         self._handshake_until = NEVER
-        self._stalled_at = NEVER
+        self._stall = Stall()
         self._closes_at = NEVER
-        self._progress = 0
         self.due = NEVER
 
     @property
@@ -284,13 +283,12 @@ class Link:
             self.transport.write(b"".join(out))
 
     def write_stalled(self) -> None:
-        self._stalled_at = self._services.loop.time()
-        self._progress = self.transport.drained_bytes
+        self._stall.begin(self.transport, self._services.loop.time())
         self._tenant.stalled()
         self._services.deadlines.update(self)
 
     def write_drained(self) -> None:
-        self._stalled_at = NEVER
+        self._stall.end()
         self._tenant.drained()
 
     def connection_lost(self, error: OSError | None) -> None:
@@ -321,8 +319,7 @@ class Link:
             return self._handshake_until
         session = self.session.deadline()
         when = NEVER if session is None else session
-        if self._stalled_at != NEVER:
-            when = min(when, self._stalled_at + self._services.settings.limits.late_close_s)
+        when = min(when, self._stall.deadline(self._services.settings.limits.late_close_s))
         return None if when == NEVER else when
 
     def deadline_passed(self, now: float) -> None:
@@ -341,11 +338,7 @@ class Link:
     def _check_stall(self, now: float) -> bool:
         """Give up a server that takes nothing any more; false if it is given up."""
         limit = self._services.settings.limits.late_close_s
-        if now < self._stalled_at + limit:
-            return True
-        if self.transport.drained_bytes != self._progress:
-            self._progress = self.transport.drained_bytes
-            self._stalled_at = now
+        if not self._stall.is_over(self.transport, now, limit):
             return True
         self._end(RelayFailed(Failure.LOST, f"it took nothing for {limit:g} s"))
         return False
@@ -369,7 +362,7 @@ class Link:
         self._ended.set_result(why)
         self._tenant.lost()
         if self._transport is not None and not self._transport.is_closed:
-            if self._stalled_at != NEVER or not why.is_over:
+            if self._stall.is_on or not why.is_over:
                 self.transport.abort()
                 return
             self._closes_at = self._services.loop.time() + LINGER_S

@@ -39,6 +39,7 @@ from headend.server.rtmp_requests import Requests
 from headend.server.rtmp_streams import Play, Publish
 from headend.server.services import Services
 from headend.server.session_record import SessionRecord
+from headend.server.stall import Stall
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import LINGER_S, Transport
 from headend.server.waiting import longest_wait_s
@@ -67,13 +68,12 @@ class RtmpConnection:
         "_hops",
         "_label",
         "_plays",
-        "_progress",
         "_publishes",
         "_reason",
         "_requests",
         "_services",
         "_session",
-        "_stalled_at",
+        "_stall",
         "_transport",
         "due",
         "id",
@@ -109,8 +109,7 @@ class RtmpConnection:
         self._publishes: dict[int, Publish] = {}
         self._plays: dict[int, Play] = {}
         self._requests = Requests(services, self, self._session)
-        self._stalled_at = NEVER
-        self._progress = 0
+        self._stall = Stall()
         self._closes_at = NEVER
         self.user_agent = ""
         self._hops: tuple[str, ...] = ()
@@ -186,14 +185,13 @@ class RtmpConnection:
             self._transport.abort()
 
     def write_stalled(self) -> None:
-        self._stalled_at = self._services.loop.time()
-        self._progress = self._transport.drained_bytes
+        self._stall.begin(self._transport, self._services.loop.time())
         for play in self._plays.values():
             play.stalled()
         self._services.deadlines.update(self)
 
     def write_drained(self) -> None:
-        self._stalled_at = NEVER
+        self._stall.end()
         for play in list(self._plays.values()):
             play.drained()
 
@@ -467,15 +465,16 @@ class RtmpConnection:
         when = NEVER if session is None else session
         for play in self._plays.values():
             when = min(when, play.wait_until)
-        if self._stalled_at != NEVER:
-            when = min(when, self._stalled_at + self._services.settings.limits.late_close_s)
+        when = min(when, self._stall.deadline(self._services.settings.limits.late_close_s))
         return None if when == NEVER else when
 
     def deadline_passed(self, now: float) -> None:
         if self._closes_at != NEVER:
             self._transport.abort()
             return
-        if not self._check_stall(now):
+        limit = self._services.settings.limits.late_close_s
+        if self._stall.is_over(self._transport, now, limit):
+            self._close_stalled(limit)
             return
         try:
             for stream_id, play in list(self._plays.items()):
@@ -489,20 +488,11 @@ class RtmpConnection:
             log.exception("%s failed: a bug; the connection is closed", self._label)
             self._transport.abort()
 
-    def _check_stall(self, now: float) -> bool:
-        """Close a peer that takes nothing any more; false if it is closed."""
-        limit = self._services.settings.limits.late_close_s
-        if now < self._stalled_at + limit:
-            return True
-        if self._transport.drained_bytes != self._progress:
-            self._progress = self._transport.drained_bytes
-            self._stalled_at = now
-            return True
+    def _close_stalled(self, limit: float) -> None:
         log.warning("%s closed: it took nothing for %g s (limits.late_close_s)", self._label, limit)
         self._reason = f"it took nothing for {limit:g} s"
         self._services.counters.late_closed += 1
         self._transport.abort()
-        return False
 
     def _give_up_waiting(self, stream_id: int, play: Play) -> None:
         play.wait_until = NEVER

@@ -16,6 +16,7 @@ from headend.server.peer import Peer
 from headend.server.poller import Pace
 from headend.server.services import Services
 from headend.server.session_record import SessionRecord
+from headend.server.stall import Stall
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import LINGER_S, Transport
 
@@ -46,11 +47,10 @@ class FlvViewer:
         "_given",
         "_grant",
         "_is_gone",
-        "_progress",
         "_reason",
         "_record",
         "_services",
-        "_stalled_at",
+        "_stall",
         "_stream",
         "_transport",
         "_viewer",
@@ -87,9 +87,8 @@ class FlvViewer:
         self._format = FlvFormat(protocol.startswith("ws"))
         self._fanout: Fanout | None = None
         self._viewer: Viewer | None = None
-        self._stalled_at = NEVER
+        self._stall = Stall()
         self._closes_at = NEVER
-        self._progress = 0
         self._is_gone = False
         self._given = 0  # of the stream, while it watched
         self._reason = "the viewer closed the connection"  # why it ends, for the events
@@ -202,14 +201,13 @@ class FlvViewer:
         """Nothing is wanted of a viewer."""
 
     def write_stalled(self) -> None:
-        self._stalled_at = self._services.loop.time()
-        self._progress = self._transport.drained_bytes
+        self._stall.begin(self._transport, self._services.loop.time())
         if self._fanout is not None and self._viewer is not None:
             self._fanout.stalled(self._viewer)
         self._services.deadlines.update(self)
 
     def write_drained(self) -> None:
-        self._stalled_at = NEVER
+        self._stall.end()
         if self._fanout is not None and self._viewer is not None:
             self._fanout.drained(self._viewer)
 
@@ -281,18 +279,15 @@ class FlvViewer:
     # ------------------------------------------------------------------ time
 
     def deadline(self) -> float | None:
-        when = self._closes_at
-        if self._stalled_at != NEVER:
-            when = min(when, self._stalled_at + self._services.settings.limits.late_close_s)
+        limit = self._services.settings.limits.late_close_s
+        when = min(self._closes_at, self._stall.deadline(limit))
         return None if when == NEVER else when
 
     def deadline_passed(self, now: float) -> None:
         limit = self._services.settings.limits.late_close_s
-        if now < self._closes_at and self._transport.drained_bytes != self._progress:
-            self._progress = self._transport.drained_bytes
-            self._stalled_at = now
-            return
         if now < self._closes_at:
+            if not self._stall.is_over(self._transport, now, limit):
+                return
             log.warning(
                 "%s %s closed: it took nothing for %g s (limits.late_close_s)",
                 self.protocol,
