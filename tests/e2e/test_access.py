@@ -133,6 +133,19 @@ def test_ffmpeg_publishes_with_user_and_password(
     assert made["key"] not in server.process.output()
 
 
+def test_gstreamer_publishes_with_user_and_password(
+    start_server: StartServer, peers: Peers, clip: Path
+) -> None:
+    server = start_server("auth.publish=key", "auth.password_apps=studio")
+    made = new_key(server, "studio/cam")
+    sink = f"rtmp2sink location={server.url('studio/cam')} username={made['id']}"
+    source = f"filesrc location={clip} ! {SOURCE} ! flvmux streamable=true"
+    peers.gstreamer(f"{source} ! {sink} password={made['key']}").succeed()
+    server.wait_log(f"publish studio/cam accepted with {made['id']}")
+    assert peers.gstreamer(f"{source} ! {sink} password=hk_{'0' * 32}").wait() != 0
+    server.wait_log("user and password do not go together")
+
+
 def test_revoking_a_key_ends_a_live_session_within_a_second(
     start_server: StartServer, peers: Peers, clip: Path
 ) -> None:

@@ -58,6 +58,7 @@ class _Collector(Collector):
         )
         most = self._services.settings.limits.metrics_streams
         yield from stream_metrics.collect(streams, most)
+        yield from self._access()
         yield from integration_metrics.collect(self._services.integrations)
         yield from relay_metrics.collect(self._services.relays)
 
@@ -97,6 +98,13 @@ class _Collector(Collector):
         sent = counters.bytes_out + sum(each.bytes_out for each in sessions)
         yield CounterMetricFamily("headend_received_bytes", "Bytes from all sessions.", received)
         yield CounterMetricFamily("headend_sent_bytes", "Bytes to all sessions and HLS.", sent)
+
+    def _access(self) -> Iterable[Metric]:
+        access = self._services.access
+        up, guard = int(access.is_open), access.guard
+        yield _gauge("headend_database_up", "1: the database gave the last answer in time.", up)
+        yield _gauge("headend_guessing_addresses", "Addresses that showed wrong keys.", len(guard))
+        yield CounterMetricFamily("headend_bans", "Addresses shut out for guessing.", guard.bans)
 
     def _records(self) -> Iterable[Metric]:
         recorder = self._services.recorder
