@@ -13,7 +13,7 @@ def pauses(failure: Failure, count: int, chance: float = 0.0) -> list[float]:
 @pytest.mark.parametrize(
     ("failure", "expected"),
     [
-        (Failure.AWAY, [0.25, 0.5, 1.0, 1.5, 1.5]),
+        (Failure.AWAY, [0.25, 0.5, 1.0, 1.25, 1.25]),
         (Failure.LOST, [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]),
         (Failure.REFUSED, [2, 4, 8, 16, 32, 60, 60]),
         (Failure.WRONG, [60, 60]),

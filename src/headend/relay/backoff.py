@@ -26,7 +26,7 @@ class Pace:
 class Failure(Enum):
     """What kind of failure a try ended with."""
 
-    AWAY = Pace(0.25, 1.5)  # nobody answers: refused, no route, no such name, no answer in time
+    AWAY = Pace(0.25, 1.25)  # nobody answers: refused, no route, no such name, no answer in time
     LOST = Pace(0.25, 30.0)  # it was there: closed, reset, silent, broke the protocol
     REFUSED = Pace(2.0, 60.0)  # it does not want this stream: key, name in use, unknown name
     WRONG = Pace(60.0, 60.0)  # nothing that time mends: URL, certificate, a loop
