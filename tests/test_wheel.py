@@ -1,6 +1,7 @@
 """This module tests that a wheel holds what the server needs besides Python."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -35,6 +36,26 @@ def test_wheel_holds_pages_migrations_and_browser_libraries(tmp_path: Path) -> N
     assert names >= {"headend/web/libraries/hls.js.LICENSE.txt", "headend/py.typed"}
     assert "headend/access/migrations/script.py.mako" in names
     assert not [name for name in names if "node_modules" in name]
+
+
+def test_where_npm_is_missing_one_line_says_so(tmp_path: Path) -> None:
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "libraries", tmp_path / ".ci")
+    shutil.copy(ROOT / "package-lock.json", tmp_path)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("bash", "cmp", "dirname", "env"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    done = subprocess.run(
+        [tmp_path / ".ci" / "libraries"],
+        env={"PATH": str(tools)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "npm is not installed" in done.stderr
 
 
 def test_lock_file_names_no_registry() -> None:
