@@ -110,6 +110,27 @@ def test_segment_that_has_gone_is_skipped(folder: Path) -> None:
     run(main())
 
 
+def test_time_goes_on_behind_a_discontinuity(folder: Path) -> None:
+    whole = (folder / "list.m3u8").read_text()
+    segments = "".join(f"#EXTINF:0.4,\nlist{number}.ts\n" for number in range(5))
+    twice = whole.partition("#EXTINF")[0] + segments + "#EXT-X-DISCONTINUITY\n" + segments
+    (folder / "twice.m3u8").write_text(twice + "#EXT-X-ENDLIST\n")
+
+    async def main() -> None:
+        async with http_server(files(folder)) as base, play(f"{base}/twice.m3u8") as stream:
+            tags = [tag async for tag in stream]
+        pictures = payloads(tags, VIDEO)
+        once = payloads(list(CLIP.tags), VIDEO)
+        assert pictures[: len(once)] == once
+        assert len(pictures) > 1.9 * len(once)
+        assert pictures[-30:] == once[-30:]
+        times = [tag.timestamp for tag in tags if tag.kind == VIDEO and not tag.is_sequence_header]
+        assert times == sorted(times)
+        assert times[-1] < 5000
+
+    run(main())
+
+
 def test_player_may_leave_early(folder: Path) -> None:
     async def main() -> None:
         async with http_server(files(folder)) as base, play(f"{base}/list.m3u8") as stream:

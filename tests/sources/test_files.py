@@ -140,3 +140,13 @@ def test_flv_that_is_cut_short_is_told_after_what_there_is(clip: Path, tmp_path:
     assert len(next(batches)) > 10
     with pytest.raises(MediaError, match=r"cut\.flv is cut short"):
         next(batches)
+
+
+def test_file_whose_clock_starts_again_is_told_after_what_there_is(tmp_path: Path) -> None:
+    part = make(tmp_path / "a.ts", "libx264", None).read_bytes()
+    twice = tmp_path / "twice.ts"
+    twice.write_bytes(part + part)
+    batches = open_source(str(twice), None, {}).batches()
+    tags = next(batches)
+    with pytest.raises(MediaError, match=r"twice\.ts cannot be read on at .* its clock"):
+        tags += [tag for batch in batches for tag in batch]

@@ -11,7 +11,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Generator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -25,11 +25,13 @@ from headend.client.reader import TagReader
 from headend.client.sockets import reason_of
 from headend.client.timeouts import Timeouts
 from headend.errors import HeadendError, MediaError, Rejected, RelayError
+from headend.hub.timeline import Timeline
 from headend.media.flv_muxer import FlvMuxer
-from headend.media.tag import Tag
+from headend.media.tag import SCRIPT, Tag
 from headend.server.tls_client import TlsOptions, explain_handshake
 from headend.sources import tracks
 from headend.sources.feed import in_thread
+from headend.sources.pacing import is_end
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -91,22 +93,34 @@ class _Demuxer:
 
     def batches(self) -> Generator[list[Tag], None, None]:
         """Demux, and give the tags; blocks."""
-        muxer = FlvMuxer()
         try:
             with self._open() as container:
-                streams = _chosen(container)
-                takes = {s.index: tracks.add_track(s, muxer.container) for s in streams}
-                for packet in container.demux(*streams):
-                    for ready in takes[packet.stream.index](packet):
-                        if tags := muxer.mux(ready):
-                            yield tags
-                if tags := muxer.close():
-                    yield tags
+                yield from self._tags(container)
         except (OSError, ValueError, av.FFmpegError, http.client.HTTPException) as error:
             if self._failure is not None:
                 raise self._failure from error
             reason = getattr(error, "strerror", None) or str(error)
             raise MediaError(f"HLS of {place_of(self._url)}: {reason}") from error
+
+    def _tags(self, container: "InputContainer") -> Generator[list[Tag], None, None]:
+        streams = _chosen(container)
+        line = Timeline()
+        muxer, takes = _muxer_of(streams)
+        for packet in container.demux(*streams):
+            stream, times = packet.stream, (packet.dts, packet.pts, packet.time_base)
+            try:
+                tags = _muxed(muxer, takes, packet)
+            except av.ArgumentError:  # time goes back: a discontinuity
+                with suppress(av.FFmpegError):
+                    yield _mapped(line, [tag for tag in muxer.close() if not is_end(tag)])
+                muxer, takes = _muxer_of(streams)
+                packet.stream = stream
+                packet.dts, packet.pts, packet.time_base = times
+                tags = _muxed(muxer, takes, packet)
+            if tags:
+                yield _mapped(line, tags)
+        if tags := muxer.close():
+            yield _mapped(line, tags)
 
     def _open(self) -> "InputContainer":
         limits = (self._timeouts.silence_s, self._timeouts.silence_s)
@@ -183,6 +197,27 @@ def _why(error: Exception, url: URL) -> str:
     if isinstance(reason, OSError):
         return explain_handshake(reason, url.host or "") or reason_of(reason) or str(reason)
     return str(reason) or type(error).__name__
+
+
+def _muxer_of(streams: Sequence[tracks.Stream]) -> tuple[FlvMuxer, dict[int, tracks.Track]]:
+    muxer = FlvMuxer()
+    return muxer, {stream.index: tracks.add_track(stream, muxer.container) for stream in streams}
+
+
+def _mapped(line: Timeline, tags: Sequence[Tag]) -> list[Tag]:
+    """Give tags one timeline; those without a time of their own stay as they are."""
+    return [
+        tag
+        if tag.kind is SCRIPT or tag.is_sequence_header
+        else tag._replace(timestamp=line.map(tag.kind, tag.timestamp))
+        for tag in tags
+    ]
+
+
+def _muxed(
+    muxer: FlvMuxer, takes: dict[int, tracks.Track], packet: "av.Packet[av.stream.Stream]"
+) -> list[Tag]:
+    return [tag for ready in takes[packet.stream.index](packet) for tag in muxer.mux(ready)]
 
 
 def _chosen(container: "InputContainer") -> list[tracks.Stream]:

@@ -11,7 +11,7 @@ from av.stream import Disposition
 
 from headend.errors import MediaError
 from headend.media import flv
-from headend.media.flv_muxer import FlvMuxer
+from headend.media.flv_muxer import FlvMuxer, Packet
 from headend.media.tag import Tag
 from headend.sources import tracks
 
@@ -145,10 +145,21 @@ class AvSource:
             by_index = {s.index: tracks.add_track(s, muxer.container) for s in streams}
             for packet in container.demux(*streams):
                 for ready in by_index[packet.stream.index](packet):
-                    if tags := muxer.mux(ready):
+                    if tags := self._muxed(muxer, ready):
                         yield tags
             if tags := muxer.close():
                 yield tags
+
+    def _muxed(self, muxer: FlvMuxer, packet: Packet) -> list[Tag]:
+        dts, clock = packet.dts, packet.time_base
+        try:
+            return muxer.mux(packet)
+        except av.FFmpegError as error:
+            # What is behind a jump of the clock is another recording, often of another encoder.
+            where = "" if dts is None or clock is None else f" {float(dts * clock):.1f} s"
+            raise MediaError(
+                f"{self._name} cannot be read on at{where}: its clock or its codec changes there"
+            ) from error
 
     def _open(self) -> "InputContainer":
         with self._explained():

@@ -51,7 +51,7 @@ def repeated(source: "Source") -> Generator[list[Tag], None, None]:
     while True:
         passage = Passage(start)
         for tags in source.batches():
-            yield [passage.move(tag) for tag in tags if not _is_end(tag)]
+            yield [passage.move(tag) for tag in tags if not is_end(tag)]
         if passage.end == start:
             raise MediaError("the source is too short to be repeated")
         start = passage.end
@@ -87,7 +87,7 @@ def _difference(timestamp: int, earlier: int) -> int:
     return (timestamp - earlier + 0x80000000 & 0xFFFFFFFF) - 0x80000000
 
 
-def _is_end(tag: Tag) -> bool:
+def is_end(tag: Tag) -> bool:
     """Tell whether a tag says that its track ends (`17 02 …`, `92 hvc1`): players would stop."""
     if tag.kind is not VIDEO or len(tag.body) != 5:
         return False
