@@ -1,0 +1,102 @@
+"""This module tests headend.relay.dialling."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+import pytest
+from tests.live import run
+
+from headend.relay.backoff import Failure
+from headend.relay.dialling import RelayFailed, dial
+from headend.server.outgoing import Rules
+
+
+@pytest.fixture
+def listening() -> Iterator[int]:
+    """Return a port on which somebody listens as long as the test runs."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        yield sock.getsockname()[1]
+
+
+async def failure(host: str, port: int, rules: Rules | None = None) -> RelayFailed:
+    with pytest.raises(RelayFailed) as caught:
+        await dial(host, port, rules, [port + 1])
+    return caught.value
+
+
+def test_server_that_is_there_is_connected_to(listening: int) -> None:
+    async def main() -> None:
+        sock = await dial("localhost", listening, None, [])
+        with sock:
+            assert sock.getpeername()[1] == listening
+            assert not sock.getblocking()
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    run(main())
+
+
+def test_server_that_refuses_is_away() -> None:
+    async def main() -> None:
+        with socket.socket() as sock:  # bound, and nobody listens
+            sock.bind(("127.0.0.1", 0))
+            port = sock.getsockname()[1]
+            failed = await failure("127.0.0.1", port)
+        assert failed.failure is Failure.AWAY
+        assert str(failed) == f"cannot connect to 127.0.0.1:{port}: Connection refused"
+
+    run(main())
+
+
+def test_name_that_nobody_knows_is_away() -> None:
+    async def main() -> None:
+        failed = await failure("no-such-host.invalid", 1935)
+        assert failed.failure is Failure.AWAY
+        assert failed.reason.startswith("no-such-host.invalid: ")
+
+    run(main())
+
+
+def test_address_that_may_not_be_called_is_wrong(listening: int) -> None:
+    async def main() -> None:
+        forbidden = await failure("169.254.169.254", 80, Rules())
+        assert forbidden.failure is Failure.WRONG
+        assert "auth.outgoing" in forbidden.reason
+        elsewhere = Rules(networks=(ip_network("10.0.0.0/8"),))
+        assert (await failure("127.0.0.1", listening, elsewhere)).failure is Failure.WRONG
+        own = Rules(networks=(ip_network("127.0.0.0/8"),))
+        (await dial("127.0.0.1", listening, own, [])).close()
+
+    run(main())
+
+
+def test_own_port_on_this_machine_is_a_loop(listening: int) -> None:
+    async def main() -> None:
+        for host in ("127.0.0.1", "localhost"):
+            with pytest.raises(RelayFailed, match="relay loop") as caught:
+                await dial(host, listening, None, [listening])
+            assert caught.value.failure is Failure.WRONG
+
+    run(main())
+
+
+def test_server_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as sock:
+            port = sock.getsockname()[1]
+            waiting = []
+            for _ in range(4):  # fill what the kernel holds for it
+                peer = socket.socket()
+                peer.setblocking(False)
+                peer.connect_ex(("127.0.0.1", port))
+                waiting.append(peer)
+            await asyncio.sleep(0)
+            failed = await failure("127.0.0.1", port)
+            for peer in waiting:
+                peer.close()
+        assert failed.failure is Failure.AWAY
+        assert failed.reason == f"127.0.0.1:{port} does not answer"
+
+    monkeypatch.setattr("headend.relay.dialling.CONNECT_S", 0.2)
+    run(main())
