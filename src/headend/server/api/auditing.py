@@ -12,7 +12,7 @@ from headend.server.redaction import redact
 from headend.server.services import Services
 
 # What a handler may put into its request: what was done something to, where its path does not say.
-TARGET: Final = "audit_target"
+TARGET: Final = web.RequestKey("audit_target", str)
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 BY_TOKEN: Final = "admin token"
