@@ -221,6 +221,28 @@ def test_headend_plays_hls(
     media.assert_forward(tracks)
 
 
+@pytest.mark.parametrize("scheme", ["adobe", "llnw"])
+def test_user_and_password_are_taken_by_our_own_server(
+    scheme: str, start_server: StartServer, peers: Peers, clip: Path
+) -> None:
+    server = start_server(
+        "auth.publish=key", "auth.password_apps=studio", f"auth.password_scheme={scheme}"
+    )
+    create = peers.headend("key", "create", "studio/a", "--json", "--data", str(server.data))
+    create.succeed()
+    key = json.loads(create.output())
+    place = f"{server.rtmp[0]}/studio/a"
+    right = f"rtmp://{key['id']}:{key['key']}@{place}"
+    done = peers.headend("publish", str(clip), right, "--no-pace")
+    assert done.wait() == 0, done.output() + "\n".join(server.log())
+    wrong = peers.headend("publish", str(clip), f"rtmp://{key['id']}:hk_wrong@{place}")
+    assert wrong.wait() == 3
+    assert "user or password is wrong" in wrong.output()
+    nobody = peers.headend("publish", str(clip), f"rtmp://{place}")
+    assert nobody.wait() == 3
+    assert "it wants a user and a password" in nobody.output()
+
+
 def test_examples_of_the_manual_run(server: Server, peers: Peers, film: Path) -> None:
     text = (ROOT / "docs" / "client.md").read_text()
     watch, send = [
