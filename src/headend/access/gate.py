@@ -280,7 +280,9 @@ class Gate:
                 key = await self._keys.find(request.key)
         except HeadendError as error:
             if self.policy.is_free(request) and not request.is_bare:
-                return Grant(request.path, "publish", holder=f"text:{request.key}")
+                proved = request.key_id
+                holder = f"text:{request.key}" if proved is None else f"key:{proved}"
+                return Grant(request.path, "publish", holder=holder)
             raise Rejected(
                 DENIED, "keys cannot be checked just now; try again in a moment"
             ) from error

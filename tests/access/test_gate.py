@@ -1,0 +1,166 @@
+"""This module tests headend.access.gate, without a server."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from ipaddress import ip_address
+from unittest.mock import Mock
+
+import pytest
+from tests.access.gates import gate
+from tests.live import run
+
+from headend.access.decisions import AccessRequest, Allow, Decision
+from headend.access.gate import Gate, Grant
+from headend.access.known_keys import KnownKeys
+from headend.access.publish_key import PublishKey
+from headend.errors import DatabaseError, HeadendError, Rejected
+from headend.settings import Settings, load_settings
+
+HERE = ip_address("192.0.2.1")
+
+
+def settings(*given: str) -> Settings:
+    return load_settings(None, given, environ={}).settings
+
+
+def keys(*, fails: bool = False) -> KnownKeys:
+    """Keys of which all are for live/a, or none can be looked up."""
+    made = Mock(spec=KnownKeys)
+
+    async def look(text: str) -> PublishKey | None:
+        if fails:
+            raise DatabaseError("database: gone")
+        return PublishKey("pk_1", "live/a", "Ann", priority=3, expires_at=time.time() + 60)
+
+    made.find = made.get = look
+    assert isinstance(made, KnownKeys)
+    return made
+
+
+def with_gate(test: Callable[[Gate], object], *given: str, fails: bool = False) -> None:
+    async def main() -> None:
+        made = gate(settings(*given), asyncio.get_running_loop(), keys(fails=fails))
+        result = test(made)
+        if asyncio.iscoroutine(result):
+            await result
+
+    run(main())
+
+
+def publish(**values: object) -> AccessRequest:
+    return AccessRequest("publish", "live/a", HERE, **values)  # type: ignore[arg-type]
+
+
+def test_grant_of_a_key_says_what_it_rests_on_and_shows_no_secret() -> None:
+    async def test(made: Gate) -> None:
+        request = publish(key="hk_secret")
+        assert made.decide_now(request) is None
+        grant = await made.decide(request)
+        assert (grant.path, grant.key_id, grant.priority) == ("live/a", "pk_1", 3)
+        assert (grant.subject, grant.holder) == ("Ann", "key:pk_1")
+        assert "hk_secret" not in repr(grant)
+
+    with_gate(test)
+
+
+@pytest.mark.parametrize(
+    ("values", "holder"),
+    [({"key": "hk_a"}, "text:hk_a"), ({"key_id": "pk_1"}, "key:pk_1")],
+)
+def test_where_no_key_is_needed_a_database_that_is_gone_keeps_nobody_out(
+    values: dict[str, object], holder: str
+) -> None:
+    async def test(made: Gate) -> None:
+        grant = await made.decide(publish(**values))
+        assert (grant.key_id, grant.holder) == (None, holder)
+        with pytest.raises(Rejected, match="cannot be checked just now"):
+            await made.decide(publish(key="hk_a", is_bare=True))
+
+    with_gate(test, "auth.publish=open", fails=True)
+
+
+class Narrow:
+    """An authorizer that answers with a decision, or fails."""
+
+    def __init__(self, decision: Decision | None) -> None:
+        self.decision = decision
+
+    async def authorize(self, request: AccessRequest) -> Decision:
+        if self.decision is None:
+            raise HeadendError("no answer")
+        return self.decision
+
+
+def test_authorizers_narrow_what_was_granted_and_never_widen_it() -> None:
+    async def test(made: Gate) -> None:
+        made.authorizers = [
+            Narrow(Allow(max_viewers=5, max_bit_rate=100, subject="Bob", tags=(("a", "1"),))),
+            Narrow(Allow(max_viewers=9, expires_at=time.time() + 900, tags=(("b", "2"),))),
+        ]
+        grant = await made.decide(publish(key="hk_a"))
+        assert (grant.max_viewers, grant.max_bit_rate, grant.subject) == (5, 100, "Bob")
+        assert grant.tags == (("a", "1"), ("b", "2"))
+        assert grant.expires_at is not None
+        assert grant.expires_at < time.time() + 61
+
+    with_gate(test)
+
+
+def test_authorizer_that_fails_lets_nobody_in() -> None:
+    async def test(made: Gate) -> None:
+        made.authorizers = [Narrow(None)]
+        with pytest.raises(Rejected, match="could not be asked"):
+            await made.decide(publish(key="hk_a"))
+
+    with_gate(test)
+
+
+class Count:
+    """A limiter."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.inside: list[Grant] = []
+
+    def enter(self, request: AccessRequest, grant: Grant) -> None:
+        if len(self.inside) >= self.most:
+            raise Rejected("NetStream.Play.Failed", "too many")
+        self.inside.append(grant)
+
+    def leave(self, grant: Grant) -> None:
+        self.inside.remove(grant)
+
+
+def test_limiters_count_each_grant_once_and_none_that_another_refused() -> None:
+    def test(made: Gate) -> None:
+        wide, narrow = Count(10), Count(1)
+        made.limiters = [wide, narrow]
+        request = AccessRequest("play", "live/a", HERE)
+        grant = made.decide_now(request)
+        assert grant is not None
+        with pytest.raises(Rejected, match="too many"):
+            made.decide_now(request)
+        assert len(wide.inside) == 1
+        made.leave(grant)
+        made.leave(grant)
+        assert (wide.inside, narrow.inside) == ([], [])
+
+    with_gate(test)
+
+
+def test_grant_that_was_left_is_not_in_use() -> None:
+    async def test(made: Gate) -> None:
+        grant = await made.decide(publish(key="hk_a"))
+        ended: list[str] = []
+        made.began(grant, lambda code, reason: ended.append(f"{code} {reason}"))
+        assert made.live() == (grant,)
+        made.revoke({"pk_1"})
+        assert ended == ["NetStream.Publish.Denied the publish key was revoked"]
+        made.leave(grant)
+        made.began(grant, lambda code, reason: ended.append(code))
+        assert made.live() == ()
+        made.end(grant, "whatever")
+        assert len(ended) == 1
+
+    with_gate(test)
