@@ -6,6 +6,13 @@ from headend.errors import SettingsError
 from headend.settings import load_settings
 
 
+def test_list_of_a_flag_may_be_written_as_in_the_file() -> None:
+    given = ('http.hosts=["a.example", "b.example"]', "rtmp.listen=[::1]:1935, :0")
+    settings = load_settings(None, given, environ={}).settings
+    assert settings.http.hosts == ("a.example", "b.example")
+    assert [str(address) for address in settings.rtmp.listen] == ["[::1]:1935", ":0"]
+
+
 def test_origins_and_hosts_are_lists_or_texts_with_commas() -> None:
     loaded = load_settings(
         None,

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
+from headend.settings.values import listed
+
 DOMAINS_FORM: Final = 'must be a list of DNS names such as ["live.example.com"]'
 EMAIL_FORM: Final = "must be an e-mail address, or empty"
 DIRECTORY_FORM: Final = "must be the https:// URL of an ACME directory"
@@ -22,7 +24,7 @@ _EMAIL: Final = re.compile(r"[^@\s,<>]+@[^@\s,<>]+")
 
 def _domains(value: object) -> tuple[str, ...]:
     if isinstance(value, str):  # as in the environment
-        value = [item.strip() for item in value.split(",") if item.strip()]
+        value = listed(value)
     if not isinstance(value, list | tuple):
         raise ValueError(DOMAINS_FORM)
     names = tuple(dict.fromkeys(_domain(item) for item in value))

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 
-from headend.settings.values import HIDDEN, tables
+from headend.settings.values import HIDDEN, listed, tables
 
 URL_FORM: Final = "must be an http:// or https:// URL without user and password"
 OUTGOING_FORM: Final = (
@@ -59,7 +59,7 @@ def shown_url(url: str) -> str:
 def _texts(value: object, form: str) -> list[str]:
     """Texts of a list, or of one text with commas as in the environment."""
     if isinstance(value, str):
-        value = [item.strip() for item in value.split(",") if item.strip()]
+        value = listed(value)
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise ValueError(form)
     return list(value)

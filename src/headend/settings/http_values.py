@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
+from headend.settings.values import listed
+
 ANY_ORIGIN: Final = "*"
 
 _ORIGINS_FORM: Final = 'must be a list of origins such as ["https://example.com"], or ["*"]'
@@ -18,7 +20,7 @@ _TEXTS_SCHEMA: Final = WithJsonSchema({"type": "array", "items": {"type": "strin
 def _texts(value: object, form: str) -> list[str]:
     """Texts of a list, or of one text with commas as in the environment, in lower case."""
     if isinstance(value, str):
-        value = [item for item in value.split(",") if item.strip()]
+        value = listed(value)
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise ValueError(form)
     return [item.strip().lower() for item in value]

@@ -11,6 +11,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -138,10 +139,20 @@ def size_text(size: int) -> str:
     return str(size)
 
 
+def listed(text: str) -> list[object]:
+    """Read a list from a flag or the environment: `a, b`, or `["a", "b"]` as in the file."""
+    if text.lstrip().startswith("["):  # or it is [::1]:1935
+        with suppress(ValueError):
+            found = tables(text, "")
+            if isinstance(found, list):
+                return found
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
 def _items(value: object) -> list[str]:
-    """Texts of a list, or of one text with commas as in the environment."""
+    """Texts of a list, or of one text: see `listed`."""
     if isinstance(value, str):
-        return [item.strip() for item in value.split(",") if item.strip()]
+        value = listed(value)
     if isinstance(value, list | tuple):
         return [str(item) for item in value]
     raise ValueError
