@@ -2,6 +2,7 @@
 #
 # ARGS passes arguments on:   make serve ARGS="--http 127.0.0.1:9000"
 #                             make test ARGS="tests/rtmp -x"
+# JOBS is how many tests run at once:   make test JOBS=1
 # PYTHON names the Python that .venv is made with; without it, the first that is new enough.
 
 SHELL := /bin/bash
@@ -12,6 +13,8 @@ SHELL := /bin/bash
 
 VENV ?= .venv
 ARGS ?=
+# Tests wait for peers and for time more than they compute: more at once than two cores are.
+JOBS ?= 3
 export PYTHON
 
 BIN := $(VENV)/bin
@@ -36,7 +39,7 @@ serve: $(VENV)/.serve ## run the server; ARGS holds its flags
 
 test: peers check ## check, and run all tests or those in ARGS
 ifeq ($(strip $(ARGS)),)
-	$(BIN)/python -m pytest --cov=headend --cov-report=
+	$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile --cov=headend --cov-report=
 	$(BIN)/coverage report --include='$(PURE)' --skip-covered --show-missing --fail-under=100
 else
 	$(BIN)/python -m pytest $(ARGS)

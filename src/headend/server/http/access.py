@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 USER_AGENT_CHARACTERS: Final = 200
 ASK_AGAIN_S: Final = 10.0
-IS_PRIVATE: Final = "is_private"  # of a request, for `allow_play_once`
+IS_PRIVATE: Final = web.RequestKey("is_private", bool)  # of a request, for `allow_play_once`
 HSTS_S: Final = 365 * 24 * 3600
 # Browsers that came over HTTPS use it from now on (RFC 6797).
 HSTS_HEADERS: Final = {"Strict-Transport-Security": f"max-age={HSTS_S}"}
