@@ -1,15 +1,17 @@
 """This module tests the process: how it starts, what it says if it cannot, and how it stops."""
 
 import os
+import pty
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import StartServer
 from tests.e2e.peers import Peers
 from tests.e2e.raw import RawPeer
-from tests.e2e.server import Server
+from tests.e2e.server import Server, command, environ
 
 pytestmark = pytest.mark.e2e
 
@@ -105,3 +107,26 @@ def test_admin_token_is_for_its_owner_alone_and_kept(start_server: StartServer) 
     second = start_server(arguments=("--data", str(first.data)))
     assert second.stop() == 0
     assert first.token == token
+
+
+def test_new_admin_token_is_told_to_a_person_at_a_terminal_and_to_nobody_else(
+    tmp_path: Path,
+) -> None:
+    controller, terminal = pty.openpty()
+    words = command(tmp_path, "serve")
+    with subprocess.Popen(words, stderr=terminal, stdout=terminal, env=environ()) as process:
+        try:
+            os.close(terminal)
+            said = b""
+            while b"new admin token is " not in said:
+                said += os.read(controller, 65_536)
+            token = (tmp_path / "data" / "admin.token").read_text().strip()
+            assert f"headend: the new admin token is {token}" in said.decode()
+        finally:
+            process.kill()
+            os.close(controller)
+
+
+def test_admin_token_is_in_no_log(start_server: StartServer) -> None:
+    server = start_server()
+    assert server.token not in server.process.output()

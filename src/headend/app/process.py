@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -84,6 +85,7 @@ async def _serve(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, server.reload)
+        _tell_admin_token(server)
         if ready_file is not None:
             _write_ready_file(ready_file, server.addresses)
         async with asyncio.TaskGroup() as tasks:
@@ -96,6 +98,12 @@ async def _serve(
     finally:
         await server.stop()
     return 0
+
+
+def _tell_admin_token(server: Server) -> None:
+    """Tell a person at a terminal the admin token that was made just now; never a log."""
+    if server.new_admin_token is not None and sys.stderr.isatty():
+        print(f"headend: the new admin token is {server.new_admin_token}", file=sys.stderr)
 
 
 def _write_ready_file(path: Path, addresses: dict[str, list[str]]) -> None:

@@ -52,6 +52,7 @@ class Server:
     """A whole server inside a running event loop.
 
     Attributes:
+        new_admin_token: Made at this start, which is the server's first; None: it was there.
         addresses: Where it listens, by listener (`rtmp`, `tls`, `http`); known after `start`.
     """
 
@@ -83,6 +84,7 @@ class Server:
         self._sweep: asyncio.TimerHandle | None = None
         self._certificate_check: asyncio.TimerHandle | None = None
         self.addresses: dict[str, list[str]] = {"rtmp": [], "tls": [], "http": []}
+        self.new_admin_token: str | None = None
 
     @property
     def services(self) -> Services:
@@ -142,6 +144,7 @@ class Server:
         self._running = RunningFile(settings.data, self.addresses)
         self._services.events.emit(ServerStarted(time=time(), version=__version__))
         if is_new:
+            self.new_admin_token = token
             log.info(
                 "a new admin token for the API is in %s", settings.data / admin_token.FILE_NAME
             )
