@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 
 from headend.client import play
+from headend.embed.server import Form
 from headend.errors import Rejected, SettingsError
 from headend.events import StreamActive, StreamEnded
 from headend.media.tag import VIDEO
@@ -25,12 +26,20 @@ def test_clip_that_is_published_is_what_the_player_gets(rtmp_peers: Peers) -> No
 
 
 @pytest.mark.parametrize("form", ["rtmp", "rtmps"])
-def test_stream_in_a_loop_goes_on_until_it_is_stopped(form: str, rtmp_peers: Peers) -> None:
-    publisher = rtmp_peers.publish("live/a", form=form)  # type: ignore[arg-type]
-    player = rtmp_peers.play("live/a", form=form)  # type: ignore[arg-type]
+def test_stream_in_a_loop_goes_on_until_it_is_stopped(form: Form, rtmp_peers: Peers) -> None:
+    publisher = rtmp_peers.publish("live/a", form=form)
+    player = rtmp_peers.play("live/a", form=form)
     player.wait_media(1000).assert_no_gap().assert_starts_with_keyframe()
     sent = publisher.stop()
     player.wait_end().assert_same_media(sent)
+
+
+@pytest.mark.parametrize("form", ["http-flv", "ws-flv", "https-flv"])
+def test_player_takes_every_form_that_the_client_plays(form: Form, rtmp_peers: Peers) -> None:
+    publisher = rtmp_peers.publish("live/a")
+    player = rtmp_peers.play("live/a", form=form)
+    player.wait_media(600).assert_no_gap().assert_starts_with_keyframe().assert_decodes()
+    player.stop().assert_same_media(publisher.stop(), may_lack=200)
 
 
 def test_streams_and_events_are_waited_for(headend_server: ServerThread, rtmp_peers: Peers) -> None:
