@@ -60,11 +60,12 @@ def test_slate_stands_in_for_an_encoder_that_hangs(
     assert_goes_on(played, new_ffmpeg)
     shown = peers.run(
         *(new_ffmpeg, "-v", "error", "-i", str(played), "-map", "0:v"),
-        # With times made anew: those of reordered pictures overlap at a cut.
-        *("-vf", "setpts=N/25/TB", "-f", "null", "-"),
+        *("-fps_mode", "passthrough", "-enc_time_base", "demux", "-f", "null", "-"),
     )
     shown.succeed()
-    assert shown.output() == ""
+    # Presentation times of reordered pictures overlap at a cut, which only a muxer minds.
+    faults = [line for line in shown.output().splitlines() if "dts to muxer" not in line]
+    assert faults == []
 
 
 def test_file_stands_in_for_an_encoder_that_dies_until_it_is_back(
