@@ -81,6 +81,13 @@ def test_flv_has_no_words_for_what_happens_in_between() -> None:
     assert encoder.interrupted() == encoder.resumed() == encoder.ended() == b""
 
 
+@pytest.mark.parametrize("timestamp", [0, 4000])
+def test_metadata_has_time_0(timestamp: int) -> None:
+    # FFmpeg takes metadata of any other time for a text track.
+    metadata = Tag(SCRIPT, timestamp, b"\x02\x00\x0aonMetaData\x05", False, False)
+    assert encoded(HTTP, metadata, timestamp)[:11] == wire("12 00000e 000000 00 000000")
+
+
 def test_script_tag_is_read_back() -> None:
     tag = Tag(SCRIPT, 7, b"\x02\x00\x01a", False, False)
     reader = Reader()

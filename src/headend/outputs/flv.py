@@ -11,8 +11,9 @@ Source: Adobe FLV 10.1, annex E; RFC 6455, 5.2.
 
 from typing import Final, NamedTuple
 
+from headend.hub.headers import METADATA
 from headend.media import flv
-from headend.media.tag import Tag
+from headend.media.tag import SCRIPT, Tag
 
 _FINAL_BINARY: Final = 0x82
 _LENGTH_16: Final = 126
@@ -39,6 +40,8 @@ class FlvEncoder:
         size = len(tag.body)
         if size > flv.MAX_TAG_SIZE:
             return
+        if tag.kind is SCRIPT and tag.body.startswith(METADATA):
+            timestamp = 0  # FFmpeg takes metadata of any other time for a text track
         if timestamp != tag.timestamp:
             tag = tag._replace(timestamp=timestamp)
         if self._is_framed:
