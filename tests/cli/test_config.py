@@ -42,6 +42,22 @@ def test_good_file_is_ok(capsys: Capture) -> None:
     assert capsys.readouterr().out == "headend.toml: ok\n"
 
 
+def test_file_may_be_named_as_other_commands_take_it(capsys: Capture) -> None:
+    assert run(["config", "init", "-c", "a.toml"]) == 0
+    for flag in ("-c", "--config"):
+        assert run(["config", "check", flag, "a.toml"]) == 0
+        assert capsys.readouterr().out == "a.toml: ok\n"
+    assert run(["config", "check", "a.toml", "-c", "b.toml"]) == 2
+    said = "headend: -c b.toml: a.toml is named already; name one file\n"
+    assert capsys.readouterr().err == said
+
+
+def test_show_takes_the_data_folder_too(capsys: Capture) -> None:
+    assert run(["config", "show", "--json", "--data", "there"]) == 0
+    shown = json.loads(capsys.readouterr().out)["data"]
+    assert shown == {"value": "there", "from": "flag --data"}
+
+
 def test_file_is_checked_without_the_environment(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

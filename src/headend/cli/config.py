@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headend.cli import output
-from headend.cli.serve import DEFAULT_FILE, ConfigFlag, SetFlag, load
+from headend.cli.serve import DEFAULT_FILE, ConfigFlag, DataFlag, SetFlag, load
 from headend.errors import HeadendError, SettingsError
 
 if TYPE_CHECKING:
     from headend.settings import LoadedSettings
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-FileArgument = Annotated[Path, typer.Argument(metavar="[FILE]", help="Settings file.")]
+FileArgument = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Settings file.")]
+FileFlag = Annotated[
+    Path | None, typer.Option("-c", "--config", metavar="FILE", help="The same, as other commands.")
+]
 ForceFlag = Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")]
 
 group = typer.Typer(help="Show and check settings.", no_args_is_help=False)
@@ -25,9 +28,14 @@ def register(app: typer.Typer) -> None:
 
 
 @group.command()
-def show(config: ConfigFlag = None, settings: SetFlag = None, as_json: JsonFlag = False) -> None:
+def show(
+    config: ConfigFlag = None,
+    data: DataFlag = None,
+    settings: SetFlag = None,
+    as_json: JsonFlag = False,
+) -> None:
     """Show the effective settings and where each came from; secrets are hidden."""
-    loaded = load(config, settings or [], {})
+    loaded = load(config, settings or [], {"data": data})
     if as_json:
         output.result_json(_document(loaded))
     else:
@@ -55,10 +63,11 @@ def _listing(loaded: "LoadedSettings") -> str:
 
 
 @group.command()
-def check(file: FileArgument = DEFAULT_FILE, as_json: JsonFlag = False) -> int:
+def check(file: FileArgument = None, config: FileFlag = None, as_json: JsonFlag = False) -> int:
     """Check a settings file alone, without environment and flags; exit code 2 if it is wrong."""
     from headend.settings import load_settings
 
+    file = _file(file, config)
     try:
         load_settings(file, environ={})
     except SettingsError as error:
@@ -84,13 +93,25 @@ def schema() -> None:
 
 
 @group.command()
-def init(file: FileArgument = DEFAULT_FILE, force: ForceFlag = False) -> None:
+def init(file: FileArgument = None, config: FileFlag = None, force: ForceFlag = False) -> None:
     """Write a settings file that holds every key with its default and what it does."""
     from headend.settings import example_toml
 
+    file = _file(file, config)
     try:
         with file.open("w" if force else "x", encoding="utf-8", newline="\n") as stream:
             stream.write(example_toml())
     except FileExistsError:
         raise HeadendError(f"{file} is there already; --force overwrites it") from None
     output.note(f"wrote {file}")
+
+
+def _file(argument: Path | None, flag: Path | None) -> Path:
+    """Return the file that is meant, named in either way.
+
+    Raises:
+        SettingsError: Both ways name one.
+    """
+    if argument is not None and flag is not None:
+        raise SettingsError(f"-c {flag}: {argument} is named already; name one file")
+    return argument or flag or DEFAULT_FILE
