@@ -1,7 +1,9 @@
 """This module tests headend.access.database, headend.access.tables and the migrations."""
 
 import asyncio
+import os
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,9 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.engine import Connection
-from tests.live import run
+from tests.live import run, until
 
-from headend.access.database import Database
+from headend.access.database import TIMEOUT_S, Database
 from headend.access.tables import METADATA
 from headend.errors import DatabaseError, SettingsError
 
@@ -42,6 +44,67 @@ def test_several_that_start_at_once_migrate_once(database_url: str) -> None:
             async with database.begin() as connection:
                 assert (await connection.execute(sa.text("SELECT 1"))).scalar_one() == 1
             await database.close()
+
+    run(main())
+
+
+def test_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    async def main() -> None:
+        database = Database("", tmp_path)
+        await database.open()
+        modes = {file.name: file.stat().st_mode & 0o777 for file in os.scandir(tmp_path)}
+        await database.close()
+        assert modes.keys() == {"headend.db", "headend.db-shm", "headend.db-wal"}
+        assert set(modes.values()) == {0o600}
+
+    run(main())
+
+
+def test_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    async def main() -> None:
+        with pytest.raises(DatabaseError, match=r"nowhere/headend\.db: No such file"):
+            await Database("", tmp_path / "nowhere").open()
+
+    run(main())
+
+
+def test_sqlite_gives_up_before_who_asked_it_does(tmp_path: Path) -> None:
+    async def main() -> None:
+        database = Database("", tmp_path)
+        await database.open()
+        other = sqlite3.connect(tmp_path / "headend.db")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseError, match="database is locked"):
+            await _ask(database, sa.text("DELETE FROM audit"), timeout_s=60)
+        async with database.begin() as connection:
+            waits_ms = (await connection.execute(sa.text("PRAGMA busy_timeout"))).scalar_one()
+        assert waits_ms < TIMEOUT_S * 1000
+        other.close()
+        await database.close()
+
+    run(main())
+
+
+def test_question_that_was_cancelled_is_over_when_it_is_closed(tmp_path: Path) -> None:
+    """Its thread would tell its answer to a loop that is closed."""
+
+    async def main() -> None:
+        before = set(threading.enumerate())
+        database = Database("", tmp_path)
+        await database.open()
+        other = sqlite3.connect(tmp_path / "headend.db")
+        other.execute("BEGIN IMMEDIATE")
+        waits = sa.text("DELETE FROM audit")
+        asking = [asyncio.create_task(_ask(database, waits, timeout_s=60)) for _ in range(3)]
+        await until(lambda: len(set(threading.enumerate()) - before) >= 3)
+        while not all(task.done() for task in asking):  # the first time they wait for SQLite
+            for task in asking:
+                task.cancel()
+            await asyncio.sleep(0.01)
+        other.close()
+        await database.close()
+        left = set(threading.enumerate()) - before
+        assert [each for each in left if "_connection_worker" in each.name] == []
 
     run(main())
 

@@ -5,12 +5,17 @@ Media never waits for it: the server opens it beside its work, and what asks it 
 
 import asyncio
 import logging
+import os
 import sqlite3
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from threading import Thread
+from typing import Any, Final
+from weakref import WeakSet
 
+import aiosqlite
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -24,8 +29,12 @@ log = logging.getLogger(__name__)
 
 FILE_NAME: Final = "headend.db"
 TIMEOUT_S: Final = 2.0  # of one question; a person who publishes waits no longer
-BUSY_MS: Final = 5000  # SQLite: how long a writer waits for another, such as a command beside us
-BUSY_ATTEMPTS: Final = 50  # in which it is opened again meanwhile
+CLOSE_S: Final = 3.0  # for questions that were cancelled, until their threads have ended
+# SQLite: how long a writer waits for another, such as a command beside us. Less than TIMEOUT_S, as
+# a question that is cancelled holds who asked it up for as long.
+BUSY_MS: Final = 1500
+OPEN_S: Final = 5.0  # how long it is tried to open it while another has it
+OPEN_PAUSE_S: Final = 0.1
 POOL_SIZE: Final = 8
 MIGRATING_LOOK_S: Final = 0.02
 
@@ -55,6 +64,8 @@ class Database:
         """
         self._url = _url(url, data)
         self._engine: AsyncEngine | None = None
+        self._lines: Final[WeakSet[aiosqlite.Connection]] = WeakSet()
+        self._threads: Final[WeakSet[Thread]] = WeakSet()  # of these, and of those that are gone
         self._ready = asyncio.Event()
 
     @property
@@ -68,18 +79,20 @@ class Database:
             DatabaseError: It can't be done now; may be tried again.
         """
         if self._engine is None:
-            self._engine = _engine(self._url)
+            _make_private(self._url)
+            self._engine = self._new_engine()
         # SQLite does not wait, but fails, while another makes the file a new one (WAL mode).
-        for attempt in range(BUSY_ATTEMPTS, -1, -1):
+        end = time.monotonic() + OPEN_S
+        while True:
             try:
                 async with _alone(), self._engine.connect() as connection:
                     await connection.run_sync(_migrate)
                     await connection.commit()
                 break
             except (SQLAlchemyError, OSError, sqlite3.Error) as error:
-                if not attempt or "is locked" not in _first_line(error):
+                if time.monotonic() > end or "is locked" not in _first_line(error):
                     raise DatabaseError(f"database: {_first_line(error)}") from error
-                await asyncio.sleep(BUSY_MS / BUSY_ATTEMPTS / 1000)
+                await asyncio.sleep(OPEN_PAUSE_S)
         self._ready.set()
 
     async def close(self) -> None:
@@ -88,6 +101,12 @@ class Database:
         if self._engine is not None:
             await self._engine.dispose()
             self._engine = None
+        # SQLite is asked in threads. One whose question was cancelled has its answer later, for
+        # our loop, which must not be closed before.
+        for line in self._lines:
+            line.stop()
+        if threads := [thread for thread in self._threads if thread.is_alive()]:
+            await asyncio.to_thread(_join, threads)
 
     @asynccontextmanager
     async def begin(self, timeout_s: float = TIMEOUT_S) -> AsyncIterator[AsyncConnection]:
@@ -110,6 +129,25 @@ class Database:
         except (SQLAlchemyError, OSError, sqlite3.Error) as error:
             raise DatabaseError(f"database: {_first_line(error)}") from error
 
+    def _new_engine(self) -> AsyncEngine:
+        if self._url.get_backend_name() != "sqlite":
+            return create_async_engine(self._url, pool_size=POOL_SIZE, pool_pre_ping=True)
+
+        def connect(*arguments: Any, **options: Any) -> aiosqlite.Connection:
+            line = aiosqlite.connect(*arguments, **options)
+            line._thread.daemon = True  # as SQLAlchemy does: no question keeps a process running
+            self._lines.add(line)
+            self._threads.add(line._thread)
+            return line
+
+        def prepare(dialect: object, record: object, arguments: list[Any], options: Any) -> None:
+            options["async_creator_fn"] = connect
+
+        engine = create_async_engine(self._url)
+        sa.event.listen(engine.sync_engine, "do_connect", prepare)
+        sa.event.listen(engine.sync_engine, "connect", _tune_sqlite)
+        return engine
+
 
 def _url(text: str, data: Path) -> sa.URL:
     if not text:
@@ -124,12 +162,25 @@ def _url(text: str, data: Path) -> sa.URL:
     return url.set(drivername=driver)
 
 
-def _engine(url: sa.URL) -> AsyncEngine:
-    if url.get_backend_name() == "sqlite":
-        engine = create_async_engine(url)
-        sa.event.listen(engine.sync_engine, "connect", _tune_sqlite)
-        return engine
-    return create_async_engine(url, pool_size=POOL_SIZE, pool_pre_ping=True)
+def _make_private(url: sa.URL) -> None:
+    """Make the file of SQLite readable for its owner only; its companions have the same mode.
+
+    Raises:
+        DatabaseError: It can't be made.
+    """
+    name = url.database
+    if url.get_backend_name() == "sqlite" and name and not name.startswith((":", "file:")):
+        try:
+            os.close(os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise DatabaseError(f"database: {name}: {error.strerror}") from error
+
+
+def _join(threads: Sequence[Thread]) -> None:
+    """Wait until they have ended, or it takes too long."""
+    end = time.monotonic() + CLOSE_S
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
 
 
 def _tune_sqlite(connection: sqlite3.Connection, record: object) -> None:
