@@ -32,6 +32,11 @@ class Peer:
         return self.address is not None and any(self.address in network for network in networks)
 
     @property
+    def is_local(self) -> bool:
+        """It is on this machine: on the loopback interface or a unix socket."""
+        return self.address is None or self.address.is_loopback
+
+    @property
     def shown_address(self) -> str | None:
         """What stands for the address in all that is shown; None: nothing."""
         return shown_address(self.address)

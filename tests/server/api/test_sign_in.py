@@ -122,26 +122,41 @@ def test_who_guesses_is_shut_out_for_a_while_even_with_the_right_token(
 ) -> None:
     async def main() -> None:
         with caplog.at_level(logging.INFO):
-            async with serve(tmp_path) as web:
+            async with serve(tmp_path, "http.proxies=127.0.0.0/8") as web:
+                guesser = {"X-Forwarded-For": "203.0.113.9"}
                 for _ in range(module.WRONG_TOKENS):
-                    assert (await sign_in(web, "tried-it")).status == 401
-                answer = await sign_in(web, web.token)
+                    assert (await sign_in(web, "tried-it", **guesser)).status == 401
+                answer = await sign_in(web, web.token, **guesser)
                 assert answer.status == 429
                 assert 0 < int(answer.headers["Retry-After"]) <= 61
-                assert (await web.get("/server")).status == 429
+                assert (await web.get("/server", headers=guesser)).status == 429
+                other = {"X-Forwarded-For": "203.0.113.10"}
+                assert (await web.get("/server", headers=other)).status == 200
         assert len(log_lines(caplog, "wrong admin token")) == module.WRONG_TOKENS
         assert not log_lines(caplog, "tried-it")
 
     run(main())
 
 
-def test_right_token_forgives_the_wrong_ones_before(tmp_path: Path) -> None:
+def test_wrong_tokens_from_this_machine_shut_its_operator_not_out(tmp_path: Path) -> None:
     async def main() -> None:
         async with serve(tmp_path) as web:
+            for _ in range(module.WRONG_TOKENS + 1):
+                assert (await sign_in(web, "tried-it")).status == 401
+            assert (await sign_in(web, web.token)).status == 200
+            assert (await web.get("/server")).status == 200
+
+    run(main())
+
+
+def test_right_token_forgives_the_wrong_ones_before(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path, "http.proxies=127.0.0.0/8") as web:
+            peer = {"X-Forwarded-For": "203.0.113.9"}
             for _ in range(3):
                 for _ in range(module.WRONG_TOKENS - 1):
-                    assert (await sign_in(web, "tried-it")).status == 401
-                assert (await sign_in(web, web.token)).status == 200
+                    assert (await sign_in(web, "tried-it", **peer)).status == 401
+                assert (await sign_in(web, web.token, **peer)).status == 200
 
     run(main())
 
