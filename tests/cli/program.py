@@ -68,7 +68,9 @@ class Server(Program):
 
     def __init__(self, folder: Path, *arguments: str, command: str = "serve") -> None:
         ready = folder / "ready.json"
-        listeners = ("--rtmp", "127.0.0.1:0", "--tls", "off", "--http", "off")
+        listeners: tuple[str, ...] = ("--rtmp", "127.0.0.1:0", "--tls", "off")
+        if "--http" not in arguments:
+            listeners += ("--http", "off")
         state = ("--data", str(folder / "data"), "--ready-file", str(ready))
         super().__init__(folder, command, *listeners, *state, *arguments)
         wait_for(lambda: ready.exists() or not self.is_running)

@@ -1,12 +1,14 @@
 """This module tests headend.cli.demo."""
 
 import asyncio
+import json
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.program import Server
+from tests.cli.program import Server, wait_for
 
 from headend import app
 from headend.cli.demo import local_url, publish_picture
@@ -76,6 +78,19 @@ def test_flags_are_those_of_serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert (settings.log.level, settings.log.format) == ("error", "json")
     assert ready_file == Path("/r")
     assert companion is publish_picture
+
+
+def test_pages_to_open_are_told(tmp_path: Path) -> None:
+    server = Server(tmp_path, "--http", "127.0.0.1:0", command="demo")
+    try:
+        web = json.loads((tmp_path / "ready.json").read_text())["http"][0]
+        page = f"http://{web}/watch/live/demo"
+        wait_for(lambda: page in server.stdout.read_text())
+        assert f"http://{web}/live/demo/index.m3u8" in server.stdout.read_text()
+        with urllib.request.urlopen(page, timeout=20) as answer:
+            assert answer.status == 200
+    finally:
+        server.kill()
 
 
 def test_url_is_that_of_the_first_tcp_address() -> None:

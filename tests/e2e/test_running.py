@@ -1,5 +1,6 @@
 """This module tests the process: how it starts, what it says if it cannot, and how it stops."""
 
+import json
 import os
 import pty
 import signal
@@ -12,6 +13,7 @@ from tests.e2e.conftest import StartServer
 from tests.e2e.peers import Peers
 from tests.e2e.raw import RawPeer
 from tests.e2e.server import Server, command, environ
+from tests.e2e.wait import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -109,22 +111,39 @@ def test_admin_token_is_for_its_owner_alone_and_kept(start_server: StartServer) 
     assert first.token == token
 
 
-def test_new_admin_token_is_told_to_a_person_at_a_terminal_and_to_nobody_else(
-    tmp_path: Path,
-) -> None:
+def test_new_admin_token_is_told_to_a_person_at_a_terminal(tmp_path: Path) -> None:
     controller, terminal = pty.openpty()
     words = command(tmp_path, "serve")
     with subprocess.Popen(words, stderr=terminal, stdout=terminal, env=environ()) as process:
         try:
             os.close(terminal)
             said = b""
-            while b"new admin token is " not in said:
+            while b"sign in with it at http://" not in said:
                 said += os.read(controller, 65_536)
             token = (tmp_path / "data" / "admin.token").read_text().strip()
-            assert f"headend: the new admin token is {token}" in said.decode()
+            assert f"headend: the new admin token is {token}; " in said.decode()
         finally:
             process.kill()
             os.close(controller)
+
+
+def test_where_a_new_admin_token_lies_is_told_on_stdout_where_that_is_kept(tmp_path: Path) -> None:
+    """As of `headend serve | tee log`, or in a container."""
+    words = command(tmp_path, "serve")
+    with (
+        (tmp_path / "errors").open("wb") as errors,
+        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, env=environ()) as process,
+    ):
+        assert process.stdout is not None
+        said = process.stdout.readline().decode()
+        wait_for((tmp_path / "ready.json").exists, "the ready file")
+        web = json.loads((tmp_path / "ready.json").read_text())["http"][0]
+        process.terminate()
+        rest = process.stdout.read()
+    assert rest == b""
+    file = tmp_path / "data" / "admin.token"
+    told = f"headend: the new admin token is in {file}; sign in with it at http://{web}/\n"
+    assert said == told
 
 
 def test_admin_token_is_in_no_log(start_server: StartServer) -> None:

@@ -12,7 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from headend.access import admin_token
 from headend.app.server import Server
+from headend.app.urls import web_url
 from headend.errors import SettingsError
 from headend.server import logs
 from headend.server.tls_policy import ignore_garbled_names
@@ -85,7 +87,7 @@ async def _serve(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, server.reload)
-        _tell_admin_token(server)
+        _tell_admin_token(server, loaded.settings.data)
         if ready_file is not None:
             _write_ready_file(ready_file, server.addresses)
         async with asyncio.TaskGroup() as tasks:
@@ -100,10 +102,19 @@ async def _serve(
     return 0
 
 
-def _tell_admin_token(server: Server) -> None:
-    """Tell a person at a terminal the admin token that was made just now; never a log."""
-    if server.new_admin_token is not None and sys.stderr.isatty():
-        print(f"headend: the new admin token is {server.new_admin_token}", file=sys.stderr)
+def _tell_admin_token(server: Server, data: Path) -> None:
+    """Say on stdout how to sign in with the admin token that was made just now.
+
+    A person at a terminal is told the token, everybody else where it lies: what is no terminal is
+    kept, by `tee`, a container or a service, and read by others.
+    """
+    if server.new_admin_token is None:
+        return
+    told = server.new_admin_token if sys.stdout.isatty() else f"in {data / admin_token.FILE_NAME}"
+    if page := web_url(server.addresses):
+        told += f"; sign in with it at {page}"
+    with suppress(OSError):  # nobody reads it
+        print(f"headend: the new admin token is {told}", flush=True)
 
 
 def _write_ready_file(path: Path, addresses: dict[str, list[str]]) -> None:

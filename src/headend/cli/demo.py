@@ -66,12 +66,16 @@ async def publish_picture(server: "Server") -> None:
     from contextlib import aclosing
 
     from headend import client
+    from headend.app.urls import web_url
     from headend.cli.signal_source import batches
     from headend.sources.feed import in_thread
 
     url = local_url(server.addresses["rtmp"])
     async with client.publish(url) as out, aclosing(in_thread(batches())) as feed:
-        output.result(f"a test picture is on the air:\n  {url}\n  ffplay -fflags nobuffer {url}")
+        lines = ["a test picture is on the air:", url, f"ffplay -fflags nobuffer {url}"]
+        if page := web_url(server.addresses):
+            lines += [f"{page}watch/{PATH}", f"{page}{PATH}/index.m3u8"]
+        output.result("\n  ".join(lines))
         async for tags in feed:
             for tag in tags:
                 await out.write(tag)
