@@ -45,7 +45,7 @@ def test_player_that_does_not_close_does_not_hold_the_end_up(start_server: Start
     player = RawPeer.tcp(server.rtmp[0])
     player.play("a")
     server.process.send(signal.SIGTERM)
-    assert server.process.wait(5) == 0
+    assert server.process.wait() == 0
     player.close()
 
 
