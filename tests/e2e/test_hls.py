@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 
 import aiohttp
 import pytest
+from multidict import CIMultiDictProxy
 from tests.e2e import media
 from tests.e2e.conftest import StartServer
 from tests.e2e.peers import Peers
@@ -335,3 +336,50 @@ def test_requests_that_make_no_sense_get_the_right_status(
     ):
         assert server.get(f"/live/a/{path}")[0] == status, path
     assert time.monotonic() - started < 30
+
+
+def test_pieces_of_a_segment_are_given_and_other_pages_may_read_why_not(
+    server: Server, peers: Peers, long_clip: Path
+) -> None:
+    """Ranges are those of RFC 9110, 14; one that is not satisfiable says how much there is."""
+
+    async def ask(
+        session: Session, name: str, wanted: str = ""
+    ) -> tuple[int, bytes, CIMultiDictProxy[str]]:
+        headers = {"Origin": "http://elsewhere.example"} | ({"Range": wanted} if wanted else {})
+        async with session.client.get(urljoin(session.base, name), headers=headers) as response:
+            assert response.headers["Access-Control-Allow-Origin"] == "*"
+            return response.status, await response.read(), response.headers
+
+    async def main() -> None:
+        async with aiohttp.ClientSession() as client:
+            session = Session(server, client)
+            peers.publish(long_clip, server.url("live/a"), is_endless=True)
+            await session.begin()
+            name = parse(await session.playlist("?_HLS_msn=0")).segments[0].name
+            whole = await session.fetch(name)
+            size = len(whole)
+            for wanted, start, end in (
+                ("bytes=0-99", 0, 99),
+                ("bytes=100-", 100, size - 1),
+                ("bytes=-5", size - 5, size - 1),
+                (f"bytes=7-{size + 1000}", 7, size - 1),
+            ):
+                status, body, headers = await ask(session, name, wanted)
+                assert (status, body) == (206, whole[start : end + 1])
+                assert headers["Content-Range"] == f"bytes {start}-{end}/{size}"
+            for wanted in (f"bytes={size}-", "bytes=999999999-", "bytes=-0"):
+                status, _, headers = await ask(session, name, wanted)
+                assert (status, headers["Content-Range"]) == (416, f"bytes */{size}"), wanted
+                assert headers["Content-Type"] == "application/problem+json"
+            for wanted in ("bytes=9-3", "bytes=0-1,5-6", "elephants=1", "bytes=x-", "bytes=-"):
+                status, body, _ = await ask(session, name, wanted)
+                assert (status, body) == (200, whole), wanted
+            for name, status, kept in (
+                ("aaaaaa-0.m4s", 404, "public, max-age=1"),
+                ("main.m3u8?_HLS_msn=1000", 400, "no-store"),
+            ):
+                answer = await ask(session, name)
+                assert (answer[0], answer[2]["Cache-Control"]) == (status, kept)
+
+    run(main(), 60)

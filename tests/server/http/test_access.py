@@ -10,8 +10,15 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from tests.access.gates import gate
 
-from headend.server.http.access import allow_play, is_secure, media_headers, peer_of, token_of
-from headend.server.http.problems import Problem
+from headend.server.http.access import (
+    allow_play,
+    for_other_pages,
+    is_secure,
+    media_headers,
+    peer_of,
+    token_of,
+)
+from headend.server.http.problems import Handler, Problem
 from headend.server.services import Counters, Services
 from headend.settings import load_settings
 
@@ -117,3 +124,40 @@ def test_token_is_taken_from_the_query_or_from_the_header() -> None:
     assert token_of(request(target="/live/a.flv?token=ey.1", Authorization="Bearer x")) == "ey.1"
     assert token_of(request(Authorization="Basic x")) is None
     assert token_of(request()) is None
+
+
+def test_pages_elsewhere_may_read_why_media_is_refused_and_where_it_is() -> None:
+    async def refuse(_: web.Request) -> web.StreamResponse:
+        raise Problem(503, "later.", title="Busy", headers={"Retry-After": "5"}, code="Some.Code")
+
+    async def lack(_: web.Request) -> web.StreamResponse:
+        raise Problem(404, "nobody.")
+
+    async def send_on(_: web.Request) -> web.StreamResponse:
+        raise web.HTTPTemporaryRedirect("http://other.example/live/a.flv")
+
+    def answer(served: Services, handler: Handler) -> None:
+        async def main() -> None:
+            await for_other_pages(served, handler)(asked)
+
+        asyncio.run(main())
+
+    open_to_all, asked = services(), request(Origin="https://page.example")
+    with pytest.raises(Problem) as busy:
+        answer(open_to_all, refuse)
+    assert (busy.value.status, busy.value.title, busy.value.code) == (503, "Busy", "Some.Code")
+    assert busy.value.headers == {
+        "Access-Control-Allow-Origin": "*",
+        "Cache-Control": "no-store",
+        "Retry-After": "5",
+    }
+    with pytest.raises(Problem) as gone:
+        answer(open_to_all, lack)
+    assert gone.value.headers["Cache-Control"] == "public, max-age=1"
+    with pytest.raises(web.HTTPTemporaryRedirect) as redirect:
+        answer(open_to_all, send_on)
+    assert redirect.value.headers["Access-Control-Allow-Origin"] == "*"
+    closed = services("http.origins=https://other.example")
+    with pytest.raises(Problem) as hidden:
+        answer(closed, lack)
+    assert "Access-Control-Allow-Origin" not in hidden.value.headers

@@ -10,7 +10,7 @@ from headend.access.address_lists import AddressList
 from headend.access.decisions import AccessRequest
 from headend.access.gate import Grant, Redirected, ShutOut
 from headend.errors import Rejected
-from headend.server.http.problems import Problem
+from headend.server.http.problems import Handler, Problem
 from headend.server.logs import shown
 from headend.server.peer import LOCAL, Peer
 from headend.server.services import Services
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 USER_AGENT_CHARACTERS: Final = 200
 ASK_AGAIN_S: Final = 10.0
 IS_PRIVATE: Final = web.RequestKey("is_private", bool)  # of a request, for `allow_play_once`
+GONE_HEADERS: Final = {"Cache-Control": "public, max-age=1"}  # caches ask once a second
+FAULT_HEADERS: Final = {"Cache-Control": "no-store"}
 HSTS_S: Final = 365 * 24 * 3600
 # Browsers that came over HTTPS use it from now on (RFC 6797).
 HSTS_HEADERS: Final = {"Strict-Transport-Security": f"max-age={HSTS_S}"}
@@ -156,6 +158,22 @@ def media_headers(services: Services, request: web.Request) -> dict[str, str]:
     if origin in origins:
         headers["Access-Control-Allow-Origin"] = origin
     return headers
+
+
+def for_other_pages(services: Services, handler: Handler) -> Handler:
+    """Have web pages of `http.origins` read why media is refused, or where it is to be had."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Problem as problem:
+            kept = GONE_HEADERS if problem.status == 404 else FAULT_HEADERS
+            raise problem.with_headers(kept | media_headers(services, request)) from None
+        except web.HTTPRedirection as redirect:
+            redirect.headers.update(media_headers(services, request))
+            raise
+
+    return handle
 
 
 def preflight_headers(services: Services, request: web.Request) -> dict[str, str]:

@@ -31,7 +31,7 @@ HEARTBEAT_S: Final = 30.0  # a WebSocket client that answers no ping in half of 
 def add_routes(application: web.Application, services: Services) -> None:
     """Serve FLV."""
     routes = FlvRoutes(services)
-    application.router.add_get(ROUTE, routes.get)
+    application.router.add_get(ROUTE, access.for_other_pages(services, routes.get))
     application.router.add_route("OPTIONS", ROUTE, routes.options)
 
 

@@ -46,7 +46,7 @@ def add_routes(application: web.Application, services: Services) -> None:
         (MEDIA_ROUTE, routes.media),
         (RESOURCE_ROUTE, routes.resource),
     ):
-        application.router.add_get(path, handler)
+        application.router.add_get(path, access.for_other_pages(services, handler))
         application.router.add_route("OPTIONS", path, routes.options)
 
     async def close(_: web.Application) -> None:
@@ -190,15 +190,15 @@ class HlsRoutes:
             return web.Response(status=304, headers=headers)
         size = len(found.body)
         wanted = RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
-        if wanted is None or request.method == "HEAD" or not (wanted[1] or wanted[2]):
+        if wanted is None or request.method == "HEAD" or not _is_range(wanted[1], wanted[2]):
             return web.Response(body=found.body, headers=headers)  # other forms may be ignored
         if wanted[1]:
             start, end = int(wanted[1]), min(int(wanted[2] or size), size - 1)
         else:
             start, end = max(size - int(wanted[2]), 0), size - 1
-        if start > end:
-            headers["Content-Range"] = f"bytes */{size}"
-            raise Problem(416, f"The range is not within {size} bytes.", headers=headers)
+        if start >= size:
+            where = {"Content-Range": f"bytes */{size}"}
+            raise Problem(416, f"The range is not within {size} bytes.", headers=where)
         headers["Content-Range"] = f"bytes {start}-{end}/{size}"
         return web.Response(status=206, body=found.body[start : end + 1], headers=headers)
 
@@ -210,6 +210,11 @@ def _count(stream: HlsStream, viewer: HlsViewer | None, response: web.Response) 
         if viewer is not None:
             viewer.bytes += len(response.body)
     return response
+
+
+def _is_range(first: str, last: str) -> bool:
+    """Say whether a range is one (RFC 9110, 14.1.2): it does not end before it begins."""
+    return bool(first or last) and not (first and last and int(last) < int(first))
 
 
 def _scope(request: web.Request) -> str:

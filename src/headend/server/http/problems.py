@@ -48,6 +48,11 @@ class Problem(Exception):
     def __str__(self) -> str:
         return f"{self.status} {self.title}: {self.detail}"
 
+    def with_headers(self, headers: Mapping[str, str]) -> "Problem":
+        """Return the same with more headers; those that it has stay as they are."""
+        more = {**headers, **self.headers}
+        return Problem(self.status, self.detail, title=self.title, headers=more, code=self.code)
+
     def response(self) -> web.Response:
         """Build the answer."""
         document = {

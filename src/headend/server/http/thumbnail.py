@@ -32,7 +32,7 @@ def add_routes(application: web.Application, services: Services) -> None:
     async def close(_: web.Application) -> None:
         await thumbnails.close()
 
-    application.router.add_get(ROUTE, get)
+    application.router.add_get(ROUTE, access.for_other_pages(services, get))
     application.router.add_route("OPTIONS", ROUTE, options)
     application.on_cleanup.append(close)
 
