@@ -47,7 +47,9 @@ def run(
     _tune_garbage_collection()
     ignore_garbled_names()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_serve(loaded, ready_file, companion))
+        code = runner.run(_serve(loaded, ready_file, companion))
+    gc.freeze()  # the process ends: looking for cycles once more would take up to seconds
+    return code
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
