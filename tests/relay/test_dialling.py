@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import Iterator
 from ipaddress import ip_network
 
 import pytest
 from tests.live import run
 
+from headend.relay import dialling
 from headend.relay.backoff import Failure
 from headend.relay.dialling import RelayFailed, dial
 from headend.server.outgoing import Rules
@@ -99,4 +101,23 @@ def test_server_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch) ->
         assert failed.reason == f"127.0.0.1:{port} does not answer"
 
     monkeypatch.setattr("headend.relay.dialling.CONNECT_S", 0.2)
+    run(main())
+
+
+def test_name_that_dns_says_nothing_of_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    speaks = threading.Event()
+
+    def getaddrinfo(*_: object, **__: object) -> list[object]:
+        speaks.wait()
+        return []
+
+    async def main() -> None:
+        monkeypatch.setattr(dialling, "RESOLVE_S", 0.05)
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        for rules in (None, Rules()):
+            failed = await failure("silent.example", 1935, rules)
+            assert failed.failure is Failure.AWAY
+            assert failed.reason.startswith("silent.example: DNS does not say within")
+        speaks.set()
+
     run(main())

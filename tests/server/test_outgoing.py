@@ -51,17 +51,16 @@ def test_redirect_is_given_back_and_not_followed() -> None:
 
 def test_name_is_called_at_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
-        loop = asyncio.get_running_loop()
         asked: list[str] = []
 
-        async def getaddrinfo(host: str, port: int, **_: object) -> list[object]:
+        def getaddrinfo(host: str, port: int, **_: object) -> list[object]:
             # Rebinding: the name leads somewhere else whenever it is asked for again.
             asked.append(host)
             text = "127.0.0.1" if len(asked) == 1 else "169.254.169.254"
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (text, port))]
 
         async with receiver() as there, calls("hooks.example") as outgoing:
-            monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+            monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
             url = f"http://hooks.example:{there.port}/"
             assert (await outgoing.post(url, b"", {}, 5)).status == 204
             assert there.received[0].headers["host"] == f"hooks.example:{there.port}"

@@ -5,7 +5,6 @@ the metadata of a cloud, where credentials are (SSRF). A name is resolved once, 
 is checked, and the connection goes to the address that was checked.
 """
 
-import asyncio
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
+from headend.access.names import look_up
 from headend.errors import HeadendError
 
 # Where clouds answer the machines that they run, besides the link-local networks.
@@ -109,14 +109,12 @@ async def resolve(
     Raises:
         OutgoingError: There is no such host, or none of its addresses is allowed.
     """
-    loop = asyncio.get_running_loop()
     try:
-        infos = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        found = await look_up(host, port, family)
     except (OSError, UnicodeError) as error:
         raise OutgoingError(
             f"{host}: {getattr(error, 'strerror', None) or 'no such host'}"
         ) from error
-    found = dict.fromkeys((info[0], str(info[4][0])) for info in infos)
     allowed: list[tuple[socket.AddressFamily, str]] = [
         (kind, text)
         for kind, text in found

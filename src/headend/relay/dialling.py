@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohappyeyeballs import start_connection
 
+from headend.access.names import look_up
 from headend.errors import HeadendError
 from headend.relay.backoff import Failure
 from headend.server.outgoing import OutgoingError, Rules, resolve
@@ -72,8 +73,7 @@ async def dial(
     """
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        async with asyncio.timeout(RESOLVE_S):
-            found = await _resolve(host, port, rules)
+        found = await _resolve(host, port, rules)
         async with asyncio.timeout(CONNECT_S):
             return await _connect(found, port, own_ports, place)
     except TimeoutError as error:
@@ -87,9 +87,11 @@ async def _resolve(
     host: str, port: int, rules: Rules | None
 ) -> list[tuple[socket.AddressFamily, str]]:
     try:
-        if rules is not None:
-            return await resolve(host, port, rules)
-        infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        async with asyncio.timeout(RESOLVE_S):
+            return await (look_up(host, port) if rules is None else resolve(host, port, rules))
+    except TimeoutError as error:
+        reason = f"{host}: DNS does not say within {RESOLVE_S:g} s what its address is"
+        raise RelayFailed(Failure.AWAY, reason) from error
     except OutgoingError as error:
         is_forbidden = error.__cause__ is None
         kind = Failure.WRONG if is_forbidden else Failure.AWAY
@@ -97,7 +99,6 @@ async def _resolve(
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no such host"
         raise RelayFailed(Failure.AWAY, f"{host}: {reason}") from error
-    return list(dict.fromkeys((info[0], str(info[4][0])) for info in infos))
 
 
 async def _connect(

@@ -1,0 +1,84 @@
+"""This module finds the addresses of names, each name in a thread of its own.
+
+The lookups of an event loop share a few threads. Names whose DNS servers do not answer would take
+all of them for half a minute each time: no other name would be found, and the process not end.
+"""
+
+import asyncio
+import errno
+import socket
+import threading
+from concurrent.futures import Future
+from ipaddress import ip_address
+from typing import Final
+
+MOST: Final = 256  # names at once; each is a thread
+
+Found = list[tuple[socket.AddressFamily, str]]
+_Question = tuple[str, int, socket.AddressFamily]
+
+_lock: Final = threading.Lock()
+_asked: Final[dict[_Question, "Future[Found]"]] = {}
+
+
+async def look_up(
+    host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
+) -> list[tuple[socket.AddressFamily, str]]:
+    """Return the addresses of a host, in the order in which the system would try them.
+
+    Who asks while the same is being asked gets the same answer.
+
+    Args:
+        host: Name or IP address, without brackets.
+        port: TCP port.
+        family: Only addresses of this one.
+
+    Raises:
+        OSError: There are none, or too many names are looked up.
+        UnicodeError: It can be no name.
+    """
+    if _is_address(host):
+        return _ask((host, port, family))
+    question = (host, port, family)
+    with _lock:
+        answer = _asked.get(question)
+        if answer is None:
+            if len(_asked) >= MOST:
+                raise OSError(errno.EAGAIN, "too many names are looked up at once")
+            answer = _asked[question] = Future()
+            answer.set_running_or_notify_cancel()  # the last who waits may leave, it goes on
+            threading.Thread(
+                target=_answer, args=(question, answer), name="look up", daemon=True
+            ).start()
+    return await asyncio.wrap_future(answer)
+
+
+def _answer(question: _Question, answer: "Future[Found]") -> None:
+    try:
+        found = _ask(question)
+    except Exception as error:
+        _forget(question)
+        answer.set_exception(error)
+    else:
+        _forget(question)
+        answer.set_result(found)
+
+
+def _forget(question: _Question) -> None:
+    with _lock:
+        del _asked[question]
+
+
+def _ask(question: _Question) -> Found:
+    host, port, family = question
+    infos = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys((info[0], str(info[4][0])) for info in infos))
+
+
+def _is_address(host: str) -> bool:
+    """Say whether a host is an IP address: nobody has to be asked about it."""
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
