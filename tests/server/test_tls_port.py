@@ -5,6 +5,7 @@ that the streams beside them notice nothing.
 """
 
 import asyncio
+import gc
 import ssl
 import time
 from contextlib import suppress
@@ -415,6 +416,35 @@ def test_server_ends_its_side_with_close_notify(pair: CertificatePair, tmp_path:
             await is_empty(live)
 
     run(main())
+
+
+def tls_objects() -> int:
+    """Count what OpenSSL holds for connections, at both ends."""
+    return sum(type(each).__name__ == "_SSLSocket" for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("speaks", [False, True])
+def test_connection_that_is_gone_holds_no_memory_of_openssl(
+    speaks: bool, pair: CertificatePair, tmp_path: Path
+) -> None:
+    """Not until the collector comes either: it comes seldom, and each is 50 KiB."""
+
+    async def main() -> None:
+        async with tls_server(tmp_path, pair) as live, witness(live):
+            gc.collect()
+            gc.disable()
+            before = tls_objects()
+            peer = await (live.connected() if speaks else live.peer())
+            assert isinstance(peer, TlsPeer)
+            assert tls_objects() == before + 2
+            peer.close()
+            await is_empty(live)
+            assert tls_objects() == before + 1  # the peer's own
+
+    try:
+        run(main())
+    finally:
+        gc.enable()
 
 
 # ---------------------------------------------------------------------- names, certificates

@@ -52,7 +52,8 @@ class TlsConnection:
         self._speak = speak
         self._deadline = services.loop.time() + services.settings.limits.handshake_s
         self.due = NEVER
-        self._transport = TlsTransport(sock, services.poller, self, handshakes)
+        transport = TlsTransport(sock, services.poller, self, handshakes)
+        self._transport: TlsTransport | None = transport
         services.deadlines.update(self)
 
     def secured(self) -> None:
@@ -60,8 +61,9 @@ class TlsConnection:
         self._deadline = self._services.loop.time() + self._services.settings.limits.handshake_s
 
     def data_received(self, data: bytes) -> None:
-        self._services.deadlines.forget(self)
-        self._speak(self._transport, data, self._peer)
+        transport = self._let_go()
+        if transport is not None:
+            self._speak(transport, data, self._peer)
 
     def write_stalled(self) -> None:
         """Nothing is written here."""
@@ -70,7 +72,7 @@ class TlsConnection:
         """Nothing is written here."""
 
     def connection_lost(self, error: OSError | None) -> None:
-        self._services.deadlines.forget(self)
+        self._let_go()
         self._services.admission.leave(self._peer.address)
         if error is not None:
             log.warning("tls %s closed: %s", self._peer, shown(explain(error)))
@@ -84,7 +86,14 @@ class TlsConnection:
             self._peer,
             self._services.settings.limits.handshake_s,
         )
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _let_go(self) -> TlsTransport | None:
+        """Keep the transport no longer: our own entry among the deadlines is there for a while."""
+        self._services.deadlines.forget(self)
+        transport, self._transport = self._transport, None
+        return transport
 
 
 def is_http(first: int) -> bool:

@@ -7,6 +7,8 @@ kernel would fit in the same place, as another kind of socket.
 See docs/decisions/0005-tls-on-the-socket.md.
 """
 
+import errno
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -171,12 +173,19 @@ class TlsTransport(Transport):
 
     def _lose(self, error: OSError | None) -> None:
         self._end_handshake()
+        if not self._is_closed:
+            # What sends holds OpenSSL's 50 KiB, and whoever is in a cycle with us holds them on.
+            self.send = _refuse
         super()._lose(error)
 
     def _end_handshake(self) -> None:
         if self._tls_owner is not None:
             self._tls_owner = None
             self._handshakes.in_progress -= 1
+
+
+def _refuse(data: bytes) -> int:
+    raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
 def _send_of(sock: ssl.SSLSocket) -> Callable[[bytes], int]:
