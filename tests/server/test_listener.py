@@ -17,6 +17,8 @@ from headend.server.listener import bound_address, open_socket
 from headend.server.peer import LOCAL, Peer
 from headend.settings import parse_address
 
+KEEP_ALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
 
 @pytest.fixture
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -54,6 +56,36 @@ def test_socket_listens_and_tells_where(address: str, shown: str) -> None:
         host, _, port = bound_address(sock).rpartition(":")
         with socket.create_connection((host.strip("[]"), int(port))):
             pass
+
+
+@pytest.mark.parametrize("inherits", [True, False])
+def test_accepted_connection_sends_at_once_and_notices_a_peer_that_is_gone(
+    inherits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the system hands the options of the listening socket on or not."""
+    if not inherits:
+        monkeypatch.setattr(module, "INHERITS_OPTIONS", False)
+    wanted = {
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY): 1,
+        KEEP_ALIVE: 1,
+        (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 30,
+        (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 10,
+        (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 3,
+    }
+
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            if not inherits:
+                (listening,) = live.server._listeners[0]._sockets.values()
+                for option in ((socket.IPPROTO_TCP, socket.TCP_NODELAY), KEEP_ALIVE):
+                    listening.setsockopt(*option, 0)
+            peer = await live.connected()
+            (connection,) = live.services.connections
+            sock = connection._transport._socket
+            assert {key: sock.getsockopt(*key) for key in wanted} == wanted
+            peer.close()
+
+    run(main())
 
 
 def test_any_address_without_ipv6_is_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:

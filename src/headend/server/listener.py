@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import stat
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 
 BACKLOG: Final = 4096  # connections the kernel holds for us; it cuts this to net.core.somaxconn
 ACCEPTS: Final = 64  # connections accepted in one turn, so that a storm does not stop the streams
+INHERITS_OPTIONS: Final = sys.platform == "linux"  # accepted sockets, from the listening one
 ACCEPT_PAUSE_S: Final = 0.5  # after the process has run out of descriptors
 
 
@@ -36,6 +38,7 @@ def open_socket(address: Address) -> socket.socket:
             sock = _open_unix(address.path)
         else:
             sock = _open_tcp(address.host, address.port or 0)
+            _set_options(sock)
         sock.listen(BACKLOG)
     except OSError as error:
         hint = ""
@@ -88,8 +91,12 @@ def bound_address(sock: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _keep_alive(sock: socket.socket) -> None:
-    """Have the kernel notice a peer that is gone while nothing is sent: a minute, not two hours."""
+def _set_options(sock: socket.socket) -> None:
+    """Send at once, and notice a peer that is gone while nothing is sent: in a minute, not hours.
+
+    On Linux accepted connections have it from the listening socket, at no cost.
+    """
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
         option = getattr(socket, name, None)  # macOS has other names
@@ -156,8 +163,8 @@ class Listener:
             if sock.family == socket.AF_UNIX:
                 self._admit(sock, LOCAL)
             else:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                _keep_alive(sock)
+                if not INHERITS_OPTIONS:
+                    _set_options(sock)
                 self._admit(sock, Peer.at(name[0], name[1]))
 
     def _admit(self, sock: socket.socket, peer: Peer, *, is_real: bool = False) -> None:
