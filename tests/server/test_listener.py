@@ -324,6 +324,15 @@ def test_peer_is_shown_as_address_and_port() -> None:
     assert str(LOCAL) == "unix"
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", "unix", "10.0.0", "10.0.0.256", "10.0.0.7 ", "2001:db8", "::ffff:10.0.0", "a\0", "é"],
+)
+def test_peer_is_at_an_address_only(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no IP address|null character"):
+        Peer.at(text, 1)
+
+
 def test_peer_is_in_networks_of_its_kind_only() -> None:
     networks = [ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")]
     assert Peer.at("::ffff:10.0.0.7", 1).is_in(networks)
