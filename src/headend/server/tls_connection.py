@@ -12,6 +12,7 @@ from typing import Final
 from headend.server.deadlines import NEVER
 from headend.server.logs import shown
 from headend.server.peer import Peer
+from headend.server.readiness import READ
 from headend.server.services import Services
 from headend.server.tls_facts import explain
 from headend.server.tls_transport import Handshakes, TlsTransport
@@ -38,11 +39,12 @@ class TlsConnection:
         handshakes: Handshakes,
         speak: Callable[[TlsTransport, bytes, Peer], None],
     ) -> None:
-        """Begin the handshake.
+        """Begin the handshake, if this turn has time for that.
 
         Args:
             services: What all connections share.
-            sock: Wrapped, non-blocking, the handshake not begun.
+            sock: Wrapped, non-blocking, the handshake not begun. The client's first message is
+                there.
             peer: Where it comes from.
             handshakes: Limits them.
             speak: Takes the transport over, with the first bytes.
@@ -55,6 +57,7 @@ class TlsConnection:
         transport = TlsTransport(sock, services.poller, self, handshakes)
         self._transport: TlsTransport | None = transport
         services.deadlines.update(self)
+        transport.handle_events(READ)
 
     def secured(self) -> None:
         """The handshake is done; the first bytes get as much time again."""

@@ -81,7 +81,7 @@ class TlsTransport(Transport):
         socket: For what the handshake agreed on: version, cipher, certificates.
     """
 
-    __slots__ = ("_handshakes", "_is_secure", "_tls_owner", "socket")
+    __slots__ = ("_awaited", "_handshakes", "_is_secure", "_tls_owner", "socket")
 
     _would_block = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -95,11 +95,12 @@ class TlsTransport(Transport):
         self._tls_owner: TlsOwner | None = owner
         self._handshakes = handshakes
         self._is_secure = False
+        self._awaited = READ  # by the handshake
         handshakes.in_progress += 1
 
     def speak_first(self) -> None:
         """Begin the handshake: this is the client's side."""
-        self._poller.modify(self._descriptor, WRITE)
+        self._await(WRITE)
 
     def handle_events(self, events: int) -> None:
         if self._is_secure:
@@ -149,9 +150,9 @@ class TlsTransport(Transport):
         try:
             self.socket.do_handshake()
         except ssl.SSLWantReadError:
-            self._poller.modify(self._descriptor, READ)
+            self._await(READ)
         except ssl.SSLWantWriteError:
-            self._poller.modify(self._descriptor, WRITE)
+            self._await(WRITE)
         except OSError as error:  # SSLError is one
             self._handshakes.failures += 1
             self._lose(error)
@@ -160,10 +161,16 @@ class TlsTransport(Transport):
             assert owner is not None
             self._end_handshake()
             self._is_secure = True
-            self._watch()
+            if self._awaited != READ:
+                self._watch()
             owner.secured()
             if not self._is_closed:
                 self.read()
+
+    def _await(self, events: int) -> None:
+        if events != self._awaited:
+            self._awaited = events
+            self._poller.modify(self._descriptor, events)
 
     def _shut_down(self) -> None:
         """Say close_notify, then shut our side down, without waiting for the peer's."""
