@@ -102,6 +102,7 @@ def test_certificates_of_the_settings_are_shown(pair: CertificatePair, capsys: C
         "issuer OU=CA,O=Test",
         "valid 2000-01-01 to 2037-01-02",
         "key type ECDSA secp256r1",
+        "from settings",
         "problem none",
     } <= _words(out)
 
@@ -119,6 +120,7 @@ def test_certificates_are_shown_as_one_json_document(
     assert shown == {
         "cert": "a.pem",
         "key": "a.key",
+        "source": "settings",
         "names": ["a.example"],
         "issuer": "OU=CA,O=Test",
         "not_before": "2000-01-01T00:00:00+00:00",
@@ -162,6 +164,67 @@ def test_self_signed_certificate_is_shown_once_it_is_there(capsys: Capture) -> N
     self_signed.create(Path("data/tls"), ["a.example"], datetime.now(UTC) - timedelta(days=1))
     assert run(["tls", "show", "--data", "data"]) == 0
     assert "names a.example" in _words(capsys.readouterr().out)
+
+
+ACME = (
+    "--set",
+    "tls.acme.domains=live.example",
+    "--set",
+    "tls.acme.directory=https://ca.example/dir",
+)
+ISSUED = Path("data/tls/acme/ca.example_dir/certificate.pem")
+
+
+def _issue(authority: trustme.CA) -> None:
+    """Put a certificate where the ACME client keeps the one it got last."""
+    pair = write_pair(Path(), authority, "live.example")
+    ISSUED.parent.mkdir(parents=True)
+    ISSUED.write_bytes(pair.cert.read_bytes() + pair.key.read_bytes())
+
+
+def test_certificate_got_by_acme_is_shown(authority: trustme.CA, capsys: Capture) -> None:
+    flags = ["tls", "show", "--data", "data", *ACME]
+    assert run(flags) == 0
+    assert capsys.readouterr().err == (
+        "no certificate yet: the first start makes a self-signed one, "
+        "and serves it until ACME has got another\n"
+    )
+    self_signed.create(Path("data/tls"), ["a.example"], datetime.now(UTC))
+    assert run(flags) == 0
+    assert {"names a.example", "from self-signed"} <= _words(capsys.readouterr().out)
+    _issue(authority)
+    assert run(flags) == 0
+    words = _words(capsys.readouterr().out)
+    assert {f"certificate {ISSUED}", "names live.example", "from acme", "problem none"} <= words
+    assert "from self-signed" not in words
+    assert run([*flags, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert not document["self_signed"]
+    assert [each["source"] for each in document["certificates"]] == ["acme"]
+
+
+def test_certificate_got_by_acme_is_shown_behind_those_of_the_settings(
+    pair: CertificatePair, authority: trustme.CA, capsys: Capture
+) -> None:
+    _issue(authority)
+    assert run(["tls", "show", "--data", "data", *ACME, "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["certificates"]
+    assert [each["source"] for each in shown] == ["settings", "acme"]
+
+
+def test_garbage_in_place_of_acmes_certificate_leaves_our_own(
+    authority: trustme.CA, capsys: Capture
+) -> None:
+    _issue(authority)
+    ISSUED.write_bytes(b"garbage")
+    self_signed.create(Path("data/tls"), ["a.example"], datetime.now(UTC))
+    assert run(["tls", "show", "--data", "data", *ACME, "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["self_signed"]
+    own, issued = document["certificates"]
+    assert (own["source"], own["problem"]) == ("self-signed", None)
+    assert (issued["source"], "names" in issued) == ("acme", False)
+    assert str(ISSUED) in issued["problem"]
 
 
 def test_settings_show_certificates_as_toml(pair: CertificatePair, capsys: Capture) -> None:

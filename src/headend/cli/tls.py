@@ -10,13 +10,14 @@ import typer
 from headend.cli import output
 from headend.cli.config import JsonFlag
 from headend.cli.serve import ConfigFlag, DataFlag, SetFlag, load
-from headend.errors import HeadendError, SettingsError
+from headend.errors import HeadendError
 
 if TYPE_CHECKING:
     from headend.cli.tls_probe import Report
+    from headend.cli.tls_served import Served
     from headend.cli.tls_verdict import Verdict
     from headend.server.certificate_files import Certificate
-    from headend.settings import CertificatePair, Settings
+    from headend.settings import Settings
 
 # Where FFmpeg, GStreamer, librtmp and OBS connect to without a port in an rtmps URL.
 DEFAULT_PORT: Final = 443
@@ -91,69 +92,47 @@ def show(
     as_json: JsonFlag = False,
 ) -> int:
     """Show the certificates that a server with these settings serves, the default one first."""
+    from headend.cli.tls_served import served
+
     effective = load(config, settings or [], {"data": data}).settings
-    shown = [_inspect(pair) for pair in _pairs(effective)]
+    shown = served(effective, datetime.now(UTC))
     if as_json:
         output.result_json(_show_document(effective, shown))
     elif not shown:
-        output.note("no certificate yet: the first start makes a self-signed one")
+        first = "the first start makes a self-signed one"
+        if effective.tls.acme.domains:
+            first += ", and serves it until ACME has got another"
+        output.note(f"no certificate yet: {first}")
     else:
-        output.result("\n\n".join(_table(_shown_rows(*each)) for each in shown))
-    problems = [problem for _, _, problem in shown if problem]
+        output.result("\n\n".join(_table(_shown_rows(each)) for each in shown))
+    problems = [each.problem for each in shown if each.problem]
     if not as_json:
         for problem in problems:
             output.fail(problem)
     return 1 if problems else 0
 
 
-def _pairs(settings: "Settings") -> Sequence["CertificatePair"]:
-    from headend.server import self_signed
-
-    if settings.tls.certificates:
-        return settings.tls.certificates
-    pair = self_signed.pair_in(settings.data / self_signed.FOLDER)
-    return [pair] if pair.cert.exists() else []
+def _shown_rows(shown: "Served") -> dict[str, str]:
+    rows = {"certificate": str(shown.pair.cert), "key file": str(shown.pair.key)}
+    rows |= _rows(shown.certificate) if shown.certificate else {}
+    return rows | {"from": shown.source, "problem": shown.problem or "none"}
 
 
-def _inspect(
-    pair: "CertificatePair",
-) -> tuple["CertificatePair", "Certificate | None", str | None]:
-    """Read a pair; tell what the certificate says if it is one, and what is wrong."""
-    from headend.server.certificate_files import read_certificate, read_pair
-
-    try:
-        return pair, read_pair(pair.cert, pair.key, datetime.now(UTC)).certificate, None
-    except SettingsError as error:
-        problem = str(error)
-    try:
-        return pair, read_certificate(pair.cert), problem
-    except SettingsError:
-        return pair, None, problem
-
-
-def _shown_rows(
-    pair: "CertificatePair", certificate: "Certificate | None", problem: str | None
-) -> dict[str, str]:
-    rows = {"certificate": str(pair.cert), "key file": str(pair.key)}
-    return rows | (_rows(certificate) if certificate else {}) | ({"problem": problem or "none"})
-
-
-def _show_document(
-    settings: "Settings",
-    shown: Sequence[tuple["CertificatePair", "Certificate | None", str | None]],
-) -> dict[str, object]:
+def _show_document(settings: "Settings", shown: Sequence["Served"]) -> dict[str, object]:
+    others = settings.tls.certificates or [e for e in shown if e.source == "acme" and not e.problem]
     return {
-        "self_signed": not settings.tls.certificates,
+        "self_signed": not others,
         "profile": settings.tls.profile,
         "client_auth": settings.tls.client_auth,
         "certificates": [
             {
-                "cert": str(pair.cert),
-                "key": str(pair.key),
-                **(_fields(certificate) if certificate else {}),
-                "problem": problem,
+                "cert": str(each.pair.cert),
+                "key": str(each.pair.key),
+                "source": each.source,
+                **(_fields(each.certificate) if each.certificate else {}),
+                "problem": each.problem,
             }
-            for pair, certificate, problem in shown
+            for each in shown
         ],
     }
 
