@@ -91,22 +91,30 @@ def test_second_publisher_takes_the_name_over_if_policy_says_so(
         assert "replaced" not in first.calls
 
 
-def test_higher_priority_takes_the_name_over_and_a_lower_one_never_does() -> None:
-    hub = registry("always")
-    first, second = FakePublisher("first"), FakePublisher("second")
-    hub.publish(PATH, first, "hk_1", 0, Place(priority=1))
-    with pytest.raises(Rejected):
-        hub.publish(PATH, second, "hk_1", 1, Place(priority=0))
-    publication = hub.publish(PATH, second, "hk_2", 2, Place(priority=2))
-    assert hub.publication(PATH) is publication
-    assert "replaced" in first.calls
+@pytest.mark.parametrize("takeover", ["same-key", "always", "never"])
+def test_publishers_of_other_priorities_stand_by_and_nobody_is_thrown_off(
+    takeover: Takeover,
+) -> None:
+    hub = registry(takeover)
+    publishers = [FakePublisher() for _ in range(3)]
+    middle, best, worst = (
+        hub.publish(PATH, publisher, f"hk_{priority}", 0, Place(priority=priority))
+        for publisher, priority in zip(publishers, (0, 5, -5), strict=True)
+    )
+    assert middle.is_current
+    assert hub.standbys(PATH) == [best, worst]
+    assert all("replaced" not in publisher.calls for publisher in publishers)
 
 
-def test_priority_does_not_help_where_names_are_never_taken_over() -> None:
-    hub = registry("never")
-    hub.publish(PATH, FakePublisher(), "hk_1", 0)
-    with pytest.raises(Rejected):
-        hub.publish(PATH, FakePublisher(), "hk_1", 1, Place(priority=9))
+def test_publisher_without_a_difference_of_priority_is_refused() -> None:
+    hub = registry()
+    hub.publish(PATH, FakePublisher(), "hk_1", 0, Place(priority=5))
+    standby = hub.publish(PATH, FakePublisher(), "hk_2", 0, Place(priority=3))
+    for priority in (5, 3):
+        with pytest.raises(Rejected, match="already being published") as refusal:
+            hub.publish(PATH, FakePublisher(), "hk_3", 1, Place(priority=priority))
+        assert refusal.value.code == "NetStream.Publish.BadName"
+    assert hub.standbys(PATH) == [standby]
 
 
 def test_viewers_stay_through_a_takeover_and_get_only_the_new_publisher_s_media() -> None:
@@ -262,6 +270,18 @@ def test_names_that_are_only_waited_for_keep_no_publisher_out() -> None:
     hub.play("live/b")
     hub.publish("live/c", FakePublisher(), None, 0)
     hub.publish("live/a", FakePublisher(), None, 0)
+
+
+def test_so_many_publishers_stand_by_for_one_name() -> None:
+    hub = registry()
+    for priority in range(17):
+        hub.publish(PATH, FakePublisher(), f"hk_{priority}", 0, Place(priority=priority))
+    with pytest.raises(Rejected, match="16 publishers stand by for live/cam1") as refusal:
+        hub.publish(PATH, FakePublisher(), "hk_17", 0, Place(priority=17))
+    assert refusal.value.code == "NetStream.Publish.BadName"
+    hub.publish(PATH, FakePublisher(), "hk_16", 0, Place(priority=16))  # in its own place
+    hub.publish(PATH, FakePublisher(), None, 0, Place(5, lambda _is_on_air: None))
+    assert len(hub.standbys(PATH)) == 17
 
 
 def test_settings_may_be_replaced_for_names_to_come() -> None:

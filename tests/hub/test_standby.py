@@ -192,6 +192,83 @@ def test_second_backup_is_refused_unless_it_shows_the_same_key() -> None:
     assert scene.primary.is_current
 
 
+# ---------------------------------------------------------------------- priorities
+
+
+def test_publisher_of_lower_priority_goes_on_at_its_keyframe_when_the_better_one_is_lost() -> None:
+    scene = Scene()
+    low, lowest = scene.publish(Place(priority=-1)), scene.publish(Place(priority=-2))
+    low.push([AVC, key(9000), inter(9033)], 0.9)
+    lowest.push([AVC, key(5000)], 0.9)
+    scene.heard()
+    scene.primary.lose(1)
+    assert low.is_current
+    assert scene.heard() == ["interrupt", "start", "resume", "h1", "K20", "v53"]
+    low.lose(1.5)
+    assert lowest.is_current
+    assert scene.hub.standbys(PATH) == []
+
+
+def test_publisher_of_lower_priority_goes_on_when_the_better_one_says_that_it_ends() -> None:
+    scene = Scene()
+    low = scene.publish(Place(priority=-1))
+    scene.primary.end(1)
+    assert low.is_current
+    assert low.stream.is_live
+
+
+def test_publisher_of_higher_priority_goes_on_air_at_a_keyframe_once_it_is_steady() -> None:
+    scene = Scene()
+    high = scene.publish(Place(priority=5))
+    for tenths in range(30):
+        scene.primary.push([inter(100 * tenths)], tenths / 10)
+        high.push([AVC, key(100 * tenths)], tenths / 10)
+    assert scene.primary.is_current
+    high.push([inter(3050)], 3.1)
+    assert scene.primary.is_current  # steady, and no keyframe yet
+    scene.heard()
+    high.push([key(3100), inter(3133)], 3.2)
+    assert high.is_current
+    assert scene.heard()[:4] == ["interrupt", "start", "resume", "h1"]
+    assert scene.hub.standbys(PATH) == [scene.primary]
+    scene.primary.push([key(9000)], 3.3)  # it is not thrown off, and worth keeping
+    high.lose(3.4)
+    assert scene.primary.is_current
+
+
+def test_publisher_of_higher_priority_goes_on_air_when_the_one_on_air_is_silent() -> None:
+    scene = Scene()
+    high = scene.publish(Place(priority=5))
+    high.push([AVC, key(0)], 1.4)
+    scene.hub.sweep(1.6)
+    assert high.is_current
+
+
+def test_priority_counts_within_a_rank_only() -> None:
+    scene = Scene()
+    good = scene.publish(Place(1, priority=7))
+    bad = scene.publish(Place(1, priority=6))
+    low = scene.publish(Place(priority=-9))
+    _, slate = scene.on_demand()
+    assert scene.hub.standbys(PATH) == [low, good, bad, slate]
+    for tenths in range(60):
+        scene.primary.push([inter(100 * tenths)], tenths / 10)
+        good.push([key(100 * tenths)], tenths / 10)
+    assert scene.primary.is_current
+
+
+def test_better_publisher_ends_what_a_source_on_demand_stood_in_for() -> None:
+    scene = Scene()
+    source, slate = scene.on_demand()
+    scene.primary.lose(1)
+    assert slate.is_current
+    low = scene.publish(Place(priority=-1), now=1)
+    for tenths in range(10, 50):
+        low.push([AVC, key(100 * tenths)], tenths / 10)
+    assert low.is_current
+    assert source.calls[-1] == "off air"
+
+
 # ---------------------------------------------------------------------- sources on demand
 
 
@@ -302,16 +379,17 @@ def test_stop_of_the_server_lets_all_sources_go() -> None:
 # ---------------------------------------------------------------------- the choice
 
 
-def test_standbys_are_in_the_order_of_their_ranks() -> None:
+def test_standbys_are_in_the_order_of_their_ranks_and_priorities() -> None:
     hub = registry()
     stream = hub.play(PATH)
-    many = [Publication(hub, stream, FakePublisher(), None, Place(rank)) for rank in (3, 1, 2)]
+    places = Place(3), Place(1, priority=4), Place(2), Place(1, priority=5)
+    many = [Publication(hub, stream, FakePublisher(), None, place) for place in places]
     standbys = Standbys()
     for each in many:
         standbys.add(each)
-    assert [each.place.rank for each in standbys] == [1, 2, 3]
+    assert list(standbys) == [many[3], many[1], many[2], many[0]]
     assert standbys.has_publisher
     assert standbys.best(0, 1) is None  # nothing is in reserve
     assert standbys.remove(many[0])
     assert not standbys.remove(many[0])
-    assert len(standbys) == 2
+    assert len(standbys) == 3

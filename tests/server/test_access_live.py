@@ -145,23 +145,46 @@ def test_key_that_expires_ends_what_it_publishes(tmp_path: Path) -> None:
     run(main())
 
 
-def test_same_key_takes_over_and_a_higher_priority_too(tmp_path: Path) -> None:
+def test_same_key_takes_over_and_other_priorities_stand_by(tmp_path: Path) -> None:
     async def main() -> None:
         async with keyed(tmp_path) as live:
-            low, high = await new_key(live), await new_key(live, options=KeyOptions(priority=5))
-            other = await new_key(live)
-            first = await publish(live, low.secret)
+            key, other = await new_key(live), await new_key(live)
+            high = await new_key(live, options=KeyOptions(priority=5))
+            low = await new_key(live, options=KeyOptions(priority=-5))
+            first = await publish(live, key.secret)
             await first.expect("NetStream.Publish.Start")
-            second = await publish(live, low.secret)
+            second = await publish(live, key.secret)
             await second.expect("NetStream.Publish.Start")
             await first.expect("NetStream.Publish.BadName")
             refused = await publish(live, other.secret)
             await refused.expect("NetStream.Publish.BadName")
-            best = await publish(live, high.secret)
-            await best.expect("NetStream.Publish.Start")
-            await second.expect("NetStream.Publish.BadName")
-            refused = await publish(live, low.secret)
-            await refused.expect("NetStream.Publish.BadName")
+            for new in (low, high):
+                peer = await publish(live, new.secret)
+                await peer.expect("NetStream.Publish.Start")
+            registry = live.services.registry
+            holder = registry.publication("live/a")
+            assert holder is not None
+            assert holder.key == f"key:{key.key.id}"
+            keys = [each.key for each in registry.standbys("live/a")]
+            assert keys == [f"key:{high.key.id}", f"key:{low.key.id}"]
+
+    run(main())
+
+
+def test_revoking_a_key_ends_what_stands_by_with_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with keyed(tmp_path) as live:
+            first = await publish(live, (await new_key(live)).secret)
+            await first.expect("NetStream.Publish.Start")
+            low = await new_key(live, options=KeyOptions(priority=-5))
+            peer = await publish(live, low.secret)
+            await peer.expect("NetStream.Publish.Start")
+            store = await live.services.access.keys.store()
+            await store.revoke(low.key.id, time.time())
+            await peer.expect(DENIED)
+            assert "the publish key was revoked" in peer.reasons[-1]
+            assert live.services.registry.standbys("live/a") == []
+            assert live.services.registry.publication("live/a") is not None
 
     run(main())
 

@@ -43,7 +43,7 @@ class Grant:
         token_id: Token that it rests on.
         holder: Who holds the name when it is published: the same one may take it over. It never
             shows a secret.
-        priority: Of two publishers the higher one holds the name.
+        priority: Of the publishers of a stream the highest is on air; the others stand by.
         subject: Whom the key or token was made for, or who an authorizer says it is.
         expires_at: Unix seconds; None: never.
         max_viewers: Of the stream (publish), or of the token (play).

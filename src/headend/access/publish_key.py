@@ -32,7 +32,7 @@ class PublishKey:
         revoked_at: It is not valid since then; None: it is.
         networks: From where it is valid; empty: from everywhere.
         tls_only: It is valid over TLS only.
-        priority: Of two publishers of a stream the higher one holds the name.
+        priority: Of the publishers of a stream the highest is on air; the others stand by.
         used_at: When it was last accepted.
         used_from: From which address.
     """

@@ -43,7 +43,10 @@ TlsOnlyFlag = Annotated[bool, typer.Option("--tls-only", help="Valid over RTMPS 
 PriorityFlag = Annotated[
     int,
     typer.Option(
-        min=-1000, max=1000, metavar="N", help="Of two publishers the higher one holds the name."
+        min=-1000,
+        max=1000,
+        metavar="N",
+        help="Of the publishers of a stream the highest is on air.",
     ),
 ]
 OnlyFlag = Annotated[

@@ -17,15 +17,20 @@ class Place:
     """Where a publisher stands among those of one name.
 
     Attributes:
-        rank: The lowest that has media is on air; 0 is the primary one.
+        rank: The lowest that has media is on air; 0 is that of who publishes in the usual way.
         on_air: Told when it goes on air and off again, for a source that brings media only then;
             None: it brings media all the time.
-        priority: Of two publishers of one rank the higher one takes the place.
+        priority: Within a rank the highest that has media is on air.
     """
 
     rank: int = PRIMARY_RANK
     on_air: Callable[[bool], None] | None = None
     priority: int = 0
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Return where it comes among the others, the best first; of one order there is one."""
+        return self.rank, -self.priority
 
 
 PRIMARY: Final = Place()

@@ -12,7 +12,7 @@ from headend.errors import Rejected
 from headend.hub.ports import NOBODY, Loss, Observer, Publisher
 from headend.hub.publication import PRIMARY, Place, Publication
 from headend.hub.reserve import Reserve
-from headend.hub.standby import FallbackSettings, Standbys
+from headend.hub.standby import MOST_PUBLISHERS, FallbackSettings, Standbys
 from headend.hub.stream import Stream, StreamSettings, StreamState
 from headend.media.tag import Tag
 
@@ -69,7 +69,8 @@ class Registry:
     ) -> Publication:
         """Give the name to a publisher, or take it from the one who has it if policy says so.
 
-        A publisher of another rank than the one who has it stands by, see `Place`.
+        A publisher of another order than the one who has it stands by, see `Place`; a better one
+        goes on air once its media are steady.
 
         Args:
             path: `APP/NAME`.
@@ -84,13 +85,8 @@ class Registry:
         holder = self._publications.get(path)
         standbys = self._standbys.get(path, ())
         rivals = [*([] if holder is None else [holder]), *standbys]
-        rival = next((each for each in rivals if each.place.rank == place.rank), None)
-        if rival is not None and not self._may_take_over(rival, key, place):
-            raise Rejected(
-                PUBLISH_REFUSED,
-                f"{path} is already being published; stop the other encoder, or publish both "
-                "with the same key to take over",
-            )
+        rival = next((each for each in rivals if each.place.order == place.order), None)
+        self._check_place(path, rival, key, place)
         stream = self._stream(path, PUBLISH_REFUSED)
         publication = Publication(self, stream, publisher, key, place)
         if rival is not None and rival is holder:
@@ -132,7 +128,7 @@ class Registry:
         return self._publications.get(path)
 
     def standbys(self, path: str) -> list[Publication]:
-        """Return who stands by for a name, best rank first."""
+        """Return who stands by for a name, the best first."""
         return list(self._standbys.get(path, ()))
 
     def media_in_reserve(self, publication: Publication, now: float) -> None:
@@ -141,7 +137,7 @@ class Registry:
         reserve = publication.reserve
         assert reserve is not None
         if holder is None or (
-            publication.place.rank < holder.place.rank
+            publication.place.order < holder.place.order
             and reserve.is_steady(now, self.settings.fallback.steady_s)
         ):
             self._switch(publication, now)
@@ -208,12 +204,26 @@ class Registry:
             self._streams[path] = stream
         return stream
 
-    def _may_take_over(self, holder: Publication, key: str | None, place: Place) -> bool:
+    def _check_place(
+        self, path: str, rival: Publication | None, key: str | None, place: Place
+    ) -> None:
+        """Raise Rejected unless a publisher may have its place, which a rival may hold."""
+        if rival is not None and not self._may_take_over(rival, key):
+            raise Rejected(
+                PUBLISH_REFUSED,
+                f"{path} is already being published; stop the other encoder, or publish both "
+                "with the same key to take over",
+            )
+        standbys = self._standbys.get(path)
+        is_publisher = rival is None and place.on_air is None
+        if is_publisher and standbys is not None and standbys.is_full:
+            text = f"{MOST_PUBLISHERS} publishers stand by for {path}, as many as may"
+            raise Rejected(PUBLISH_REFUSED, text)
+
+    def _may_take_over(self, rival: Publication, key: str | None) -> bool:
         takeover = self.settings.takeover
-        if takeover != "never" and place.priority != holder.place.priority:
-            return place.priority > holder.place.priority
         if takeover == "same-key":
-            return key is not None and holder.key == key
+            return key is not None and rival.key == key
         return takeover == "always"
 
     # ------------------------------------------------------------------ several sources

@@ -7,6 +7,7 @@ from typing import Final
 from headend.hub.publication import Publication
 
 RETRY_S: Final = 10.0  # until a source that brought nothing is tried again
+MOST_PUBLISHERS: Final = 16  # that stand by for one name: each keeps a reserve in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class FallbackSettings:
 
 
 class Standbys:
-    """The publications of one name that are not on air, best rank first.
+    """The publications of one name that are not on air, the best first.
 
     Attributes:
         held_since: Since when no publisher is there, and a source on demand holds the stream;
@@ -43,9 +44,9 @@ class Standbys:
         return len(self._publications)
 
     def add(self, publication: Publication) -> None:
-        """Take one in; of one rank there is at most one."""
+        """Take one in; of one order there is at most one."""
         self._publications.append(publication)
-        self._publications.sort(key=lambda each: each.place.rank)
+        self._publications.sort(key=lambda each: each.place.order)
 
     def remove(self, publication: Publication) -> bool:
         """Let one go; false: it does not stand by."""
@@ -58,6 +59,11 @@ class Standbys:
     def has_publisher(self) -> bool:
         """Say whether somebody publishes, besides sources on demand."""
         return any(each.place.on_air is None for each in self)
+
+    @property
+    def is_full(self) -> bool:
+        """Say whether no other publisher may stand by."""
+        return sum(each.place.on_air is None for each in self) >= MOST_PUBLISHERS
 
     def best(self, now: float, silence_s: float) -> Publication | None:
         """Return the best one that can go on air at once; None: there is none.

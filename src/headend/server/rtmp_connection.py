@@ -350,7 +350,7 @@ class RtmpConnection:
         self.publish_watched()
 
     def _place(self, target: Target, grant: Grant) -> Place:
-        """Say where a publisher stands among those of its name: `?backup=1` asks for a place."""
+        """Say where a publisher stands among those of its name, by its key and `?backup=1`."""
         rank = PRIMARY.rank
         if target.query.get("backup") == "1":
             rank = backup_rank(self._services.settings.live.fallback, grant.path)

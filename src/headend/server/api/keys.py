@@ -56,7 +56,7 @@ class Key(_Model):
     revoked_at: float | None
     networks: list[str] = Field(description="From where it is valid; []: from everywhere.")
     tls_only: bool
-    priority: int = Field(description="Of two publishers the higher one holds the name.")
+    priority: int = Field(description="Of the publishers of a stream the highest is on air.")
     used_at: float | None
     used_from: str | None
 
