@@ -1,5 +1,6 @@
 """This module tests what stands in for an encoder that hangs or dies, with real peers."""
 
+import json
 import signal
 from itertools import pairwise
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from tests.e2e import media
 from tests.e2e.conftest import StartServer
 from tests.e2e.peers import Peers
+from tests.e2e.process import Process
 from tests.e2e.server import Server
 from tests.e2e.wait import wait_for
 
@@ -117,3 +119,43 @@ def test_backup_encoder_takes_over_and_hands_back(
     main.send(signal.SIGTERM)
     player.wait()
     assert_goes_on(played, "ffmpeg")
+
+
+def test_encoders_are_ranked_by_the_priorities_of_their_keys(
+    start_server: StartServer, peers: Peers, clip: Path, other_clip: Path, tmp_path: Path
+) -> None:
+    server = start_server(STEADY, "auth.publish=key")
+
+    def publish(file: Path, priority: int) -> Process:
+        create = ("key", "create", "live/a", "--priority", str(priority), "--json")
+        made = peers.headend(*create, "--data", str(server.data))
+        made.succeed()
+        key = json.loads(made.output())["key"]
+        return peers.publish(file, server.url(f"live/a?key={key}"), is_endless=True)
+
+    low = publish(other_clip, 0)
+    server.wait_media("live/a", 10_000)
+    low_address = server.stream("live/a")["publisher"]
+    played = tmp_path / "played.flv"
+    player = peers.rtmpdump(server.url("live/a"), played)
+    server.wait_stream("live/a", viewers=1)
+    high = publish(clip, 5)
+    server.wait_log("publish live/a stands by")
+    stream = server.stream("live/a")
+    (high_address,) = {stream["publisher"], *stream["standbys"]} - {low_address}
+    on_air(server, high_address)  # it is the better one, and steady
+    assert server.stream("live/a")["standbys"] == [low_address]
+    high.send(signal.SIGSTOP)
+    on_air(server, low_address)
+    high.send(signal.SIGCONT)
+    on_air(server, high_address)
+    high.kill()
+    on_air(server, low_address)
+    before = server.stream("live/a")["bytes_in"]
+    server.wait_media("live/a", before + 5_000)
+    low.send(signal.SIGTERM)
+    player.wait()
+    assert_goes_on(played, "ffmpeg")
+    pictures = media.hashes(media.frames(played))["video0"]
+    for file in (clip, other_clip):
+        assert set(media.hashes(media.frames(file))["video0"]) & set(pictures)

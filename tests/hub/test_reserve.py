@@ -29,17 +29,24 @@ def test_headers_are_those_of_the_keyframe() -> None:
     assert names(kept.tags()) == ["h1", "K0", "h2"]
 
 
-def test_before_a_keyframe_there_are_headers_only() -> None:
+def test_without_a_keyframe_it_is_not_ready() -> None:
     kept = reserve()
     assert not kept.keep([AVC, inter(0), inter(33)], 0)
-    assert names(kept.tags()) == ["h1"]
+    assert not kept.has_keyframe
     assert not kept.is_ready(0, 1.5)
+
+
+def test_sound_is_no_keyframe_of_a_source_that_has_sent_video_before() -> None:
+    kept = Reserve(20, 1 << 20, [AVC, AAC])
+    assert not kept.keep([sound(0), inter(10)], 0)
+    assert kept.keep([key(33), sound(40)], 0)
+    assert names(kept.tags()) == ["h1", "aac", "K33", "a40"]
 
 
 def test_nothing_is_ready_before_media_came() -> None:
     assert not reserve().is_ready(0, 1.5)
     assert not reserve().is_steady(100, 3)
-    assert reserve().tags() == []
+    assert not reserve().has_keyframe
 
 
 def test_every_sound_is_a_keyframe_without_video() -> None:
@@ -51,7 +58,7 @@ def test_every_sound_is_a_keyframe_without_video() -> None:
 def test_log_over_its_limits_waits_for_the_next_keyframe() -> None:
     kept = reserve(log_s=1)
     kept.keep([AVC, key(0), inter(500), inter(1001), inter(1100)], 0)
-    assert names(kept.tags()) == ["h1"]
+    assert not kept.has_keyframe
     assert not kept.is_ready(0, 1.5)
     kept.keep([key(2000)], 1)
     assert names(kept.tags()) == ["h1", "K2000"]

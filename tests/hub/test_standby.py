@@ -160,6 +160,51 @@ def test_worse_source_with_a_keyframe_changes_nothing() -> None:
     assert scene.primary.is_current
 
 
+def test_publisher_that_goes_on_air_without_a_keyframe_begins_with_its_next_one() -> None:
+    scene = Scene()
+    backup = scene.publish(BACKUP)
+    backup.push([AVC, inter(60_000)], 0.9)
+    scene.heard()
+    scene.primary.lose(1)
+    assert backup.is_current
+    assert scene.heard() == ["interrupt", "start", "resume"]
+    backup.push([inter(60_033)], 1.1)
+    assert scene.heard() == []
+    backup.push([key(68_000), inter(68_033)], 9)
+    assert scene.heard() == ["h1", "K20", "v53"]
+    backup.push([inter(68_066)], 9.1)
+    assert scene.heard() == ["v86"]
+
+
+def test_publisher_that_hands_back_without_having_had_a_keyframe_keeps_its_headers() -> None:
+    scene = Scene()
+    backup = scene.publish(BACKUP)
+    backup.push([AVC, inter(0)], 0.9)
+    scene.primary.push([inter(33)], 0.1)
+    _, slate = scene.on_demand()
+    scene.primary.end(1)
+    assert backup.is_current
+    scene.hub.sweep(2.6)
+    assert slate.is_current
+    slate.push([key(0)], 2.7)
+    scene.heard()
+    for tenths in range(27, 60):
+        backup.push([inter(100 * tenths)], tenths / 10)
+    backup.push([key(9000)], 6)
+    assert backup.is_current
+    assert scene.heard()[-2:-1] == ["h1"]
+
+
+def test_publisher_that_is_lost_before_its_keyframe_is_over() -> None:
+    scene = Scene()
+    backup = scene.publish(BACKUP)
+    scene.primary.lose(1)
+    backup.lose(2)
+    assert backup.is_over
+    backup.push([AVC, key(0)], 2)
+    assert backup.stream.state is StreamState.INTERRUPTED
+
+
 def test_source_with_a_keyframe_takes_over_from_nobody_at_once() -> None:
     scene = Scene()
     source, slate = scene.on_demand()

@@ -43,7 +43,7 @@ class Desk(Protocol):
         """Return the one on air."""
 
     def media_in_reserve(self, publication: "Publication", now: float) -> None:
-        """One that stands by has a new keyframe."""
+        """One that stands by, or waits for its keyframe, has a new one."""
 
     def left(self, publication: "Publication", now: float, reason: Loss) -> None:
         """Its publisher is gone."""
@@ -57,7 +57,7 @@ class Publication:
         publisher: Who has the right.
         key: Publish key it showed, if any.
         place: Among those of the name.
-        reserve: What it brings while it stands by.
+        reserve: What it brings while it stands by, or is on air and has no keyframe yet.
         failed: When it was on air and brought nothing, monotonic seconds; None: never.
     """
 
@@ -91,10 +91,12 @@ class Publication:
 
     def push(self, tags: Sequence[Tag], now: float) -> None:
         """Publish a run of tags, or keep them in reserve; ignored once the name is taken over."""
-        if self.is_current:
+        reserve = self.reserve
+        if reserve is not None:
+            if reserve.keep(tags, now):
+                self._desk.media_in_reserve(self, now)
+        elif self.is_current:
             self.stream.publish(tags, now)
-        elif self.reserve is not None and self.reserve.keep(tags, now):
-            self._desk.media_in_reserve(self, now)
 
     def end(self, now: float) -> None:
         """The publisher said that it ends: so does the stream, unless another publisher goes on."""

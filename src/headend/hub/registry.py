@@ -132,11 +132,13 @@ class Registry:
         return list(self._standbys.get(path, ()))
 
     def media_in_reserve(self, publication: Publication, now: float) -> None:
-        """One that stands by has a new keyframe: it goes on air if it is better, and steady."""
+        """There is a new keyframe: one that stands by goes on air if it is better, and steady."""
         holder = self._publications.get(publication.stream.path)
         reserve = publication.reserve
         assert reserve is not None
-        if holder is None or (
+        if holder is publication:
+            _go_on(publication, now)
+        elif holder is None or (
             publication.place.order < holder.place.order
             and reserve.is_steady(now, self.settings.fallback.steady_s)
         ):
@@ -148,6 +150,7 @@ class Registry:
         if not publication.is_current:
             self._forget(publication)
             return
+        publication.stand_by(None)
         del self._publications[stream.path]
         standbys = self._standbys.get(stream.path)
         if standbys is not None:
@@ -230,7 +233,9 @@ class Registry:
 
     def _stand_by(self, publication: Publication, headers: Sequence[Tag] = ()) -> None:
         settings = self.settings.stream
-        publication.stand_by(Reserve(settings.log_s, settings.log_bytes, headers))
+        # One that was on air and had no keyframe yet goes on waiting for it.
+        reserve = publication.reserve or Reserve(settings.log_s, settings.log_bytes, headers)
+        publication.stand_by(reserve)
         self._standbys.setdefault(publication.stream.path, Standbys()).add(publication)
 
     def _switch(self, publication: Publication, now: float) -> None:
@@ -238,15 +243,13 @@ class Registry:
         stream = publication.stream
         holder = self._publications.get(stream.path)
         self._standbys[stream.path].remove(publication)
-        reserve, publication.reserve = publication.reserve, None
         self._publications[stream.path] = publication
         if holder is not None:
             stream.interrupt(now, "replaced")
             self._stand_by(holder, stream.headers())
             _tell(holder, is_on_air=False)
         stream.begin(publication.publisher, now)
-        if reserve is not None and (tags := reserve.tags()):
-            stream.publish(tags, now)
+        _go_on(publication, now)
         _tell(publication, is_on_air=True)
 
     def _sweep_standbys(self, stream: Stream, now: float) -> None:
@@ -287,6 +290,15 @@ class Registry:
         standbys = self._standbys.get(publication.stream.path)
         if standbys is not None and standbys.remove(publication) and not standbys:
             del self._standbys[publication.stream.path]
+
+
+def _go_on(publication: Publication, now: float) -> None:
+    """Let one that is on air begin at the keyframe that it has in reserve, once it has one."""
+    reserve = publication.reserve
+    assert reserve is not None
+    if reserve.has_keyframe:
+        publication.reserve = None
+        publication.stream.publish(reserve.tags(), now)
 
 
 def _tell(publication: Publication, *, is_on_air: bool) -> None:

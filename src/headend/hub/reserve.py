@@ -35,12 +35,13 @@ class Reserve:
         self.last_media: float | None = None
         self._steady_from = 0.0
         self._headers = Headers()
+        self._has_video = False
         for tag in headers:
             self._headers.keep(tag)
+            self._has_video |= tag.kind is VIDEO
         self._start: tuple[Tag, ...] = ()  # headers as of the log's keyframe
         self._log: list[Tag] = []
         self._span = Span(log_s, log_bytes)
-        self._has_video = False
 
     def keep(self, tags: Sequence[Tag], now: float) -> bool:
         """Keep a run of tags; true if a keyframe is among them."""
@@ -67,13 +68,15 @@ class Reserve:
                 self._log = []
         return has_keyframe
 
+    @property
+    def has_keyframe(self) -> bool:
+        return bool(self._log)
+
     def tags(self) -> list[Tag]:
-        """Return headers and the tags from the newest keyframe on; headers alone without one.
+        """Return headers and the tags from the newest keyframe on; there must be one.
 
         The headers have the keyframe's timestamp, or their own would begin a timeline long ago.
         """
-        if not self._log:
-            return list(self._headers.tags())
         time = self._log[0].timestamp
         return [*(tag._replace(timestamp=time) for tag in self._start), *self._log]
 
