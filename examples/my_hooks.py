@@ -1,30 +1,21 @@
 """Python hooks: who may publish and watch, and a line for each session that is over.
 
-    headend serve --set hooks=my_hooks:hooks -c headend.toml
+    headend serve --set hooks=my_hooks -c headend.toml
 
 with this file beside headend.toml, or anywhere on PYTHONPATH.
 """
 
 import logging
 
-from headend.hooks import (
-    Allow,
-    Decision,
-    Deny,
-    Hooks,
-    PlayRequest,
-    PublishRequest,
-    Redirect,
-    SessionEnded,
-)
+import headend
+from headend.hooks import Allow, Decision, Deny, PlayRequest, PublishRequest, Redirect, SessionEnded
 
 log = logging.getLogger("my_hooks")
-hooks = Hooks()
 
 TITLES = {"ann": "the morning show", "bob": "the evening news"}
 
 
-@hooks.on_publish
+@headend.on_publish
 async def check_publisher(request: PublishRequest) -> Decision:
     """Take known names only, for four hours at most; tests go where nobody watches."""
     if request.name.startswith("test"):
@@ -34,7 +25,7 @@ async def check_publisher(request: PublishRequest) -> Decision:
     return Allow(max_duration_s=4 * 3600, tags=(("title", TITLES[request.name]),))
 
 
-@hooks.on_play
+@headend.on_play
 def check_viewer(request: PlayRequest) -> Redirect | None:
     """Send those who ask for the archive to another server."""
     if request.app == "archive":
@@ -42,7 +33,7 @@ def check_viewer(request: PlayRequest) -> Redirect | None:
     return None
 
 
-@hooks.on(SessionEnded)
+@headend.on(SessionEnded)
 def note_session(event: SessionEnded) -> None:
     """Write what a bill could be made of."""
     log.info(

@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from headend.codec.encoding import Encoding
     from headend.embed.server import Server
-    from headend.hooks import Hooks
+    from headend.hooks import Hooks, on, on_play, on_publish
     from headend.media.tag import Tag
     from headend.settings import Settings
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["Encoding", "Hooks", "Server", "Settings", "Tag", "__version__"]
+__all__ = [
+    "Encoding",
+    "Hooks",
+    "Server",
+    "Settings",
+    "Tag",
+    "__version__",
+    "on",
+    "on_play",
+    "on_publish",
+]
 
 # Where public names come from.
 _HOMES = {
@@ -23,6 +33,9 @@ _HOMES = {
     "Server": "headend.embed.server",
     "Settings": "headend.settings",
     "Tag": "headend.media.tag",
+    "on": "headend.hooks",
+    "on_play": "headend.hooks",
+    "on_publish": "headend.hooks",
 }
 
 

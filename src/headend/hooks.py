@@ -1,25 +1,26 @@
 """This module lets a Python program have a say in a server: who may publish and play, and events.
 
-    from headend.hooks import Allow, Deny, Hooks, PublishRequest, SessionEnded
+    import headend
+    from headend.hooks import Allow, Deny, PublishRequest, SessionEnded
 
-    hooks = Hooks()
-
-    @hooks.on_publish
+    @headend.on_publish
     async def check(request: PublishRequest) -> Allow | Deny:
         return Allow() if request.name != "test" else Deny("test is not on today")
 
-    @hooks.on(SessionEnded)
+    @headend.on(SessionEnded)
     def bill(event: SessionEnded) -> None:
         ...
 
-The setting `hooks = "my_hooks:hooks"` loads it. Coroutine functions run in an event loop of their
-own, beside the server's, and plain functions in threads: whatever they do, no stream waits for it.
+The setting `hooks = "my_hooks"` loads it. These functions are in one object, `default`; a program
+with several servers makes a `Hooks` for each: `hooks = "my_hooks:hooks"`. Coroutine functions run
+in an event loop of their own, beside the server's, and plain functions in threads: whatever they
+do, no stream waits for it.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from headend.access.decisions import Allow, Decision, Deny, Redirect
 from headend.events import (
@@ -72,6 +73,10 @@ __all__ = [
     "StreamEnded",
     "StreamEvent",
     "StreamIdle",
+    "default",
+    "on",
+    "on_play",
+    "on_publish",
 ]
 
 
@@ -171,3 +176,20 @@ class Hooks:
             return hook
 
         return register
+
+    def __contains__(self, hook: object) -> bool:
+        """Say whether a function is one of these."""
+        events = (each for _, each in self.events)
+        return any(each is hook for each in (*self.publish, *self.play, *events))
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is registered."""
+        return not (self.publish or self.play or self.events)
+
+
+# What `headend.on_publish` and its like register with; a server calls it if its settings say so.
+default: Final = Hooks()
+on_publish: Final = default.on_publish
+on_play: Final = default.on_play
+on: Final = default.on

@@ -181,7 +181,7 @@ def test_example_of_python_hooks_decides_and_is_told(
 ) -> None:
     shutil.copy(EXAMPLES / "my_hooks.py", tmp_path)
     file = tmp_path / "headend.toml"
-    file.write_text('hooks = "my_hooks:hooks"\n[log]\nlevel = "debug"\n')
+    file.write_text('hooks = "my_hooks"\n[log]\nlevel = "debug"\n')
     server = start_server(arguments=("-c", str(file)))
     stranger = peers.publish(clip, server.url("live/zoe"))
     assert stranger.wait() != 0

@@ -322,6 +322,8 @@ def test_package_costs_nothing_until_the_server_is_asked_for() -> None:
         "loaded = [name for name in sys.modules if name.startswith('headend.')]\n"
         "assert loaded == [], loaded\n"
         "assert 'asyncio' not in sys.modules and 'pydantic' not in sys.modules\n"
+        "headend.on_publish, headend.on_play, headend.on\n"
+        "assert 'aiohttp' not in sys.modules and 'av' not in sys.modules\n"
         "headend.Server\n"
         "assert 'aiohttp' not in sys.modules and 'av' not in sys.modules\n"
         "try:\n"

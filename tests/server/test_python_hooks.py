@@ -15,7 +15,16 @@ from tests.live import log_lines, run
 from headend.access.decisions import AccessRequest
 from headend.errors import SettingsError
 from headend.events import Event, Events, StreamCreated, StreamEvent, StreamIdle
-from headend.hooks import Allow, Decision, Deny, Hooks, PlayRequest, PublishRequest, Redirect
+from headend.hooks import (
+    Allow,
+    Decision,
+    Deny,
+    Hooks,
+    PlayRequest,
+    PublishRequest,
+    Redirect,
+    default,
+)
 from headend.server import python_hooks as module
 from headend.server.python_hooks import Fail, HookError, PythonHooks, load
 
@@ -309,10 +318,77 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         sys.modules.pop(file.stem, None)
 
 
+@pytest.fixture
+def no_default(monkeypatch: pytest.MonkeyPatch) -> Hooks:
+    """The default object, empty for once."""
+    for name in ("publish", "play", "events"):
+        monkeypatch.setattr(default, name, [])
+    return default
+
+
 def test_hooks_are_found_beside_the_settings(folder: Path) -> None:
     (folder / "my_hooks.py").write_text("from headend.hooks import Hooks\nhooks = Hooks()\n")
     assert isinstance(load("my_hooks:hooks", folder), Hooks)
     assert load("my_hooks:hooks", None) is load("my_hooks:hooks", folder)
+
+
+SHORT = """
+import headend
+from headend.hooks import Deny, PlayRequest, PublishRequest, StreamIdle
+
+@headend.on_publish
+async def check(request: PublishRequest) -> Deny:
+    return Deny("not today")
+
+@headend.on_play
+def watch(request: PlayRequest) -> None: ...
+
+@headend.on(StreamIdle)
+def idle(event: StreamIdle) -> None: ...
+
+def other() -> None: ...
+"""
+
+
+@pytest.mark.parametrize("spec", ["short", "short:check", "short:watch", "short:idle"])
+def test_functions_of_a_module_are_in_the_default_object(
+    spec: str, folder: Path, no_default: Hooks
+) -> None:
+    (folder / "short.py").write_text(SHORT)
+    hooks = load(spec, folder)
+    assert hooks is no_default
+    assert decide(hooks) == Deny("not today")
+    assert [kind for kind, _ in hooks.events] == [StreamIdle]
+    with pytest.raises(SettingsError, match=r"is no headend\.hooks\.Hooks"):
+        load("short:other", folder)
+
+
+def test_two_servers_call_the_default_object_and_one_of_its_own_apart(
+    folder: Path, no_default: Hooks
+) -> None:
+    (folder / "short.py").write_text(SHORT)
+    own = Hooks()
+
+    @own.on_publish
+    def check(request: PublishRequest) -> Allow:
+        return Allow(subject="own")
+
+    async def main() -> None:
+        hooks = load("short", folder)
+        async with running(hooks) as one, running(hooks) as two, running(own) as other:
+            assert await one.made.authorize(PUBLISH) == Deny("not today")
+            assert await two.made.authorize(PUBLISH) == Deny("not today")
+            assert await other.made.authorize(PUBLISH) == Allow(subject="own")
+            assert one.made.calls == two.made.calls == {"check": 1}
+
+    run(main())
+
+
+@pytest.mark.usefixtures("no_default")
+def test_module_that_registers_nothing_is_told(folder: Path) -> None:
+    (folder / "long.py").write_text("from headend.hooks import Hooks\nhooks = Hooks()\n")
+    with pytest.raises(SettingsError, match="has no function with @headend"):
+        load("long", folder)
 
 
 @pytest.mark.parametrize(

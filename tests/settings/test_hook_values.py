@@ -143,12 +143,12 @@ def test_outgoing_takes_nothing_else(value: str) -> None:
         load(f"auth.outgoing={value}")
 
 
-@pytest.mark.parametrize("value", ["my_hooks:hooks", "package.module:hooks.inner", ""])
-def test_hooks_name_a_module_and_an_object(value: str) -> None:
+@pytest.mark.parametrize("value", ["my_hooks", "my_hooks:hooks", "package.module:hooks.inner", ""])
+def test_hooks_name_a_module_and_perhaps_an_object(value: str) -> None:
     assert load(f"hooks={value}").settings.hooks == value
 
 
-@pytest.mark.parametrize("value", ["my_hooks", "my-hooks:a", "a:b:c", "../a:b", "a:1"])
+@pytest.mark.parametrize("value", ["my-hooks", "my_hooks:", "a:b:c", "../a:b", "a:1"])
 def test_hooks_are_nothing_else(value: str) -> None:
-    with pytest.raises(SettingsError, match="must be a module and an object in it"):
+    with pytest.raises(SettingsError, match="must be a module, or a module and an object in it"):
         load(f"hooks={value}")

@@ -18,13 +18,14 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Final, Literal, TypeVar
 
 from headend.access.checked import checked
 from headend.access.decisions import AccessRequest, Allow, Decision, Deny, Redirect
 from headend.errors import HeadendError, SettingsError
 from headend.events import Event, Events
-from headend.hooks import EventHook, Hooks, PlayRequest, PublishRequest
+from headend.hooks import EventHook, Hooks, PlayRequest, PublishRequest, default
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,8 @@ def load(spec: str, folder: Path | None) -> Hooks:
     """Import the hooks of the settings.
 
     Args:
-        spec: `module:object`.
+        spec: `module`, whose functions are in `headend.hooks.default`, or `module:object`: a
+            `Hooks`, or one of those functions, which stands for all of them.
         folder: Where modules are looked for besides `sys.path`.
 
     Raises:
@@ -62,14 +64,19 @@ def load(spec: str, folder: Path | None) -> Hooks:
         logger.setLevel(logging.getLogger("headend").level)
     try:
         found: object = importlib.import_module(module_name)
-        for name in names.split("."):
+        for name in filter(None, names.split(".")):
             found = getattr(found, name)
     except Exception as error:
         log.debug("hooks = %s", spec, exc_info=error)
         raise SettingsError(f'hooks = "{spec}": {type(error).__name__}: {error}') from error
-    if not isinstance(found, Hooks):
-        raise SettingsError(f'hooks = "{spec}": is no headend.hooks.Hooks, but {type(found)}')
-    return found
+    if isinstance(found, Hooks):
+        return found
+    if found in default or (isinstance(found, ModuleType) and not default.is_empty):
+        return default
+    if isinstance(found, ModuleType):
+        text = "has no function with @headend.on_publish or the like; is its object to be named?"
+        raise SettingsError(f'hooks = "{spec}": {text}')
+    raise SettingsError(f'hooks = "{spec}": is no headend.hooks.Hooks, but {type(found)}')
 
 
 class _Queue:

@@ -16,7 +16,7 @@ OUTGOING_FORM: Final = (
     'must be a list of host names, patterns and networks such as ["*.example.com", "10.0.0.0/8"]'
 )
 ACTIONS_FORM: Final = 'must be a list of "publish" and "play"'
-OBJECT_FORM: Final = 'must be a module and an object in it, such as "my_hooks:hooks"'
+OBJECT_FORM: Final = 'must be a module, or a module and an object in it, as in "my_hooks:hooks"'
 SECRET_FORM: Final = "must be a text of at least 16 characters, or empty"
 WEBHOOKS_FORM: Final = (
     'must be a list such as [{ name = "a", url = "https://…", secret = "…" }]; events may be added'
@@ -30,7 +30,7 @@ MOST_WEBHOOKS: Final = 100
 _HOST: Final = re.compile(r"[a-z0-9*?_-]+(?:\.[a-z0-9*?_-]+)*")
 _NAME: Final = re.compile(r"[a-z0-9_-]{1,64}")
 _PATTERN: Final = re.compile(r"[a-z.*?]{1,64}")
-_OBJECT: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_OBJECT: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*(?::[^\W\d]\w*(?:\.[^\W\d]\w*)*)?")
 _HIDDEN_TEXT: Final = "**********"
 
 

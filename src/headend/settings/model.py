@@ -39,7 +39,7 @@ class Settings(Section):
     )
     hooks: ModuleObject = Field(
         default="",
-        description='Python hooks, such as "my_hooks:hooks" for my_hooks.py beside this file.',
+        description='Python hooks, such as "my_hooks" for my_hooks.py beside this file.',
     )
     webhooks: Webhooks = Field(
         default=(),
