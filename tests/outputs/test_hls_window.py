@@ -40,6 +40,25 @@ def test_segment_grows_by_parts_and_both_can_be_fetched() -> None:
     assert window.peak == window.average == 43  # 32 bits in 0.75 s
 
 
+def test_parts_and_segment_can_be_fetched_in_any_order() -> None:
+    window = Window("e", "m4s", 3, 1000)
+    first = Segment("", 0.0, 5.0, "", False, ())
+    pieces = [b"a", b"bcd", b"ef"]
+    for piece in pieces:
+        window.add_part(piece, 0.5, is_independent=True, segment=first)
+    window.end_segment(lists_parts=True)
+
+    def parts() -> list[bytes]:
+        found = [window.resource(f"e-0.{index}.m4s") for index in range(3)]
+        return [each.body for each in found if each is not None]
+
+    assert parts() == pieces
+    assert window.resource("e-0.m4s") == Resource(b"abcdef", "video/iso.segment")
+    assert parts() == pieces
+    assert window.resource("e-0.m4s") == Resource(b"abcdef", "video/iso.segment")
+    assert window.size == 6
+
+
 def test_nothing_is_ended_without_a_part() -> None:
     window = Window("e", "ts", 3, 1000)
     window.date(1.0)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 from typing import Final, Literal, NamedTuple
 
 import av
@@ -30,6 +31,9 @@ av.logging.set_level(av.logging.PANIC)
 Container = Literal["fmp4", "mpegts"]
 
 MICROSECOND: Final = Fraction(1, 1_000_000)
+# A fragment, or a part of a segment in MPEG-TS, comes out in one piece up to here, without a copy
+# more. Memory that no fragment has filled yet is not taken.
+BUFFER_BYTES: Final = 256 * 1024
 # FFmpeg holds back packets of the same time until a later one comes: audio is moved by less than
 # anybody hears, so that none are.
 AUDIO_SHIFT: Final = 100
@@ -90,7 +94,7 @@ class _Output:
         self.pieces: list[bytes] = []
 
     def write(self, data: bytes) -> int:
-        self.pieces.append(bytes(data))
+        self.pieces.append(data)
         return len(data)
 
     def take(self) -> bytes:
@@ -122,7 +126,9 @@ class Muxer:
         self.init = b""
         self._is_mp4 = container == "fmp4"
         self._output = _Output()
+        self._keeps_back = len(tracks) > 1
         self._waiting: Packet | None = None
+        self._waiting_order = -inf
         try:
             with av.open(io.BytesIO(_preamble(tracks)), "r", format="flv") as template:
                 self._open(template, tracks, fragment_ms)
@@ -144,7 +150,7 @@ class Muxer:
         options = {"avoid_negative_ts": "disabled", "max_interleave_delta": "1"}
         if not self._is_mp4:
             # Its counters start anew with each segment.
-            options["mpegts_flags"] = "initial_discontinuity"
+            options |= {"mpegts_flags": "initial_discontinuity", "flush_packets": "0"}
         else:
             options |= {
                 "movflags": "+".join(flags),
@@ -152,7 +158,11 @@ class Muxer:
                 "frag_duration": str(fragment_ms * 1000),
             }
         self._muxer = av.open(
-            self._output, "w", format="mp4" if self._is_mp4 else "mpegts", options=options
+            self._output,
+            "w",
+            format="mp4" if self._is_mp4 else "mpegts",
+            options=options,
+            buffer_size=BUFFER_BYTES,
         )
         self._streams = {}
         for track in tracks:
@@ -180,31 +190,28 @@ class Muxer:
         Raises:
             MediaError: FFmpeg does not take it; the muxer is finished.
         """
-        made = av.Packet(packet.payload)
-        shift = AUDIO_SHIFT if packet.kind is AUDIO else 0
-        made.pts, made.dts = packet.pts * 1000 + shift, packet.dts * 1000 + shift
+        # Hot path: once for every packet.
+        kind, dts, pts, is_keyframe, payload = packet
+        made = av.Packet(payload)
+        shift = AUDIO_SHIFT if kind is AUDIO else 0
+        made.pts, made.dts = pts * 1000 + shift, dts * 1000 + shift
         made.time_base = MICROSECOND
-        made.is_keyframe = packet.is_keyframe
-        made.stream = self._streams[packet.kind]
+        made.is_keyframe = is_keyframe
+        made.stream = self._streams[kind]
         try:
             self._muxer.mux_one(made)
         except (FFmpegError, ValueError) as error:
             raise MediaError(f"FFmpeg does not take a packet: {error}") from error
-        written = self._follow(packet)
+        # Of several tracks FFmpeg keeps the latest packet back.
+        written: Packet | None = packet
+        if self._keeps_back:
+            order = dts * 2 + (kind is AUDIO)  # see AUDIO_SHIFT
+            if order >= self._waiting_order:
+                written, self._waiting, self._waiting_order = self._waiting, packet, order
         if not self._output.pieces or not self._is_mp4:
             return b"", written
         self._keep_init()
         return self._output.take(), written
-
-    def _follow(self, packet: Packet) -> Packet | None:
-        """Say which packet FFmpeg has written: of several tracks it keeps the latest back."""
-        if len(self._streams) == 1:
-            return packet
-        waiting = self._waiting
-        if waiting is not None and _order(packet) < _order(waiting):
-            return packet
-        self._waiting = packet
-        return waiting
 
     def finish(self) -> bytes:
         """End; return the last fragment, or all of MPEG-TS. Nothing follows."""
@@ -238,8 +245,3 @@ def _preamble(tracks: Sequence[Track]) -> bytes:
     kinds = {track.config.kind for track in tracks}
     header = serialize_header(has_audio=AUDIO in kinds, has_video=VIDEO in kinds)
     return header + b"".join(serialize_tag(track.tag._replace(timestamp=0)) for track in tracks)
-
-
-def _order(packet: Packet) -> int:
-    """Return a number by which packets are written in order: see AUDIO_SHIFT."""
-    return packet.dts * 2 + (packet.kind is AUDIO)

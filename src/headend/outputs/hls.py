@@ -83,7 +83,8 @@ class HlsPackager:
         self._limits = limits
         self._wall_clock = wall_clock
         self._changed = changed
-        self._has_parts = limits.container == "fmp4" and limits.part_s > 0
+        self._is_whole = limits.container == "mpegts"  # a muxer makes a whole segment
+        self._has_parts = not self._is_whole and limits.part_s > 0
         suffix = "m4s" if limits.container == "fmp4" else "ts"
         self._window = Window(epoch, suffix, limits.segments, limits.max_bytes)
         self._packets = Packets(limits.container, report)
@@ -116,7 +117,7 @@ class HlsPackager:
         self._frame_ms = FRAME_MS
         self._frames = 0
         self._first_frame = 0
-        self._pictures = 0  # since the last fragment
+        self._has_picture = False  # since the last fragment
         self._anchor = inf  # wall clock at time 0 of the run
         self._lateness = inf  # least of wall clock minus time in the segment
         self._is_anchored = False
@@ -137,10 +138,10 @@ class HlsPackager:
         if packet is None:
             return
         try:
-            if self._must_restart(packet):
-                self._hold(packet)
-            else:
+            if self._goes_on(packet):
                 self._sort(packet)
+            else:
+                self._hold(packet)
         except MediaError as error:
             self._packets.report(str(error))
             self._failed_version = self._packets.version
@@ -161,18 +162,18 @@ class HlsPackager:
 
     # ------------------------------------------------------------------ runs
 
-    def _must_restart(self, packet: Packet) -> bool:
-        """Say whether a packet belongs to no run, or to the next one."""
+    def _goes_on(self, packet: Packet) -> bool:
+        """Say whether a packet belongs to the run; else to none, or to the next one."""
         if self._muxer is None or self._is_new_encoder or self._held:
-            return True
+            return False
         if self._version != self._packets.version:
             # A track that is new can wait for a keyframe, with which the others go on.
             known = self._packets.tracks
             is_same = all(known.get(kind) is track for kind, track in self._run_tracks.items())
-            return not is_same or not self._has_video or _starts_gop(packet)
-        if _starts_gop(packet) and not self._has_video:
-            return True
-        return not -GAP_MS < packet.dts - self._newest < GAP_MS
+            return is_same and self._has_video and not _starts_gop(packet)
+        if not self._has_video and _starts_gop(packet):
+            return False
+        return -GAP_MS < packet.dts - self._newest < GAP_MS
 
     def _hold(self, packet: Packet) -> None:
         """Hold a packet back until it is clear which tracks the next run has; then start it."""
@@ -269,17 +270,23 @@ class HlsPackager:
 
     def _sort(self, packet: Packet) -> None:
         """Write video as it comes, and audio when the video has come as far."""
-        if packet.kind not in self._run_tracks:
+        kind = packet.kind
+        if kind not in self._run_tracks:
             return
         if not self._has_video:
             self._write(packet)
-        elif packet.kind is AUDIO:
+        elif kind is AUDIO:
+            dts = packet.dts
+            if not self._audio and dts <= self._video_time:
+                self._write(packet)
+                return
             self._audio.append(packet)
-            self._release_audio(max(self._video_time, packet.dts - AHEAD_MS))
+            self._release_audio(max(self._video_time, dts - AHEAD_MS))
         else:
             # Before the audio of the same time: a fragment is to end with a picture.
             self._write(packet)
-            self._release_audio(packet.dts)
+            if self._audio:
+                self._release_audio(packet.dts)
 
     def _release_audio(self, until: float) -> None:
         audio = self._audio
@@ -292,7 +299,8 @@ class HlsPackager:
         muxer = self._muxer
         assert muxer is not None
         dts = packet.dts
-        if packet.kind is VIDEO:
+        is_video = packet.kind is VIDEO
+        if is_video:
             self._video_time = dts
             self._frames += 1
         else:
@@ -302,29 +310,33 @@ class HlsPackager:
             self._audio_time = dts
         if self._part_start < 0:
             self._part_start = self._segment_start = self._first_frame = dts
-        self._lateness = min(self._lateness, self._wall_clock() - dts / 1000)
-        if self._limits.container == "mpegts":
+        if is_video or not self._has_video:
+            lateness = self._wall_clock() - dts / 1000
+            if lateness < self._lateness:
+                self._lateness = lateness
+        if self._is_whole:
             self._write_whole(packet, dts)
             return
         fragment, written = muxer.write(packet)
-        self._newest = max(self._newest, dts)
-        if written is not None:
+        if dts > self._newest:
+            self._newest = dts
+        if written is not None and (fragment or written.kind is VIDEO):
             self._follow(muxer, fragment, written)
 
     def _follow(self, muxer: Muxer, fragment: bytes, written: Packet) -> None:
         """Take a fragment, if one ended; `written` is the first packet behind it."""
         is_video = written.kind is VIDEO
-        is_start = not self._has_video or _starts_gop(written)
+        is_start = written.is_keyframe and (is_video or not self._has_video)
         if fragment:
             self._add_part(muxer, fragment, written.dts)
-            self._pictures = 0
+            self._has_picture = False
             self._is_independent = is_start
             self._cut(written.dts, is_keyframe=is_start)
-        elif is_start and is_video and not self._pictures and not self._is_independent:
+        elif is_start and not self._has_picture and not self._is_independent:
             # The fragment before ended with audio, just before this keyframe.
             self._is_independent = True
             self._cut(written.dts, is_keyframe=True)
-        self._pictures += is_video
+        self._has_picture |= is_video
 
     def _write_whole(self, packet: Packet, dts: int) -> None:
         """MPEG-TS: a muxer for each segment, so that each begins with its tables."""

@@ -19,7 +19,7 @@ from headend.media.headers import (
     parse_video_header,
 )
 from headend.media.package import CODECS, Container, Packet, Track
-from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag, TagKind
+from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
 from headend.media.track_config import needs_header, says_nothing, track_config
 
 MAX_SIZE: Final = 16_384  # of a picture, luma samples
@@ -29,6 +29,8 @@ _LEGACY_AVC_FRAME: Final = 7  # CodecID; the packet type in the next byte says f
 _LEGACY_AAC: Final = 0xA0
 _HVCC_LENGTH: Final = 21  # offset of lengthSizeMinusOne
 _ADTS_HEADER: Final = 7
+
+_new_packet = tuple.__new__  # a third of the cost; see docs/decisions/0002
 
 
 class Packets:
@@ -67,16 +69,17 @@ class Packets:
     def packet(self, tag: Tag) -> Packet | None:
         """Return the packet of a tag; None: it has none, or it can't be packaged."""
         try:
-            if tag.kind is SCRIPT:
-                self._size = _metadata_size(tag.body) or self._size
-                return None
             if tag.is_sequence_header:
                 self._learn(tag)
-                return None
-            return self._video(tag) if tag.kind is VIDEO else self._audio(tag)
+            elif tag.kind is AUDIO:
+                return self._audio(tag)
+            elif tag.kind is VIDEO:
+                return self._video(tag)
+            else:
+                self._size = _metadata_size(tag.body) or self._size
         except MediaError as error:
             self.report(str(error))
-            return None
+        return None
 
     def report(self, fault: str) -> None:
         """Report a fault, once."""
@@ -146,7 +149,7 @@ class Packets:
         if self._length_size and not _has_whole_nalus(payload, self._length_size):
             raise MediaError("the lengths of NAL units do not fit their frame")
         dts = self._time(tag.timestamp)
-        return Packet(VIDEO, dts, dts + shift, tag.is_keyframe, payload)
+        return _new_packet(Packet, (VIDEO, dts, dts + shift, tag.is_keyframe, payload))
 
     def _audio(self, tag: Tag) -> Packet | None:
         body = tag.body
@@ -167,7 +170,7 @@ class Packets:
             self.report("AAC comes with ADTS headers, which do not belong into FLV; taken out")
             payload = payload[_ADTS_HEADER if payload[1] & 1 else _ADTS_HEADER + 2 :]
         dts = self._time(tag.timestamp)
-        return Packet(AUDIO, dts, dts, True, payload)
+        return _new_packet(Packet, (AUDIO, dts, dts, True, payload))
 
     def _time(self, timestamp: int) -> int:
         """Unwrap a timestamp: the nearest to the newest one."""

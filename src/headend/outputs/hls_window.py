@@ -28,6 +28,36 @@ class Resource:
     content_type: str
 
 
+class _Media:
+    """The bytes of a segment, as its parts until somebody asks for all of it.
+
+    Few segments are asked for by both: players of parts take no segment, and to join parts that
+    nobody takes costs as much as to write them.
+    """
+
+    __slots__ = ("_ends", "_pieces", "size")
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._ends: list[int] = []  # where the parts end
+        self.size = 0
+
+    def append(self, part: bytes) -> None:
+        self._pieces.append(part)
+        self.size += len(part)
+        self._ends.append(self.size)
+
+    def part(self, index: int) -> bytes:
+        if len(self._pieces) == len(self._ends):
+            return self._pieces[index]
+        return self._pieces[0][self._ends[index - 1] if index else 0 : self._ends[index]]
+
+    def whole(self) -> bytes:
+        if len(self._pieces) > 1:
+            self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0]
+
+
 class Window:
     """Segments, oldest first, and the one that grows.
 
@@ -58,9 +88,9 @@ class Window:
         self.discontinuities = 0
         self.current: Segment | None = None
         self._inits: dict[str, bytes] = {}
-        self._bodies: dict[str, bytes] = {}  # of whole segments and of the current one's parts
-        self._slices: dict[str, tuple[str, int, int]] = {}  # parts of whole segments
-        self._pieces: list[bytes] = []  # of the current segment
+        self._media: dict[str, _Media] = {}  # of whole segments
+        self._parts: dict[str, tuple[_Media, int]] = {}  # by the names of parts
+        self._growing = _Media()  # of the current segment
         self._bytes = 0
         self.peak = 0
         self._total_bytes = 0
@@ -115,8 +145,8 @@ class Window:
         self.current = replace(
             current, duration=current.duration + duration, parts=(*current.parts, part)
         )
-        self._bodies[name] = body
-        self._pieces.append(body)
+        self._parts[name] = self._growing, len(current.parts)
+        self._growing.append(body)
         self._bytes += len(body)
 
     def date(self, seconds: float) -> None:
@@ -129,20 +159,16 @@ class Window:
         segment = self.current
         if segment is None:
             return
-        body = b"".join(self._pieces)
-        offset = 0
-        for part, piece in zip(segment.parts, self._pieces, strict=True):
-            del self._bodies[part.name]
-            if lists_parts:
-                self._slices[part.name] = (segment.name, offset, offset + len(piece))
-            offset += len(piece)
-        self._pieces.clear()
-        self._bodies[segment.name] = body
+        media, self._growing = self._growing, _Media()
+        self._media[segment.name] = media
+        if not lists_parts:
+            for part in segment.parts:
+                del self._parts[part.name]
         self.current = None
         self.segments.append(segment if lists_parts else replace(segment, parts=()))
         if segment.duration > 0:
-            self.peak = max(self.peak, round(8 * len(body) / segment.duration))
-            self._total_bytes += len(body)
+            self.peak = max(self.peak, round(8 * media.size / segment.duration))
+            self._total_bytes += media.size
             self._total_s += segment.duration
         while len(self.segments) > self._most:
             self._unlist()
@@ -159,12 +185,13 @@ class Window:
 
     def resource(self, name: str) -> Resource | None:
         """Return something by its name."""
-        found = self._slices.get(name)
-        if found is not None:
-            segment, start, end = found
-            body: bytes | None = self._bodies[segment][start:end]
+        if (found := self._parts.get(name)) is not None:
+            media, index = found
+            body: bytes | None = media.part(index)
+        elif (whole := self._media.get(name)) is not None:
+            body = whole.whole()
         else:
-            body = self._bodies.get(name, self._inits.get(name))
+            body = self._inits.get(name)
         if body is None:
             return None
         return Resource(body, TYPES[name.rpartition(".")[2]])
@@ -182,9 +209,9 @@ class Window:
     def _forget(self) -> None:
         """Drop the oldest segment, and its init segment if no other needs it."""
         segment = self._kept.pop(0)
-        self._bytes -= len(self._bodies.pop(segment.name))
+        self._bytes -= self._media.pop(segment.name).size
         for part in segment.parts:
-            self._slices.pop(part.name, None)
+            del self._parts[part.name]
         following = self._kept[0] if self._kept else self.segments[0]
         if segment.map and following.map != segment.map:
             self._bytes -= len(self._inits.pop(segment.map))
