@@ -8,7 +8,7 @@ import pytest
 from headend.errors import ProtocolError, UsageError
 from headend.media.amf0 import Value, parse_values
 from headend.rtmp.chunks import Message
-from headend.rtmp.commands import Commands, StreamUse
+from headend.rtmp.commands import Commands
 from headend.rtmp.events import (
     ConnectRequest,
     Event,
@@ -19,6 +19,7 @@ from headend.rtmp.events import (
     PublishRequest,
     RequestRefused,
 )
+from headend.rtmp.net_streams import StreamUse
 
 Amf = str | float | bool | None | Mapping[str, object]
 
@@ -227,7 +228,7 @@ def test_create_stream_gives_1_first() -> None:
     peer = connected()
     assert peer.call("createStream", 4, None) == ["_result 4 None 1.0"]
     assert peer.call("createStream", 5, None) == ["_result 5 None 2.0"]
-    assert peer.commands.uses() == {StreamUse.IDLE}
+    assert peer.commands.streams.uses() == {StreamUse.IDLE}
 
 
 def test_create_stream_beyond_the_limit_is_an_error_and_the_session_goes_on() -> None:
@@ -259,8 +260,8 @@ def test_publish_is_a_request_for_what_connect_and_it_name() -> None:
     assert request.target.path == "live/cam1"
     assert request.target.key == "hk_1"
     assert peer.commands.is_waiting
-    assert peer.commands.uses() == {StreamUse.WAITING}
-    assert peer.commands.publishing(1) is None
+    assert peer.commands.streams.uses() == {StreamUse.WAITING}
+    assert peer.commands.streams.publishing(1) is None
 
     peer.commands.accept(request)
     assert peer.answers() == [
@@ -268,8 +269,8 @@ def test_publish_is_a_request_for_what_connect_and_it_name() -> None:
         "onStatus 0 status NetStream.Publish.Start @1",
     ]
     assert not peer.commands.is_waiting
-    assert peer.commands.uses() == {StreamUse.PUBLISHING}
-    assert peer.commands.publishing(1) == 1
+    assert peer.commands.streams.uses() == {StreamUse.PUBLISHING}
+    assert peer.commands.streams.publishing(1) == 1
 
 
 def test_publish_without_a_name_takes_the_app_for_it() -> None:
@@ -304,7 +305,7 @@ def test_rejected_publish_leaves_other_message_streams_alone() -> None:
     peer.commands.reject(peer.publish_request(), "NetStream.Publish.BadName", "taken")
     assert peer.answers() == ["onStatus 0 error NetStream.Publish.BadName @2"]
     assert not peer.commands.is_closing
-    assert peer.commands.publishing(1) == 1
+    assert peer.commands.streams.publishing(1) == 1
 
 
 @pytest.mark.parametrize(
@@ -340,7 +341,7 @@ def test_publish_again_under_the_same_name_is_answered_and_changes_nothing() -> 
         "onStatus 0 status NetStream.Publish.Start @1",
     ]
     assert peer.events() == []
-    assert peer.commands.publishing(1) == 1
+    assert peer.commands.streams.publishing(1) == 1
 
 
 def test_publish_again_under_another_name_ends_the_first() -> None:
@@ -376,14 +377,14 @@ def test_publish_or_play_where_no_stream_was_created_breaks_the_protocol(
 
 def test_media_of_message_stream_0_belongs_to_the_only_one_that_publishes() -> None:
     peer = publishing()
-    assert peer.commands.publishing(0) == 1
-    assert peer.commands.publishing(2) is None
+    assert peer.commands.streams.publishing(0) == 1
+    assert peer.commands.streams.publishing(2) is None
     peer.call("createStream", 6, None)
-    assert peer.commands.publishing(2) is None
+    assert peer.commands.streams.publishing(2) is None
     peer.call("publish", 7, None, "cam2", on=2)
     peer.commands.accept(peer.publish_request())
-    assert peer.commands.publishing(2) == 2
-    assert peer.commands.publishing(0) is None
+    assert peer.commands.streams.publishing(2) == 2
+    assert peer.commands.streams.publishing(0) is None
 
 
 def test_answering_a_publish_that_does_not_wait_is_a_bug() -> None:
@@ -423,7 +424,7 @@ def test_fc_unpublish_ends_the_publish() -> None:
         "_result 6 None Undefined.UNDEFINED",
     ]
     assert peer.events() == [PublishEnded(1)]
-    assert peer.commands.publishing(1) is None
+    assert peer.commands.streams.publishing(1) is None
 
 
 @pytest.mark.parametrize("name", ["cam2", "..", ""])
@@ -440,7 +441,7 @@ def test_fc_unpublish_ends_the_one_it_names_of_two() -> None:
     peer.commands.accept(peer.publish_request())
     peer.call("FCUnpublish", 8, None, "cam2")
     assert peer.events() == [PublishEnded(2)]
-    assert peer.commands.publishing(1) == 1
+    assert peer.commands.streams.publishing(1) == 1
 
 
 def test_fc_unpublish_without_a_publish_is_answered() -> None:
@@ -457,7 +458,7 @@ def test_delete_stream_ends_what_it_did_and_its_number_is_gone() -> None:
         "onStatus 0 status NetStream.Unpublish.Success @1"
     ]
     assert peer.events() == [PublishEnded(1)]
-    assert peer.commands.uses() == set()
+    assert peer.commands.streams.uses() == set()
     with pytest.raises(ProtocolError):
         peer.call("publish", 8, None, "cam1", on=1)
 
@@ -511,7 +512,7 @@ def test_play_is_a_request_whatever_its_start_and_length(rest: tuple[Amf, ...]) 
         "onStatus 0 status NetStream.Play.Reset @1",
         "onStatus 0 status NetStream.Play.Start @1",
     ]
-    assert peer.commands.uses() == {StreamUse.PLAYING}
+    assert peer.commands.streams.uses() == {StreamUse.PLAYING}
 
 
 def test_rejected_play_tells_why_and_closes() -> None:
@@ -543,7 +544,7 @@ def test_play2_is_refused_and_the_play_goes_on() -> None:
     assert peer.call("play2", 0, None, {"streamName": "x"}, on=1) == [
         "onStatus 0 error NetStream.Play.Failed @1"
     ]
-    assert peer.commands.uses() == {StreamUse.PLAYING}
+    assert peer.commands.streams.uses() == {StreamUse.PLAYING}
 
 
 @pytest.mark.parametrize("name", ["pause", "pauseRaw"])
@@ -600,7 +601,7 @@ def test_seek_in_a_live_stream_is_refused_and_the_play_goes_on() -> None:
     peer = playing()
     assert peer.call("seek", 0, None, 1000, on=1) == ["onStatus 0 error NetStream.Seek.Failed @1"]
     assert peer.call("seek", 0, None, 1000, on=9) == []
-    assert peer.commands.uses() == {StreamUse.PLAYING}
+    assert peer.commands.streams.uses() == {StreamUse.PLAYING}
 
 
 def test_fc_subscribe_gets_its_result_and_a_notice() -> None:

@@ -10,7 +10,6 @@ Source: RTMP 1.0, 7.2; what real peers send and need: docs/protocol.md.
 """
 
 from collections.abc import Callable, Iterable
-from enum import Enum, auto
 from typing import Final
 
 from headend.errors import MediaError, ProtocolError, UsageError
@@ -29,131 +28,44 @@ from headend.rtmp.events import (
     RequestCancelled,
     RequestRefused,
 )
+from headend.rtmp.net_streams import NetStream, NetStreams, StreamUse
 from headend.rtmp.url import Target, stream_target
 
-HELD_OVERHEAD: Final = 100  # bytes of a message that waits, besides its payload
 MAX_NAME: Final = 4096  # characters of a name or URL in a command; SRS and FFmpeg cut at 1024
-
-
-class StreamUse(Enum):
-    """What a message stream does."""
-
-    IDLE = auto()
-    WAITING = auto()  # a request is not answered yet
-    PUBLISHING = auto()
-    PLAYING = auto()
-
-
-class _NetStream:
-    """One message stream that createStream returned."""
-
-    __slots__ = (
-        "audio",
-        "held",
-        "held_bytes",
-        "is_paused",
-        "request",
-        "target",
-        "use",
-        "video",
-    )
-
-    def __init__(self) -> None:
-        self.use = StreamUse.IDLE
-        self.request: Request | None = None  # that waits for its answer
-        self.held: list[Message] = []  # that came behind it
-        self.held_bytes = 0
-        self.target: Target | None = None
-        self.is_paused = False
-        self.audio = True
-        self.video = True
 
 
 class Commands:
     """See the module's head.
 
     Attributes:
+        streams: The peer's message streams; the session holds what must wait there.
         messages: To be sent, in order; the session takes them.
         events: For the application; the session takes them.
         is_connected: connect was accepted.
         is_waiting: A request is neither answered nor deferred: nothing else is to be processed.
-        waiting: Message streams whose publish or play is deferred.
         is_closing: Nothing more will come: close once everything is sent.
     """
 
     __slots__ = (
         "_app",
-        "_created",
-        "_max_streams",
-        "_streams",
         "_tc_url",
         "events",
         "is_closing",
         "is_connected",
         "is_waiting",
         "messages",
-        "waiting",
+        "streams",
     )
 
     def __init__(self, max_streams: int) -> None:
-        self._max_streams = max_streams
         self._app = ""
         self._tc_url = ""
-        self._streams: dict[int, _NetStream] = {}
-        self._created = 0
+        self.streams: Final = NetStreams(max_streams)
         self.messages: list[Message] = []
         self.events: list[Event] = []
         self.is_connected = False
         self.is_waiting = False
-        self.waiting: set[int] = set()
         self.is_closing = False
-
-    def uses(self) -> set[StreamUse]:
-        """Return what the message streams do, all together."""
-        return {stream.use for stream in self._streams.values()}
-
-    def publishing(self, stream_id: int) -> int | None:
-        """Return the message stream that media sent on `stream_id` belongs to, if one publishes.
-
-        Older FFmpeg and librtmp send metadata on message stream 0.
-        """
-        stream = self._streams.get(stream_id)
-        if stream is not None and stream.use is StreamUse.PUBLISHING:
-            return stream_id
-        publishing = self._publishing()
-        return publishing[0] if stream_id == 0 and len(publishing) == 1 else None
-
-    def hold(self, message: Message) -> bool:
-        """Keep a message that must wait until a request before it is answered.
-
-        What a peer sends on a message stream whose publish or play is not answered yet waits, but
-        for commands that end or replace the request. So does media on message stream 0, which is
-        meant for a stream that will be published.
-
-        Returns:
-            Whether it is kept; else it is to be processed now.
-        """
-        stream = self._holder(message)
-        if stream is None:
-            return False
-        stream.held.append(message)
-        stream.held_bytes += HELD_OVERHEAD + len(message.payload)
-        return True
-
-    @property
-    def held_bytes(self) -> int:
-        """How much waits for an answer."""
-        return sum(self._streams[stream_id].held_bytes for stream_id in self.waiting)
-
-    def _holder(self, message: Message) -> _NetStream | None:
-        stream_id = message.stream_id
-        if stream_id in self.waiting:
-            if message.type_id in (m.COMMAND_AMF0, m.COMMAND_AMF3) and _replaces(message):
-                return None
-            return self._streams[stream_id]
-        if not stream_id and message.type_id in m.MEDIA and not self._publishing():
-            return self._streams[min(self.waiting)]
-        return None
 
     # ------------------------------------------------------------------ answers to requests
 
@@ -186,18 +98,13 @@ class Commands:
         Raises:
             UsageError: The request is not the one that waits.
         """
-        stream = self._requested(request)
-        stream.request = None
-        self._answered(request.stream_id)
+        self._answered(request)
         if isinstance(request, PublishRequest):
-            stream.use = StreamUse.PUBLISHING
             answer = replies.publish_started(request.stream_id, request.target.path)
         else:
-            stream.use = StreamUse.PLAYING
             answer = replies.play_started(request.stream_id, request.target.path)
         self.messages.extend(answer)
-        held, stream.held, stream.held_bytes = stream.held, [], 0
-        return held
+        return self.streams.accept(request)
 
     def reject(self, request: Request, code: str, description: str, redirect: str = "") -> None:
         """Refuse a request; `redirect` is the URL at which a publish or play may be asked for.
@@ -212,16 +119,15 @@ class Commands:
             self.is_waiting = False
             self.is_closing = True
         else:
-            self._requested(request)
-            self._answered(request.stream_id)
+            self._answered(request)
             self.end(request.stream_id, code, description, redirect)
 
     def end(self, stream_id: int, code: str, description: str, redirect: str = "") -> None:
         """End a publish or play from our side; closes unless another message stream is in use."""
-        self._streams[stream_id] = _NetStream()
+        self.streams.reset(stream_id)
         elsewhere = m.elsewhere(redirect) if redirect else {}
         self.messages.append(m.on_status(stream_id, "error", code, description, **elsewhere))
-        self.is_closing = self.uses() == {StreamUse.IDLE}
+        self.is_closing = self.streams.uses() == {StreamUse.IDLE}
 
     def close(self, description: str) -> None:
         """End everything from our side."""
@@ -236,25 +142,17 @@ class Commands:
         Raises:
             UsageError: The request is not the one that waits.
         """
-        self._requested(request)
+        self.streams.defer(request)
         self.is_waiting = False
-        self.waiting.add(request.stream_id)
 
-    def _answered(self, stream_id: int) -> None:
-        if stream_id in self.waiting:
-            self.waiting.remove(stream_id)
-        else:
+    def _answered(self, request: PublishRequest | PlayRequest) -> None:
+        self.streams.requested(request)
+        if request.stream_id not in self.streams.waiting:
             self.is_waiting = False
 
     def _check_connecting(self) -> None:
         if self.is_connected or not self.is_waiting:
             raise UsageError("connect waits for no answer")
-
-    def _requested(self, request: PublishRequest | PlayRequest) -> _NetStream:
-        stream = self._streams.get(request.stream_id)
-        if stream is None or stream.request != request:
-            raise UsageError(f"message stream {request.stream_id} waits for no answer")
-        return stream
 
     # ------------------------------------------------------------------ commands
 
@@ -277,13 +175,9 @@ class Commands:
             self.messages.append(replies.unknown(transaction_id, name))
 
     def _ask(self, request: PublishRequest | PlayRequest) -> None:
-        stream = self._streams[request.stream_id]
-        stream.use, stream.request, stream.target = StreamUse.WAITING, request, request.target
+        self.streams.ask(request)
         self.is_waiting = True
         self.events.append(request)
-
-    def _publishing(self) -> list[int]:
-        return [i for i, stream in self._streams.items() if stream.use is StreamUse.PUBLISHING]
 
     def _on_connect(self, call: replies.Call) -> None:
         if self.is_connected:
@@ -305,14 +199,12 @@ class Commands:
             self.events.append(RequestRefused(call.name, code, str(error)))
 
     def _on_create_stream(self, call: replies.Call) -> None:
-        if len(self._streams) >= self._max_streams:
-            if call.transaction_id:
-                text = f"limits.streams_per_connection: at most {self._max_streams}"
-                self.messages.append(replies.failed(call.transaction_id, text))
-            return
-        self._created += 1
-        self._streams[self._created] = _NetStream()
-        self._reply(call, float(self._created))
+        stream_id = self.streams.create()
+        if stream_id is not None:
+            self._reply(call, float(stream_id))
+        elif call.transaction_id:
+            text = f"limits.streams_per_connection: at most {self.streams.most}"
+            self.messages.append(replies.failed(call.transaction_id, text))
 
     def _on_publish(self, call: replies.Call) -> None:
         stream = self._stream_of(call)
@@ -340,7 +232,7 @@ class Commands:
         self.messages.append(m.on_status(call.stream_id, "error", "NetStream.Play.Failed", text))
 
     def _on_pause(self, call: replies.Call) -> None:
-        stream = self._streams.get(call.stream_id)
+        stream = self.streams.get(call.stream_id)
         if stream is None or stream.use is not StreamUse.PLAYING:
             return
         stream.is_paused = call.boolean(1, default=True)
@@ -348,32 +240,32 @@ class Commands:
         self._changed(call.stream_id, stream)
 
     def _on_seek(self, call: replies.Call) -> None:
-        if call.stream_id in self._streams:
+        if self.streams.get(call.stream_id) is not None:
             text = "a live stream cannot be searched"
             self.messages.append(
                 m.on_status(call.stream_id, "error", "NetStream.Seek.Failed", text)
             )
 
     def _on_receive_audio(self, call: replies.Call) -> None:
-        stream = self._streams.get(call.stream_id)
+        stream = self.streams.get(call.stream_id)
         if stream is not None:
             stream.audio = call.boolean(1, default=True)
             self._on_receive(call.stream_id, stream, is_on=stream.audio)
 
     def _on_receive_video(self, call: replies.Call) -> None:
-        stream = self._streams.get(call.stream_id)
+        stream = self.streams.get(call.stream_id)
         if stream is not None:
             stream.video = call.boolean(1, default=True)
             self._on_receive(call.stream_id, stream, is_on=stream.video)
 
-    def _on_receive(self, stream_id: int, stream: _NetStream, *, is_on: bool) -> None:
+    def _on_receive(self, stream_id: int, stream: NetStream, *, is_on: bool) -> None:
         if stream.use is not StreamUse.PLAYING:
             return
         if is_on:
             self.messages.extend(replies.medium_resumed(stream_id))
         self._changed(stream_id, stream)
 
-    def _changed(self, stream_id: int, stream: _NetStream) -> None:
+    def _changed(self, stream_id: int, stream: NetStream) -> None:
         self.events.append(PlayChanged(stream_id, stream.is_paused, stream.audio, stream.video))
 
     def _on_close_stream(self, call: replies.Call) -> None:
@@ -382,10 +274,10 @@ class Commands:
     def _on_delete_stream(self, call: replies.Call) -> None:
         # GStreamer gives the stream's name instead of its number.
         number = call.number(1)
-        stream_ids = [int(number)] if number is not None else list(self._streams)
+        stream_ids = [int(number)] if number is not None else self.streams.ids()
         for stream_id in stream_ids:
             self._leave(stream_id)
-            self._streams.pop(stream_id, None)
+            self.streams.delete(stream_id)
 
     def _on_fc_publish(self, call: replies.Call) -> None:
         """Announce of a publish; some hardware waits for the notification as well as the result."""
@@ -393,9 +285,9 @@ class Commands:
         self._notify(call, "onFCPublish", "NetStream.Publish.Start")
 
     def _on_fc_unpublish(self, call: replies.Call) -> None:
-        publishing = self._publishing()
-        named = [i for i in publishing if self._names(call.text(1), self._streams[i])]
-        for stream_id in named or publishing[:1]:
+        publishing = self.streams.all_publishing()
+        named = [i for i, each in publishing.items() if self._names(call.text(1), each)]
+        for stream_id in named or list(publishing)[:1]:
             self._leave(stream_id)
         self._notify(call, "onFCUnpublish", "NetStream.Unpublish.Success")
         self._reply(call)
@@ -422,8 +314,8 @@ class Commands:
         if call.transaction_id:
             self.messages.append(replies.result(call.transaction_id, *values))
 
-    def _stream_of(self, call: replies.Call) -> _NetStream:
-        stream = self._streams.get(call.stream_id)
+    def _stream_of(self, call: replies.Call) -> NetStream:
+        stream = self.streams.get(call.stream_id)
         if stream is None:
             raise ProtocolError(
                 f"{call.name} on message stream {call.stream_id}, which createStream did not return"
@@ -440,7 +332,7 @@ class Commands:
             self.events.append(RequestRefused(call.name, code, str(error)))
             return None
 
-    def _names(self, name: str, stream: _NetStream) -> bool:
+    def _names(self, name: str, stream: NetStream) -> bool:
         try:
             return stream.target == stream_target(self._app, self._tc_url, name[:MAX_NAME])
         except ProtocolError:
@@ -448,27 +340,16 @@ class Commands:
 
     def _leave(self, stream_id: int) -> None:
         """End what the peer does on a message stream; the stream stays."""
-        stream = self._streams.get(stream_id)
+        stream = self.streams.reset(stream_id)
         if stream is None:
             return
-        self._streams[stream_id] = _NetStream()
         if stream.request is not None:
-            self.waiting.discard(stream_id)
             self.events.append(RequestCancelled(stream_id))
         if stream.use is StreamUse.PUBLISHING:
             self.events.append(PublishEnded(stream_id))
             self.messages.append(replies.unpublished(stream_id))
         elif stream.use is StreamUse.PLAYING:
             self.events.append(PlayEnded(stream_id))
-
-
-def _replaces(message: Message) -> bool:
-    """Say whether a command ends or replaces a request that waits; a broken one does."""
-    try:
-        name = m.parse_command(message)[0]
-    except (MediaError, ProtocolError):
-        return True  # `handle` says what is wrong
-    return name in ("publish", "play", "closeStream", "deleteStream")
 
 
 _COMMANDS: Final[dict[str, Callable[[Commands, replies.Call], None]]] = {

@@ -19,7 +19,7 @@ from headend.media.codecs import audio_tag, video_tag
 from headend.media.tag import Tag
 from headend.rtmp import messages as m
 from headend.rtmp.chunks import ChunkLimits, ChunkReader, Message, serialize
-from headend.rtmp.commands import Commands, StreamUse
+from headend.rtmp.commands import Commands
 from headend.rtmp.data import data_tag
 from headend.rtmp.events import (
     ConnectRequest,
@@ -30,6 +30,7 @@ from headend.rtmp.events import (
     Request,
 )
 from headend.rtmp.handshake import ServerHandshake
+from headend.rtmp.net_streams import StreamUse
 
 # Bytes of unfinished messages before a publish request is accepted: enough for commands and for the
 # first frames of an encoder that does not wait for the answer.
@@ -177,7 +178,7 @@ class ServerSession:
     def is_full(self) -> bool:
         """As much waits for an answer as may: read no more from the peer until then."""
         commands = self._commands
-        return commands.is_waiting or commands.held_bytes >= UNTRUSTED_PARTIAL_BYTES
+        return commands.is_waiting or commands.streams.held_bytes >= UNTRUSTED_PARTIAL_BYTES
 
     @property
     def is_closing(self) -> bool:
@@ -231,10 +232,10 @@ class ServerSession:
             if commands.is_waiting:
                 self._held.extend(messages[index:])
                 return
-            if not commands.waiting:
+            if not commands.streams.waiting:
                 index += self._process_until_waiting(messages[index:] if index else messages, now)
                 continue
-            if not commands.hold(messages[index]):
+            if not commands.streams.hold(messages[index]):
                 self._process_until_waiting(messages[index : index + 1], now)
             index += 1
 
@@ -266,7 +267,7 @@ class ServerSession:
             self._end_run(current, tags, now)
             tags = []
             self._handle(message, now)
-            if commands.is_waiting or commands.waiting or commands.is_closing:
+            if commands.is_waiting or commands.streams.waiting or commands.is_closing:
                 return index
         self._end_run(current, tags, now)
         return len(messages)
@@ -275,7 +276,7 @@ class ServerSession:
         """Report a run of tags of one message stream; what nobody publishes is dropped."""
         if not tags:
             return
-        publishing = self._commands.publishing(stream_id)
+        publishing = self._commands.streams.publishing(stream_id)
         if publishing is None:
             self._charge(now, len(tags) / DROPPED_PER_COMMAND)
             return
@@ -392,7 +393,7 @@ class ServerSession:
             self._process(held, self._last_received)
 
     def _is_in_use(self) -> bool:
-        return not self._commands.uses() <= {StreamUse.IDLE}
+        return not self._commands.streams.uses() <= {StreamUse.IDLE}
 
     # ------------------------------------------------------------------ time
 
@@ -403,7 +404,7 @@ class ServerSession:
             return self._started + settings.handshake_s
         if not self._commands.is_connected:
             return None if self.is_waiting else self._started + settings.command_s
-        uses = self._commands.uses()
+        uses = self._commands.streams.uses()
         if StreamUse.PUBLISHING in uses:
             return self._last_media + settings.publisher_silence_s
         if StreamUse.PLAYING in uses:
@@ -426,7 +427,7 @@ class ServerSession:
             raise ProtocolError(f"no complete handshake within {settings.handshake_s:g} s")
         if not self._commands.is_connected:
             raise ProtocolError(f"no connect command within {settings.command_s:g} s")
-        uses = self._commands.uses()
+        uses = self._commands.streams.uses()
         if StreamUse.PUBLISHING in uses:
             raise ProtocolError(f"publisher sent nothing for {settings.publisher_silence_s:g} s")
         if StreamUse.PLAYING in uses:
