@@ -83,33 +83,66 @@ def test_encoders_publish_with_a_key_over_rtmp_and_rtmps(
 
 
 @pytest.mark.parametrize("program", ["ffmpeg", "librtmp"])
+@pytest.mark.parametrize("scheme", ["rtmp", "rtmps"])
 def test_encoder_with_a_wrong_key_is_refused_and_told_why(
-    start_server: StartServer, peers: Peers, clip: Path, program: str
+    start_server: StartServer, peers: Peers, clip: Path, program: str, scheme: str
 ) -> None:
-    server = start_server(*KEYED)
+    server = start_server(*KEYED, arguments=("--tls", "127.0.0.1:0"))
+    base = f"{scheme}://{(server.tls if scheme == 'rtmps' else server.rtmp)[0]}/live/cam"
     revoked, foreign = new_key(server), new_key(server, networks=["203.0.113.0/24"])
     secure = new_key(server, tls_only=True)
     short = new_key(server, expires_at=time.time() + 1)
     headend(server, "key", "revoke", revoked["id"])
     time.sleep(max(0.0, short["expires_at"] - time.time()))
-    for key, reason in (
-        ("hk_" + "0" * 32, "the publish key is not valid"),
-        (revoked["key"], "the publish key was revoked"),
-        (foreign["key"], "the publish key is not for this address"),
-        (secure["key"], "the publish key is for TLS only"),
-        (short["key"], "the publish key has expired"),
-    ):
-        url = server.url(f"live/cam?key={key}")
+    wrong = [
+        ("", "publishing needs a valid publish key here"),
+        ("?key=hk_" + "0" * 32, "the publish key is not valid"),
+        (f"?key={revoked['key']}", "the publish key was revoked"),
+        (f"?key={foreign['key']}", "the publish key is not for this address"),
+        (f"?key={short['key']}", "the publish key has expired"),
+    ]
+    if scheme == "rtmp":
+        where = f"use rtmps://HOST:{server.tls[0].rpartition(':')[2]}"
+        wrong.append((f"?key={secure['key']}", f"the publish key is for TLS only; {where}"))
+    for query, reason in wrong:
         if program == "ffmpeg":
-            encoder = peers.publish(clip, url)
+            encoder = peers.publish(clip, base + query)
             assert encoder.wait() != 0
-            assert reason in encoder.output()
+            assert f"Server error: {reason}" in encoder.output()
         else:
-            sink = f"flvmux streamable=true ! rtmpsink location={url}"
-            peers.gstreamer(f"filesrc location={clip} ! {SOURCE} ! {sink}")
-        server.wait_log(f"publish live/cam refused: {reason}")
-        assert "NetStream.Publish.Denied" in server.wait_log(reason)
+            show_refusal(peers, clip, base + query, reason)
+        line = server.wait_log(f"publish live/cam refused: {reason} (NetStream.Publish.Denied)")
+        assert f" {scheme} 127.0.0.1:" in line
     assert "accepted" not in server.process.output()
+
+
+def show_refusal(peers: Peers, clip: Path, url: str, reason: str) -> None:
+    """Publish with GStreamer's librtmp until it shows that it was refused, with code and text."""
+    sink = f"flvmux streamable=true ! rtmpsink location={url}"
+    shows = {**environ(), "GST_DEBUG": "rtmp:5", "GST_DEBUG_NO_COLOR": "1"}
+    pipeline = f"filesrc location={clip} ! {SOURCE} ! {sink}".split()
+    encoder = peers.run("gst-launch-1.0", *pipeline, environ=shows)
+    encoder.wait_output(f"description, STRING:\t{reason}>")
+    assert "code, STRING:\tNetStream.Publish.Denied>" in encoder.output()
+
+
+@pytest.mark.parametrize("program", ["ffmpeg", "librtmp"])
+@pytest.mark.parametrize("setting", ["rtmp.require_tls=publish", "rtmp.tls_only=live/*"])
+def test_encoder_with_a_right_key_in_the_clear_is_told_the_right_url(
+    start_server: StartServer, peers: Peers, clip: Path, program: str, setting: str
+) -> None:
+    server = start_server(*KEYED, setting, arguments=("--tls", "127.0.0.1:0"))
+    key = new_key(server)["key"]
+    reason = f"plain RTMP is not taken here; use rtmps://HOST:{server.tls[0].rpartition(':')[2]}"
+    for name in (f"cam?key={key}", key):  # the key alone tells the stream, and so what it needs
+        if program == "ffmpeg":
+            encoder = peers.publish(clip, server.url(f"live/{name}"))
+            assert encoder.wait() != 0
+            assert f"Server error: {reason}" in encoder.output()
+        else:
+            show_refusal(peers, clip, server.url(f"live/{name}"), reason)
+    server.wait_log(f"refused: {reason} (NetStream.Publish.Denied)", 2)
+    peers.publish(clip, f"rtmps://{server.tls[0]}/live/cam?key={key}").succeed()
 
 
 @pytest.mark.parametrize("scheme", ["adobe", "llnw"])

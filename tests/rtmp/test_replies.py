@@ -203,3 +203,25 @@ def test_only_relays_are_told_who_we_are(version: str, told: str | None) -> None
     properties = parse_values(replies.connected(request, "a1b2c3d4e5f60718").payload)[2]
     assert isinstance(properties, dict)
     assert properties.get("headend") == told
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("cam1", "cam1"),
+        ("cam1?key=s3cret&x=1", "cam1"),
+        ("hk_s3cret", "hk_***"),
+        ("mp4:cam1/hk_s3cret?token=s3cret", "mp4:cam1/hk_***"),
+        ("c" * 300, "c" * 256),
+    ],
+)
+def test_notice_tells_the_name_without_its_key(name: str, told: str) -> None:
+    message = replies.fc_notice("onFCPublish", "NetStream.Publish.Start", name)
+    information = {"level": "status", "code": "NetStream.Publish.Start", "description": told}
+    assert text(message) == (20, 0, ["onFCPublish", 0.0, None, information])
+
+
+def test_unknown_method_is_named_but_no_key() -> None:
+    information = parse_values(replies.unknown(4.0, "hk_s3cret").payload)[3]
+    assert isinstance(information, dict)
+    assert information["description"] == "unknown method 'hk_***'"

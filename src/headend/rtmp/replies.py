@@ -15,6 +15,7 @@ from headend.rtmp import messages as m
 from headend.rtmp.chunks import Message
 from headend.rtmp.events import ConnectRequest
 from headend.rtmp.hops import read_hops
+from headend.rtmp.url import redact
 
 SERVER_VERSION: Final = "FMS/3,0,1,123"  # what Wirecast and old encoders expect to read
 SERVER_CAPABILITIES: Final = 31.0
@@ -89,7 +90,7 @@ def failed(transaction_id: float, description: str) -> Message:
 
 def unknown(transaction_id: float, name: str) -> Message:
     """Answer a call of a method we do not have."""
-    return failed(transaction_id, f"unknown method {name[:64]!r}")
+    return failed(transaction_id, f"unknown method {redact(name[:64])!r}")
 
 
 def connected(request: ConnectRequest, server_id: str = "") -> Message:
@@ -165,6 +166,10 @@ def medium_resumed(stream_id: int) -> list[Message]:
 
 
 def fc_notice(method: str, code: str, name: str) -> Message:
-    """Notify of FCPublish, FCUnpublish or FCSubscribe; the 0 after the method must be there."""
-    information: dict[str, Value] = {"level": "status", "code": code, "description": name[:256]}
+    """Notify of FCPublish, FCUnpublish or FCSubscribe; the 0 after the method must be there.
+
+    The name goes back without its key: programs write what they are told into their logs.
+    """
+    description = redact(name[:256].partition("?")[0])
+    information: dict[str, Value] = {"level": "status", "code": code, "description": description}
     return m.command(method, 0, None, information)
