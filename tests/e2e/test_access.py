@@ -1,18 +1,22 @@
 """This module tests keys, passwords and tokens with real encoders and players."""
 
+import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server, environ
-from tests.e2e.wait import wait_for
+from tests.e2e.wait import LIMIT_S, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -179,21 +183,36 @@ def test_gstreamer_publishes_with_user_and_password(
     server.wait_log("user and password do not go together")
 
 
+ATTEMPTS = 6  # the machine may do other things too
+
+
+@pytest.mark.parametrize("scheme", ["rtmp", "rtmps"])
 def test_revoking_a_key_ends_a_live_session_within_a_second(
-    start_server: StartServer, peers: Peers, clip: Path
+    start_server: StartServer,
+    peers: Peers,
+    clip: Path,
+    scheme: str,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    server = start_server(*KEYED)
-    made = new_key(server)
-    encoder = peers.publish(clip, server.url(f"live/{made['key']}"), is_endless=True)
-    server.wait_media("live/cam")
-    headend(server, "key", "revoke", made["id"])
-    revoked = time.monotonic()
-    server.wait_log("publish live/cam ended: the publish key was revoked")
-    took = time.monotonic() - revoked
-    assert encoder.wait() != 0
-    # Aim: 1 s; the rest is for a machine that does other things too.
-    assert took < 5
-    assert "live/cam" not in server.streams()
+    server = start_server(*KEYED, arguments=("--tls", "127.0.0.1:0"))
+    base = f"{scheme}://{(server.tls if scheme == 'rtmps' else server.rtmp)[0]}/live"
+
+    def seconds(attempt: int) -> float:
+        """From the time that the key was revoked at to that of the log line of the end."""
+        made = new_key(server)
+        encoder = peers.publish(clip, f"{base}/{made['key']}", is_endless=True)
+        server.wait_media("live/cam")
+        revoked_at = headend(server, "key", "revoke", made["id"])["revoked_at"]
+        line = server.wait_log("publish live/cam ended: the publish key was revoked", attempt)
+        assert encoder.wait() != 0
+        assert "live/cam" not in server.streams()
+        return datetime.fromisoformat(line.split()[0]).timestamp() - float(revoked_at)
+
+    times: list[float] = []
+    while len(times) < ATTEMPTS and min(times, default=2.0) > 1:
+        times.append(seconds(len(times) + 1))
+    record_property("seconds", times)
+    assert min(times) <= 1, times
 
 
 # ---------------------------------------------------------------------- tokens
@@ -210,6 +229,24 @@ def status(url: str) -> int:
     return int(done.stdout)
 
 
+def watch_socket(url: str, most: int | None = None) -> tuple[int, bytes]:
+    """Watch by WebSocket until it ends, or so much has come; return the status and the bytes."""
+
+    async def main() -> tuple[int, bytes]:
+        data = b""
+        try:
+            async with aiohttp.ClientSession() as client, client.ws_connect(url) as ws:
+                async for message in ws:
+                    data += message.data
+                    if most is not None and len(data) >= most:
+                        break
+        except aiohttp.WSServerHandshakeError as error:
+            return error.status, b""
+        return 101, data
+
+    return asyncio.run(asyncio.wait_for(main(), LIMIT_S))
+
+
 def test_private_stream_is_watched_with_a_token_on_every_protocol(
     start_server: StartServer, peers: Peers, clip: Path, tmp_path: Path
 ) -> None:
@@ -217,6 +254,10 @@ def test_private_stream_is_watched_with_a_token_on_every_protocol(
     peers.publish(clip, server.url("vip/cam"), is_endless=True)
     server.wait_media("vip/cam")
     good, http = token(server, "vip/*"), f"http://{server.http[0]}/vip/cam"
+    socket = f"ws://{server.http[0]}/vip/cam.flv"
+    assert watch_socket(socket)[0] == 403
+    status_code, first = watch_socket(f"{socket}?token={good}", 1000)
+    assert (status_code, first[:3]) == (101, b"FLV")
     short = ("-t", "0.5")
     for number, url in enumerate(
         (
@@ -242,18 +283,30 @@ def test_private_stream_is_watched_with_a_token_on_every_protocol(
 def test_watching_ends_when_the_token_expires(
     start_server: StartServer, peers: Peers, clip: Path, tmp_path: Path
 ) -> None:
-    server = start_server("auth.private=vip/*")
+    server = start_server("auth.private=vip/*", arguments=("--tls", "127.0.0.1:0"))
     peers.publish(clip, server.url("vip/cam"), is_endless=True)
     server.wait_media("vip/cam")
     soon, http = token(server, "vip/*", 4), f"http://{server.http[0]}/vip/cam"
-    by_rtmp = peers.play(server.url(f"vip/cam?token={soon}"), tmp_path / "rtmp.flv")
-    by_flv = peers.play(f"{http}.flv?token={soon}", tmp_path / "flv.flv")
+    urls = {
+        "rtmp": server.url("vip/cam"),
+        "rtmps": f"rtmps://{server.tls[0]}/vip/cam",
+        "http-flv": f"{http}.flv",
+    }
+    files = {protocol: tmp_path / f"{protocol}.flv" for protocol in urls}
+    players = [peers.play(f"{url}?token={soon}", files[protocol]) for protocol, url in urls.items()]
     playlist = f"{http}/index.m3u8?token={soon}"
     assert status(playlist) == 200
-    by_rtmp.wait()
-    by_flv.wait()
-    for file in ("rtmp.flv", "flv.flv"):
-        assert (tmp_path / file).stat().st_size > 1000
+    code, by_socket = watch_socket(f"ws://{server.http[0]}/vip/cam.flv?token={soon}")
+    assert code == 101
+    assert len(by_socket) > 1000
+    for player in players:
+        player.wait()
+    for file in files.values():
+        assert file.stat().st_size > 1000
     wait_for(lambda: status(playlist) == 403, "the end of the playlist")
-    server.wait_log("play vip/cam ended: the token has expired")
-    server.wait_log("play vip/cam: the token has expired")
+    told = r" {} 127\.0\.0\.1:\d+ play vip/cam.*: the token has expired"
+    patterns = [re.compile(told.format(protocol)) for protocol in (*urls, "ws-flv")]
+    wait_for(
+        lambda: all(any(map(each.search, server.log())) for each in patterns),
+        "the end over each protocol in the log",
+    )

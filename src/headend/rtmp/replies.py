@@ -15,7 +15,7 @@ from headend.rtmp import messages as m
 from headend.rtmp.chunks import Message
 from headend.rtmp.events import ConnectRequest
 from headend.rtmp.hops import read_hops
-from headend.rtmp.url import redact
+from headend.rtmp.url import public_name
 
 SERVER_VERSION: Final = "FMS/3,0,1,123"  # what Wirecast and old encoders expect to read
 SERVER_CAPABILITIES: Final = 31.0
@@ -90,7 +90,7 @@ def failed(transaction_id: float, description: str) -> Message:
 
 def unknown(transaction_id: float, name: str) -> Message:
     """Answer a call of a method we do not have."""
-    return failed(transaction_id, f"unknown method {redact(name[:64])!r}")
+    return failed(transaction_id, f"unknown method {public_name(name)[:64]!r}")
 
 
 def connected(request: ConnectRequest, server_id: str = "") -> Message:
@@ -170,6 +170,6 @@ def fc_notice(method: str, code: str, name: str) -> Message:
 
     The name goes back without its key: programs write what they are told into their logs.
     """
-    description = redact(name[:256].partition("?")[0])
+    description = public_name(name)[:256]
     information: dict[str, Value] = {"level": "status", "code": code, "description": description}
     return m.command(method, 0, None, information)

@@ -35,6 +35,9 @@ SECRET_WORDS: Final = ("key", "token", "pass", "pwd", "secret", "sign", "auth", 
 USER_INFO: Final = re.compile(r"(?<=://)[^/?#\s]*@")
 BARE_KEY: Final = re.compile(r"(?<![A-Za-z0-9_])hk_[^/?&\s'\"]*")
 # Tried only where a parameter can begin, so that it stays linear in hostile text.
+# A key or a token, with nothing in front of it that could keep it from being one.
+WHOLE_SECRET: Final = re.compile(r"hk_[A-Za-z0-9]{24,}|eyJ[\w-]{8,}\.[\w-]{8,}")
+DECODINGS: Final = 3  # programs encode for each other, and some twice
 PARAMETER: Final = re.compile(r"(?<![^?&;\s'\"])([^=?&;\s'\"]+=)([^&\s]*)")
 
 
@@ -185,7 +188,9 @@ def stream_target(app: str, tc_url: str, name: str) -> Target:
     segments = _segments(f"{app_path or tc_path}/{name_path}")
     _check_segments(segments)
     token = query.get("token")
-    if segments and segments[-1].startswith(KEY_PREFIX):
+    is_bare = bool(segments) and segments[-1].startswith(KEY_PREFIX)
+    _check_for_secrets(segments[:-1] if is_bare else segments)
+    if is_bare:
         return Target("/".join(segments[:-1]), "", segments[-1], token, query)
     if not segments:
         raise ProtocolError("neither an app nor a stream name is given")
@@ -208,7 +213,14 @@ def stream_path(text: str) -> str:
     if not all(segments):
         raise ProtocolError("a segment of the stream's path is empty")
     _check_segments(segments)
+    _check_for_secrets(segments)
     return text
+
+
+def public_name(text: str) -> str:
+    """Return what may be shown of a stream name that a peer sent: without its query."""
+    name = redact(text.partition("?")[0])
+    return HIDDEN if _holds_secret(name) else name
 
 
 def redact(text: str) -> str:
@@ -282,3 +294,27 @@ def _check_segments(segments: list[str]) -> None:
             raise LimitExceeded(f"bytes of {where}", size, MAX_SEGMENT)
     if (size := len("/".join(segments).encode())) > MAX_PATH:
         raise LimitExceeded("bytes of the stream's path", size, MAX_PATH)
+
+
+def _check_for_secrets(segments: list[str]) -> None:
+    """Refuse a key or token where a name belongs: names are shown to everybody."""
+    for index, segment in enumerate(segments, 1):
+        if _holds_secret(segment):
+            raise ProtocolError(
+                f"segment {index} of the stream's path looks like a key or token, which belongs "
+                "behind ?key= or ?token="
+            )
+
+
+def _holds_secret(text: str) -> bool:
+    for _ in range(DECODINGS):
+        if WHOLE_SECRET.search(text) or any(map(_is_secret, PARAMETER.finditer(text))):
+            return True
+        text = unquote(text)
+    return False
+
+
+def _is_secret(parameter: re.Match[str]) -> bool:
+    """Say whether a parameter holds a secret; padding of base64 is no value."""
+    name, value = parameter[1].lower(), parameter[2].strip("=")
+    return bool(value) and any(word in name for word in SECRET_WORDS)

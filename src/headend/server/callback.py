@@ -24,6 +24,7 @@ from headend.access.checked import checked
 from headend.access.decisions import AccessRequest, Allow, Decision, Deny, Redirect
 from headend.errors import HeadendError
 from headend.server.outgoing import Answer, Outgoing
+from headend.server.redaction import redact
 from headend.settings import Auth
 from headend.webhooks import sign
 
@@ -164,7 +165,7 @@ def _body(request: AccessRequest, id: str, *, with_credentials: bool) -> bytes:
         "protocol": request.protocol,
         "is_secure": request.is_secure,
         "session": request.session,
-        "user_agent": request.user_agent or "",
+        "user_agent": redact(request.user_agent or ""),
         "key_id": request.key_id,
         "subject": request.subject,
         "certificate": request.certificate,

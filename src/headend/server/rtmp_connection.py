@@ -258,7 +258,7 @@ class RtmpConnection:
                 log.debug(
                     "%s connect %s flash_version=%s",
                     self._label,
-                    shown(event.app),
+                    shown(event.app.partition("?")[0]),
                     shown(event.flash_version),
                 )
                 self.user_agent = event.flash_version[:USER_AGENT_CHARACTERS]
