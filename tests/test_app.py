@@ -25,7 +25,7 @@ from tests.live import (
 )
 
 from headend import app
-from headend.app import Server, process
+from headend.app import Server, parts, process
 from headend.cli import main
 from headend.errors import HeadendError, SettingsError
 from headend.settings import LoadedSettings, load_settings
@@ -428,3 +428,20 @@ def test_ready_file_that_cannot_be_written_is_said_last_and_exit_code_2(
 ) -> None:
     assert main.run(serve(tmp_path, "--ready-file", str(tmp_path))) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"headend: --ready-file {tmp_path}")
+
+
+def test_server_with_its_own_database_keeps_its_name_on_another_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a container that is made anew: it finds its relays and its history again."""
+
+    def names(*settings: str) -> set[str]:
+        loaded = load_settings(None, [f"data={tmp_path}", *settings], environ={})
+        found = set()
+        for host in ("c0ffee", "decade"):
+            monkeypatch.setattr(socket, "gethostname", lambda host=host: host)
+            found.add(parts.node(loaded.settings))
+        return found
+
+    assert len(names()) == 1
+    assert len(names("auth.database=postgresql://ann:secret@db/headend")) == 2

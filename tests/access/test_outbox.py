@@ -8,8 +8,9 @@ import pytest
 from tests.live import run
 
 from headend.access.database import Database
+from headend.access.history import History
 from headend.access.letter import Letter
-from headend.access.outbox import Outbox
+from headend.access.outbox import GONE_S, Outbox
 from headend.errors import DatabaseError
 
 
@@ -67,6 +68,30 @@ def test_letters_wait_in_order_but_for_streams_that_are_held_back(database_url: 
             await made.remove([letter(1).sequence, letter(2).sequence])
             assert numbers(await made.pending("one", (), 10)) == [3]
             assert await made.known(["id-1", "id-3", "id-4"]) == {"id-3", "id-4"}
+
+    run(main())
+
+
+def test_each_server_has_its_own_letters_until_it_is_gone(database_url: str) -> None:
+    async def main() -> None:
+        async with outbox(database_url) as unused:
+            database = unused._database
+            one, other = Outbox(database, "a"), Outbox(database, "b")
+            await one.add([letter(1), letter(3)])
+            await other.add([letter(2)])
+            assert numbers(await one.pending("one", (), 10)) == [1, 3]
+            assert await other.counts("one") == (1, 0)
+            assert await other.give_up_others(["two"], 8, "none") == 1
+            assert await one.counts("one") == (2, 0)
+            assert await one.newest() == letter(3).sequence
+            now = letter(1).created_at + GONE_S
+            assert await other.adopt(["one"], now) == 0  # they are too young
+            await History(database, "a").beat(now)
+            assert await other.adopt(["one"], now + 1) == 0  # it runs
+            assert await other.adopt(["two"], now + GONE_S + 1) == 0
+            assert await other.adopt(["one"], now + GONE_S + 1) == 2
+            assert numbers(await other.pending("one", (), 10)) == [1, 3]
+            assert await one.counts("one") == (0, 0)
 
     run(main())
 

@@ -74,13 +74,13 @@ class Fixture:
         database: Its own.
     """
 
-    def __init__(self, database: Database, retry: Retry) -> None:
+    def __init__(self, database: Database, retry: Retry, node: str) -> None:
         self.bus = Events(lambda event, error: pytest.fail(str(error)))
         self.database = database
         self.outgoing = Outgoing(Rules())
         self.opened = asyncio.Event()
         loop = asyncio.get_running_loop()
-        self.made = Webhooks(loop, self.bus, self.outgoing, self._open, retry)
+        self.made = Webhooks(loop, self.bus, self.outgoing, self._open, retry, node)
 
     async def _open(self) -> Database:
         await self.opened.wait()
@@ -97,11 +97,11 @@ class Fixture:
 
 @asynccontextmanager
 async def hooked(
-    url: str, *webhooks: Webhook, retry: Retry = QUICK, is_open: bool = True
+    url: str, *webhooks: Webhook, retry: Retry = QUICK, is_open: bool = True, node: str = ""
 ) -> AsyncIterator[Fixture]:
     database = Database(url, Path("/nowhere"))
     await database.open()
-    fixture = Fixture(database, retry)
+    fixture = Fixture(database, retry, node)
     if is_open:
         fixture.opened.set()
     fixture.made.configure(webhooks)
@@ -140,6 +140,58 @@ def test_event_arrives_signed_with_its_fields(database_url: str) -> None:
             assert 10**13 < got.document["sequence"] < 10**14
             await until(lambda: fixture.endpoint.held == 0)
             assert fixture.endpoint.delivered == 1
+
+    run(main())
+
+
+def test_servers_that_share_a_database_send_their_own_events_each(database_url: str) -> None:
+    async def main() -> None:
+        async with receiver() as there, receiver() as elsewhere:
+            there.answer = elsewhere.answer = lambda request: web.Response(status=503)
+            async with (
+                hooked(database_url, webhook(there.url), node="a") as one,
+                # It names another webhook too: what waits for that is not given up by the first.
+                hooked(
+                    database_url, webhook(elsewhere.url), webhook(elsewhere.url, "two"), node="b"
+                ) as other,
+            ):
+                await until(lambda: one.made.outbox and other.made.outbox)
+                for number in range(5):
+                    one.bus.emit(created(f"live/{number}"))
+                    other.bus.emit(created(f"vip/{number}"))
+                await until(lambda: one.endpoint.held == other.endpoint.held == 5)
+                there.answer = elsewhere.answer = None
+                await until(lambda: not any(each.held for each in one.made.endpoints))
+                await until(lambda: not any(each.held for each in other.made.endpoints))
+            streams = [
+                {each["data"]["stream"].partition("/")[0] for each in side.documents()}
+                for side in (there, elsewhere)
+            ]
+            assert streams == [{"live"}, {"vip"}]
+
+    run(main())
+
+
+def test_events_of_a_server_that_is_gone_are_sent_by_another(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with receiver() as there:
+            database = Database(database_url, Path("/nowhere"))
+            await database.open()
+            long_ago = time() - 400
+            left = [
+                Letter(number, f"id-{number}", "one", "live/a", "stream.active", "{}", long_ago)
+                for number in (1, 2, 3)
+            ]
+            await Outbox(database, "gone").add(left)
+            await database.close()
+            with caplog.at_level(logging.INFO):
+                async with hooked(database_url, webhook(there.url), node="here") as fixture:
+                    await until(lambda: len(there.received) == 3)
+                    await until(lambda: fixture.endpoint.held == 0)
+            assert [each["id"] for each in there.documents()] == ["id-1", "id-2", "id-3"]
+            assert log_lines(caplog, "3 events of a server that is gone are sent by this one")
 
     run(main())
 

@@ -1,4 +1,8 @@
-"""This module keeps events for webhooks until they are delivered: a letter for each receiver."""
+"""This module keeps events for webhooks until they are delivered: a letter for each receiver.
+
+Of servers that share a database each delivers its own letters, in their order. Those of a server
+that is gone are adopted by one that names the same receiver.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
@@ -8,9 +12,10 @@ import sqlalchemy as sa
 
 from headend.access.database import Database
 from headend.access.letter import Letter
-from headend.access.tables import OUTBOX
+from headend.access.tables import NODES, OUTBOX
 
 ERROR_CHARACTERS: Final = 500
+GONE_S: Final = 300.0  # a server without a heartbeat for so long is gone; far more than between two
 
 _COLUMNS: Final = OUTBOX.c
 _Columns = tuple[object, ...]
@@ -19,12 +24,20 @@ _Columns = tuple[object, ...]
 class Outbox:
     """Letters in the database. Every method raises DatabaseError when that fails."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, node: str = "") -> None:
+        """Take the parts.
+
+        Args:
+            database: Where they are kept.
+            node: Names this server among those that share the database.
+        """
         self._database = database
+        self._node = node
+        self._is_ours = _COLUMNS.node == node
 
     async def add(self, letters: Sequence[Letter]) -> None:
         """Keep letters; all of them, or none if it raises."""
-        rows = [asdict(letter) for letter in letters]
+        rows = [{**asdict(letter), "node": self._node} for letter in letters]
         async with self._database.begin() as connection:
             await connection.execute(OUTBOX.insert(), rows)
 
@@ -47,7 +60,7 @@ class Outbox:
             but_not: Streams that have to wait.
             limit: Most of them.
         """
-        query = _select(endpoint, is_dead=False).limit(limit)
+        query = self._select(endpoint, is_dead=False).limit(limit)
         if but_not:
             query = query.where(_COLUMNS.stream.not_in(but_not))
         return await self._letters(query)
@@ -56,13 +69,13 @@ class Outbox:
         self, endpoint: str, *, is_dead: bool, after: int = 0, limit: int = 100
     ) -> list[Letter]:
         """Return letters that wait, or those that were given up, in order."""
-        query = _select(endpoint, is_dead=is_dead)
+        query = self._select(endpoint, is_dead=is_dead)
         return await self._letters(query.where(_COLUMNS.sequence > after).limit(limit))
 
     async def counts(self, endpoint: str) -> tuple[int, int]:
         """Return how many letters wait, and how many were given up."""
         query = sa.select(sa.func.count(), sa.func.count(_COLUMNS.dead_at)).where(
-            _COLUMNS.endpoint == endpoint
+            _COLUMNS.endpoint == endpoint, self._is_ours
         )
         async with self._database.begin() as connection:
             total, dead = (await connection.execute(query)).one()
@@ -96,7 +109,9 @@ class Outbox:
             now: Unix seconds: their age counts from now.
             id: Of one of them; None: all.
         """
-        change = OUTBOX.update().where(_COLUMNS.endpoint == endpoint, _COLUMNS.dead_at.is_not(None))
+        change = OUTBOX.update().where(
+            _COLUMNS.endpoint == endpoint, _COLUMNS.dead_at.is_not(None), self._is_ours
+        )
         if id is not None:
             change = change.where(_COLUMNS.id == id)
         async with self._database.begin() as connection:
@@ -108,7 +123,7 @@ class Outbox:
     async def give_up_others(self, endpoints: Sequence[str], now: float, error: str) -> int:
         """Give up what waits for receivers that are not there any more; return how many."""
         change = OUTBOX.update().where(
-            _COLUMNS.endpoint.not_in(endpoints), _COLUMNS.dead_at.is_(None)
+            _COLUMNS.endpoint.not_in(endpoints), _COLUMNS.dead_at.is_(None), self._is_ours
         )
         async with self._database.begin() as connection:
             result = await connection.execute(
@@ -116,22 +131,38 @@ class Outbox:
             )
         return result.rowcount
 
+    async def adopt(self, endpoints: Sequence[str], now: float) -> int:
+        """Take letters over that a server has left that is gone; return how many.
+
+        Args:
+            endpoints: To whom.
+            now: Unix seconds.
+        """
+        running = sa.select(NODES.c.id).where(NODES.c.seen_at > now - GONE_S)
+        change = OUTBOX.update().where(
+            _COLUMNS.endpoint.in_(endpoints),
+            _COLUMNS.node != self._node,
+            _COLUMNS.node.not_in(running),
+            _COLUMNS.created_at < now - GONE_S,
+        )
+        async with self._database.begin() as connection:
+            return (await connection.execute(change.values(node=self._node))).rowcount
+
     async def forget_dead(self, before: float) -> None:
         """Forget letters that were given up before a time."""
         async with self._database.begin() as connection:
             await connection.execute(OUTBOX.delete().where(_COLUMNS.dead_at < before))
 
+    def _select(self, endpoint: str, *, is_dead: bool) -> sa.Select[_Columns]:
+        columns = [_COLUMNS[name] for name in Letter.__dataclass_fields__]
+        dead = _COLUMNS.dead_at
+        query = sa.select(*columns).where(_COLUMNS.endpoint == endpoint, self._is_ours)
+        query = query.where(dead.is_not(None) if is_dead else dead.is_(None))
+        return query.order_by(_COLUMNS.sequence)
+
     async def _letters(self, query: sa.Select[_Columns]) -> list[Letter]:
         async with self._database.begin() as connection:
             return [_letter(row) for row in await connection.execute(query)]
-
-
-def _select(endpoint: str, *, is_dead: bool) -> sa.Select[_Columns]:
-    columns = [_COLUMNS[name] for name in Letter.__dataclass_fields__]
-    dead = _COLUMNS.dead_at
-    query = sa.select(*columns).where(_COLUMNS.endpoint == endpoint)
-    query = query.where(dead.is_not(None) if is_dead else dead.is_(None))
-    return query.order_by(_COLUMNS.sequence)
 
 
 def _letter(row: sa.Row[_Columns]) -> Letter:

@@ -55,6 +55,8 @@ OUTBOX: Final = sa.Table(
     sa.Column("next_at", sa.Float, nullable=False, index=True),
     sa.Column("dead_at", sa.Float),
     sa.Column("error", sa.String(500)),
+    # The server that delivers it, of those that share the database.
+    sa.Column("node", sa.String(32), nullable=False, server_default="", index=True),
 )
 
 AUDIT: Final = sa.Table(

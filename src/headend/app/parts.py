@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
 from time import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from headend.access import pseudonyms
 from headend.access.control import Access
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from headend.server.certificates import CertificateStore
 
 log = logging.getLogger(__name__)
+
+ALONE: Final = "alone"  # node of a server whose database is in its data folder
 
 
 def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
@@ -82,7 +84,13 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
 
 
 def node(settings: Settings) -> str:
-    """Name this server among those that share its database: by its machine and its folder."""
+    """Name this server among those that share its database: by its machine and its folder.
+
+    The one in the data folder is nobody else's. There the machine does not count: a container that
+    is made anew is another one, and would not know its own relays.
+    """
+    if not settings.auth.database.get_secret_value():
+        return ALONE
     name = f"{socket.gethostname()}:{settings.data.resolve()}"
     return sha256(name.encode()).hexdigest()[:16]
 

@@ -154,7 +154,11 @@ class Server:
         services, access = self._services, self._services.access
         path = self._loaded.path
         integrations = services.integrations = Integrations(
-            services.loop, services.events, access.gate.authorizers, access.database
+            services.loop,
+            services.events,
+            access.gate.authorizers,
+            access.database,
+            parts.node(settings),
         )
         integrations.start(settings, None if path is None else path.parent, self._hooks)
 

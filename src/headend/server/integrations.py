@@ -37,6 +37,7 @@ class Integrations:
         bus: Events,
         authorizers: list[Authorizer],
         database: "Callable[[], Awaitable[Database]]",
+        node: str = "",
     ) -> None:
         """Prepare.
 
@@ -45,11 +46,13 @@ class Integrations:
             bus: Tells what happens.
             authorizers: Of the gate: ours are put in front of the others.
             database: Gives the database once it is open.
+            node: Names this server among those that share the database.
         """
         self._loop: Final = loop
         self._bus: Final = bus
         self._authorizers: Final = authorizers
         self._database: Final = database
+        self._node: Final = node
         self._ours: list[Authorizer] = []
         self._outgoing: Outgoing | None = None
         self.webhooks: Webhooks | None = None
@@ -111,7 +114,9 @@ class Integrations:
             from headend.server.webhooks import Webhooks
 
             outgoing = self._calls(settings)
-            self.webhooks = Webhooks(self._loop, self._bus, outgoing, self._database)
+            self.webhooks = Webhooks(
+                self._loop, self._bus, outgoing, self._database, node=self._node
+            )
             self.webhooks.configure(settings.webhooks)
             self.webhooks.start()
 

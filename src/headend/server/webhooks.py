@@ -80,6 +80,7 @@ class Webhooks:
         outgoing: Outgoing,
         database: "Callable[[], Awaitable[Database]]",
         retry: Retry = RETRY,
+        node: str = "",
     ) -> None:
         """Make it without receivers.
 
@@ -89,12 +90,14 @@ class Webhooks:
             outgoing: Makes the calls.
             database: Gives the database once it is open.
             retry: When letters are tried again.
+            node: Names this server among those that share the database.
         """
         self._loop = loop
         self._bus = bus
         self._outgoing = outgoing
         self._database = database
         self._retry = retry
+        self._node = node
         self._endpoints: dict[str, Endpoint] = {}
         self._by_event: dict[str, tuple[Endpoint, ...]] = {}
         self._queue: deque[_Note] = deque()
@@ -250,7 +253,7 @@ class Webhooks:
         """Wait for the database, and see what earlier runs left."""
         from headend.access.outbox import Outbox
 
-        outbox = Outbox(await self._database())
+        outbox = Outbox(await self._database(), self._node)
         while True:
             try:
                 self._last = await outbox.newest()
@@ -270,6 +273,11 @@ class Webhooks:
     async def _tidy(self, outbox: "Outbox") -> None:
         names = list(self._endpoints)
         now = time()
+        if adopted := await outbox.adopt(names, now):
+            log.info("webhooks: %d events of a server that is gone are sent by this one", adopted)
+            for endpoint in self._endpoints.values():
+                endpoint.held, _ = await outbox.counts(endpoint.webhook.name)
+                endpoint.wake()
         left = await outbox.give_up_others(names, now, "the settings name no such webhook any more")
         if left:
             log.warning("webhooks: %d events are given up, for receivers that are no more", left)
