@@ -13,7 +13,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -56,6 +56,12 @@ def run(main: Coroutine[Any, Any, None], limit_s: float = LIMIT_S) -> None:
 async def until(condition: Callable[[], object]) -> None:
     """Let the loop turn until something is so; the limit is that of `run`."""
     while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_S)
+
+
+async def until_so(condition: Callable[[], Awaitable[object]]) -> None:
+    """Ask until something is so, and leave the server time in between."""
+    while not await condition():  # noqa: ASYNC110
         await asyncio.sleep(LOOK_S)
 
 

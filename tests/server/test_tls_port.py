@@ -35,6 +35,7 @@ from tests.wire import wire
 
 from headend.server import tls_port
 from headend.server.status import streams
+from headend.server.tls_transport import TlsTransport
 from headend.settings import CertificatePair
 
 HELLO_BYTES = 100  # of a client hello: some of it, not all
@@ -274,6 +275,22 @@ def test_many_records_in_one_packet_are_all_read_at_once(
             assert await player.expect_media(5) == [VIDEO_HEADER, big, *FRAMES]
             publisher.close()
             player.close()
+
+    run(main())
+
+
+def test_reading_ends_when_nothing_comes_whatever_openssl_announces(
+    pair: CertificatePair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with tls_server(tmp_path, pair) as live:
+            publisher = await live.publisher()
+            await publisher.send_video(VIDEO_HEADER)
+            await until(lambda: bytes_in(live, "live/a") == len(VIDEO_HEADER))
+            monkeypatch.setattr(TlsTransport, "_pending", lambda _: 1)
+            (connection,) = live.services.connections
+            assert connection.transport.read() == 0
+            publisher.close()
 
     run(main())
 

@@ -133,6 +133,8 @@ async def probe(
 async def _probe_stream(
     url: str, protocol: str, duration_s: float, tls: TlsOptions | None, timeouts: Timeouts | None
 ) -> Facts:
+    if protocol not in DEFAULT_PORTS:
+        from headend.client import hls, http_flv  # noqa: F401  # loading them takes no time of it
     loop = asyncio.get_running_loop()
     began = loop.time()
     measure = Measure()

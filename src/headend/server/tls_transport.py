@@ -121,9 +121,10 @@ class TlsTransport(Transport):
             size = super().read()
             total += size
             records += 1
-            if self._is_closed or self._is_paused:
+            # Nothing now is nothing more, whatever OpenSSL says: it would be asked for ever.
+            if not size or self._is_closed or self._is_paused:
                 break
-            is_more = size and total < self.read_size and records < RECORDS_PER_READ
+            is_more = total < self.read_size and records < RECORDS_PER_READ
             if not is_more and not self._pending():
                 break
         return total

@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.live import run, until
+from tests.live import run, until, until_so
 from tests.web import Web, serve
 
 from headend.server.api import events
@@ -123,8 +123,7 @@ def test_consoles_have_a_limit_and_those_that_leave_are_forgotten(
                 async with asked(web, "?count=1") as response:
                     return response.status == 200
 
-            while not await is_free():
-                pass
+            await until_so(is_free)
 
     run(main())
 

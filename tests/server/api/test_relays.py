@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.live import run, until
+from tests.live import run, until, until_so
 from tests.relay.servers import place, publish_pictures, server
 from tests.web import serve
 
@@ -94,8 +94,10 @@ def test_address_that_may_not_be_called_is_failed(tmp_path: Path) -> None:
             async def target() -> Any:
                 return (await web.get("/relays")).json["relays"][0]["targets"][0]
 
-            while (await target())["state"] == "connecting":
-                pass
+            async def has_tried() -> bool:
+                return bool((await target())["state"] != "connecting")
+
+            await until_so(has_tried)
             assert (await target())["state"] == "failed"
             assert "auth.outgoing" in (await target())["reason"]
 

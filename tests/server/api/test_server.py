@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.live import run
+from tests.live import run, until_so
 from tests.web import serve
 
 from headend import __version__
@@ -45,8 +45,11 @@ def test_totals_do_not_shrink_when_sessions_end(tmp_path: Path) -> None:
                 before = (await web.get("/server")).json
                 assert before["sessions"] == 3
             player.close()
-            while (await web.get("/server")).json["sessions"] > 1:
-                pass
+
+            async def has_left() -> bool:
+                return bool((await web.get("/server")).json["sessions"] == 1)
+
+            await until_so(has_left)
             after = (await web.get("/server")).json
             assert after["bytes_in"] >= before["bytes_in"] > 0
             assert after["bytes_out"] >= before["bytes_out"] > 0

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web as aiohttp_web
-from tests.live import run, until
+from tests.live import run, until, until_so
 from tests.receiver import Receiver, receiver
 from tests.web import Web, serve
 
@@ -41,8 +41,11 @@ def test_receivers_are_shown_without_secrets(tmp_path: Path) -> None:
                 (one,) = (await web.get("/webhooks")).json["webhooks"]
                 return one
 
-            while (one := await seen())["waiting"]:
-                pass
+            async def has_arrived() -> bool:
+                return not (await seen())["waiting"]
+
+            await until_so(has_arrived)
+            one = await seen()
             assert (one["name"], one["url"]) == ("one", f"{there.url}?…")
             assert (one["events"], one["state"]) == (["stream.created"], "ok")
             assert (one["delivered"], one["failures"], one["dead"]) == (1, 0, 0)
