@@ -157,9 +157,11 @@ def test_bad_files_are_a_line_and_exit_with_1(
 ) -> None:
     (tmp_path / "cut.mp4").write_bytes(film.read_bytes()[:5000])
     (tmp_path / "cut.flv").write_bytes(clip.read_bytes()[:20_000])
+    whole = media.make("ffmpeg", tmp_path / "whole.mkv", *media.picture(5), *media.H264)
+    (tmp_path / "cut.mkv").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     (tmp_path / "text.mp4").write_text("no film at all\n" * 100)
     (tmp_path / "none.mkv").write_bytes(b"")
-    for name in ("cut.mp4", "cut.flv", "text.mp4", "none.mkv", "missing.mp4"):
+    for name in ("cut.mp4", "cut.flv", "cut.mkv", "text.mp4", "none.mkv", "missing.mp4"):
         file = str(tmp_path / name)
         publisher = peers.headend("publish", file, server.url("live/a"), "--no-pace")
         assert publisher.wait() == 1
@@ -202,6 +204,7 @@ def test_headend_plays_over_http(
     played = tmp_path / "played.flv"
     url = f"{form}://{server.http[0]}/live/a.flv"
     player = peers.headend("play", url, "-o", str(played))
+    server.wait_stream("live/a", state="waiting")
     peers.publish(clip, server.url("live/a"), is_paced=True).succeed()
     player.succeed()
     media.assert_joined(media.frames(played), media.frames(clip))

@@ -8,7 +8,8 @@ from tests.sources.clip import tag
 from tests.sources.media import make
 
 from headend.errors import MediaError
-from headend.media.tag import AUDIO, SCRIPT, VIDEO
+from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
+from headend.sources.extent import CutShort
 from headend.sources.files import open_source
 
 
@@ -53,6 +54,21 @@ def test_other_files_are_copied_where_they_can_be(tmp_path: Path) -> None:
     assert {tag.kind for tag in first} == {SCRIPT, VIDEO, AUDIO}
     again = [tag for batch in source.batches() for tag in batch]
     assert [tag.timestamp for tag in again] == [tag.timestamp for tag in first]
+
+
+def test_file_whose_end_is_missing_is_read_and_then_told_of(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.mkv", "libx264", "aac", seconds=4)
+    whole = [tag for batch in open_source(str(path), None, {}).batches() for tag in batch]
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    read: list[Tag] = []
+
+    def read_all() -> None:
+        for batch in open_source(str(path), None, {}).batches():
+            read.extend(batch)
+
+    with pytest.raises(CutShort, match=r"a.mkv is cut short: \d\.\d s of 4\.\d s are there"):
+        read_all()
+    assert 0 < len(read) < len(whole)
 
 
 def test_devices_are_opened_by_their_format() -> None:

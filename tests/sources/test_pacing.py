@@ -8,6 +8,7 @@ from tests.wire import wire
 
 from headend.errors import MediaError
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
+from headend.sources.extent import CutShort
 from headend.sources.pacing import Pace, repeated
 
 METADATA = Tag(SCRIPT, 0, b"\x02", False, False)
@@ -39,6 +40,16 @@ def audio(timestamp: int) -> Tag:
 def timestamps(count: int, *tags: Tag) -> list[int]:
     repeats = (tag for batch in repeated(Listed(*tags)) for tag in batch)
     return [tag.timestamp for tag in islice(repeats, count)]
+
+
+def test_source_that_is_cut_short_is_repeated_as_far_as_it_goes() -> None:
+    class Cut(Listed):
+        def batches(self) -> Generator[list[Tag], None, None]:
+            yield from super().batches()
+            raise CutShort("a.flv is cut short")
+
+    repeats = (tag for batch in repeated(Cut(video(0), video(40))) for tag in batch)
+    assert [tag.timestamp for tag in islice(repeats, 4)] == [0, 40, 80, 120]
 
 
 def test_first_tag_is_due_at_once() -> None:

@@ -1,7 +1,7 @@
 """This module reads what `headend publish` sends: FLV files as they are, all else through PyAV."""
 
 import os
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -14,6 +14,7 @@ from headend.media import flv
 from headend.media.flv_muxer import FlvMuxer, Packet
 from headend.media.tag import Tag
 from headend.sources import tracks
+from headend.sources.extent import CutShort, Extent
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -36,7 +37,7 @@ class Source(Protocol):
         """Read from the start to the end; blocks.
 
         Raises:
-            MediaError: It cannot be read.
+            MediaError: It cannot be read. CutShort: its end is missing; all else has been given.
         """
         ...
 
@@ -98,7 +99,7 @@ class FlvFile:
         except OSError as error:
             raise MediaError(f"{self._path}: {error.strerror}") from error
         if reader.is_cut:
-            raise MediaError(f"{self._path} is cut short: its last tag is not whole")
+            raise CutShort(f"{self._path} is cut short: its last tag is not whole")
 
 
 def _flv_duration(path: Path) -> float | None:
@@ -143,12 +144,24 @@ class AvSource:
         with self._explained(), container:
             streams = best_streams(container)
             by_index = {s.index: tracks.add_track(s, muxer.container) for s in streams}
+            extents = {s.index: Extent(s) for s in streams}
             for packet in container.demux(*streams):
+                extents[packet.stream.index].add(packet)
                 for ready in by_index[packet.stream.index](packet):
                     if tags := self._muxed(muxer, ready):
                         yield tags
             if tags := muxer.close():
                 yield tags
+        self._check(extents.values())
+
+    def _check(self, extents: Iterable[Extent]) -> None:
+        """Tell of a file whose end is missing; a device announces nothing."""
+        for extent in extents:
+            if extent.is_cut:
+                seen, announced = extent.seen_s, extent.announced_s
+                raise CutShort(
+                    f"{self._name} is cut short: {seen:.1f} s of {announced:.1f} s are there"
+                )
 
     def _muxed(self, muxer: FlvMuxer, packet: Packet) -> list[Tag]:
         dts, clock = packet.dts, packet.time_base

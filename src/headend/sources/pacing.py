@@ -1,10 +1,12 @@
 """This module gives the tags of a source their time: in real time, and over and over."""
 
 from collections.abc import Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from headend.errors import MediaError
 from headend.media.tag import SCRIPT, VIDEO, Tag
+from headend.sources.extent import CutShort
 
 if TYPE_CHECKING:
     from headend.sources.files import Source
@@ -50,8 +52,9 @@ def repeated(source: "Source") -> Generator[list[Tag], None, None]:
     start = 0
     while True:
         passage = Passage(start)
-        for tags in source.batches():
-            yield [passage.move(tag) for tag in tags if not is_end(tag)]
+        with suppress(CutShort):  # what there is can be repeated
+            for tags in source.batches():
+                yield [passage.move(tag) for tag in tags if not is_end(tag)]
         if passage.end == start:
             raise MediaError("the source is too short to be repeated")
         start = passage.end

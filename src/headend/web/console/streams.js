@@ -30,12 +30,13 @@ export const streams = {
     figures.element.classList.add('figures');
     const cards = h('ul', { class: 'cards' });
     const more = h('p', { class: 'soft note' });
+    const command = h('code', {});
     const none = h(
       'div',
       { class: 'empty large', hidden: true },
       h('p', {}, h('strong', {}, 'Nothing is live.')),
       h('p', {}, 'Publish a stream, from this machine for instance with'),
-      h('code', {}, 'ffmpeg -re -i file.flv -c copy -f flv rtmp://127.0.0.1/live/a'),
+      command,
     );
     return {
       element: h('div', {}, figures.element, none, cards, more),
@@ -46,6 +47,7 @@ export const streams = {
         setText(figures.values.uptime, duration(server.uptime_s));
         setText(more, others ? `${count(others, 'more stream')} not shown here.` : '');
         none.hidden = all.length > 0;
+        setText(command, publishing(server.listeners.rtmp));
         keep(
           cards,
           all,
@@ -56,6 +58,12 @@ export const streams = {
     };
   },
 };
+
+/** A command that publishes to this server, from its own machine. */
+function publishing(listeners) {
+  const place = listeners.find((address) => !address.startsWith('unix:')) ?? '127.0.0.1';
+  return `ffmpeg -re -i file.flv -c copy -f flv rtmp://${place.replace(/:1935$/, '')}/live/a`;
+}
 
 class Card {
   constructor(app, { path }) {
