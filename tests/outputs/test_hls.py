@@ -49,6 +49,7 @@ class Packaged:
             self._changed,
             self.reports.append,
         )
+        self.playlists = self.packager.playlists
         self.packager.start((video_header(), audio_header()) if headers is None else headers)
         self.push(*tags)
 
@@ -61,7 +62,7 @@ class Packaged:
             self.packager.push(tag)
 
     def playlist(self, *, skip: bool = False) -> str:
-        return self.packager.media_playlist(skip=skip, query="")
+        return self.playlists.media_playlist(skip=skip, query="")
 
     @property
     def durations(self) -> list[float]:
@@ -81,12 +82,12 @@ def test_segments_are_cut_at_keyframes_and_add_up() -> None:
     assert out.durations == [2.0, 2.0, 2.0]
     assert out.find(r"TARGETDURATION:(\d+)") == ["2"]
     assert out.find("DISCONTINUITY\n") == []
-    assert out.packager.next_sequence == 3
+    assert out.playlists.next_sequence == 3
     out.packager.end()
     assert out.durations == [2.0, 2.0, 2.0, 1.0]
     assert "#EXT-X-ENDLIST" in out.playlist()
-    assert out.packager.is_over
-    assert out.packager.hint is None
+    assert out.playlists.is_over
+    assert out.playlists.hint is None
     assert out.reports == []
 
 
@@ -97,38 +98,21 @@ def test_parts_are_whole_frames_and_the_first_is_independent() -> None:
     assert [part[1] for part in parts[:2]] == ["e-0.0.m4s", "e-0.1.m4s"]
     assert {part[0] for part in parts} == {"0.20000"}
     assert [part[1] for part in parts if part[2]] == ["e-0.0.m4s", "e-0.5.m4s", "e-1.0.m4s"]
-    assert out.packager.hint == f"e-1.{len(parts) - 10}.m4s"
+    assert out.playlists.hint == f"e-1.{len(parts) - 10}.m4s"
     for _, name, _ in parts:
-        assert out.packager.resource(name) is not None
-    init = out.packager.resource("e-init-0.mp4")
+        assert out.playlists.resource(name) is not None
+    init = out.playlists.resource("e-init-0.mp4")
     assert init is not None
     assert init.body[4:8] == b"ftyp"
 
 
-def test_what_is_there_can_be_asked() -> None:
-    out = Packaged(*stream(2700))
-    packager = out.packager
-    assert packager.has(0, None)
-    assert packager.has(0, 9)
-    assert packager.has(0, 10)  # the first part of the next
-    assert packager.has(1, 1)
-    assert not packager.has(1, 9)
-    assert not packager.has(1, None)
-    assert not packager.has(2, 0)
-    assert packager.has(-5, 3)  # long gone
-    assert packager.target_s == 2
-    assert packager.size > 0
-    packager.end()
-    assert packager.has(9, None)
-
-
 def test_nothing_is_ready_before_the_first_segment() -> None:
     out = Packaged(*stream(1900))
-    assert not out.packager.is_ready
-    assert out.packager.has(0, 0)
-    assert not out.packager.has(0, None)
+    assert not out.playlists.is_ready
+    assert out.playlists.has(0, 0)
+    assert not out.playlists.has(0, None)
     out.push(*stream(200, start=2000))
-    assert out.packager.is_ready
+    assert out.playlists.is_ready
 
 
 @pytest.mark.parametrize(
@@ -205,7 +189,7 @@ def test_publisher_that_comes_back_is_a_discontinuity_and_numbers_go_on() -> Non
     out.packager.resume()
     out.push(video_header(), audio_header(), *stream(4100, start=4120))
     assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 1
-    assert out.packager.next_sequence == 5
+    assert out.playlists.next_sequence == 5
     assert out.durations == pytest.approx([2.0, 2.0, 0.08, 2.0, 2.0])
 
 
@@ -230,28 +214,28 @@ def test_discontinuity_sequence_counts_what_left_the_window() -> None:
 def test_stream_without_audio_or_without_video_is_packaged() -> None:
     video = Packaged(*stream(5000, audio=False), headers=[video_header()])
     assert video.durations == [2.0, 2.0]
-    assert 'CODECS="avc1.42c00b",RESOLUTION=160x96' in video.packager.multivariant("")
+    assert 'CODECS="avc1.42c00b",RESOLUTION=160x96' in video.playlists.multivariant("")
     audio = Packaged(*stream(7000, video=False), headers=[audio_header()])
     assert len(audio.durations) == 3
     assert max(audio.durations) < 2.3
-    assert 'CODECS="mp4a.40.2"\nmain.m3u8?t=1' in audio.packager.multivariant("?t=1")
-    assert [track.codecs for track in audio.packager.tracks] == ["mp4a.40.2"]
+    assert 'CODECS="mp4a.40.2"\nmain.m3u8?t=1' in audio.playlists.multivariant("?t=1")
+    assert [track.codecs for track in audio.playlists.tracks] == ["mp4a.40.2"]
 
 
 def test_video_that_is_announced_and_does_not_come_is_not_waited_for() -> None:
     out = Packaged(*stream(6000, video=False))
-    assert [track.codecs for track in out.packager.tracks] == ["mp4a.40.2"]
+    assert [track.codecs for track in out.playlists.tracks] == ["mp4a.40.2"]
     out.push(inter(6000))
     out.push(*stream(5000, start=6000))
-    assert len(out.packager.tracks) == 2
+    assert len(out.playlists.tracks) == 2
     assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 1
 
 
 def test_audio_that_comes_later_joins_at_a_keyframe() -> None:
     out = Packaged(*stream(2600, audio=False), headers=[video_header()])
-    assert len(out.packager.tracks) == 1
+    assert len(out.playlists.tracks) == 1
     out.push(audio_header(), *stream(4000, start=2600, gop=25))
-    assert len(out.packager.tracks) == 2
+    assert len(out.playlists.tracks) == 2
     assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 1
     assert sum(out.durations) == 4.6
 
@@ -273,7 +257,7 @@ def test_audio_goes_on_when_the_video_stops() -> None:
     out = Packaged(*stream(2200))
     out.push(*stream(2500, start=2200, video=False))
     out.packager.interrupt()
-    assert out.packager.next_sequence >= 1
+    assert out.playlists.next_sequence >= 1
     assert out.reports == []
 
 
@@ -287,14 +271,14 @@ def test_plain_hls_has_no_parts() -> None:
     out = Packaged(*stream(5000), part_s=0)
     assert out.durations == [2.0, 2.0]
     assert "PART" not in out.playlist()
-    assert out.packager.hint is None
+    assert out.playlists.hint is None
 
 
 def test_mpegts_segments_are_whole_files() -> None:
     out = Packaged(*stream(5000), container="mpegts")
     assert out.durations == [2.0, 2.0]
     assert "EXT-X-MAP" not in out.playlist()
-    segment = out.packager.resource("e-1.ts")
+    segment = out.playlists.resource("e-1.ts")
     assert segment is not None
     assert segment.content_type == "video/mp2t"
     assert segment.body[0] == 0x47
@@ -306,11 +290,11 @@ def test_memory_is_bounded() -> None:
     out = Packaged(
         *[tag for n in range(20) for tag in stream(2000, start=2000 * n)], max_bytes=200_000
     )
-    size = out.packager.size
+    size = out.playlists.size
     big = [key(40_000 + 40 * n, 10_000) for n in range(500)]
     out.push(*big)
     assert size <= 200_000
-    assert out.packager.size < 2_500_000  # two segments stay, whatever they hold
+    assert out.playlists.size < 2_500_000  # two segments stay, whatever they hold
 
 
 def test_playlist_is_written_once_for_each_change() -> None:
@@ -321,7 +305,7 @@ def test_playlist_is_written_once_for_each_change() -> None:
     assert out.playlist() is not first
     assert out.playlist(skip=True) is not None
     for number in range(100):
-        out.packager.media_playlist(skip=False, query=f"?t={number}")
+        out.playlists.media_playlist(skip=False, query=f"?t={number}")
     assert out.changes > 10
 
 
@@ -332,12 +316,15 @@ def test_frame_rate_is_measured_where_it_is_not_declared() -> None:
         for n in range(120)
     ]
     out = Packaged(*frames, headers=[header])
-    assert "FRAME-RATE=25.000" in out.packager.multivariant("")
+    out.packager.end()
+    assert "FRAME-RATE=25.000" in out.playlists.multivariant("")
     odd = [tag._replace(timestamp=tag.timestamp * 7 // 4) for tag in frames]
-    assert "FRAME-RATE=14.286" in Packaged(*odd, headers=[header]).packager.multivariant("")
+    out = Packaged(*odd, headers=[header])
+    out.packager.end()
+    assert "FRAME-RATE=14.286" in out.playlists.multivariant("")
     one = Packaged(frames[0], sound(0), headers=[header, audio_header()])
     one.packager.end()
-    assert "FRAME-RATE" not in one.packager.multivariant("")
+    assert "FRAME-RATE" not in one.playlists.multivariant("")
 
 
 def test_tracks_that_cannot_be_packaged_are_reported_and_not_tried_again(
@@ -372,9 +359,9 @@ def test_packet_that_is_refused_ends_the_run(monkeypatch: pytest.MonkeyPatch) ->
 def test_stream_that_ends_before_anything_came_is_over() -> None:
     out = Packaged()
     out.packager.end()
-    assert out.packager.is_ready
+    assert out.playlists.is_ready
     assert out.playlist().endswith("#EXT-X-ENDLIST\n")
-    assert "BANDWIDTH=0" in out.packager.multivariant("")
+    assert "BANDWIDTH=0" in out.playlists.multivariant("")
 
 
 def test_codec_that_changes_every_second_is_survived() -> None:
@@ -383,7 +370,7 @@ def test_codec_that_changes_every_second_is_survived() -> None:
         record = AVCC_2[:-1] + bytes([second])
         out.push(video_header(record), *stream(1000, start=1000 * second))
     assert len(out.durations) == 5
-    assert out.packager.size < 100_000
+    assert out.playlists.size < 100_000
     assert out.reports == []
 
 
@@ -414,7 +401,7 @@ def test_any_tags_give_a_playlist_and_no_error(pushed: list[tuple[Tag, int]]) ->
     out.packager.end()
     assert out.playlist().startswith("#EXTM3U\n")
     for name in out.find(r"^(?!#)(\S+)$"):
-        assert out.packager.resource(name) is not None
+        assert out.playlists.resource(name) is not None
 
 
 def test_lone_frames_and_late_tracks_make_parts_all_the_same() -> None:
@@ -426,7 +413,7 @@ def test_lone_frames_and_late_tracks_make_parts_all_the_same() -> None:
     assert out.reports == []
     one = Packaged(key(0), sound(0), headers=[video_header(wire(undeclared)), audio_header()])
     one.packager.end()
-    assert one.packager.is_ready
+    assert one.playlists.is_ready
 
 
 def test_keyframe_just_behind_a_fragment_that_ended_with_audio_begins_a_segment() -> None:

@@ -15,19 +15,11 @@ from typing import Final
 
 from headend.errors import MediaError
 from headend.media.package import Container, Muxer, Packet, Track
-from headend.media.playlist import (
-    MediaPlaylist,
-    Segment,
-    Variant,
-    media_playlist,
-    multivariant_playlist,
-)
+from headend.media.playlist import Segment
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
-from headend.media.track_config import TrackConfig
 from headend.outputs.hls_packets import Packets
-from headend.outputs.hls_window import Resource, Window
-
-MEDIA_PLAYLIST: Final = "main.m3u8"
+from headend.outputs.hls_playlists import Playlists
+from headend.outputs.hls_window import Window
 
 WAIT_MS: Final = 1_000  # of media, for a track that may still come when a run starts
 ALONE_MS: Final = 3_000  # of audio without video, after which it goes on alone
@@ -38,7 +30,6 @@ HELD: Final = 2_000  # packets held back at most while a run starts
 SLACK_S: Final = 0.45  # EXTINF is rounded to whole seconds before it is compared (RFC, 4.4.3.1)
 FULLNESS: Final = 0.85  # a part is no shorter than so much of the part target (8216bis, 4.4.4.9)
 DRIFT_S: Final = 2.0  # by how much dates may be off before they are corrected
-RATES: Final = (23.976, 24, 25, 29.97, 30, 48, 50, 59.94, 60, 120)
 FRAME_MS: Final = 40.0  # of video whose rate nobody knows
 
 
@@ -58,7 +49,7 @@ class HlsPackager:
     """The sink; see the module's head.
 
     Attributes:
-        is_over: The stream ended.
+        playlists: What clients may ask for.
     """
 
     def __init__(
@@ -88,9 +79,8 @@ class HlsPackager:
         suffix = "m4s" if limits.container == "fmp4" else "ts"
         self._window = Window(epoch, suffix, limits.segments, limits.max_bytes)
         self._packets = Packets(limits.container, report)
-        self._target = 0  # seconds; 0: not decided yet
+        self.playlists: Final = Playlists(self._window, has_parts=self._has_parts)
         self._interval_s = keyframe_interval_s
-        self._part_target = 0.0
         self._runs = 0
         self._muxer: Muxer | None = None
         self._version = -1  # of the tracks of the run
@@ -98,11 +88,8 @@ class HlsPackager:
         self._is_new_encoder = False
         self._held: deque[Packet] = deque()  # until a run starts
         self._audio: deque[Packet] = deque()  # until the video has come as far
-        self._texts: dict[tuple[bool, str], str] = {}
         self._run_tracks: dict[TagKind, Track] = {}
         self._held_anchor = inf
-        self._configs: tuple[TrackConfig, ...] = ()
-        self.is_over = False
         self._reset_run()
 
     def _reset_run(self) -> None:
@@ -156,8 +143,8 @@ class HlsPackager:
 
     def end(self) -> None:
         self._end_run()
-        self.is_over = True
-        self._target = self._target or self._needed_target()
+        self.playlists.is_over = True
+        self.playlists.target_s = self.playlists.target_s or self._needed_target()
         self._show()
 
     # ------------------------------------------------------------------ runs
@@ -228,10 +215,10 @@ class HlsPackager:
         self._run_tracks = {kind: self._packets.tracks[kind] for kind in wanted}
         tracks = list(self._run_tracks.values())
         self._muxer = Muxer(tracks, self._limits.container, part_ms)
-        self._configs = tuple(track.config for track in tracks)
+        self.playlists.tracks = tuple(track.config for track in tracks)
         self._runs += 1
-        if self._has_parts and not self._part_target:
-            self._part_target = floor((part_ms + 2) / FULLNESS) / 1000
+        if self._has_parts and not self.playlists.part_target_s:
+            self.playlists.part_target_s = floor((part_ms + 2) / FULLNESS) / 1000
         for packet in held:
             self._sort(packet)
 
@@ -391,8 +378,8 @@ class HlsPackager:
         current = self._window.current
         if current is None:
             return
-        if not self._target:
-            self._target = self._needed_target()
+        if not self.playlists.target_s:
+            self.playlists.target_s = self._needed_target()
         self._set_anchor()
         self._lateness = inf
         self._window.date(self._anchor + self._segment_start / 1000)
@@ -411,13 +398,13 @@ class HlsPackager:
 
     def _goal_s(self) -> float:
         """Return how long a segment should be; keyframes come a few frames sooner or later."""
-        wanted = min(self._limits.segment_s, self._target or inf)
+        wanted = min(self._limits.segment_s, self.playlists.target_s or inf)
         return 0.95 * wanted - self._frame_ms / 1000
 
     def _limit_s(self) -> float:
         """Return how long a segment may be."""
-        if self._target:
-            return self._target + SLACK_S
+        if self.playlists.target_s:
+            return self.playlists.target_s + SLACK_S
         return ceil(self._limits.longest_s) + SLACK_S
 
     def _needed_target(self) -> int:
@@ -431,117 +418,8 @@ class HlsPackager:
         return max(1, ceil(needed - SLACK_S))
 
     def _show(self) -> None:
-        self._texts.clear()
+        self.playlists.change(self._frames, self._video_time - self._first_frame)
         self._changed()
-
-    # ------------------------------------------------------------------ what clients ask for
-
-    @property
-    def is_ready(self) -> bool:
-        """A playlist can be given: there is a whole segment, or the stream is over."""
-        return bool(self._window.segments) or self.is_over
-
-    @property
-    def target_s(self) -> int:
-        """Target duration, seconds; 0: not decided yet."""
-        return self._target
-
-    @property
-    def next_sequence(self) -> int:
-        """Media sequence number of the segment that grows, or begins next."""
-        return self._window.next_sequence
-
-    @property
-    def tracks(self) -> tuple[TrackConfig, ...]:
-        """What is packaged now, video first."""
-        return self._configs if self._runs else ()
-
-    @property
-    def size(self) -> int:
-        """Bytes kept for clients."""
-        return self._window.size
-
-    @property
-    def hint(self) -> str | None:
-        """Name of the part that comes next; None: none comes, or there are no parts."""
-        if not self._has_parts or self.is_over:
-            return None
-        current = self._window.current
-        return self._window.part_name(len(current.parts) if current is not None else 0)
-
-    def has(self, sequence: int, part: int | None) -> bool:
-        """Say whether a segment, or a part of it, is in the playlist or was.
-
-        Args:
-            sequence: Media sequence number of the segment.
-            part: Index of the part; None: the whole segment is meant. One behind the last part of
-                a whole segment is the first of the next.
-        """
-        if self.is_over or sequence < self.next_sequence:
-            segment = self._segment(sequence)
-            is_behind = part is not None and segment is not None and part >= len(segment.parts)
-            if is_behind and not self.is_over:
-                return self.has(sequence + 1, 0)
-            return True
-        if sequence > self.next_sequence or part is None:
-            return False
-        current = self._window.current
-        return current is not None and part < len(current.parts)
-
-    def _segment(self, sequence: int) -> Segment | None:
-        index = sequence - self._window.sequence
-        segments = self._window.segments
-        return segments[index] if 0 <= index < len(segments) else None
-
-    def multivariant(self, query: str) -> str:
-        """Write the multivariant playlist; `query` is carried into its URI."""
-        video = next((each for each in self.tracks if each.kind is VIDEO), None)
-        variant = Variant(
-            self._window.peak,
-            self._window.average,
-            [config.codecs for config in self.tracks],
-            0 if video is None else video.width,
-            0 if video is None else video.height,
-            None if video is None else self._frame_rate(video),
-        )
-        return multivariant_playlist(variant, MEDIA_PLAYLIST + query)
-
-    def _frame_rate(self, video: TrackConfig) -> float | None:
-        """Return the declared rate, or the measured one, near which one of the usual is taken."""
-        if video.frame_rate:
-            return video.frame_rate
-        span = self._video_time - self._first_frame
-        if self._frames < 2 or span <= 0:
-            return None
-        rate = 1000 * (self._frames - 1) / span
-        return next((usual for usual in RATES if abs(rate / usual - 1) < 0.004), round(rate, 3))
-
-    def media_playlist(self, *, skip: bool, query: str) -> str:
-        """Write the media playlist; see `headend.media.playlist`."""
-        text = self._texts.get((skip, query))
-        if text is None:
-            window = self._window
-            text = media_playlist(
-                MediaPlaylist(
-                    self._target,
-                    self._part_target if self._has_parts else 0.0,
-                    window.sequence,
-                    window.discontinuities,
-                    window.segments,
-                    window.current if self._has_parts else None,
-                    self.hint,
-                    self.is_over,
-                ),
-                skip=skip,
-                query=query,
-            )
-            if len(self._texts) < 64:  # queries are the clients' own
-                self._texts[skip, query] = text
-        return text
-
-    def resource(self, name: str) -> Resource | None:
-        """Return an init segment, a segment or a part by its name."""
-        return self._window.resource(name)
 
 
 def _starts_gop(packet: Packet) -> bool:

@@ -65,6 +65,7 @@ class HlsStream:
     Attributes:
         stream: What is packaged.
         packager: The sink.
+        playlists: What clients may ask for of it.
         asked: When the last request came, monotonic seconds.
         bytes_out: Bytes given to clients.
     """
@@ -90,6 +91,7 @@ class HlsStream:
             self._changed,
             self._report,
         )
+        self.playlists: Final = self.packager.playlists
         # A tenth of a second is little beside a part and how far players stay behind.
         stream.attach(KEY, self.packager, is_patient=True)
 
@@ -166,7 +168,7 @@ class HlsStream:
         Raises:
             LimitExceeded: Too many requests wait.
         """
-        if self.packager.has(*wanted):
+        if self.playlists.has(*wanted):
             return True
         hls = self._services.hls
         assert hls is not None
@@ -181,11 +183,11 @@ class HlsStream:
                 return False
             finally:
                 waiters.discard(waiter)
-        return self.packager.has(*wanted)
+        return self.playlists.has(*wanted)
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Wait until a playlist can be given; false: it took too long."""
-        return self.packager.is_ready or await self.wait((0, None), timeout_s)
+        return self.playlists.is_ready or await self.wait((0, None), timeout_s)
 
     def packed(self, text: str) -> bytes:
         """Return a playlist compressed; the same one is compressed once."""
@@ -200,10 +202,10 @@ class HlsStream:
     def _changed(self) -> None:
         """Wake the requests that can be answered now."""
         self._packed.clear()
-        packager = getattr(self, "packager", None)  # none yet: it is being made
-        if packager is None:
+        playlists = getattr(self, "playlists", None)  # none yet: it is being made
+        if playlists is None:
             return
-        for wanted in [each for each in self._waiters if packager.has(*each)]:
+        for wanted in [each for each in self._waiters if playlists.has(*each)]:
             self._wake(self._waiters.pop(wanted))
 
     def _wake_all(self) -> None:
@@ -299,7 +301,7 @@ class HlsStreams:
         hls = services.settings.hls
         for path, each in list(self._streams.items()):
             each.forget_viewers(now)
-            is_kept = hls.start == "publish" and not each.packager.is_over
+            is_kept = hls.start == "publish" and not each.playlists.is_over
             if not is_kept and not each.is_waited_for and now - each.asked > hls.idle_s:
                 each.close()
                 del self._streams[path]

@@ -138,7 +138,7 @@ class _Collector(Collector):
         yield _gauge("headend_hls_streams", "Streams that are packaged.", len(packaged))
         yield _gauge("headend_hls_waiting", "HLS requests that wait for a part.", hls.waiting)
         yield _gauge("headend_hls_viewers", "HLS viewers.", sum(each.viewers for each in packaged))
-        size = sum(each.packager.size for each in packaged)
+        size = sum(each.playlists.size for each in packaged)
         yield _gauge("headend_hls_bytes", "Bytes of segments in memory.", size)
 
     def _tls(self) -> Iterable[Metric]:

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from headend.access.gate import Grant
 from headend.errors import LimitExceeded
-from headend.outputs.hls import MEDIA_PLAYLIST
+from headend.outputs.hls_playlists import MEDIA_PLAYLIST
 from headend.outputs.hls_window import Resource
 from headend.server.hls_streams import HlsStream, HlsStreams, HlsViewer
 from headend.server.http import access
@@ -69,28 +69,29 @@ class HlsRoutes:
     async def multivariant(self, request: web.Request) -> web.StreamResponse:
         """Give the playlist of playlists; packaging begins with the first request for it."""
         stream, viewer = await self._stream(request, "multivariant")
-        text = stream.packager.multivariant(_query(request))
+        text = stream.playlists.multivariant(_query(request))
         return _count(stream, viewer, self._playlist(request, stream, text, 2 * FRESH_S))
 
     async def media(self, request: web.Request) -> web.StreamResponse:
         """Give the media playlist, once it holds what is asked for."""
         stream, viewer = await self._stream(request, "playlist")
-        packager = stream.packager
+        playlists = stream.playlists
         number, part = _number(request, "_HLS_msn"), _number(request, "_HLS_part")
         skip = request.query.get("_HLS_skip", "").upper() in ("YES", "V2")
         if number is None:
             if part is not None:
                 raise Problem(400, "_HLS_part needs _HLS_msn.")
-            text = packager.media_playlist(skip=skip, query=_query(request))
+            text = playlists.media_playlist(skip=skip, query=_query(request))
             return _count(stream, viewer, self._playlist(request, stream, text, FRESH_S))
-        if not packager.is_over:
-            if number > packager.next_sequence + AHEAD:
+        if not playlists.is_over:
+            if number > playlists.next_sequence + AHEAD:
                 raise Problem(
-                    400, f"_HLS_msn={number} is too far ahead: {packager.next_sequence} comes next."
+                    400,
+                    f"_HLS_msn={number} is too far ahead: {playlists.next_sequence} comes next.",
                 )
             await self._wait(stream, number, part)
-        text = packager.media_playlist(skip=skip, query=_query(request))
-        return _count(stream, viewer, self._playlist(request, stream, text, 6 * packager.target_s))
+        text = playlists.media_playlist(skip=skip, query=_query(request))
+        return _count(stream, viewer, self._playlist(request, stream, text, 6 * playlists.target_s))
 
     async def resource(self, request: web.Request) -> web.StreamResponse:
         """Give an init segment, a segment or a part; wait for the part that comes next."""
@@ -106,11 +107,11 @@ class HlsRoutes:
         hls.requests[
             "init" if ".mp4" in name else "part" if name.count(".") == 2 else "segment"
         ] += 1
-        found = stream.packager.resource(name)
-        if found is None and name == stream.packager.hint:
+        found = stream.playlists.resource(name)
+        if found is None and name == stream.playlists.hint:
             number, part = name.rpartition("-")[2].split(".")[:2]
             await self._wait(stream, int(number), int(part))
-            found = stream.packager.resource(name)
+            found = stream.playlists.resource(name)
         if found is None:
             raise Problem(404, "There is no such part of this stream, or not any more.")
         return _count(stream, viewer, self._media(request, found, name))
@@ -140,7 +141,7 @@ class HlsRoutes:
             is_ready = await known.wait_ready(limit)
         except LimitExceeded as error:
             raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
-        if not is_ready or not known.packager.is_ready:
+        if not is_ready or not known.playlists.is_ready:
             raise Problem(
                 503,
                 "The stream has nothing yet that can be packaged.",
@@ -149,7 +150,7 @@ class HlsRoutes:
         return known, viewer
 
     async def _wait(self, stream: HlsStream, number: int, part: int | None) -> None:
-        limit = BLOCK_TARGETS * max(stream.packager.target_s, 1)
+        limit = BLOCK_TARGETS * max(stream.playlists.target_s, 1)
         try:
             if not await stream.wait((number, part), limit):
                 raise Problem(
