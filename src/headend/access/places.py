@@ -37,6 +37,10 @@ class OutgoingError(HeadendError):
     """A call to another server failed, or may not be made; shows its host, never its whole URL."""
 
 
+class PlaceForbidden(OutgoingError):
+    """A call may not go there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """Where calls may go.
@@ -139,6 +143,6 @@ def check_literal(host: str, rules: Rules) -> None:
         raise not_allowed(host)
 
 
-def not_allowed(host: str) -> OutgoingError:
+def not_allowed(host: str) -> PlaceForbidden:
     """Return what is said of a place where calls may not go."""
-    return OutgoingError(f"{host} is not allowed; name it in auth.outgoing if it should be")
+    return PlaceForbidden(f"{host} is not allowed; name it in auth.outgoing if it should be")

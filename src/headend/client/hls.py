@@ -7,22 +7,20 @@ FFmpeg opens nothing itself: it would not check certificates, and a playlist cou
 
 import http.client
 import io
-import ssl
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import av
 from av.stream import Discard
 from yarl import URL
 
-from headend import __version__
 from headend.client.http_flv import place_of
+from headend.client.http_opener import connect_by, opener
 from headend.client.reader import TagReader
-from headend.client.sockets import reason_of
+from headend.client.sockets import LookUp, reason_of
 from headend.client.timeouts import Timeouts
 from headend.errors import HeadendError, MediaError, Rejected, RelayError
 from headend.hub.timeline import Timeline
@@ -42,9 +40,16 @@ OPTIONS: Final = {"http_persistent": "0", "http_multiple": "0"}
 
 @asynccontextmanager
 async def open_hls(
-    url: URL, tls: TlsOptions | None, timeouts: Timeouts
+    url: URL, tls: TlsOptions | None, timeouts: Timeouts, look_up: LookUp | None = None
 ) -> AsyncIterator[TagReader]:
     """Read the playlist; the first tags are there when the block begins.
+
+    Args:
+        url: Of the playlist.
+        tls: Whom to trust; None: the authorities of the system.
+        timeouts: How long each step may take.
+        look_up: Says where connections may go, those for segments too; None: anywhere, and by the
+            proxy that the environment names.
 
     Raises:
         SettingsError: A file of `tls` is wrong.
@@ -52,7 +57,7 @@ async def open_hls(
         RelayError: The server cannot be reached, is not to be trusted, or fails.
         MediaError: It is no HLS, or holds nothing that FLV can carry.
     """
-    reader = _Demuxer(url, tls or TlsOptions(), timeouts)
+    reader = _Demuxer(url, opener(tls or TlsOptions(), connect_by(look_up)), timeouts)
     async with aclosing(in_thread(reader.batches())) as feed:
         source = _HlsReader(feed)
         await source.start()
@@ -84,12 +89,11 @@ class _HlsReader:
 class _Demuxer:
     """What runs in the thread."""
 
-    def __init__(self, url: URL, tls: TlsOptions, timeouts: Timeouts) -> None:
+    def __init__(self, url: URL, opener: urllib.request.OpenerDirector, timeouts: Timeouts) -> None:
         self._url = url
         self._timeouts = timeouts
         self._failure: HeadendError | None = None
-        self._opener = urllib.request.build_opener(_TlsHandler(tls))
-        self._opener.addheaders = [("User-Agent", f"Headend/{__version__}")]
+        self._opener = opener
 
     def batches(self) -> Generator[list[Tag], None, None]:
         """Demux, and give the tags; blocks."""
@@ -160,34 +164,6 @@ class _Demuxer:
         except (OSError, http.client.HTTPException) as error:
             raise RelayError(f"cannot connect to {place_of(url)}: {_why(error, url)}") from error
         return answer
-
-
-class _TlsHandler(urllib.request.HTTPSHandler):
-    """Opens connections that trust as we are told; the context is made when the first is."""
-
-    def __init__(self, tls: TlsOptions) -> None:
-        super().__init__()
-        self._tls = tls
-        self._made: ssl.SSLContext | None = None
-
-    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        self._made = self._made or self._tls.context()
-        return self.do_open(partial(_Connection, tls=self._tls, context=self._made), req)
-
-
-class _Connection(http.client.HTTPSConnection):
-    """Says nothing to a server before it is known to be the right one."""
-
-    def __init__(
-        self, host: str, *, tls: TlsOptions, context: ssl.SSLContext, timeout: float
-    ) -> None:
-        super().__init__(host, context=context, timeout=timeout)
-        self._tls = tls
-
-    def connect(self) -> None:
-        super().connect()
-        assert isinstance(self.sock, ssl.SSLSocket)
-        self._tls.check(f"{self.host}:{self.port}", self.sock.getpeercert(binary_form=True) or b"")
 
 
 def _why(error: Exception, url: URL) -> str:

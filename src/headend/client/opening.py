@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from headend.client.negotiation import Ask
 from headend.client.reader import TagReader
 from headend.client.rtmp_reader import open_rtmp
+from headend.client.sockets import LookUp
 from headend.client.timeouts import Timeouts
 from headend.errors import SettingsError
 from headend.rtmp.url import Url, parse_url, redact
@@ -27,12 +28,29 @@ async def open_reader(
         async with open_rtmp(target, Ask("play", is_enhanced, tls, timeouts)) as reader:
             yield reader
         return
+    async with open_http(target, tls, timeouts) as other:
+        yield other
+
+
+@asynccontextmanager
+async def open_http(
+    target: "URL", tls: TlsOptions | None, timeouts: Timeouts, look_up: LookUp | None = None
+) -> AsyncIterator[TagReader]:
+    """Open what a URL of HTTP or WebSocket names.
+
+    Args:
+        target: FLV, or HLS if its path says so.
+        tls: Whom to trust; None: the authorities of the system.
+        timeouts: How long each step may take.
+        look_up: Says where connections may go, wherever redirects and playlists lead; None: they
+            go anywhere.
+    """
     # What speaks HTTP and HLS is loaded for those who need it.
     if target.path.endswith(".m3u8"):
         from headend.client.hls import open_hls as opened
     else:
         from headend.client.http_flv import open_http_flv as opened
-    async with opened(target, tls, timeouts) as other:
+    async with opened(target, tls, timeouts, look_up) as other:
         yield other
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import socket
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeAlias
 
 from headend.client.timeouts import Timeouts
@@ -11,6 +13,9 @@ from headend.rtmp.url import Url
 from headend.server.tls_client import TlsOptions, explain_handshake
 
 Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+# Gives the addresses of a host, a name or an address, and a port that may be connected to; raises a
+# HeadendError if there are none. Connections go to one of these, as it was given, and to no other.
+LookUp: TypeAlias = Callable[[str, int], Awaitable[list[tuple[socket.AddressFamily, str]]]]
 
 
 async def open_streams(url: Url, tls: TlsOptions | None, timeouts: Timeouts) -> Streams:

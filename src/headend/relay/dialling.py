@@ -5,15 +5,17 @@ import errno
 import os
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
 
 from aiohappyeyeballs import start_connection
 
 from headend.access.names import look_up
+from headend.client.sockets import LookUp
 from headend.errors import HeadendError
 from headend.relay.backoff import Failure
-from headend.server.outgoing import OutgoingError, Rules, resolve
+from headend.server.outgoing import OutgoingError, PlaceForbidden, Rules, resolve
 
 RESOLVE_S: Final = 5.0
 # All addresses of a name together. The kernel asks again after 1 and 3 s: a server that comes back
@@ -23,7 +25,22 @@ HEAD_START_S: Final = 0.25  # of an address, before the next one of the name is 
 # Of failures that nothing mends but other settings or another network.
 _FOR_GOOD: Final = frozenset({errno.EINVAL, errno.EAFNOSUPPORT})
 
-ANYWHERE: Final = Rules()
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which addresses a relay may connect to.
+
+    Attributes:
+        first: Of the place that it names; None: all, because a setting names it.
+        onward: Of places that the other side sends it on to, by a redirect or in a playlist.
+    """
+
+    first: Rules | None = None
+    onward: Rules = field(default_factory=Rules)
+
+    def of(self, host: str, named: str) -> Rules | None:
+        """Return the rules for a host, the relay's URL naming `named`."""
+        return self.first if host == named else self.onward
 
 
 class RelayFailed(HeadendError):
@@ -93,8 +110,7 @@ async def _resolve(
         reason = f"{host}: DNS does not say within {RESOLVE_S:g} s what its address is"
         raise RelayFailed(Failure.AWAY, reason) from error
     except OutgoingError as error:
-        is_forbidden = error.__cause__ is None
-        kind = Failure.WRONG if is_forbidden else Failure.AWAY
+        kind = Failure.WRONG if isinstance(error, PlaceForbidden) else Failure.AWAY
         raise RelayFailed(kind, str(error)) from error
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no such host"
@@ -130,3 +146,19 @@ def _is_own(own: str, other: str) -> bool:
 def _words(error: OSError) -> str:
     number = error.errno or 0
     return os.strerror(number) if number > 0 else "no answer"
+
+
+def pinned(host: str, sock: socket.socket, onward: Rules) -> LookUp:
+    """Look a host up as where a socket was connected to, so that DNS has no second say.
+
+    Args:
+        host: To which `dial` connected.
+        sock: What it returned.
+        onward: For other hosts.
+    """
+    known = [(sock.family, str(sock.getpeername()[0]))]
+
+    async def look(other: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
+        return known if other == host else await resolve(other, port, onward)
+
+    return look

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from headend.errors import HeadendError, ProtocolError, RelayError, SettingsError
 from headend.media.tag import Tag
 from headend.relay.backoff import Failure
-from headend.relay.dialling import RelayFailed, dial
+from headend.relay.dialling import Reach, RelayFailed, dial
 from headend.rtmp.client import ClientSession, ClientSettings
 from headend.rtmp.client_events import Ended, MoveRequested, Refused, Started
 from headend.rtmp.events import MediaReceived
@@ -372,16 +372,18 @@ class Link:
 
 
 async def follow_redirects(
-    url: Url, attempt: Callable[[Url], Awaitable[RelayFailed]]
+    url: Url, reach: Reach, attempt: Callable[[Url, Rules | None], Awaitable[RelayFailed]]
 ) -> RelayFailed:
     """Try a URL, and where its server sends us on to; return how the last try ended.
 
     Args:
         url: Where to begin.
-        attempt: Connects, and returns why the connection is over.
+        reach: Where connections may go.
+        attempt: Connects where its rules allow, and returns why the connection is over.
     """
+    named = url.host
     for _ in range(MOST_REDIRECTS):
-        failed = await attempt(url)
+        failed = await attempt(url, reach.of(url.host, named))
         if not failed.redirect:
             return failed
         try:

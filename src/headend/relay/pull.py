@@ -6,23 +6,28 @@ One fetch serves all viewers of a name. On demand it ends when nobody has watche
 """
 
 import asyncio
-from typing import Final
-from urllib.parse import quote, urlsplit
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
-from headend.client import Timeouts, TlsOptions, play
+from headend.client import Timeouts, TlsOptions
+from headend.client.opening import open_http, parse_source
+from headend.client.sockets import LookUp
 from headend.errors import HeadendError, MediaError, Rejected, SettingsError
 from headend.hub.publication import Publication
 from headend.media.tag import Tag
 from headend.relay.backoff import Failure
-from headend.relay.dialling import RelayFailed, dial
+from headend.relay.dialling import Reach, RelayFailed, dial, pinned
 from headend.relay.link import START_S, Link, Links, follow_redirects, own_ports
 from headend.relay.target import Target
 from headend.rtmp.client import ClientSettings
 from headend.rtmp.url import Url, parse_url
 from headend.server.loops import LOOP
-from headend.server.outgoing import Rules
+from headend.server.outgoing import PlaceForbidden, Rules
 from headend.server.services import Services
 from headend.settings.relay_values import RelayIn, fill, masked_url
+
+if TYPE_CHECKING:
+    from yarl import URL
 
 STEP_S: Final = 3.0  # for each step of a source that is not the only one
 SILENCE_S: Final = 1.5  # of a source on air, until the next one is tried; looked at once a second
@@ -48,7 +53,7 @@ class Pull(Target):
         path: str,
         rule: RelayIn,
         links: Links,
-        rules: Rules | None,
+        reach: Reach,
         via: tuple[str, ...] = (),
     ) -> None:
         """Prepare.
@@ -59,13 +64,13 @@ class Pull(Target):
             path: The stream here.
             rule: Where from.
             links: Those of all relays.
-            rules: Which addresses may be called; None: all.
+            reach: Where it may connect to.
             via: Servers that fetch it through us.
         """
         super().__init__(services, relay, path)
         self._rule: Final = rule
         self._links: Final = links
-        self._rules: Final = rules
+        self._reach: Final = reach
         self._via: Final = via
         self._sources: Final = [_fill(url, path) for url in rule.url]
         self._index = 0
@@ -154,13 +159,13 @@ class Pull(Target):
         try:
             if url.startswith("http"):
                 return await self._try_http(url)
-            return await follow_redirects(parse_url(url), self._try_rtmp)
+            return await follow_redirects(parse_url(url), self._reach, self._try_rtmp)
         except RelayFailed as failed:
             return failed
         except SettingsError as error:
             return RelayFailed(Failure.WRONG, str(error))
 
-    async def _try_rtmp(self, url: Url) -> RelayFailed:
+    async def _try_rtmp(self, url: Url, rules: Rules | None) -> RelayFailed:
         step_s = STEP_S if len(self._sources) > 1 else START_S
         settings = ClientSettings(
             url,
@@ -172,18 +177,19 @@ class Pull(Target):
         )
         link = self._link = Link(self._services, settings, self._rule.trust, self)
         try:
-            await link.open(self._rules, self._links)
+            await link.open(rules, self._links)
             return await link.wait()
         finally:
             self._link = None
 
-    async def _try_http(self, url: str) -> RelayFailed:
-        place = urlsplit(url)
-        port = place.port or (443 if place.scheme == "https" else 80)
-        # Only to see whether it is there, and may be called.
-        sock = await dial(place.hostname or "", port, self._rules, own_ports(self._services))
-        sock.close()
-        playing = self._playing = self._services.loop.create_task(self._play(url))
+    async def _try_http(self, text: str) -> RelayFailed:
+        url = parse_source(text)
+        assert not isinstance(url, Url)
+        host, port = url.raw_host or "", url.port or 0
+        # Only to see whether it is there, and may be called; the address is used from then on.
+        with await dial(host, port, self._reach.first, own_ports(self._services)) as sock:
+            look_up = pinned(host, sock, self._reach.onward)
+        playing = self._playing = self._services.loop.create_task(self._play(url, look_up))
         try:
             await asyncio.wait([playing])
             if playing.cancelled():
@@ -193,7 +199,7 @@ class Pull(Target):
             playing.cancel()
             self._playing = None
 
-    async def _play(self, url: str) -> RelayFailed:
+    async def _play(self, url: "URL", look_up: LookUp) -> RelayFailed:
         trust = self._rule.trust
         timeouts = Timeouts()
         if len(self._sources) > 1:
@@ -201,12 +207,13 @@ class Pull(Target):
         loop = self._services.loop
         try:
             tls = TlsOptions(trust.ca, trust.fingerprint, trust.insecure)
-            async with play(url, tls=tls, timeouts=timeouts) as stream:
-                async for tag in stream:
-                    self.media([tag], loop.time())
+            async with open_http(url, tls, timeouts, look_up) as reader:
+                while (tags := await reader.read()) is not None:
+                    if tags:
+                        self.media(list(tags), loop.time())
                     if self._verdict is not None:
                         return self._verdict
-        except SettingsError as error:
+        except (SettingsError, PlaceForbidden) as error:
             return RelayFailed(Failure.WRONG, str(error))
         except Rejected as error:
             return RelayFailed(Failure.REFUSED, f"it refuses: {error}", code=error.code)

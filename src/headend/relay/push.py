@@ -14,7 +14,7 @@ from headend.outputs.fanout import Fanout, Viewer
 from headend.outputs.first_media import FirstMedia
 from headend.outputs.rtmp_publish import PublishEncoder, PublishFormat
 from headend.relay.backoff import Failure
-from headend.relay.dialling import RelayFailed
+from headend.relay.dialling import Reach, RelayFailed
 from headend.relay.link import HANDSHAKE_S, START_S, Link, Links, follow_redirects
 from headend.relay.preset_check import check_codecs, check_preset, check_url, needs_enhanced
 from headend.relay.target import Target
@@ -40,7 +40,7 @@ class Push(Target):
         path: str,
         rule: RelayOut,
         links: Links,
-        rules: Rules | None,
+        reach: Reach,
     ) -> None:
         """Prepare.
 
@@ -50,12 +50,12 @@ class Push(Target):
             path: The stream.
             rule: Where to.
             links: Those of all relays.
-            rules: Which addresses may be called; None: all.
+            reach: Where it may connect to.
         """
         super().__init__(services, relay, path)
         self._rule: Final = rule
         self._links: Final = links
-        self._rules: Final = rules
+        self._reach: Final = reach
         self._key: Final = None if rule.key is None else fill(rule.key.get_secret_value(), path)
         self._url_text: Final = fill(rule.url, path)
         self._link: Link | None = None
@@ -116,15 +116,15 @@ class Push(Target):
             url = parse_url(self._url_text, self._key)
             if not url.name:
                 raise SettingsError("the URL names no stream; give a key, or use {name}")
-            return await follow_redirects(url, self._connect)
+            return await follow_redirects(url, self._reach, self._connect)
         except SettingsError as error:
             return RelayFailed(Failure.WRONG, str(error))
         except RelayFailed as failed:
             return failed
 
-    async def _connect(self, url: Url) -> RelayFailed:
+    async def _connect(self, url: Url, rules: Rules | None) -> RelayFailed:
         link = self._link = Link(self._services, self._settings(url), self._rule.trust, self)
-        await link.open(self._rules, self._links)
+        await link.open(rules, self._links)
         return await link.wait()
 
     def _settings(self, url: Url) -> ClientSettings:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from headend.errors import DatabaseError, HeadendError, Rejected, SettingsError
 from headend.events import Event, StreamConnected
+from headend.relay.dialling import Reach
 from headend.relay.link import Links
 from headend.relay.pull import Pull
 from headend.relay.push import Push
@@ -158,6 +159,8 @@ class Relays:
         try:
             stored = await (await self._store()).relays()
             for each in stored:
+                if each.id in self._entries:  # added meanwhile
+                    continue
                 rule = parse_spec("out" if each.direction == "out" else "in", each.spec)
                 protect(rule)
                 self._take(each.id, Entry(rule, "api"))
@@ -202,7 +205,7 @@ class Relays:
         known = self._targets.get((id, path))
         if (known is not None and not known.is_over) or not self._has_room(path):
             return
-        push = Push(self._services, id, path, entry.rule, self._links, self._rules(entry))
+        push = Push(self._services, id, path, entry.rule, self._links, self._reach(entry))
         self._targets[id, path] = push
         push.start()
 
@@ -222,11 +225,10 @@ class Relays:
         for key in [key for key, target in self._targets.items() if target.is_over]:
             del self._targets[key]
 
-    def _rules(self, entry: Entry) -> Rules | None:
+    def _reach(self, entry: Entry) -> Reach:
         """Say where a relay may go: a setting's own place is allowed, the API's may not be."""
-        if entry.source == "settings":
-            return None
-        return Rules.of(self._services.settings.auth.outgoing)
+        rules = Rules.of(self._services.settings.auth.outgoing)
+        return Reach(None if entry.source == "settings" else rules, rules)
 
     # ------------------------------------------------------------------ names that are wanted
 
@@ -256,7 +258,7 @@ class Relays:
 
     def _fetch(self, id: str, rule: RelayIn, path: str, via: tuple[str, ...] = ()) -> None:
         pull = Pull(
-            self._services, id, path, rule, self._links, self._rules(self._entries[id]), via
+            self._services, id, path, rule, self._links, self._reach(self._entries[id]), via
         )
         self._targets[id, path] = pull
         pull.start(lambda: self._fetched(pull))

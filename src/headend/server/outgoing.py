@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from headend import __version__
-from headend.access.places import OutgoingError, Rules, check_literal, resolve
+from headend.access.places import OutgoingError, PlaceForbidden, Rules, check_literal, resolve
 from headend.access.resolver import Resolver
 from headend.server.tls_client import TlsOptions, explain_handshake
 
-__all__ = ["Answer", "Outgoing", "OutgoingError", "Rules", "resolve"]
+__all__ = ["Answer", "Outgoing", "OutgoingError", "PlaceForbidden", "Rules", "resolve"]
 
 ANSWER_BYTES: Final = 64 * 1024  # of a body that is read; longer ones are refused
 CONNECTIONS: Final = 1000  # at once, all places together
