@@ -6,11 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from contextlib import aclosing
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from tests.live import run, until
+from tests.sources.media import make
 
 from headend.codec import Encoding, TagSink, TagSource
 from headend.errors import MediaError
@@ -171,6 +173,24 @@ def test_packets_are_written_as_they_are() -> None:
                 await sink.write_packet(packet)
         await sink.flush()
         Recording(sink.tags).assert_same_media(CLIP.tags)
+
+    run(main())
+
+
+def test_packets_of_av1_are_written_though_they_are_read_by_another_name(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.mkv", "libsvtav1", "libopus")
+
+    async def main() -> None:
+        sink = Sink()
+        with av.open(str(path)) as container:
+            payloads = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+            container.seek(0)
+            for packet in container.demux():
+                await sink.write_packet(packet)
+        await sink.flush()
+        coded = [tag.body for tag in Recording(sink.tags).media(VIDEO) if tag.body[0] & 15 == 1]
+        assert {body[1:5] for body in coded} == {b"av01"}
+        assert [body[5:] for body in coded] == payloads
 
     run(main())
 

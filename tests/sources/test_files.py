@@ -47,8 +47,17 @@ def test_flv_file_with_options_goes_through_ffmpeg(tmp_path: Path) -> None:
     assert next(source.batches())[0].kind is SCRIPT
 
 
-def test_other_files_are_copied_where_they_can_be(tmp_path: Path) -> None:
-    source = open_source(str(make(tmp_path / "a.mkv", "libx264", "libopus")), None, {})
+@pytest.mark.parametrize(
+    ("video", "audio"),
+    [
+        ("libx264", "libopus"),
+        ("libx265", "ac3"),
+        ("libsvtav1", "flac"),
+        ("libvpx-vp9", "eac3"),
+    ],
+)
+def test_other_files_are_copied_where_they_can_be(video: str, audio: str, tmp_path: Path) -> None:
+    source = open_source(str(make(tmp_path / "a.mkv", video, audio)), None, {})
     assert (source.notes, source.is_enhanced) == ([], True)
     first = [tag for batch in source.batches() for tag in batch]
     assert {tag.kind for tag in first} == {SCRIPT, VIDEO, AUDIO}

@@ -34,6 +34,7 @@ def frames(tags: list[Tag], kind: int) -> list[Tag]:
         ("a.mp4", "libx264", "aac", [None, None], [False, False]),
         ("a.mkv", "libx265", "libopus", [None, None], [True, True]),
         ("a.mkv", "libvpx-vp9", "flac", [None, None], [True, True]),
+        ("a.mkv", "libsvtav1", "libopus", [None, None], [True, True]),
         ("a.ts", "libx264", "ac3", [None, None], [False, True]),
         (
             "a.avi",

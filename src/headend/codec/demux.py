@@ -44,8 +44,8 @@ class Demuxer:
         """Return the packet of a tag; None: it has none.
 
         The packet has times in milliseconds that do not wrap, and the stream that it belongs to:
-        `packet.decode()` works, and so does `add_stream_from_template(packet.stream)`. A change of
-        codec is another stream.
+        `packet.decode()` works, and so does `add_stream_from_template(packet.stream, opaque=True)`.
+        A change of codec is another stream.
         """
         found = self._packets.packet(tag)
         if found is None:

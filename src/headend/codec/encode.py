@@ -205,7 +205,8 @@ class PacketMuxer:
             muxer = FlvMuxer()
             best = (container.streams.best("video"), container.streams.best("audio"))
             streams = {
-                stream.index: muxer.container.add_stream_from_template(stream)
+                # As it is: by the name of AV1's decoder PyAV would look for an encoder.
+                stream.index: muxer.container.add_stream_from_template(stream, opaque=True)
                 for stream in best
                 if stream is not None
             }

@@ -59,7 +59,8 @@ def add_track(stream: Stream, output: "OutputContainer") -> Track:
         a stream, bring out what the encoder held back.
     """
     if transcoding(stream) is None:
-        return _copied(output.add_stream_from_template(stream))
+        # As it is: the decoder that reads AV1 has a name by which PyAV would look for an encoder.
+        return _copied(output.add_stream_from_template(stream, opaque=True))
     if isinstance(stream, av.VideoStream):
         return _encoded_video(_add_video(stream, output))
     return _encoded_audio(_add_audio(stream, output))
