@@ -119,6 +119,15 @@ class Live:
         await peer.expect("_result 2 None 1.0")
         return peer
 
+    async def received(self, path: str, count: int) -> None:
+        """Wait until so many tags of a stream have been read."""
+
+        def is_there() -> bool:
+            stream = self.services.registry.stream(path)
+            return stream is not None and stream.tags_in >= count
+
+        await until(is_there)
+
     async def publisher(self, name: str = "a", **options: Any) -> "Peer":
         peer = await self.connected(**options)
         await peer.send(command("publish", 3, None, name, "live", on=1))

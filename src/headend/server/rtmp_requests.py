@@ -21,6 +21,7 @@ from headend.rtmp.url import Target
 from headend.server.decisions import Decisions
 from headend.server.logs import shown
 from headend.server.peer import Peer
+from headend.server.peer_streams import PeerStreams
 from headend.server.rtmp_sign_in import CONNECTION, REJECTED, sign_in, why_rejected
 from headend.server.services import Services
 from headend.server.session_record import tell_refused
@@ -52,16 +53,6 @@ class Asker(Protocol):
     def user_agent(self) -> str:
         """What it calls itself."""
 
-    def granted(self, request: PublishRequest | PlayRequest, grant: Grant, now: float) -> None:
-        """Do what was granted.
-
-        Raises:
-            Rejected: The hub refuses it.
-        """
-
-    def grant_ended(self, stream_id: int, code: str, reason: str) -> None:
-        """What was granted is over."""
-
     def answer_late(self, answer: Callable[[float], None]) -> None:
         """Give an answer that had to be waited for, and go on; `answer` takes the time."""
 
@@ -69,11 +60,14 @@ class Asker(Protocol):
 class Requests:
     """Requests of one connection, until they are answered."""
 
-    __slots__ = ("_asker", "_decisions", "_key_id", "_services", "_session")
+    __slots__ = ("_asker", "_decisions", "_key_id", "_services", "_session", "_streams")
 
-    def __init__(self, services: Services, asker: Asker, session: ServerSession) -> None:
+    def __init__(
+        self, services: Services, asker: Asker, streams: PeerStreams, session: ServerSession
+    ) -> None:
         self._services: Final = services
         self._asker: Final = asker
+        self._streams: Final = streams
         self._session: Final = session
         self._decisions: Final = Decisions(services.loop)
         self._key_id: str | None = None  # of the key that the peer has proved to hold
@@ -166,12 +160,12 @@ class Requests:
         """Do what was granted; the hub may refuse it still."""
         gate = self._services.gate
         try:
-            self._asker.granted(request, grant, now)
+            self._streams.granted(request, grant, now)
         except Rejected as rejected:
             gate.leave(grant)
             self._reject(request, rejected)
             return
-        gate.began(grant, partial(self._asker.grant_ended, request.stream_id))
+        gate.began(grant, partial(self._streams.grant_ended, request.stream_id))
 
     def _reject(self, request: PublishRequest | PlayRequest, rejected: Rejected) -> None:
         services, asker = self._services, self._asker

@@ -1,0 +1,319 @@
+"""This module keeps what one RTMP peer publishes and plays, from the grant to the end.
+
+grant ─┬─► Publish: a publication of the hub ─┬─► ended by the peer, the hub, the gate or time
+       └─► Play: a viewer of a fan-out ───────┘
+"""
+
+import logging
+from typing import Protocol
+
+from headend.access.decisions import Action
+from headend.access.gate import Gate, Grant
+from headend.errors import Rejected
+from headend.hub.publication import PRIMARY, Place
+from headend.hub.stream import StreamState
+from headend.rtmp.events import PlayChanged, PlayRequest, PublishRequest
+from headend.rtmp.session import ServerSession
+from headend.rtmp.url import Target
+from headend.server.deadlines import NEVER
+from headend.server.logs import shown
+from headend.server.loops import check_play, check_publish
+from headend.server.peer import Peer
+from headend.server.poller import Pace
+from headend.server.rtmp_streams import Play, Publish
+from headend.server.services import Services
+from headend.server.session_record import SessionRecord
+from headend.server.tls_facts import TlsFacts
+from headend.server.transport import Transport
+from headend.server.waiting import longest_wait_s
+from headend.settings.fallback_values import backup_rank
+
+log = logging.getLogger(__name__)
+
+
+class Connection(Protocol):
+    """Whose streams these are."""
+
+    @property
+    def id(self) -> int:
+        """Number of the session."""
+
+    @property
+    def peer(self) -> Peer:
+        """Where it comes from."""
+
+    @property
+    def protocol(self) -> str:
+        """rtmp or rtmps."""
+
+    @property
+    def tls(self) -> TlsFacts | None:
+        """What the TLS handshake agreed on."""
+
+    @property
+    def user_agent(self) -> str:
+        """What it calls itself."""
+
+    @property
+    def hops(self) -> tuple[str, ...]:
+        """Servers through which its streams came."""
+
+    @property
+    def transport(self) -> Transport:
+        """What it speaks over."""
+
+    def send(self) -> None:
+        """Send what the session has to say."""
+
+    def end_stream(self, stream_id: int, code: str, description: str) -> None:
+        """Tell the peer that a stream of its is over, and why; close if it has no other."""
+
+    def close_unused(self) -> None:
+        """Close if it has no stream and asks for none."""
+
+
+class PeerStreams:
+    """See the module's head.
+
+    Attributes:
+        publishes: By message stream.
+        plays: Likewise; some wait for a publisher.
+    """
+
+    __slots__ = ("_connection", "_label", "_services", "_session", "plays", "publishes")
+
+    def __init__(self, services: Services, connection: Connection, session: ServerSession) -> None:
+        self._services = services
+        self._connection = connection
+        self._session = session
+        self._label = f"{connection.protocol} {connection.peer}"
+        self.publishes: dict[int, Publish] = {}
+        self.plays: dict[int, Play] = {}
+
+    @property
+    def gate(self) -> Gate:
+        """Decides what it may do."""
+        return self._services.gate
+
+    @property
+    def peer(self) -> Peer:
+        """Where the peer comes from."""
+        return self._connection.peer
+
+    # ------------------------------------------------------------------ grants
+
+    def granted(self, request: PublishRequest | PlayRequest, grant: Grant, now: float) -> None:
+        """Publish or play.
+
+        Raises:
+            Rejected: The hub refuses it.
+        """
+        if isinstance(request, PublishRequest):
+            self._publish(request, grant, now)
+        else:
+            self._play(request, grant, now)
+
+    def _publish(self, request: PublishRequest, grant: Grant, now: float) -> None:
+        services = self._services
+        check_publish(services, grant.path, self._connection.hops)
+        publish = Publish(self, request.stream_id, grant, self._connection.hops)
+        publish.publication = services.registry.publish(
+            grant.path, publish, grant.holder, now, self._place(request.target, grant)
+        )
+        self.publishes[request.stream_id] = publish
+        services.counters.publishes += 1
+        granted = "accepted" if publish.publication.is_current else "stands by"
+        log.info(
+            "%s publish %s %s%s%s",
+            self._label,
+            shown(grant.path),
+            granted,
+            "" if grant.key_id is None else f" with {grant.key_id}",
+            self._tls_text(),
+        )
+        self._session.accept(request)
+        publish.opened(self._record("publish", grant))
+        self.publish_watched()
+
+    def _place(self, target: Target, grant: Grant) -> Place:
+        """Say where a publisher stands among those of its name, by its key and `?backup=1`."""
+        rank = PRIMARY.rank
+        if target.query.get("backup") == "1":
+            rank = backup_rank(self._services.settings.live.fallback, grant.path)
+        return Place(rank, priority=grant.priority)
+
+    def _play(self, request: PlayRequest, grant: Grant, now: float) -> None:
+        services = self._services
+        path = grant.path
+        check_play(services, path, self._connection.hops)
+        wait_s = longest_wait_s(services, path, self._connection.hops)
+        stream = services.registry.play(path)
+        if stream.state is StreamState.WAITING and not wait_s:
+            raise Rejected("NetStream.Play.StreamNotFound", f"nobody publishes {path}")
+        play = Play(services, self, request.stream_id, stream, grant)
+        self.plays[request.stream_id] = play
+        if stream.state is StreamState.WAITING:
+            play.wait_until = now + wait_s
+        services.counters.plays += 1
+        log.info(
+            "%s play %s %s%s",
+            self._label,
+            shown(path),
+            "waits for a publisher" if stream.state is StreamState.WAITING else "accepted",
+            self._tls_text(),
+        )
+        self._session.accept(request)
+        play.record = self._record("play", grant)
+        self._connection.send()  # the answer, before any media
+        self._connection.transport.set_pace(Pace.PROMPT if self.publishes else Pace.CALM)
+        play.watch(self._connection.transport)
+
+    def grant_ended(self, stream_id: int, code: str, reason: str) -> None:
+        """A key was revoked, a token has expired, the time is over: the peer is told why."""
+        now = self._services.loop.time()
+        publish, play = self.publishes.pop(stream_id, None), self.plays.pop(stream_id, None)
+        if publish is not None:
+            log.warning("%s publish %s ended: %s", self._label, shown(publish.path), reason)
+            publish.publication.end(now)
+            publish.closed(reason)
+        if play is not None:
+            log.info("%s play %s ended: %s", self._label, shown(play.stream.path), reason)
+            play.leave()
+            play.closed(reason)
+        self._connection.end_stream(stream_id, code, reason)
+
+    def _record(self, action: Action, grant: Grant) -> SessionRecord:
+        return SessionRecord(
+            self._services,
+            action,
+            grant.path,
+            self._connection.peer,
+            protocol=self._connection.protocol,
+            session=self._connection.id,
+            user_agent=self._connection.user_agent,
+            key_id=grant.key_id,
+            subject=grant.subject,
+            tags=grant.tags,
+        )
+
+    def _tls_text(self) -> str:
+        return "" if self._connection.tls is None else f" {shown(str(self._connection.tls))}"
+
+    # ------------------------------------------------------------------ what the peer wants
+
+    def publish_left(self, stream_id: int, now: float) -> None:
+        """The peer has ended a publish."""
+        publish = self.publishes.pop(stream_id)
+        log.info("%s publish %s ended", self._label, shown(publish.path))
+        publish.publication.end(now)
+        publish.closed("the publisher ended it")
+        self._connection.transport.set_pace(Pace.PROMPT)
+
+    def play_left(self, stream_id: int) -> None:
+        """The peer has ended a play."""
+        play = self.plays.pop(stream_id, None)
+        if play is not None:  # else its stream was over already
+            play.leave()
+            play.closed("the player ended it")
+            self._connection.transport.set_pace(Pace.PROMPT)
+            log.info("%s play %s ended", self._label, shown(play.stream.path))
+
+    def play_changed(self, event: PlayChanged) -> None:
+        """The peer has paused or resumed, or switched a medium."""
+        play = self.plays.get(event.stream_id)
+        if play is None:  # likewise
+            return
+        play.leave()
+        if not event.is_paused:
+            self._connection.send()  # the answer, before any media
+            play.watch(self._connection.transport, audio=event.audio, video=event.video)
+
+    # ------------------------------------------------------------------ what the streams tell
+
+    def play_ended(self, stream_id: int) -> None:
+        """The stream is over and its last bytes are with the transport."""
+        play = self.plays.pop(stream_id)
+        play.closed("the stream is over")
+        log.info("%s play %s: the stream is over", self._label, shown(play.stream.path))
+        self._connection.close_unused()
+
+    def publish_watched(self) -> None:
+        """Read lazily while nobody watches what is published, and at once before somebody does."""
+        if self.publishes:
+            is_watched = any(publish.is_watched for publish in self.publishes.values())
+            pace = self._services.poller.watched_pace if is_watched else Pace.LAZY
+            if self.plays:
+                pace = Pace.PROMPT
+            elif is_watched:
+                self._connection.transport.set_pace(Pace.PROMPT)  # reads what is there
+            self._connection.transport.set_pace(pace)
+
+    def publish_replaced(self, stream_id: int) -> None:
+        """Another publisher took the name over."""
+        publish = self.publishes.pop(stream_id)
+        path = publish.path
+        publish.closed("another encoder took the name over")
+        log.warning("%s publish %s taken over by another encoder", self._label, shown(path))
+        self._connection.end_stream(
+            stream_id, "NetStream.Publish.BadName", f"another encoder has taken over {path}"
+        )
+
+    # ------------------------------------------------------------------ plays that wait
+
+    @property
+    def waits_until(self) -> float:
+        """When the first of them gives up, monotonic seconds."""
+        return min((play.wait_until for play in self.plays.values()), default=NEVER)
+
+    def give_up_late(self, now: float) -> None:
+        """Give up on those whose time is over."""
+        for stream_id, play in list(self.plays.items()):
+            if play.wait_until <= now:
+                self._give_up_waiting(stream_id, play)
+
+    def give_up_waiting(self, path: str) -> bool:
+        """Give up on a stream that will not come; say whether the peer waited for it."""
+        waiting = [(id, play) for id, play in self.plays.items() if play.stream.path == path]
+        for stream_id, play in waiting:
+            self._give_up_waiting(stream_id, play)
+        return bool(waiting)
+
+    def _give_up_waiting(self, stream_id: int, play: Play) -> None:
+        play.wait_until = NEVER
+        if play.stream.state is not StreamState.WAITING:
+            return
+        play.leave()
+        del self.plays[stream_id]
+        play.closed("nobody published it")
+        path = play.stream.path
+        log.info("%s play %s: nobody published it (live.wait_s)", self._label, shown(path))
+        self._session.end(stream_id, "NetStream.Play.StreamNotFound", f"nobody publishes {path}")
+
+    # ------------------------------------------------------------------ the end
+
+    def lose(self, why: str, note: str, now: float) -> None:
+        """Lose what is published and leave what is played: the peer is gone, or about to be.
+
+        Args:
+            why: For the events.
+            note: Behind the lines of the log.
+            now: Monotonic seconds.
+        """
+        publishes, self.publishes = self.publishes, {}
+        for publish in publishes.values():
+            path = publish.path
+            log.info("%s publish %s lost%s", self._label, shown(path), note)
+            publish.publication.lose(now)
+            publish.closed(why)
+        plays, self.plays = self.plays, {}
+        for play in plays.values():
+            play.leave()
+            play.closed(why)
+            log.info("%s play %s closed%s", self._label, shown(play.stream.path), note)
+
+    def end_publishes(self, why: str, now: float) -> None:
+        """End what is published for good: no publisher is waited for."""
+        for publish in list(self.publishes.values()):
+            publish.publication.end(now)
+            publish.closed(why)
+        self.publishes.clear()
