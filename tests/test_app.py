@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from tests.live import (
     KEYFRAME,
     Peer,
@@ -23,6 +24,7 @@ from tests.live import (
     until,
     witness,
 )
+from tests.tls_peers import write_pair
 
 from headend import app
 from headend.app import Server, parts, process
@@ -276,6 +278,35 @@ def test_changed_file_is_noticed_and_other_files_beside_it_are_not(tmp_path: Pat
         await server.stop()
 
     run(reload())
+
+
+def test_folder_of_certificates_that_other_settings_name_is_watched(tmp_path: Path) -> None:
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    authority = trustme.CA()
+    pair = write_pair(folder, authority, "old.example")
+    named = f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'
+
+    async def change() -> None:
+        server = Server(loaded(tmp_path, "tls.listen=127.0.0.1:0"))
+        await server.start()
+        watching = asyncio.create_task(server.watch_files())
+        await asyncio.sleep(0)  # it watches the folder of our own certificate
+        server.change(loaded(tmp_path, "tls.listen=127.0.0.1:0", named))
+        assert _served_names(server) == ("old.example",)
+        write_pair(folder, authority, "new.example")
+        await until(lambda: _served_names(server) == ("new.example",))
+        watching.cancel()
+        await asyncio.wait([watching])
+        await server.stop()
+
+    run(change())
+
+
+def _served_names(server: Server) -> tuple[str, ...]:
+    tls = server.services.tls
+    assert tls is not None
+    return tls.store.certificates[0].names
 
 
 def test_server_without_files_has_nothing_to_watch(tmp_path: Path) -> None:

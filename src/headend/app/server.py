@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from headend.app import parts
 from headend.errors import SettingsError
 from headend.events import ServerStarted, ServerStopping
 from headend.server import logs, redaction
+from headend.server.folder_watch import FolderWatch
 from headend.server.integrations import Integrations
 from headend.server.listener import Listener, bound_address, open_socket
 from headend.server.peer import Peer
@@ -81,6 +83,7 @@ class Server:
         self._fallbacks: Fallbacks | None = None
         self._relays: Relays | None = None
         self._running: RunningFile | None = None
+        self._watch = FolderWatch(self._files_changed)
         self._sweep: asyncio.TimerHandle | None = None
         self._certificate_check: asyncio.TimerHandle | None = None
         self.addresses: dict[str, list[str]] = {"rtmp": [], "tls": [], "http": []}
@@ -243,19 +246,21 @@ class Server:
     async def watch_files(self) -> None:
         """Reload settings and certificates when their files change, until cancelled."""
         path = self._loaded.path
-        # Folders, because editors and certbot replace files.
-        folders = set() if path is None else {path.parent.resolve()}
-        if self._tls is not None:
-            folders |= self._tls.store.watch_paths()
-        if not folders:
-            return
-        from watchfiles import awatch
+        if path is not None:  # its folder, because editors replace files
+            self._watch.add({path.parent.resolve()})
+        self._watch_certificates()
+        await self._watch.run()
 
-        async for changes in awatch(*folders, recursive=False):
-            if path is not None and any(Path(each).name == path.name for _, each in changes):
-                self.reload()  # the certificates too
-            else:
-                self.reload_certificates()
+    def _watch_certificates(self) -> None:
+        if self._tls is not None:
+            self._watch.add(self._tls.store.watch_paths())
+
+    def _files_changed(self, changed: AbstractSet[str]) -> None:
+        path = self._loaded.path
+        if path is not None and any(Path(each).name == path.name for each in changed):
+            self.reload()  # the certificates too
+        else:
+            self.reload_certificates()
 
     def reload_certificates(self) -> list[str]:
         """Serve certificates that changed on disk; one that is wrong is not served.
@@ -323,6 +328,7 @@ class Server:
         """
         if self._tls is not None and loaded.settings.tls != self._loaded.settings.tls:
             self._tls.store = parts.certificates(loaded.settings)
+            self._watch_certificates()
             if self._acme is not None:
                 self._acme.serve_last()
         changed = changed_keys(self._loaded.settings, loaded.settings)
