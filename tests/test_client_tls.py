@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import socket
 import ssl
 import time
@@ -123,6 +124,44 @@ def test_authorities_of_the_system_are_trusted(
             await out.write(TAGS[-1])
 
     run(main())
+
+
+@pytest.mark.parametrize("in_one_file", [False, True])
+def test_own_certificate_is_shown_to_a_server_that_wants_one(
+    in_one_file: bool, ca: Path, pair: CertificatePair, authority: trustme.CA, tmp_path: Path
+) -> None:
+    own = write_pair(tmp_path, authority, "me.example", stem="me")
+    key: Path | None = own.key
+    if in_one_file:
+        own.cert.write_bytes(own.cert.read_bytes() + own.key.read_bytes())
+        key = None
+    wanted = (f"tls.client_ca={ca}", "tls.client_auth=required")
+
+    async def main() -> None:
+        async with our_server(pair, *wanted) as base:
+            async with publish(f"{base}/cam1", tls=TlsOptions(ca, cert=own.cert, key=key)) as out:
+                await out.write(TAGS[-1])
+            error = await fails(f"{base}/cam1", TlsOptions(ca))
+            assert "it wants a client certificate" in str(error)
+
+    run(main())
+
+
+def test_own_certificate_that_cannot_be_used_is_named(
+    pair: CertificatePair, authority: trustme.CA, ca: Path, tmp_path: Path
+) -> None:
+    other = write_pair(tmp_path, authority, "other.example", stem="other")
+    missing = tmp_path / "missing.pem"
+    faults = {
+        (missing, None): f"cert {missing}: No such file or directory",
+        (pair.cert, other.key): "the key belongs to another certificate",
+        (ca, None): f"cert {ca}: no PEM certificate with its key, unencrypted",
+    }
+    for (cert, key), fault in faults.items():
+        with pytest.raises(SettingsError, match=re.escape(fault)):
+            TlsOptions(ca, cert=cert, key=key).context()
+    with pytest.raises(SettingsError, match="a key needs the certificate it belongs to"):
+        TlsOptions(ca, key=pair.key)
 
 
 def test_certificate_with_the_fingerprint_is_trusted_whoever_signed_it(

@@ -27,7 +27,12 @@ def test_flags_are_for_rtmps() -> None:
     assert tls_options(RTMPS, ca, None, insecure=False) == TlsOptions(ca)
     assert tls_options(RTMPS, None, FINGERPRINT, insecure=False) == TlsOptions(None, FINGERPRINT)
     assert tls_options(RTMPS, None, None, insecure=True) == TlsOptions(insecure=True)
+    cert, key = Path("me.pem"), Path("me.key")
+    own = tls_options(RTMPS, None, None, insecure=False, cert=cert, key=key)
+    assert own == TlsOptions(cert=cert, key=key)
     assert tls_options(RTMP, None, None, insecure=False) is None
+    with pytest.raises(SettingsError, match="--cert and --key are for rtmps://, not for rtmp://"):
+        tls_options(RTMP, None, None, insecure=False, cert=cert, key=key)
 
 
 @pytest.mark.parametrize(

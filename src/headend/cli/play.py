@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from headend.cli.serve import LogLevelFlag
-from headend.cli.tls_flags import CaFlag, FingerprintFlag, InsecureFlag, tls_options
+from headend.cli.tls_flags import (
+    CaFlag,
+    CertFlag,
+    FingerprintFlag,
+    InsecureFlag,
+    KeyFlag,
+    tls_options,
+)
 from headend.errors import RelayError, SettingsError
 
 if TYPE_CHECKING:
@@ -49,6 +56,8 @@ def play(
     ca: CaFlag = None,
     fingerprint: FingerprintFlag = None,
     insecure: InsecureFlag = False,
+    cert: CertFlag = None,
+    key: KeyFlag = None,
     log_level: LogLevelFlag = None,
 ) -> None:
     """Play a stream to an FLV file, or to stdout, until it ends or Ctrl-C."""
@@ -57,7 +66,7 @@ def play(
     from headend.client.opening import parse_source
 
     target = parse_source(url)
-    tls = tls_options(target, ca, fingerprint, insecure=insecure)
+    tls = tls_options(target, ca, fingerprint, insecure=insecure, cert=cert, key=key)
     path = None if file is None or str(file) == "-" else file
     if path is None and sys.stdout.isatty():
         raise SettingsError("stdout is a terminal: name a file with -o, or pipe into a player")

@@ -6,7 +6,14 @@ import typer
 
 from headend.cli import output
 from headend.cli.serve import LogLevelFlag
-from headend.cli.tls_flags import CaFlag, FingerprintFlag, InsecureFlag, tls_options
+from headend.cli.tls_flags import (
+    CaFlag,
+    CertFlag,
+    FingerprintFlag,
+    InsecureFlag,
+    KeyFlag,
+    tls_options,
+)
 from headend.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -53,6 +60,8 @@ def publish(
     ca: CaFlag = None,
     fingerprint: FingerprintFlag = None,
     insecure: InsecureFlag = False,
+    cert: CertFlag = None,
+    key: KeyFlag = None,
     log_level: LogLevelFlag = None,
 ) -> None:
     """Publish a file or a device; streams that RTMP cannot carry are encoded as H.264 and AAC."""
@@ -62,7 +71,7 @@ def publish(
     from headend.sources.files import open_source
 
     target = parse_url(url)
-    tls = tls_options(target, ca, fingerprint, insecure=insecure)
+    tls = tls_options(target, ca, fingerprint, insecure=insecure, cert=cert, key=key)
     opened = open_source(source, format_name, _parse_options(options or []))
     for note in opened.notes:
         output.note(note)

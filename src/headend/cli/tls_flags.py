@@ -28,12 +28,28 @@ FingerprintFlag = Annotated[
 InsecureFlag = Annotated[
     bool, typer.Option("--insecure", help="rtmps: trust anybody; for tests only.")
 ]
+CertFlag = Annotated[
+    Path | None,
+    typer.Option(
+        "--cert", metavar="FILE", help="rtmps: our own certificate (PEM), if it is asked for."
+    ),
+]
+KeyFlag = Annotated[
+    Path | None,
+    typer.Option("--key", metavar="FILE", help="rtmps: its key, if that is in another file."),
+]
 
 
 def tls_options(
-    url: "Url | URL", ca: Path | None, fingerprint: str | None, *, insecure: bool
+    url: "Url | URL",
+    ca: Path | None,
+    fingerprint: str | None,
+    *,
+    insecure: bool,
+    cert: Path | None = None,
+    key: Path | None = None,
 ) -> "TlsOptions | None":
-    """Return what the flags say of whom to trust; None for a URL without TLS.
+    """Return what the flags say of whom to trust, and who we are; None for a URL without TLS.
 
     Raises:
         SettingsError: The flags do not go together, or not with the URL.
@@ -41,11 +57,11 @@ def tls_options(
     if url.scheme in TLS_SCHEMES:
         from headend.server.tls_client import TlsOptions
 
-        return TlsOptions(ca, fingerprint, insecure)
-    if ca is not None or fingerprint is not None or insecure:
+        return TlsOptions(ca, fingerprint, insecure, cert, key)
+    if insecure or any(flag is not None for flag in (ca, fingerprint, cert, key)):
         # Who gives them believes that the connection is encrypted.
         raise SettingsError(
-            "--ca, --fingerprint and --insecure are for rtmps://, "
+            "--ca, --fingerprint, --insecure, --cert and --key are for rtmps://, "
             f"not for {url.scheme or 'rtmp'}://"
         )
     return None

@@ -24,6 +24,7 @@ _EXPIRED: Final = 10
 _OTHER_NAMES: Final = frozenset({62, 64})  # host name, IP address
 
 _NO_TLS: Final = "no TLS on this port; is it rtmp:// there?"
+_OWN_FAULTS: Final = {"KEY_VALUES_MISMATCH": "the key belongs to another certificate"}
 _REASONS: Final = {
     "WRONG_VERSION_NUMBER": _NO_TLS,
     "UNEXPECTED_EOF_WHILE_READING": _NO_TLS,
@@ -38,21 +39,28 @@ _REASONS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TlsOptions:
-    """Whom a client trusts; by default the authorities of the system. One of them at most is given.
+    """Whom a client trusts, and who it says it is.
+
+    By default the authorities of the system are trusted. Of what says otherwise (ca, fingerprint,
+    insecure) one at most is given.
 
     Attributes:
         ca: PEM file of the authorities to trust instead.
         fingerprint: SHA-256 of the one certificate to trust: 64 hex digits, colons between the
             bytes or none. Who signed it, for which name and until when does not matter then.
         insecure: Trust anybody. A warning is logged, once for each place.
+        cert: PEM file of our own certificate and its chain, for a server that asks for one.
+        key: PEM file of its key, not encrypted; None: it is in the file of the certificate.
 
     Raises:
-        SettingsError: The fingerprint is none, or several are given.
+        SettingsError: The fingerprint is none, several are given, or a key without certificate.
     """
 
     ca: Path | None = None
     fingerprint: str | None = None
     insecure: bool = False
+    cert: Path | None = None
+    key: Path | None = None
 
     def __post_init__(self) -> None:
         if (self.ca is not None) + (self.fingerprint is not None) + self.insecure > 1:
@@ -62,12 +70,14 @@ class TlsOptions:
                 f"fingerprint {self.fingerprint!r}: allowed are 64 hex digits, those of SHA-256, "
                 "with or without colons"
             )
+        if self.key is not None and self.cert is None:
+            raise SettingsError("a key needs the certificate it belongs to")
 
     def context(self) -> ssl.SSLContext:
         """Build the context for connections; `check` follows their handshake.
 
         Raises:
-            SettingsError: The file of authorities cannot be used.
+            SettingsError: The file of authorities, or our own certificate, cannot be used.
         """
         context: ssl.SSLContext
         if self.ca is not None:
@@ -80,6 +90,8 @@ class TlsOptions:
         else:
             context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.cert is not None:
+            _load_own(context, self.cert, self.key)
         return context
 
     def check(self, place: str, certificate: bytes) -> None:
@@ -155,6 +167,18 @@ def _load_authorities(context: ssl.SSLContext, ca: Path) -> None:
         raise SettingsError(f"ca {ca}: no PEM certificate in it") from None
     except OSError as error:
         raise SettingsError(f"ca {ca}: {error.strerror}") from error
+
+
+def _load_own(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
+    place = f"cert {cert}" if key is None else f"cert {cert} with key {key}"
+    try:
+        # Without a password OpenSSL would ask for that of an encrypted key on the terminal.
+        context.load_cert_chain(cert, key, password="")
+    except ssl.SSLError as error:
+        reason = _OWN_FAULTS.get(error.reason or "", "no PEM certificate with its key, unencrypted")
+        raise SettingsError(f"{place}: {reason}") from None
+    except OSError as error:
+        raise SettingsError(f"{place}: {error.strerror}") from error
 
 
 @lru_cache(REMEMBERED_PLACES)
