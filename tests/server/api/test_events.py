@@ -98,10 +98,11 @@ def test_consoles_that_look_at_once_are_told_the_same(
 def test_browser_that_signs_out_is_told_nothing_more(tmp_path: Path) -> None:
     async def main() -> None:
         async with serve(tmp_path) as web:
-            await web.ask("POST", "/api/v1/sign-in", json={"token": web.token})
+            signed_in = await web.ask("POST", "/api/v1/sign-in", json={"token": web.token})
+            csrf = {"X-CSRF-Token": signed_in.json["csrf"]}
             async with web.client.get(f"{web.base}/api/v1/events") as response:
                 await following(response)
-                await web.ask("DELETE", "/api/v1/sign-in")
+                await web.ask("DELETE", "/api/v1/sign-in", headers=csrf)
                 async with asyncio.timeout(10):
                     await response.read()
 

@@ -76,9 +76,11 @@ def test_bearer_needs_no_csrf_token_and_counts_before_a_cookie(tmp_path: Path) -
 def test_browser_that_signed_out_is_out(tmp_path: Path) -> None:
     async def main() -> None:
         async with serve(tmp_path) as web:
-            await sign_in(web, web.token)
+            csrf = without((await sign_in(web, web.token)).json["csrf"])
             cookie = {"Cookie": "; ".join(f"{c.key}={c.value}" for c in web.client.cookie_jar)}
-            assert (await web.ask("DELETE", "/api/v1/sign-in")).status == 204
+            assert (await web.ask("DELETE", "/api/v1/sign-in")).status == 403
+            assert (await web.ask("GET", "/api/v1/server")).status == 200
+            assert (await web.ask("DELETE", "/api/v1/sign-in", headers=csrf)).status == 204
             assert not list(web.client.cookie_jar)
             kept = await web.ask("GET", "/api/v1/server", headers=cookie)
             assert kept.status == 401

@@ -23,7 +23,7 @@ def routes(services: Services, sign_ins: SignIns) -> Sequence[Route]:
         Route("GET", path, "The session of this browser.", api.signed_in, models.SignedIn,
               is_open=True, statuses=(401,)),
         Route("DELETE", path, "Sign this browser out.", api.sign_out, is_open=True,
-              action="sign-out"),
+              statuses=(403,), action="sign-out"),
     )  # fmt: skip
 
 

@@ -72,9 +72,7 @@ class SignIns:
                 headers={"WWW-Authenticate": "Bearer"},
             )
         if request.method not in _SAFE:
-            shown = request.headers.get(CSRF_HEADER, "")
-            if not _is_same(shown, session.csrf.encode()):
-                raise Problem(403, f"Send the CSRF token of your session as {CSRF_HEADER}.")
+            _check_csrf(request, session)
 
     def check_host(self, request: web.Request) -> None:
         """Refuse a request that was meant for another host.
@@ -113,7 +111,14 @@ class SignIns:
         return id, session
 
     def sign_out(self, request: web.Request) -> None:
-        """End a session, if there is one."""
+        """End a session, if there is one.
+
+        Raises:
+            Problem: 403 without the session's CSRF token.
+        """
+        session = self.session(request)
+        if session is not None:
+            _check_csrf(request, session)
         self._sessions.pop(request.cookies.get(COOKIE, ""), None)
 
     def _check_token(self, request: web.Request, token: str) -> None:
@@ -154,6 +159,12 @@ class SignIns:
         return host in ours or any(
             name.startswith("*.") and host.partition(".")[2] == name[2:] for name in ours
         )
+
+
+def _check_csrf(request: web.Request, session: BrowserSession) -> None:
+    shown = request.headers.get(CSRF_HEADER, "")
+    if not _is_same(shown, session.csrf.encode()):
+        raise Problem(403, f"Send the CSRF token of your session as {CSRF_HEADER}.")
 
 
 def _is_same(shown: str, right: bytes) -> bool:
