@@ -175,14 +175,15 @@ export class Player {
       const now = performance.now();
       const { video } = this;
       this.#measure();
-      if (video.currentTime !== position && !video.seeking) {
-        position = video.currentTime;
-        moved = stuckSince = now;
-        if (!this.hasPlayed || this.view.isSaying) this.#playing();
-      } else if (video.paused) {
+      if (video.paused) {
+        position = video.currentTime; // an engine's seek to where the media begins plays nothing
         moved = stuckSince = this.isPausedByViewer ? moved : now;
         if (now - moved > 1000 * PARK_S) throw new Interruption('parked');
         if (!this.isPausedByViewer && !this.view.isSaying) this.view.paused();
+      } else if (video.currentTime !== position && !video.seeking) {
+        position = video.currentTime;
+        moved = stuckSince = now;
+        if (!this.hasPlayed || this.view.isSaying) this.#playing();
       } else if (now - moved > 1000 * STUCK_S) {
         if (now - asked > 1000 * STUCK_S) {
           asked = now;
