@@ -25,6 +25,7 @@ from tests.rtmp.peers import command, message
 from tests.rtmp.test_commands import amf, shown
 from tests.wire import wire
 
+from headend.access.keys import KeyStore
 from headend.app import Server
 from headend.rtmp.chunks import ChunkReader, Message
 from headend.server.services import Services
@@ -91,6 +92,11 @@ class Live:
     def address(self) -> tuple[str, int]:
         host, _, port = self.server.addresses["rtmp"][0].rpartition(":")
         return host, int(port)
+
+    async def key_store(self) -> KeyStore:
+        """Return the publish keys, once the database is there: that takes its time."""
+        await self.services.access.database()
+        return await self.services.access.keys.store()
 
     async def peer(self, *, receive_buffer: int | None = None, send_buffer: int = 0) -> "Peer":
         """Connect a peer; it has sent nothing yet."""

@@ -26,7 +26,7 @@ def test_key_publishes_and_is_revoked_on_each_kind_of_database(
     async def main() -> None:
         given = ("auth.publish=key", f"auth.database={database_url}")
         async with live_server(tmp_path, *given) as live:
-            store = await live.services.access.keys.store()
+            store = await live.key_store()
             new = await store.create("live/a", KeyOptions(), time.time())
             publisher = await live.publisher(new.secret)
             await store.revoke(new.key.id, time.time())
@@ -51,7 +51,7 @@ def test_server_starts_without_database_and_opens_it_when_it_can(
             assert not live.services.access.is_open
             folder.mkdir()
             await until(lambda: live.services.access.is_open)
-            store = await live.services.access.keys.store()
+            store = await live.key_store()
             new = await store.create("live/a", KeyOptions(), time.time())
             await live.publisher(new.secret)
 
@@ -64,9 +64,7 @@ def test_database_that_hangs_stalls_no_stream(
     async def main() -> None:
         async with live_server(tmp_path) as live:
             opened = await live.services.access.database()
-            new = await (await live.services.access.keys.store()).create(
-                "live/a", KeyOptions(), time.time()
-            )
+            new = await (await live.key_store()).create("live/a", KeyOptions(), time.time())
             publisher = await live.publisher(new.secret)
             player = await live.player("a")
             engine = opened._engine

@@ -157,6 +157,8 @@ def test_destination_that_is_killed_is_live_soon_after_it_came_back(
     assert targets(source)[urls[2]]["tries"] == 1
     assert steady.stream("live/a")["state"] == "live"
     for url in urls[:2]:
-        # Live, lost, refused, live again: a line for each, and none for a try.
-        assert 3 <= sum(f"relay out live/a to {url}" in line for line in source.log()) <= 4
+        # Live, lost, refused, live again: a line for each, and none for a try. A server that is
+        # about to go or to come may have other reasons.
+        lines = sum(f"relay out live/a to {url}" in line for line in source.log())
+        assert 3 <= lines < targets(source)[url]["tries"]
         assert targets(source)[url]["tries"] >= 4

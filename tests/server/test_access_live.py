@@ -36,7 +36,7 @@ async def keyed(data: Path, *settings: str) -> AsyncIterator[Live]:
 
 
 async def new_key(live: Live, stream: str = "live/a", options: KeyOptions | None = None) -> NewKey:
-    store = await live.services.access.keys.store()
+    store = await live.key_store()
     return await store.create(stream, options or KeyOptions(), time.time())
 
 
@@ -74,7 +74,7 @@ def test_what_is_wrong_with_a_key_is_told(tmp_path: Path, caplog: pytest.LogCapt
         from ipaddress import ip_network
 
         async with keyed(tmp_path) as live:
-            store = await live.services.access.keys.store()
+            store = await live.key_store()
             good = await new_key(live)
             revoked = await new_key(live)
             await store.revoke(revoked.key.id, time.time())
@@ -122,7 +122,7 @@ def test_revoking_a_key_in_the_database_ends_what_it_publishes(tmp_path: Path) -
             new = await new_key(live)
             peer = await publish(live, new.secret)
             await peer.expect("NetStream.Publish.Start")
-            store = await live.services.access.keys.store()
+            store = await live.key_store()
             await store.revoke(new.key.id, time.time())
             await peer.expect(DENIED)
             assert "the publish key was revoked" in peer.reasons[-1]
@@ -179,7 +179,7 @@ def test_revoking_a_key_ends_what_stands_by_with_it(tmp_path: Path) -> None:
             low = await new_key(live, options=KeyOptions(priority=-5))
             peer = await publish(live, low.secret)
             await peer.expect("NetStream.Publish.Start")
-            store = await live.services.access.keys.store()
+            store = await live.key_store()
             await store.revoke(low.key.id, time.time())
             await peer.expect(DENIED)
             assert "the publish key was revoked" in peer.reasons[-1]
@@ -196,7 +196,7 @@ def test_use_of_a_key_is_noted_when_the_server_stops(tmp_path: Path) -> None:
             peer = await publish(live, new.secret)
             await peer.expect("NetStream.Publish.Start")
         async with keyed(tmp_path) as live:
-            store = await live.services.access.keys.store()
+            store = await live.key_store()
             used = await store.get(new.key.id)
             assert used is not None
             assert used.used_from == "127.0.0.1"

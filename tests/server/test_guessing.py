@@ -33,7 +33,7 @@ def addresses(count: int) -> list[IPv4Address]:
 def test_who_guesses_from_one_address_is_shut_out_and_streams_go_on(tmp_path: Path) -> None:
     async def main() -> None:
         async with live_server(tmp_path, "auth.wrong_attempts=4") as live, witness(live) as seen:
-            store = await live.services.access.keys.store()
+            store = await live.key_store()
             new = await store.create("live/a", KeyOptions(), time.time())
             (one,) = addresses(1)
             reasons = [await guess(live, one) for _ in range(GUESSES)]
@@ -85,7 +85,7 @@ def test_answers_to_guesses_wait_longer_each_time(
 
     async def main() -> None:
         async with live_server(tmp_path) as live:
-            await live.services.access.keys.store()
+            await live.key_store()
             (one,) = addresses(1)
             await guess(live, one)
             monkeypatch.setattr("headend.access.gate.sleep", sleep)
