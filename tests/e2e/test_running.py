@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -38,6 +39,37 @@ def test_signal_ends_players_and_publishers_and_exits_with_0(
     publisher.wait()
     waiting.wait()
     assert server.log()[-1].endswith("stopped")
+
+
+def test_signal_ends_relays_and_requests_that_wait_too(
+    start_server: StartServer, peers: Peers, clip: Path, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        places = (f"127.0.0.1:{silent.getsockname()[1]}", "127.0.0.1:1", "no-such-host.invalid")
+        rules = (f'{{match="live/*", url="rtmp://{place}/a", key="b"}}' for place in places)
+        server = start_server(f"relay.out=[{','.join(rules)}]")
+        peers.publish(clip, server.url("live/a"), is_endless=True)
+        server.wait_media("live/a")
+        base = f"http://{server.http[0]}/live/a"
+        viewer = peers.run("curl", "-sN", "-o", str(tmp_path / "a.flv"), f"{base}.flv")
+        _, index = server.get("/live/a/index.m3u8")
+        assert index.startswith("#EXTM3U")
+        _, playlist = server.get("/live/a/main.m3u8")
+        first = int(re.findall(r"MEDIA-SEQUENCE:(\d+)", playlist)[0])
+        ahead = first + playlist.count("#EXTINF") + 2
+        reload = peers.run("curl", "-s", "-o", "/dev/null", f"{base}/main.m3u8?_HLS_msn={ahead}")
+        server.wait_stream("live/a", viewers=2)
+        wait_for(
+            lambda: (
+                [t["tries"] > 0 for each in server.relays() for t in each["targets"]] == [True] * 3
+            ),
+            "all relays try",
+        )
+        server.process.send(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+        assert server.log()[-1].endswith("stopped")
+        viewer.wait()
+        reload.wait()
 
 
 def test_player_that_does_not_close_does_not_hold_the_end_up(start_server: StartServer) -> None:
