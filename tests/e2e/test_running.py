@@ -33,7 +33,7 @@ def test_signal_ends_players_and_publishers_and_exits_with_0(
     server.wait_stream("live/a", viewers=2)
     server.wait_log("play live/b waits")
     server.process.send(number)
-    assert server.process.wait(10) == 0  # limits.shutdown_s
+    assert server.process.wait(40) == 0  # limits.shutdown_s, and a machine that is busy
     ffmpeg.succeed()
     rtmpdump.wait()
     publisher.wait()
@@ -66,7 +66,7 @@ def test_signal_ends_relays_and_requests_that_wait_too(
             "all relays try",
         )
         server.process.send(signal.SIGTERM)
-        assert server.process.wait(20) == 0
+        assert server.process.wait(40) == 0
         assert server.log()[-1].endswith("stopped")
         viewer.wait()
         reload.wait()
