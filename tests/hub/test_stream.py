@@ -7,9 +7,9 @@ import pytest
 from tests.wire import wire
 
 from headend.hub.ports import Loss, StreamChange
-from headend.hub.stream import Stream, StreamSettings, StreamState
+from headend.hub.stream import SEARCHED, Stream, StreamSettings, StreamState
 from headend.media.codecs import audio_tag, script_tag, video_tag
-from headend.media.tag import Tag
+from headend.media.tag import AUDIO, VIDEO, Tag
 
 METADATA = b"\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00\x00\x00\x09"
 
@@ -169,6 +169,26 @@ def test_detached_output_gets_nothing_more_and_its_key_is_free() -> None:
     assert sink.calls == ["start"]
     fixture.stream.attach("a", FakeSink())
     assert len(list(fixture.stream.sinks())) == 1
+
+
+def test_frame_of_a_kind_is_the_newest_in_the_log() -> None:
+    stream = Fixture().live(META, AVC, AAC, key(0), sound(4), inter(33), sound(40), AAC).stream
+    assert stream.frame(AUDIO) == sound(40)
+    assert stream.frame(VIDEO) == inter(33)
+
+
+def test_frame_stays_known_while_the_log_holds_no_newer_one() -> None:
+    fixture = Fixture().live(key(0), sound(4))
+    assert fixture.stream.frame(AUDIO) == sound(4)
+    fixture.stream.publish([key(2000)], 0)
+    assert fixture.stream.frame(AUDIO) == sound(4)
+    fixture.stream.begin(fixture.publisher, 0)
+    assert fixture.stream.frame(AUDIO) is None
+
+
+def test_frame_is_searched_at_the_end_of_the_log_only() -> None:
+    pictures = [inter(33 * number) for number in range(1, SEARCHED + 1)]
+    assert Fixture().live(key(0), sound(4), *pictures).stream.frame(AUDIO) is None
 
 
 def test_output_that_is_attached_while_tags_are_given_out_is_served_from_the_next_on() -> None:

@@ -14,6 +14,7 @@ from headend.media.sound import (
     parse_aac_config,
     parse_ac3_frame,
     parse_flac_config,
+    parse_legacy_sound,
     parse_mp3_frame,
     parse_opus_config,
 )
@@ -99,6 +100,25 @@ def test_ac3_and_eac3(frame: str, config: SoundConfig) -> None:
 def test_damaged_ac3_is_refused(frame: str) -> None:
     with pytest.raises(MediaError):
         parse_ac3_frame(wire(frame))
+
+
+@pytest.mark.parametrize(
+    ("first", "rate", "channels"),
+    [
+        ("00", 5512, 1),  # PCM
+        ("35", 11025, 2),
+        ("1a", 22050, 1),  # ADPCM
+        ("3f", 44100, 2),
+        ("42", 16000, 1),  # Nellymoser
+        ("52", 8000, 1),
+        ("66", 11025, 1),
+        ("7e", 8000, 1),  # G.711
+        ("8e", 8000, 1),
+        ("b6", 16000, 1),  # Speex, which says 11025 and means 16000
+    ],
+)
+def test_legacy_sound_is_told_by_the_first_byte(first: str, rate: int, channels: int) -> None:
+    assert parse_legacy_sound(wire(first)[0]) == (rate, channels)
 
 
 @given(st.binary(max_size=40))

@@ -64,7 +64,10 @@ def test_of_several_tracks_none_may_be_the_first() -> None:
 
 def test_other_codecs_have_a_name_only() -> None:
     assert track_config(video_tag(0, wire("14 00"))) == TrackConfig(VIDEO, Codec.VP6)
-    assert track_config(audio_tag(0, wire("b2 00"))) == TrackConfig(AUDIO, Codec.SPEEX)
+    speex = TrackConfig(AUDIO, Codec.SPEEX, sample_rate=16000, channels=1)
+    assert track_config(audio_tag(0, wire("b2 00"))) == speex
+    unknown = TrackConfig(AUDIO, Codec.UNKNOWN)
+    assert track_config(audio_tag(0, wire("91 21212121 00"))) == unknown
     assert needs_header(Codec.H264)
     assert needs_header(Codec.OPUS)
     assert not needs_header(Codec.MP3)

@@ -15,6 +15,9 @@ AUDIO_HEADER = wire("af 00 1208 56e500")
 HEVC_HEADER = wire("90 68766331") + bytes(23)  # enhanced: SequenceStart, hvc1
 UNKNOWN_HEADER = wire("90 21212121 01")  # enhanced, of a codec nobody knows
 UNREADABLE_HEADER = wire("90 61")  # enhanced, cut within the codec's name
+MP3_FRAME = wire("2f fffb9064") + bytes(413)  # MPEG-1, 128 kbit/s, 44.1 kHz, joint stereo
+SPEEX_FRAME = wire("b2 1d") + bytes(40)
+ULAW_FRAME = wire("82 ff") + bytes(159)
 
 
 def only(streams: list[StreamStatus]) -> StreamStatus:
@@ -113,6 +116,33 @@ def test_header_that_is_damaged_names_the_codec_at_most(
             seen = only(status.streams(live.services))["tracks"]
             said = [(each["kind"], each["track"], each["codec"], each["codecs"]) for each in seen]
             assert said == tracks
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("frame", "codec", "codecs", "sample_rate", "channels"),
+    [
+        (MP3_FRAME, "mp3", "mp4a.40.34", 44100, 2),
+        (SPEEX_FRAME, "speex", "", 16000, 1),
+        (ULAW_FRAME, "pcm_mulaw", "", 8000, 1),
+    ],
+)
+def test_sound_without_a_sequence_header_is_told_by_a_frame(
+    frame: bytes, codec: str, codecs: str, sample_rate: int, channels: int, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            player = await live.player("a")
+            publisher = await live.publisher("a")
+            await publisher.send_video(VIDEO_HEADER)
+            await publisher.send_video(KEYFRAME)
+            await publisher.send(message(4, 8, 1, frame))
+            await player.expect_media(3)
+            picture, sound = only(status.streams(live.services))["tracks"]
+            assert picture["codec"] == "h264"
+            assert (sound["kind"], sound["codec"], sound["codecs"]) == ("audio", codec, codecs)
+            assert (sound["sample_rate"], sound["channels"]) == (sample_rate, channels)
 
     run(main())
 

@@ -10,17 +10,19 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 from typing import Final
 
 from headend.hub.headers import Headers
 from headend.hub.ports import NOBODY, Loss, Observer, Publisher, Sink, StreamChange
 from headend.hub.span import Span
 from headend.hub.timeline import Timeline
-from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
+from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag, TagKind
 
 # Silence of a publisher after which viewers are told; INTERFACE promises 5 s, checks come twice a
 # second.
 SILENCE_S: Final = 4.0
+SEARCHED: Final = 100  # tags at the end of the log, for a frame: two seconds of most streams
 
 _new_tag = tuple.__new__
 
@@ -100,6 +102,7 @@ class Stream:
         self._is_active = False  # the observer knows that media came
         self._was_watched = False  # when time was last let pass
         self._sounds_before = 0  # of earlier publishers
+        self._frames: dict[TagKind, Tag] = {}  # what `frame` found last
 
     @property
     def publisher(self) -> Publisher | None:
@@ -121,6 +124,7 @@ class Stream:
         self.state = StreamState.LIVE
         self.timeline.restart()
         self._headers.clear()
+        self._frames.clear()
         self._restart_log()
         self._has_video = False
         self.keyframe_interval = self._keyframe_time = None
@@ -280,6 +284,17 @@ class Stream:
         if self._log and self._log[0].kind is VIDEO and self._log[0].is_keyframe:
             return self._start_headers, self._log[0]
         return None
+
+    def frame(self, kind: TagKind) -> Tag | None:
+        """Return a frame of a kind, a new one if there is any in the log.
+
+        It says what a track is whose codec has no sequence header.
+        """
+        for tag in islice(reversed(self._log), SEARCHED):
+            if tag.kind is kind and not tag.is_sequence_header:
+                self._frames[kind] = tag
+                break
+        return self._frames.get(kind)
 
     @property
     def is_live(self) -> bool:

@@ -1,7 +1,7 @@
 """This module reads the configurations of audio codecs, and the frame headers of those without.
 
 Source: ISO/IEC 14496-3, 1.6.2.1 (AAC); RFC 7845, 5.1 (Opus); RFC 9639, 8.2 (FLAC); ISO/IEC 11172-3,
-2.4.1.3 (MP3); ETSI TS 102 366, 4.4.1 and E.1.2 (AC-3, E-AC-3).
+2.4.1.3 (MP3); ETSI TS 102 366, 4.4.1 and E.1.2 (AC-3, E-AC-3); FLV 10.1, E.4.2.1 (the others).
 """
 
 from dataclasses import dataclass
@@ -39,6 +39,10 @@ _RATE_ESCAPE: Final = 15
 _OPUS_RATE: Final = 48000  # of every decoder
 _MP3_RATES: Final = (44100, 48000, 32000)
 _AC3_RATES: Final = (48000, 44100, 32000)
+_LEGACY_RATES: Final = (5512, 11025, 22050, 44100)
+# SoundFormat: rate and channels where the bits for them say nothing. Nellymoser at 16 and 8 kHz,
+# A-law and mu-law, Speex.
+_LEGACY_FIXED: Final = {4: (16000, 1), 5: (8000, 1), 7: (8000, 1), 8: (8000, 1), 11: (16000, 1)}
 _AC3_CHANNELS: Final = (2, 1, 2, 3, 3, 4, 4, 5)
 
 
@@ -110,6 +114,12 @@ def parse_mp3_frame(frame: bytes) -> SoundConfig:
     channels = 1 if reader.bits(2) == 3 else 2
     halvings = {3: 0, 2: 1, 0: 2}[version]  # MPEG-1, MPEG-2, MPEG-2.5
     return SoundConfig("mp4a.40.34", _MP3_RATES[rate] >> halvings, channels)
+
+
+def parse_legacy_sound(first: int) -> tuple[int, int]:
+    """Return sample rate in Hz and number of channels, by the first byte of a legacy body."""
+    found = _LEGACY_FIXED.get(first >> 4)
+    return found or (_LEGACY_RATES[first >> 2 & 3], 1 + (first & 1))
 
 
 def parse_ac3_frame(frame: bytes) -> SoundConfig:

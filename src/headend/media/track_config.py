@@ -25,6 +25,7 @@ from headend.media.sound import (
     parse_aac_config,
     parse_ac3_frame,
     parse_flac_config,
+    parse_legacy_sound,
     parse_mp3_frame,
     parse_opus_config,
 )
@@ -148,7 +149,8 @@ def _audio(body: bytes) -> TrackConfig:
         return _sounding(track.codec, _FRAMES[track.codec](payload), b"")
     parse = _SOUNDS.get(track.codec)
     if parse is None:
-        return TrackConfig(AUDIO, track.codec)
+        rate, channels = (0, 0) if track.fourcc is not None else parse_legacy_sound(body[0])
+        return TrackConfig(AUDIO, track.codec, sample_rate=rate, channels=channels)
     if not is_start:
         raise MediaError(f"no sequence header of {track.codec}")
     return _sounding(track.codec, parse(payload), payload)

@@ -8,7 +8,7 @@ from typing import TypedDict
 from headend.errors import MediaError
 from headend.hub.stream import Stream, StreamState
 from headend.media.codecs import parse_audio_header, parse_video_header
-from headend.media.tag import SCRIPT, VIDEO, Tag, TagKind
+from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag, TagKind
 from headend.media.track_config import TrackConfig, track_config
 from headend.outputs.fanout import Fanout
 from headend.server.health import Ingest, findings
@@ -19,7 +19,10 @@ from headend.server.tls_facts import TlsFacts
 
 
 class TrackStatus(TypedDict):
-    """One track, as its sequence header tells; see `TrackConfig`. Unknown: "", 0 or null."""
+    """One track, as its sequence header tells, or a frame of a codec that has none.
+
+    See `TrackConfig`. Unknown: "", 0 or null.
+    """
 
     kind: str
     track: int
@@ -243,7 +246,23 @@ def tracks(stream: Stream) -> list[TrackStatus]:
 
 
 def stream_configs(stream: Stream) -> list[TrackConfig]:
-    return [config for tag in stream.headers() for config in _configs(tag.kind, tag.body)]
+    """Say what the tracks of a stream are, video first."""
+    configs = [config for tag in stream.headers() for config in _configs(tag.kind, tag.body)]
+    for kind in (VIDEO, AUDIO):
+        told = _config_by_frame(stream.frame(kind))
+        if told is not None:
+            configs = [each for each in configs if each.kind is not kind] + [told]
+    return sorted(configs, key=lambda each: each.kind is AUDIO)
+
+
+def _config_by_frame(frame: Tag | None) -> TrackConfig | None:
+    """Say what a track is whose codec has no sequence header; None: it has one, or is damaged."""
+    if frame is None:
+        return None
+    try:
+        return track_config(frame)
+    except MediaError:
+        return None
 
 
 def _track(config: TrackConfig) -> TrackStatus:
