@@ -192,6 +192,53 @@ def test_sound_that_cannot_be_decoded_is_left_out(
     tab.wait_text("without the sound")
 
 
+@pytest.mark.parametrize(
+    ("codecs", "way", "names"),
+    [
+        (("-c:v", "libx264", "-c:a", "libmp3lame"), "WebSocket-FLV", "H.264 and MP3"),
+        (("-c:v", "libvpx-vp9", "-deadline", "realtime", *media.AAC), "HLS", "VP9 and AAC"),
+    ],
+    ids=["mp3", "vp9"],
+)
+def test_page_takes_the_way_in_which_picture_and_sound_play(
+    codecs: tuple[str, ...],
+    way: str,
+    names: str,
+    server: Server,
+    peers: Peers,
+    new_ffmpeg: str,
+    tmp_path: Path,
+    open_tab: OpenTab,
+) -> None:
+    clip = media.make(new_ffmpeg, tmp_path / "a.flv", *media.picture(2), *media.tone(2), *codecs)
+    peers.publish(clip, server.url("live/a"), ffmpeg=new_ffmpeg, is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab(watch(server))
+    assert_plays(tab)
+    assert tab.ask("headend.way") == way
+    tab.wait("document.getElementById('video').webkitAudioDecodedByteCount > 0")
+    tab.wait_text(names)
+    assert "without the" not in tab.ask("document.body.innerText")
+
+
+def test_page_says_what_the_browser_does_not_play_in_the_chosen_way(
+    server: Server, peers: Peers, ffmpeg: str, tmp_path: Path, open_tab: OpenTab
+) -> None:
+    options = (*media.picture(2), *media.tone(2), *media.H264, "-c:a", "libmp3lame")
+    peers.publish(
+        media.make(ffmpeg, tmp_path / "a.flv", *options), server.url("live/a"), is_endless=True
+    )
+    server.wait_media("live/a")
+    tab = open_tab()
+    # Chromium takes no MP3 out of MP4; other browsers do.
+    tab.page.add_init_script("""
+        const asked = MediaSource.isTypeSupported;
+        MediaSource.isTypeSupported = (type) => type !== 'audio/mp4; codecs="mp3"' && asked(type);
+    """)
+    tab.page.goto(f"{watch(server)}?mode=hls")
+    tab.wait_text("This browser does not play MP3 over HLS.")
+
+
 def test_viewer_chooses_how_to_play(on_air: Server, open_tab: OpenTab) -> None:
     tab = open_tab(watch(on_air))
     assert_plays(tab)

@@ -1,6 +1,7 @@
 """This module tests headend.media.package by what FFmpeg's own readers say of the result."""
 
 import io
+from dataclasses import replace
 
 import av
 import pytest
@@ -8,7 +9,7 @@ from tests.outputs.hls_media import AVCC, audio_header, video_header
 from tests.wire import wire
 
 from headend.errors import MediaError
-from headend.media.codecs import audio_tag
+from headend.media.codecs import audio_tag, video_tag
 from headend.media.package import Muxer, Packet, Track
 from headend.media.tag import AUDIO, VIDEO
 from headend.media.track_config import TrackConfig, track_config
@@ -91,6 +92,31 @@ def test_init_segment_of_some_codecs_comes_with_the_first_fragment() -> None:
     assert muxer.write(Packet(AUDIO, 32, 32, True, frame))[0][4:8] == b"moof"
     assert b"dac3" in muxer.init
     assert muxer.finish()[4:8] == b"moof"
+
+
+@pytest.mark.parametrize("magic", ["", "664c6143 80000022"])
+def test_flac_has_its_sample_size(magic: str) -> None:
+    # 44.1 kHz, mono, 24 bits
+    record = wire(magic) + wire("1200 1200 000000 000000 0ac44170 00000000") + bytes(16)
+    tag = audio_tag(0, wire("90 664c6143") + record)
+    muxer = Muxer([Track(track_config(tag), tag)], "fmp4")
+    # reserved, data reference, 8 reserved, channels, sample size: ISO/IEC 14496-12, 12.2.3
+    entry = b"fLaC" + wire("000000000000 0001 0000000000000000 0001 0018")
+    assert entry in muxer.init
+
+
+@pytest.mark.parametrize(
+    "vpcc",
+    ["00 0a 82", "01 0a 84", "01 0a 86", "02 0a a2", "03 0a c6"],
+    ids=["4:2:0", "4:2:2", "4:4:4", "4:2:0, 10 bits", "4:4:4, 12 bits"],
+)
+def test_vp9_keeps_its_depth_and_subsampling(vpcc: str) -> None:
+    tag = video_tag(0, wire("90 76703039 01000000") + wire(vpcc) + wire("020202 0000"))
+    config = replace(track_config(tag), width=320, height=180)
+    muxer = Muxer([Track(config, tag)], "fmp4")
+    box = muxer.init[muxer.init.index(b"vpcC") :]
+    assert box[8] == wire(vpcc)[0]  # profile
+    assert box[10] & 0xFE == wire(vpcc)[2]
 
 
 def test_mpegts_comes_at_the_end_as_a_whole() -> None:

@@ -122,7 +122,7 @@ def test_tags_without_a_frame_of_track_0_are_passed_over(tag: Tag) -> None:
         ([sound(0)], "aac comes without a sequence header"),
         (
             [video_tag(0, wire("90 76703039 01000000 01 15 87 020202 0000"))],
-            "vp9 does not go into fmp4",
+            "the size of vp9 is not known",
         ),
         ([video_tag(0, wire("90 61763031 81040000"))], "the size of av1 is not known"),
         ([video_tag(0, wire("9f 61766331"))], "packet type"),

@@ -43,7 +43,7 @@ _DELAYED: Final = frozenset((Codec.AC3, Codec.EAC3))
 
 CODECS: Final[dict[Container | Literal["pyav"], frozenset[Codec]]] = {
     "fmp4": frozenset(
-        {Codec.H264, Codec.HEVC, Codec.AV1}
+        {Codec.H264, Codec.HEVC, Codec.AV1, Codec.VP9}
         | {Codec.AAC, Codec.MP3, Codec.OPUS, Codec.FLAC, Codec.AC3, Codec.EAC3}
     ),
     "mpegts": frozenset({Codec.H264, Codec.HEVC, Codec.AAC, Codec.MP3, Codec.AC3, Codec.EAC3}),
@@ -64,6 +64,8 @@ class Track:
     config: TrackConfig
     tag: Tag
 
+
+_SAMPLE_SIZE: Final = 22  # from the name of an AudioSampleEntry to its samplesize
 
 # FFmpeg's names of channel layouts, by number of channels.
 _LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}
@@ -126,6 +128,7 @@ class Muxer:
         self.init = b""
         self._is_mp4 = container == "fmp4"
         self._output = _Output()
+        self._flac = [track.config for track in tracks if track.config.codec is Codec.FLAC]
         self._keeps_back = len(tracks) > 1
         self._waiting: Packet | None = None
         self._waiting_order = -inf
@@ -173,6 +176,8 @@ class Muxer:
             config = track.config
             if isinstance(context, av.VideoCodecContext):
                 context.width, context.height = config.width, config.height
+                if config.codec is Codec.VP9:
+                    context.pix_fmt = _vp9_pixels(config.record)
             else:
                 assert isinstance(context, av.AudioCodecContext)
                 context.sample_rate = config.sample_rate
@@ -226,10 +231,35 @@ class Muxer:
             return
         data = self._output.take()
         end = _init_size(data)
-        self.init = data[:end]
+        self.init = _with_sample_sizes(data[:end], self._flac)
         self._output.pieces.append(data[end:])
         if not self._output.pieces[0]:
             self._output.pieces.clear()
+
+
+def _vp9_pixels(record: bytes) -> str:
+    """Name the pixels that a vpcC tells of: FFmpeg writes another by it, and none without."""
+    depth, subsampling = record[6] >> 4, record[6] >> 1 & 7
+    name = {2: "yuv422p", 3: "yuv444p"}.get(subsampling, "yuv420p")
+    return f"{name}{depth}le" if depth > 8 else name
+
+
+def _with_sample_sizes(init: bytes, tracks: Sequence[TrackConfig]) -> bytes:
+    """Write the sample sizes of FLAC, which FFmpeg gives as 0 and Chromium then refuses.
+
+    Source: Encapsulation of FLAC in ISO Base Media File Format 0.0.4, 3.3.2.
+    """
+    for config in tracks:
+        info = _stream_info(config.record)
+        bits = ((info[12] & 1) << 4 | info[13] >> 4) + 1
+        at = init.index(b"fLaC") + _SAMPLE_SIZE
+        init = init[:at] + bits.to_bytes(2, "big") + init[at + 2 :]
+    return init
+
+
+def _stream_info(record: bytes) -> bytes:
+    """Return STREAMINFO, which stands alone or behind `fLaC` and a block header."""
+    return record[8:42] if record.startswith(b"fLaC") else record
 
 
 def _init_size(data: bytes) -> int:
@@ -244,4 +274,12 @@ def _preamble(tracks: Sequence[Track]) -> bytes:
     """Write an FLV file that tells FFmpeg what the tracks are."""
     kinds = {track.config.kind for track in tracks}
     header = serialize_header(has_audio=AUDIO in kinds, has_video=VIDEO in kinds)
-    return header + b"".join(serialize_tag(track.tag._replace(timestamp=0)) for track in tracks)
+    return header + b"".join(serialize_tag(_template(track)) for track in tracks)
+
+
+def _template(track: Track) -> Tag:
+    """Return the tag by which FFmpeg knows a track; of FLAC it takes STREAMINFO alone into MP4."""
+    body, record = track.tag.body, track.config.record
+    if track.config.codec is Codec.FLAC:
+        body = body.removesuffix(record) + _stream_info(record)
+    return track.tag._replace(timestamp=0, body=body)

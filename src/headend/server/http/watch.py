@@ -112,7 +112,7 @@ class WatchRoutes:
 
         Keys: path; state: live, interrupted, offline, private or invalid; detail: one line for a
         person; time: of the server, unix seconds; delay_s: what media waits here until it is sent;
-        hls: whether there is HLS; tracks: as in the API.
+        hls: whether there is HLS; container: of HLS; tracks: as in the API.
         """
         services = self._services
         poller, live = services.poller, services.settings.live
@@ -123,6 +123,7 @@ class WatchRoutes:
             "time": time(),
             "delay_s": round(live.flush_ms / 1000 if live.flush == "fixed" else poller.pause_s, 4),
             "hls": services.settings.hls.start != "off",
+            "container": services.settings.hls.container,
             "tracks": [] if stream is None else status.tracks(stream),
         }
 

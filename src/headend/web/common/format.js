@@ -1,6 +1,17 @@
 // This module writes figures for people.
 
 const UNITS = ['', 'k', 'M', 'G', 'T'];
+const CODECS = {
+  h264: 'H.264',
+  hevc: 'H.265',
+  h263: 'H.263',
+  vvc: 'H.266',
+  opus: 'Opus',
+  speex: 'Speex',
+  nellymoser: 'Nellymoser',
+  pcm_alaw: 'G.711',
+  pcm_mulaw: 'G.711',
+};
 
 /** 2650000 → "2.65 Mbit/s". */
 export function bitRate(bits) {
@@ -40,8 +51,7 @@ export function date(text) {
 
 /** Codecs as people write them. */
 export function codec(name) {
-  const known = { h264: 'H.264', hevc: 'H.265', h263: 'H.263', vvc: 'H.266', opus: 'Opus' };
-  return known[name] ?? name.toUpperCase().replace(/^(AC|EAC)3$/, '$1-3');
+  return CODECS[name] ?? name.toUpperCase().replace(/^(AC|EAC)3$/, '$1-3');
 }
 
 /** "no codec" → "No codec". */

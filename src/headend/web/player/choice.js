@@ -2,17 +2,19 @@
 
 import { codec } from '../common/format.js';
 
-// Codecs that mpegts.js takes out of FLV. It knows AV1 too, but not as every encoder writes it.
-const IN_FLV = new Set(['h264', 'hevc', 'aac', 'mp3', 'opus', 'flac']);
-// Codecs that the server packages for HLS.
-const IN_HLS = new Set(['h264', 'hevc', 'av1', 'aac', 'mp3', 'ac3', 'eac3', 'opus', 'flac']);
+// Codecs that mpegts.js takes out of FLV, which knows AV1 too, but not as every encoder writes it;
+// and those that the server packages for HLS, by the container it is set to.
+const CODECS = {
+  flv: new Set(['h264', 'hevc', 'aac', 'mp3', 'opus', 'flac']),
+  fmp4: new Set(['h264', 'hevc', 'av1', 'vp9', 'aac', 'mp3', 'ac3', 'eac3', 'opus', 'flac']),
+  mpegts: new Set(['h264', 'hevc', 'aac', 'mp3', 'ac3', 'eac3']),
+};
 // What stands for a track in a question to the browser as long as its parameters are not known.
 const USUAL = {
   aac: 'mp4a.40.2',
   ac3: 'ac-3',
   eac3: 'ec-3',
   flac: 'flac',
-  mp3: 'mp3',
   opus: 'opus',
 };
 
@@ -36,7 +38,7 @@ export function ways(stream, mode) {
   const tracks = { picture: stream.track('video'), sound: stream.track('audio') };
   const found = [];
   if (mode !== 'hls' && Source) {
-    const lacks = missing(tracks, IN_FLV);
+    const lacks = missing(tracks, 'flv');
     // Without a picture it is no better than HLS.
     if (lacks !== null && lacks !== 'picture') {
       // A socket first: it counts not among the six connections that a browser has to a server.
@@ -44,10 +46,11 @@ export function ways(stream, mode) {
     }
   }
   if (mode !== 'flv' && stream.told.hls) {
-    const lacks = missing(tracks, IN_HLS);
+    const { container } = stream.told;
+    const lacks = missing(tracks, container);
     // A playlist names both tracks: a browser has to know them.
     const isKnown = Object.values(tracks).every(
-      (track) => canShow(track) || !IN_HLS.has(track.codec),
+      (track) => canShow(track, container) || !CODECS[container].has(track.codec),
     );
     if (lacks !== null && isKnown) {
       if (Source) found.push({ kind: 'hls', lacks });
@@ -57,25 +60,44 @@ export function ways(stream, mode) {
   return found.sort((one, other) => Number(Boolean(one.lacks)) - Number(Boolean(other.lacks)));
 }
 
-/** Name the track that cannot be played out of a format; '': none, null: nothing can. */
-function missing(tracks, format) {
+/** Name the track that cannot be played out of a container; '': none, null: nothing can. */
+function missing(tracks, container) {
   const given = Object.entries(tracks).filter(([, track]) => track !== null);
-  const bad = given.filter(([, track]) => !format.has(track.codec) || !canShow(track));
+  const bad = given.filter(([, track]) => !isPlayed(track, container));
   if (bad.length === given.length && bad.length) return null;
   return bad.length ? bad[0][0] : '';
 }
 
 /** Say in words why there is no way. */
-export function lacking(stream) {
-  if (!Source && !stream.told.hls) return 'This browser has no Media Source Extensions.';
-  const bad = stream.told.tracks.filter((track) => !canShow(track));
-  if (!bad.length) return 'Its codecs cannot be played in this way.';
-  return `This browser has no decoder for ${bad.map((track) => codec(track.codec)).join(' and ')}.`;
+export function lacking(stream, mode) {
+  const { hls, container, tracks } = stream.told;
+  if (!Source && !hls) return 'This browser has no Media Source Extensions.';
+  const undecoded = tracks.filter((track) => !['flv', container].some((by) => canShow(track, by)));
+  if (undecoded.length) return `This browser has no decoder for ${named(undecoded)}.`;
+  const by = { auto: ['flv', container], flv: ['flv'], hls: [container] }[mode];
+  const unplayed = tracks.filter((track) => !by.some((each) => isPlayed(track, each)));
+  if (!unplayed.length) return `This browser cannot play ${named(tracks)} together.`;
+  if (mode === 'auto') return `Browsers cannot play ${named(unplayed)} as this server sends it.`;
+  return `This browser does not play ${named(unplayed)} over ${mode.toUpperCase()}.`;
+}
+
+function named(tracks) {
+  return tracks.map((track) => codec(track.codec)).join(' and ');
+}
+
+/** Tell whether a track can be played out of a container. */
+function isPlayed(track, container) {
+  return CODECS[container].has(track.codec) && canShow(track, container);
 }
 
 /** Tell whether the browser decodes a track; one that is not known may be tried. */
-function canShow(track) {
+function canShow(track, container) {
   if (track === null || !Source) return true;
+  if (track.codec === 'mp3') {
+    // The players hand it over as it is; out of a file of MP4 not every browser takes it.
+    const type = container === 'fmp4' ? 'audio/mp4; codecs="mp3"' : 'audio/mpeg';
+    return Source.isTypeSupported(type);
+  }
   const codecs = track.codecs || USUAL[track.codec];
   return !codecs || Source.isTypeSupported(`${track.kind}/mp4; codecs="${codecs}"`);
 }

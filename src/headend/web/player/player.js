@@ -119,7 +119,8 @@ export class Player {
       this.metrics.switches += 1;
     }
     this.failures += 1;
-    this.#say('failed', this.reason ? `The last try said: ${this.reason}` : lacking(this.stream));
+    const said = this.reason && `The last try said: ${this.reason}`;
+    this.#say('failed', said ?? lacking(this.stream, this.mode));
     await this.#sleep(Math.min(LONGEST_S, AGAIN_S * this.failures));
     await this.#ask(false);
   }
