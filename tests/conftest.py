@@ -13,6 +13,10 @@ from tests.no_secrets import WATCH, LogWatch
 # `make fuzz`: as many examples as a night allows; a run can be stopped at any time.
 settings.register_profile("fuzz", max_examples=50_000, deadline=None)
 
+# An example that has to wait for a core is not slow.
+settings.register_profile("suite", settings(), deadline=None)
+settings.load_profile("suite")
+
 # A shell that runs the tests in the background has them ignore Ctrl-C, and each program that they
 # start would do so too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -82,3 +82,17 @@ def test_cleared_headers_are_a_change() -> None:
     assert headers.tags() == ()
     assert headers.version > version
     assert headers.keep(META)
+
+
+def test_lead_is_the_lowest_video_track() -> None:
+    headers = Headers()
+    assert headers.lead == 0
+    headers.keep(AAC)
+    headers.keep(TRACK_1._replace(body=wire("96 00 61766331 03 01640028")))
+    assert headers.lead == 3
+    headers.keep(TRACK_1)
+    assert headers.lead == 1
+    headers.keep(AVC)
+    assert headers.lead == 0
+    headers.clear()
+    assert headers.lead == 0

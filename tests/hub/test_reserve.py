@@ -1,9 +1,10 @@
 """This module tests headend.hub.reserve."""
 
 from tests.hub.test_stream import AAC, AVC, AVC_2, META, inter, key, name, sound
+from tests.wire import wire
 
 from headend.hub.reserve import Reserve
-from headend.media.codecs import script_tag
+from headend.media.codecs import script_tag, video_tag
 from headend.media.tag import Tag
 
 
@@ -21,6 +22,14 @@ def test_headers_and_the_newest_group_of_pictures_are_kept() -> None:
     assert kept.keep([key(0), inter(33), sound(40)], 0)
     assert kept.keep([key(66), sound(70), inter(99)], 0.1)
     assert names(kept.tags()) == ["meta", "h1", "aac", "K66", "a70", "v99"]
+
+
+def test_source_without_a_track_0_has_the_keyframes_of_its_lowest_track() -> None:
+    kept = reserve()
+    header = video_tag(0, wire("96 00 61766331 01 01640028"))
+    picture = video_tag(0, wire("96 01 61766331 01 000000 65"))
+    assert kept.keep([header, picture, sound(4)], 0)
+    assert kept.tags() == [header, picture._replace(is_keyframe=True), sound(4)]
 
 
 def test_headers_are_those_of_the_keyframe() -> None:

@@ -171,6 +171,19 @@ def test_detached_output_gets_nothing_more_and_its_key_is_free() -> None:
     assert len(list(fixture.stream.sinks())) == 1
 
 
+def test_stream_without_a_track_0_is_joined_at_keyframes_of_its_lowest_track() -> None:
+    header = video_tag(0, wire("96 00 61766331 01 01640028"))
+    other = video_tag(0, wire("96 00 61766331 02 01640028"))
+    start, later = (video_tag(time, wire("96 01 61766331 01 000000 65")) for time in (0, 2000))
+    of_other = video_tag(2010, wire("96 01 61766331 02 000000 65"))
+    between = video_tag(2033, wire("a6 01 61766331 01 000000 41"))
+    fixture = Fixture().live(header, other, start, later, of_other, between)
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    assert sink.tags == [later._replace(is_keyframe=True), of_other, between]
+    assert fixture.stream.keyframe_interval == 2000
+
+
 def test_frame_of_a_kind_is_the_newest_in_the_log() -> None:
     stream = Fixture().live(META, AVC, AAC, key(0), sound(4), inter(33), sound(40), AAC).stream
     assert stream.frame(AUDIO) == sound(40)

@@ -11,6 +11,7 @@ from headend.media.codecs import (
     FrameType,
     VideoPacketType,
     audio_tag,
+    is_keyframe_of,
     parse_audio_header,
     parse_video_header,
     script_tag,
@@ -257,3 +258,19 @@ def test_quick_look_and_whole_header_agree_for_all_first_bytes_of_audio(tail: st
 def test_any_bytes_give_a_tag(body: bytes) -> None:
     for tag in (video_tag(0, body), audio_tag(0, body), script_tag(0, body)):
         assert track_ids(tag)
+
+
+@pytest.mark.parametrize(
+    ("body", "track_id", "is_keyframe"),
+    [
+        ("96 01 61766331 01 000000 65", 1, True),
+        ("96 01 61766331 01 000000 65", 0, False),
+        ("96 01 61766331 01", 1, False),  # without a frame
+        ("a6 01 61766331 01 000000 41", 1, False),
+        ("96 00 61766331 01 01640028", 1, False),
+        ("96 01 61", 1, False),
+        ("", 1, False),
+    ],
+)
+def test_keyframe_of_a_track_is_told(body: str, track_id: int, is_keyframe: bool) -> None:
+    assert is_keyframe_of(wire(body), track_id) is is_keyframe

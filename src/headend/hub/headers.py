@@ -12,12 +12,18 @@ _ORDER: Final = {SCRIPT: 0, VIDEO: 1, AUDIO: 2}
 
 
 class Headers:
-    """The newest metadata, and the newest sequence header of each set of tracks."""
+    """The newest metadata, and the newest sequence header of each set of tracks.
 
-    __slots__ = ("_by_key", "_tags", "version")
+    Attributes:
+        version: Grows with every change.
+        lead: The lowest video track there is, whose keyframes a stream is joined at.
+    """
+
+    __slots__ = ("_by_key", "_tags", "lead", "version")
 
     def __init__(self) -> None:
-        self.version = 0  # grows with every change
+        self.version = 0
+        self.lead = 0
         self._by_key: dict[tuple[int, tuple[int, ...]], Tag] = {}
         self._tags: tuple[Tag, ...] = ()
 
@@ -38,6 +44,8 @@ class Headers:
             self._by_key[key] = tag
             self._tags = tuple(sorted(self._by_key.values(), key=lambda t: _ORDER[t.kind]))
             self.version += 1
+            pictures = [ids[0] for kind, ids in self._by_key if kind == VIDEO]
+            self.lead = min(pictures, default=0)
         return True
 
     def tags(self) -> tuple[Tag, ...]:
@@ -47,4 +55,5 @@ class Headers:
     def clear(self) -> None:
         self._by_key.clear()
         self._tags = ()
+        self.lead = 0
         self.version += 1

@@ -10,6 +10,7 @@ from typing import Final
 
 from headend.hub.headers import Headers
 from headend.hub.span import Span
+from headend.media.codecs import is_keyframe_of
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 
 GAP_S: Final = 1.0  # without media: from then on a source counts as steady anew
@@ -53,6 +54,9 @@ class Reserve:
             if tag.is_sequence_header or tag.kind is SCRIPT:
                 self._headers.keep(tag)
             self._has_video |= tag.kind is VIDEO
+            lead = self._headers.lead
+            if lead and tag.kind is VIDEO and is_keyframe_of(tag.body, lead):
+                tag = tag._replace(is_keyframe=True)
             # Decoding can start anywhere in a stream without video.
             if tag.is_keyframe or (
                 tag.kind is AUDIO and not self._has_video and not tag.is_sequence_header

@@ -17,6 +17,7 @@ from headend.hub.headers import Headers
 from headend.hub.ports import NOBODY, Loss, Observer, Publisher, Sink, StreamChange
 from headend.hub.span import Span
 from headend.hub.timeline import Timeline
+from headend.media.codecs import is_keyframe_of
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag, TagKind
 
 # Silence of a publisher after which viewers are told; INTERFACE promises 5 s, checks come twice a
@@ -146,6 +147,7 @@ class Stream:
             self._is_silent = False
             self._tell(lambda sink: sink.resume())
         map_time = self.timeline.map
+        lead = self._headers.lead
         self.tags_in += len(tags)
         for tag in tags:
             kind, timestamp, body, is_keyframe, is_sequence_header = tag
@@ -160,6 +162,9 @@ class Stream:
                 self._since_video = 0
                 if not is_sequence_header:
                     self.frames += 1
+                    if lead and is_keyframe_of(body, lead):
+                        is_keyframe = True
+                        tag = _new_tag(Tag, (kind, mapped, body, True, False))
                     if is_keyframe:
                         self._measure(mapped)
             elif kind is AUDIO and not is_sequence_header:
@@ -171,8 +176,10 @@ class Stream:
                     tag = _new_tag(Tag, (kind, mapped, body, True, False))
             if is_keyframe:
                 self._restart_log()
-            elif (is_sequence_header or kind is SCRIPT) and not self._headers.keep(tag):
-                continue
+            elif is_sequence_header or kind is SCRIPT:
+                if not self._headers.keep(tag):
+                    continue
+                lead = self._headers.lead
             self._log.append(tag)
             if self._span.passes(mapped, len(body)):
                 self._overflow()

@@ -39,6 +39,7 @@ __all__ = [
     "VideoHeader",
     "VideoPacketType",
     "audio_tag",
+    "is_keyframe_of",
     "parse_audio_header",
     "parse_video_header",
     "script_tag",
@@ -101,6 +102,7 @@ def video_tag(timestamp: int, body: bytes) -> Tag:
         timestamp: DTS in ms, 0 to 2**32 - 1.
         body: Any bytes. A header that makes no sense gives a tag with neither flag, to be relayed
             as it is. Of a multitrack body only track 0 makes a keyframe: streams are joined there.
+            Of a stream without a track 0, see `is_keyframe_of`.
     """
     try:
         is_special = _VIDEO_ROWS[body[0]][body[1]]
@@ -163,19 +165,29 @@ def track_ids(tag: Tag) -> tuple[int, ...]:
     return tuple(sorted({track.track_id for track in tracks})) or (0,)
 
 
+def is_keyframe_of(body: bytes, track_id: int) -> bool:
+    """Say whether a video body holds a keyframe of a track; one that makes no sense holds none."""
+    try:
+        return _has_keyframe(parse_video_header(body), track_id)
+    except MediaError:
+        return False
+
+
 def _video_flags(body: bytes) -> tuple[bool, bool]:
     try:
         header = parse_video_header(body)
     except MediaError:
         return False, False
-    first = next((track for track in header.tracks if track.track_id == 0), None)
-    is_keyframe = (
+    is_header = header.packet_type in _VIDEO_HEADER_TYPES and _has_record(header.tracks)
+    return _has_keyframe(header, 0), is_header
+
+
+def _has_keyframe(header: VideoHeader, track_id: int) -> bool:
+    return (
         header.frame_type == FrameType.KEY
         and header.packet_type in _VIDEO_FRAME_TYPES
-        and first is not None
-        and first.end > first.start
+        and any(each.track_id == track_id and each.end > each.start for each in header.tracks)
     )
-    return is_keyframe, header.packet_type in _VIDEO_HEADER_TYPES and _has_record(header.tracks)
 
 
 def _is_audio_sequence_header(body: bytes) -> bool:
