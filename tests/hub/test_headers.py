@@ -96,3 +96,16 @@ def test_lead_is_the_lowest_video_track() -> None:
     assert headers.lead == 0
     headers.clear()
     assert headers.lead == 0
+
+
+def test_tracks_beside_the_lowest_of_their_kind_are_told() -> None:
+    headers = Headers()
+    headers.keep(META)
+    headers.keep(AVC)
+    assert not headers.has_several
+    headers.keep(TRACK_1)
+    assert headers.has_several
+    assert headers.is_beside(TRACK_1)
+    assert not any(headers.is_beside(tag) for tag in (META, AVC, AAC, TRACKS_0_1))
+    headers.clear()
+    assert not headers.has_several

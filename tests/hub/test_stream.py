@@ -184,6 +184,17 @@ def test_stream_without_a_track_0_is_joined_at_keyframes_of_its_lowest_track() -
     assert fixture.stream.keyframe_interval == 2000
 
 
+def test_second_track_that_lags_keeps_its_times() -> None:
+    header = video_tag(0, wire("96 00 61766331 01 01640028"))
+    second = video_tag(20, wire("a6 01 61766331 01 000000 41"))
+    fixture = Fixture()
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    fixture.live(AVC, header, key(0), inter(33), second, inter(66))
+    assert sink.tags == [AVC, header, key(0), inter(33), second, inter(66)]
+    assert not any(fixture.stream.timeline.repairs.values())
+
+
 def test_frame_of_a_kind_is_the_newest_in_the_log() -> None:
     stream = Fixture().live(META, AVC, AAC, key(0), sound(4), inter(33), sound(40), AAC).stream
     assert stream.frame(AUDIO) == sound(40)

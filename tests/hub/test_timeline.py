@@ -333,3 +333,31 @@ def test_audio_and_video_stay_together_through_loops(loops: list[int], audio_lag
             audio = timeline.map(AUDIO, timestamp + audio_lag)
         assert abs(audio - video - audio_lag) <= 1000
     assert timeline.repairs[Repair.APART] == 0
+
+
+def test_track_beside_the_lowest_may_lag_or_lead_and_moves_with_it() -> None:
+    timeline = Timeline()
+    assert timeline.map_beside(VIDEO, 4000) == 4000  # the first of all
+    assert timeline.map(VIDEO, 5000) == 5000
+    assert timeline.map_beside(AUDIO, 5000) == 5000
+    assert [timeline.map_beside(VIDEO, each) for each in (4960, 5200, 4900)] == [4960, 5200, 4900]
+    assert timeline.map(VIDEO, 5033) == 5033
+    assert not any(timeline.repairs.values())
+    assert timeline.map(VIDEO, 0) == 5053  # the clock is started again
+    assert timeline.map_beside(VIDEO, 10) == 5063
+
+
+def test_track_beside_the_lowest_on_another_clock_is_pulled_up() -> None:
+    timeline = Timeline()
+    timeline.map(VIDEO, 50_000)
+    assert timeline.map_beside(VIDEO, 0) == 50_000
+    assert timeline.repairs[Repair.APART] == 1
+    assert timeline.map(VIDEO, 50_033) == 50_033
+
+
+def test_track_beside_goes_on_when_the_lowest_is_over() -> None:
+    timeline = Timeline()
+    timeline.map(VIDEO, 0)
+    times = range(1000, 60_000, 1000)
+    assert [timeline.map_beside(VIDEO, time) for time in times] == list(times)
+    assert not any(timeline.repairs.values())

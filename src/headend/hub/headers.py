@@ -17,13 +17,16 @@ class Headers:
     Attributes:
         version: Grows with every change.
         lead: The lowest video track there is, whose keyframes a stream is joined at.
+        has_several: There are tracks of other numbers than 0.
     """
 
-    __slots__ = ("_by_key", "_tags", "lead", "version")
+    __slots__ = ("_by_key", "_leads", "_tags", "has_several", "lead", "version")
 
     def __init__(self) -> None:
         self.version = 0
         self.lead = 0
+        self.has_several = False
+        self._leads: dict[int, int] = {}  # lowest track of each kind
         self._by_key: dict[tuple[int, tuple[int, ...]], Tag] = {}
         self._tags: tuple[Tag, ...] = ()
 
@@ -44,9 +47,19 @@ class Headers:
             self._by_key[key] = tag
             self._tags = tuple(sorted(self._by_key.values(), key=lambda t: _ORDER[t.kind]))
             self.version += 1
-            pictures = [ids[0] for kind, ids in self._by_key if kind == VIDEO]
-            self.lead = min(pictures, default=0)
+            self._number(key)
         return True
+
+    def _number(self, key: tuple[int, tuple[int, ...]]) -> None:
+        """Take note of the tracks of a header."""
+        kind, ids = key
+        self._leads[kind] = min(self._leads.get(kind, ids[0]), ids[0])
+        self.lead = self._leads.get(VIDEO, 0)
+        self.has_several |= ids != (0,)
+
+    def is_beside(self, tag: Tag) -> bool:
+        """Say whether a tag is of another track than the lowest of its kind."""
+        return track_ids(tag)[0] != self._leads.get(tag.kind, 0)
 
     def tags(self) -> tuple[Tag, ...]:
         """Return metadata, then video, then audio headers: the order in which players want them."""
@@ -56,4 +69,6 @@ class Headers:
         self._by_key.clear()
         self._tags = ()
         self.lead = 0
+        self.has_several = False
+        self._leads.clear()
         self.version += 1

@@ -147,14 +147,17 @@ class Stream:
             self._is_silent = False
             self._tell(lambda sink: sink.resume())
         map_time = self.timeline.map
-        lead = self._headers.lead
+        lead, has_several = self._headers.lead, self._headers.has_several
         self.tags_in += len(tags)
         for tag in tags:
             kind, timestamp, body, is_keyframe, is_sequence_header = tag
             if not body:
                 continue
             self.bytes_in += len(body)
-            mapped = map_time(kind, timestamp)
+            if has_several and self._headers.is_beside(tag):
+                mapped = self.timeline.map_beside(kind, timestamp)
+            else:
+                mapped = map_time(kind, timestamp)
             if mapped != timestamp:
                 tag = _new_tag(Tag, (kind, mapped, body, is_keyframe, is_sequence_header))
             if kind is VIDEO:
@@ -179,7 +182,7 @@ class Stream:
             elif is_sequence_header or kind is SCRIPT:
                 if not self._headers.keep(tag):
                     continue
-                lead = self._headers.lead
+                lead, has_several = self._headers.lead, self._headers.has_several
             self._log.append(tag)
             if self._span.passes(mapped, len(body)):
                 self._overflow()

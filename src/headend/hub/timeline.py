@@ -12,7 +12,8 @@ that comes second takes the offset of the first when that makes its timestamp fi
 repaired once, and the distance of audio and video stays what the publisher says.
 
 No clock is read here, so a step forward is told from a silence by its size alone: see GAP_MS.
-All tracks of a kind share one clock; a message of a second video track that lags is clamped.
+All tracks of a kind share one clock, which the lowest of them tells: the others move with it, and
+may be somewhat before or behind it.
 
 Source: docs/protocol.md, timestamps.
 """
@@ -75,7 +76,8 @@ class _Track:
 class Timeline:
     """Maps the timestamps of a stream's publishers to those of the stream.
 
-    What is sent never goes back within a kind, in the sense of serial numbers of 32 bits.
+    What is sent never goes back within the lowest track of a kind, in the sense of serial numbers
+    of 32 bits.
 
     Attributes:
         repairs: How often each fault was repaired since the stream began.
@@ -107,6 +109,21 @@ class Timeline:
             track.last = timestamp
             return (timestamp + track.offset) & MASK
         return self._review(track, self._audio if kind is VIDEO else self._video, timestamp)
+
+    def map_beside(self, kind: TagKind, timestamp: int) -> int:
+        """Give the timestamp for a message of another track than the lowest of its kind."""
+        track = self._video if kind is VIDEO else self._audio
+        newest = self._newest()
+        if newest is None or not track.is_begun:
+            return self.map(kind, timestamp)
+        sent = (timestamp + track.offset) & MASK
+        ahead = _signed(sent - newest)
+        if ahead > APART_MS:  # the lowest track is over
+            return self.map(kind, timestamp)
+        if ahead < -APART_MS:
+            self.repairs[Repair.APART] += 1
+            return newest
+        return sent
 
     def restart(self) -> None:
         """Expect a publisher, the first or the next; its clock is unrelated to the last one's.
