@@ -1,12 +1,14 @@
 """This module keeps the layers apart: who may import whom, and what pure layers never import."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parent.parent / "src"
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src"
 
 # What the modules of a layer may import of Headend besides their own layer.
 LAYERS = {
@@ -118,3 +120,15 @@ def test_module_imports_only_what_its_layer_may(path: Path) -> None:
 )
 def test_rules_find_what_breaks_them(layer: str, source: str, found: list[str]) -> None:
     assert faults(layer, source) == found
+
+
+def test_architecture_tells_of_every_layer_and_what_it_may_import() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    table = text.partition("| layer | knows | may import |")[2].partition("\n\n")[0]
+    told = {
+        layer: set(re.findall(r"\w+", imported))
+        for layer, imported in re.findall(r"^\| `(\w+)` \|.*\| (.*) \|$", table, flags=re.MULTILINE)
+    }
+    packages = {path.stem for path in (SOURCE / "headend").iterdir() if path.stem in LAYERS}
+    outside = {"__init__", "__main__", "pytest_plugin"}
+    assert told == {layer: LAYERS[layer] - {"errors"} for layer in packages - outside}

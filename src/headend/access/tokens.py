@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from joserfc.jwk import Key, KeySet, KeySetSerialization, OctKey
 
 ALGORITHMS: Final = {"oct": "HS256", "OKP": "Ed25519", "RSA": "RS256"}  # by type of key
-ACCEPTED: Final = ["HS256", "EdDSA", "Ed25519", "RS256"]
 TOKEN_CHARACTERS: Final = 4096  # a query may hold; more is no token
 CACHED: Final = 4096  # tokens found right: HLS players show theirs with every request
 OWN_ID: Final = "headend"  # `kid` of our own key

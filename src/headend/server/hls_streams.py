@@ -31,7 +31,6 @@ VIEWER_S: Final = 15.0  # after its last request a viewer counts so long
 USER_AGENT_CHARACTERS: Final = 200
 VIEWERS: Final = 50_000  # of one stream, that are told apart
 EPOCH_CHARACTERS: Final = 6
-FAULTS_S: Final = 60.0
 
 _ALPHABET: Final = string.ascii_lowercase + string.digits
 

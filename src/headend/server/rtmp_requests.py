@@ -20,38 +20,16 @@ from headend.rtmp.session import ServerSession
 from headend.rtmp.url import Target
 from headend.server.decisions import Decisions
 from headend.server.logs import shown
-from headend.server.peer import Peer
-from headend.server.peer_streams import PeerStreams
+from headend.server.peer_streams import Connection, PeerStreams
 from headend.server.rtmp_sign_in import CONNECTION, REJECTED, sign_in, why_rejected
 from headend.server.services import Services
 from headend.server.session_record import tell_refused
-from headend.server.tls_facts import TlsFacts
 
 log = logging.getLogger(__name__)
 
 
-class Asker(Protocol):
+class Asker(Connection, Protocol):
     """Whose requests these are."""
-
-    @property
-    def id(self) -> int:
-        """Number of the session."""
-
-    @property
-    def peer(self) -> Peer:
-        """Where it comes from."""
-
-    @property
-    def protocol(self) -> str:
-        """rtmp or rtmps."""
-
-    @property
-    def tls(self) -> TlsFacts | None:
-        """What the TLS handshake agreed on."""
-
-    @property
-    def user_agent(self) -> str:
-        """What it calls itself."""
 
     def answer_late(self, answer: Callable[[float], None]) -> None:
         """Give an answer that had to be waited for, and go on; `answer` takes the time."""
