@@ -11,6 +11,9 @@ from headend.settings import KEYS
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
 
+# Modules as the documents name them in code: `server/logs.py`, `events.py`.
+MODULE = re.compile(r"`((?:\w+/)*\w+\.py)`")
+
 # [text](target), and paths in code such as `docs/protocol.md`.
 LINK = re.compile(r"\]\(([^)\s]+)\)|`((?:docs|src|tests|bench|examples)/[\w./-]+\.\w+)`")
 
@@ -25,6 +28,14 @@ def anchors(text: str) -> set[str]:
     """Name the headings of a document as links do."""
     headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def missing_modules(text: str) -> list[str]:
+    """Name the modules a document tells of that the project does not have."""
+    folders = ("src", "tests", "bench", "examples")
+    paths = [path.as_posix() for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    named = MODULE.findall(text)
+    return [name for name in named if not any(path.endswith(f"/{name}") for path in paths)]
 
 
 def is_alive(link: str, document: Path) -> bool:
@@ -48,6 +59,16 @@ def test_dead_link_is_found(link: str) -> None:
     text = link if link.startswith("`") else f"[x]({link})"
     (found,) = links(text)
     assert not is_alive(found, ROOT / "README.md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_that_is_named_is_there(document: Path) -> None:
+    assert missing_modules(document.read_text()) == []
+
+
+def test_module_that_is_not_there_is_found() -> None:
+    text = "`server/logs.py`, `commands.py` and `server/nowhere.py`, `logs/server.py`"
+    assert missing_modules(text) == ["server/nowhere.py", "logs/server.py"]
 
 
 def test_decisions_have_numbers_of_their_own() -> None:
