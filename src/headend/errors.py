@@ -4,7 +4,7 @@ Exceptions hold data and render it in `__str__`. For what a peer sent, whatever 
 raises `ProtocolError` or `MediaError`; they are caught once, in `server/`.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 
 class HeadendError(Exception):
@@ -40,6 +40,18 @@ class LimitExceeded(ProtocolError):
 
     def __str__(self) -> str:
         return f"{self.limit}: {self.value} is over the limit of {self.maximum}"
+
+
+class WrongProtocol(ProtocolError):
+    """The peer speaks another protocol, and meant another port.
+
+    Attributes:
+        spoken: What it speaks.
+    """
+
+    def __init__(self, description: str, spoken: Literal["TLS", "HTTP"]) -> None:
+        super().__init__(description)
+        self.spoken: Final = spoken
 
 
 class UsageError(HeadendError):

@@ -216,6 +216,19 @@ def test_curl_asks_for_health_on_the_same_port(server: Server, peers: Peers, ca:
     assert "Strict-Transport-Security: max-age=31536000" in said
 
 
+def test_who_comes_to_the_rtmp_port_with_something_else_is_told_the_url_in_the_log(
+    server: Server, peers: Peers, clip: Path
+) -> None:
+    encoder = peers.publish(clip, f"rtmps://{server.rtmp[0]}/live/a")
+    assert encoder.wait() != 0
+    right = f"rtmps://HOST:{port(server)}"
+    server.wait_log(f"closed: TLS on a plain RTMP port: use {right}")
+    asked = peers.run("curl", "-sS", f"http://{server.rtmp[0]}/healthz")
+    assert asked.wait() != 0
+    right = f"http://HOST:{server.http[0].rpartition(':')[2]}"
+    server.wait_log(f"closed: HTTP (or a PROXY protocol header) on an RTMP port: use {right}")
+
+
 def test_plain_http_does_not_demand_https(server: Server, peers: Peers) -> None:
     asked = peers.run("curl", "-sS", "-i", f"http://{server.http[0]}/healthz")
     asked.succeed()

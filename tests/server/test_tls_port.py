@@ -159,7 +159,8 @@ def test_tls_on_the_rtmp_port_is_told_the_right_port(
                 await TlsPeer(peer, client_context()).shake_hands()
             (line,) = log_lines(caplog, peer.name)
             assert "TLS on a plain RTMP port" in line
-            assert "rtmps:// on the TLS port" in line
+            port = live.server.addresses["tls"][0].rpartition(":")[2]
+            assert f"TLS on a plain RTMP port: use rtmps://HOST:{port}" in line
             peer.close()
 
     run(main())

@@ -16,7 +16,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Final
 
-from headend.errors import ProtocolError, UsageError
+from headend.errors import ProtocolError, UsageError, WrongProtocol
 
 VERSION: Final = 3
 BODY_SIZE: Final = 1536  # bytes of C1, C2, S1 and S2 each
@@ -197,13 +197,11 @@ def _check_client_version(first: int) -> None:
     if first in RTMPE_VERSIONS:
         raise ProtocolError(f"RTMPE (version {first}) is not supported, use rtmps")
     if first == TLS_HANDSHAKE:
-        raise ProtocolError(
-            "TLS on a plain RTMP port, use rtmp:// here or rtmps:// on the TLS port"
-        )
+        raise WrongProtocol("TLS on a plain RTMP port", "TLS")
     if first == PROXY_V2:
         raise ProtocolError("PROXY protocol header on an RTMP port that does not expect one")
     if first in HTTP_METHODS:
-        raise ProtocolError("HTTP (or a PROXY protocol header) on an RTMP port")
+        raise WrongProtocol("HTTP (or a PROXY protocol header) on an RTMP port", "HTTP")
     raise ProtocolError(f"not RTMP: the first byte is 0x{first:02x}, version 3 starts with 0x03")
 
 

@@ -29,6 +29,7 @@ from headend.server.deadlines import NEVER
 from headend.server.logs import shown
 from headend.server.peer import Peer
 from headend.server.peer_streams import PeerStreams
+from headend.server.right_url import right_url
 from headend.server.rtmp_requests import Requests
 from headend.server.services import Services
 from headend.server.stall import Stall
@@ -361,7 +362,7 @@ class RtmpConnection:
     def _fail(self, error: HeadendError) -> None:
         """Close on a fault of the peer, with one log line."""
         self._services.counters.protocol_errors += 1
-        self._reason = str(error)
+        self._reason = f"{error}{right_url(error, self._services.addresses)}"
         log.warning("%s closed: %s", self._label, shown(self._reason))
         self.send()
         self._close(self._services.loop.time())
