@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -40,14 +41,24 @@ def headend(server: Server, *arguments: str) -> Any:
 
 
 def ask(server: Server, path: str, body: dict[str, object]) -> Any:
-    """Ask the API for something to be made; return its answer."""
+    """Ask the API for something to be made; return its answer. The database may be opening yet."""
     request = urllib.request.Request(
         f"http://{server.http[0]}/api/v1{path}",
         json.dumps(body).encode(),
         {"Authorization": f"Bearer {server.token}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return json.load(answer)
+
+    def look() -> Any:
+        try:
+            with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code != 503:
+                    raise
+            return None
+
+    return wait_for(look, path)
 
 
 def new_key(server: Server, stream: str = "live/cam", **options: object) -> dict[str, Any]:
@@ -118,6 +129,9 @@ def test_encoder_with_a_wrong_key_is_refused_and_told_why(
             show_refusal(peers, clip, base + query, reason)
         line = server.wait_log(f"publish live/cam refused: {reason} (NetStream.Publish.Denied)")
         assert f" {scheme} 127.0.0.1:" in line
+        if not query:
+            assert "headend key create live/cam" in line
+            assert 'auth.password_apps = ["live"]' in line
     assert "accepted" not in server.process.output()
 
 

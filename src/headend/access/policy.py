@@ -11,10 +11,10 @@ from headend.settings import Auth, Rtmp
 DENIED: Final = "NetStream.Publish.Denied"
 PLAY_FAILED: Final = "NetStream.Play.Failed"
 
-# For the log: what the operator can do about it.
+# For the log: what the operator can do about it. An encoder does not say that it has a password.
 HOW_TO_PUBLISH: Final = (
-    'make a key with "headend key create APP/NAME", or set auth.publish; encoders with user and '
-    "password need auth.password_apps"
+    'make a key with "headend key create {path}", or set auth.publish; '
+    'to have encoders asked for user and password, set auth.password_apps = ["{app}"]'
 )
 
 
@@ -60,7 +60,7 @@ class Policy:
                 "publishing needs a valid publish key here"
                 if self._auth.publish == "key"
                 else "publishing from another machine needs a publish key",
-                HOW_TO_PUBLISH,
+                HOW_TO_PUBLISH.format(path=request.path, app=request.app),
             )
 
     def is_free(self, request: AccessRequest) -> bool:
