@@ -23,6 +23,7 @@ def test_what_an_administrator_does_is_noted(tmp_path: Path) -> None:
     async def main() -> None:
         async with serve(tmp_path) as web:
             player = await web.live.player("a")
+            await web.live.services.access.database()
             made = (await web.api("POST", "/keys", json={"stream": "live/a"})).json
             await web.api("DELETE", "/sessions/1")
             await web.api("DELETE", "/sessions/77")
