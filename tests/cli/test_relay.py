@@ -81,7 +81,7 @@ def test_wrong_relay_is_one_line(
     tmp_path: Path, capsys: Capture, beside: Callable[[Callable[[], None]], None]
 ) -> None:
     def commands() -> None:
-        assert relay(tmp_path, "add", "live/0", "ftp://h/a") == 1
+        assert relay(tmp_path, "add", "live/0", "ftp://h/a") == 2
         assert "url must be rtmp://" in capsys.readouterr().err
         assert relay(tmp_path, "add", "live/0", "rtmp://h/a", "rtmp://h/b") == 2
         assert "one URL is enough" in capsys.readouterr().err

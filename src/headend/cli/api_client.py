@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from headend.access import admin_token
-from headend.errors import HeadendError
+from headend.errors import HeadendError, SettingsError
 from headend.server.api import models
 from headend.server.api.relays import AddedRelay, NewRelay, Relay, RelayList
 from headend.server.api.route import MOST
@@ -20,6 +20,7 @@ from headend.server.running_file import find
 
 TIMEOUT_S: Final = 10.0
 SILENCE_S: Final = 15.0  # updates come every 2 s
+WRONG: Final = (400, 422)  # what was asked for is
 EVENT_BYTES: Final = 16 * 1024 * 1024
 _ALL: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # addresses of the whole machine
 
@@ -148,6 +149,8 @@ class ApiClient:
         try:
             asked = self._session.request(method, url, json=body, timeout=limits)
             async with asked as response:
+                if response.status in WRONG:
+                    raise SettingsError(await _problem(response))
                 if response.status >= 300:
                     raise HeadendError(f"the server answers: {await _problem(response)}")
                 yield response
