@@ -106,3 +106,11 @@ async def serve(data: Path, *settings: str) -> AsyncIterator[Web]:
         aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
     ):
         yield Web(live, client, (data / "admin.token").read_text().strip())
+
+
+@asynccontextmanager
+async def serve_stored(data: Path, *settings: str) -> AsyncIterator[Web]:
+    """Run a server whose database is open: that takes its time, and questions wait 2 s for it."""
+    async with serve(data, *settings) as web:
+        await web.live.services.access.database()
+        yield web

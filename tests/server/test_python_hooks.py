@@ -192,7 +192,7 @@ def test_hook_that_hangs_stalls_neither_the_loop_nor_other_hooks_for_long(
     hooks.on_play(lambda request: Deny("asked"))
 
     async def main() -> None:
-        async with running(hooks, timeout_s=0.1) as made:
+        async with running(hooks, timeout_s=1) as made:
             with pytest.raises(HookError):
                 await made.made.authorize(PUBLISH)
             assert await made.made.authorize(PLAY) == Deny("asked")
@@ -211,7 +211,7 @@ def test_coroutine_that_blocks_its_loop_does_not_block_the_servers() -> None:
         release.wait(60)
 
     async def main() -> None:
-        async with running(hooks, timeout_s=0.2) as made:
+        async with running(hooks, timeout_s=1) as made:
             turns = 0
 
             async def turn() -> None:

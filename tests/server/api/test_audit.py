@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.live import command, run
-from tests.web import Web, serve
+from tests.web import Web, serve_stored
 
 
 async def trail(web: Web, count: int, query: str = "") -> list[dict[str, Any]]:
@@ -21,9 +21,8 @@ async def trail(web: Web, count: int, query: str = "") -> list[dict[str, Any]]:
 
 def test_what_an_administrator_does_is_noted(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serve(tmp_path) as web:
+        async with serve_stored(tmp_path) as web:
             player = await web.live.player("a")
-            await web.live.services.access.database()
             made = (await web.api("POST", "/keys", json={"stream": "live/a"})).json
             await web.api("DELETE", "/sessions/1")
             await web.api("DELETE", "/sessions/77")
@@ -46,7 +45,7 @@ def test_what_an_administrator_does_is_noted(tmp_path: Path) -> None:
 
 def test_key_in_place_of_its_id_is_not_kept(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serve(tmp_path) as web:
+        async with serve_stored(tmp_path) as web:
             key = "hk_" + "Ab3dEf7h" * 4
             await web.api("DELETE", f"/keys/{key}")
             (entry,) = await trail(web, 1)
@@ -57,7 +56,7 @@ def test_key_in_place_of_its_id_is_not_kept(tmp_path: Path) -> None:
 
 def test_who_signs_in_and_who_is_not_let_in_is_noted(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serve(tmp_path) as web:
+        async with serve_stored(tmp_path) as web:
             sign_in = "/api/v1/sign-in"
             assert (await web.ask("POST", sign_in, json={"token": "wrong" * 5})).status == 401
             signed_in = await web.ask("POST", sign_in, json={"token": web.token})
@@ -79,7 +78,7 @@ def test_who_signs_in_and_who_is_not_let_in_is_noted(tmp_path: Path) -> None:
 
 def test_trail_comes_in_pages_and_by_what_is_asked_for(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serve(tmp_path) as web:
+        async with serve_stored(tmp_path) as web:
             for _ in range(3):
                 await web.api("POST", "/reload")
             await web.api("DELETE", "/sessions/77")
@@ -106,7 +105,7 @@ def test_trail_comes_in_pages_and_by_what_is_asked_for(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_makes_no_sense_is_said(query: str, tmp_path: Path) -> None:
     async def main() -> None:
-        async with serve(tmp_path) as web:
+        async with serve_stored(tmp_path) as web:
             answer = await web.get(f"/{query}")
             while answer.status == 503:
                 await asyncio.sleep(0.02)
@@ -119,7 +118,7 @@ def test_what_makes_no_sense_is_said(query: str, tmp_path: Path) -> None:
 
 def test_history_comes_in_pages_newest_first(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serve(tmp_path, "auth.publish=key") as web:
+        async with serve_stored(tmp_path, "auth.publish=key") as web:
             for name in "abc":
                 peer = await web.live.connected()
                 await peer.send(command("publish", 3, None, name, "live", on=1))

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from tests.live import command, run
-from tests.web import serve
+from tests.web import serve_stored
 
 
 def test_key_is_made_used_rotated_and_revoked(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serve(tmp_path, "auth.publish=key") as web:
+        async with serve_stored(tmp_path, "auth.publish=key") as web:
             body = {"stream": "live/a", "label": "Ann", "networks": ["127.0.0.0/8"]}
             answer = await web.api("POST", "/keys", json=body)
             assert answer.status == 201
@@ -35,7 +35,7 @@ def test_key_is_made_used_rotated_and_revoked(tmp_path: Path) -> None:
 
 def test_keys_come_in_pages(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serve(tmp_path) as web:
+        async with serve_stored(tmp_path) as web:
             for name in ("a", "b", "a"):
                 await web.api("POST", "/keys", json={"stream": f"live/{name}"})
             first = (await web.get("/keys?limit=2")).json
@@ -60,7 +60,7 @@ def test_keys_come_in_pages(tmp_path: Path) -> None:
 )
 def test_wrong_request_for_a_key_is_refused(tmp_path: Path, body: object, says: str) -> None:
     async def main() -> None:
-        async with serve(tmp_path) as web:
+        async with serve_stored(tmp_path) as web:
             answer = await web.api("POST", "/keys", json=body)
             assert answer.status == 422
             assert says in answer.detail
@@ -70,7 +70,7 @@ def test_wrong_request_for_a_key_is_refused(tmp_path: Path, body: object, says: 
 
 def test_key_that_is_not_there_is_not_found(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serve(tmp_path) as web:
+        async with serve_stored(tmp_path) as web:
             for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/rotate")):
                 assert (await web.api(method, f"/keys/pk_none{path}")).status == 404
 
@@ -79,7 +79,7 @@ def test_key_that_is_not_there_is_not_found(tmp_path: Path) -> None:
 
 def test_token_is_signed(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serve(tmp_path, "auth.private=live/vip") as web:
+        async with serve_stored(tmp_path, "auth.private=live/vip") as web:
             body = {"pattern": "live/*", "expires_s": 60, "ip": "127.0.0.1", "max_viewers": 2}
             answer = await web.api("POST", "/tokens", json=body)
             assert answer.status == 201
@@ -99,7 +99,7 @@ def test_network_of_a_token_is_a_text_and_nothing_else(
     ip: object, status: int, tmp_path: Path
 ) -> None:
     async def main() -> None:
-        async with serve(tmp_path) as web:
+        async with serve_stored(tmp_path) as web:
             body = {"pattern": "vip/*", "ip": ip}
             assert (await web.api("POST", "/tokens", json=body)).status == status
 

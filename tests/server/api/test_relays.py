@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from tests.live import run, until, until_so
 from tests.relay.servers import place, publish_pictures, server
-from tests.web import serve
+from tests.web import serve_stored
 
 OUT = {"direction": "out", "match": "live/*", "url": "rtmp://127.0.0.1:1/app", "key": "hush-key"}
 
 
 def test_relay_is_added_while_live_shown_without_its_key_and_removed(tmp_path: Path) -> None:
     async def main() -> None:
-        async with server(tmp_path, "other") as other, serve(tmp_path / "web") as web:
+        async with server(tmp_path, "other") as other, serve_stored(tmp_path / "web") as web:
             await publish_pictures(await web.live.publisher("a"))
             body = OUT | {"url": f"rtmp://{place(other)}/copy", "key": "hush-{name}?q=hush-word"}
             added = await web.api("POST", "/relays", json=body)
@@ -38,12 +38,12 @@ def test_relay_is_added_while_live_shown_without_its_key_and_removed(tmp_path: P
 
 def test_relays_that_were_added_are_there_after_a_restart(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serve(tmp_path) as web:
+        async with serve_stored(tmp_path) as web:
             id = (await web.api("POST", "/relays", json=OUT)).json["id"]
             gone = (await web.api("POST", "/relays", json=OUT)).json["id"]
             assert (await web.api("DELETE", f"/relays/{gone}")).status == 204
         assert b"hush" not in (tmp_path / "headend.db").read_bytes()
-        async with serve(tmp_path) as web:
+        async with serve_stored(tmp_path) as web:
             await until(lambda: web.live.services.relays and web.live.services.relays.status())
             (relay,) = (await web.get("/relays")).json["relays"]
             assert (relay["id"], relay["has_key"]) == (id, True)
@@ -63,7 +63,7 @@ def test_relays_that_were_added_are_there_after_a_restart(tmp_path: Path) -> Non
 )
 def test_wrong_relay_is_refused_in_words(body: dict[str, Any], detail: str, tmp_path: Path) -> None:
     async def main() -> None:
-        async with serve(tmp_path) as web:
+        async with serve_stored(tmp_path) as web:
             answer = await web.api("POST", "/relays", json=body)
             assert answer.status == 422
             assert detail in answer.detail
@@ -75,7 +75,7 @@ def test_wrong_relay_is_refused_in_words(body: dict[str, Any], detail: str, tmp_
 def test_relay_of_the_settings_is_changed_there(tmp_path: Path) -> None:
     async def main() -> None:
         setting = 'relay.out=[{match="live/*", url="rtmp://127.0.0.1:1/a"}]'
-        async with serve(tmp_path, setting) as web:
+        async with serve_stored(tmp_path, setting) as web:
             (relay,) = (await web.get("/relays")).json["relays"]
             assert relay["source"] == "settings"
             assert (await web.api("DELETE", f"/relays/{relay['id']}")).status == 409
@@ -86,7 +86,7 @@ def test_relay_of_the_settings_is_changed_there(tmp_path: Path) -> None:
 
 def test_address_that_may_not_be_called_is_failed(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serve(tmp_path) as web:
+        async with serve_stored(tmp_path) as web:
             await publish_pictures(await web.live.publisher("a"))
             body = OUT | {"url": "rtmp://169.254.169.254/latest"}
             assert (await web.api("POST", "/relays", json=body)).status == 201

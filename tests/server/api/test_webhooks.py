@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web as aiohttp_web
 from tests.live import run, until, until_so
 from tests.receiver import Receiver, receiver
-from tests.web import Web, serve
+from tests.web import Web, serve_stored
 
 SECRET = "0123456789abcdef"
 
@@ -32,7 +32,7 @@ def test_receivers_are_shown_without_secrets(tmp_path: Path) -> None:
     async def main() -> None:
         async with (
             receiver() as there,
-            serve(tmp_path, setting(there, "stream.created")) as web,
+            serve_stored(tmp_path, setting(there, "stream.created")) as web,
         ):
             await web.publish()
             await until(lambda: there.received)
@@ -61,7 +61,7 @@ def test_receivers_are_shown_without_secrets(tmp_path: Path) -> None:
 
 def test_server_without_webhooks_has_an_empty_list(tmp_path: Path) -> None:
     async def main() -> None:
-        async with serve(tmp_path) as web:
+        async with serve_stored(tmp_path) as web:
             empty = {"webhooks": [], "queued": 0, "lost": {}}
             assert (await web.get("/webhooks")).json == empty
             answer = await web.get("/webhooks/one/deliveries")
@@ -74,7 +74,7 @@ def test_events_that_wait_come_in_pages(tmp_path: Path) -> None:
     async def main() -> None:
         async with (
             receiver() as there,
-            serve(tmp_path, setting(there, "stream.created", "stream.connected")) as web,
+            serve_stored(tmp_path, setting(there, "stream.created", "stream.connected")) as web,
         ):
             there.answer = lambda _: aiohttp_web.Response(status=500)
             await web.publish()
@@ -96,7 +96,7 @@ def test_events_that_were_given_up_are_sent_again(tmp_path: Path) -> None:
     async def main() -> None:
         async with (
             receiver() as there,
-            serve(tmp_path, setting(there, "stream.created", "stream.connected")) as web,
+            serve_stored(tmp_path, setting(there, "stream.created", "stream.connected")) as web,
         ):
             there.answer = lambda _: aiohttp_web.Response(status=410)
             await web.publish()
@@ -120,7 +120,7 @@ def test_events_that_were_given_up_are_sent_again(tmp_path: Path) -> None:
 
 def test_test_event_tells_what_came_of_it(tmp_path: Path) -> None:
     async def main() -> None:
-        async with receiver() as there, serve(tmp_path, setting(there, "key.used")) as web:
+        async with receiver() as there, serve_stored(tmp_path, setting(there, "key.used")) as web:
             there.answer = lambda _: aiohttp_web.Response(status=401)
             attempt = (await web.api("POST", "/webhooks/one/test")).json
             assert (attempt["event"], attempt["error"]) == ("webhook.test", "HTTP status 401")
@@ -133,7 +133,7 @@ def test_webhooks_are_in_the_metrics(tmp_path: Path) -> None:
     async def main() -> None:
         async with (
             receiver() as there,
-            serve(tmp_path, setting(there, "stream.created")) as web,
+            serve_stored(tmp_path, setting(there, "stream.created")) as web,
         ):
             await web.publish()
             await until(lambda: there.received)
