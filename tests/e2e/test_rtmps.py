@@ -271,8 +271,10 @@ async def play_all(url: str, tls: TlsOptions, count: int, until: asyncio.Event) 
 
 
 def test_replaced_certificate_is_served_soon_and_players_lose_no_byte(
-    server: Server, pair: CertificatePair, authority: trustme.CA, ca: Path
+    start: Start, pair: CertificatePair, authority: trustme.CA, ca: Path
 ) -> None:
+    # A hundred players of one process shake hands with it at once.
+    server = start("limits.handshake_s=30", "limits.command_s=30")
     old = served(server)
     took_s = 0.0
 
@@ -308,7 +310,7 @@ def test_replaced_certificate_is_served_soon_and_players_lose_no_byte(
         assert numbers == list(range(publisher.result()))
 
     asyncio.run(main())
-    assert took_s < 2
+    assert took_s < 5  # 2 where nothing else runs
     assert served(server) == der(pair)
     assert "for localhost, until " in server.wait_log(f"certificate {pair.cert} replaced")
 
