@@ -52,7 +52,11 @@ class Server:
         self.tls: list[str] = []
         self.http: list[str] = []
         if is_ready:
-            wait_for(lambda: ready_file.exists() or not self.process.is_running, "the ready file")
+            try:
+                wait_for(lambda: ready_file.exists() or not self.process.is_running, "ready file")
+            except AssertionError:
+                self.process.kill()
+                raise
             assert ready_file.exists(), self.process.output()
             ready = json.loads(ready_file.read_text())
             assert ready["pid"] == self.process.pid

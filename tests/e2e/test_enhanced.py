@@ -44,8 +44,8 @@ def test_codec_passes_as_it_is(
     player = peers.play(server.url("live/a"), played, ffmpeg=new_ffmpeg)
     server.wait_log("play live/a waits")
     publisher = peers.publish(clip, server.url("live/a"), ffmpeg=new_ffmpeg, is_paced=True)
-    wait_for(lambda: server.stream("live/a").get("tracks"), "the track")
-    assert [track["codec"] for track in server.stream("live/a")["tracks"]] == [codec]
+    tracks = wait_for(lambda: server.stream("live/a").get("tracks"), "the track")
+    assert [track["codec"] for track in tracks] == [codec]
     publisher.succeed()
     player.succeed()
     media.assert_same(media.frames(played, new_ffmpeg), media.frames(clip, new_ffmpeg))
