@@ -44,7 +44,7 @@ def test_codec_passes_as_it_is(
     player = peers.play(server.url("live/a"), played, ffmpeg=new_ffmpeg)
     server.wait_log("play live/a waits")
     publisher = peers.publish(clip, server.url("live/a"), ffmpeg=new_ffmpeg, is_paced=True)
-    tracks = wait_for(lambda: server.stream("live/a").get("tracks"), "the track")
+    tracks = wait_for(lambda: server.stream("live/a").get("tracks", []), "the track")
     assert [track["codec"] for track in tracks] == [codec]
     publisher.succeed()
     player.succeed()

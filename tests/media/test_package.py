@@ -49,7 +49,7 @@ def test_fragment_ends_before_a_keyframe_and_times_are_kept() -> None:
     fragment, written = muxer.write(picture(90_080, is_keyframe=True))
     assert written == picture(90_080, is_keyframe=True)
     assert fragment[4:8] == b"moof"
-    last = muxer.finish()
+    (last,) = muxer.finish()
     assert last[4:8] == b"moof"
     assert packets(muxer.init + fragment + last) == [
         ("video", 90_000, True),
@@ -83,6 +83,17 @@ def test_of_two_tracks_a_packet_is_written_when_the_next_one_comes() -> None:
     ]
 
 
+def test_packet_that_was_kept_back_may_begin_a_last_fragment() -> None:
+    muxer = Muxer([VIDEO_TRACK, AUDIO_TRACK], "fmp4", 75)
+    assert muxer.kept is None
+    for packet in (picture(0, is_keyframe=True), sound(0), picture(40), sound(40), picture(80)):
+        assert muxer.write(packet)[0] == b""
+    assert muxer.kept == picture(80)
+    first, second = muxer.finish()
+    assert (first.count(b"moof"), second.count(b"moof")) == (1, 1)
+    assert first[4:8] == second[4:8] == b"moof"
+
+
 def test_init_segment_of_some_codecs_comes_with_the_first_fragment() -> None:
     frame = wire("0b77aebd0c402f842bc1c77aaf5e1be7ef9f3e") + bytes(365)
     tag = audio_tag(0, wire("91 61632d33") + frame)
@@ -91,7 +102,7 @@ def test_init_segment_of_some_codecs_comes_with_the_first_fragment() -> None:
     assert muxer.write(Packet(AUDIO, 0, 0, True, frame))[0] == b""
     assert muxer.write(Packet(AUDIO, 32, 32, True, frame))[0][4:8] == b"moof"
     assert b"dac3" in muxer.init
-    assert muxer.finish()[4:8] == b"moof"
+    assert muxer.finish()[0][4:8] == b"moof"
 
 
 @pytest.mark.parametrize("magic", ["", "664c6143 80000022"])
@@ -124,7 +135,7 @@ def test_mpegts_comes_at_the_end_as_a_whole() -> None:
     for time in range(0, 400, 40):
         assert muxer.write(picture(time, is_keyframe=time == 0))[0] == b""
         assert muxer.write(sound(time))[0] == b""
-    data = muxer.finish()
+    data = b"".join(muxer.finish())
     assert muxer.init == b""
     assert data[0] == 0x47
     assert len(data) % 188 == 0

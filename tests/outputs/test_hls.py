@@ -106,6 +106,18 @@ def test_parts_are_whole_frames_and_the_first_is_independent() -> None:
     assert init.body[4:8] == b"ftyp"
 
 
+@pytest.mark.parametrize("end_ms", range(1000, 1250, 10))
+def test_last_part_is_no_longer_than_others_whenever_the_stream_ends(end_ms: int) -> None:
+    out = Packaged(*(tag for tag in stream(2000) if tag.timestamp <= end_ms))
+    pieces: list[tuple[float, int]] = []
+    out.packager._window.add_part = lambda body, duration, **_: pieces.append(  # type: ignore[method-assign]
+        (duration, body.count(b"moof"))
+    )
+    out.packager.end()
+    assert {fragments for _, fragments in pieces} == {1}
+    assert all(duration <= out.playlists.part_target_s for duration, _ in pieces)
+
+
 def test_nothing_is_ready_before_the_first_segment() -> None:
     out = Packaged(*stream(1900))
     assert not out.playlists.is_ready

@@ -218,12 +218,23 @@ class Muxer:
         self._keep_init()
         return self._output.take(), written
 
-    def finish(self) -> bytes:
-        """End; return the last fragment, or all of MPEG-TS. Nothing follows."""
+    def finish(self) -> list[bytes]:
+        """End; return the last fragment, or all of MPEG-TS. Nothing follows.
+
+        Returns:
+            One piece, which may be empty. Two, if the packet `kept` begins a fragment of its own.
+        """
         with suppress(FFmpegError, ValueError):  # what was written is all there is
             self._muxer.close()
         self._keep_init()
-        return self._output.take()
+        data = self._output.take()
+        size = _fragment_size(data) if self._is_mp4 else len(data)
+        return [data[:size], data[size:]] if size < len(data) else [data]
+
+    @property
+    def kept(self) -> Packet | None:
+        """The packet that FFmpeg keeps back until it has seen the next one, or the end."""
+        return self._waiting
 
     def _keep_init(self) -> None:
         """Move the init segment out of what was written, once it is there."""
@@ -263,11 +274,17 @@ def _stream_info(record: bytes) -> bytes:
 
 
 def _init_size(data: bytes) -> int:
-    """Return the size of what stands before the first fragment."""
+    """Return the size of what stands before the first fragment; of all if there is none."""
     offset = 0
     while data[offset + 4 : offset + 8] not in (b"moof", b""):
         offset += int.from_bytes(data[offset : offset + 4], "big")
     return offset
+
+
+def _fragment_size(data: bytes) -> int:
+    """Return the size of the first fragment: all up to the next one."""
+    first = int.from_bytes(data[:4], "big")
+    return first + _init_size(data[first:])
 
 
 def _preamble(tracks: Sequence[Track]) -> bytes:

@@ -250,7 +250,15 @@ class HlsPackager:
         self._muxer = None
         newest = self._video_time if self._has_video else self._newest
         end = newest + round(self._frame_ms)
-        self._add_part(muxer, muxer.finish(), end)
+        kept = muxer.kept
+        *before, last = muxer.finish()
+        if kept is not None and kept.kind is VIDEO:
+            # A picture in a fragment of its own is a part of its own, or one would be too long.
+            for fragment in before:
+                self._follow(muxer, fragment, kept)
+        else:
+            last = b"".join((*before, last))
+        self._add_part(muxer, last, end)
         self._end_segment()
 
     # ------------------------------------------------------------------ packets in order
@@ -335,7 +343,7 @@ class HlsPackager:
             (is_start and length >= self._goal_s())
             or length + 2 * self._frame_ms / 1000 > self._limit_s()
         ):
-            self._add_part(muxer, muxer.finish(), dts)
+            self._add_part(muxer, b"".join(muxer.finish()), dts)
             self._end_segment()
             self._muxer = muxer = Muxer(list(self._run_tracks.values()), "mpegts")
         muxer.write(packet)
