@@ -8,6 +8,8 @@ const CONFIG = {
   maxLiveSyncPlaybackRate: 1.2,
 };
 const MEDIA_RECOVERIES = 2;
+// So far behind its target hls.js no longer plays faster, and would stay there.
+const FAR_S = 2;
 
 /** One attempt to play with hls.js; `run` once. */
 export class HlsEngine {
@@ -18,6 +20,7 @@ export class HlsEngine {
     this.video = video;
     this.stream = stream;
     this.hls = null;
+    this.hasStalled = false;
   }
 
   /** Seconds from the server's receiving a picture to showing it; null while nothing is known. */
@@ -31,7 +34,16 @@ export class HlsEngine {
     if (to && to > this.video.currentTime) this.video.currentTime = to;
   }
 
-  stalled() {} // hls.js keeps its own distance
+  /** A distance that hls.js makes up by itself is left to it. */
+  stalled() {
+    this.hasStalled = true;
+  }
+
+  #goOn() {
+    const target = this.hls?.targetLatency ?? 0;
+    if (this.hasStalled && this.latency() > target + FAR_S) this.jump();
+    this.hasStalled = false;
+  }
 
   /**
    * Play until the stream ends.
@@ -56,6 +68,7 @@ export class HlsEngine {
           }
         });
         this.video.addEventListener('ended', resolve, { once: true, signal });
+        this.video.addEventListener('playing', () => this.#goOn(), { signal });
         hls.loadSource(this.stream.media('/index.m3u8'));
         hls.attachMedia(this.video);
       });
