@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from headend.server.right_url import first_over_tcp
+
 SCHEMES: Final = (("http", "http"), ("tls", "https"))
 
 
@@ -15,8 +17,5 @@ def web_url(addresses: Mapping[str, Sequence[str]]) -> str:
     Returns:
         With a slash at its end; empty: nothing is to be had over TCP.
     """
-    for name, scheme in SCHEMES:
-        for address in addresses[name]:
-            if not address.startswith("unix:"):
-                return f"{scheme}://{address}/"
-    return ""
+    found = first_over_tcp(addresses, SCHEMES)
+    return f"{found[0]}://{found[1]}/" if found else ""

@@ -1,6 +1,6 @@
 """This module names the URL that somebody meant who came to the RTMP port with something else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from headend.errors import WrongProtocol
@@ -21,8 +21,21 @@ def right_url(error: Exception, addresses: Mapping[str, Sequence[str]]) -> str:
     """
     if not isinstance(error, WrongProtocol):
         return ""
-    for listener, scheme in _MEANT[error.spoken]:
+    found = first_over_tcp(addresses, _MEANT[error.spoken])
+    return f": use {found[0]}://HOST:{found[1].rpartition(':')[2]}" if found else ""
+
+
+def first_over_tcp(
+    addresses: Mapping[str, Sequence[str]], wanted: Iterable[tuple[str, str]]
+) -> tuple[str, str] | None:
+    """Return scheme and address of the first listener wanted that is reached over TCP.
+
+    Args:
+        addresses: Where the server listens, by listener.
+        wanted: Listeners, each with the scheme of its URLs.
+    """
+    for listener, scheme in wanted:
         for address in addresses[listener]:
             if not address.startswith("unix:"):
-                return f": use {scheme}://HOST:{address.rpartition(':')[2]}"
-    return ""
+                return scheme, address
+    return None
