@@ -1,14 +1,18 @@
 """This module tests headend.access.jwks."""
 
+import json
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from joserfc.jwk import OctKey, OKPKey, RSAKey
 from tests.live import run
 from tests.receiver import receiver
 
-from headend.access.jwks import DOCUMENT_BYTES, KeysUnavailable, read_document
+from headend.access.jwks import DOCUMENT_BYTES, KeysUnavailable, load_keys, read_document
 from headend.access.places import Rules
+from headend.errors import SettingsError
 
 
 def read(place: str, rules: Rules | None = None) -> str:
@@ -78,3 +82,91 @@ def test_only_https_is_safe(url: str) -> None:
 def test_metadata_of_a_cloud_is_not_fetched() -> None:
     with pytest.raises(KeysUnavailable, match=r"169\.254\.169\.254 is not allowed"):
         read("https://169.254.169.254/latest/")
+
+
+EC = {
+    "kty": "EC",
+    "crv": "P-256",
+    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",  # RFC 7515, appendix A.3
+    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+}
+
+
+def secret(size: int, kid: str) -> dict[str, object]:
+    return {"kty": "oct", "k": urlsafe_b64encode(bytes(size)).decode().rstrip("="), "kid": kid}
+
+
+def loaded(*keys: object) -> tuple[list[str | None], tuple[str, ...]]:
+    found = load_keys(json.dumps({"keys": keys}))
+    return [key.kid for key in found.keys], found.left_out
+
+
+@pytest.mark.parametrize("document", ["", "[]", "{}", '{"keys": 7}', "null", "[" * 100_000])
+def test_what_is_no_jwks_is_refused(document: str) -> None:
+    with pytest.raises(SettingsError, match="no JWKS"):
+        load_keys(document)
+
+
+@pytest.mark.parametrize("keys", [[], [EC], [{}], [7], [{"kty": "RSA"}], [secret(31, "short")]])
+def test_jwks_without_a_useful_key_is_refused(keys: list[object]) -> None:
+    with pytest.raises(SettingsError, match="no key for HS256"):
+        loaded(*keys)
+
+
+def test_secrets_below_256_bits_are_left_out_and_named() -> None:
+    kids, left_out = loaded(secret(31, "short"), secret(32, "enough"), secret(1, "x"))
+    assert kids == ["enough"]
+    assert left_out[0] == (
+        "key 'short' is not used: it has 248 bits, at least 256 are needed (RFC 7518)"
+    )
+    assert len(left_out) == 2
+
+
+def test_rsa_keys_below_2048_bits_are_left_out_and_named() -> None:
+    weak = RSA_1024 | {"kid": "weak"}
+    strong = RSAKey.generate_key(2048).as_dict(private=False) | {"kid": "strong"}
+    kids, left_out = loaded(weak, strong)
+    assert kids == ["strong"]
+    assert left_out == (
+        "key 'weak' is not used: it has 1024 bits, at least 2048 are needed (RFC 7518)",
+    )
+
+
+# Of a public key that nobody has the other half of.
+RSA_1024 = {
+    "kty": "RSA",
+    "e": "AQAB",
+    "n": urlsafe_b64encode(b"\xc1" + bytes(126) + b"\x01").decode(),
+}
+RSA_1024["n"] = RSA_1024["n"].rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "text",
+        None,
+        {"kty": []},
+        {"kty": "AKP", "alg": "ML-DSA-44"},
+        EC,
+        {"kty": "oct", "k": ""},
+        {"kty": "oct", "k": 7},
+        {"kty": "oct"},
+        {"kty": "RSA", "n": "", "e": ""},
+        {"kty": "RSA", "n": "AQAB", "e": "AQAB"},
+        {"kty": "OKP", "crv": "Ed25519", "x": "AA"},
+        {"kty": "OKP", "crv": "Ed25518", "x": "AA"},
+        {"kty": "OKP", "crv": [], "x": "AA"},
+        OKPKey.generate_key("X25519").as_dict(private=False),
+    ],
+)
+def test_key_that_checks_no_token_does_not_keep_the_others_from_it(odd: object) -> None:
+    kids, left_out = loaded(odd, secret(32, "good"))
+    assert kids == ["good"]
+    assert len(left_out) == 1
+
+
+def test_keys_without_an_id_are_named_by_their_place() -> None:
+    good = OctKey.generate_key(256).as_dict(private=True)
+    _, left_out = loaded(good, {"kty": "oct", "k": "AA"})
+    assert left_out[0].startswith("key 2 is not used")

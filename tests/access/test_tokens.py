@@ -10,16 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, OKPKey, RSAKey
+from tests.odd_tokens import raw_token
 
-from headend.access.tokens import (
-    CACHED,
-    Reason,
-    Token,
-    TokenRefused,
-    Tokens,
-    load_keys,
-)
-from headend.errors import SettingsError
+from headend.access.jwks import load_keys
+from headend.access.tokens import CACHED, ID_CHARACTERS, Reason, Token, TokenRefused, Tokens
 
 NOW = 1_800_000_000.0
 TOKENS = Tokens(bytes(range(32)))
@@ -88,7 +82,7 @@ def test_keys_of_others_are_taken_from_a_jwks() -> None:
             {"kty": "EC", "crv": "P-256", "x": EC_X, "y": EC_Y},  # of no algorithm here
         ]
     }
-    tokens = Tokens(bytes(32), load_keys(json.dumps(public)))
+    tokens = Tokens(bytes(32), load_keys(json.dumps(public)).keys)
     claims: dict[str, object] = {"stream": "vip/a", "exp": NOW + 60}
     for key, algorithm in ((edwards, "EdDSA"), (rsa, "RS256"), (shared, "HS256")):
         text = signed(claims, key, algorithm)
@@ -126,11 +120,128 @@ EC_Y = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
         {"stream": "vip/a", "exp": NOW + 60, "ip": 7},
         {"stream": "vip/a", "exp": NOW + 60, "viewers": 0},
         {"stream": "vip/a", "exp": NOW + 60, "viewers": "3"},
+        {"stream": "vip/a", "exp": NOW + 60, "viewers": True},
+        {"stream": "vip/a", "exp": NOW + 60, "viewers": 10**300},
+        {"stream": "vip/a", "exp": 10**400},
+        {"stream": "vip/a", "exp": 1e300},
+        {"stream": "vip/a", "exp": float("nan")},
+        {"stream": "vip/a", "exp": float("inf")},
+        {"stream": "vip/a", "exp": NOW + 60, "nbf": float("nan")},
+        {"stream": "vip/a", "exp": NOW + 60, "nbf": -(10**400)},
+        {"stream": "vip/\ud800", "exp": NOW + 60},
+        {"stream": "vip/a\x1b[2J", "exp": NOW + 60},
+        {"stream": "vip/a", "exp": NOW + 60, "act": ["play"]},
     ],
 )
 def test_claims_that_make_no_sense_grant_nothing(claims: dict[str, object]) -> None:
-    key = OctKey.import_key(bytes(range(32)))
-    assert refused(TOKENS, signed(claims, key, "HS256")) == "invalid"
+    assert refused(TOKENS, own_token(json.dumps(claims))) == "invalid"
+
+
+def own_token(claims: str, header: str = '{"alg":"HS256"}') -> str:
+    return raw_token(bytes(range(32)), claims, header)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        "[]",
+        "7",
+        "null",
+        '"vip/a"',
+        "{",
+        "[" * 1200,
+        '{"stream":"vip/a","exp":1800000060,"more":' + "[" * 1200 + "]" * 1200 + "}",
+        '{"stream":"vip/a","exp":' + "9" * 1000 + "}",
+        '{"stream":"vip/a","exp":1e400}',
+    ],
+)
+def test_signed_claims_that_are_no_object_or_too_deep_are_refused(claims: str) -> None:
+    assert refused(TOKENS, own_token(claims)) == "invalid"
+
+
+RIGHT = '{"stream":"vip/a","exp":1800000060}'
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '"crit":7',
+        '"crit":[[]]',
+        '"crit":[{}]',
+        '"crit":{"exp":1}',
+        '"crit":["exp"],"exp":1',
+        '"crit":["b64"],"b64":false',
+        '"b64":false',
+        '"kid":[]',
+        '"kid":' + "[" * 100 + "]" * 100,
+        '"jwk":7',
+        '"alg":["HS256"]',
+        '"alg":{}',
+        '"alg":null',
+        '"alg":"none"',
+        '"alg":"HS384"',
+        '"x5c":[[1]]',
+    ],
+)
+def test_header_that_is_odd_or_asks_for_an_extension_is_refused(more: str) -> None:
+    assert TOKENS.check(own_token(RIGHT), "play", "vip/a", HOME, NOW).stream == "vip/a"
+    assert refused(TOKENS, own_token(RIGHT, f'{{"alg":"HS256",{more}}}')) == "invalid"
+
+
+@pytest.mark.parametrize("header", ["[]", "7", "null", "{}", "{", "[" * 2000, "", "é"])
+def test_header_that_is_no_object_is_refused(header: str) -> None:
+    assert refused(TOKENS, own_token(RIGHT, header)) == "invalid"
+
+
+def test_what_is_told_of_a_token_can_be_shown() -> None:
+    odd = {"stream": "vip/a", "exp": NOW + 60, "jti": "a\ud800", "sub": "Ann\n[31m"}
+    token = TOKENS.verify(own_token(json.dumps(odd)))
+    assert (len(token.id), token.subject) == (32, "")
+    long = {"stream": "vip/a", "exp": NOW + 60, "jti": "j" * (ID_CHARACTERS + 1), "sub": "s" * 900}
+    first = TOKENS.verify(own_token(json.dumps(long)))
+    again = TOKENS.verify(own_token(json.dumps(long | {"exp": NOW + 90})))
+    assert (len(first.id), len(first.subject)) == (32, 200)
+    assert first.id == again.id  # one holder with two tokens
+    empty = TOKENS.verify(own_token(json.dumps({"stream": "vip/a", "exp": NOW + 60, "jti": ""})))
+    assert len(empty.id) == 32
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+CLAIMS = ("stream", "act", "exp", "nbf", "ip", "viewers", "jti", "sub")
+HEADERS = ("alg", "crit", "b64", "kid", "jwk", "typ", "x5c", "zip", "enc")
+
+
+@given(
+    st.dictionaries(st.sampled_from(CLAIMS), VALUES),
+    st.dictionaries(st.sampled_from(HEADERS), VALUES),
+)
+def test_signed_token_grants_or_is_refused_whatever_is_in_it(
+    claims: dict[str, object], header: dict[str, object]
+) -> None:
+    right: dict[str, object] = {"stream": "vip/*", "exp": NOW + 60}
+    for said, head in ((claims, {}), (right | claims, {}), (right, header), (claims, header)):
+        text = own_token(json.dumps(said), json.dumps({"alg": "HS256"} | head))
+        try:
+            token = TOKENS.check(text, "play", "vip/a", HOME, NOW)
+        except TokenRefused:
+            continue
+        assert NOW < token.expires_at < 1e12
+        assert (token.id + token.subject + token.stream).isprintable()
+
+
+@given(st.text("[]!-^*?\\ab/.|&~", max_size=30))
+def test_any_pattern_fits_a_stream_or_does_not(pattern: str) -> None:
+    text = own_token(json.dumps({"stream": pattern, "exp": NOW + 60}))
+    reason = None
+    try:
+        TOKENS.check(text, "play", "a/b", HOME, NOW)
+    except TokenRefused as error:
+        reason = error.reason
+    assert reason in (None, "stream")
 
 
 def test_token_without_an_id_gets_one_that_does_not_show_it() -> None:
@@ -150,21 +261,6 @@ def test_right_tokens_are_remembered_within_a_bound() -> None:
     for number in range(CACHED):
         tokens.verify(tokens.sign(Token("", f"vip/{number}", "play", NOW), NOW))
     assert tokens.verify(first) is not known
-
-
-@pytest.mark.parametrize(
-    "document",
-    ["", "[]", "{}", '{"keys": 7}', '{"keys": [{}]}', '{"keys": [{"kty": "RSA"}]}', "null"],
-)
-def test_what_is_no_jwks_is_refused(document: str) -> None:
-    with pytest.raises(SettingsError, match="no JWKS"):
-        load_keys(document)
-
-
-def test_jwks_without_a_useful_key_is_refused() -> None:
-    document = {"keys": [{"kty": "EC", "crv": "P-256", "x": EC_X, "y": EC_Y}]}
-    with pytest.raises(SettingsError, match="no key for HS256"):
-        load_keys(json.dumps(document))
 
 
 @given(st.text(max_size=300))

@@ -5,9 +5,11 @@ import secrets
 import time
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from tests.live import Live, command, live_server, log_lines, resident_bytes, run, witness
+from tests.odd_tokens import ODD, raw_token
 
 from headend.access.decisions import AccessRequest
 from headend.access.gate import ShutOut
@@ -61,6 +63,31 @@ def test_who_guesses_from_many_addresses_gets_nowhere_and_memory_is_bounded(tmp_
             assert resident_bytes() - before < 20_000_000
             assert not live.services.gate.guard.bans
             await seen.go_on()
+
+    run(main())
+
+
+@pytest.mark.parametrize("action", ["play", "publish"])
+def test_odd_tokens_count_as_wrong_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Literal["play", "publish"]
+) -> None:
+    async def sleep(seconds: float) -> None:
+        """Guessing is slowed down elsewhere."""
+
+    async def main() -> None:
+        given = (f"auth.wrong_attempts={len(ODD) + 1}", "auth.private=live/*", "auth.publish=key")
+        async with live_server(tmp_path, *given) as live:
+            key = live.services.access.secret.derive("tokens")
+            monkeypatch.setattr("headend.access.gate.sleep", sleep)
+            (one,) = addresses(1)
+            for claims, header in (*ODD, ("{", "{")):
+                asked = AccessRequest(action, "live/a", one, token=raw_token(key, claims, header))
+                assert (
+                    live.services.gate.guard.banned_s(one, asyncio.get_running_loop().time()) == 0
+                )
+                with pytest.raises(Rejected, match="the token is not valid"):
+                    await live.services.gate.decide(asked)
+            assert live.services.gate.guard.bans == 1
 
     run(main())
 

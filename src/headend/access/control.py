@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from headend.access.gate import Gate
 from headend.access.guard import Guard
-from headend.access.jwks import read_document
+from headend.access.jwks import load_keys, read_document
 from headend.access.known_keys import KnownKeys
 from headend.access.passwords import Passwords
 from headend.access.places import Rules
 from headend.access.policy import Policy
 from headend.access.server_secret import ServerSecret
-from headend.access.tokens import Tokens, load_keys
+from headend.access.tokens import Tokens
 from headend.errors import DatabaseError, HeadendError
 from headend.events import Events
 from headend.settings import Settings
@@ -34,6 +34,7 @@ WRITE_S: Final = 5.0  # between two notes of what keys were used
 OPEN_S: Final = 30.0  # an attempt to open the database takes no longer
 FIRST_PAUSE_S: Final = 0.5  # between two attempts; twice as long each time …
 LONGEST_PAUSE_S: Final = 30.0  # … up to this
+MOST_TOLD: Final = 5  # keys of a JWKS that are not used and named in the log
 CLOSE_S: Final = 3.0  # for what was asked of the database when the server stops
 
 
@@ -154,8 +155,11 @@ class Access:
             try:
                 document = await read_document(auth.jwks, Rules.of(auth.outgoing))
                 if document != was:
-                    self.tokens.take_others(load_keys(document))
-                    log.info("auth.jwks: the keys of who signs tokens are read")
+                    others = load_keys(document)
+                    self.tokens.take_others(others.keys)
+                    log.info("auth.jwks: %d keys are read", len(others.keys.keys))
+                    for line in others.left_out[:MOST_TOLD]:
+                        log.warning("auth.jwks: %s", line)
                     was = document
             except HeadendError as error:
                 log.error("%s; those read before stay valid", error)

@@ -1,31 +1,54 @@
-"""This module reads the keys of others who sign tokens: a JWKS in a file or at a URL.
+"""The keys of others who sign tokens: a JWKS in a file or at a URL.
 
 It is read again from time to time, so that keys can be replaced; while that fails, the keys read
-last are believed.
+last are believed. A key that cannot be used is left out and named, the others count (RFC 7517, 5).
 """
 
 import asyncio
+import json
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from headend.access.places import OutgoingError, Rules, check_literal
-from headend.access.tokens import load_keys
-from headend.errors import HeadendError
+from headend.access.tokens import ALGORITHMS
+from headend.errors import HeadendError, SettingsError
 
 if TYPE_CHECKING:
-    from joserfc.jwk import KeySet
+    from joserfc.jwk import Key, KeySet
 
 DOCUMENT_BYTES: Final = 256 * 1024  # some hundred keys
 FETCH_S: Final = 5.0
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
+
+# Bits of a key, at least: RFC 7518, 3.2 (a secret is as long as its hash) and 3.3.
+SECRET_BITS: Final = 256
+RSA_BITS: Final = 2048
+SHOWN_CHARACTERS: Final = 80  # of a key's id
 
 
 class KeysUnavailable(HeadendError):
     """The keys of others can't be read just now."""
 
 
-async def read_keys(place: str, rules: Rules) -> "KeySet":
+class OtherKeys(NamedTuple):
+    """The keys of a JWKS.
+
+    Attributes:
+        keys: Those that check tokens.
+        left_out: A line about each of the others, for people.
+    """
+
+    keys: "KeySet"
+    left_out: tuple[str, ...]
+
+
+class _UnusableKey(HeadendError):
+    """A key that checks no token; says why."""
+
+
+async def read_keys(place: str, rules: Rules) -> OtherKeys:
     """Read a JWKS; see `read_document`.
 
     Raises:
@@ -97,3 +120,76 @@ def _text(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         raise KeysUnavailable("auth.jwks: it is no text") from error
+
+
+def load_keys(document: str) -> OtherKeys:
+    """Read a JWKS.
+
+    Args:
+        document: JSON: `{"keys": [...]}`.
+
+    Raises:
+        SettingsError: It is none, or holds no key that can check a token.
+    """
+    try:
+        content = json.loads(document)
+    except (ValueError, RecursionError):
+        content = None
+    items = content.get("keys") if isinstance(content, dict) else None
+    if not isinstance(items, list):
+        raise SettingsError('auth.jwks: it is no JWKS: {"keys": [...]} is expected')
+    from joserfc.jwk import KeySet
+
+    keys: list[Key] = []
+    left_out: list[str] = []
+    for number, item in enumerate(items, 1):
+        try:
+            keys.append(_key(item))
+        except _UnusableKey as error:
+            left_out.append(f"key {_name(item, number)} is not used: {error}")
+    if not keys:
+        reasons = "".join(f"; {line}" for line in left_out[:3])
+        raise SettingsError(f"auth.jwks: it holds no key for HS256, EdDSA or RS256{reasons}")
+    return OtherKeys(KeySet(keys), tuple(left_out))
+
+
+def _name(item: object, number: int) -> str:
+    """Name a key by its id, else by its place in the list."""
+    id = item.get("kid") if isinstance(item, dict) else None
+    return repr(id[:SHOWN_CHARACTERS]) if isinstance(id, str) and id else str(number)
+
+
+def _key(item: object) -> "Key":
+    """Read one key.
+
+    Raises:
+        _UnusableKey: It is none, of another kind, or too small.
+    """
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from joserfc.errors import JoseError, SecurityWarning
+    from joserfc.jwk import JWKRegistry, OctKey, OKPKey, RSAKey
+
+    if not isinstance(item, dict):
+        raise _UnusableKey("it is no JSON object")
+    if item.get("kty") not in tuple(ALGORITHMS):
+        raise _UnusableKey("tokens are checked with keys of type oct, OKP and RSA")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SecurityWarning)  # small keys are refused below
+            key = JWKRegistry.import_key(item)
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise _UnusableKey("a part of it is missing or makes no sense") from error
+    except UnsupportedAlgorithm as error:
+        raise _UnusableKey("its kind is not supported") from error
+    if isinstance(key, OctKey):
+        _check_size(len(key.raw_value) * 8, SECRET_BITS)
+    elif isinstance(key, RSAKey):
+        _check_size(key.raw_value.key_size, RSA_BITS)
+    elif isinstance(key, OKPKey) and not key.curve_name.startswith("Ed"):
+        raise _UnusableKey(f"{key.curve_name} signs nothing, EdDSA takes Ed25519")
+    return key
+
+
+def _check_size(bits: int, least: int) -> None:
+    if bits < least:
+        raise _UnusableKey(f"it has {bits} bits, at least {least} are needed (RFC 7518)")

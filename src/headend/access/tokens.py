@@ -1,4 +1,4 @@
-"""This module signs and checks tokens: what a viewer shows for a private stream, as a JWT.
+"""Tokens, signed and checked: what a viewer shows for a private stream, as a JWT.
 
     {"stream": "vip/*", "act": "play", "exp": 1767225600, "iat": …, "jti": "…",
      "ip": "203.0.113.0/24", "viewers": 3, "sub": "customer 17"}
@@ -6,13 +6,17 @@
 `stream` and `exp` must be there; `act` is "play" if it is not. Our own are signed with HS256 and a
 key derived of the server's secret; a JWKS adds keys of others, for HS256, EdDSA and RS256.
 
-Source: RFC 7519 (JWT), RFC 7517 (JWK), RFC 8037 (EdDSA).
+A token is good or it is refused: whatever stands in it, nothing else comes of it. So its header is
+checked here before the library sees it, and its claims after the signature was found right.
+
+Source: RFC 7519 (JWT), RFC 7515 (JWS), RFC 7517 (JWK), RFC 8037 (EdDSA).
 """
 
 import hashlib
 import json
 import uuid
 import warnings
+from base64 import urlsafe_b64decode
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,16 +25,20 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final, Literal, TypeGuard
 
 from headend.access.decisions import Action, Address
-from headend.errors import HeadendError, SettingsError
+from headend.errors import HeadendError
 
 if TYPE_CHECKING:
-    from joserfc.jwk import Key, KeySet, KeySetSerialization, OctKey
+    from joserfc.jwk import Key, KeySet, OctKey
 
 ALGORITHMS: Final = {"oct": "HS256", "OKP": "Ed25519", "RSA": "RS256"}  # by type of key
 TOKEN_CHARACTERS: Final = 4096  # a query may hold; more is no token
 CACHED: Final = 4096  # tokens found right: HLS players show theirs with every request
 OWN_ID: Final = "headend"  # `kid` of our own key
 LEEWAY_S: Final = 5.0  # by how much a clock that signs may be ahead of ours (nbf)
+LATEST: Final = 253_402_300_799  # Unix seconds: the last of the year 9999
+MOST_VIEWERS: Final = 2**31 - 1
+ID_CHARACTERS: Final = 200  # of `jti`; the hash of a longer one stands for it
+SUBJECT_CHARACTERS: Final = 200  # of `sub`; what is more is cut off
 
 Reason = Literal["missing", "invalid", "expired", "stream", "address"]
 
@@ -188,6 +196,7 @@ class Tokens:
     def _read(self, text: str) -> Token:
         if len(text) > TOKEN_CHARACTERS:
             raise TokenRefused("invalid")
+        _check_header(text)
         own = self.load()
         from joserfc import jwt
         from joserfc.errors import JoseError
@@ -197,32 +206,26 @@ class Tokens:
                 continue
             try:
                 claims = jwt.decode(text, key, algorithms=_algorithms(key.key_type)).claims
-            except (JoseError, ValueError):
+            except (JoseError, ValueError, RecursionError):
                 continue  # another key's, perhaps
             return _token(text, claims)
         raise TokenRefused("invalid")
 
 
-def load_keys(document: str) -> "KeySet":
-    """Read a JWKS.
+def _check_header(text: str) -> None:
+    """Refuse a header that is no object of JSON, names no algorithm, or asks for an extension.
 
-    Args:
-        document: JSON: `{"keys": [...]}`.
-
-    Raises:
-        SettingsError: It is none, or holds no key that can check a token.
+    None is known here, and who does not know what is critical must refuse (RFC 7515, 4.1.11).
     """
-    from joserfc.errors import JoseError
-    from joserfc.jwk import KeySet
-
+    head, _, _ = text.partition(".")
     try:
-        content: KeySetSerialization = json.loads(document)
-        keys = KeySet.import_key_set(content)
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SettingsError('it is no JWKS: {"keys": [...]} is expected') from error
-    if not any(key.key_type in ALGORITHMS for key in keys.keys):
-        raise SettingsError("it holds no key for HS256, EdDSA or RS256")
-    return keys
+        header = json.loads(urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    except (ValueError, RecursionError):
+        raise TokenRefused("invalid") from None
+    if not isinstance(header, dict) or not isinstance(header.get("alg"), str):
+        raise TokenRefused("invalid")
+    if "crit" in header or "b64" in header:
+        raise TokenRefused("invalid")
 
 
 def _algorithms(key_type: str) -> list[str]:
@@ -230,35 +233,65 @@ def _algorithms(key_type: str) -> list[str]:
     return ["EdDSA", "Ed25519"] if key_type == "OKP" else [ALGORITHMS[key_type]]
 
 
-def _token(text: str, claims: dict[str, object]) -> Token:
+def _token(text: str, claims: object) -> Token:
     """Read claims; whoever signed them may have got them wrong."""
+    if not isinstance(claims, dict):
+        raise TokenRefused("invalid")
     stream, action = claims.get("stream"), claims.get("act", "play")
     end, start = claims.get("exp"), claims.get("nbf", 0)
     network, viewers = claims.get("ip"), claims.get("viewers")
-    id, subject = claims.get("jti"), claims.get("sub", "")
     if (
-        not isinstance(stream, str)
+        not _is_text(stream)
         or action not in ("play", "publish")
-        or not _is_number(end)
-        or not _is_number(start)
+        or not _is_time(end)
+        or not _is_time(start)
         or not (network is None or _is_network(network))
-        or not (viewers is None or (isinstance(viewers, int) and viewers >= 1))
+        or not (viewers is None or _is_count(viewers))
     ):
         raise TokenRefused("invalid")
     return Token(
-        id if isinstance(id, str) else hashlib.sha256(text.encode()).hexdigest()[:32],
+        _id(text, claims.get("jti")),
         stream,
         action,
         float(end),
         float(start),
         network,
         viewers,
-        subject[:200] if isinstance(subject, str) else "",
+        _subject(claims.get("sub")),
     )
+
+
+def _id(text: str, id: object) -> str:
+    """Return what tells a token apart: its id if that can be shown, else a hash."""
+    if not isinstance(id, str) or not id:
+        return _hash(text)
+    return id if _is_text(id) and len(id) <= ID_CHARACTERS else _hash(id)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def _subject(subject: object) -> str:
+    return subject[:SUBJECT_CHARACTERS] if _is_text(subject) else ""
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """Say whether a value is text that can be shown: no control characters, no half characters."""
+    return isinstance(value, str) and value.isprintable()
+
+
+def _is_time(value: object) -> TypeGuard[float]:
+    """Say whether a value is a time of which a date can be made; NaN and infinity are none."""
+    return _is_number(value) and -LATEST <= value <= LATEST
 
 
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return _is_number(value) and isinstance(value, int) and 1 <= value <= MOST_VIEWERS
 
 
 def _is_network(value: object) -> TypeGuard[str]:

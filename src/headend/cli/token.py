@@ -112,7 +112,10 @@ async def _tokens_of_all(settings: "Settings") -> "Tokens":
         from headend.access.jwks import read_keys
         from headend.access.places import Rules
 
-        tokens.take_others(await read_keys(settings.auth.jwks, Rules.of(settings.auth.outgoing)))
+        others = await read_keys(settings.auth.jwks, Rules.of(settings.auth.outgoing))
+        for line in others.left_out:
+            output.note(f"auth.jwks: {line}")
+        tokens.take_others(others.keys)
     return tokens
 
 

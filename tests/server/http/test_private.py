@@ -6,6 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from tests.live import Live, run
+from tests.odd_tokens import ODD, raw_token
 from tests.server.http.test_flv import serve
 
 from headend.access.decisions import AccessRequest, Allow, Decision, Deny, Redirect
@@ -44,6 +45,20 @@ def test_private_stream_needs_a_token(tmp_path: Path, scheme: str) -> None:
             else:
                 async with web.client.get(address) as response:
                     assert (await response.content.readexactly(3)) == b"FLV"
+
+    run(main())
+
+
+@pytest.mark.parametrize("file", ["a.flv", "a/index.m3u8", "a/thumbnail.jpg"])
+def test_odd_token_is_refused_by_every_output(tmp_path: Path, file: str) -> None:
+    async def main() -> None:
+        async with serve(tmp_path, VIP) as web:
+            await web.publish()
+            key = web.live.services.access.secret.derive("tokens")
+            for claims, header in ODD:
+                address = f"{web.base}/live/{file}?token={raw_token(key, claims, header)}"
+                async with web.client.get(address) as response:
+                    assert response.status == 403
 
     run(main())
 
