@@ -62,10 +62,17 @@ class AddressList:
         self._allowed: Final = NetworkSet(allowed)
         self._denied: Final = NetworkSet(denied)
 
-    def allows(self, address: Address | None) -> bool:
-        """Say whether it may be done from an address; None: from this machine."""
+    def allows(self, address: Address | None, *, is_known: bool = True) -> bool:
+        """Say whether it may be done from an address.
+
+        Args:
+            address: None: this machine.
+            is_known: It is the peer's own; otherwise nobody can say that a list has the peer.
+        """
         if not self._allowed and not self._denied:
             return True
+        if not is_known:
+            return False
         forms = _LOCAL if address is None else (address,)
         if any(form in self._denied for form in forms):
             return False
@@ -92,7 +99,7 @@ class AddressCheck:
             Rejected: It does not.
         """
         action = request.action
-        if not self._lists[action].allows(request.address):
+        if not self._lists[action].allows(request.address, is_known=not request.is_unknown):
             what = "publishing" if action == "publish" else "watching"
             raise Rejected(
                 code_of(action),

@@ -35,6 +35,8 @@ class AccessRequest:
         session: Number of its session; None where there is none yet.
         is_bare: The key stands in place of the name: the key tells which stream is meant.
         query: All parameters it sent, key and token among them. Never log it.
+        is_unknown: A proxy has not said where it is: the address is the proxy's. It counts as no
+            machine in particular, and never as this one.
     """
 
     action: Action
@@ -51,6 +53,7 @@ class AccessRequest:
     session: int | None = None
     is_bare: bool = False
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    is_unknown: bool = False
 
     @property
     def app(self) -> str:
@@ -66,6 +69,8 @@ class AccessRequest:
     @property
     def is_local(self) -> bool:
         """Say whether the peer runs on this machine."""
+        if self.is_unknown:
+            return False
         if self.address is None:
             return True
         mapped = getattr(self.address, "ipv4_mapped", None)  # ::ffff:127.0.0.1

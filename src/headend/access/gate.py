@@ -258,6 +258,8 @@ class Gate:
         except TokenRefused as refused:
             kind = _Wrong if refused.reason == "invalid" else Rejected
             raise kind(code_of(request.action), str(refused)) from None
+        if token.network is not None and request.is_unknown:
+            raise Rejected(code_of(request.action), str(TokenRefused("address")))
         return self._timed(
             Grant(
                 request.path,
@@ -319,7 +321,7 @@ class Gate:
             raise Rejected(DENIED, REVOKED)
         if not key.is_valid(time.time()):
             raise Rejected(DENIED, "the publish key has expired")
-        if key.networks and not key.is_from(request.address):
+        if key.networks and (request.is_unknown or not key.is_from(request.address)):
             raise Rejected(DENIED, "the publish key is not for this address")
         if key.tls_only and not request.is_secure:
             raise Rejected(DENIED, f"the publish key is for TLS only; use {self.policy.rtmps}")

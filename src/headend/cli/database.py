@@ -1,8 +1,8 @@
 """This module opens a server's database for a command, beside the server or without it."""
 
 import asyncio
-import getpass
 import os
+import pwd
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -50,8 +50,8 @@ async def note(database: "Database", action: str, target: str, detail: str = "")
 
 
 def user_name() -> str:
-    """Return the name of the user who runs this process."""
+    """Return the name of the user who runs this process, whatever the environment says."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, as in some containers
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user without a name, as in some containers
         return str(os.getuid())

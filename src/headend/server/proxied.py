@@ -11,7 +11,7 @@ from typing import Final
 from headend.errors import ProtocolError
 from headend.server import proxy_protocol
 from headend.server.deadlines import NEVER
-from headend.server.peer import Peer
+from headend.server.peer import Peer, named_by
 from headend.server.services import Services
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,12 @@ class ProxyHeader:
             self._close(str(error))
             return
         self._let_go()
-        self._take(self._socket, Peer.at(*parsed.source) if parsed.source else self._peer)
+        self._take(self._socket, self._named(parsed))
+
+    def _named(self, parsed: proxy_protocol.Parsed) -> Peer:
+        if parsed.is_own:
+            return self._peer
+        return named_by(self._peer, [None if parsed.source is None else Peer.at(*parsed.source)])
 
     def deadline(self) -> float | None:
         return self._deadline

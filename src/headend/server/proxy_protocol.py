@@ -9,7 +9,7 @@ must expect the header only from addresses it trusts, for whoever connects can w
 Source: haproxy, doc/proxy-protocol.txt, sections 2.1 and 2.2.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -36,15 +36,17 @@ class Parsed:
 
     Attributes:
         source: Address and port of the client; None when the header names none (LOCAL, UNKNOWN,
-            unspecified, unix): then the connection's own address counts. IPv4 mapped into IPv6 is
-            given as IPv4.
+            unspecified, unix). IPv4 mapped into IPv6 is given as IPv4.
         destination: Address and port the client connected to, likewise.
         length: Bytes of the header; what the client sent starts behind them.
+        is_own: The balancer connected for itself, as for a health check (LOCAL); otherwise
+            a header without a source stands for a client that it does not name.
     """
 
     source: tuple[str, int] | None
     destination: tuple[str, int] | None
     length: int
+    is_own: bool = field(default=False, compare=False)
 
 
 def parse(data: bytes) -> Parsed | None:
@@ -116,7 +118,7 @@ def _parse_v2(data: bytes) -> Parsed | None:
     if len(data) < length:
         return None
     if command == LOCAL:  # family and addresses are to be ignored
-        return Parsed(None, None, length)
+        return Parsed(None, None, length, is_own=True)
     return _v2_addresses(family, data[V2_HEAD_SIZE:length], length)
 
 

@@ -66,7 +66,7 @@ class Requests:
 
     def connect(self, request: ConnectRequest) -> None:
         """Accept a connect, or have it wait for the check of user and password."""
-        question = sign_in(self._services, request, self._asker.peer.address)
+        question = sign_in(self._services, request, self._asker.peer)
         if question is None:
             self._session.accept(request)
             return
@@ -124,6 +124,7 @@ class Requests:
             session=asker.id,
             is_bare=target.is_bare,
             query=target.query,
+            is_unknown=asker.peer.is_unknown,
         )
 
     def _decided(

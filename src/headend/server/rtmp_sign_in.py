@@ -3,11 +3,12 @@
 from collections.abc import Coroutine
 from typing import Final
 
-from headend.access.decisions import AccessRequest, Address
+from headend.access.decisions import AccessRequest
 from headend.access.passwords import REJECTED, SignIn, WrongPassword
 from headend.errors import Rejected
 from headend.rtmp.authmod import PREFIX
 from headend.rtmp.events import ConnectRequest
+from headend.server.peer import Peer
 from headend.server.services import Services
 
 __all__ = ["CONNECTION", "REJECTED", "sign_in", "why_rejected"]
@@ -16,25 +17,25 @@ CONNECTION: Final = 0  # message stream of a connect
 
 
 def sign_in(
-    services: Services, request: ConnectRequest, address: Address | None
+    services: Services, request: ConnectRequest, peer: Peer
 ) -> Coroutine[None, None, str] | None:
     """Return what decides on a connect; None: it is granted.
 
     Args:
         services: Whose keys are meant.
         request: From the peer.
-        address: Where it is.
+        peer: Where it comes from.
 
     Returns:
         To be awaited for the id of the key that the peer holds; raises Rejected.
     """
     asked = services.access.passwords.concerns(request)
-    return None if asked is None else _decide(services, asked, address)
+    return None if asked is None else _decide(services, asked, peer)
 
 
-async def _decide(services: Services, asked: SignIn, address: Address | None) -> str:
-    gate = services.gate
-    request = AccessRequest("publish", asked.target.app, address)
+async def _decide(services: Services, asked: SignIn, peer: Peer) -> str:
+    gate, address = services.gate, peer.address
+    request = AccessRequest("publish", asked.target.app, address, is_unknown=peer.is_unknown)
     try:
         gate.check_ban(request)
     except Rejected as rejected:

@@ -76,6 +76,42 @@ def test_who_signs_in_and_who_is_not_let_in_is_noted(tmp_path: Path) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("shown", ["Basic YTpi", "Bearer", "Digest x", ""])
+def test_actor_is_what_let_a_request_in_whatever_it_says_of_itself(
+    shown: str, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with serve_stored(tmp_path) as web:
+            headers = {"Authorization": shown}
+            sign_in = "/api/v1/sign-in"
+            answer = await web.ask("POST", sign_in, json={"token": web.token}, headers=headers)
+            headers["X-CSRF-Token"] = answer.json["csrf"]
+            wanted = {"sign-in", "settings.reload", "sign-out"}
+            if shown == "Bearer":  # a wrong token is no right session
+                assert (await web.ask("POST", "/api/v1/reload", headers=headers)).status == 401
+                wanted.remove("settings.reload")
+            else:
+                assert (await web.ask("POST", "/api/v1/reload", headers=headers)).status == 200
+            assert (await web.ask("DELETE", sign_in, headers=headers)).status == 204
+            found = await trail(web, len(wanted), "?outcome=done")
+            assert {entry["action"] for entry in found} == wanted
+            assert {entry["actor"] for entry in found} == {"console"}
+
+    run(main())
+
+
+def test_who_signs_out_without_a_session_leaves_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve_stored(tmp_path) as web:
+            headers = {"Authorization": f"Bearer {web.token}"}
+            assert (await web.ask("DELETE", "/api/v1/sign-in", headers=headers)).status == 204
+            await web.api("POST", "/reload")
+            (entry,) = await trail(web, 1)
+            assert (entry["action"], entry["actor"]) == ("settings.reload", "admin token")
+
+    run(main())
+
+
 def test_trail_comes_in_pages_and_by_what_is_asked_for(tmp_path: Path) -> None:
     async def main() -> None:
         async with serve_stored(tmp_path) as web:

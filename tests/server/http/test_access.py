@@ -12,6 +12,7 @@ from tests.access.gates import gate
 
 from headend.server.http.access import (
     allow_play,
+    check_origin,
     for_other_pages,
     is_secure,
     media_headers,
@@ -100,6 +101,46 @@ def test_origins_decide_which_pages_may_load_media() -> None:
     }
     assert media_headers(some, request(Origin="https://b.example")) == {"Vary": "Origin"}
     assert media_headers(some, request()) == {"Vary": "Origin"}
+
+
+SOME = "http.origins=https://a.example"
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "settings"),
+    [
+        ("", "h:8080", (SOME,)),  # no browser
+        ("https://b.example", "h:8080", ()),  # any page may
+        ("https://A.example", "h:8080", (SOME,)),
+        ("http://h:8080", "H:8080", (SOME,)),  # our own page
+        ("http://h", "h:80", (SOME,)),
+        ("http://[::1]:8080", "[::1]:8080", (SOME,)),
+        ("http://h:8080", "h", (SOME, "http.proxies=127.0.0.1")),
+    ],
+)
+def test_pages_of_ours_and_of_the_origins_may_open_a_websocket(
+    origin: str, host: str, settings: tuple[str, ...]
+) -> None:
+    check_origin(services(*settings), request(Origin=origin, Host=host))
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "settings"),
+    [
+        ("https://b.example", "h:8080", (SOME,)),
+        ("null", "h:8080", (SOME,)),
+        ("http://h:8081", "h:8080", (SOME,)),  # another program of the same machine
+        ("https://h:8080", "h", (SOME,)),
+        ("https://h", "h", (SOME,)),
+        ("http://h:99999", "h", (SOME,)),
+        ("http://h.b.example", "h", (SOME, "http.proxies=127.0.0.1")),
+    ],
+)
+def test_pages_elsewhere_may_not_open_a_websocket(
+    origin: str, host: str, settings: tuple[str, ...]
+) -> None:
+    with pytest.raises(Problem, match=r"403 .* \(http\.origins\)"):
+        check_origin(services(*settings), request(Origin=origin, Host=host))
 
 
 def test_watching_is_allowed_or_refused_by_the_policy() -> None:

@@ -150,6 +150,25 @@ def test_websocket_viewer_that_sends_something_is_closed(tmp_path: Path) -> None
     run(main())
 
 
+def test_websocket_of_a_page_elsewhere_is_refused(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path, "http.origins=https://a.example") as web:
+            await web.publish()
+            url = f"{web.base}/live/a.flv"
+            for origin in ("https://a.example", web.base):
+                async with web.client.ws_connect(url, origin=origin) as ws:
+                    assert (await ws.receive_bytes())[:3] == b"FLV"
+            with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+                await web.client.ws_connect(url, origin="https://b.example")
+            await web.viewers(0)
+            headers = {"Origin": "https://b.example"}  # whose page the browser tells nothing
+            async with web.client.get(url, headers=headers) as response:
+                assert response.status == 200
+                assert "Access-Control-Allow-Origin" not in response.headers
+
+    run(main())
+
+
 def test_websocket_viewer_may_leave(tmp_path: Path) -> None:
     async def main() -> None:
         async with serve(tmp_path) as web:

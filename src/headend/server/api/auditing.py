@@ -1,7 +1,7 @@
 """This module notes in the audit trail who did what over the API, and who was not let in."""
 
 from time import time
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 
@@ -15,8 +15,11 @@ from headend.server.services import Services
 TARGET: Final = web.RequestKey("audit_target", str)
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
+Actor = Literal["admin token", "console"]
 BY_TOKEN: Final = "admin token"
 BY_BROWSER: Final = "console"
+# What has let a request in, once something has; never what the request says of itself.
+ACTOR: Final = web.RequestKey("audit_actor", str)
 
 
 def note_request(
@@ -26,14 +29,14 @@ def note_request(
 
     Args:
         services: Whose recorder takes it.
-        request: Was let in.
+        request: Was let in, by its ACTOR.
         action: Of its route, such as `session.kick`.
         problem: What it was answered with; None: it was done.
     """
     _note(
         services,
         request,
-        BY_TOKEN if "Authorization" in request.headers else BY_BROWSER,
+        request[ACTOR],
         action,
         request.get(TARGET) or " ".join(request.match_info.values()),
         "done" if problem is None else "failed",

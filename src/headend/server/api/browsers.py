@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from headend.server.api import models
+from headend.server.api.auditing import ACTOR, BY_BROWSER
 from headend.server.api.route import V1, Route, json_response, read_body
 from headend.server.api.sign_in import COOKIE, LIFETIME_S, SignIns
 from headend.server.http import access
@@ -36,6 +37,7 @@ class _Browsers:
         self._sign_ins.check_host(request)
         body = await read_body(request, models.SignIn)
         id, session = self._sign_ins.sign_in(request, body.token)
+        request[ACTOR] = BY_BROWSER
         response = json_response(models.SignedIn(csrf=session.csrf))
         response.set_cookie(
             COOKIE,
@@ -56,7 +58,8 @@ class _Browsers:
 
     async def sign_out(self, request: web.Request) -> web.Response:
         self._sign_ins.check_host(request)
-        self._sign_ins.sign_out(request)
+        if self._sign_ins.sign_out(request):
+            request[ACTOR] = BY_BROWSER
         response = web.Response(status=204)
         response.del_cookie(COOKIE, httponly=True, samesite="Strict")
         return response

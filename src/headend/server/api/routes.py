@@ -24,7 +24,7 @@ from headend.server.api import (
     streams,
     webhooks,
 )
-from headend.server.api.auditing import SAFE, note_refused, note_request
+from headend.server.api.auditing import ACTOR, SAFE, note_refused, note_request
 from headend.server.api.route import Route, check_query, json_response
 from headend.server.api.sign_in import SignIns
 from headend.server.http import access
@@ -68,7 +68,7 @@ def add_routes(application: web.Application, services: Services, admin_token: st
         try:
             access.allow_api(services, request)
             if not is_open:
-                sign_ins.check(request)
+                request[ACTOR] = sign_ins.check(request)
         except Problem as problem:
             note_refused(services, request, "api", problem)
             raise
@@ -76,12 +76,12 @@ def add_routes(application: web.Application, services: Services, admin_token: st
         try:
             response = await handler(request)
         except Problem as problem:
-            if is_noted and is_open:
-                note_refused(services, request, action, problem)
-            elif is_noted:
+            if is_noted and ACTOR in request:
                 note_request(services, request, action, problem)
+            elif is_noted:
+                note_refused(services, request, action, problem)
             raise
-        if is_noted:
+        if is_noted and ACTOR in request:  # who signs out without a session has done nothing
             note_request(services, request, action)
         if not response.prepared:
             response.headers.setdefault("Cache-Control", "no-store")

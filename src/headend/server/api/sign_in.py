@@ -17,6 +17,7 @@ from typing import Final
 from aiohttp import web
 
 from headend.access.guard import Guard
+from headend.server.api.auditing import BY_BROWSER, BY_TOKEN, Actor
 from headend.server.http import access
 from headend.server.http.problems import Problem
 from headend.server.services import Services
@@ -52,8 +53,8 @@ class SignIns:
 
     # ------------------------------------------------------------------ requests
 
-    def check(self, request: web.Request) -> None:
-        """Return if a request may use the API.
+    def check(self, request: web.Request) -> Actor:
+        """Return what lets a request use the API.
 
         Raises:
             Problem: 401 without a right token or session, 403 without the CSRF token, 421 for a
@@ -63,7 +64,7 @@ class SignIns:
         scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             self._check_token(request, shown.strip())
-            return
+            return BY_TOKEN
         session = self.session(request)
         if session is None:
             raise Problem(
@@ -73,6 +74,7 @@ class SignIns:
             )
         if request.method not in _SAFE:
             _check_csrf(request, session)
+        return BY_BROWSER
 
     def check_host(self, request: web.Request) -> None:
         """Refuse a request that was meant for another host.
@@ -110,8 +112,8 @@ class SignIns:
         log.info("http %s signed in to the console", access.peer_of(self._services, request))
         return id, session
 
-    def sign_out(self, request: web.Request) -> None:
-        """End a session, if there is one.
+    def sign_out(self, request: web.Request) -> bool:
+        """End a session; false: there is none.
 
         Raises:
             Problem: 403 without the session's CSRF token.
@@ -120,6 +122,7 @@ class SignIns:
         if session is not None:
             _check_csrf(request, session)
         self._sessions.pop(request.cookies.get(COOKIE, ""), None)
+        return session is not None
 
     def _check_token(self, request: web.Request, token: str) -> None:
         now = self._services.loop.time()

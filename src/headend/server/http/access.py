@@ -3,6 +3,7 @@
 import logging
 from ipaddress import ip_address
 from typing import Final
+from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import web
 
@@ -12,7 +13,7 @@ from headend.access.gate import Grant, Redirected, ShutOut
 from headend.errors import Rejected
 from headend.server.http.problems import Handler, Problem
 from headend.server.logs import shown
-from headend.server.peer import LOCAL, Peer
+from headend.server.peer import LOCAL, Peer, forwarded_peers, named_by
 from headend.server.services import Services
 from headend.server.session_record import tell_refused
 from headend.settings.http_values import ANY_ORIGIN
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 USER_AGENT_CHARACTERS: Final = 200
 ASK_AGAIN_S: Final = 10.0
+PEER: Final = "peer"  # what a connection's `get_extra_info` calls its `Peer`
 IS_PRIVATE: Final = web.RequestKey("is_private", bool)  # of a request, for `allow_play_once`
 GONE_HEADERS: Final = {"Cache-Control": "public, max-age=1"}  # caches ask once a second
 FAULT_HEADERS: Final = {"Cache-Control": "no-store"}
@@ -48,15 +50,17 @@ async def allow_play(services: Services, request: web.Request, path: str, protoc
     if services.is_stopping:
         raise Problem(503, "The server is stopping.")
     gate = services.gate
+    peer = peer_of(services, request)
     asked = AccessRequest(
         "play",
         path,
-        peer_of(services, request).address,
+        peer.address,
         token=token_of(request),
         is_secure=is_secure(services, request),
         protocol=protocol,
         user_agent=request.headers.get("User-Agent", "")[:USER_AGENT_CHARACTERS],
         query=request.query,
+        is_unknown=peer.is_unknown,
     )
     try:
         return gate.decide_now(asked) or await gate.decide(asked)
@@ -64,7 +68,6 @@ async def allow_play(services: Services, request: web.Request, path: str, protoc
         raise web.HTTPTemporaryRedirect(redirected.url) from None
     except Rejected as rejected:
         services.counters.rejected += 1
-        peer = peer_of(services, request)
         line = f"{protocol} {peer} play {shown(path)} refused: {shown(rejected.description)}"
         line += f" ({rejected.code})"
         if isinstance(rejected, ShutOut):
@@ -114,30 +117,18 @@ def allow_api(services: Services, request: web.Request) -> None:
     """
     auth = services.settings.auth
     addresses = AddressList(auth.api_from, auth.api_not_from)
-    if not addresses.allows(peer_of(services, request).address):
+    peer = peer_of(services, request)
+    if not addresses.allows(peer.address, is_known=not peer.is_unknown):
         raise Problem(403, "This is not given to your address (auth.api_from, auth.api_not_from).")
 
 
 def peer_of(services: Services, request: web.Request) -> Peer:
-    """Say where a request comes from; a proxy of `http.proxies` is believed who it came to.
-
-    Of several addresses in X-Forwarded-For the last one counts that is no such proxy: what stands
-    before it was written by somebody else.
-    """
+    """Say where a request comes from; `X-Forwarded-For` is trusted from `http.proxies` only."""
     peer = _direct_peer(request)
-    proxies = services.settings.http.proxies
-    if not _is_proxy(services, peer):
+    forwarded = request.headers.getall("X-Forwarded-For", ())
+    if not forwarded or not _is_proxy(services, peer):
         return peer
-    forwarded = ",".join(request.headers.getall("X-Forwarded-For", ()))
-    for text in reversed(forwarded.split(",")):
-        try:
-            named = Peer.at(text.strip(), 0)
-        except ValueError:
-            break
-        peer = named
-        if not peer.is_in(proxies):
-            break
-    return peer
+    return named_by(peer, forwarded_peers(",".join(forwarded)), services.settings.http.proxies)
 
 
 def is_secure(services: Services, request: web.Request) -> bool:
@@ -158,6 +149,40 @@ def media_headers(services: Services, request: web.Request) -> dict[str, str]:
     if origin in origins:
         headers["Access-Control-Allow-Origin"] = origin
     return headers
+
+
+def check_origin(services: Services, request: web.Request) -> None:
+    """Return if the web page that a WebSocket comes from may watch, or it comes from none.
+
+    Browsers let every page open one and read what comes, and leave it to the server to refuse
+    (RFC 6455, 10.2).
+
+    Raises:
+        Problem: 403: the page is neither ours nor one of `http.origins`.
+    """
+    origin = request.headers.get("Origin", "").lower()
+    origins = services.settings.http.origins
+    if not origin or ANY_ORIGIN in origins or origin in origins:
+        return
+    if not _is_ours(services, request, origin):
+        raise Problem(403, "Pages of this origin may not watch here (http.origins).")
+
+
+def _is_ours(services: Services, request: web.Request, origin: str) -> bool:
+    """Say whether an origin is the host that a request was sent to."""
+    try:
+        page = urlsplit(origin)
+        here = urlsplit(f"{'https' if is_secure(services, request) else 'http'}://{request.host}")
+        is_same_port = _port(page) == _port(here)
+    except ValueError:
+        return False
+    # A proxy that passes the host on often leaves its own port out.
+    is_told = here.port is None and _is_proxy(services, _direct_peer(request))
+    return bool(page.hostname) and page.hostname == here.hostname and (is_same_port or is_told)
+
+
+def _port(address: SplitResult) -> int | None:
+    return address.port or {"http": 80, "https": 443}.get(address.scheme)
 
 
 def for_other_pages(services: Services, handler: Handler) -> Handler:
@@ -187,7 +212,11 @@ def preflight_headers(services: Services, request: web.Request) -> dict[str, str
 
 
 def _direct_peer(request: web.Request) -> Peer:
-    name = None if request.transport is None else request.transport.get_extra_info("peername")
+    transport = request.transport
+    known = None if transport is None else transport.get_extra_info(PEER)
+    if isinstance(known, Peer):
+        return known
+    name = None if transport is None else transport.get_extra_info("peername")
     if not isinstance(name, tuple):
         return LOCAL  # a unix socket
     return Peer(ip_address(str(name[0]).partition("%")[0]), int(name[1]))

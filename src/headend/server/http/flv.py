@@ -50,6 +50,8 @@ class FlvRoutes:
         path = stream_path(request.match_info["path"])
         is_websocket = request.headers.get("Upgrade", "").lower() == "websocket"
         protocol = "ws-flv" if is_websocket else "http-flv"
+        if is_websocket:
+            access.check_origin(self._services, request)
         grant = await access.allow_play(self._services, request, path, protocol)
         try:
             if request.method == "HEAD":
@@ -74,8 +76,8 @@ class FlvRoutes:
     ) -> web.Response:
         """Take the connection over for the viewer; aiohttp has no more to do with it."""
         connection = _connection(request)
-        transport = connection.release()
         viewer = self._viewer(request, connection, "http", grant)
+        transport = connection.release()
         transport.hand_over(viewer)
         transport.write(_head(self._headers(request)))
         viewer.watch(stream, kinds, is_patient=_is_patient(request))
@@ -119,7 +121,7 @@ class FlvRoutes:
         return FlvViewer(
             services,
             connection.transport,
-            connection.peer,
+            (access.peer_of(services, request), connection.peer),
             f"{form}{'s' if is_secure else ''}-flv",
             connection.tls,
             request.headers.get("User-Agent", ""),

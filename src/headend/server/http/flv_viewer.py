@@ -31,7 +31,7 @@ class FlvViewer:
     Attributes:
         id: Number of the session.
         protocol: http-flv, https-flv, ws-flv or wss-flv.
-        peer: Where it comes from.
+        peer: Who it is, also behind a proxy.
         tls: What the TLS handshake agreed on; None on a plain connection.
         user_agent: What it calls itself, at most 200 characters.
         started: When it began, monotonic seconds.
@@ -42,6 +42,7 @@ class FlvViewer:
     __slots__ = (
         "__weakref__",
         "_closes_at",
+        "_direct",
         "_fanout",
         "_format",
         "_given",
@@ -68,17 +69,28 @@ class FlvViewer:
         self,
         services: Services,
         transport: Transport,
-        peer: Peer,
+        peers: tuple[Peer, Peer],
         protocol: str,
         tls: TlsFacts | None,
         user_agent: str,
         grant: Grant,
     ) -> None:
-        """Begin a session that does not watch yet; it has the gate `leave` the grant."""
+        """Begin a session that does not watch yet.
+
+        Args:
+            services: What all connections share.
+            transport: Of the connection.
+            peers: Who the viewer is, and the other end of the connection: a proxy, or the same.
+            protocol: http-flv, https-flv, ws-flv or wss-flv.
+            tls: What the TLS handshake agreed on.
+            user_agent: What the viewer calls itself.
+            grant: The viewer has the gate `leave` it.
+        """
         self._grant = grant
         self._services = services
         self._transport = transport
-        self.peer: Final = peer
+        self.peer: Final = peers[0]
+        self._direct: Final = peers[1]  # which the admission has counted
         self.protocol: Final = protocol
         self.tls: Final = tls
         self.user_agent: Final = shown(user_agent)
@@ -212,7 +224,7 @@ class FlvViewer:
             self._fanout.drained(self._viewer)
 
     def connection_lost(self, error: OSError | None) -> None:
-        self._services.admission.leave(self.peer.address)
+        self._services.admission.leave(self._direct.address)
         if error is not None and self._closes_at == NEVER:
             self._reason = f"the connection was lost: {error.strerror or error}"
         self.gone("" if error is None else f" ({error.strerror or error})")

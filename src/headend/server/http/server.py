@@ -81,7 +81,7 @@ class HttpServer:
         server = self._runner.server
         assert server is not None
         name = None if peer.address is None else (str(peer.address), peer.port)
-        known = {"peername": name, **extra}
+        known = {"peername": name, access.PEER: peer, **extra}
         return HttpConnection(self._services, transport, peer, server(), known, tls)
 
     async def close(self) -> None:
