@@ -1,5 +1,6 @@
 """This module tests headend.access.policy."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Literal
 
@@ -73,6 +74,22 @@ def test_request_never_shows_what_is_secret() -> None:
     text = repr(AccessRequest("publish", "live/cam1", None, key="hk_1", token="t_1"))
     assert "hk_1" not in text
     assert "t_1" not in text
+
+
+@pytest.mark.parametrize("mode", ["loopback", "key", "open"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "203.0.113.7"])
+@pytest.mark.parametrize("path", ["studio/cam", "studio", "studio/a/cam"])
+def test_app_of_the_name_decides_whether_publishers_sign_in(
+    mode: Mode, address: str, path: str
+) -> None:
+    policy = Policy(Auth(publish=mode, password_apps=("studio", "studio/*")))
+    asked = AccessRequest("publish", path, ip_address(address))
+    with pytest.raises(Rejected, match="needs user and password, or a publish key") as refusal:
+        policy.check_publish(asked)
+    assert refusal.value.hint is not None
+    assert policy.shows_key(replace(asked, key="anything"))
+    trusting = Policy(Auth(publish=mode, password_apps=("studio*",), certificates=True))
+    trusting.check_publish(replace(asked, certificate="encoder"))
 
 
 # ---------------------------------------------------------------------- TLS

@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.live import (
+    C0_C1,
+    C2,
     KEYFRAME,
     VIDEO_HEADER,
     Live,
@@ -50,6 +53,77 @@ async def publish(live: Live, name: str, app: str = "live") -> Peer:
 def token(live: Live, **values: object) -> str:
     made = Token("", "vip/*", "play", time.time() + 60)
     return live.services.access.tokens.sign(replace(made, **values), time.time())  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------- user and password
+
+WANTED = "publishing to this app needs user and password, or a publish key"
+
+
+async def ask_to_publish(live: Live, connect: dict[str, Any], name: str) -> Peer:
+    """Publish with a connect of one's own making, whatever it is answered."""
+    peer = await live.peer()
+    await peer.send(C0_C1 + C2 + command("connect", 1, connect))
+    await peer.send(command("createStream", 2, None))
+    await peer.send(command("publish", 3, None, name, "live", on=1))
+    return peer
+
+
+@pytest.mark.parametrize(
+    ("connect", "name"),
+    [
+        ({"app": "studio"}, "cam"),  # without type, as a player connects
+        ({"app": "studio", "type": 1.0}, "cam"),
+        ({"app": "studio/"}, "cam"),
+        ({"app": "studio/_definst_"}, "cam"),
+        ({"app": ""}, "studio/cam"),
+        ({"app": "", "tcUrl": "rtmp://h/studio"}, "cam"),
+        ({"app": "", "type": "nonprivate"}, "studio/cam"),
+        ({"app": "studio?key=x", "type": "nonprivate"}, "cam"),
+        ({"app": "studio"}, "cam?key=x"),
+        ({"app": "studio?token=x", "type": "nonprivate"}, "cam"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["open", "loopback"])
+def test_nobody_publishes_to_a_password_app_without_having_signed_in(
+    connect: dict[str, Any], name: str, mode: str, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        settings = (f"auth.publish={mode}", "auth.password_apps=studio")
+        async with live_server(tmp_path, *settings) as live:
+            await live.key_store()
+            peer = await ask_to_publish(live, connect, name)
+            await peer.expect(DENIED)
+            wrong = "the publish key is not valid", "the token is not valid"
+            assert peer.reasons[-1] in (WANTED, *wrong)
+            assert live.services.registry.publication("studio/cam") is None
+            await live.publisher("cam")  # of another app
+
+    run(main())
+
+
+def test_key_of_its_stream_publishes_to_a_password_app(tmp_path: Path) -> None:
+    async def main() -> None:
+        settings = ("auth.publish=open", "auth.password_apps=studio")
+        async with live_server(tmp_path, *settings) as live:
+            new = await new_key(live, "studio/cam")
+            other = await new_key(live, "live/cam")
+            peer = await ask_to_publish(live, {"app": "studio"}, f"cam?key={other.secret}")
+            await peer.expect(DENIED)
+            peer = await ask_to_publish(live, {"app": "studio"}, f"cam?key={new.secret}")
+            await peer.expect("NetStream.Publish.Start")
+
+    run(main())
+
+
+def test_encoder_that_says_it_publishes_is_asked_before(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path, "auth.password_apps=studio") as live:
+            peer = await ask_to_publish(live, {"app": "studio", "type": "nonprivate"}, "cam")
+            await peer.expect("NetConnection.Connect.Rejected")
+            assert "authmod=adobe" in peer.reasons[-1]
+
+    run(main())
 
 
 # ---------------------------------------------------------------------- keys

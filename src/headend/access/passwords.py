@@ -63,7 +63,8 @@ class Passwords:
     def concerns(self, request: ConnectRequest) -> SignIn | None:
         """Say whether a connect signs in, or must; None: it is none of this module's business.
 
-        Who is not a publisher, or shows a key or token already, needs no password.
+        Who is not a publisher, or shows a key or token already, needs no password. This is the time
+        at which encoders can be asked; whether what they publish needs it is the policy's word.
         """
         target = stream_target(request.app, request.tc_url, "name")
         app = request.app.partition("?")[0].strip("/")

@@ -16,6 +16,10 @@ HOW_TO_PUBLISH: Final = (
     'make a key with "headend key create {path}", or set auth.publish; '
     'to have encoders asked for user and password, set auth.password_apps = ["{app}"]'
 )
+HOW_TO_SIGN_IN: Final = (
+    "it did not say in its connect that it publishes, so it was not asked; "
+    'make a key with "headend key create {path}": user and password are its id and the key'
+)
 
 
 def code_of(action: Action) -> str:
@@ -54,21 +58,38 @@ class Policy:
         Raises:
             Rejected: It may not.
         """
-        if not self.is_free(request):
+        if self.is_free(request):
+            return
+        if self.wants_password(request):
             raise Rejected(
                 DENIED,
-                "publishing needs a valid publish key here"
-                if self._auth.publish == "key"
-                else "publishing from another machine needs a publish key",
-                HOW_TO_PUBLISH.format(path=request.path, app=request.app),
+                "publishing to this app needs user and password, or a publish key",
+                HOW_TO_SIGN_IN.format(path=request.path),
             )
+        raise Rejected(
+            DENIED,
+            "publishing needs a valid publish key here"
+            if self._auth.publish == "key"
+            else "publishing from another machine needs a publish key",
+            HOW_TO_PUBLISH.format(path=request.path, app=request.app),
+        )
 
     def is_free(self, request: AccessRequest) -> bool:
         """Say whether the request may publish without a key."""
         if self._auth.certificates and request.certificate is not None:
             return True
+        if self.wants_password(request):
+            return False
         mode = self._auth.publish
         return mode == "open" or (mode == "loopback" and request.is_local)
+
+    def wants_password(self, request: AccessRequest) -> bool:
+        """Say whether publishers of a stream's app sign in, by password, key or token.
+
+        The name that is published decides: a connect can leave out, or write in many ways, what
+        the challenge at its own time goes by.
+        """
+        return any(fnmatchcase(request.app, pattern) for pattern in self._auth.password_apps)
 
     def shows_key(self, request: AccessRequest) -> bool:
         """Say whether a publish key is to be looked up.
