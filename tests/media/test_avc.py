@@ -85,6 +85,15 @@ def test_order_counts_and_scaling_lists_are_passed_over() -> None:
     assert (config.width, config.height) == (80, 16)
 
 
+def test_order_count_that_never_ends_is_refused() -> None:
+    assert parse_avc_config(
+        avcc("4d000a", f"1 1 010 0 1 1 {256:017b} {'1' * 255} 1 0 {SIZE} 1 0 0")
+    )
+    for cycle in (f"{257:017b}", f"{'0' * 31}{1 << 31:032b}"):
+        with pytest.raises(MediaError, match="cycle"):
+            parse_avc_config(avcc("4d000a", f"1 1 010 0 1 1 {cycle} {'1' * 999}"))
+
+
 @pytest.mark.parametrize(
     ("vui", "rate"),
     [

@@ -25,6 +25,17 @@ def test_exp_golomb_codes(data: str, unsigned: int, signed: int) -> None:
     assert BitReader(wire(data)).se() == signed
 
 
+def test_codes_are_read_up_to_the_last_bit() -> None:
+    reader = BitReader(wire("00000000 ffffffff e0"))  # 32 zeros, 1, and 32 bits behind it
+    assert reader.ue() == 0x1_FFFF_FFFE
+    assert reader.bits(7) == 0x60
+    for cut in ("00", "08", ""):  # zeros without end, or with too few bits behind the first 1
+        with pytest.raises(MediaError, match="cut short"):
+            BitReader(wire(cut)).ue()
+    with pytest.raises(MediaError, match="cut short"):
+        BitReader(b"a").skip(9)
+
+
 def test_code_of_zeros_is_refused() -> None:
     with pytest.raises(MediaError, match="too long"):
         BitReader(bytes(9)).ue()

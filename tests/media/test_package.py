@@ -10,6 +10,7 @@ from tests.wire import wire
 
 from headend.errors import MediaError
 from headend.media.codecs import audio_tag, video_tag
+from headend.media.headers import Codec
 from headend.media.package import Muxer, Packet, Track
 from headend.media.tag import AUDIO, VIDEO
 from headend.media.track_config import TrackConfig, track_config
@@ -128,6 +129,36 @@ def test_vp9_keeps_its_depth_and_subsampling(vpcc: str) -> None:
     box = muxer.init[muxer.init.index(b"vpcC") :]
     assert box[8] == wire(vpcc)[0]  # profile
     assert box[10] & 0xFE == wire(vpcc)[2]
+
+
+@pytest.mark.parametrize(
+    ("codec", "frame"),
+    [(Codec.AC3, "0b77000052540084"), (Codec.EAC3, "0b77aebd0c402f84")],
+    ids=["AC-3 for modems", "AC-3 as E-AC-3"],
+)
+def test_frames_that_ffmpeg_cannot_describe_are_an_error(codec: Codec, frame: str) -> None:
+    # Of the first it writes a moov of size 0.
+    fourcc = {Codec.AC3: "61632d33", Codec.EAC3: "65632d33"}[codec]
+    tag = audio_tag(0, wire(f"91 {fourcc} {frame}"))
+    track = Track(TrackConfig(AUDIO, codec, sample_rate=48_000, channels=2), tag)
+    muxer = Muxer([track], "fmp4", 30)
+    frames = [Packet(AUDIO, time, time, True, wire(frame)) for time in range(0, 320, 32)]
+    with pytest.raises(MediaError, match="FFmpeg does not"):
+        list(map(muxer.write, frames))
+    assert muxer.finish() == [b""]
+
+
+@pytest.mark.parametrize(
+    "box", ["00000000 6d6f6f76", "00000007 6d6f6f76", "00000100 6d6f6f76", "01"]
+)
+def test_boxes_that_do_not_end_are_an_error(box: str) -> None:
+    muxer = Muxer([VIDEO_TRACK], "fmp4", 30)
+    muxer.init = b""
+    muxer._output.pieces = [wire("00000010 66747970") + bytes(8) + wire(box)]
+    assert muxer.finish() == [b""]
+    muxer = Muxer([VIDEO_TRACK], "fmp4", 30)
+    muxer._output.pieces = [wire("00000008 6d6f6f66") + wire(box)]
+    assert muxer.finish() == [b""]
 
 
 def test_mpegts_comes_at_the_end_as_a_whole() -> None:

@@ -95,7 +95,16 @@ def test_ac3_and_eac3(frame: str, config: SoundConfig) -> None:
 
 
 @pytest.mark.parametrize(
-    "frame", ["", "0b77", "0b78aebd0c402f84", "0b77aebdcc402f84", "0b77037fff80c000"]
+    "frame",
+    [
+        "",
+        "0b77",
+        "0b78aebd0c402f84",
+        "0b77aebdcc402f84",
+        "0b77037fff80c000",
+        "0b7700005248402f",
+        "0b7700005254402f",
+    ],
 )
 def test_damaged_ac3_is_refused(frame: str) -> None:
     with pytest.raises(MediaError):

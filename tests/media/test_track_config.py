@@ -1,6 +1,7 @@
 """This module tests headend.media.track_config."""
 
 import pytest
+from tests.media.bitstring import bits
 from tests.wire import wire
 
 from headend.errors import MediaError
@@ -55,6 +56,46 @@ def test_audio_is_told_by_its_record_or_by_a_frame(
     config = track_config(audio_tag(0, wire(body)))
     assert config.kind is AUDIO
     assert (config.codecs, config.sample_rate, config.channels) == (codecs, rate, channels)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        wire("17 00 000000") + wire(AVCC) + bytes(16_384),
+        wire("90 68766331 01") + wire("21 ffff") + wire("0002 2100") * 5000,
+        wire("90 61763031 81040000") + wire("1200") * 8_388_600,
+        wire("90 664c6143") + bytes(16_385),
+    ],
+    ids=["h264", "hevc", "av1", "flac"],
+)
+def test_record_over_the_limit_is_refused(body: bytes) -> None:
+    make = audio_tag if b"fLaC" in body[:5] else video_tag
+    with pytest.raises(MediaError, match="not 16384"):
+        track_config(make(0, body))
+
+
+@pytest.mark.parametrize(("blocks", "is_allowed"), [(1024, True), (1025, False), (1 << 31, False)])
+def test_picture_over_the_limit_is_refused(blocks: int, is_allowed: bool) -> None:
+    width = f"{blocks:b}"
+    sps = wire("6742000a") + bits(f"1 1 1 1 1 0 {'0' * (len(width) - 1)}{width} 1 1 0 0 0")
+    header = wire("17 00 000000 0142000affe1") + len(sps).to_bytes(2, "big") + sps
+    if is_allowed:
+        assert track_config(video_tag(0, header)).width == 16_384
+    else:
+        with pytest.raises(MediaError, match=f"pictures of {16 * blocks} × 16, more than 16384"):
+            track_config(video_tag(0, header))
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ("91 61632d33 0b7700005284402f84", "eac3 comes under the name of ac3"),
+        ("91 65632d33 0b77aebd0c402f84", "ac3 comes under the name of eac3"),
+    ],
+)
+def test_sound_under_the_name_of_another_is_refused(body: str, fault: str) -> None:
+    with pytest.raises(MediaError, match=fault):
+        track_config(audio_tag(0, wire(body)))
 
 
 def test_of_several_tracks_none_may_be_the_first() -> None:

@@ -134,6 +134,15 @@ def test_damage_is_reported_once(tags: list[Tag], report: str) -> None:
     assert report in fed.reports[0]
 
 
+def test_frame_has_so_many_nal_units_at_most() -> None:
+    fed = Fed(video_header())
+    most = video_tag(0, wire("17 01 000000") + wire("00000001 65") * 16_384)
+    assert fed(most) is not None
+    assert fed(most._replace(body=most.body + wire("00000001 65"))) is None
+    assert fed(most._replace(body=wire("17 01 000000") + bytes(1 << 24))) is None
+    assert fed.reports == ["the lengths of NAL units do not fit their frame"]
+
+
 def test_reports_are_bounded() -> None:
     fed = Fed()
     for number in range(100):

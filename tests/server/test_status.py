@@ -8,6 +8,8 @@ from tests.live import KEYFRAME, VIDEO_HEADER, live_server, message, run, until
 from tests.wire import wire
 
 from headend.hub.stream import Stream
+from headend.media.headers import Codec
+from headend.media.tag import VIDEO
 from headend.server import status
 from headend.server.status import StreamStatus
 
@@ -18,6 +20,13 @@ UNREADABLE_HEADER = wire("90 61")  # enhanced, cut within the codec's name
 MP3_FRAME = wire("2f fffb9064") + bytes(413)  # MPEG-1, 128 kbit/s, 44.1 kHz, joint stereo
 SPEEX_FRAME = wire("b2 1d") + bytes(40)
 ULAW_FRAME = wire("82 ff") + bytes(159)
+
+
+def test_headers_over_the_limit_are_not_kept() -> None:
+    kept = status._read_configs.cache_info().currsize
+    large = wire("17 00 000000") + bytes(20_000)
+    assert [config.codec for config in status._configs(VIDEO, large)] == [Codec.H264]
+    assert status._read_configs.cache_info().currsize == kept
 
 
 def only(streams: list[StreamStatus]) -> StreamStatus:

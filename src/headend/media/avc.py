@@ -15,6 +15,7 @@ from headend.media.picture import PictureConfig
 _HEADER_SIZE: Final = 6
 _NALU_TYPE_SPS: Final = 7
 _EXTENDED_ASPECT: Final = 255
+_MAX_ORDER_CYCLE: Final = 255  # num_ref_frames_in_pic_order_cnt_cycle (7.4.2.1.1)
 
 # Profiles whose SPS says more about chroma (7.3.2.1.1).
 _HIGH_PROFILES: Final = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
@@ -121,7 +122,10 @@ def _skip_order_count(reader: BitReader) -> None:
         reader.skip(1)
         reader.se()
         reader.se()
-        for _ in range(reader.ue()):
+        cycle = reader.ue()
+        if cycle > _MAX_ORDER_CYCLE:
+            raise MediaError(f"SPS has a cycle of {cycle} pictures")
+        for _ in range(cycle):
             reader.se()
 
 

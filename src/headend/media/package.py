@@ -65,6 +65,7 @@ class Track:
     tag: Tag
 
 
+_BOX_HEADER: Final = 8  # size and type
 _SAMPLE_SIZE: Final = 22  # from the name of an AudioSampleEntry to its samplesize
 
 # FFmpeg's names of channel layouts, by number of channels.
@@ -135,8 +136,8 @@ class Muxer:
         try:
             with av.open(io.BytesIO(_preamble(tracks)), "r", format="flv") as template:
                 self._open(template, tracks, fragment_ms)
-        except (FFmpegError, ValueError, KeyError) as error:
-            raise MediaError(f"FFmpeg cannot package these tracks: {error}") from error
+        except (FFmpegError, ValueError, LookupError, OverflowError) as error:
+            raise MediaError(f"FFmpeg cannot package these tracks: {_reason(error)}") from error
         self._keep_init()
 
     def _open(
@@ -193,7 +194,7 @@ class Muxer:
             the order of time, none at first.
 
         Raises:
-            MediaError: FFmpeg does not take it; the muxer is finished.
+            MediaError: FFmpeg does not take it, or writes what is no MP4; the muxer is finished.
         """
         # Hot path: once for every packet.
         kind, dts, pts, is_keyframe, payload = packet
@@ -206,7 +207,7 @@ class Muxer:
         try:
             self._muxer.mux_one(made)
         except (FFmpegError, ValueError) as error:
-            raise MediaError(f"FFmpeg does not take a packet: {error}") from error
+            raise MediaError(f"FFmpeg does not take a packet: {_reason(error)}") from error
         # Of several tracks FFmpeg keeps the latest packet back.
         written: Packet | None = packet
         if self._keeps_back:
@@ -222,13 +223,17 @@ class Muxer:
         """End; return the last fragment, or all of MPEG-TS. Nothing follows.
 
         Returns:
-            One piece, which may be empty. Two, if the packet `kept` begins a fragment of its own.
+            One piece, empty where nothing is left or FFmpeg has given up. Two, if the packet `kept`
+            begins a fragment of its own.
         """
         with suppress(FFmpegError, ValueError):  # what was written is all there is
             self._muxer.close()
-        self._keep_init()
-        data = self._output.take()
-        size = _fragment_size(data) if self._is_mp4 else len(data)
+        try:
+            self._keep_init()
+            data = self._output.take()
+            size = _fragment_size(data) if self._is_mp4 else len(data)
+        except MediaError:
+            return [b""]
         return [data[:size], data[size:]] if size < len(data) else [data]
 
     @property
@@ -248,6 +253,11 @@ class Muxer:
             self._output.pieces.clear()
 
 
+def _reason(error: Exception) -> str:
+    """Return FFmpeg's own words, without its number and the name of a file that there is not."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
 def _vp9_pixels(record: bytes) -> str:
     """Name the pixels that a vpcC tells of: FFmpeg writes another by it, and none without."""
     depth, subsampling = record[6] >> 4, record[6] >> 1 & 7
@@ -263,8 +273,9 @@ def _with_sample_sizes(init: bytes, tracks: Sequence[TrackConfig]) -> bytes:
     for config in tracks:
         info = _stream_info(config.record)
         bits = ((info[12] & 1) << 4 | info[13] >> 4) + 1
-        at = init.index(b"fLaC") + _SAMPLE_SIZE
-        init = init[:at] + bits.to_bytes(2, "big") + init[at + 2 :]
+        before, name, after = init.partition(b"fLaC")
+        at = _SAMPLE_SIZE - len(name)
+        init = before + name + after[:at] + bits.to_bytes(2, "big") + after[at + 2 :]
     return init
 
 
@@ -274,10 +285,18 @@ def _stream_info(record: bytes) -> bytes:
 
 
 def _init_size(data: bytes) -> int:
-    """Return the size of what stands before the first fragment; of all if there is none."""
+    """Return the size of what stands before the first fragment; of all if there is none.
+
+    Raises:
+        MediaError: A box is smaller than its header or passes the end: FFmpeg has given up on it.
+            Of a codec that it does not recognise it leaves a `moov` of size 0.
+    """
     offset = 0
-    while data[offset + 4 : offset + 8] not in (b"moof", b""):
-        offset += int.from_bytes(data[offset : offset + 4], "big")
+    while offset < len(data) and data[offset + 4 : offset + 8] != b"moof":
+        size = int.from_bytes(data[offset : offset + 4], "big")
+        if not _BOX_HEADER <= size <= len(data) - offset:
+            raise MediaError("FFmpeg does not know how to write these tracks")
+        offset += size
     return offset
 
 

@@ -43,7 +43,9 @@ _LEGACY_RATES: Final = (5512, 11025, 22050, 44100)
 # SoundFormat: rate and channels where the bits for them say nothing. Nellymoser at 16 and 8 kHz,
 # A-law and mu-law, Speex.
 _LEGACY_FIXED: Final = {4: (16000, 1), 5: (8000, 1), 7: (8000, 1), 8: (8000, 1), 11: (16000, 1)}
+_DOLBY_NET: Final = (9, 10)  # half and a quarter of the rate; no container holds them
 _AC3_CHANNELS: Final = (2, 1, 2, 3, 3, 4, 4, 5)
+FRAME_HEADER_SIZE: Final = 8  # bytes of a frame that are looked at, whatever the codec
 
 
 def parse_aac_config(record: bytes) -> SoundConfig:
@@ -128,10 +130,13 @@ def parse_ac3_frame(frame: bytes) -> SoundConfig:
     Raises:
         MediaError: It is none.
     """
-    reader = BitReader(frame[:8])
-    if reader.bits(16) != 0x0B77 or len(frame) < 8:
+    reader = BitReader(frame[:FRAME_HEADER_SIZE])
+    if reader.bits(16) != 0x0B77 or len(frame) < FRAME_HEADER_SIZE:
         raise MediaError("AC-3 frame has no header")
-    return _parse_eac3(reader) if frame[5] >> 3 > 10 else _parse_ac3(reader)
+    version = frame[5] >> 3  # bsid
+    if version in _DOLBY_NET:
+        raise MediaError(f"AC-3 of bit stream {version}, which is for modems only")
+    return _parse_eac3(reader) if version > 10 else _parse_ac3(reader)
 
 
 def _parse_ac3(reader: BitReader) -> SoundConfig:

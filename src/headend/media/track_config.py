@@ -21,6 +21,7 @@ from headend.media.headers import (
 from headend.media.hevc import parse_hevc_config
 from headend.media.picture import PictureConfig
 from headend.media.sound import (
+    FRAME_HEADER_SIZE,
     SoundConfig,
     parse_aac_config,
     parse_ac3_frame,
@@ -30,6 +31,11 @@ from headend.media.sound import (
     parse_opus_config,
 )
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
+
+# Bytes of a decoder configuration record. They have some hundred; one that holds the encoder's
+# options, as x265 writes it, has two thousand.
+MAX_RECORD: Final = 16_384
+MAX_SIZE: Final = 16_384  # of a picture, luma samples; AV1 ends there, the others a little above
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,8 @@ _FRAMES: Final[Mapping[Codec, Callable[[bytes], SoundConfig]]] = {
     Codec.AC3: parse_ac3_frame,
     Codec.EAC3: parse_ac3_frame,
 }
+# What frames say of themselves, for there are decoders and containers that take only one of them.
+_NAMES: Final = {"ac-3": Codec.AC3, "ec-3": Codec.EAC3}
 
 
 def track_config(tag: Tag) -> TrackConfig:
@@ -118,13 +126,15 @@ def _is_empty(tracks: tuple[TrackPayload, ...]) -> bool:
 def _video(body: bytes) -> TrackConfig:
     header = parse_video_header(body)
     track = _first(header.tracks)
-    record = body[track.payload]
     parse = _PICTURES.get(track.codec)
     if parse is None:
         return TrackConfig(VIDEO, track.codec)
     if header.packet_type is not VideoPacketType.SEQUENCE_START:
         raise MediaError(f"no sequence header of {track.codec}")
+    record = _record(body, track)
     found = parse(record)
+    if max(found.width, found.height) > MAX_SIZE:
+        raise MediaError(f"pictures of {found.width} × {found.height}, more than {MAX_SIZE}")
     return TrackConfig(
         VIDEO,
         track.codec,
@@ -141,19 +151,29 @@ def _video(body: bytes) -> TrackConfig:
 def _audio(body: bytes) -> TrackConfig:
     header = parse_audio_header(body)
     track = _first(header.tracks)
-    payload = body[track.payload]
     is_start = header.packet_type is AudioPacketType.SEQUENCE_START
     if track.codec in _FRAMES:
         if header.packet_type is not AudioPacketType.CODED_FRAMES:
             raise MediaError(f"{track.codec} is told by its frames")
-        return _sounding(track.codec, _FRAMES[track.codec](payload), b"")
+        found = _FRAMES[track.codec](body[track.start : track.start + FRAME_HEADER_SIZE])
+        if _NAMES.get(found.codecs, track.codec) is not track.codec:
+            raise MediaError(f"{_NAMES[found.codecs]} comes under the name of {track.codec}")
+        return _sounding(track.codec, found, b"")
     parse = _SOUNDS.get(track.codec)
     if parse is None:
         rate, channels = (0, 0) if track.fourcc is not None else parse_legacy_sound(body[0])
         return TrackConfig(AUDIO, track.codec, sample_rate=rate, channels=channels)
     if not is_start:
         raise MediaError(f"no sequence header of {track.codec}")
-    return _sounding(track.codec, parse(payload), payload)
+    record = _record(body, track)
+    return _sounding(track.codec, parse(record), record)
+
+
+def _record(body: bytes, track: TrackPayload) -> bytes:
+    size = track.end - track.start
+    if size > MAX_RECORD:
+        raise MediaError(f"sequence header of {track.codec} with {size} bytes, not {MAX_RECORD}")
+    return body[track.payload]
 
 
 def _sounding(codec: Codec, found: SoundConfig, record: bytes) -> TrackConfig:

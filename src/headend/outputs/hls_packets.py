@@ -20,9 +20,10 @@ from headend.media.headers import (
 )
 from headend.media.package import CODECS, Container, Packet, Track
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
-from headend.media.track_config import needs_header, says_nothing, track_config
+from headend.media.track_config import MAX_SIZE, needs_header, says_nothing, track_config
 
-MAX_SIZE: Final = 16_384  # of a picture, luma samples
+# NAL units of one picture: 16 MiB of those that fit into a packet of Ethernet are 12 000.
+MAX_NALUS: Final = 16_384
 WRAP: Final = 1 << 32
 HALF: Final = 1 << 31
 _LEGACY_AVC_FRAME: Final = 7  # CodecID; the packet type in the next byte says frame
@@ -209,8 +210,10 @@ def _nalu_lengths(codec: Codec, record: bytes) -> int:
 
 def _has_whole_nalus(payload: bytes, length_size: int) -> bool:
     offset, end = 0, len(payload)
-    while offset < end:
+    for _ in range(MAX_NALUS):
         offset += length_size + int.from_bytes(payload[offset : offset + length_size], "big")
+        if offset >= end:
+            break
     return offset == end
 
 

@@ -9,7 +9,7 @@ from headend.errors import MediaError
 from headend.hub.stream import Stream, StreamState
 from headend.media.codecs import parse_audio_header, parse_video_header
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag, TagKind
-from headend.media.track_config import TrackConfig, track_config
+from headend.media.track_config import MAX_RECORD, TrackConfig, track_config
 from headend.outputs.fanout import Fanout
 from headend.server.health import Ingest, findings
 from headend.server.rates import StreamRates
@@ -281,9 +281,15 @@ def _track(config: TrackConfig) -> TrackStatus:
     }
 
 
-@lru_cache(maxsize=4096)
 def _configs(kind: TagKind, body: bytes) -> tuple[TrackConfig, ...]:
     """Read a sequence header; one that is damaged names the codec only."""
+    if len(body) > MAX_RECORD:  # refused at once, and too large to be kept
+        return _read_configs.__wrapped__(kind, body)
+    return _read_configs(kind, body)
+
+
+@lru_cache(maxsize=1024)
+def _read_configs(kind: TagKind, body: bytes) -> tuple[TrackConfig, ...]:
     if kind is SCRIPT:
         return ()
     tag = Tag(kind, 0, body, False, True)
