@@ -92,6 +92,12 @@ class Tls(Section):
         default="off",
         description="Whether clients are asked for a certificate: off, optional or required.",
     )
+    hsts_s: Seconds = Field(
+        default=0,
+        ge=0,
+        le=63_072_000,
+        description="Seconds in which browsers use this host over HTTPS only (HSTS); 0: not told.",
+    )
     acme: Acme = Acme()
 
     @field_validator("client_auth")

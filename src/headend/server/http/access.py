@@ -26,9 +26,6 @@ PEER: Final = "peer"  # what a connection's `get_extra_info` calls its `Peer`
 IS_PRIVATE: Final = web.RequestKey("is_private", bool)  # of a request, for `allow_play_once`
 GONE_HEADERS: Final = {"Cache-Control": "public, max-age=1"}  # caches ask once a second
 FAULT_HEADERS: Final = {"Cache-Control": "no-store"}
-HSTS_S: Final = 365 * 24 * 3600
-# Browsers that came over HTTPS use it from now on (RFC 6797).
-HSTS_HEADERS: Final = {"Strict-Transport-Security": f"max-age={HSTS_S}"}
 
 
 async def allow_play(services: Services, request: web.Request, path: str, protocol: str) -> Grant:

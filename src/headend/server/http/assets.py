@@ -85,7 +85,6 @@ class Assets:
             "Cache-Control": FOREVER if version == self._version else FRESH,
             "ETag": asset.etag,
             "Vary": "Accept-Encoding",
-            "X-Content-Type-Options": "nosniff",
         }
         if asset.etag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)

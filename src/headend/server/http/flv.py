@@ -18,6 +18,7 @@ from headend.outputs.first_media import Kinds
 from headend.server.http import access
 from headend.server.http.connection import HttpConnection
 from headend.server.http.flv_viewer import FlvViewer
+from headend.server.http.heads import answer_headers
 from headend.server.http.paths import stream_path
 from headend.server.http.problems import Problem
 from headend.server.services import Services
@@ -135,9 +136,8 @@ class FlvRoutes:
             "X-Accel-Buffering": "no",  # nginx passes on what comes, as it comes
             **access.media_headers(self._services, request),
         }
-        if request.secure:
-            headers |= access.HSTS_HEADERS
-        return headers
+        # The head is written here, not by aiohttp.
+        return headers | answer_headers(self._services.settings, is_secure=request.secure)
 
 
 async def media_of(services: Services, path: str) -> tuple[Stream, Kinds]:

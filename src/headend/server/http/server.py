@@ -3,29 +3,24 @@
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
 from typing import Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
-from headend.access.pseudonyms import shown_address
 from headend.server import metrics
 from headend.server.api import routes as api_routes
 from headend.server.arrivals import Arrivals
-from headend.server.http import access, flv, hls, pages, thumbnail
-from headend.server.http.access import HSTS_HEADERS
+from headend.server.http import access, bodies, flv, hls, pages, thumbnail
 from headend.server.http.connection import HttpConnection, Unclaimed
+from headend.server.http.heads import answer_headers
 from headend.server.http.problems import tell_problems
+from headend.server.http.protocol import HttpProtocol
 from headend.server.peer import Peer
 from headend.server.services import Services
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import Transport
 
 log = logging.getLogger(__name__)
-
-# aiohttp logs here, through `_tell_shortly`.
-parser_log = logging.getLogger(f"{__name__}.aiohttp")
 
 ACME_PATH: Final = "/.well-known/acme-challenge/{token}"  # RFC 8555, 8.3
 CLOSE_S: Final = 1.0  # open requests get so long when the server stops
@@ -47,11 +42,7 @@ class HttpServer:
         services.arrivals = Arrivals(services)
         self._admin_token = admin_token
         self._runner = web.AppRunner(
-            self._application(),
-            access_log=None,
-            logger=parser_log,
-            handle_signals=False,
-            shutdown_timeout=CLOSE_S,
+            self._application(), handle_signals=False, shutdown_timeout=CLOSE_S
         )
 
     async def start(self) -> None:
@@ -82,15 +73,19 @@ class HttpServer:
         assert server is not None
         name = None if peer.address is None else (str(peer.address), peer.port)
         known = {"peername": name, access.PEER: peer, **extra}
-        return HttpConnection(self._services, transport, peer, server(), known, tls)
+        services = self._services
+        protocol = HttpProtocol(server, services.loop)
+        return HttpConnection(services, transport, peer, protocol, known, tls)
 
     async def close(self) -> None:
         """Stop serving."""
         await self._runner.cleanup()
 
     def _application(self) -> web.Application:
-        application = web.Application(middlewares=[self._count, _mark_request, tell_problems])
-        application.on_response_prepare.append(self._demand_https)
+        application = web.Application(
+            middlewares=[self._count, _mark_request, tell_problems, bodies.refuse_codings]
+        )
+        application.on_response_prepare.append(self._finish_head)
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/readyz", self._ready)
         application.router.add_get("/metrics", self._metrics)
@@ -109,10 +104,11 @@ class HttpServer:
         self._services.counters.responses[f"{response.status // 100}xx"] += 1
         return response
 
-    async def _demand_https(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Have browsers that came over HTTPS use it from now on (RFC 6797)."""
-        if request.secure:
-            response.headers.update(HSTS_HEADERS)
+    async def _finish_head(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Add what every answer says."""
+        settings = self._services.settings
+        response.headers.update(answer_headers(settings, is_secure=request.secure))
+        bodies.end_unread(request, response)
 
     async def _health(self, request: web.Request) -> web.Response:
         """The process runs and its loop turns."""
@@ -136,30 +132,6 @@ class HttpServer:
         if answer is None:
             raise web.HTTPNotFound
         return web.Response(body=answer.encode(), content_type="application/octet-stream")
-
-
-def _shown_peer(text: object) -> object:
-    """Show an address that aiohttp names as all others are shown."""
-    try:
-        return shown_address(ip_address(str(text).partition("%")[0])) or "-"
-    except ValueError:
-        return text
-
-
-def _tell_shortly(record: logging.LogRecord) -> bool:
-    """Keep what a client sent that is no HTTP out of the log: it may hold a token."""
-    error = record.exc_info[1] if record.exc_info else None
-    args = record.args if isinstance(record.args, tuple) else ()
-    peer = _shown_peer(args[0]) if args else "?"
-    if not isinstance(error, HttpProcessingError):
-        if args:
-            record.args = (peer, *args[1:])
-        return True
-    log.info("http %s sent no HTTP: %s", peer, type(error).__name__)
-    return False
-
-
-parser_log.addFilter(_tell_shortly)
 
 
 @web.middleware

@@ -54,7 +54,6 @@ class WatchRoutes:
                 headers={
                     **access.media_headers(self._services, request),
                     "Cache-Control": "no-store",
-                    "X-Content-Type-Options": "nosniff",
                 },
             )
         state = await self._state(request, is_patient=False)
@@ -140,7 +139,6 @@ class WatchRoutes:
             ),
             "Referrer-Policy": "no-referrer",  # the address may hold a token
             "Vary": "Accept",
-            "X-Content-Type-Options": "nosniff",
         }
 
 

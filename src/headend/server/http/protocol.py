@@ -1,0 +1,84 @@
+"""aiohttp's protocol of one connection, with what this server wants otherwise.
+
+Bodies are taken as they come, the rest of a body that nobody reads is not waited for, and what is
+answered where no handler could is in our words.
+"""
+
+import logging
+from asyncio import AbstractEventLoop
+from ipaddress import ip_address
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.web_server import Server
+
+from headend.access.pseudonyms import shown_address
+from headend.server.http.heads import EVERY_ANSWER
+from headend.server.http.problems import Problem
+
+log = logging.getLogger(__name__)
+
+# Longer than any proxy keeps a connection to us open: it must not send a request as we close.
+# `HttpConnection` closes those that stay idle, much earlier.
+KEEPALIVE_S: Final = 3600.0
+
+
+class HttpProtocol(web.RequestHandler):
+    """See the module's head."""
+
+    __slots__ = ()
+
+    def __init__(self, server: Server, loop: AbstractEventLoop) -> None:
+        """Speak for an application's server."""
+        super().__init__(
+            server,
+            loop=loop,
+            keepalive_timeout=KEEPALIVE_S,
+            tcp_keepalive=False,  # the listening socket has set it
+            logger=log,
+            access_log=None,  # type: ignore[arg-type]  # none is wanted
+            auto_decompress=False,
+            lingering_time=0.0,
+        )
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP, and what a handler has let through: a bug.
+
+        Args:
+            request: The request, or what stands for one that could not be read.
+            status: What aiohttp would answer.
+            exc: Why.
+            message: Not told: it may repeat bytes of the client, and they a token.
+
+        Raises:
+            ConnectionError: Another answer has begun.
+        """
+        peer = _shown_peer(request.remote)
+        if isinstance(exc, HttpProcessingError):
+            log.info("http %s sent no HTTP: %s", peer, type(exc).__name__)
+            detail = "This cannot be read as an HTTP request."
+            if isinstance(exc, LineTooLong):
+                detail = "A line of the request is too long."
+        else:
+            log.error("http %s: an answer failed: a bug", peer, exc_info=exc)
+            detail = "The server failed: its log tells more."
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun")
+        response = Problem(status, detail).with_headers(EVERY_ANSWER).response()
+        response.force_close()
+        return response
+
+
+def _shown_peer(text: str | None) -> str:
+    """Show an address that aiohttp names as all others are shown."""
+    try:
+        return shown_address(ip_address((text or "").partition("%")[0])) or "-"
+    except ValueError:
+        return "unix"
