@@ -1,7 +1,8 @@
 """This module tests headend.outputs.hls: what is cut where, and what playlists say of it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,10 +21,11 @@ from tests.wire import wire
 
 from headend.errors import MediaError
 from headend.media.codecs import audio_tag, video_tag
-from headend.media.package import Muxer
-from headend.media.tag import Tag
+from headend.media.package import BadPacketError, Muxer, Packet
+from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
 from headend.outputs import hls
-from headend.outputs.hls import HlsLimits, HlsPackager
+from headend.outputs.hls import HlsPackager
+from headend.outputs.hls_limits import HlsLimits
 
 WALL = 1_800_000_000.0
 
@@ -359,13 +361,149 @@ def test_tracks_that_cannot_be_packaged_are_reported_and_not_tried_again(
     assert len(out.durations) == 2
 
 
-def test_packet_that_is_refused_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    out = Packaged(*stream(2400))
-    monkeypatch.setattr(Muxer, "write", lambda *_: (_ for _ in ()).throw(MediaError("bad")))
-    out.push(inter(2440), sound(2441))
+def refuse(
+    patch: pytest.MonkeyPatch,
+    is_refused: Callable[[Packet], bool],
+    error: type[MediaError] = BadPacketError,
+) -> None:
+    """Have FFmpeg refuse some packets, or give up on a run."""
+    write = Muxer.write
+
+    def write_some(muxer: Muxer, packet: Packet) -> tuple[bytes, Packet | None]:
+        if is_refused(packet):
+            raise error("bad")
+        return write(muxer, packet)
+
+    patch.setattr(Muxer, "write", write_some)
+
+
+@pytest.mark.parametrize("container", ["fmp4", "mpegts"])
+@pytest.mark.parametrize("kind", [VIDEO, AUDIO])
+def test_packet_that_is_refused_is_left_out_and_the_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch, kind: TagKind, container: str
+) -> None:
+    refuse(monkeypatch, lambda packet: packet.kind is kind and 2400 <= packet.dts < 2450)
+    out = Packaged(*stream(7000), container=container)
     assert out.reports == ["bad"]
-    monkeypatch.undo()
-    assert out.durations == pytest.approx([2.0, 0.48])
+    assert out.packager.left_out == 2
+    assert out.durations == [2.0, 2.0, 2.0]
+    assert out.find("#EXT-X-DISCONTINUITY\n") == []
+
+
+@pytest.mark.parametrize("container", ["fmp4", "mpegts"])
+def test_run_that_fails_is_begun_anew_with_a_discontinuity(
+    monkeypatch: pytest.MonkeyPatch, container: str
+) -> None:
+    failures = [True]
+    refuse(
+        monkeypatch,
+        lambda packet: packet.dts == 2440 and bool(failures) and failures.pop(),
+        MediaError,
+    )
+    out = Packaged(*stream(7000), container=container)
+    assert out.reports == ["bad"]
+    assert out.durations == pytest.approx([2.0, 0.48, 2.0], abs=0.05)
+    assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 1
+    assert out.packager.fault is None
+
+
+@pytest.mark.parametrize(("kind", "codecs"), [(VIDEO, "mp4a.40.2"), (AUDIO, "avc1.42c00b")])
+def test_track_of_refused_packets_is_left_out_and_tried_again_after_a_minute(
+    monkeypatch: pytest.MonkeyPatch, kind: TagKind, codecs: str
+) -> None:
+    refuse(monkeypatch, lambda packet: packet.kind is kind and 5000 <= packet.dts < 20_000)
+    out = Packaged(*stream(15_000))
+    assert [track.codecs for track in out.playlists.tracks] == [codecs]
+    codec = "h264" if kind is VIDEO else "aac"
+    assert out.reports == ["bad", f"{codec} is left out: bad"]
+    out.push(*stream(60_000, start=15_000))
+    assert len(out.playlists.tracks) == 2
+    assert sum(out.durations) == pytest.approx(75, abs=3.5)
+
+
+def test_stream_whose_every_run_fails_is_tried_more_and_more_seldom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fails: list[int] = []
+    refuse(
+        monkeypatch,
+        lambda packet: packet.dts % 1000 == 120 and not fails.append(packet.dts),  # type: ignore[func-returns-value]
+        MediaError,
+    )
+    out = Packaged(*stream(200_000))
+    assert [time // 1000 for time in fails] == [0, 1, 3, 6, 11, 20, 37, 70, 135, 199][: len(fails)]
+    assert out.reports == ["bad"]
+    assert out.packager.fault == "bad"
+
+
+def test_tracks_that_change_with_every_picture_open_a_muxer_once_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = 0
+
+    class Counted(Muxer):
+        def __init__(self, *arguments: Any) -> None:
+            nonlocal made
+            made += 1
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(hls, "Muxer", Counted)
+    out = Packaged()
+    for number in range(500):
+        time = 40 * number
+        out.push(video_header(AVCC_2[:-1] + bytes([number % 250])), key(time), sound(time))
+    assert made <= 8 + 20 + 1
+    assert made > 15
+
+
+@pytest.mark.parametrize("later", [0, 400, 2500])
+@pytest.mark.parametrize(
+    ("foreign", "frame", "codecs"),
+    [
+        (video_tag(0, wire("90 76703038 00")), video_tag(0, wire("91 76703038 00")), "mp4a.40.2"),
+        (audio_tag(0, wire("b2 00")), audio_tag(0, wire("b2 00")), "avc1.42c00b"),
+        (video_tag(0, wire("22 00")), video_tag(0, wire("22 00")), "mp4a.40.2"),
+    ],
+    ids=["vp8", "speex", "h263"],
+)
+def test_codec_that_cannot_be_packaged_follows_one_that_can(
+    foreign: Tag, frame: Tag, codecs: str, later: int
+) -> None:
+    tags = [tag for tag in stream(8000) if tag.kind is not frame.kind or tag.timestamp < later]
+    out = Packaged(*[tag for tag in tags if tag.timestamp < later])
+    out.push(foreign._replace(timestamp=later))
+    rest = [tag for tag in tags if tag.timestamp >= later]
+    rest += [frame._replace(timestamp=later + 40 * number) for number in range(200)]
+    out.push(*sorted(rest, key=lambda tag: tag.timestamp))
+    assert [track.codecs for track in out.playlists.tracks] == [codecs]
+    assert len(out.reports) == 1
+    assert "does not go into fmp4" in out.reports[0]
+    assert sum(out.durations) > 3
+
+
+def test_picture_goes_on_when_the_sound_changes_between_two_keyframes() -> None:
+    out = Packaged(*stream(2400, gop=50))
+    out.push(audio_header("1190"), *stream(7000, start=2400, gop=50))
+    pictures = 40 * sum(tag.kind is VIDEO for tag in stream(9400))
+    assert sum(out.durations) * 1000 >= pictures - 2400
+    assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 1
+    assert out.durations[:2] == [2.0, 0.4]
+    assert out.playlists.tracks[1].sample_rate == 48_000
+
+
+@pytest.mark.parametrize("record", ["f8e4 2000", "178056e5 00 10 88"])
+def test_sound_that_mpegts_does_not_take_is_left_out_and_the_picture_packaged(
+    record: str,
+) -> None:
+    out = Packaged(
+        *stream(5000), headers=(video_header(), audio_header(record)), container="mpegts"
+    )
+    assert out.durations == [2.0, 2.0]
+    assert [track.codecs for track in out.playlists.tracks] == ["avc1.42c00b"]
+    assert len(out.reports) == 1
+    assert "aac is left out" in out.reports[0]
+    out.push(audio_header(), *stream(5000, start=5000))
+    assert len(out.playlists.tracks) == 2
 
 
 def test_stream_that_ends_before_anything_came_is_over() -> None:

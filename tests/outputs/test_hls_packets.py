@@ -1,11 +1,15 @@
 """This module tests headend.outputs.hls_packets."""
 
+import math
+import struct
+
 import pytest
 from tests.outputs.hls_media import (
     AVCC,
     AVCC_2,
     audio_header,
     inter,
+    key,
     nalu,
     sound,
     video_header,
@@ -141,6 +145,71 @@ def test_frame_has_so_many_nal_units_at_most() -> None:
     assert fed(most._replace(body=most.body + wire("00000001 65"))) is None
     assert fed(most._replace(body=wire("17 01 000000") + bytes(1 << 24))) is None
     assert fed.reports == ["the lengths of NAL units do not fit their frame"]
+
+
+def test_metadata_says_the_size_if_it_makes_sense() -> None:
+    header = video_tag(0, wire("90 76703039 01000000 01 15 87 020202 0000"))
+
+    def metadata(width: bytes, height: bytes = b"\x00" + struct.pack(">d", 90)) -> Tag:
+        pairs = b"\x00\x05width" + width + b"\x00\x06height" + height
+        return script_tag(0, wire("02 000a 6f6e4d65746144617461 03") + pairs + wire("000009"))
+
+    for odd in (-math.inf, math.inf, math.nan, 1e308, -1e308, 0.0, 0.5, -160.0, 16_385.0):
+        fed = Fed(metadata(b"\x00" + struct.pack(">d", odd)), header)
+        assert fed.reports == ["the size of vp9 is not known"], odd
+    for value in ("02 0003 313630", "03 0001 61 00 4064000000000000 000009", "05", "01 01"):
+        assert Fed(metadata(wire(value)), header).reports == ["the size of vp9 is not known"]
+    fed = Fed(metadata(b"\x00" + struct.pack(">d", 160)), header)
+    assert (fed.packets.tracks[VIDEO].config.width, fed.reports) == (160, [])
+
+
+def test_frames_of_a_refused_codec_are_passed_over_until_it_changes() -> None:
+    fed = Fed(audio_header(), sound(0))
+    fed.packets.refuse(fed.packets.tracks[AUDIO], "no")
+    assert fed(sound(100_000)) is None
+    assert fed.reports == ["aac is left out: no"]
+    assert fed(audio_tag(100_000, wire("2f fffb50c4 00"))) is not None
+    fed.packets.refuse(fed.packets.tracks[AUDIO], "no")
+    assert fed(audio_tag(100_001, wire("2f fffb50c4 00"))) is None
+    fed(audio_header())
+    assert fed(sound(100_020)) is not None
+    fed.packets.refuse(fed.packets.tracks[AUDIO], "no")
+    fed.packets.clear()
+    fed(audio_header())
+    assert fed(sound(100_040)) is not None
+
+
+def test_track_without_a_good_packet_is_refused_for_a_minute() -> None:
+    fed = Fed(video_header(), audio_header())
+    for time in (0, 900, 1800, 3000, 3900, 4800):  # a good one may have come in between
+        fed.packets.leave_out(Packet(AUDIO, time, time, True, b"a"), "bad")
+    assert AUDIO in fed.packets.tracks
+    fed.packets.leave_out(Packet(VIDEO, 5000, 5000, True, b"a"), "bad")
+    fed.packets.leave_out(Packet(AUDIO, 5700, 5700, True, b"a"), "bad")
+    fed.packets.leave_out(Packet(AUDIO, 6000, 6000, True, b"a"), "bad")
+    assert fed.reports == ["bad", "aac is left out: bad"]
+    assert set(fed.packets.tracks) == {VIDEO}
+    fed.packets.leave_out(Packet(AUDIO, 6001, 6001, True, b"a"), "bad")
+    assert fed.packets.left_out == 10
+    assert fed(sound(65_999)) is None
+    fed(key(66_000))
+    assert fed(sound(66_001)) is not None
+    assert AUDIO in fed.packets.tracks
+
+
+def test_header_of_another_codec_ends_the_track_before_it_whatever_it_says() -> None:
+    fed = Fed(video_header(), key(0))
+    fed(video_tag(40, wire("90 61763031 81040000")))
+    assert fed.packets.tracks == {}
+    assert fed.reports == ["the size of av1 is not known"]
+    again = Fed(video_header(), video_tag(40, wire("17 00 000000 01")))
+    assert VIDEO in again.packets.tracks  # a damaged one of the same codec changes nothing
+
+
+def test_lengths_of_nal_units_are_those_of_the_track() -> None:
+    fed = Fed(video_header(), container="pyav")  # type: ignore[arg-type]
+    assert fed(video_tag(40, wire("22 ffffffff"))) is not None
+    assert fed.reports == []
 
 
 def test_reports_are_bounded() -> None:

@@ -89,6 +89,15 @@ class Packet(NamedTuple):
     is_keyframe: bool
     payload: bytes
 
+    @property
+    def starts_gop(self) -> bool:
+        """It is a picture with which decoding can start."""
+        return self.kind is VIDEO and self.is_keyframe
+
+
+class BadPacketError(MediaError):
+    """FFmpeg does not take a packet; the muxer goes on without it."""
+
 
 class _Output:
     """What the muxer writes to."""
@@ -194,7 +203,8 @@ class Muxer:
             the order of time, none at first.
 
         Raises:
-            MediaError: FFmpeg does not take it, or writes what is no MP4; the muxer is finished.
+            BadPacketError: FFmpeg does not take it, or does not take the one it has kept back.
+            MediaError: FFmpeg writes what is no MP4; the muxer is finished.
         """
         # Hot path: once for every packet.
         kind, dts, pts, is_keyframe, payload = packet
@@ -207,7 +217,7 @@ class Muxer:
         try:
             self._muxer.mux_one(made)
         except (FFmpegError, ValueError) as error:
-            raise MediaError(f"FFmpeg does not take a packet: {_reason(error)}") from error
+            raise BadPacketError(f"FFmpeg does not take a packet: {_reason(error)}") from error
         # Of several tracks FFmpeg keeps the latest packet back.
         written: Packet | None = packet
         if self._keeps_back:
@@ -251,6 +261,19 @@ class Muxer:
         self._output.pieces.append(data[end:])
         if not self._output.pieces[0]:
             self._output.pieces.clear()
+
+
+def unusable(tracks: Sequence[Track], container: Container) -> list[Track]:
+    """Return the tracks that FFmpeg does not take even alone."""
+
+    def is_refused(track: Track) -> bool:
+        try:
+            Muxer([track], container)
+        except MediaError:
+            return True
+        return False
+
+    return [track for track in tracks if is_refused(track)]
 
 
 def _reason(error: Exception) -> str:

@@ -111,6 +111,12 @@ def needs_header(codec: Codec) -> bool:
     return codec in _PICTURES or codec in _SOUNDS
 
 
+def codec_of(tag: Tag) -> Codec:
+    """Return the codec of the first track of an audio or video tag."""
+    parse = parse_audio_header if tag.kind is AUDIO else parse_video_header
+    return parse(tag.body).codec
+
+
 def says_nothing(tag: Tag) -> bool:
     """Say whether a sequence header is empty: frames say all, or another header follows."""
     if tag.kind is AUDIO:

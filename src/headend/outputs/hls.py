@@ -9,40 +9,29 @@ there is a discontinuity. Media sequence numbers go on through all of them.
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from math import ceil, floor, inf
 from typing import Final
 
 from headend.errors import MediaError
-from headend.media.package import Container, Muxer, Packet, Track
+from headend.media.package import BadPacketError, Muxer, Packet, Track, unusable
 from headend.media.playlist import Segment
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
+from headend.outputs.hls_held import Held
+from headend.outputs.hls_limits import HlsLimits
 from headend.outputs.hls_packets import Packets
 from headend.outputs.hls_playlists import Playlists
+from headend.outputs.hls_restraint import Restraint
 from headend.outputs.hls_window import Window
 
 WAIT_MS: Final = 1_000  # of media, for a track that may still come when a run starts
 ALONE_MS: Final = 3_000  # of audio without video, after which it goes on alone
 GAP_MS: Final = 3_000  # a longer hole in the media is a discontinuity, not a long frame
 AHEAD_MS: Final = 500  # audio waits so long for the video it belongs to
-HELD: Final = 2_000  # packets held back at most while a run starts
 # Keyframe intervals vary by a frame or two; a segment may be so much longer than planned.
 SLACK_S: Final = 0.45  # EXTINF is rounded to whole seconds before it is compared (RFC, 4.4.3.1)
 FULLNESS: Final = 0.85  # a part is no shorter than so much of the part target (8216bis, 4.4.4.9)
 DRIFT_S: Final = 2.0  # by how much dates may be off before they are corrected
 FRAME_MS: Final = 40.0  # of video whose rate nobody knows
-
-
-@dataclass(frozen=True, slots=True)
-class HlsLimits:
-    """What is wanted; see the settings of section `hls`."""
-
-    container: Container = "fmp4"
-    segment_s: float = 2.0
-    longest_s: float = 10.0
-    part_s: float = 0.2
-    segments: int = 7
-    max_bytes: int = 128 * 1024 * 1024
 
 
 class HlsPackager:
@@ -84,12 +73,13 @@ class HlsPackager:
         self._runs = 0
         self._muxer: Muxer | None = None
         self._version = -1  # of the tracks of the run
-        self._failed_version = -1
+        self._restraint = Restraint()
+        self._failed_version = -1  # of tracks that no muxer takes
+        self._fault: str | None = None  # why the last run failed
         self._is_new_encoder = False
-        self._held: deque[Packet] = deque()  # until a run starts
+        self._held = Held()  # until a run starts
         self._audio: deque[Packet] = deque()  # until the video has come as far
         self._run_tracks: dict[TagKind, Track] = {}
-        self._held_anchor = inf
         self._reset_run()
 
     def _reset_run(self) -> None:
@@ -110,12 +100,24 @@ class HlsPackager:
         self._is_anchored = False
         self._starts_discontinuity = self._runs > 0
 
+    @property
+    def fault(self) -> str | None:
+        """Why nothing is packaged now; None: it is, or nothing has come yet."""
+        if self._muxer is not None:
+            return None
+        return self._fault or self._packets.fault
+
+    @property
+    def left_out(self) -> int:
+        """Frames that were left out as damaged."""
+        return self._packets.left_out
+
     # ------------------------------------------------------------------ the sink
 
     def start(self, headers: Sequence[Tag]) -> None:
         self._end_run()
         self._packets.clear()
-        self._drop_held()
+        self._held.clear()
         self._is_new_encoder = True
         for tag in headers:
             self._packets.packet(tag)
@@ -130,9 +132,7 @@ class HlsPackager:
             else:
                 self._hold(packet)
         except MediaError as error:
-            self._packets.report(str(error))
-            self._failed_version = self._packets.version
-            self._end_run()
+            self._fail(error)
 
     def interrupt(self) -> None:
         """What is held is shown, so that players have all there is."""
@@ -151,59 +151,57 @@ class HlsPackager:
 
     def _goes_on(self, packet: Packet) -> bool:
         """Say whether a packet belongs to the run; else to none, or to the next one."""
-        if self._muxer is None or self._is_new_encoder or self._held:
+        if self._muxer is None or self._is_new_encoder or self._held.packets:
             return False
         if self._version != self._packets.version:
-            # A track that is new can wait for a keyframe, with which the others go on.
-            known = self._packets.tracks
-            is_same = all(known.get(kind) is track for kind, track in self._run_tracks.items())
-            return is_same and self._has_video and not _starts_gop(packet)
-        if not self._has_video and _starts_gop(packet):
+            # Sound that is new or another can wait for a keyframe, up to which the picture goes on.
+            return self._has_video and self._is_of_run(VIDEO) and not packet.starts_gop
+        if not self._has_video and packet.starts_gop:
             return False
         return -GAP_MS < packet.dts - self._newest < GAP_MS
 
     def _hold(self, packet: Packet) -> None:
         """Hold a packet back until it is clear which tracks the next run has; then start it."""
-        if self._failed_version == self._packets.version:
+        tracks = self._packets.tracks
+        if self._held.keep(tracks):
+            self._restraint.forget()
+        now = self._wall_clock()
+        is_refused = self._failed_version == self._packets.version
+        if is_refused or not self._restraint.may_begin(now):
             return
         held = self._held
-        tracks = self._packets.tracks
-        if held and not -GAP_MS < packet.dts - held[-1].dts < GAP_MS:
-            self._drop_held()
+        if held.packets and not -GAP_MS < packet.dts - held.packets[-1].dts < GAP_MS:
+            held.clear()
         # A run with video begins at a keyframe.
         is_video_known = VIDEO in tracks
-        if is_video_known and not any(each.kind is VIDEO for each in held):
-            if packet.kind is VIDEO and packet.is_keyframe:
-                self._keep_near(packet)
-            elif packet.kind is VIDEO:
+        if is_video_known and packet.kind is VIDEO and not held.has(VIDEO):
+            if not packet.is_keyframe:
                 return
-        held.append(packet)
-        self._held_anchor = min(self._held_anchor, self._wall_clock() - packet.dts / 1000)
-        span = packet.dts - held[0].dts
-        has_video = any(each.kind is VIDEO for each in held)
-        has_audio = any(each.kind is AUDIO for each in held)
-        is_full = len(held) >= HELD
-        is_late = span >= WAIT_MS or is_full
+            held.keep_from(packet.dts)
+        held.add(packet, now)
+        span = packet.dts - held.packets[0].dts
+        has_video, has_audio = held.has(VIDEO), held.has(AUDIO)
+        is_late = span >= WAIT_MS or held.is_full
         if has_video and (has_audio or is_late):
             self._start_run(has_video=True, has_audio=has_audio)
-        elif has_audio and ((is_late and not is_video_known) or span >= ALONE_MS or is_full):
+        elif has_audio and ((is_late and not is_video_known) or span >= ALONE_MS or held.is_full):
             self._start_run(has_video=False, has_audio=True)
 
-    def _drop_held(self) -> None:
-        self._held.clear()
-        self._held_anchor = inf
+    def _is_of_run(self, kind: TagKind) -> bool:
+        """Say whether the run has this track as it is now."""
+        known = self._packets.tracks.get(kind)
+        return known is not None and known is self._run_tracks.get(kind)
 
-    def _keep_near(self, keyframe: Packet) -> None:
-        """Drop the audio that came before the keyframe."""
-        held = self._held
-        while held and held[0].dts < keyframe.dts:
-            held.popleft()
+    def _fail(self, error: MediaError) -> None:
+        """End a run that cannot go on; the next one begins at a keyframe."""
+        self._fault = str(error)
+        self._packets.report(self._fault)
+        self._restraint.fail(self._wall_clock())
+        self._end_run()
 
     def _start_run(self, *, has_video: bool, has_audio: bool) -> None:
         self._end_run()
-        held = sorted(self._held, key=lambda packet: (packet.dts, packet.kind is AUDIO))
-        anchor = self._held_anchor
-        self._drop_held()
+        held, anchor = self._held.take()
         wanted = [kind for kind, is_there in ((VIDEO, has_video), (AUDIO, has_audio)) if is_there]
         self._reset_run()
         self._anchor = anchor
@@ -214,13 +212,29 @@ class HlsPackager:
         part_ms = self._part_ms()
         self._run_tracks = {kind: self._packets.tracks[kind] for kind in wanted}
         tracks = list(self._run_tracks.values())
-        self._muxer = Muxer(tracks, self._limits.container, part_ms)
+        self._restraint.begin(self._wall_clock())
+        try:
+            self._muxer = Muxer(tracks, self._limits.container, part_ms)
+        except MediaError as error:
+            self._held.packets, self._held.anchor = held, anchor
+            self._go_without(unusable(tracks, self._limits.container), error)
+            return
         self.playlists.tracks = tuple(track.config for track in tracks)
         self._runs += 1
         if self._has_parts and not self.playlists.part_target_s:
             self.playlists.part_target_s = floor((part_ms + 2) / FULLNESS) / 1000
         for packet in held:
             self._sort(packet)
+
+    def _go_without(self, refused: Sequence[Track], error: MediaError) -> None:
+        """Start a run of the tracks that FFmpeg takes alone, if it takes any."""
+        if not refused or len(refused) == len(self._run_tracks):
+            self._failed_version = self._packets.version
+            raise error
+        for track in refused:
+            self._packets.refuse(track, str(error))
+        self._held.keep(self._packets.tracks)
+        self._start_run(has_video=self._held.has(VIDEO), has_audio=self._held.has(AUDIO))
 
     def _guess_frame(self, held: Sequence[Packet]) -> float:
         """Return how long a frame of the leading track lasts, ms."""
@@ -266,7 +280,8 @@ class HlsPackager:
     def _sort(self, packet: Packet) -> None:
         """Write video as it comes, and audio when the video has come as far."""
         kind = packet.kind
-        if kind not in self._run_tracks:
+        is_same = self._version == self._packets.version or self._is_of_run(kind)
+        if not is_same or kind not in self._run_tracks:
             return
         if not self._has_video:
             self._write(packet)
@@ -309,10 +324,14 @@ class HlsPackager:
             lateness = self._wall_clock() - dts / 1000
             if lateness < self._lateness:
                 self._lateness = lateness
-        if self._is_whole:
-            self._write_whole(packet, dts)
+        try:
+            if self._is_whole:
+                self._write_whole(packet, dts)
+                return
+            fragment, written = muxer.write(packet)
+        except BadPacketError as error:
+            self._packets.leave_out(packet, str(error))
             return
-        fragment, written = muxer.write(packet)
         if dts > self._newest:
             self._newest = dts
         if written is not None and (fragment or written.kind is VIDEO):
@@ -346,8 +365,8 @@ class HlsPackager:
             self._add_part(muxer, b"".join(muxer.finish()), dts)
             self._end_segment()
             self._muxer = muxer = Muxer(list(self._run_tracks.values()), "mpegts")
-        muxer.write(packet)
         self._newest = max(self._newest, dts)
+        muxer.write(packet)
 
     # ------------------------------------------------------------------ parts and segments
 
@@ -428,7 +447,3 @@ class HlsPackager:
     def _show(self) -> None:
         self.playlists.change(self._frames, self._video_time - self._first_frame)
         self._changed()
-
-
-def _starts_gop(packet: Packet) -> bool:
-    return packet.kind is VIDEO and packet.is_keyframe

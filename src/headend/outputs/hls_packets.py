@@ -5,7 +5,8 @@ Damage is reported once for each cause, and what is damaged left out.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, Literal
+from math import inf
+from typing import Final, Literal, NamedTuple
 
 from headend.errors import HeadendError, MediaError
 from headend.media import amf0
@@ -20,7 +21,13 @@ from headend.media.headers import (
 )
 from headend.media.package import CODECS, Container, Packet, Track
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
-from headend.media.track_config import MAX_SIZE, needs_header, says_nothing, track_config
+from headend.media.track_config import (
+    MAX_SIZE,
+    codec_of,
+    needs_header,
+    says_nothing,
+    track_config,
+)
 
 # NAL units of one picture: 16 MiB of those that fit into a packet of Ethernet are 12 000.
 MAX_NALUS: Final = 16_384
@@ -31,7 +38,25 @@ _LEGACY_AAC: Final = 0xA0
 _HVCC_LENGTH: Final = 21  # offset of lengthSizeMinusOne
 _ADTS_HEADER: Final = 7
 
+BAD_GAP_MS: Final = 1_000  # from one bad packet to the next, in a row of them
+BAD_MS: Final = 3_000  # so long a row is a track without anything good
+REFUSED_MS: Final = 60_000  # then it is tried again
+
 _new_packet = tuple.__new__  # a third of the cost; see docs/decisions/0002
+
+
+class _Refused(NamedTuple):
+    """A track that is not packaged.
+
+    Attributes:
+        codec: Whose frames are passed over.
+        track: Which; None: its codec does not go into the container.
+        until: Of the stream's time, ms; then it is tried again.
+    """
+
+    codec: Codec
+    track: Track | None = None
+    until: float = inf
 
 
 class Packets:
@@ -40,6 +65,8 @@ class Packets:
     Attributes:
         tracks: The tracks that can be packaged, by kind.
         version: Grows when they change.
+        left_out: Frames that were damaged or that no muxer took.
+        fault: What was reported last; None: nothing was.
     """
 
     def __init__(
@@ -55,14 +82,19 @@ class Packets:
         self._container = container
         self._report = report
         self._reported: set[str] = set()
+        self._refused: dict[TagKind, _Refused] = {}
+        self._bad: dict[TagKind, tuple[int, int]] = {}  # DTS of the first and the last in a row
         self.tracks: dict[TagKind, Track] = {}
         self.version = 0
+        self.left_out = 0
+        self.fault: str | None = None
         self._length_size = 0  # of NALUs; 0: the codec has none
         self._newest: int | None = None
         self._size: tuple[int, int] | None = None  # of the picture, as metadata says
 
     def clear(self) -> None:
         """Forget the tracks: another publisher comes."""
+        self._refused.clear()
         if self.tracks:
             self.tracks.clear()
             self.version += 1
@@ -84,9 +116,29 @@ class Packets:
 
     def report(self, fault: str) -> None:
         """Report a fault, once."""
+        self.fault = fault
         if fault not in self._reported and len(self._reported) < 32:
             self._reported.add(fault)
             self._report(fault)
+
+    def leave_out(self, packet: Packet, fault: str) -> None:
+        """Count a packet that no muxer takes; a track that has no others is refused for a while."""
+        self.left_out += 1
+        self.report(fault)
+        first, last = self._bad.get(packet.kind, (packet.dts, packet.dts))
+        if not 0 <= packet.dts - last <= BAD_GAP_MS:
+            first = packet.dts
+        self._bad[packet.kind] = first, packet.dts
+        track = self.tracks.get(packet.kind)
+        if track is not None and packet.dts - first >= BAD_MS:
+            self.refuse(track, fault, packet.dts + REFUSED_MS)
+
+    def refuse(self, track: Track, fault: str, until: float = inf) -> None:
+        """Leave a track out until its codec or its sequence header changes, or until a DTS."""
+        config = track.config
+        self.report(f"{config.codec} is left out: {fault}")
+        self._drop(config.kind)
+        self._refused[config.kind] = _Refused(config.codec, track, until)
 
     # ------------------------------------------------------------------ tracks
 
@@ -97,37 +149,58 @@ class Packets:
             return
         if says_nothing(tag):
             return
+        if known is not None and known.config.codec is not codec_of(tag):
+            self._drop(tag.kind)
         config = track_config(tag)
         if config.codec not in self._codecs:
-            self._drop(tag.kind)
+            self._refused[tag.kind] = _Refused(config.codec)
             raise MediaError(f"{config.codec} does not go into {self._container}")
-        if tag.kind is VIDEO:
+        if tag.kind is VIDEO and not (config.width and config.height):
+            if self._size is None:
+                raise MediaError(f"the size of {config.codec} is not known")
+            config = replace(config, width=self._size[0], height=self._size[1])
+        self._add(Track(config, tag))
+
+    def _add(self, track: Track) -> None:
+        config = track.config
+        if config.kind is VIDEO:
             self._length_size = _nalu_lengths(config.codec, config.record)
-            if not config.width or not config.height:
-                if self._size is None:
-                    raise MediaError(f"the size of {config.codec} is not known")
-                config = replace(config, width=self._size[0], height=self._size[1])
-        self.tracks[tag.kind] = Track(config, tag)
+        self._refused.pop(config.kind, None)
+        self.tracks[config.kind] = track
         self.version += 1
 
     def _drop(self, kind: TagKind) -> None:
         if self.tracks.pop(kind, None) is not None:
             self.version += 1
 
-    def _learn_by_frame(self, tag: Tag, codec: Codec) -> None:
-        """Take note of a track whose codec has no sequence header."""
+    def _is_known(self, tag: Tag, codec: Codec) -> bool:
+        """Say whether a frame is of a track that is packaged; false: it is refused.
+
+        Raises:
+            MediaError: The codec needs a sequence header, or does not go into the container.
+        """
+        known = self.tracks.get(tag.kind)
+        if known is not None and known.config.codec is codec:
+            return True
+        refused = self._refused.get(tag.kind)
+        if refused is not None and refused.codec is codec:
+            if refused.track is None or (self._newest or 0) < refused.until:
+                return False
+            self._add(refused.track)
+            return True
+        # Its frames say what they are, or a header should have done so.
         if needs_header(codec):
             raise MediaError(f"{codec} comes without a sequence header")
         if codec not in self._codecs:
+            self._drop(tag.kind)
             raise MediaError(f"{codec} does not go into {self._container}")
-        self.tracks[tag.kind] = Track(track_config(tag), tag)
-        self.version += 1
+        self._add(Track(track_config(tag), tag))
+        return True
 
     # ------------------------------------------------------------------ frames
 
     def _video(self, tag: Tag) -> Packet | None:
         body = tag.body
-        known = self.tracks.get(VIDEO)
         # Hot path: nearly all video of today.
         if body[0] & 0x8F == _LEGACY_AVC_FRAME and len(body) > 5 and body[1] == 1:
             shift = int.from_bytes(body[2:5], "big", signed=True)
@@ -145,8 +218,8 @@ class Packets:
             shift, payload, codec = first.composition_time, body[first.payload], first.codec
         if not payload:
             return None
-        if known is None or known.config.codec is not codec:
-            self._learn_by_frame(tag, codec)
+        if not self._is_known(tag, codec):
+            return None
         if self._length_size and not _has_whole_nalus(payload, self._length_size):
             raise MediaError("the lengths of NAL units do not fit their frame")
         dts = self._time(tag.timestamp)
@@ -154,7 +227,6 @@ class Packets:
 
     def _audio(self, tag: Tag) -> Packet | None:
         body = tag.body
-        known = self.tracks.get(AUDIO)
         if body[0] & 0xF0 == _LEGACY_AAC and len(body) > 2 and body[1] == 1:
             payload, codec = body[2:], Codec.AAC
         else:
@@ -165,8 +237,8 @@ class Packets:
             payload, codec = body[first.payload], first.codec
         if not payload:
             return None
-        if known is None or known.config.codec is not codec:
-            self._learn_by_frame(tag, codec)
+        if not self._is_known(tag, codec):
+            return None
         if codec is Codec.AAC and _is_adts(payload):
             self.report("AAC comes with ADTS headers, which do not belong into FLV; taken out")
             payload = payload[_ADTS_HEADER if payload[1] & 1 else _ADTS_HEADER + 2 :]
@@ -195,8 +267,8 @@ def _metadata_size(body: bytes) -> tuple[int, int] | None:
         if isinstance(value, dict):
             width, height = value.get("width"), value.get("height")
             if isinstance(width, float) and isinstance(height, float):
-                size = (int(width), int(height)) if width < MAX_SIZE and height < MAX_SIZE else None
-                return size if size is not None and min(size) > 0 else None
+                is_size = all(1 <= side <= MAX_SIZE for side in (width, height))
+                return (int(width), int(height)) if is_size else None
     return None
 
 

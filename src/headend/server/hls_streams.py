@@ -17,7 +17,8 @@ from headend.access.decisions import Address
 from headend.errors import LimitExceeded
 from headend.events import Tags
 from headend.hub.stream import Stream
-from headend.outputs.hls import HlsLimits, HlsPackager
+from headend.outputs.hls import HlsPackager
+from headend.outputs.hls_limits import HlsLimits
 from headend.server.logs import shown
 from headend.server.peer import Peer
 from headend.server.services import Services
