@@ -25,7 +25,8 @@ LAYERS = {
     "access": {"errors", "events", "media", "rtmp", "hub", "outputs", "settings"},
     "codec": {"errors", "media", "hub", "outputs"},
     "client": {
-        "errors", "media", "rtmp", "hub", "outputs", "settings", "sources", "server", "codec",
+        "errors", "media", "rtmp", "hub", "outputs", "settings", "sources", "access", "server",
+        "codec",
     },
     "hooks": {"errors", "events", "access"},
     "server": {

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from joserfc.jwk import OctKey, OKPKey, RSAKey
 from tests.live import run
+from tests.outside import FORMS, inner_server, stand_outside
 from tests.receiver import receiver
 
 from headend.access.jwks import DOCUMENT_BYTES, KeysUnavailable, load_keys, read_document
@@ -79,9 +80,39 @@ def test_only_https_is_safe(url: str) -> None:
         read(url)
 
 
-def test_metadata_of_a_cloud_is_not_fetched() -> None:
-    with pytest.raises(KeysUnavailable, match=r"169\.254\.169\.254 is not allowed"):
-        read("https://169.254.169.254/latest/")
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254",
+        "\uff11\uff16\uff19.254.169.254",
+        "169\u3002254.169.254",
+        "[::ffff:a9fe:a9fe]",
+    ],
+)
+def test_metadata_of_a_cloud_is_not_fetched_however_it_is_written(host: str) -> None:
+    with pytest.raises(KeysUnavailable, match=r"(169\.254\.169\.254|a9fe:a9fe) is not allowed"):
+        read(f"https://{host}/latest/")
+
+
+@pytest.mark.parametrize("host", FORMS)
+def test_keys_are_not_fetched_elsewhere_however_it_is_written(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_outside(monkeypatch)
+
+    async def main() -> None:
+        async with inner_server() as inner:
+            with pytest.raises(KeysUnavailable):
+                await read_document(f"https://{host}:{inner.port}/", Rules.of(["keys.example"]))
+            assert inner.visits == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("url", ["https://[::1", "https://\u2100.example/"])
+def test_what_is_no_url_is_told(url: str) -> None:
+    with pytest.raises(KeysUnavailable, match=r"auth\.jwks: it is no URL"):
+        read(url)
 
 
 EC = {

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import pytest
 from tests.client.peers import our_server, published
-from tests.rtmp.test_client import CONNECTED, CREATED, GREETING, answer, chunk, information, status
+from tests.client.redirects import PLAYED, PUBLISHED, moving, pictures, redirecting
+from tests.rtmp.test_client import GREETING, answer, information, status
 from tests.test_client import STARTED, fails, other_server, run, saying
 
 from headend.access.decisions import AccessRequest, Decision, Redirect
@@ -26,29 +27,7 @@ from headend.testing.clip import make_clip
 CLIP = make_clip(0.4)
 QUICK = Reconnect(first_s=0.01, longest_s=0.02, jitter_s=0.0, give_up_s=5)
 HASTY = Timeouts(close_s=0.1)
-KEYFRAME = b"\x17\x01\x00\x00\x00\x00\x00\x00\x01\x65"
-PLAYED = GREETING + CONNECTED + CREATED + status("NetStream.Play.Start")
-PUBLISHED = GREETING + CONNECTED + CREATED + status("NetStream.Publish.Start")
-MOVED = "NetConnection.Connect.ReconnectRequest"
-
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], "asyncio.Future[None]"]
-
-
-def pictures(first: int, count: int) -> bytes:
-    return b"".join(
-        chunk(9, KEYFRAME + bytes([number]), stream_id=1, timestamp=first + 40 * number)
-        for number in range(count)
-    )
-
-
-def redirecting(redirect: str, name: str = "redirect") -> bytes:
-    details = information(level="error", code="NetConnection.Connect.Rejected")[:-3]
-    details += b"\x00\x02ex" + information(**{name: redirect}) + b"\x00\x00\x09"
-    return GREETING + answer("_error", 1, details)
-
-
-def moving(tc_url: str) -> bytes:
-    return answer("onStatus", 0, information(level="status", code=MOVED, tcUrl=tc_url))
 
 
 # ---------------------------------------------------------------------- lost connections

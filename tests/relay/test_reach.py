@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from tests.client.peers import http_server
 from tests.live import run, until
+from tests.outside import FORMS, INNER, inner_server, stand_outside
 from tests.relay.servers import into, out, publish_pictures, server, states, targets
 from tests.relay.test_push import destination, redirector
 
@@ -179,5 +180,109 @@ def test_redirect_of_rtmp_leads_only_where_calls_may_go(tmp_path: Path) -> None:
             await publish_pictures(await live.publisher("a"))
             await until(lambda: states(live) == ["failed"])
             assert f"{METADATA} is not allowed" in targets(live)[0]["reason"]
+
+    run(main())
+
+
+SENT = "a server outside sends us there; auth.outgoing can name its network"
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_redirect_of_rtmp_does_not_lead_a_relay_inside(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_outside(monkeypatch)
+
+    async def main() -> None:
+        async with (
+            inner_server() as inner,
+            destination(redirector(f"rtmp://{form}:{inner.port}/live")) as there,
+            server(
+                tmp_path,
+                "here",
+                out(f"rtmp://{there}/live/{{name}}", match="live/a"),
+                into(f"rtmp://{there}/live/b", match="live/b", more=", on_demand=false"),
+            ) as live,
+        ):
+            await publish_pictures(await live.publisher("a"))
+            await until(lambda: states(live) == ["failed", "failed"])
+            assert all(SENT in target["reason"] for target in targets(live))
+            assert inner.visits == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("form", [INNER, "127.2", "0x7f000002", "[::ffff:127.0.0.2]", "inner.test"])
+@pytest.mark.parametrize("name", ["a.flv", "a.m3u8"])
+def test_redirect_of_http_does_not_lead_a_relay_inside(
+    form: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_outside(monkeypatch)
+
+    async def main() -> None:
+        async with inner_server() as inner:
+
+            async def handler(request: web.Request) -> web.StreamResponse:
+                location = f"http://{form}:{inner.port}/{name}"
+                return web.Response(status=302, headers={"Location": location})
+
+            async with (
+                http_server(handler) as base,
+                server(tmp_path, "edge", always(f"{base}/{name}")) as edge,
+            ):
+                await until(lambda: states(edge) == ["failed"])
+                assert SENT in targets(edge)[0]["reason"]
+            assert inner.visits == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "line", ["#EXTINF:1,\n{there}/s.ts", '#EXT-X-KEY:METHOD=AES-128,URI="{there}/k"']
+)
+def test_playlist_that_goes_on_does_not_lead_a_relay_inside(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_outside(monkeypatch)
+
+    async def main() -> None:
+        async with inner_server() as inner:
+
+            async def handler(request: web.Request) -> web.StreamResponse:
+                if not request.path.endswith(".m3u8"):
+                    return web.Response(body=bytes(1880))
+                head = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n"
+                named = line.format(there=f"http://{INNER}:{inner.port}")
+                return web.Response(text=f"{head}{named}\n#EXTINF:1,\ns.ts\n")
+
+            async with (
+                http_server(handler) as base,
+                server(tmp_path, "edge", always(f"{base}/a.m3u8")) as edge,
+            ):
+                await until(lambda: states(edge) == ["failed"])
+                assert SENT in targets(edge)[0]["reason"]
+            assert inner.visits == 0
+
+    run(main())
+
+
+def test_network_that_is_named_may_be_led_to_from_outside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_outside(monkeypatch)
+
+    async def main() -> None:
+        async with (
+            inner_server() as inner,
+            destination(redirector(f"rtmp://127.2:{inner.port}/live")) as there,
+            server(
+                tmp_path,
+                "here",
+                out(f"rtmp://{there}/live/{{name}}"),
+                'auth.outgoing=["127.0.0.0/8"]',
+            ) as live,
+        ):
+            await publish_pictures(await live.publisher("a"))
+            await until(lambda: inner.visits > 0)
 
     run(main())

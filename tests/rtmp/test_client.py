@@ -43,7 +43,8 @@ SPLITS = pytest.mark.parametrize("split", [whole, byte_by_byte, in_pieces([1, 12
 
 
 def text(value: str) -> bytes:
-    return b"\x02" + len(value).to_bytes(2, "big") + value.encode()
+    data = value.encode()
+    return b"\x02" + len(data).to_bytes(2, "big") + data
 
 
 def number(value: float) -> bytes:

@@ -3,7 +3,7 @@
 import pytest
 
 from headend.errors import ProtocolError
-from headend.rtmp.redirect import follow, is_inside
+from headend.rtmp.redirect import follow
 from headend.rtmp.url import parse_url
 
 
@@ -45,21 +45,9 @@ def test_user_and_password_stay_with_their_host() -> None:
         ("rtmp://h/live/a", "rtmp://h:0/secret", "no URL of RTMP"),
         ("rtmp://h/live/a", "secret", "no URL of RTMP"),
         ("rtmps://h/live/a", "rtmp://h/secret", "from TLS"),
-        ("rtmp://h.example/live/a", "rtmp://127.0.0.1/secret", "inner address"),
-        ("rtmp://h.example/live/a", "rtmp://[fe80::1]/secret", "inner address"),
-        ("rtmp://8.8.8.8/live/a", "rtmp://10.0.0.1/secret", "inner address"),
-        ("rtmp://h.example/live/a", "rtmp://localhost/secret", "inner address"),
     ],
 )
 def test_where_no_client_should_go(url: str, target: str, words: str) -> None:
     with pytest.raises(ProtocolError, match=words) as caught:
         follow(parse_url(url), target)
     assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [("a.localhost", True), ("LOCALHOST.", True), ("::1", True), ("8.8.8.8", False), ("h", False)],
-)
-def test_what_is_inside(host: str, *, expected: bool) -> None:
-    assert is_inside(host) is expected

@@ -11,9 +11,11 @@ import pytest
 import trustme
 from aiohttp import web
 from tests.live import run
+from tests.outside import FORMS, inner_server, stand_outside
 from tests.receiver import Received, receiver
 
-from headend.server.outgoing import ANSWER_BYTES, Outgoing, OutgoingError, Rules, resolve
+from headend.access.places import resolve
+from headend.server.outgoing import ANSWER_BYTES, Outgoing, OutgoingError, Rules
 
 
 @asynccontextmanager
@@ -82,6 +84,13 @@ def test_name_is_called_at_the_address_that_was_checked(monkeypatch: pytest.Monk
         "http://2852039166/",  # the same as one number
         "http://0xa9fea9fe/",
         "http://169.254.43518/",
+        "http://\uff11\uff16\uff19.254.169.254/",  # digits that Unicode turns into an address
+        "http://169\u3002254\u3002169\u3002254/",
+        "http://\u2460\u2465\u2468.254.169.254/",
+        "http://0251.0376.0251.0376/",
+        "http://[64:ff9b::169.254.169.254]/",
+        "http://[::169.254.169.254]/",
+        "http://169.254.169.254./",
     ],
 )
 def test_address_that_is_not_allowed_is_not_called_however_it_is_written(url: str) -> None:
@@ -89,6 +98,64 @@ def test_address_that_is_not_allowed_is_not_called_however_it_is_written(url: st
         async with calls() as outgoing:
             with pytest.raises(OutgoingError, match=r"not allowed|none that can be called"):
                 await outgoing.post(url, b"", {}, 5)
+
+    run(main())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_host_that_is_not_on_the_list_is_not_called_however_it_is_written(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_outside(monkeypatch)
+
+    async def main() -> None:
+        async with inner_server() as inner, calls("hooks.example", "10.0.0.0/8") as outgoing:
+            with pytest.raises(OutgoingError, match=r"not allowed|none that can be called"):
+                await outgoing.post(f"http://{form}:{inner.port}/", b"", {}, 5)
+            assert inner.visits == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://\u2100.example/", "http:///", "ftp://a/"])
+def test_url_that_is_none_is_told(url: str) -> None:
+    async def main() -> None:
+        async with calls() as outgoing:
+            with pytest.raises(OutgoingError):
+                await outgoing.post(url, b"", {}, 5)
+
+    run(main())
+
+
+def test_connections_of_before_are_not_used_once_the_rules_are_others() -> None:
+    async def main() -> None:
+        async with receiver() as there, calls() as outgoing:
+            url = f"http://localhost:{there.port}/"
+            assert (await outgoing.post(url, b"", {}, 5)).status == 204
+            outgoing.rules = Rules.of(["other.example"])
+            with pytest.raises(OutgoingError, match="localhost is not allowed"):
+                await outgoing.post(url, b"", {}, 5)
+            assert len(there.received) == 1
+
+    run(main())
+
+
+def test_call_that_goes_on_is_answered_when_the_rules_change() -> None:
+    async def main() -> None:
+        async with receiver() as there, calls() as outgoing:
+            asked, may_answer = asyncio.Event(), asyncio.Event()
+
+            async def late(_: Received) -> web.StreamResponse:
+                asked.set()
+                await may_answer.wait()
+                return web.Response(status=201)
+
+            there.answer = late
+            call = asyncio.create_task(outgoing.post(there.url, b"", {}, 5))
+            await asked.wait()
+            outgoing.rules = Rules.of(["other.example"])
+            may_answer.set()
+            assert (await call).status == 201
 
     run(main())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from headend.access.places import OutgoingError, Rules, check_literal
+from headend.access.places import Found, OutgoingError, Rules, resolve
 from headend.access.tokens import ALGORITHMS
 from headend.errors import HeadendError, SettingsError
 
@@ -84,20 +84,27 @@ def _read(place: str) -> str:
 
 
 async def _fetch(url: str, rules: Rules) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise KeysUnavailable("auth.jwks: it is no URL") from error
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOCAL):
         raise KeysUnavailable("auth.jwks: only https is safe to fetch keys by")
     # Not loaded by a server that fetches nothing.
     import aiohttp
 
-    from headend.access.resolver import Resolver
+    from headend.access.resolver import Resolver, checked
+
+    async def look_up(host: str, port: int) -> Found:
+        return await resolve(host, port, rules)
 
     try:
-        check_literal(parts.hostname or "", rules)
         timeout = aiohttp.ClientTimeout(total=FETCH_S)
-        connector = aiohttp.TCPConnector(resolver=Resolver(lambda: rules))
+        connector = aiohttp.TCPConnector(resolver=Resolver(look_up))
         async with (
-            aiohttp.ClientSession(timeout=timeout, connector=connector) as client,
+            aiohttp.ClientSession(
+                timeout=timeout, connector=connector, middlewares=(checked(look_up),)
+            ) as client,
             client.get(url, allow_redirects=False) as response,
         ):
             if response.status != 200:

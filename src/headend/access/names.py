@@ -1,4 +1,4 @@
-"""This module finds the addresses of names, each name in a thread of its own.
+"""The addresses of names, each name looked up in a thread of its own.
 
 The lookups of an event loop share a few threads. Names whose DNS servers do not answer would take
 all of them for half a minute each time: no other name would be found, and the process not end.
@@ -21,9 +21,7 @@ _lock: Final = threading.Lock()
 _asked: Final[dict[_Question, "Future[Found]"]] = {}
 
 
-async def look_up(
-    host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
-) -> list[tuple[socket.AddressFamily, str]]:
+async def look_up(host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC) -> Found:
     """Return the addresses of a host, in the order in which the system would try them.
 
     Who asks while the same is being asked gets the same answer.

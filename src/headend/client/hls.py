@@ -1,4 +1,4 @@
-"""This module plays HLS, through FFmpeg's demuxer in a thread.
+"""HLS as it is played, through FFmpeg's demuxer in a thread.
 
 playlists, segments ─► urllib, TLS as for all ─► demuxer ─► packets ─► FLV muxer ─► tags
 
@@ -9,7 +9,7 @@ import http.client
 import io
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -17,10 +17,11 @@ import av
 from av.stream import Discard
 from yarl import URL
 
+from headend.access.places import LookUp, PlaceForbidden
 from headend.client.http_flv import place_of
 from headend.client.http_opener import connect_by, opener
 from headend.client.reader import TagReader
-from headend.client.sockets import LookUp, reason_of
+from headend.client.sockets import reason_of
 from headend.client.timeouts import Timeouts
 from headend.errors import HeadendError, MediaError, Rejected, RelayError
 from headend.hub.timeline import Timeline
@@ -40,7 +41,11 @@ OPTIONS: Final = {"http_persistent": "0", "http_multiple": "0"}
 
 @asynccontextmanager
 async def open_hls(
-    url: URL, tls: TlsOptions | None, timeouts: Timeouts, look_up: LookUp | None = None
+    url: URL,
+    tls: TlsOptions | None,
+    timeouts: Timeouts,
+    look_up: LookUp,
+    proxies: Mapping[str, str],
 ) -> AsyncIterator[TagReader]:
     """Read the playlist; the first tags are there when the block begins.
 
@@ -48,16 +53,18 @@ async def open_hls(
         url: Of the playlist.
         tls: Whom to trust; None: the authorities of the system.
         timeouts: How long each step may take.
-        look_up: Says where connections may go, those for segments too; None: anywhere, and by the
-            proxy that the environment names.
+        look_up: Says where connections may go, those for segments and keys too.
+        proxies: The URL of one for each scheme that is fetched by one.
 
     Raises:
         SettingsError: A file of `tls` is wrong.
         Rejected: The server refuses; holds the status.
-        RelayError: The server cannot be reached, is not to be trusted, or fails.
+        RelayError: The server cannot be reached, is not to be trusted, fails, or names a place
+            where no connection may go.
         MediaError: It is no HLS, or holds nothing that FLV can carry.
     """
-    reader = _Demuxer(url, opener(tls or TlsOptions(), connect_by(look_up)), timeouts)
+    made = opener(tls or TlsOptions(), connect_by(look_up), proxies)
+    reader = _Demuxer(url, made, timeouts)
     async with aclosing(in_thread(reader.batches())) as feed:
         source = _HlsReader(feed)
         await source.start()
@@ -141,8 +148,11 @@ class _Demuxer:
         """Open what FFmpeg asks for.
 
         It is told of no failure, for it has no words for it: what is empty is skipped if it is a
-        segment, and ends the stream if it is a playlist.
+        segment, and ends the stream if it is a playlist. One that names a place where no
+        connection may go is not read any more.
         """
+        if isinstance(self._failure, PlaceForbidden):
+            return io.BytesIO()
         try:
             answer = self._request(URL(url))
         except HeadendError as error:

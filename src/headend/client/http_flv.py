@@ -1,22 +1,21 @@
-"""This module plays HTTP-FLV and WebSocket-FLV."""
+"""HTTP-FLV and WebSocket-FLV as they are played."""
 
 import asyncio
 import json
-import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from ipaddress import ip_address
 from typing import Final, NoReturn
 
 import aiohttp
 from aiohttp import WSCloseCode, WSMsgType
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from headend import __version__
+from headend.access.places import LookUp
+from headend.access.resolver import Resolver, checked
 from headend.client.reader import TagReader
-from headend.client.sockets import LookUp, fail
+from headend.client.sockets import fail
 from headend.client.timeouts import Timeouts
 from headend.errors import HeadendError, ProtocolError, Rejected, RelayError, SettingsError
 from headend.media import flv
@@ -31,7 +30,7 @@ PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 @asynccontextmanager
 async def open_http_flv(
-    url: URL, tls: TlsOptions | None, timeouts: Timeouts, look_up: LookUp | None = None
+    url: URL, tls: TlsOptions | None, timeouts: Timeouts, look_up: LookUp
 ) -> AsyncIterator[TagReader]:
     """Ask for a stream; the answer has begun when the block begins.
 
@@ -39,12 +38,13 @@ async def open_http_flv(
         url: Where.
         tls: Whom to trust; None: the authorities of the system.
         timeouts: How long each step may take.
-        look_up: Says where connections may go; None: anywhere.
+        look_up: Says where connections may go, those by redirects too.
 
     Raises:
         SettingsError: A file of `tls` is wrong.
         Rejected: The server refuses; holds the status.
-        RelayError: The server cannot be reached, is not to be trusted, or fails.
+        RelayError: The server cannot be reached, is not to be trusted, fails, or sends us on to
+            where no connection may go.
         ProtocolError: The server broke the protocol, or took too long.
     """
     trust = _trust(url, tls or TlsOptions())
@@ -59,50 +59,15 @@ async def open_http_flv(
         connector=aiohttp.TCPConnector(
             ssl=trust,
             force_close=True,
-            resolver=None if look_up is None else _Resolver(look_up),
-            use_dns_cache=look_up is None,
+            resolver=Resolver(look_up),
+            use_dns_cache=False,
         ),
         headers={"User-Agent": f"Headend/{__version__}", "Accept": "*/*"},
-        middlewares=() if look_up is None else (_literal_check(look_up),),
+        middlewares=(checked(look_up),),
     ) as session:
         opened = _open_websocket if url.scheme in ("ws", "wss") else _open_http
         async with opened(session, url, timeouts) as source:
             yield source
-
-
-class _Resolver(AbstractResolver):
-    """Gives aiohttp the addresses that it may connect to."""
-
-    def __init__(self, look_up: LookUp) -> None:
-        self._look_up = look_up
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-        return [
-            ResolveResult(hostname=host, host=text, port=port, family=kind, proto=0, flags=flags)
-            for kind, text in await self._look_up(host, port)
-            if family in (socket.AF_UNSPEC, kind)
-        ]
-
-    async def close(self) -> None:
-        """There is nothing to close."""
-
-
-def _literal_check(look_up: LookUp) -> aiohttp.ClientMiddlewareType:
-    """Return what looks at each request, redirects too: aiohttp asks no resolver of an address."""
-
-    async def check(
-        request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
-    ) -> aiohttp.ClientResponse:
-        host = request.url.raw_host or ""
-        with suppress(ValueError):
-            ip_address(host.partition("%")[0])
-            await look_up(host, request.url.port or 0)
-        return await send(request)
-
-    return check
 
 
 def place_of(url: URL) -> str:

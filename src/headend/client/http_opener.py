@@ -1,29 +1,27 @@
-"""This module opens URLs of HTTP for a thread, where connections may go, with TLS as for all."""
+"""URLs of HTTP opened in a thread, where connections may go, with TLS as for all."""
 
 import asyncio
 import http.client
 import socket
 import ssl
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeAlias
 
 from headend import __version__
-from headend.client.sockets import LookUp
+from headend.access.places import Found, LookUp
 from headend.server.tls_client import TlsOptions
 
 # Connects to a host and a port within so many seconds; blocks.
 Connect: TypeAlias = Callable[[str, int, float], socket.socket]
 
 
-def connect_by(look_up: LookUp | None) -> Connect | None:
+def connect_by(look_up: LookUp) -> Connect:
     """Return what connects only where it may, for use in a thread of this loop's program."""
-    if look_up is None:
-        return None
     loop = asyncio.get_running_loop()
 
-    async def addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
+    async def addresses(host: str, port: int) -> Found:
         return await look_up(host, port)
 
     def connect(host: str, port: int, timeout_s: float) -> socket.socket:
@@ -43,7 +41,9 @@ def connect_by(look_up: LookUp | None) -> Connect | None:
     return connect
 
 
-def opener(tls: TlsOptions, connect: Connect | None) -> urllib.request.OpenerDirector:
+def opener(
+    tls: TlsOptions, connect: Connect, proxies: Mapping[str, str]
+) -> urllib.request.OpenerDirector:
     """Return what opens URLs of HTTP and of nothing else, such as FTP by a redirect."""
     director = urllib.request.OpenerDirector()
     director.addheaders = [("User-Agent", f"Headend/{__version__}")]
@@ -54,9 +54,8 @@ def opener(tls: TlsOptions, connect: Connect | None) -> urllib.request.OpenerDir
         urllib.request.HTTPErrorProcessor(),
         _HttpHandler(connect),
         _TlsHandler(tls, connect),
+        urllib.request.ProxyHandler(dict(proxies)),
     ]
-    if connect is None:
-        handlers.append(urllib.request.ProxyHandler())
     for handler in handlers:
         director.add_handler(handler)
     return director
@@ -65,7 +64,7 @@ def opener(tls: TlsOptions, connect: Connect | None) -> urllib.request.OpenerDir
 class _HttpHandler(urllib.request.HTTPHandler):
     """Opens connections where we are told to."""
 
-    def __init__(self, connect: Connect | None) -> None:
+    def __init__(self, connect: Connect) -> None:
         super().__init__()
         self._connect = connect
 
@@ -76,7 +75,7 @@ class _HttpHandler(urllib.request.HTTPHandler):
 class _TlsHandler(urllib.request.HTTPSHandler):
     """Opens connections that trust as we are told; the context is made when the first is."""
 
-    def __init__(self, tls: TlsOptions, connect: Connect | None) -> None:
+    def __init__(self, tls: TlsOptions, connect: Connect) -> None:
         super().__init__()
         self._tls = tls
         self._connect = connect
@@ -89,22 +88,15 @@ class _TlsHandler(urllib.request.HTTPSHandler):
 
 
 class _Connection(http.client.HTTPConnection):
-    """Goes where the host is, or where we are told that it is."""
+    """Connects by what we are told to."""
 
-    def __init__(self, host: str, *, connect: Connect | None, timeout: float) -> None:
+    def __init__(self, host: str, *, connect: Connect, timeout: float) -> None:
         super().__init__(host, timeout=timeout)
-        self._connect = connect
-        self._limit_s = timeout
-
-    def connect(self) -> None:
-        if self._connect is None:
-            super().connect()
-        else:
-            self.sock = self._connect(self.host, self.port, self._limit_s)
+        _connect_by(self, connect)
 
 
 class _TlsConnection(http.client.HTTPSConnection):
-    """Says nothing to a server before it is known to be the right one."""
+    """The same with TLS; says nothing to a server before it is known to be the right one."""
 
     def __init__(
         self,
@@ -112,20 +104,28 @@ class _TlsConnection(http.client.HTTPSConnection):
         *,
         tls: TlsOptions,
         context: ssl.SSLContext,
-        connect: Connect | None,
+        connect: Connect,
         timeout: float,
     ) -> None:
         super().__init__(host, context=context, timeout=timeout)
         self._tls = tls
-        self._trust = context
-        self._connect = connect
-        self._limit_s = timeout
+        _connect_by(self, connect)
 
     def connect(self) -> None:
-        if self._connect is None:
-            super().connect()
-        else:
-            self.sock = self._connect(self.host, self.port, self._limit_s)
-            self.sock = self._trust.wrap_socket(self.sock, server_hostname=self.host)
+        super().connect()
         assert isinstance(self.sock, ssl.SSLSocket)
         self._tls.check(f"{self.host}:{self.port}", self.sock.getpeercert(binary_form=True) or b"")
+
+
+def _connect_by(connection: http.client.HTTPConnection, connect: Connect) -> None:
+    """Have a connection made by a function of ours, in place of `socket.create_connection`.
+
+    The library has no public place for it; its own `connect` does the rest, such as the tunnel
+    through a proxy.
+    """
+
+    def create(address: tuple[str, int], timeout: float, *_: object) -> socket.socket:
+        return connect(*address, timeout)
+
+    assert hasattr(connection, "_create_connection")
+    connection._create_connection = create

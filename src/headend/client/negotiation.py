@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
+from headend.access.places import LookUp
 from headend.client.connection import Connection, Refusal
 from headend.client.sockets import open_streams
 from headend.client.timeouts import Timeouts
@@ -31,12 +32,14 @@ class Ask:
         is_enhanced: Say that we know Enhanced RTMP.
         tls: Whom to trust; None: the authorities of the system.
         timeouts: How long each step may take.
+        look_up: Says where connections may go, those by redirects too.
     """
 
     action: Action
     is_enhanced: bool
     tls: TlsOptions | None
     timeouts: Timeouts
+    look_up: LookUp
 
 
 async def connect(url: Url, ask: Ask) -> Connection:
@@ -45,9 +48,9 @@ async def connect(url: Url, ask: Ask) -> Connection:
     Raises:
         SettingsError: A file of `tls` is wrong.
         Rejected: The server refuses; holds its code.
-        RelayError: The server cannot be reached, is not to be trusted, or redirects for ever.
-        ProtocolError: The server broke the protocol, took too long, or redirects where no client
-            should go.
+        RelayError: The server cannot be reached, is not to be trusted, redirects for ever, or from
+            outside to an inner address.
+        ProtocolError: The server broke the protocol, took too long, or redirects from TLS to none.
     """
     auth, auth_steps = "", 0
     redirects = 0
@@ -71,7 +74,7 @@ async def connect(url: Url, ask: Ask) -> Connection:
 
 async def _connect_once(url: Url, ask: Ask, auth: str) -> Connection:
     timeouts = ask.timeouts
-    reader, writer = await open_streams(url, ask.tls, timeouts)
+    reader, writer = await open_streams(url, ask.tls, timeouts, ask.look_up)
     settings = ClientSettings(
         url,
         ask.action,

@@ -1,13 +1,16 @@
-"""This module opens what a URL names: RTMP, HTTP-FLV, WebSocket-FLV or HLS."""
+"""What a URL names, opened: RTMP, HTTP-FLV, WebSocket-FLV or HLS."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
+from headend.access.places import LookUp, Route
 from headend.client.negotiation import Ask
 from headend.client.reader import TagReader
 from headend.client.rtmp_reader import open_rtmp
-from headend.client.sockets import LookUp
 from headend.client.timeouts import Timeouts
 from headend.errors import SettingsError
 from headend.rtmp.url import Url, parse_url, redact
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from yarl import URL
 
 HTTP_SCHEMES: Final = frozenset({"http", "https", "ws", "wss"})
+NO_PROXIES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @asynccontextmanager
@@ -25,16 +29,23 @@ async def open_reader(
 ) -> AsyncIterator[TagReader]:
     """Open what a URL names."""
     if isinstance(target, Url):
-        async with open_rtmp(target, Ask("play", is_enhanced, tls, timeouts)) as reader:
+        ask = Ask("play", is_enhanced, tls, timeouts, Route(target.host).look_up)
+        async with open_rtmp(target, ask) as reader:
             yield reader
         return
-    async with open_http(target, tls, timeouts) as other:
+    route, proxies = Route(target.raw_host or ""), getproxies()
+    route.take_proxies(list(filter(None, (urlsplit(each).hostname for each in proxies.values()))))
+    async with open_http(target, tls, timeouts, route.look_up, proxies) as other:
         yield other
 
 
 @asynccontextmanager
 async def open_http(
-    target: "URL", tls: TlsOptions | None, timeouts: Timeouts, look_up: LookUp | None = None
+    target: "URL",
+    tls: TlsOptions | None,
+    timeouts: Timeouts,
+    look_up: LookUp,
+    proxies: Mapping[str, str] = NO_PROXIES,
 ) -> AsyncIterator[TagReader]:
     """Open what a URL of HTTP or WebSocket names.
 
@@ -42,15 +53,19 @@ async def open_http(
         target: FLV, or HLS if its path says so.
         tls: Whom to trust; None: the authorities of the system.
         timeouts: How long each step may take.
-        look_up: Says where connections may go, wherever redirects and playlists lead; None: they
-            go anywhere.
+        look_up: Says where connections may go, wherever redirects and playlists lead.
+        proxies: By which HLS is fetched: the URL of one for each scheme.
     """
     # What speaks HTTP and HLS is loaded for those who need it.
     if target.path.endswith(".m3u8"):
-        from headend.client.hls import open_hls as opened
+        from headend.client.hls import open_hls
+
+        opened = open_hls(target, tls, timeouts, look_up, proxies)
     else:
-        from headend.client.http_flv import open_http_flv as opened
-    async with opened(target, tls, timeouts, look_up) as other:
+        from headend.client.http_flv import open_http_flv
+
+        opened = open_http_flv(target, tls, timeouts, look_up)
+    async with opened as other:
         yield other
 
 

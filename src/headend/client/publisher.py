@@ -7,6 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+from headend.access.places import Route
 from headend.client.connection import Connection
 from headend.client.negotiation import Ask, connect
 from headend.client.reconnect import Reconnect, Retrier, policy_of
@@ -56,7 +57,8 @@ async def publish(
         ProtocolError: The server broke the protocol, or took too long.
     """
     target = parse_url(url, key) if isinstance(url, str) else url
-    ask = Ask("publish", is_enhanced, tls, timeouts or Timeouts())
+    look_up = Route(target.host).look_up
+    ask = Ask("publish", is_enhanced, tls, timeouts or Timeouts(), look_up)
     policy = policy_of(reconnect)
     if policy is not None and policy.from_start:
         connection = await policy.retry(lambda: connect(target, ask))

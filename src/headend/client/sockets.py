@@ -1,56 +1,62 @@
-"""This module opens connections to servers, and says in words why one cannot be had."""
+"""Connections to servers, and in words why one cannot be had."""
 
 import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
-from typing import NoReturn, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
+from aiohappyeyeballs import start_connection
+
+from headend.access.places import LookUp, NoSuchHost
 from headend.client.timeouts import Timeouts
 from headend.errors import RelayError
 from headend.rtmp.url import Url
 from headend.server.tls_client import TlsOptions, explain_handshake
 
 Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-# Gives the addresses of a host, a name or an address, and a port that may be connected to; raises a
-# HeadendError if there are none. Connections go to one of these, as it was given, and to no other.
-LookUp: TypeAlias = Callable[[str, int], Awaitable[list[tuple[socket.AddressFamily, str]]]]
+
+HEAD_START_S: Final = 0.25  # of an address, before the next one of the name is tried too
 
 
-async def open_streams(url: Url, tls: TlsOptions | None, timeouts: Timeouts) -> Streams:
+async def open_streams(
+    url: Url, tls: TlsOptions | None, timeouts: Timeouts, look_up: LookUp
+) -> Streams:
     """Connect to the server of a URL, with TLS if the URL says so.
 
     Raises:
         SettingsError: A file of `tls` is wrong.
-        RelayError: The server cannot be reached, or is not to be trusted.
+        RelayError: The server cannot be reached, is not to be trusted, or is where no connection
+            may go.
     """
     if url.is_tls:
-        return await _open_tls(url, tls or TlsOptions(), timeouts)
-    return await _open(url, timeouts)
+        return await _open_tls(url, tls or TlsOptions(), timeouts, look_up)
+    return await _open(url, timeouts, look_up)
 
 
-async def _open(url: Url, timeouts: Timeouts) -> Streams:
+async def _open(url: Url, timeouts: Timeouts, look_up: LookUp) -> Streams:
     limit = asyncio.timeout(timeouts.connect_s)
     try:
         async with limit:
-            return await asyncio.open_connection(url.host, url.connect_port)
+            sock = await _connect(url, look_up)
+            return await asyncio.open_connection(sock=sock)
     except OSError as error:
         if not limit.expired():
             fail(f"cannot connect to {url.place}", error)
         raise RelayError(f"{url.place} does not answer within {timeouts.connect_s:g} s") from None
 
 
-async def _open_tls(url: Url, options: TlsOptions, timeouts: Timeouts) -> Streams:
+async def _open_tls(url: Url, options: TlsOptions, timeouts: Timeouts, look_up: LookUp) -> Streams:
     context = options.context()
     limit_s = timeouts.connect_s + timeouts.tls_s
     limit = asyncio.timeout(limit_s)
     try:
         async with limit:
+            sock = await _connect(url, look_up)
             reader, writer = await asyncio.open_connection(
-                url.host,
-                url.connect_port,
+                sock=sock,
                 ssl=context,
+                server_hostname=url.host,
                 ssl_handshake_timeout=timeouts.tls_s,
                 ssl_shutdown_timeout=timeouts.close_s,
             )
@@ -65,6 +71,21 @@ async def _open_tls(url: Url, options: TlsOptions, timeouts: Timeouts) -> Stream
         writer.transport.abort()
         raise
     return reader, writer
+
+
+async def _connect(url: Url, look_up: LookUp) -> socket.socket:
+    """Connect to the first address that answers; each gets a head start (RFC 8305)."""
+    try:
+        found = await look_up(url.host, url.connect_port)
+    except NoSuchHost as error:
+        raise RelayError(f"cannot connect to {url.place}: {error.reason}") from error
+    infos = [
+        (family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, url.connect_port))
+        for family, address in found
+    ]
+    sock = await start_connection(infos, happy_eyeballs_delay=HEAD_START_S, interleave=1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
 
 
 def fail(what: str, error: OSError, reason: str | None = None) -> NoReturn:

@@ -1,4 +1,4 @@
-"""This module connects to another server: names, addresses, and what may not be called."""
+"""Connections to other servers: names, addresses, and what may not be called."""
 
 import asyncio
 import errno
@@ -11,11 +11,17 @@ from typing import Final
 
 from aiohappyeyeballs import start_connection
 
-from headend.access.names import look_up
-from headend.client.sockets import LookUp
+from headend.access.places import (
+    Found,
+    InnerPlace,
+    LookUp,
+    OutgoingError,
+    PlaceForbidden,
+    Route,
+    Rules,
+)
 from headend.errors import HeadendError
 from headend.relay.backoff import Failure
-from headend.server.outgoing import OutgoingError, PlaceForbidden, Rules, resolve
 
 RESOLVE_S: Final = 5.0
 # All addresses of a name together. The kernel asks again after 1 and 3 s: a server that comes back
@@ -32,15 +38,16 @@ class Reach:
 
     Attributes:
         first: Of the place that it names; None: all, because a setting names it.
-        onward: Of places that the other side sends it on to, by a redirect or in a playlist.
+        onward: Of places that the other side sends it on to, by a redirect or in a playlist; see
+            `Route`.
     """
 
     first: Rules | None = None
     onward: Rules = field(default_factory=Rules)
 
-    def of(self, host: str, named: str) -> Rules | None:
-        """Return the rules for a host, the relay's URL naming `named`."""
-        return self.first if host == named else self.onward
+    def route(self, named: str) -> Route:
+        """Return where one try goes whose URL names a host."""
+        return Route(named, self.first, self.onward)
 
 
 class RelayFailed(HeadendError):
@@ -74,15 +81,13 @@ class RelayFailed(HeadendError):
         return self.reason
 
 
-async def dial(
-    host: str, port: int, rules: Rules | None, own_ports: Sequence[int]
-) -> socket.socket:
+async def dial(host: str, port: int, look_up: LookUp, own_ports: Sequence[int]) -> socket.socket:
     """Connect; return a non-blocking socket.
 
     Args:
         host: Name or IP address, without brackets.
         port: TCP port.
-        rules: Which addresses may be called; None: all, because a setting names the host.
+        look_up: Says which addresses may be called.
         own_ports: Ports on which this server listens.
 
     Raises:
@@ -90,7 +95,7 @@ async def dial(
     """
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        found = await _resolve(host, port, rules)
+        found = await _resolve(host, port, look_up)
         async with asyncio.timeout(CONNECT_S):
             return await _connect(found, port, own_ports, place)
     except TimeoutError as error:
@@ -100,21 +105,23 @@ async def dial(
         raise RelayFailed(kind, f"cannot connect to {place}: {_words(error)}") from error
 
 
-async def _resolve(
-    host: str, port: int, rules: Rules | None
-) -> list[tuple[socket.AddressFamily, str]]:
+async def _resolve(host: str, port: int, look_up: LookUp) -> Found:
     try:
         async with asyncio.timeout(RESOLVE_S):
-            return await (look_up(host, port) if rules is None else resolve(host, port, rules))
+            return await look_up(host, port)
     except TimeoutError as error:
         reason = f"{host}: DNS does not say within {RESOLVE_S:g} s what its address is"
         raise RelayFailed(Failure.AWAY, reason) from error
+    except PlaceForbidden as error:
+        raise RelayFailed(Failure.WRONG, why_forbidden(error)) from error
     except OutgoingError as error:
-        kind = Failure.WRONG if isinstance(error, PlaceForbidden) else Failure.AWAY
-        raise RelayFailed(kind, str(error)) from error
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "no such host"
-        raise RelayFailed(Failure.AWAY, f"{host}: {reason}") from error
+        raise RelayFailed(Failure.AWAY, str(error)) from error
+
+
+def why_forbidden(error: PlaceForbidden) -> str:
+    """Say why a place may not be called, and what an operator can do about it."""
+    hint = "; auth.outgoing can name its network" if isinstance(error, InnerPlace) else ""
+    return f"{error}{hint}"
 
 
 async def _connect(
@@ -146,19 +153,3 @@ def _is_own(own: str, other: str) -> bool:
 def _words(error: OSError) -> str:
     number = error.errno or 0
     return os.strerror(number) if number > 0 else "no answer"
-
-
-def pinned(host: str, sock: socket.socket, onward: Rules) -> LookUp:
-    """Look a host up as where a socket was connected to, so that DNS has no second say.
-
-    Args:
-        host: To which `dial` connected.
-        sock: What it returned.
-        onward: For other hosts.
-    """
-    known = [(sock.family, str(sock.getpeername()[0]))]
-
-    async def look(other: str, port: int) -> list[tuple[socket.AddressFamily, str]]:
-        return known if other == host else await resolve(other, port, onward)
-
-    return look

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Final, Protocol
 
+from headend.access.places import LookUp
 from headend.errors import HeadendError, ProtocolError, RelayError, SettingsError
 from headend.media.tag import Tag
 from headend.relay.backoff import Failure
@@ -26,7 +27,6 @@ from headend.rtmp.url import Url
 from headend.server.deadlines import NEVER
 from headend.server.logs import shown
 from headend.server.loops import LOOP
-from headend.server.outgoing import Rules
 from headend.server.poller import Pace
 from headend.server.services import Services
 from headend.server.stall import Stall
@@ -154,18 +154,18 @@ class Link:
         """Id of the other server, if it is a Headend and has said so; else empty."""
         return "" if self._session is None else self._session.server_id
 
-    async def open(self, rules: Rules | None, links: Links) -> None:
+    async def open(self, look_up: LookUp, links: Links) -> None:
         """Connect; what follows is told to the tenant.
 
         Args:
-            rules: Which addresses may be called; None: all.
+            look_up: Says which addresses may be called.
             links: Those of all relays.
 
         Raises:
             RelayFailed: There is no connection.
         """
         services, url = self._services, self._settings.url
-        sock = await dial(url.host, url.connect_port, rules, own_ports(services))
+        sock = await dial(url.host, url.connect_port, look_up, own_ports(services))
         try:
             if not url.is_tls:
                 self._transport = Transport(sock, services.poller, self)
@@ -372,18 +372,18 @@ class Link:
 
 
 async def follow_redirects(
-    url: Url, reach: Reach, attempt: Callable[[Url, Rules | None], Awaitable[RelayFailed]]
+    url: Url, reach: Reach, attempt: Callable[[Url, LookUp], Awaitable[RelayFailed]]
 ) -> RelayFailed:
     """Try a URL, and where its server sends us on to; return how the last try ended.
 
     Args:
         url: Where to begin.
         reach: Where connections may go.
-        attempt: Connects where its rules allow, and returns why the connection is over.
+        attempt: Connects where it may, and returns why the connection is over.
     """
-    named = url.host
+    route = reach.route(url.host)
     for _ in range(MOST_REDIRECTS):
-        failed = await attempt(url, reach.of(url.host, named))
+        failed = await attempt(url, route.look_up)
         if not failed.redirect:
             return failed
         try:

@@ -9,20 +9,19 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from headend.access.places import LookUp, PlaceForbidden
 from headend.client import Timeouts, TlsOptions
 from headend.client.opening import open_http, parse_source
-from headend.client.sockets import LookUp
 from headend.errors import HeadendError, MediaError, Rejected, SettingsError
 from headend.hub.publication import Publication
 from headend.media.tag import Tag
 from headend.relay.backoff import Failure
-from headend.relay.dialling import Reach, RelayFailed, dial, pinned
+from headend.relay.dialling import Reach, RelayFailed, dial, why_forbidden
 from headend.relay.link import START_S, Link, Links, follow_redirects, own_ports
 from headend.relay.target import Target
 from headend.rtmp.client import ClientSettings
 from headend.rtmp.url import Url, parse_url
 from headend.server.loops import LOOP
-from headend.server.outgoing import PlaceForbidden, Rules
 from headend.server.services import Services
 from headend.settings.relay_values import RelayIn, fill, masked_url
 
@@ -165,7 +164,7 @@ class Pull(Target):
         except SettingsError as error:
             return RelayFailed(Failure.WRONG, str(error))
 
-    async def _try_rtmp(self, url: Url, rules: Rules | None) -> RelayFailed:
+    async def _try_rtmp(self, url: Url, look_up: LookUp) -> RelayFailed:
         step_s = STEP_S if len(self._sources) > 1 else START_S
         settings = ClientSettings(
             url,
@@ -177,7 +176,7 @@ class Pull(Target):
         )
         link = self._link = Link(self._services, settings, self._rule.trust, self)
         try:
-            await link.open(rules, self._links)
+            await link.open(look_up, self._links)
             return await link.wait()
         finally:
             self._link = None
@@ -186,10 +185,11 @@ class Pull(Target):
         url = parse_source(text)
         assert not isinstance(url, Url)
         host, port = url.raw_host or "", url.port or 0
+        route = self._reach.route(host)
         # Only to see whether it is there, and may be called; the address is used from then on.
-        with await dial(host, port, self._reach.first, own_ports(self._services)) as sock:
-            look_up = pinned(host, sock, self._reach.onward)
-        playing = self._playing = self._services.loop.create_task(self._play(url, look_up))
+        with await dial(host, port, route.look_up, own_ports(self._services)) as sock:
+            route.pin(sock)
+        playing = self._playing = self._services.loop.create_task(self._play(url, route.look_up))
         try:
             await asyncio.wait([playing])
             if playing.cancelled():
@@ -213,7 +213,9 @@ class Pull(Target):
                         self.media(list(tags), loop.time())
                     if self._verdict is not None:
                         return self._verdict
-        except (SettingsError, PlaceForbidden) as error:
+        except PlaceForbidden as error:
+            return RelayFailed(Failure.WRONG, why_forbidden(error))
+        except SettingsError as error:
             return RelayFailed(Failure.WRONG, str(error))
         except Rejected as error:
             return RelayFailed(Failure.REFUSED, f"it refuses: {error}", code=error.code)

@@ -6,6 +6,7 @@ wait for media ─► connect ─► publish granted ─► viewer of the stream
 import asyncio
 from typing import Final
 
+from headend.access.places import LookUp
 from headend.errors import SettingsError
 from headend.hub.stream import Stream
 from headend.media.tag import Tag
@@ -21,7 +22,6 @@ from headend.relay.target import Target
 from headend.rtmp.client import ClientSettings
 from headend.rtmp.url import Url, parse_url
 from headend.server.loops import LOOP, route_of
-from headend.server.outgoing import Rules
 from headend.server.services import Services
 from headend.server.status import stream_configs
 from headend.settings.relay_presets import PRESETS
@@ -122,9 +122,9 @@ class Push(Target):
         except RelayFailed as failed:
             return failed
 
-    async def _connect(self, url: Url, rules: Rules | None) -> RelayFailed:
+    async def _connect(self, url: Url, look_up: LookUp) -> RelayFailed:
         link = self._link = Link(self._services, self._settings(url), self._rule.trust, self)
-        await link.open(rules, self._links)
+        await link.open(look_up, self._links)
         return await link.wait()
 
     def _settings(self, url: Url) -> ClientSettings:

@@ -14,6 +14,7 @@ from hashlib import sha256
 from time import time
 from typing import TYPE_CHECKING, Final, Literal
 
+from headend.access.places import Rules
 from headend.errors import DatabaseError, HeadendError, Rejected, SettingsError
 from headend.events import Event, StreamConnected
 from headend.relay.dialling import Reach
@@ -23,7 +24,6 @@ from headend.relay.push import Push
 from headend.relay.target import Target
 from headend.server import redaction
 from headend.server.logs import Repeats
-from headend.server.outgoing import Rules
 from headend.server.relay_port import Direction, RelayStatus
 from headend.server.services import Services
 from headend.server.waiting import give_up

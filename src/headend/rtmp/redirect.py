@@ -1,12 +1,12 @@
-"""This module says where a server sends a client on to, and refuses what no client should follow.
+"""Where a server sends a client on to.
 
 A redirect comes as the answer to connect, publish or play (`ex.redirect`), a reconnect request of
 Enhanced RTMP v2 at any time (`tcUrl`). Both name a server and an app; the stream stays the same.
+Whether a connection may go there is known when its name is resolved, and looked at then.
 """
 
 import re
 from dataclasses import replace
-from ipaddress import ip_address
 from typing import Final
 
 from headend.errors import ProtocolError, SettingsError
@@ -24,8 +24,8 @@ def follow(url: Url, target: str) -> Url:
             the name of the stream behind it; empty: where we are.
 
     Raises:
-        ProtocolError: It is no URL of RTMP, leads from TLS to none, or from outside into the
-            client's own machine or network. It is not repeated, for it may hold a secret.
+        ProtocolError: It is no URL of RTMP, or leads from TLS to none. It is not repeated, for it
+            may hold a secret.
     """
     if not target:
         return url
@@ -35,17 +35,7 @@ def follow(url: Url, target: str) -> Url:
         raise ProtocolError("the server redirects to what is no URL of RTMP") from None
     if url.is_tls and not moved.is_tls:
         raise ProtocolError("the server redirects from TLS to a connection without: not followed")
-    if is_inside(moved.host) and not is_inside(url.host):
-        raise ProtocolError(f"the server redirects to {moved.host}, an inner address: not followed")
     return moved
-
-
-def is_inside(host: str) -> bool:
-    """Say whether a host is named as one of this machine or of a private network."""
-    try:
-        return not ip_address(host).is_global
-    except ValueError:
-        return host.lower().rstrip(".").rpartition(".")[2] == "localhost"
 
 
 def _resolve(url: Url, target: str) -> Url:

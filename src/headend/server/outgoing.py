@@ -1,4 +1,4 @@
-"""This module makes calls to servers that a setting or the API names: webhooks and the callback.
+"""Calls to servers that a setting or the API names: webhooks and the callback.
 
 They go where `headend.access.places` allows, and follow no redirect.
 """
@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from headend import __version__
-from headend.access.places import OutgoingError, PlaceForbidden, Rules, check_literal, resolve
-from headend.access.resolver import Resolver
+from headend.access.places import Found, OutgoingError, Rules, resolve
+from headend.access.resolver import Resolver, checked
 from headend.server.tls_client import TlsOptions, explain_handshake
 
-__all__ = ["Answer", "Outgoing", "OutgoingError", "PlaceForbidden", "Rules", "resolve"]
+__all__ = ["Answer", "Outgoing", "OutgoingError", "Rules"]
 
 ANSWER_BYTES: Final = 64 * 1024  # of a body that is read; longer ones are refused
 CONNECTIONS: Final = 1000  # at once, all places together
@@ -39,12 +39,20 @@ class Answer:
     body: bytes
 
 
-class Outgoing:
-    """Makes HTTP calls.
+class _Client:
+    """A session of aiohttp, with the connections that it keeps.
 
     Attributes:
-        rules: Where they may go; may be replaced.
+        calls: Those that go on.
     """
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self.session: Final = session
+        self.calls = 0
+
+
+class Outgoing:
+    """Makes HTTP calls."""
 
     def __init__(self, rules: Rules, ca: Path | None = None) -> None:
         """Prepare; connections are made when they are needed.
@@ -53,9 +61,22 @@ class Outgoing:
             rules: Where calls may go.
             ca: PEM file of the authorities to trust; None: the system's.
         """
-        self.rules = rules
+        self._rules = rules
         self._ca = ca
-        self._session: aiohttp.ClientSession | None = None
+        self._client: _Client | None = None
+        self._replaced: list[_Client] = []  # with calls of before that still go on
+
+    @property
+    def rules(self) -> Rules:
+        """Where calls may go; with other rules other connections are used than before."""
+        return self._rules
+
+    @rules.setter
+    def rules(self, rules: Rules) -> None:
+        if rules != self._rules and self._client is not None:
+            self._replaced.append(self._client)
+            self._client = None
+        self._rules = rules
 
     async def post(
         self, url: str, body: bytes, headers: dict[str, str], timeout_s: float
@@ -71,8 +92,7 @@ class Outgoing:
         Raises:
             OutgoingError: There is no answer, or one that is too long; the place is not allowed.
         """
-        host = urlsplit(url).hostname or ""
-        check_literal(host, self.rules)
+        host = _host(url)
         try:
             async with asyncio.timeout(timeout_s):
                 try:
@@ -88,37 +108,65 @@ class Outgoing:
             raise OutgoingError(_explain(host, error)) from error
         except ValueError as error:  # an answer that is no HTTP, or a URL that is none
             raise OutgoingError(f"{host}: its answer makes no sense") from error
+        finally:
+            await self._close_replaced()
 
     async def _post(self, url: str, host: str, body: bytes, headers: dict[str, str]) -> Answer:
-        async with self._open().post(
-            url, data=body, headers=headers, allow_redirects=False
-        ) as response:
-            return Answer(response.status, await _read(response, host))
+        if self._client is None:
+            self._client = _Client(self._open())
+        client = self._client
+        client.calls += 1
+        try:
+            async with client.session.post(
+                url, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                return Answer(response.status, await _read(response, host))
+        finally:
+            client.calls -= 1
 
     async def close(self) -> None:
         """Close all connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        if self._client is not None:
+            self._replaced.append(self._client)
+            self._client = None
+        while self._replaced:
+            await self._replaced.pop().session.close()
+
+    async def _close_replaced(self) -> None:
+        """Close what other rules opened, once its calls are over."""
+        over = [each for each in self._replaced if not each.calls]
+        self._replaced = [each for each in self._replaced if each.calls]
+        for each in over:
+            await each.session.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(
-                resolver=Resolver(lambda: self.rules),
-                ssl=TlsOptions(ca=self._ca).context(),
-                use_dns_cache=False,
-                limit=CONNECTIONS,
-                limit_per_host=PLACE_CONNECTIONS,
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": f"Headend/{__version__}"},
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-                trust_env=False,
-                auto_decompress=False,  # a small answer could grow without bounds
-            )
-        return self._session
+        connector = aiohttp.TCPConnector(
+            resolver=Resolver(self._look_up),
+            ssl=TlsOptions(ca=self._ca).context(),
+            use_dns_cache=False,
+            limit=CONNECTIONS,
+            limit_per_host=PLACE_CONNECTIONS,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": f"Headend/{__version__}"},
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            trust_env=False,
+            auto_decompress=False,  # a small answer could grow without bounds
+            middlewares=(checked(self._look_up),),
+        )
+
+    async def _look_up(self, host: str, port: int) -> Found:
+        return await resolve(host, port, self._rules)
+
+
+def _host(url: str) -> str:
+    """Return the host of a URL, for people."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _was_closed(error: aiohttp.ClientConnectionError) -> bool:
