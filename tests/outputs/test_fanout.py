@@ -123,10 +123,23 @@ class Watcher:
         return b"".join(self.writer.got).decode().strip()
 
 
+class FakeClock:
+    """Notes what a fan-out says of the bytes that wait in it."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def wake(self, fanout: Fanout) -> None:
+        self.told.append("wake")
+
+    def ride(self, fanout: Fanout) -> None:
+        self.told.append("ride")
+
+
 def fanout(*, starts_at_keyframe: bool = True, video: bool = True, **limits: float) -> Fanout:
     return Fanout(
         TextEncoder(video=video),
-        lambda _: None,
+        FakeClock(),
         starts_at_keyframe=starts_at_keyframe,
         log_s=limits.get("log_s", 20),
         log_bytes=int(limits.get("log_bytes", 1000)),
@@ -154,24 +167,82 @@ def test_tags_between_two_flushes_leave_as_one_object_for_all_live_viewers() -> 
     assert out.bytes_out - before == 3 * len(pieces[0])
 
 
-def test_owner_is_woken_once_until_the_flush() -> None:
-    wakes: list[Fanout] = []
-    out = Fanout(TextEncoder(), wakes.append)
+def test_clock_is_told_of_a_picture_once_until_the_flush() -> None:
+    clock = FakeClock()
+    out = Fanout(TextEncoder(), clock)
     out.push(key("K0"))
     out.push(inter("f1"))
-    assert wakes == [out]
+    assert clock.told == ["wake"]
     out.flush()
     out.push(inter("f2"))
-    assert wakes == [out, out]
+    assert clock.told == ["wake", "wake"]
 
 
-def test_owner_is_not_woken_for_what_the_format_has_no_place_for() -> None:
-    wakes: list[Fanout] = []
-    out = Fanout(TextEncoder(video=False), wakes.append)
+def test_sound_beside_pictures_rides_until_the_next_one_wakes_the_clock() -> None:
+    clock = FakeClock()
+    out = Fanout(TextEncoder(), clock)
+    push(out, key("K0"))
+    clock.told.clear()
+    out.push(sound("a1", 10))
+    out.push(sound("a2", 33))
+    assert clock.told == ["ride"]
+    out.push(inter("f1", 33))
+    assert clock.told == ["ride", "wake"]
+    out.push(sound("a3", 40))
+    out.flush()
+    out.push(sound("a4", 60))
+    assert clock.told == ["ride", "wake", "ride"]
+
+
+def test_sound_whose_picture_is_not_live_wakes_the_clock_itself() -> None:
+    alone, stopped = FakeClock(), FakeClock()
+    out = Fanout(TextEncoder(), alone)
+    out.push(sound("a1", 0))
+    assert alone.told == ["wake"]
+    out = Fanout(TextEncoder(), stopped)
+    push(out, key("K0", 0))
+    push(out, sound("a1", 100))
+    push(out, sound("a2", 101))
+    assert stopped.told == ["wake", "ride", "wake"]
+
+
+def test_data_beside_pictures_rides_as_sound_does() -> None:
+    clock = FakeClock()
+    out = Fanout(TextEncoder(), clock)
+    push(out, key("K0"))
+    out.push(Tag(SCRIPT, 10, b"m1", is_sequence_header=False, is_keyframe=False))
+    assert clock.told == ["wake", "ride"]
+
+
+def test_picture_that_the_format_has_no_place_for_still_takes_the_sound_along() -> None:
+    clock = FakeClock()
+    out = Fanout(TextEncoder(video=False), clock)
     out.push(key("K0"))
-    assert wakes == []
+    assert clock.told == []
     out.push(sound("a1"))
-    assert wakes == [out]
+    out.push(inter("f1"))
+    assert clock.told == ["ride", "wake"]
+
+
+def test_no_viewer_is_always_the_last_of_a_flush() -> None:
+    out = fanout()
+    push(out, key("K0"))
+    order: list[int] = []
+    for number in range(3):
+        watcher = Watcher(out)
+
+        def send(data: bytes, number: int = number) -> int:
+            order.append(number)
+            return len(data)
+
+        out.remove(watcher.viewer)
+        watcher.writer.send = send
+        watcher.viewer = Viewer(watcher.writer, watcher)
+        out.add(watcher.viewer)
+    order.clear()
+    for number in range(2):
+        push(out, inter("f", number))
+    assert order in ([0, 1, 2, 2, 1, 0], [2, 1, 0, 0, 1, 2])
 
 
 def test_flush_of_nothing_sends_nothing() -> None:
@@ -524,7 +595,7 @@ def test_next_publisher_s_headers_replace_the_last_one_s() -> None:
 
 
 def test_end_is_told_to_every_viewer_and_no_viewer_is_left() -> None:
-    out = Fanout(RtmpEncoder(Format(1), 65_536), lambda _: None)
+    out = Fanout(RtmpEncoder(Format(1), 65_536), FakeClock())
     waiting = Watcher(out)
     push(out, key("K0"))
     live, late = Watcher(out), Watcher(out, room=1)
@@ -552,7 +623,7 @@ def test_end_without_words_is_told_to_the_owner() -> None:
 
 
 def test_newcomer_after_the_end_is_told_at_once() -> None:
-    out = Fanout(RtmpEncoder(Format(1), 65_536), lambda _: None)
+    out = Fanout(RtmpEncoder(Format(1), 65_536), FakeClock())
     out.end()
     late = Watcher(out)
     assert late.has_ended
@@ -623,7 +694,7 @@ def test_whatever_sockets_do_viewers_get_whole_messages_in_an_order_that_decodes
 ) -> None:
     out = Fanout(
         RtmpEncoder(Format(1), 128),
-        lambda _: None,
+        FakeClock(),
         starts_at_keyframe=starts_at_keyframe,
         log_bytes=log_bytes,
     )
@@ -660,7 +731,7 @@ def test_whatever_sockets_do_viewers_get_whole_messages_in_an_order_that_decodes
 
 @pytest.mark.parametrize("size", [0, 1, 127, 128, 129, 4000])
 def test_viewer_that_takes_byte_by_byte_gets_the_very_bytes_of_the_others(size: int) -> None:
-    out = Fanout(RtmpEncoder(Format(1), 128), lambda _: None)
+    out = Fanout(RtmpEncoder(Format(1), 128), FakeClock())
     push(out, key("K"))
     fast, slow = Watcher(out), Watcher(out, room=1)
     push(out, inter("f" * (size + 1)), sound("a" * (size + 1)))

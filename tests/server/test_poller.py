@@ -1,6 +1,5 @@
-"""This module tests headend.server.poller, on a loop and a clock that the test turns."""
+"""The ready set and its turns, on a loop and a clock that the test turns."""
 
-import heapq
 import logging
 import socket
 from asyncio import AbstractEventLoop
@@ -8,66 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
+from tests.server.loops import FakeLoop, Out
 
+from headend.server import flush_clock
 from headend.server import poller as module
-from headend.server.poller import FlushMode, Pace, Poller
+from headend.server.flush_clock import FlushMode
+from headend.server.poller import Pace, Poller
 from headend.server.readiness import READ, WRITE
-
-
-class Timer:
-    def __init__(self, when: float, call: Callable[[], None]) -> None:
-        self.when = when
-        self.call: Callable[[], None] | None = call
-
-    def cancel(self) -> None:
-        self.call = None
-
-    def __lt__(self, other: "Timer") -> bool:
-        return self.when < other.when
-
-
-class FakeLoop:
-    """As much of an event loop as a poller needs; `run_until` lets time pass."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.watched: Callable[[], None] | None = None
-        self._timers: list[Timer] = []
-
-    def time(self) -> float:
-        return self.now
-
-    def add_reader(self, descriptor: int, call: Callable[[], None]) -> None:
-        assert self.watched is None
-        self.watched = call
-
-    def remove_reader(self, descriptor: int) -> None:
-        assert self.watched is not None
-        self.watched = None
-
-    def call_at(self, when: float, call: Callable[[], None]) -> Timer:
-        timer = Timer(when, call)
-        heapq.heappush(self._timers, timer)
-        return timer
-
-    def call_later(self, delay: float, call: Callable[[], None]) -> Timer:
-        return self.call_at(self.now + delay, call)
-
-    def call_soon(self, call: Callable[[], None]) -> Timer:
-        return self.call_at(self.now, call)
-
-    def run_until(self, when: float) -> None:
-        while self._timers and self._timers[0].when <= when + 1e-9:
-            timer = heapq.heappop(self._timers)
-            self.now = max(self.now, timer.when)
-            if timer.call is not None:
-                timer.call()
-        self.now = max(self.now, when)
-
-    def turn(self) -> None:
-        """What the loop does when the poller's descriptor is readable."""
-        if self.watched is not None:
-            self.watched()
 
 
 class Reader:
@@ -91,17 +37,6 @@ class Reader:
             self.got.append(b"")
         if self.then is not None:
             self.then()
-
-
-class Out:
-    """A fan-out that notes when it is flushed."""
-
-    def __init__(self, loop: FakeLoop) -> None:
-        self._loop = loop
-        self.times: list[float] = []
-
-    def flush(self) -> None:
-        self.times.append(round(self._loop.now - 100, 6))
 
 
 class Fixture:
@@ -136,7 +71,8 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Fixture]]:
 
     def make_one(*arguments: Any) -> Fixture:
         fixture = Fixture(*arguments)
-        monkeypatch.setattr(module, "perf_counter", fixture.loop.time)
+        for each in (module, flush_clock):
+            monkeypatch.setattr(each, "perf_counter", fixture.loop.time)
         made.append(fixture)
         return fixture
 
@@ -215,11 +151,11 @@ def test_owner_that_raises_is_reported_and_the_others_are_read(
 def test_what_is_pushed_in_a_turn_leaves_in_the_same_turn(make: Callable[..., Fixture]) -> None:
     fixture = make()
     reader, peer = fixture.reader(cost=0.0001)
-    reader.then = lambda: fixture.poller.wake(fixture.out)
+    reader.then = lambda: fixture.poller.clock.wake(fixture.out)
     peer.send(b"a")
     fixture.loop.turn()
     assert fixture.out.times == [0.0001]
-    assert (fixture.poller.flushes, fixture.poller.flush_s) == (1, 0)
+    assert (fixture.poller.clock.flushes, fixture.poller.clock.flush_s) == (1, 0)
 
 
 def test_what_is_pushed_outside_of_turns_leaves_with_the_next_turn_of_the_loop(
@@ -227,8 +163,8 @@ def test_what_is_pushed_outside_of_turns_leaves_with_the_next_turn_of_the_loop(
 ) -> None:
     fixture = make()
     other = Out(fixture.loop)
-    fixture.poller.wake(fixture.out)
-    fixture.poller.wake(other)
+    fixture.poller.clock.wake(fixture.out)
+    fixture.poller.clock.wake(other)
     assert fixture.out.times == []
     fixture.loop.run_until(100)
     assert (fixture.out.times, other.times) == ([0.0], [0.0])
@@ -239,7 +175,7 @@ def test_dear_turns_are_followed_by_pauses_that_grow_up_to_the_budget(
 ) -> None:
     fixture = make()
     reader, peer = fixture.reader(cost=0.002)
-    reader.then = lambda: fixture.poller.wake(fixture.out)
+    reader.then = lambda: fixture.poller.clock.wake(fixture.out)
     pauses = []
     for _ in range(30):
         peer.send(b"a")
@@ -291,7 +227,7 @@ def test_nothing_is_read_in_a_pause_and_everything_after_it(make: Callable[..., 
     fixture.loop.turn()
     end = fixture.loop.now + fixture.poller.pause_s
     peer.send(b"b")
-    fixture.poller.wake(fixture.out)
+    fixture.poller.clock.wake(fixture.out)
     fixture.loop.turn()
     fixture.loop.run_until(end - 0.001)
     assert (reader.got, fixture.out.times) == ([b"a"], [])
@@ -330,62 +266,78 @@ def test_turn_that_comes_in_a_pause_all_the_same_does_not_make_a_second_one(
 def test_without_a_budget_there_are_no_pauses(make: Callable[..., Fixture]) -> None:
     fixture = make("fixed", 0.0)
     reader, peer = fixture.reader(cost=0.01)
-    reader.then = lambda: fixture.poller.wake(fixture.out)
+    reader.then = lambda: fixture.poller.clock.wake(fixture.out)
     for _ in range(3):
         peer.send(b"a")
         fixture.loop.turn()
     assert len(fixture.out.times) == 3
 
 
-def test_flush_that_raises_is_reported_and_the_others_leave(
-    make: Callable[..., Fixture], caplog: pytest.LogCaptureFixture
-) -> None:
-    fixture = make()
-
-    class Bad:
-        def flush(self) -> None:
-            raise ZeroDivisionError
-
-    fixture.poller.wake(Bad())
-    fixture.poller.wake(fixture.out)
-    fixture.poller.flush()
-    assert fixture.out.times == [0.0]
-    assert [record.getMessage() for record in caplog.records] == ["a flush failed: a bug"]
-
-
 # ---------------------------------------------------------------------- fixed flushes
 
 
-def test_fixed_flushes_come_at_whole_intervals_whatever_they_cost(
+def held(fixture: Fixture, index: int = 0) -> None:
+    """Have a reader's descriptor watched as that of a publisher with viewers."""
+    fixture.poller.modify(fixture.descriptor(index), READ, fixture.poller.watched_pace)
+
+
+def test_publishers_are_held_from_the_first_byte_that_waits_until_the_flush(
     make: Callable[..., Fixture],
 ) -> None:
     fixture = make("fixed", 0.25)
-    reader, peer = fixture.reader(cost=0.1)
-    reader.then = lambda: fixture.poller.wake(fixture.out)
-    for _ in range(2):
-        peer.send(b"a")
-        fixture.loop.turn()
-        fixture.loop.run_until(fixture.loop.now + 0.25)
-    assert fixture.out.times == [0.25, 0.5]
-
-
-def test_publishers_are_read_just_before_a_fixed_flush(make: Callable[..., Fixture]) -> None:
-    fixture = make("fixed", 0.25)
-    reader, peer = fixture.reader()
-    fixture.poller.modify(fixture.descriptor(), 0)
-    reader.then = lambda: fixture.poller.wake(fixture.out)
+    (first, one), (second, two) = fixture.reader(), fixture.reader()
+    for reader in (first, second):
+        reader.then = lambda: fixture.poller.clock.wake(fixture.out)
+    held(fixture, 0)
+    held(fixture, 1)
     assert fixture.poller.watched_pace is Pace.FLUSH
-    fixture.poller.set_pace(reader, Pace.FLUSH)
-    peer.send(b"a")
+    one.send(b"a")
+    fixture.loop.turn()
+    one.send(b"b")
+    two.send(b"c")
+    fixture.loop.turn()
     fixture.loop.run_until(100.24)
-    assert reader.got == []
+    assert (first.got, second.got, fixture.out.times) == ([b"a"], [], [])
     fixture.loop.run_until(100.25)
-    assert (reader.got, fixture.out.times) == ([b"a"], [0.25])
-    fixture.loop.run_until(100.5)
-    assert reader.got == [b"a", b""]
-    fixture.poller.set_pace(reader, Pace.PROMPT)
-    fixture.loop.run_until(102)
-    assert len(reader.got) == 2
+    assert (first.got, second.got, fixture.out.times) == ([b"a", b"b"], [b"c"], [0.25])
+    fixture.loop.run_until(100.4)
+    two.send(b"d")
+    fixture.loop.turn()
+    assert second.got == [b"c", b"d"]
+    fixture.loop.run_until(100.64)
+    assert fixture.out.times == [0.25]
+    fixture.loop.run_until(100.65)
+    assert fixture.out.times == [0.25, 0.65]
+
+
+def test_others_than_publishers_are_read_while_a_fixed_flush_is_awaited(
+    make: Callable[..., Fixture],
+) -> None:
+    fixture = make("fixed", 0.25)
+    (publisher, one), (player, two) = fixture.reader(), fixture.reader()
+    publisher.then = lambda: fixture.poller.clock.wake(fixture.out)
+    held(fixture, 0)
+    one.send(b"a")
+    fixture.loop.turn()
+    two.send(b"b")
+    fixture.loop.turn()
+    assert player.got == [b"b"]
+
+
+def test_held_publisher_may_leave_and_another_kind_of_watching_follow(
+    make: Callable[..., Fixture],
+) -> None:
+    fixture = make("fixed", 0.25)
+    (first, one), (second, two) = fixture.reader(), fixture.reader()
+    held(fixture, 0)
+    held(fixture, 1)
+    fixture.poller.unregister(fixture.descriptor(0))
+    fixture.poller.modify(fixture.descriptor(1), READ, Pace.CALM)
+    fixture.poller.modify(fixture.descriptor(1), READ)
+    one.send(b"a")
+    two.send(b"b")
+    fixture.loop.turn()
+    assert (first.got, second.got) == ([], [b"b"])
 
 
 def test_adaptive_publishers_that_are_watched_are_read_as_their_bytes_come(
@@ -394,15 +346,14 @@ def test_adaptive_publishers_that_are_watched_are_read_as_their_bytes_come(
     assert make().poller.watched_pace is Pace.PROMPT
 
 
-def test_what_is_pending_when_flushes_become_fixed_leaves_with_the_next(
-    make: Callable[..., Fixture],
-) -> None:
+def test_what_waits_when_flushes_become_fixed_leaves_at_once(make: Callable[..., Fixture]) -> None:
     fixture = make("adaptive", 0.25)
     _, peer = fixture.reader(cost=0.1)
     peer.send(b"a")
     fixture.loop.turn()
-    fixture.poller.wake(fixture.out)  # in the pause
+    fixture.poller.clock.wake(fixture.out)  # in the pause
     fixture.poller.configure(0.25, "fixed")
+    assert len(fixture.out.times) == 1
     fixture.loop.run_until(101)
     assert len(fixture.out.times) == 1
 

@@ -35,7 +35,7 @@ class Seen:
         self.services.loop = self.clock
         self.services.registry = self.registry
         self.services.hls = None
-        self.services.poller.rounds = 0
+        self.services.poller.clock.rounds = 0
         self.rates = Rates(self.services)
         self.stream: Stream = self.registry.play("live/a")
 
@@ -135,6 +135,6 @@ def test_interval_of_flushes_is_that_of_the_last_seconds() -> None:
         it.second()
         it.second()
         assert it.rates.flush_interval_s == 0
-        it.services.poller.rounds += 40
+        it.services.poller.clock.rounds += 40
         it.second()
         assert it.rates.flush_interval_s == pytest.approx(0.05)

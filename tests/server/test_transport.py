@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 import pytest
-from tests.server.test_poller import FakeLoop
+from tests.server.loops import FakeLoop
 
 from headend.server.poller import Pace, Poller
 from headend.server.readiness import WRITE

@@ -9,14 +9,18 @@ no queue: what a full socket left of one block, and a position in the log. One t
 new keyframe comes goes on there, with sequence headers if they changed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from headend.hub.headers import Headers
 from headend.hub.ports import Writer
 from headend.hub.span import Span
-from headend.media.tag import SCRIPT, Tag
+from headend.media.tag import SCRIPT, VIDEO, Tag
 from headend.outputs.byte_log import ByteLog
+
+# Milliseconds of media after a picture in which sound waits for the next one: up to ten pictures a
+# second, each is worth a flush, and beyond that the sound between them is.
+RIDE_MS: Final = 100
 
 
 class Encoder(Protocol):
@@ -33,6 +37,16 @@ class Encoder(Protocol):
 
     def ended(self) -> bytes:
         """Return what tells viewers that the stream is over."""
+
+
+class Clock(Protocol):
+    """When a fan-out is flushed."""
+
+    def wake(self, fanout: "Fanout") -> None:
+        """Flush it soon: it has a picture, or sound that has no picture to go with."""
+
+    def ride(self, fanout: "Fanout") -> None:
+        """Flush it soon, but not before the next picture, which will wake it."""
 
 
 class Audience(Protocol):
@@ -93,7 +107,7 @@ class Fanout:
     def __init__(
         self,
         encoder: Encoder,
-        wake: Callable[["Fanout"], None],
+        clock: Clock,
         *,
         starts_at_keyframe: bool = True,
         log_s: float = 20,
@@ -103,14 +117,17 @@ class Fanout:
 
         Args:
             encoder: The format.
-            wake: Called with this object when there is something to flush, once until `flush`.
+            clock: Is told when there is something to flush, and how urgent that is.
             starts_at_keyframe: A newcomer starts at the newest keyframe; else it waits for the
                 next.
             log_s: Longest span of the log, seconds.
             log_bytes: Most bytes of the log.
         """
         self._encoder = encoder
-        self._wake = wake
+        self._clock = clock
+        self._is_due = False  # the clock was told to flush
+        self._is_riding = False  # the clock was told of sound that waits for a picture
+        self._picture_time = -RIDE_MS - 1  # of the newest picture
         self._starts_at_keyframe = starts_at_keyframe
         self._span = Span(log_s, log_bytes)
         self._log = ByteLog()
@@ -127,6 +144,7 @@ class Fanout:
         self._live: dict[Viewer, None] = {}
         self._behind: dict[Viewer, None] = {}
         self._waiting: dict[Viewer, None] = {}
+        self._is_backwards = False  # the order of this flush: nobody is always last
         self._is_over = False
         self.skips = 0
         self.bytes_out = 0
@@ -152,7 +170,6 @@ class Fanout:
         if tag.is_keyframe and self._keyframe >= 0 and self._waiting:
             self.flush()  # who waited for a keyframe starts at the first one, not at this
         pending = self._pending
-        was_empty = not pending
         if tag.is_keyframe:
             self._keyframe = len(pending)
             self._next_start = (tag.timestamp, self._headers.tags(), self._headers.version)
@@ -164,8 +181,19 @@ class Fanout:
             self._keyframe = -1
             self._log.clear()
         self._encoder.append(pending, tag, tag.timestamp)
-        if was_empty and pending:
-            self._wake(self)
+        if tag.kind is VIDEO:
+            self._picture_time = tag.timestamp
+        if pending and not self._is_due:
+            self._tell_clock(tag)
+
+    def _tell_clock(self, tag: Tag) -> None:
+        """Have a picture flushed, and what has none to go with; sound beside pictures may wait."""
+        if tag.kind is VIDEO or tag.timestamp - self._picture_time > RIDE_MS:
+            self._is_due = True
+            self._clock.wake(self)
+        elif not self._is_riding:
+            self._is_riding = True
+            self._clock.ride(self)
 
     def interrupt(self) -> None:
         self._broadcast(self._encoder.interrupted())
@@ -200,10 +228,12 @@ class Fanout:
         else:
             self._log.append(data)
         self._pending = []
+        self._is_due = self._is_riding = False
         self._flushed_version = self._headers.version
         size = len(data)
         short: list[tuple[Viewer, int]] = []
-        for viewer in self._live:
+        self._is_backwards = not self._is_backwards
+        for viewer in reversed(self._live) if self._is_backwards else self._live:
             try:
                 sent = viewer.send(data)
             except OSError:

@@ -171,7 +171,7 @@ class Push(Target):
         live = self._services.settings.live
         return Fanout(
             PublishEncoder(self._format, self._services.session_settings.chunk_size),
-            self._services.poller.wake,
+            self._services.poller.clock,
             log_s=live.log_s,
             log_bytes=live.log_bytes,
         )

@@ -182,10 +182,13 @@ class _Collector(Collector):
 
     def _flushes(self) -> Iterable[Metric]:
         poller, rates = self._services.poller, self._services.rates
-        yield CounterMetricFamily("headend_flushes", "Flushes of fan-outs.", poller.flushes)
-        yield CounterMetricFamily("headend_flush_seconds", "Time spent in flushes.", poller.flush_s)
+        clock = poller.clock
+        yield CounterMetricFamily("headend_flushes", "Flushes of fan-outs.", clock.flushes)
+        yield CounterMetricFamily("headend_flush_seconds", "Time spent in flushes.", clock.flush_s)
         yield CounterMetricFamily(
-            "headend_flush_rounds", "How often fan-outs were flushed, together.", poller.rounds
+            "headend_flush_rounds",
+            "How often fan-outs were flushed, together.",
+            clock.rounds,
         )
         yield _gauge("headend_turn_pause_seconds", "Pause after the last turn.", poller.pause_s)
         if rates is not None:

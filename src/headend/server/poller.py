@@ -1,4 +1,4 @@
-"""This module decides when sockets are read and when fan-outs are flushed: the server's heartbeat.
+"""The ready set and its turns: when sockets are read, the server's heartbeat.
 
 All sockets stand in one ready set of our own, and the event loop watches its descriptor. At low
 load it wakes us for every packet, and what was published leaves in the same turn. As a turn costs
@@ -7,19 +7,21 @@ once, and each viewer gets one `send` for all that came meanwhile.
 
     turn ─► who is ready ─► read each once ─► flush what is due ─► pause: the turn's cost × RATIO
 
-Fixed flushes have a clock of their own, and publishers are read just before them.
+With fixed flushes, publishers are held from the first byte that waits until just before the flush.
+When what is pending is flushed, `flush_clock.py` decides.
 
 See docs/decisions/0004-own-epoll-and-turns.md.
 """
 
 import logging
-from asyncio import AbstractEventLoop, Handle, TimerHandle
-from collections.abc import Sequence
+from asyncio import AbstractEventLoop, TimerHandle
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from time import perf_counter
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
-from headend.server.readiness import READ, ready_set
+from headend.server.flush_clock import FlushClock, FlushMode
+from headend.server.readiness import READ, ReadySet, ready_set
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +39,12 @@ MAX_EVENTS: Final = 1024  # descriptors of one turn; the rest come with the next
 LAZY_S: Final = 0.1
 LAZY_STEPS: Final = 10
 
-FlushMode = Literal["adaptive", "fixed"]
-
 
 class Pace(Enum):
     """When a socket is read."""
 
     PROMPT = auto()  # when the ready set says so
-    FLUSH = auto()  # before each fixed flush: sooner would bring its bytes no further
+    FLUSH = auto()  # as PROMPT, but not while a fixed flush is awaited: at its time is soon enough
     LAZY = auto()  # every LAZY_S: nobody waits for what it has
     CALM = auto()  # every LAZY_S, if it has anything: players, who send acknowledgements
 
@@ -63,22 +63,13 @@ class Handler(Protocol):
         """Read or write: `events` is a mask of READ, WRITE and, on Linux, epoll's error bits."""
 
 
-class Flushable(Protocol):
-    """What is flushed: a fan-out."""
-
-    def flush(self) -> None:
-        """Send what is pending."""
-
-
 class Poller:
-    """See the module's head.
+    """See the head of the module.
 
     Attributes:
+        clock: Says when what is pending is flushed.
         turns: Number of turns so far.
         pause_s: Pause after the last turn, seconds: what reading waits now.
-        flushes: Number of flushes so far.
-        rounds: How often there was something to flush; each is a flush or several.
-        flush_s: Time spent in them, seconds.
     """
 
     def __init__(self, loop: AbstractEventLoop, flush_s: float, mode: FlushMode) -> None:
@@ -90,53 +81,47 @@ class Poller:
             mode: "adaptive": flush with each turn; "fixed": every `flush_s`, whatever the load.
         """
         self._loop = loop
-        self._dirty: list[Flushable] = []
-        self.configure(flush_s, mode)
+        self._budget = flush_s
+        self.clock: Final = FlushClock(loop, flush_s, mode, self._hold, self._release)
         self._ready = ready_set()
         self._calm = ready_set()  # is asked, and never wakes us
-        self._calm_members: set[int] = set()
+        self._held = ready_set()  # stands in the ready set itself, so that all can be held at once
+        self._elsewhere: dict[int, ReadySet] = {}  # descriptors that are not in the ready set
         self._handlers: dict[int, Handler] = {}
-        self._before_flush: dict[Paced, None] = {}
         self._lazy: list[dict[Paced, None]] = [{} for _ in range(LAZY_STEPS)]
         self._lazy_step = 0  # where the last one was added
         self._lazy_now = 0  # which was read last
         self._lazy_timer: TimerHandle | None = None
         self._calm_timer: TimerHandle | None = None
-        self._flush_timer: Handle | TimerHandle | None = None
         self._resume_timer: TimerHandle | None = None
         self._cost = 0.0  # of a turn, seconds, smoothed
         self._discount = 0.0  # of this turn, seconds
         self._is_hurried = False
         self._is_watching = False
-        self._is_turning = False
         self.turns = 0
         self.pause_s = 0.0
-        self.flushes = 0
-        self.rounds = 0
-        self.flush_s = 0.0
+        self.register(self._held.fileno(), _Held(self._read_held))
         self._watch(is_on=True)
 
     def configure(self, flush_s: float, mode: FlushMode) -> None:
         """Change the latency budget (seconds) and the mode, from the next turn on."""
         self._budget = flush_s
-        self._is_fixed = mode == "fixed" and flush_s > 0
-        if self._dirty:  # a pause would have ended with a flush
-            self._schedule_flush()
+        self.clock.configure(flush_s, mode)
 
     @property
     def watched_pace(self) -> Pace:
         """When a publisher is best read that somebody watches."""
-        return Pace.FLUSH if self._is_fixed else Pace.PROMPT
+        return Pace.FLUSH if self.clock.is_fixed else Pace.PROMPT
 
     def close(self) -> None:
         """Stop watching. Descriptors belong to their handlers and stay open."""
-        timers = (self._resume_timer, self._flush_timer, self._lazy_timer, self._calm_timer)
-        for timer in timers:
+        self.clock.close()
+        for timer in (self._resume_timer, self._lazy_timer, self._calm_timer):
             if timer is not None:
                 timer.cancel()
         self._watch(is_on=False)
-        self._ready.close()
-        self._calm.close()
+        for each in (self._ready, self._calm, self._held):
+            each.close()
 
     # ------------------------------------------------------------------ descriptors
 
@@ -144,38 +129,31 @@ class Poller:
         self._handlers[descriptor] = handler
         self._ready.register(descriptor, events)
 
-    def modify(self, descriptor: int, events: int, *, is_calm: bool = False) -> None:
-        """Want other events of a descriptor; of a calm one they are told every LAZY_S."""
-        if is_calm != (descriptor in self._calm_members):
-            self._move(descriptor, events, is_calm=is_calm)
-        else:
-            (self._calm if is_calm else self._ready).modify(descriptor, events)
+    def modify(self, descriptor: int, events: int, pace: Pace = Pace.PROMPT) -> None:
+        """Want other events of a descriptor, told at a pace: PROMPT, CALM or FLUSH."""
+        wanted = {Pace.CALM: self._calm, Pace.FLUSH: self._held}.get(pace, self._ready)
+        current = self._elsewhere.get(descriptor, self._ready)
+        if current is wanted:
+            current.modify(descriptor, events)
+            return
+        current.unregister(descriptor)
+        wanted.register(descriptor, events)
+        if wanted is self._ready:
+            del self._elsewhere[descriptor]
+            return
+        self._elsewhere[descriptor] = wanted
+        if self._calm_timer is None:
+            self._calm_timer = self._loop.call_later(LAZY_S, self._read_calm)
 
     def unregister(self, descriptor: int) -> None:
         """Forget a descriptor; call before it is closed."""
         del self._handlers[descriptor]
-        if descriptor in self._calm_members:
-            self._calm_members.remove(descriptor)
-            self._calm.unregister(descriptor)
-        else:
-            self._ready.unregister(descriptor)
-
-    def _move(self, descriptor: int, events: int, *, is_calm: bool) -> None:
-        if is_calm:
-            self._ready.unregister(descriptor)
-            self._calm.register(descriptor, events)
-            self._calm_members.add(descriptor)
-            if self._calm_timer is None:
-                self._calm_timer = self._loop.call_later(LAZY_S, self._read_calm)
-        else:
-            self._calm_members.remove(descriptor)
-            self._calm.unregister(descriptor)
-            self._ready.register(descriptor, events)
+        self._elsewhere.pop(descriptor, self._ready).unregister(descriptor)
 
     def _read_calm(self) -> None:
         """Ask the calm ones what has come."""
         self._calm_timer = None
-        if self._calm_members:
+        if self._elsewhere:
             self._calm_timer = self._loop.call_later(LAZY_S, self._read_calm)
             ready = self._calm.poll(0, MAX_EVENTS)
             if ready:
@@ -197,17 +175,27 @@ class Poller:
     def _resume(self) -> None:
         """The pause is over: work at once if there is anything to do, else wait for the loop."""
         self._resume_timer = None
+        self.clock.is_expected = False
         ready = self._ready.poll(0, MAX_EVENTS)
-        if ready or (self._dirty and not self._is_fixed):
+        if ready or self.clock.is_due:
             self._work(ready)
         else:
             self._watch(is_on=True)
 
     def _work(self, ready: Sequence[tuple[int, int]]) -> None:
-        """Read and write what is ready, flush unless flushes have their own clock, and pause."""
+        """Read and write what is ready, flush unless flushes are fixed, and pause."""
         started = perf_counter()
         self.turns += 1
-        self._is_turning = True
+        self.clock.is_expected = True
+        self._handle(ready)
+        self.clock.turn_ended()
+        cost = max(perf_counter() - started - self._discount, 0.0)
+        self._discount = 0.0
+        self._cost += (cost - self._cost) * SMOOTHING
+        self._pause()
+        self.clock.is_expected = self._resume_timer is not None
+
+    def _handle(self, ready: Sequence[tuple[int, int]]) -> None:
         handlers = self._handlers
         for descriptor, events in ready:
             handler = handlers.get(descriptor)
@@ -217,13 +205,6 @@ class Poller:
                 handler.handle_events(events)
             except Exception:
                 log.exception("a connection failed: a bug")
-        self._is_turning = False
-        if self._dirty and not self._is_fixed:
-            self.flush()
-        cost = max(perf_counter() - started - self._discount, 0.0)
-        self._discount = 0.0
-        self._cost += (cost - self._cost) * SMOOTHING
-        self._pause()
 
     def discount(self, seconds: float) -> None:
         """Leave so much of this turn out of its cost: it will not come again with the next."""
@@ -247,56 +228,27 @@ class Poller:
             self._watch(is_on=False)
             self._resume_timer = self._loop.call_later(pause, self._resume)
 
-    # ------------------------------------------------------------------ flushes
+    # ------------------------------------------------------------------ fixed flushes
 
-    def wake(self, fanout: Flushable) -> None:
-        """Flush a fan-out when the time has come."""
-        self._dirty.append(fanout)
-        if self._is_fixed:
-            self._schedule_flush()
-        elif not self._is_turning and self._resume_timer is None and self._flush_timer is None:
-            self._flush_timer = self._loop.call_soon(self._flush_on_time)
+    def _hold(self) -> None:
+        """Let publishers wait: what they send now leaves no sooner than the next fixed flush."""
+        self._ready.modify(self._held.fileno(), 0)
 
-    def flush(self) -> None:
-        """Flush everything that is pending, now."""
-        started = perf_counter()
-        dirty, self._dirty = self._dirty, []
-        for fanout in dirty:
-            try:
-                fanout.flush()
-            except Exception:
-                log.exception("a flush failed: a bug")
-        self.flushes += len(dirty)
-        self.rounds += bool(dirty)
-        self.flush_s += perf_counter() - started
+    def _release(self) -> None:
+        """Read what publishers have sent since they were held, and hold them no more."""
+        self._read_held()
+        self._ready.modify(self._held.fileno(), READ)
 
-    def _schedule_flush(self) -> None:
-        """Flush at the end of the running interval, so that a flush's own time adds nothing."""
-        if self._flush_timer is None:
-            interval = self._budget or LAZY_S
-            end = (self._loop.time() // interval + 1) * interval
-            self._flush_timer = self._loop.call_at(end, self._flush_on_time)
-
-    def _flush_on_time(self) -> None:
-        """Read who is read before a flush, and flush."""
-        self._flush_timer = None
-        for item in list(self._before_flush):
-            item.read_in_turn()
-        self.flush()
-        if self._before_flush:
-            self._schedule_flush()
+    def _read_held(self) -> None:
+        self._handle(self._held.poll(0, MAX_EVENTS))
 
     # ------------------------------------------------------------------ reading in turns
 
     def set_pace(self, item: Paced, pace: Pace) -> None:
-        """Have an item read in turn, at a pace; PROMPT and CALM: its descriptor's set is enough."""
-        self._before_flush.pop(item, None)
+        """Have an item read in turn if its pace is LAZY; for all others `modify` is enough."""
         for items in self._lazy:
             items.pop(item, None)
-        if pace is Pace.FLUSH:
-            self._before_flush[item] = None
-            self._schedule_flush()
-        elif pace is Pace.LAZY:
+        if pace is Pace.LAZY:
             self._lazy_step = (self._lazy_step + 1) % LAZY_STEPS  # any step, evenly filled
             self._lazy[self._lazy_step][item] = None
             if self._lazy_timer is None:
@@ -311,3 +263,13 @@ class Poller:
         self._lazy_now = (self._lazy_now + 1) % LAZY_STEPS
         for item in list(self._lazy[self._lazy_now]):
             item.read_in_turn()
+
+
+class _Held:
+    """The set of publishers that are read no sooner than a fixed flush, as one of the ready set."""
+
+    def __init__(self, read: Callable[[], None]) -> None:
+        self._read = read
+
+    def handle_events(self, events: int) -> None:
+        self._read()

@@ -134,7 +134,7 @@ class Rates:
         self.loop_lag_s = max(0.0, now - self._due)
         self.lags[bisect_left(LAGS, self.loop_lag_s)] += 1
         self.lag_s += self.loop_lag_s
-        self._rounds.append((now, services.poller.rounds))
+        self._rounds.append((now, services.poller.clock.rounds))
         self._due = now + PERIOD_S
         self._timer = services.loop.call_at(self._due, self._sample)
         streams = {stream.path: stream for stream in services.registry.streams()}

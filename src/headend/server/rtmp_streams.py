@@ -214,7 +214,7 @@ class Play:
         live = self._services.settings.live
         return Fanout(
             RtmpEncoder(self._format, self._services.session_settings.chunk_size),
-            self._services.poller.wake,
+            self._services.poller.clock,
             starts_at_keyframe=live.gop_cache,
             log_s=live.log_s,
             log_bytes=live.log_bytes,

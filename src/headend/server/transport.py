@@ -102,7 +102,10 @@ class Transport:
         if events & WRITE and self.backlog:
             self._send_backlog()
         if events & ~WRITE and not self._is_closed:
-            self.read()
+            if self._pace is Pace.FLUSH:
+                self.read_in_turn()
+            else:
+                self.read()
 
     def read(self) -> int:
         """Read once; return how many bytes there were."""
@@ -222,15 +225,15 @@ class Transport:
             self._owner.write_drained()
 
     def _watch(self) -> None:
-        if not self._is_closed:
-            # Whatever its pace, it is told of the peer's end at once.
-            is_in_turn = self._pace in (Pace.LAZY, Pace.FLUSH)
-            events = HANG_UP if is_in_turn else 0 if self._is_paused else READ
-            if self.backlog:  # who is late is not calm: it goes on as soon as it can
-                self._poller.modify(self._descriptor, events | WRITE)
-            else:
-                is_calm = self._pace is Pace.CALM
-                self._poller.modify(self._descriptor, events, is_calm=is_calm)
+        if self._is_closed:
+            return
+        pace = self._pace
+        # A lazy one is told of the peer's end at once all the same.
+        events = HANG_UP if pace is Pace.LAZY else 0 if self._is_paused else READ
+        if self.backlog:  # who is late goes on as soon as it can, whatever its pace
+            self._poller.modify(self._descriptor, events | WRITE)
+        else:
+            self._poller.modify(self._descriptor, events, pace)
 
     # ------------------------------------------------------------------ the end
 

@@ -54,7 +54,7 @@ class Live(Section):
     )
     flush: Literal["adaptive", "fixed"] = Field(
         default="adaptive",
-        description="Flush at once while load is low (adaptive) or always after flush_ms (fixed).",
+        description="Flush at once at low load (adaptive) or flush_ms after a byte (fixed).",
     )
     fallback: FallbackRules = Field(
         default=(),

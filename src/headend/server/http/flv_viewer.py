@@ -157,7 +157,7 @@ class FlvViewer:
         live = self._services.settings.live
         return Fanout(
             FlvEncoder(self._format),
-            self._services.poller.wake,
+            self._services.poller.clock,
             starts_at_keyframe=live.gop_cache,
             log_s=live.log_s,
             log_bytes=live.log_bytes,
