@@ -1,4 +1,4 @@
-"""This module tests headend.server.admission."""
+"""Tests of headend.server.admission."""
 
 from ipaddress import ip_address
 
@@ -119,3 +119,45 @@ def test_only_so_many_addresses_are_remembered(monkeypatch: pytest.MonkeyPatch) 
         admission.enter(address, 0)
         admission.leave(address)
     assert len(admission._attempts) == 5
+
+
+class Idle:
+    """A connection that leaves when it is asked to."""
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+        self.is_gone = False
+
+    def give_way(self) -> None:
+        self.is_gone = True
+        self._admission.leave(None)
+
+
+def test_idle_connections_give_way_the_oldest_first_and_only_where_all_places_are_taken() -> None:
+    admission = Admission(LIMITS)
+    first, busy, second = (Idle(admission) for _ in range(3))
+    for each in (first, busy, second):
+        admission.enter(None, 0)
+        admission.may_go(each)
+    admission.must_stay(busy)
+    admission.enter(ONE, 0)
+    assert not first.is_gone
+    admission.enter(ONE, 0)
+    assert (first.is_gone, second.is_gone) == (True, False)
+    admission.enter(OTHER, 0)
+    assert (second.is_gone, busy.is_gone, admission.connections) == (True, False, 4)
+    with pytest.raises(LimitExceeded):
+        admission.enter(OTHER, 0)
+    assert not busy.is_gone
+
+
+def test_nobody_gives_way_to_an_address_that_has_too_many() -> None:
+    admission = Admission(LIMITS)
+    idle = Idle(admission)
+    admission.enter(None, 0)
+    admission.may_go(idle)
+    for _ in range(2):
+        admission.enter(ONE, 0)
+    with pytest.raises(LimitExceeded, match=r"connections_per_address"):
+        admission.enter(ONE, 0)
+    assert not idle.is_gone

@@ -6,7 +6,7 @@ peer. IPv6 addresses count by /64, which is what one customer has.
 
 from collections import OrderedDict
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import Final, Protocol
 
 from headend.errors import LimitExceeded
 from headend.settings import Limits
@@ -17,8 +17,15 @@ ADDRESSES: Final = 65_536  # whose attempts are remembered, about 200 bytes each
 MINUTE_S: Final = 60.0
 
 
+class Spare(Protocol):
+    """A connection that nobody would miss just now."""
+
+    def give_way(self) -> None:
+        """Close at once; `leave` has been called on return."""
+
+
 class Admission:
-    """Who is in.
+    """Who is in. Idle connections, the oldest first, give way where all places are taken.
 
     Attributes:
         limits: Replaced on reload.
@@ -29,6 +36,7 @@ class Admission:
         self.limits = limits
         self.connections = 0
         self._by_address: dict[Address | int, int] = {}
+        self._spare: dict[Spare, None] = {}
         # How many more attempts each address has, and when that was so.
         self._attempts: OrderedDict[Address | int, tuple[float, float]] = OrderedDict()
 
@@ -50,6 +58,10 @@ class Admission:
             count = self._by_address[group] = self._by_address.get(group, 0) + 1
             if not address.is_loopback and not is_balancer:
                 self._check_address(group, count, now)
+        while self.connections > self.limits.connections and self._spare:
+            oldest = next(iter(self._spare))
+            del self._spare[oldest]
+            oldest.give_way()
         if self.connections > self.limits.connections:
             raise LimitExceeded("limits.connections", self.connections, self.limits.connections)
 
@@ -63,6 +75,14 @@ class Admission:
                 self._by_address[group] = count
             else:
                 del self._by_address[group]
+
+    def may_go(self, connection: Spare) -> None:
+        """Have an idle connection give way where all places are taken."""
+        self._spare[connection] = None
+
+    def must_stay(self, connection: Spare) -> None:
+        """Let a connection give way no more: it is of use, or gone."""
+        self._spare.pop(connection, None)
 
     def _check_address(self, group: Address | int, count: int, now: float) -> None:
         limits = self.limits

@@ -52,6 +52,7 @@ class AsyncioTransport(asyncio.Transport):
         self._is_released = False
         self._listener: WriteListener | None = None
         self._high_water = HIGH_WATER
+        self._lingering: asyncio.TimerHandle | None = None
         transport.hand_over(self)
         protocol.connection_made(self)
 
@@ -89,6 +90,8 @@ class AsyncioTransport(asyncio.Transport):
 
     def connection_lost(self, error: OSError | None) -> None:
         self._is_closing = True
+        if self._lingering is not None:
+            self._lingering.cancel()
         # As asyncio does: never from inside a call of the protocol's own.
         self._loop.call_soon(self._protocol.connection_lost, error)
 
@@ -130,7 +133,7 @@ class AsyncioTransport(asyncio.Transport):
             else:
                 transport.abort()
 
-        self._loop.call_later(LINGER_S, look)
+        self._lingering = self._loop.call_later(LINGER_S, look)
 
     def abort(self) -> None:
         if not self._is_released:

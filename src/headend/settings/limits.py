@@ -18,13 +18,16 @@ class Limits(Section):
     """What one peer, and all peers together, may use."""
 
     handshake_s: Seconds = Field(
-        default=5, ge=0.1, le=300, description="Seconds for the handshake."
+        default=5,
+        ge=0.1,
+        le=300,
+        description="Seconds for a handshake, or the head of an HTTP request.",
     )
     command_s: Seconds = Field(
         default=10,
         ge=0.1,
         le=300,
-        description="Seconds from the start to the connect command.",
+        description="Seconds from the start to connect, or of an HTTP request from head to body.",
     )
     idle_s: Seconds = Field(
         default=60,
@@ -45,7 +48,10 @@ class Limits(Section):
         default=10, ge=0, le=300, description="Seconds a stopping server takes at most."
     )
     connections: Count = Field(
-        default=20_000, ge=1, le=1_000_000, description="Connections in all."
+        default=20_000,
+        ge=1,
+        le=1_000_000,
+        description="Connections in all; idle ones over HTTP give way to new ones.",
     )
     connections_per_address: Count = Field(
         default=200,

@@ -344,7 +344,10 @@ def test_connections_over_a_limit_are_refused(tmp_path: Path) -> None:
         async with serve(tmp_path, "limits.connections=1") as web:
             host, _, port = web.live.server.addresses["http"][0].rpartition(":")
             _, writer = await asyncio.open_connection(host, int(port))
-            await until(lambda: web.live.services.admission.connections == 1)
+            writer.write(b"GET /live/a.flv HTTP/1.1\r\nHost: a\r\n\r\n")
+            arrivals = web.live.services.arrivals
+            assert arrivals is not None
+            await until(lambda: arrivals.waiting == 1)  # an idle connection would give way
             assert await raw(web, b"") == b""
             assert web.live.services.counters.refused == 1
             writer.close()

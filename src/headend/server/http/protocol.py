@@ -9,8 +9,9 @@ from asyncio import AbstractEventLoop
 from ipaddress import ip_address
 from typing import Final
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_server import Server
 
 from headend.access.pseudonyms import shown_address
@@ -25,9 +26,13 @@ KEEPALIVE_S: Final = 3600.0
 
 
 class HttpProtocol(web.RequestHandler):
-    """See the module's head."""
+    """See the module's head.
 
-    __slots__ = ()
+    Attributes:
+        newest_body: Of the newest request whose head is whole, whether it is handled yet or not.
+    """
+
+    __slots__ = ("newest_body",)
 
     def __init__(self, server: Server, loop: AbstractEventLoop) -> None:
         """Speak for an application's server."""
@@ -41,6 +46,17 @@ class HttpProtocol(web.RequestHandler):
             auto_decompress=False,
             lingering_time=0.0,
         )
+        self.newest_body: StreamReader = EMPTY_PAYLOAD
+
+    @property
+    def heads(self) -> int:
+        """Heads of requests that were whole, so far."""
+        return self._request_count
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages:
+            self.newest_body = self._messages[-1][1]
 
     def handle_error(
         self,

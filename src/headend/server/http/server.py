@@ -140,7 +140,7 @@ async def _mark_request(request: web.Request, handler: Handler) -> web.StreamRes
     connection = request.transport
     if not isinstance(connection, HttpConnection):
         return await handler(request)
-    connection.request_began()
+    connection.request_began(request.content)
     try:
         return await handler(request)
     finally:
