@@ -96,15 +96,16 @@ def test_name_that_is_taken_there_is_refused_and_tried_slowly(tmp_path: Path) ->
     run(main())
 
 
+@pytest.mark.parametrize("where", ['", key="hush-key?b=c', "/hush-key"])
 def test_key_that_the_destination_repeats_is_not_shown(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    where: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[Event] = []
 
     async def main() -> None:
         async with server(tmp_path, "there") as there:
             await there.publisher("hush-key")
-            setting = out(f"rtmp://{place(there)}/live", more=', key="hush-key?b=c"')
+            setting = out(f"rtmp://{place(there)}/live{where}")
             async with server(tmp_path, "here", setting) as live:
                 live.services.events.subscribe(seen.append)
                 await publish_pictures(await live.publisher("a"))

@@ -114,6 +114,15 @@ def test_callback_url_must_be_one_that_can_be_called_and_shown(url: str) -> None
         load(f"auth.callback_url={url}")
 
 
+@pytest.mark.parametrize("key", ["auth.callback_url", "auth.jwks"])
+def test_path_of_a_url_that_looks_like_a_secret_is_not_shown(key: str) -> None:
+    url = "https://h.example/services/T0123456/9f8a7b6c5d4e3f2a1b?t=1"
+    value = plain_values(load(f"{key}={url}").settings)[key]
+    assert value == "https://h.example/services/T0123456/***?…"
+    plain = plain_values(load("auth.jwks=/etc/9f8a7b6c5d4e3f2a1b.json").settings)["auth.jwks"]
+    assert plain == "/etc/9f8a7b6c5d4e3f2a1b.json"
+
+
 def test_callback_url_may_be_empty() -> None:
     assert load("auth.callback_url=").settings.auth.callback_url == ""
 

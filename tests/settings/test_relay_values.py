@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 
 from headend.errors import SettingsError
-from headend.settings import load_settings, plain_values
+from headend.settings import load_settings, plain_values, secret_values
 from headend.settings.model import Settings
+from headend.settings.relay_presets import PRESETS
 from headend.settings.relay_values import (
     RelayIn,
     RelayOut,
     fill,
-    masked_url,
     parse_relay_in,
     parse_relay_out,
+    plain_in,
+    plain_out,
 )
 
 FINGERPRINT = "AB:" * 31 + "AB"
@@ -70,7 +72,89 @@ def test_secrets_are_hidden_wherever_settings_are_shown() -> None:
     assert plain_values(settings)["relay.out"] == [
         {"match": ["a/*"], "url": "rtmps://h/app?…", "key": "**********"}
     ]
-    assert masked_url("rtmp://h/live/a") == "rtmp://h/live/a"
+
+
+def out(url: str, **more: object) -> RelayOut:
+    return parse_relay_out({"match": "live/*", "url": url} | more)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtmp://a.rtmp.youtube.com/live2/abcd-efgh-ijkl", "rtmp://a.rtmp.youtube.com/live2/***"),
+        ("rtmp://a.rtmp.youtube.com/live2/k/", "rtmp://a.rtmp.youtube.com/live2/***/"),
+        (
+            "rtmps://live.twitch.tv/app/live_1_ab?bandwidthtest=true",
+            "rtmps://live.twitch.tv/app/***?…",
+        ),
+        (
+            "rtmps://live-api-s.facebook.com:443/rtmp/FB-1-0-Ab",
+            "rtmps://live-api-s.facebook.com:443/rtmp/***",
+        ),
+        ("rtmp://ingest.example/live/my-own-key", "rtmp://ingest.example/live/***"),
+        ("rtmp://ingest.example/live/a/my-own-key", "rtmp://ingest.example/live/a/***"),
+        (
+            "rtmp://u:hush-word@ingest.example/live/{name}-my-own-key",
+            "rtmp://ingest.example/live/***",
+        ),
+        ("rtmp://ingest.example/0123456789abcdef/a", "rtmp://ingest.example/***/a"),
+        ("rtmp://ingest.example/live/{name}", "rtmp://ingest.example/live/{name}"),
+        ("rtmp://ingest.example/{app}/{name}_copy", "rtmp://ingest.example/{app}/{name}_copy"),
+        ("rtmp://ingest.example/live/cam1", "rtmp://ingest.example/live/cam1"),
+        ("rtmp://ingest.example/application", "rtmp://ingest.example/application"),
+        ("rtmp://ingest.example/", "rtmp://ingest.example/"),
+        ("rtmp://ingest.example", "rtmp://ingest.example"),
+    ],
+)
+def test_key_in_the_path_of_a_relay_out_is_hidden(url: str, shown: str) -> None:
+    relay = out(url)
+    assert relay.shown_url == plain_out(relay)["url"] == shown
+    for secret in relay.secrets:
+        assert secret in url
+        assert secret not in shown
+
+
+def test_with_a_preset_or_a_key_it_is_known_what_is_secret() -> None:
+    short = out("rtmp://ingest.example/app/k", preset="twitch")
+    assert short.shown_url == "rtmp://ingest.example/app/***"
+    assert PRESETS["twitch"].url == out("", preset="twitch", key="live_1").shown_url
+    given = out("rtmp://ingest.example/instance/application", key="hush-word")
+    assert given.shown_url == "rtmp://ingest.example/instance/application"
+    assert given.secrets == ("hush-word",)
+
+
+def test_name_of_the_stream_itself_is_no_secret() -> None:
+    relay = out("rtmp://ingest.example/live/main-stage", match="live/main-stage")
+    assert relay.shown_url == "rtmp://ingest.example/live/main-stage"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtmp://h/live/main-stage-2024", "rtmp://h/live/main-stage-2024"),
+        ("rtmp://h/live/9f8a7b6c5d4e3f2a", "rtmp://h/live/***"),
+        ("https://h/9f8a7b6c5d4e3f2a/index.m3u8?t=1", "https://h/***/index.m3u8?…"),
+        ("https://h/a/123e4567-e89b-12d3-a456-426614174000.flv", "https://h/a/***"),
+        ("https://h/hk_0123456789/a.flv", "https://h/***/a.flv"),
+        ("https://u:hush-word@h/{app}/{name}.flv", "https://h/{app}/{name}.flv"),
+    ],
+)
+def test_key_in_the_path_of_a_relay_in_is_hidden(url: str, shown: str) -> None:
+    relay = parse_relay_in({"match": "live/*", "url": url})
+    assert relay.shown_urls == (shown,)
+    assert plain_in(relay)["url"] == [shown]
+
+
+def test_secrets_of_urls_are_among_those_of_the_settings() -> None:
+    given = (
+        'relay.out=[{match="a/*", url="rtmp://u:hush-user@h/live/hush-path"}]',
+        'relay.in=[{match="a/*", url="https://h/9f8a7b6c5d4e3f2a/a.flv"}]',
+        'webhooks=[{name="a", url="https://h/9f8a7b6c5d4e3f2b", secret="0123456789abcdef"}]',
+    )
+    settings = load_settings(None, given, environ={}).settings
+    expected = {"hush-user", "hush-path", "9f8a7b6c5d4e3f2a", "9f8a7b6c5d4e3f2b"}
+    assert expected <= set(secret_values(settings))
+    assert not any(secret in str(plain_values(settings)) for secret in expected)
 
 
 def test_wrong_value_is_not_repeated_in_the_error() -> None:

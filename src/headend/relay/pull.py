@@ -23,7 +23,7 @@ from headend.rtmp.client import ClientSettings
 from headend.rtmp.url import Url, parse_url
 from headend.server.loops import LOOP
 from headend.server.services import Services
-from headend.settings.relay_values import RelayIn, fill, masked_url
+from headend.settings.relay_values import RelayIn, fill
 
 if TYPE_CHECKING:
     from yarl import URL
@@ -85,7 +85,11 @@ class Pull(Target):
 
     @property
     def shown_url(self) -> str:
-        return masked_url(self._sources[self._index])
+        return fill(self._rule.shown_urls[self._index], self.path)
+
+    @property
+    def secrets(self) -> tuple[str | None, ...]:
+        return self._rule.secrets
 
     @property
     def is_asking(self) -> bool:

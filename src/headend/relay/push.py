@@ -25,7 +25,7 @@ from headend.server.loops import LOOP, route_of
 from headend.server.services import Services
 from headend.server.status import stream_configs
 from headend.settings.relay_presets import PRESETS
-from headend.settings.relay_values import RelayOut, fill, masked_url
+from headend.settings.relay_values import RelayOut, fill
 
 
 class Push(Target):
@@ -69,11 +69,12 @@ class Push(Target):
 
     @property
     def shown_url(self) -> str:
-        return masked_url(self._url_text) + ("/***" if self._key else "")
+        return fill(self._rule.shown_url, self.path) + ("/***" if self._key else "")
 
     @property
     def secrets(self) -> tuple[str | None, ...]:
-        return (self._key, None if self._key is None else self._key.partition("?")[0])
+        key = None if self._key is None else self._key.partition("?")[0]
+        return (self._key, key, *self._rule.secrets)
 
     # ------------------------------------------------------------------ tries
 

@@ -6,6 +6,7 @@ settings, API ─► rules ─┬─► streams that come and go ─► Push, on
 
 import asyncio
 import logging
+import re
 import secrets
 from asyncio import TimerHandle
 from collections.abc import Sequence
@@ -32,7 +33,6 @@ from headend.settings.relay_values import (
     MOST_RELAYS,
     RelayIn,
     RelayOut,
-    masked_url,
     parse_relay_in,
     parse_relay_out,
 )
@@ -300,12 +300,11 @@ class Relays:
         rule = entry.rule
         targets = [t for (relay, _), t in self._targets.items() if relay == id and not t.is_over]
         is_out = isinstance(rule, RelayOut)
-        urls = (rule.url,) if isinstance(rule, RelayOut) else rule.url
         return {
             "id": id,
             "direction": "out" if is_out else "in",
             "match": list(rule.match),
-            "url": [masked_url(url) for url in urls],
+            "url": [rule.shown_url] if isinstance(rule, RelayOut) else list(rule.shown_urls),
             "preset": rule.preset if isinstance(rule, RelayOut) else "",
             "on_demand": isinstance(rule, RelayIn) and rule.on_demand,
             "has_key": isinstance(rule, RelayOut) and rule.key is not None,
@@ -327,9 +326,8 @@ def parse_spec(direction: Direction, spec: dict[str, object]) -> Rule:
 
 
 def protect(rule: Rule) -> None:
-    """Have the log hide the key of a relay, whoever says it."""
-    if isinstance(rule, RelayOut) and rule.key is not None:
-        redaction.protect([rule.key.get_secret_value()])
+    """Have the log hide the key of a relay and the secrets in its URLs, whoever says them."""
+    redaction.protect(rule.secrets)
 
 
 def _identified(settings: Settings) -> dict[str, Entry]:
@@ -339,7 +337,7 @@ def _identified(settings: Settings) -> dict[str, Entry]:
     for rule in rules:
         urls = (rule.url,) if isinstance(rule, RelayOut) else rule.url
         direction = "out" if isinstance(rule, RelayOut) else "in"
-        named = "\n".join((direction, *rule.match, *map(masked_url, urls)))
+        named = "\n".join((direction, *rule.match, *map(_place, urls)))
         digest = sha256(named.encode()).hexdigest()[:10]
         id, number = f"{direction}_{digest}", 1
         while id in found:
@@ -347,3 +345,9 @@ def _identified(settings: Settings) -> dict[str, Entry]:
             id = f"{direction}_{digest}_{number}"
         found[id] = Entry(rule, "settings")
     return found
+
+
+def _place(url: str) -> str:
+    """Return a URL without user and query, which may change while the relay stays the same."""
+    head, question, _ = url.partition("?")
+    return re.sub(r"(?<=://)[^/@]*@", "", head) + ("?…" if question else "")

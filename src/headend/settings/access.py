@@ -8,6 +8,7 @@ from headend.settings.hook_values import (
     Actions,
     OptionalUrl,
     Outgoing,
+    Place,
     Secret,
 )
 from headend.settings.section import Section
@@ -43,7 +44,7 @@ class Auth(Section):
         default=(),
         description='Streams that are watched with a token only, such as ["vip/*"].',
     )
-    jwks: str = Field(
+    jwks: Place = Field(
         default="",
         description="JWKS, a file or https URL, with keys of others who sign tokens; empty: none.",
     )

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 
+from headend.settings.shown_urls import show_url
 from headend.settings.values import HIDDEN, listed, tables
 
 URL_FORM: Final = "must be an http:// or https:// URL without user and password"
@@ -50,10 +51,15 @@ class Webhook:
     secret: SecretStr
     events: tuple[str, ...] = ("*",)
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What in the URL nobody is shown."""
+        return show_url(self.url).secrets
+
 
 def shown_url(url: str) -> str:
-    """Show a URL without its query, which may hold a secret."""
-    return url.partition("?")[0] + ("?…" if "?" in url else "")
+    """Show a URL without its query, and without what in its path looks like a secret."""
+    return show_url(url).text
 
 
 def _texts(value: object, form: str) -> list[str]:
@@ -170,6 +176,7 @@ Actions = Annotated[
     PlainSerializer(list),
     WithJsonSchema({"type": "array", "items": {"enum": ["publish", "play"]}}),
 ]
+Place = Annotated[str, PlainSerializer(lambda place: shown_url(place) if "://" in place else place)]
 OptionalUrl = Annotated[
     str,
     PlainValidator(_optional_url),

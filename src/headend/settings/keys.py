@@ -123,8 +123,10 @@ def secret_values(value: object) -> list[str]:
     if isinstance(value, BaseModel):
         return [secret for _, inner in value for secret in secret_values(inner)]
     if is_dataclass(value) and not isinstance(value, type):
-        parts: Iterable[object] = (getattr(value, each.name) for each in fields(value))
-    elif isinstance(value, Mapping):
+        parts: Iterable[object] = [getattr(value, each.name) for each in fields(value)]
+        own = [secret for secret in getattr(value, "secrets", ()) if isinstance(secret, str)]
+        return [*own, *(secret for part in parts for secret in secret_values(part))]
+    if isinstance(value, Mapping):
         parts = value.values()
     elif isinstance(value, tuple | list):
         parts = value

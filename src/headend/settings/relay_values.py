@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 
 from headend.settings.relay_presets import PRESETS
+from headend.settings.shown_urls import ShownUrl, show_url
 from headend.settings.values import HIDDEN
 
 OUT_FORM: Final = (
@@ -69,6 +70,27 @@ class RelayOut:
         """Say whether a stream is sent."""
         return any(fnmatchcase(path, pattern) for pattern in self.match)
 
+    @property
+    def shown_url(self) -> str:
+        """The URL without its secrets; `{app}` and `{name}` are not filled in."""
+        return self._shown().text
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What nobody is shown: the key, and what in the URL is one."""
+        key = () if self.key is None else (self.key.get_secret_value(),)
+        return (*key, *self._shown().secrets)
+
+    def _shown(self) -> ShownUrl:
+        host = urlsplit(self.url).hostname or ""
+        platforms = tuple(end for preset in PRESETS.values() for end in preset.hosts)
+        return show_url(
+            self.url,
+            names=_names(self.match),
+            has_key=self.key is None,
+            is_platform=bool(self.preset) or f".{host}".endswith(platforms),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RelayIn:
@@ -90,18 +112,29 @@ class RelayIn:
         """Say whether a stream is fetched."""
         return any(fnmatchcase(path, pattern) for pattern in self.match)
 
+    @property
+    def shown_urls(self) -> tuple[str, ...]:
+        """The URLs without their secrets; `{app}` and `{name}` are not filled in."""
+        return tuple(each.text for each in self._shown())
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What in the URLs nobody is shown."""
+        return tuple(secret for each in self._shown() for secret in each.secrets)
+
+    def _shown(self) -> list[ShownUrl]:
+        return [show_url(url, names=_names(self.match)) for url in self.url]
+
+
+def _names(match: Sequence[str]) -> frozenset[str]:
+    """Return the names in patterns; they are no secrets."""
+    return frozenset(part for pattern in match for part in pattern.split("/") if part)
+
 
 def fill(template: str, path: str) -> str:
     """Fill a stream's `{app}` and `{name}` into a URL or a key."""
     app, _, name = path.rpartition("/")
     return template.replace("{app}", app or name).replace("{name}", name)
-
-
-def masked_url(url: str) -> str:
-    """Show a URL without its user part and its query, which may hold secrets."""
-    head, question, _ = url.partition("?")
-    head = re.sub(r"(?<=://)[^/@]*@", "", head)
-    return head + ("?…" if question else "")
 
 
 def parse_relay_out(item: object) -> RelayOut:
@@ -159,7 +192,7 @@ def parse_relay_in(item: object) -> RelayIn:
 
 def plain_out(relay: RelayOut) -> dict[str, object]:
     """Show a relay out, its secrets hidden."""
-    shown: dict[str, object] = {"match": list(relay.match), "url": masked_url(relay.url)}
+    shown: dict[str, object] = {"match": list(relay.match), "url": relay.shown_url}
     if relay.preset:
         shown["preset"] = relay.preset
     if relay.key is not None:
@@ -171,7 +204,7 @@ def plain_in(relay: RelayIn) -> dict[str, object]:
     """Show a relay in, its secrets hidden."""
     return {
         "match": list(relay.match),
-        "url": [masked_url(url) for url in relay.url],
+        "url": list(relay.shown_urls),
         "on_demand": relay.on_demand,
         **_plain_trust(relay.trust),
     }

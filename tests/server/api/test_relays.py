@@ -8,6 +8,8 @@ from tests.live import run, until, until_so
 from tests.relay.servers import place, publish_pictures, server
 from tests.web import serve_stored
 
+from headend.server.redaction import redact
+
 OUT = {"direction": "out", "match": "live/*", "url": "rtmp://127.0.0.1:1/app", "key": "hush-key"}
 
 
@@ -32,6 +34,25 @@ def test_relay_is_added_while_live_shown_without_its_key_and_removed(tmp_path: P
             assert (await web.api("DELETE", f"/relays/{relay['id']}")).status == 204
             await until(lambda: other.services.registry.publication("copy/hush-a") is None)
             assert (await web.get("/relays")).json == {"relays": []}
+
+    run(main())
+
+
+def test_key_in_the_path_of_a_url_is_not_shown(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with server(tmp_path, "other") as other, serve_stored(tmp_path / "web") as web:
+            await publish_pictures(await web.live.publisher("a"))
+            body = {
+                "direction": "out",
+                "match": "live/*",
+                "url": f"rtmp://{place(other)}/x/hush-path",
+            }
+            assert (await web.api("POST", "/relays", json=body)).status == 201
+            await until(lambda: other.services.registry.publication("x/hush-path") is not None)
+            answer = await web.get("/relays")
+            assert answer.json["relays"][0]["url"] == [f"rtmp://{place(other)}/x/***"]
+            assert b"hush" not in answer.body
+            assert redact("x/hush-path is in use") == "x/*** is in use"
 
     run(main())
 
