@@ -24,6 +24,14 @@ def test_headers_and_the_newest_group_of_pictures_are_kept() -> None:
     assert names(kept.tags()) == ["meta", "h1", "aac", "K66", "a70", "v99"]
 
 
+def test_keyframe_in_several_messages_is_kept_whole() -> None:
+    kept = reserve()
+    kept.keep([AVC, key(0), inter(33), key(66), key(66), key(66), inter(99)], 0)
+    assert names(kept.tags()) == ["h1", "K66", "K66", "K66", "v99"]
+    kept.keep([key(66)], 0)  # another picture, of a clock that stands still
+    assert names(kept.tags()) == ["h1", "K66"]
+
+
 def test_source_without_a_track_0_has_the_keyframes_of_its_lowest_track() -> None:
     kept = reserve()
     header = video_tag(0, wire("96 00 61766331 01 01640028"))

@@ -177,7 +177,8 @@ def test_stream_without_a_track_0_is_joined_at_keyframes_of_its_lowest_track() -
     start, later = (video_tag(time, wire("96 01 61766331 01 000000 65")) for time in (0, 2000))
     of_other = video_tag(2010, wire("96 01 61766331 02 000000 65"))
     between = video_tag(2033, wire("a6 01 61766331 01 000000 41"))
-    fixture = Fixture().live(header, other, start, later, of_other, between)
+    fixture = Fixture().live(header, other, start)
+    fixture.stream.publish([later, of_other, between], 2)
     sink = FakeSink()
     fixture.stream.attach("a", sink)
     assert sink.tags == [later._replace(is_keyframe=True), of_other, between]
@@ -251,7 +252,7 @@ def test_when_video_stops_sound_counts_again_once_the_log_is_over_its_limit() ->
 def test_a_few_sounds_in_a_log_over_its_limit_do_not_count() -> None:
     fixture = Fixture(log_s=1).live(key(0), sound(1001), sound(1021))
     assert fixture.join() == ["start"]
-    fixture.stream.publish([key(1040), sound(1041)], 0)
+    fixture.stream.publish([key(1040), sound(1041)], 1)
     assert fixture.join() == ["start", "K1040", "a1041"]
 
 
@@ -271,6 +272,31 @@ def test_repeated_headers_and_metadata_are_not_passed_on() -> None:
     fixture.stream.attach("a", sink)
     fixture.stream.publish([META, AVC, AAC, key(0), META, AVC, AAC, key(33), AVC_2], 0)
     assert sink.calls == ["start", "meta", "h1", "aac", "K0", "K33", "h2"]
+
+
+def test_headers_never_move_the_clock() -> None:
+    fixture = Fixture()
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    fixture.live(key(5000), sound(5000), AVC, AAC, inter(5033), sound(5021))
+    fixture.stream.publish([AVC_2._replace(timestamp=99_000), key(5066), sound(5042)], 0)
+    assert sink.calls[3:] == [
+        *("K5000", "a5000", "h1", "aac", "v5033", "a5021", "h2", "K5066", "a5042"),
+    ]
+    assert [tag.timestamp for tag in sink.tags if tag.is_sequence_header] == [5000, 5000, 5033]
+    assert not any(fixture.stream.timeline.repairs.values())
+
+
+@pytest.mark.parametrize("edge", [2**31, 2**32])
+def test_headers_at_zero_do_not_hold_the_first_frames_before_an_edge(edge: int) -> None:
+    fixture = Fixture().live(AVC, AAC)
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    for time in range(edge - 900, edge + 900, 30):
+        fixture.stream.publish([key(time % 2**32), sound((time + 10) % 2**32)], 0)
+    times = [tag.timestamp for tag in sink.tags[2:]]
+    assert [(time - times[0]) % 2**32 for time in times[::2]] == list(range(0, 1800, 30))
+    assert [(time - times[0]) % 2**32 for time in times[1::2]] == list(range(10, 1810, 30))
 
 
 def test_other_data_is_passed_on_every_time() -> None:
@@ -487,11 +513,33 @@ def test_newcomer_of_a_stream_whose_end_is_read_just_then_is_told_so() -> None:
 
 
 def test_frames_and_keyframe_interval_are_counted() -> None:
-    stream = Fixture().live(META, AVC, AAC, key(100), inter(140), sound(150), key(2100)).stream
+    stream = Fixture().live(META, AVC, AAC, key(100), inter(140), sound(150)).stream
+    stream.publish([key(2100)], 2)
     assert (stream.frames, stream.sounds, stream.keyframe_interval) == (3, 1, 2000)
-    assert stream.newest_time == 2100
     stream.begin(FakePublisher(), 5)
     assert stream.keyframe_interval is None
+
+
+def test_picture_in_several_messages_is_one_picture_and_one_keyframe() -> None:
+    fixture = Fixture().live(AVC, *[key(0)] * 4, *[inter(40)] * 4, sound(45), *[inter(80)] * 4)
+    fixture.stream.publish([*[key(2000)] * 4, *[inter(2040)] * 4], 2)
+    assert fixture.stream.frames == 5
+    assert fixture.stream.keyframe_interval == 2000
+    assert fixture.join() == ["start h1", "K2000", *["v2000"] * 3, *["v2040"] * 4]
+
+
+def test_keyframes_of_a_clock_that_stands_still_are_several() -> None:
+    assert Fixture().live(key(0), inter(0), key(0, size=1)).join() == ["start", "K0"]
+    assert Fixture().live(key(0), inter(0), key(0), inter(0)).join() == ["start", "K0", "v0"]
+
+
+def test_only_the_lowest_track_is_counted() -> None:
+    header = video_tag(0, wire("96 00 61766331 01 01640028"))
+    second = [video_tag(time, wire("a6 01 61766331 01 000000 41")) for time in (20, 53)]
+    sounds = [audio_tag(0, wire(f"95 0{n} 6d703461 01 1190")) for n in (0, 1)]
+    fixture = Fixture().live(AVC, header, AAC, sounds[0], key(0), second[0], inter(33), second[1])
+    fixture.stream.publish([sound(60), sounds[1]._replace(timestamp=60)], 0)
+    assert (fixture.stream.frames, fixture.stream.sounds) == (2, 1)
 
 
 def test_newest_keyframe_comes_with_the_headers_it_is_decoded_with() -> None:
@@ -500,7 +548,7 @@ def test_newest_keyframe_comes_with_the_headers_it_is_decoded_with() -> None:
     stream.begin(FakePublisher(), 0)
     stream.publish([AVC, key(0), inter(40), AVC_2], 0)
     assert stream.keyframe() == ((AVC,), key(0))
-    stream.publish([key(2000)], 0)
+    stream.publish([key(2000)], 2)
     found = stream.keyframe()
     assert found is not None
     assert [tag.body for tag in found[0]] == [AVC_2.body]

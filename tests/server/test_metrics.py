@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.live import KEYFRAME, Live, command, live_server, run, until
+from tests.live import FRAME, KEYFRAME, Live, command, live_server, run, until
 
 from headend import __version__
 from headend.client import TlsOptions, publish
@@ -37,7 +37,8 @@ def test_connections_requests_and_streams_are_counted(tmp_path: Path) -> None:
             publisher = await live.publisher("a")
             await publisher.send_video(KEYFRAME, 1000)
             await publisher.send_video(KEYFRAME, 500_000)  # a jump, mended
-            await player.expect_media(2)
+            await publisher.send_video(FRAME, 500_033)
+            await player.expect_media(3)
             second = await live.connected()
             await second.send(command("publish", 3, None, "a", on=1))
             await second.expect_close()
@@ -64,7 +65,7 @@ def test_connections_requests_and_streams_are_counted(tmp_path: Path) -> None:
             assert seen['headend_stream_viewers{stream="live/a"}'] == 1
             assert seen['headend_stream_late_viewers{stream="live/a"}'] == 0
             assert seen['headend_stream_live{stream="live/a"}'] == 1
-            assert seen['headend_stream_received_bytes_total{stream="live/a"}'] == 12
+            assert seen['headend_stream_received_bytes_total{stream="live/a"}'] == 18
             repairs = "headend_stream_timestamp_repairs_total"
             assert seen[repairs + '{cause="forward_jump",stream="live/a"}'] == 1
 

@@ -394,7 +394,7 @@ def test_first_viewer_gets_the_newest_keyframe_that_its_publisher_had_sent(tmp_p
                 # Sent and perhaps not yet read when the player comes.
                 bodies = [KEYFRAME + bytes([number]), FRAME + bytes([number])]
                 for body in bodies:
-                    await publisher.send_video(body)
+                    await publisher.send_video(body, 33 * (number + 1))
                 sent += bodies
                 player = await live.player("a")
                 assert await player.expect_media(2) == bodies

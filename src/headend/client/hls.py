@@ -24,7 +24,7 @@ from headend.client.reader import TagReader
 from headend.client.sockets import reason_of
 from headend.client.timeouts import Timeouts
 from headend.errors import HeadendError, MediaError, Rejected, RelayError
-from headend.hub.timeline import Timeline
+from headend.hub.timeline import GAP_MS, Timeline
 from headend.media.flv_muxer import FlvMuxer
 from headend.media.tag import SCRIPT, Tag
 from headend.server.tls_client import TlsOptions, explain_handshake
@@ -115,7 +115,7 @@ class _Demuxer:
 
     def _tags(self, container: "InputContainer") -> Generator[list[Tag], None, None]:
         streams = _chosen(container)
-        line = Timeline()
+        line = Timeline(steady_ms=GAP_MS)  # segments come at once, whatever their pictures' times
         muxer, takes = _muxer_of(streams)
         for packet in container.demux(*streams):
             stream, times = packet.stream, (packet.dts, packet.pts, packet.time_base)
@@ -192,6 +192,7 @@ def _muxer_of(streams: Sequence[tracks.Stream]) -> tuple[FlvMuxer, dict[int, tra
 
 def _mapped(line: Timeline, tags: Sequence[Tag]) -> list[Tag]:
     """Give tags one timeline; those without a time of their own stay as they are."""
+    line.review()
     return [
         tag
         if tag.kind is SCRIPT or tag.is_sequence_header

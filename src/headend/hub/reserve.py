@@ -58,9 +58,10 @@ class Reserve:
             if lead and tag.kind is VIDEO and is_keyframe_of(tag.body, lead):
                 tag = tag._replace(is_keyframe=True)
             # Decoding can start anywhere in a stream without video.
-            if tag.is_keyframe or (
+            is_start = tag.is_keyframe or (
                 tag.kind is AUDIO and not self._has_video and not tag.is_sequence_header
-            ):
+            )
+            if is_start and not self._is_of_keyframe(tag):
                 has_keyframe = True
                 self._log = []
                 self._start = self._headers.tags()
@@ -71,6 +72,12 @@ class Reserve:
             if self._span.passes(tag.timestamp, len(tag.body)):
                 self._log = []
         return has_keyframe
+
+    def _is_of_keyframe(self, tag: Tag) -> bool:
+        """Say whether a tag is more of the picture that the log starts with."""
+        if not self._log or tag.kind is not VIDEO or tag.timestamp != self._log[0].timestamp:
+            return False
+        return all(each.is_keyframe for each in self._log if each.kind is VIDEO)
 
     @property
     def has_keyframe(self) -> bool:

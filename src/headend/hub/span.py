@@ -1,4 +1,8 @@
-"""This module measures how much a log holds, in time and bytes, against its limits."""
+"""How much a log holds, in time and bytes, measured against its limits."""
+
+from typing import Final
+
+_NEVER: Final = -1  # no timestamp is as small
 
 
 class Span:
@@ -7,29 +11,36 @@ class Span:
     Once over a limit it stays over until `restart`.
     """
 
-    __slots__ = ("_bytes", "_first", "_is_over", "_max_bytes", "_max_ms")
+    __slots__ = ("_first", "_is_over", "_last", "_left", "_max_bytes", "_max_ms")
 
     def __init__(self, max_s: float, max_bytes: int) -> None:
         self._max_ms = int(max_s * 1000)
         self._max_bytes = max_bytes
-        self._first = -1
-        self._bytes = 0
-        self._is_over = False
+        self.restart()
 
     def restart(self) -> None:
         """Forget everything: the log starts anew."""
-        self._first = -1
-        self._bytes = 0
+        self._first = self._last = _NEVER  # the span of time, where it does not wrap
+        self._left = self._max_bytes
         self._is_over = False
 
     def passes(self, timestamp: int, size: int) -> bool:
         """Count a tag of `size` bytes at `timestamp` (ms, 32 bits); say whether the log is over."""
+        # Hot path: once for every tag.
+        left = self._left = self._left - size
+        if self._first <= timestamp <= self._last and left >= 0:
+            return False
+        return self._look(timestamp)
+
+    def _look(self, timestamp: int) -> bool:
         if self._is_over:
             return True
-        if self._first < 0:
+        if self._first == _NEVER:
             self._first = timestamp
-        self._bytes += size
+            self._last = timestamp + self._max_ms
         past = (timestamp - self._first) & 0xFFFFFFFF
         # A difference in the upper half is a small step back, not a long span.
-        self._is_over = self._bytes > self._max_bytes or self._max_ms < past < 0x80000000
+        self._is_over = self._left < 0 or self._max_ms < past < 0x80000000
+        if self._is_over:
+            self._last = _NEVER
         return self._is_over

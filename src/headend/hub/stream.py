@@ -17,8 +17,8 @@ from headend.hub.headers import Headers
 from headend.hub.ports import NOBODY, Loss, Observer, Publisher, Sink, StreamChange
 from headend.hub.span import Span
 from headend.hub.timeline import Timeline
-from headend.media.codecs import is_keyframe_of
-from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag, TagKind
+from headend.media.codecs import is_keyframe_of, track_ids
+from headend.media.tag import SCRIPT, VIDEO, Tag, TagKind
 
 # Silence of a publisher after which viewers are told; INTERFACE promises 5 s, checks come twice a
 # second.
@@ -64,7 +64,6 @@ class Stream:
         frames: Video tags published, sequence headers not counted.
         sounds: Audio tags published, likewise.
         keyframe_interval: From one keyframe to the next, the newest, ms; None: not known.
-        newest_time: Timestamp of the newest tag sent, ms.
     """
 
     def __init__(
@@ -82,8 +81,9 @@ class Stream:
         self.frames = 0
         self.sounds = 0
         self.keyframe_interval: int | None = None
-        self.newest_time = 0
         self._keyframe_time: int | None = None
+        self._is_in_keyframe = False  # no other picture came since
+        self._picture_time: int | None = None  # of the newest picture, which may be many messages
         self.timeline = Timeline()
         self._settings = settings
         self._on_sink_error = on_sink_error
@@ -96,7 +96,7 @@ class Stream:
         self._log: list[Tag] = []
         self._span = Span(settings.log_s, settings.log_bytes)
         self._has_video = False
-        self._since_video = 0  # audio tags since the last video tag
+        self._sounds_before_picture = 0  # the newest one
         self._last_media = 0.0
         self._lost_at = 0.0
         self._is_silent = False
@@ -128,7 +128,7 @@ class Stream:
         self._frames.clear()
         self._restart_log()
         self._has_video = False
-        self.keyframe_interval = self._keyframe_time = None
+        self.keyframe_interval = self._keyframe_time = self._picture_time = None
         self._last_media = now
         self._is_silent = False
         self._is_active = False
@@ -146,52 +146,64 @@ class Stream:
         if self._is_silent:
             self._is_silent = False
             self._tell(lambda sink: sink.resume())
-        map_time = self.timeline.map
+        timeline = self.timeline
+        timeline.now = now
+        map_time = timeline.map
         lead, has_several = self._headers.lead, self._headers.has_several
         self.tags_in += len(tags)
         for tag in tags:
             kind, timestamp, body, is_keyframe, is_sequence_header = tag
             if not body:
                 continue
-            self.bytes_in += len(body)
-            if has_several and self._headers.is_beside(tag):
-                mapped = self.timeline.map_beside(kind, timestamp)
+            size = len(body)
+            self.bytes_in += size
+            is_beside = False
+            if is_sequence_header:
+                mapped = timeline.header_time(kind, timestamp)
+            elif has_several and self._headers.is_beside(tag):
+                is_beside = True
+                mapped = timeline.map_beside(kind, track_ids(tag)[0], timestamp)
             else:
                 mapped = map_time(kind, timestamp)
             if mapped != timestamp:
                 tag = _new_tag(Tag, (kind, mapped, body, is_keyframe, is_sequence_header))
-            if kind is VIDEO:
-                self._has_video = True
-                self._since_video = 0
-                if not is_sequence_header:
-                    self.frames += 1
-                    if lead and is_keyframe_of(body, lead):
-                        is_keyframe = True
-                        tag = _new_tag(Tag, (kind, mapped, body, True, False))
-                    if is_keyframe:
-                        self._measure(mapped)
-            elif kind is AUDIO and not is_sequence_header:
-                self._since_video += 1
-                self.sounds += 1
-                if not self._has_video:
-                    # Decoding can start anywhere in a stream without video.
-                    is_keyframe = True
-                    tag = _new_tag(Tag, (kind, mapped, body, True, False))
-            if is_keyframe:
-                self._restart_log()
-            elif is_sequence_header or kind is SCRIPT:
+            if is_sequence_header or kind is SCRIPT:
                 if not self._headers.keep(tag):
                     continue
                 lead, has_several = self._headers.lead, self._headers.has_several
+                self._has_video |= kind is VIDEO
+            elif kind is VIDEO:
+                if lead and is_keyframe_of(body, lead):
+                    is_keyframe = True
+                    tag = _new_tag(Tag, (kind, mapped, body, True, False))
+                if mapped != self._picture_time and not is_beside:
+                    self._has_video = True
+                    self._picture_time = mapped
+                    self._sounds_before_picture = self.sounds
+                    self.frames += 1
+                if not is_keyframe:
+                    self._is_in_keyframe = False
+                elif self._is_in_keyframe and mapped == self._keyframe_time:
+                    # More of the same picture: decoding cannot start here.
+                    tag = _new_tag(Tag, (kind, mapped, body, False, False))
+                else:
+                    self._is_in_keyframe = True
+                    self._measure(mapped)
+                    self._restart_log()
+            elif not is_beside:
+                self.sounds += 1
+                if not self._has_video:
+                    # Decoding can start anywhere in a stream without video.
+                    tag = _new_tag(Tag, (kind, mapped, body, True, False))
+                    self._restart_log()
             self._log.append(tag)
-            if self._span.passes(mapped, len(body)):
+            if self._span.passes(mapped, size):
                 self._overflow()
             for sink in self._sinks.values():
                 try:
                     sink.push(tag)
                 except Exception as error:
                     self._fail(sink, error)
-            self.newest_time = mapped
 
     def interrupt(self, now: float, reason: Loss = "lost") -> None:
         """The publisher is lost: viewers stay for the reconnect window."""
@@ -226,6 +238,7 @@ class Stream:
         """
         is_watched = bool(self._sinks)
         if self.state is StreamState.LIVE:
+            self.timeline.review()
             self._note_media()
             if self._was_watched and not is_watched:
                 self._observe(StreamChange.IDLE)
@@ -360,7 +373,7 @@ class Stream:
     def _overflow(self) -> None:
         """Empty a log that passed its limits: who comes now starts at the next keyframe."""
         self._log.clear()
-        if self._since_video > 100:
+        if self.sounds - self._sounds_before_picture > 100:
             self._has_video = False  # the video has stopped and the audio goes on
 
     def _fall_silent(self) -> None:

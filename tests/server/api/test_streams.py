@@ -51,7 +51,7 @@ def test_history_goes_second_by_second(tmp_path: Path) -> None:
             rates = web.live.services.rates
             assert rates is not None
             rates._sample()
-            await publisher.send_video(KEYFRAME)
+            await publisher.send_video(KEYFRAME, 33)
             await until(lambda: web.stream().frames == 2)
             rates._sample()
             seen = (await web.get("/rates/live/a")).json
