@@ -2,10 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from pwd import getpwnam
 
@@ -56,6 +57,24 @@ class Postgres:
     def stop(self) -> None:
         """Stop it as a crash does."""
         self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have none of its processes do anything while the block runs."""
+        first = int((self._root / "data" / "postmaster.pid").read_text().splitlines()[0])
+        os.kill(first, signal.SIGSTOP)  # it makes no others from now on
+        children = Path(f"/proc/{first}/task/{first}/children").read_text()
+        frozen = [first]
+        try:
+            for process in map(int, children.split()):
+                with suppress(ProcessLookupError):  # it ended just now
+                    os.kill(process, signal.SIGSTOP)
+                    frozen.append(process)
+            yield
+        finally:
+            for process in frozen:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(

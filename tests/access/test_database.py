@@ -104,7 +104,7 @@ def test_question_that_was_cancelled_is_over_when_it_is_closed(tmp_path: Path) -
         other.close()
         await database.close()
         left = set(threading.enumerate()) - before
-        assert [each for each in left if "_connection_worker" in each.name] == []
+        assert [each for each in left if each.name == "sqlite"] == []
 
     run(main())
 

@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -111,6 +112,14 @@ def debug() -> Iterator[None]:
     log.setLevel(before)
 
 
+class End(BaseException):
+    """The process ends here, without a word to its threads."""
+
+
+def end_at_once(code: int) -> None:
+    raise End(code)
+
+
 @pytest.mark.usefixtures("debug")
 def test_traceback_is_shown_when_the_settings_say_debug(
     fails: Callable[..., int], capsys: Capture
@@ -119,14 +128,29 @@ def test_traceback_is_shown_when_the_settings_say_debug(
     assert "Traceback (most recent call last)" in capsys.readouterr().err
 
 
-def test_command_says_its_exit_code(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+@pytest.mark.parametrize(
+    ("others", "end"),
+    [
+        ((), SystemExit),
+        ((threading.Thread(daemon=True),), SystemExit),
+        ((threading.Thread(),), End),
+    ],
+    ids=["alone", "daemon", "thread that Python would wait for"],
+)
+def test_command_says_its_exit_code_whatever_its_threads_wait_for(
+    others: tuple[threading.Thread, ...],
+    end: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     app = typer.Typer()
     app.command()(lambda: 3)
     monkeypatch.setattr(main, "app", app)
     monkeypatch.setattr(sys, "argv", ["headend"])
-    with pytest.raises(SystemExit) as exit_:
+    monkeypatch.setattr(threading, "enumerate", lambda: [threading.main_thread(), *others])
+    monkeypatch.setattr(os, "_exit", end_at_once)
+    with pytest.raises(end) as exit_:
         main.main()
-    assert exit_.value.code == 3
+    assert exit_.value.args == (3,)
 
 
 def test_version_is_a_result(capsys: Capture) -> None:

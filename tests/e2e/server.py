@@ -34,6 +34,7 @@ class Server:
         program: str = "serve",
         arguments: tuple[str, ...] = (),
         is_ready: bool = True,
+        module: str = "headend",
     ) -> None:
         """Start a server with a log of level debug.
 
@@ -43,10 +44,11 @@ class Server:
             program: Command that runs the server.
             arguments: Further flags; addresses among them replace the free ports.
             is_ready: Wait until it listens.
+            module: Of Python, which is run as the program.
         """
         self.data = folder / "data"
         ready_file = folder / "ready.json"
-        words = command(folder, program, *settings, arguments=arguments)
+        words = command(folder, program, *settings, arguments=arguments, module=module)
         self.process = Process(words, folder / "log", environ())
         self.rtmp: list[str] = []
         self.tls: list[str] = []
@@ -161,7 +163,11 @@ class Server:
 
 
 def command(
-    folder: Path, program: str, *settings: str, arguments: tuple[str, ...] = ()
+    folder: Path,
+    program: str,
+    *settings: str,
+    arguments: tuple[str, ...] = (),
+    module: str = "headend",
 ) -> list[str]:
     """Write the command line of a server whose files lie in `folder`."""
     given = {argument for argument in arguments if argument.startswith("-")}
@@ -178,7 +184,7 @@ def command(
     pairs = [(flag, value) for flag, value in flags.items() if flag not in given]
     pairs += [("--set", setting) for setting in settings]
     return [
-        *(sys.executable, "-m", "headend", program),
+        *(sys.executable, "-m", module, program),
         *(part for pair in pairs for part in pair),
         *arguments,
     ]
@@ -187,4 +193,4 @@ def command(
 def environ() -> dict[str, str]:
     """Return an environment without settings, in which headend is the one of this checkout."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HEADEND_")}
-    return kept | {"PYTHONPATH": str(SOURCE)}
+    return kept | {"PYTHONPATH": f"{SOURCE}:{SOURCE.parent}"}

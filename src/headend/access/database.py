@@ -12,10 +12,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Thread
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 from weakref import WeakSet
 
-import aiosqlite
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -23,13 +22,16 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from headend.access.lines import Line, SqliteLine, postgres_line
 from headend.errors import DatabaseError, SettingsError
 
 log = logging.getLogger(__name__)
 
 FILE_NAME: Final = "headend.db"
 TIMEOUT_S: Final = 2.0  # of one question; a person who publishes waits no longer
-CLOSE_S: Final = 3.0  # for questions that were cancelled, until their threads have ended
+CONNECT_S: Final = 10.0  # until a server lets us in
+CLOSE_S: Final = 1.0  # for threads of SQLite to end when it is closed; those that hang are left
+LEFT: Final = 8  # threads that hang in SQLite; while there are so many it is not asked
 # SQLite: how long a writer waits for another, such as a command beside us. Less than TIMEOUT_S, as
 # a question that is cancelled holds who asked it up for as long.
 BUSY_MS: Final = 1500
@@ -64,8 +66,7 @@ class Database:
         """
         self._url = _url(url, data)
         self._engine: AsyncEngine | None = None
-        self._lines: Final[WeakSet[aiosqlite.Connection]] = WeakSet()
-        self._threads: Final[WeakSet[Thread]] = WeakSet()  # of these, and of those that are gone
+        self._lines: Final[WeakSet[Line]] = WeakSet()
         self._ready = asyncio.Event()
 
     @property
@@ -96,16 +97,15 @@ class Database:
         self._ready.set()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; one whose database does not answer is left behind."""
         self._ready.clear()
         if self._engine is not None:
-            await self._engine.dispose()
+            await self._engine.dispose(close=False)  # would wait for each in turn
             self._engine = None
-        # SQLite is asked in threads. One whose question was cancelled has its answer later, for
-        # our loop, which must not be closed before.
-        for line in self._lines:
-            line.stop()
-        if threads := [thread for thread in self._threads if thread.is_alive()]:
+        lines = list(self._lines)
+        await asyncio.gather(*(line.close() for line in lines))
+        # Whoever removes the files next wants nobody to use them.
+        if threads := [line.thread for line in lines if _is_left(line)]:
             await asyncio.to_thread(_join, threads)
 
     @asynccontextmanager
@@ -116,7 +116,8 @@ class Database:
             timeout_s: For the whole block, waiting for `open` included.
 
         Raises:
-            DatabaseError: It took longer, or something failed; nothing was written.
+            DatabaseError: Something failed, and nothing was written; or it took longer, and what
+                was on its way to the disk may be written yet.
         """
         try:
             async with asyncio.timeout(timeout_s):
@@ -130,23 +131,32 @@ class Database:
             raise DatabaseError(f"database: {_first_line(error)}") from error
 
     def _new_engine(self) -> AsyncEngine:
-        if self._url.get_backend_name() != "sqlite":
-            return create_async_engine(self._url, pool_size=POOL_SIZE, pool_pre_ping=True)
-
-        def connect(*arguments: Any, **options: Any) -> aiosqlite.Connection:
-            line = aiosqlite.connect(*arguments, **options)
-            line._thread.daemon = True  # as SQLAlchemy does: no question keeps a process running
-            self._lines.add(line)
-            self._threads.add(line._thread)
-            return line
-
-        def prepare(dialect: object, record: object, arguments: list[Any], options: Any) -> None:
-            options["async_creator_fn"] = connect
-
-        engine = create_async_engine(self._url)
-        sa.event.listen(engine.sync_engine, "do_connect", prepare)
-        sa.event.listen(engine.sync_engine, "connect", _tune_sqlite)
+        if self._url.get_backend_name() == "sqlite":
+            engine = create_async_engine(self._url)
+            sa.event.listen(engine.sync_engine, "do_connect", self._use_own_line)
+            sa.event.listen(engine.sync_engine, "connect", _tune_sqlite)
+            return engine
+        options = {"connection_class": postgres_line(), "timeout": CONNECT_S}
+        engine = create_async_engine(
+            self._url, pool_size=POOL_SIZE, pool_pre_ping=True, connect_args=options
+        )
+        sa.event.listen(engine.sync_engine, "connect", self._note_line)
         return engine
+
+    def _use_own_line(
+        self, dialect: object, record: object, arguments: list[Any], options: dict[str, Any]
+    ) -> None:
+        options["async_creator_fn"] = self._connect_sqlite
+
+    def _connect_sqlite(self, path: str, **options: Any) -> SqliteLine:
+        if sum(map(_is_left, self._lines)) >= LEFT:
+            raise sqlite3.OperationalError("the disk does not answer")
+        line = SqliteLine(path, **options)
+        self._lines.add(line)
+        return line
+
+    def _note_line(self, connection: Any, record: object) -> None:
+        self._lines.add(connection.driver_connection)
 
 
 def _url(text: str, data: Path) -> sa.URL:
@@ -174,6 +184,10 @@ def _make_private(url: sa.URL) -> None:
             os.close(os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
             raise DatabaseError(f"database: {name}: {error.strerror}") from error
+
+
+def _is_left(line: Line) -> TypeGuard[SqliteLine]:
+    return isinstance(line, SqliteLine) and line.is_left
 
 
 def _join(threads: Sequence[Thread]) -> None:
@@ -221,4 +235,6 @@ def _migrate(connection: Connection) -> None:
 def _first_line(error: BaseException) -> str:
     """What went wrong, without SQL and its values: keys and addresses are among them."""
     cause = getattr(error, "orig", None) or error
+    if isinstance(cause, TimeoutError) and not str(cause):
+        return "it does not answer"
     return (str(cause).splitlines() or [type(cause).__name__])[0][:200]

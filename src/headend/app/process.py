@@ -3,9 +3,9 @@
 import asyncio
 import gc
 import json
+import logging
 import os
 import resource
-import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -14,11 +14,14 @@ from typing import Final, TypeAlias
 
 from headend.access import admin_token
 from headend.app.server import Server
+from headend.app.signals import Signals
 from headend.app.urls import web_url
 from headend.errors import SettingsError
 from headend.server import logs
 from headend.server.tls_policy import ignore_garbled_names
 from headend.settings import LoadedSettings
+
+log = logging.getLogger(__name__)
 
 GC_THRESHOLD: Final = 10_000  # objects made and not freed between two looks at the youngest ones
 
@@ -30,7 +33,9 @@ def run(
     ready_file: Path | None = None,
     companion: Companion | None = None,
 ) -> int:
-    """Run a server until SIGTERM or SIGINT; return the exit code.
+    """Run a server until SIGTERM or SIGINT, in the main thread; return the exit code.
+
+    Once it is asked to stop it takes `limits.shutdown_s` at most; then the process ends here.
 
     Args:
         loaded: Its settings.
@@ -46,8 +51,8 @@ def run(
     _raise_descriptor_limit()
     _tune_garbage_collection()
     ignore_garbled_names()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        code = runner.run(_serve(loaded, ready_file, companion))
+    with Signals() as signals, asyncio.Runner(loop_factory=loop_factory()) as runner:
+        code = runner.run(_serve(loaded, ready_file, companion, signals))
     gc.freeze()  # the process ends: looking for cycles once more would take up to seconds
     return code
 
@@ -79,18 +84,20 @@ def _tune_garbage_collection() -> None:
 
 
 async def _serve(
-    loaded: LoadedSettings, ready_file: Path | None, companion: Companion | None
+    loaded: LoadedSettings,
+    ready_file: Path | None,
+    companion: Companion | None,
+    signals: Signals,
 ) -> int:
     server = Server(loaded)
-    await server.start()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    signals.limit_s = lambda: server.shutdown_s
+    stop = signals.attach()
+    if not await _start(server, stop):
+        return 0
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, server.reload)
+        signals.reload_by(server.reload)
         _tell_admin_token(server, loaded.settings.data)
-        if ready_file is not None:
+        if ready_file is not None and not stop.is_set():
             _write_ready_file(ready_file, server.addresses)
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(server.watch_files())]
@@ -102,6 +109,25 @@ async def _serve(
     finally:
         await server.stop()
     return 0
+
+
+async def _start(server: Server, stop: asyncio.Event) -> bool:
+    """Start a server, unless it is asked to stop before it listens; say whether it runs.
+
+    Raises:
+        HeadendError: As `Server.start`.
+    """
+    starting = asyncio.ensure_future(server.start())
+    asked = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((starting, asked), return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    starting.cancel()  # no more than a word to one that is done
+    await asyncio.wait((starting,))
+    if starting.cancelled():
+        log.info("stopped before it was ready")
+        return False
+    starting.result()
+    return True
 
 
 def _tell_admin_token(server: Server, data: Path) -> None:

@@ -16,6 +16,7 @@ from headend.access import admin_token
 from headend.access.address_lists import AddressCheck
 from headend.access.records import AuditEntry, Outcome
 from headend.app import parts
+from headend.app.closing import Closing
 from headend.errors import SettingsError
 from headend.events import ServerStarted, ServerStopping
 from headend.server import logs, redaction
@@ -48,6 +49,10 @@ log = logging.getLogger(__name__)
 
 CERTIFICATE_CHECK_S: Final = 24 * 3600.0
 SWEEP_S: Final = 0.5  # how often streams look at the time
+# Of `limits.shutdown_s`: until when connections are waited for, and until when all is closed.
+PEERS_SHARE: Final = 0.5
+PARTS_SHARE: Final = 0.9
+LEAST_S: Final = 0.25  # for what closes in no time, and must not be lost with a limit of 0
 
 
 class Server:
@@ -191,6 +196,11 @@ class Server:
         connection = RtmpConnection(self._services, peer)
         connection.start(Transport(sock, self._services.poller, connection))
 
+    @property
+    def shutdown_s(self) -> float:
+        """Seconds that a stop may take."""
+        return self._loaded.settings.limits.shutdown_s
+
     async def stop(self) -> None:
         """Stop accepting, tell players and publishers, and close within `limits.shutdown_s`."""
         services = self._services
@@ -203,43 +213,49 @@ class Server:
         for session in services.sessions():
             session.stop()
         loop = services.loop
-        end = loop.time() + services.settings.limits.shutdown_s
+        began = loop.time()
+        end = began + PEERS_SHARE * self.shutdown_s
         try:
             while (services.connections or services.viewers) and loop.time() < end:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         finally:  # also when whoever embeds us has no more time
-            await self._release()
+            await self._release(began + max(PARTS_SHARE * self.shutdown_s, LEAST_S))
         log.info("stopped")
 
-    async def _release(self) -> None:
-        """Close what this server has opened, as far as it got."""
+    async def _release(self, end: float | None = None) -> None:
+        """Close what this server has opened, as far as it got.
+
+        Args:
+            end: Until when it may take, in seconds of the loop.
+        """
         services = self._services
         for listener in self._listeners:
             listener.close()
         for session in services.sessions():
             session.abort()
-        if self._running is not None:
-            self._running.close()
-        if self._fallbacks is not None:
-            self._fallbacks.close()
-        if self._relays is not None:
-            await self._relays.close()
-        if self._acme is not None:
-            await self._acme.stop()
-        if self._http is not None:
-            await self._http.close()
-        if services.recorder is not None:
-            await services.recorder.close()
-        if services.rates is not None:
-            services.rates.close()
+        for part in (self._running, self._fallbacks):
+            if part is not None:
+                part.close()
         for timer in (self._sweep, self._certificate_check):
             if timer is not None:
                 timer.cancel()
+        closing = Closing(services.loop.time() + self.shutdown_s if end is None else end)
+        closing.add("relays", None if self._relays is None else self._relays.close)
+        closing.add("ACME", None if self._acme is None else self._acme.stop)
+        closing.add("HTTP", None if self._http is None else self._http.close)
+        await closing.run()
+        if services.rates is not None:
+            services.rates.close()
         services.deadlines.close()
         services.poller.close()
-        if services.integrations is not None:
-            await services.integrations.close()
-        await services.access.close()
+        # These write down how all of that ended, in the database that is closed last.
+        closing.add("audit trail", None if services.recorder is None else services.recorder.close)
+        joined = services.integrations
+        closing.add("webhooks and hooks", None if joined is None else joined.close)
+        await closing.run()
+        closing.add("database", services.access.close)
+        await closing.run()
+        closing.finish()
 
     # ------------------------------------------------------------------ what changes on disk
 

@@ -6,9 +6,12 @@ no command pays for another. It returns its exit code, or None for 0.
 """
 
 import logging
+import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Final
 
 import typer
@@ -84,7 +87,15 @@ def _program(
 
 def main() -> None:
     """Run the command that the program was called with, and end with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    others = [each for each in threading.enumerate() if each is not threading.main_thread()]
+    if all(each.daemon for each in others):
+        sys.exit(code)
+    # Python would wait for a thread that asks a name server or a disk: for ever, maybe.
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -1,0 +1,68 @@
+"""The end of a server's parts: side by side or in turn, and none for longer than there is time."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+
+class Closing:
+    """Closes what needs waiting, until a time; what is not closed by then is cancelled and left.
+
+    Whoever embeds the server may have no more time: once the caller is cancelled, nothing waits any
+    longer, and the rest is closed as far as that goes at once.
+    """
+
+    def __init__(self, end: float) -> None:
+        """Prepare.
+
+        Args:
+            end: Until when it may take, in seconds of the loop.
+        """
+        self._loop: Final = asyncio.get_running_loop()
+        self._end = end
+        self._parts: dict[str, Callable[[], Coroutine[None, None, None]]] = {}
+        self._cancelled: asyncio.CancelledError | None = None
+
+    def add(self, name: str, close: Callable[[], Coroutine[None, None, None]] | None) -> None:
+        """Have a part closed by the next `run`.
+
+        Args:
+            name: For the log.
+            close: Closes it; None: it is not there.
+        """
+        if close is not None:
+            self._parts[name] = close
+
+    async def run(self) -> None:
+        """Close what was added, side by side."""
+        tasks = {self._loop.create_task(close()): name for name, close in self._parts.items()}
+        self._parts.clear()
+        if not tasks:
+            return
+        try:
+            await asyncio.wait(tasks, timeout=max(0.0, self._end - self._loop.time()))
+        except asyncio.CancelledError as error:
+            self._cancelled, self._end = error, self._loop.time()
+        for task, name in tasks.items():
+            task.add_done_callback(partial(_tell, name))
+            if not task.done():
+                log.error("%s: not closed within limits.shutdown_s, and left as it is", name)
+                task.cancel()
+
+    def finish(self) -> None:
+        """Say that all is closed.
+
+        Raises:
+            CancelledError: The caller was cancelled meanwhile.
+        """
+        if self._cancelled is not None:
+            raise self._cancelled
+
+
+def _tell(name: str, task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s: closing it failed: a bug", name, exc_info=error)

@@ -1,0 +1,115 @@
+"""What the system asks of the process: SIGTERM and SIGINT stop it, SIGHUP has it reload.
+
+The first SIGTERM or SIGINT asks the server to stop, and starts a clock. When that has run down, the
+process ends, whatever it still waits for: a disk, a name server, a loop that does not turn. A
+second signal ends the process at once, as it ends programs that know nothing of signals.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
+from types import FrameType, TracebackType
+from typing import Final, Self
+
+log = logging.getLogger(__name__)
+
+STOPS: Final = (signal.SIGTERM, signal.SIGINT)
+LEAST_S: Final = 1.0  # that a stop may take, whatever `limits.shutdown_s` is
+LAST_WORDS_S: Final = 0.2  # for a line in a log that may hang too
+
+
+class Signals:
+    """Hears signals while the `with` block runs, in the main thread.
+
+    Attributes:
+        limit_s: Gives the seconds that a stop may take; asked when it begins.
+    """
+
+    def __init__(self, end: Callable[[int], object] = os._exit) -> None:
+        """Prepare.
+
+        Args:
+            end: Ends the process with an exit code, at once.
+        """
+        self.limit_s: Callable[[], float] = lambda: LEAST_S
+        self._end: Final = end
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._reload: Callable[[], object] | None = None
+        self._is_asked_to_stop = False
+        self._is_asked_to_reload = False
+        # Seconds until the process ends; None: the block is over. Signal handlers may put something
+        # into a SimpleQueue wherever they interrupt the program.
+        self._clock: Final[SimpleQueue[float | None]] = SimpleQueue()
+
+    def __enter__(self) -> Self:
+        self._before = [(each, signal.getsignal(each)) for each in (*STOPS, signal.SIGHUP)]
+        for number in STOPS:
+            signal.signal(number, self._hear_stop)
+        signal.signal(signal.SIGHUP, self._hear_reload)
+        Thread(target=self._watch, name="stop", daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._clock.put(None)
+        for number, before in self._before:
+            signal.signal(number, before)
+
+    def attach(self) -> asyncio.Event:
+        """Return what is set in the running loop as soon as the server is asked to stop."""
+        self._stop = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        if self._is_asked_to_stop:
+            self._stop.set()
+        return self._stop
+
+    def reload_by(self, reload: Callable[[], object]) -> None:
+        """Have SIGHUP call this in the loop; at once if there was one already."""
+        self._reload = reload
+        if self._is_asked_to_reload:
+            reload()
+
+    def _hear_stop(self, number: int, frame: FrameType | None) -> None:
+        for each in STOPS:
+            signal.signal(each, signal.SIG_DFL)
+        self._is_asked_to_stop = True
+        self._clock.put(max(self.limit_s(), LEAST_S))
+        if self._stop is not None:
+            self._call(self._stop.set)
+
+    def _hear_reload(self, number: int, frame: FrameType | None) -> None:
+        self._is_asked_to_reload = True
+        if self._reload is not None:
+            self._call(self._reload)
+
+    def _call(self, what: Callable[[], object]) -> None:
+        assert self._loop is not None
+        with suppress(RuntimeError):  # the loop is closed: the process is about to end
+            self._loop.call_soon_threadsafe(what)
+
+    def _watch(self) -> None:
+        """End the process if it has not stopped in time."""
+        limit_s = self._clock.get()
+        if limit_s is None:
+            return
+        try:
+            self._clock.get(timeout=limit_s)
+        except Empty:
+            words = Thread(target=_tell, args=(limit_s,), daemon=True)
+            words.start()
+            words.join(LAST_WORDS_S)
+            self._end(0)
+
+
+def _tell(limit_s: float) -> None:
+    log.error("not stopped within %g s (limits.shutdown_s): what still runs is cut off", limit_s)
