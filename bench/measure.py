@@ -19,7 +19,7 @@ FRAMING_BYTES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a server cost in one window. CPU in percent of a core, times in ms."""
+    """What a server cost in one window. CPU in percent of a core, times in ms, of pictures."""
 
     label: str
     flush: str
@@ -32,6 +32,7 @@ class Sample:
     max_ms: float
     delivered: float  # share of the published bytes that the worst player got
     complete: bool  # every player got every byte
+    sound_p99_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class Audience:
                 and abs(got["min_bytes"] - expected) < FRAMING_BYTES
                 and not got["closed"]
             ),
+            sound_p99_ms=max(probe["sound_p99_ms"] for probe in ages),
         )
 
 

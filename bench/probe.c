@@ -5,8 +5,8 @@
  * JSON line each on stdout ("ready" comes by itself):
  *   mark    messages, payload bytes and raw bytes since the last mark, with the ages; all start anew
  *   sample  forget the ages so far
- *   ages    median, 99th percentile and largest age since "mark" or "sample", in ms, and the longest time
- *           between two messages
+ *   ages    median, 99th percentile and largest age since "mark" or "sample", in ms, of pictures and of
+ *           sound, and the longest time between two messages
  *   quit
  */
 #include "load.h"
@@ -23,8 +23,10 @@ struct chunk_stream {
 static struct chunk_stream streams[STREAMS];
 static uint32_t chunk_size = 128;
 static uint64_t messages, payload_bytes, marked_bytes, acknowledged;
-static int64_t *ages;
-static size_t age_count;
+static struct ages {
+    int64_t *at;
+    size_t count;
+} pictures, sounds;
 static int64_t last_ns, gap_ns;
 static struct peer peer;
 
@@ -52,7 +54,8 @@ static void take_message(const struct chunk_stream *s) {
     char digits[17] = {0};
     memcpy(digits, stamp + STAMP_ID_BYTES, 16);
     int64_t now = now_ns();
-    if (age_count < MOST_AGES) ages[age_count++] = now - (int64_t)strtoull(digits, NULL, 16);
+    struct ages *ages = s->type == TYPE_VIDEO ? &pictures : &sounds;
+    if (ages->count < MOST_AGES) ages->at[ages->count++] = now - (int64_t)strtoull(digits, NULL, 16);
     if (last_ns && now - last_ns > gap_ns) gap_ns = now - last_ns;
     last_ns = now;
     messages++;
@@ -113,26 +116,32 @@ static int by_age(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static double age_ms(double share) {
-    return age_count ? (double)ages[(size_t)(share * (double)(age_count - 1))] / 1e6 : 0;
+static double age_ms(const struct ages *ages, double share) {
+    return ages->count ? (double)ages->at[(size_t)(share * (double)(ages->count - 1))] / 1e6 : 0;
 }
 
 static void print_ages(const char *event) {
-    qsort(ages, age_count, sizeof *ages, by_age);
+    qsort(pictures.at, pictures.count, sizeof *pictures.at, by_age);
+    qsort(sounds.at, sounds.count, sizeof *sounds.at, by_age);
     printf("{\"event\": \"%s\", \"ages\": %zu, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, "
-           "\"gap_ms\": %.3f, \"messages\": %llu, "
+           "\"sound_p50_ms\": %.3f, \"sound_p99_ms\": %.3f, \"gap_ms\": %.3f, \"messages\": %llu, "
            "\"payload_bytes\": %llu, \"raw_bytes\": %llu}\n",
-           event, age_count, age_ms(0.5), age_ms(0.99), age_ms(1), (double)gap_ns / 1e6, (unsigned long long)messages,
+           event, pictures.count, age_ms(&pictures, 0.5), age_ms(&pictures, 0.99), age_ms(&pictures, 1),
+           age_ms(&sounds, 0.5), age_ms(&sounds, 0.99), (double)gap_ns / 1e6, (unsigned long long)messages,
            (unsigned long long)payload_bytes, (unsigned long long)(peer.received - marked_bytes));
+}
+
+static void forget_ages(void) {
+    pictures.count = sounds.count = 0, gap_ns = last_ns = 0;
 }
 
 static void obey(const char *command) {
     if (strcmp(command, "sample") == 0) {
-        age_count = 0, gap_ns = last_ns = 0;
+        forget_ages();
         printf("{\"event\": \"sample\"}\n");
     } else if (strcmp(command, "mark") == 0) {
         print_ages("mark");
-        age_count = 0, gap_ns = last_ns = 0;
+        forget_ages();
         messages = payload_bytes = 0, marked_bytes = peer.received;
     } else if (strcmp(command, "ages") == 0) {
         print_ages("ages");
@@ -166,7 +175,8 @@ int main(int argc, char **argv) {
     prepare_process();
     prepare_tls();
     struct bytes buffer = {.data = malloc(BUFFER_BYTES), .room = BUFFER_BYTES};
-    ages = malloc(sizeof *ages * MOST_AGES);
+    pictures.at = malloc(sizeof *pictures.at * MOST_AGES);
+    sounds.at = malloc(sizeof *sounds.at * MOST_AGES);
     dialogue(argv[1], atoi(argv[2]), argv[3], argv[4], &buffer);
     listen_to_commands();
     printf("{\"event\": \"ready\"}\n");

@@ -64,6 +64,7 @@ def median_sample(samples: Sequence[Sample]) -> Sample:
         p50_ms=median("p50_ms"),
         p99_ms=median("p99_ms"),
         max_ms=median("max_ms"),
+        sound_p99_ms=median("sound_p99_ms"),
         delivered=min(sample.delivered for sample in samples),
         complete=all(sample.complete for sample in samples),
     )
@@ -105,7 +106,10 @@ def number(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-HEADINGS: Final = ("CPU %", "/ floor", "/ nginx", "ms/s each", "p50 ms", "p99 ms", "max ms")
+HEADINGS: Final = (
+    *("CPU %", "/ floor", "/ nginx", "ms/s each"),
+    *("p50 ms", "p99 ms", "max ms", "sound p99"),
+)
 CHECKS: Final = ("complete", "load %", "others %", "samples")
 
 
@@ -122,6 +126,7 @@ def cells_of(row: Row) -> list[str]:
         number(s.p50_ms),
         number(s.p99_ms),
         number(s.max_ms),
+        number(s.sound_p99_ms),
         "yes" if s.complete else f"{100 * s.delivered:.1f} %",
         number(s.load_cpu, 0),
         number(s.others_cpu, 0) + ("" if row.quiet else " busy"),
@@ -142,7 +147,7 @@ def table_of(title: str, unit: str, rows: Sequence[Row]) -> Table:
 
 def markdown_of(unit: str, rows: Sequence[Row]) -> str:
     """Lay out the same rows for a page such as `bench/README.md`."""
-    lines = [["server", unit, *HEADINGS, *CHECKS], ["---", *["--:"] * 12]]
+    lines = [["server", unit, *HEADINGS, *CHECKS], ["---", *["--:"] * 13]]
     lines += [cells_of(row) for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
