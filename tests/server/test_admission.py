@@ -111,16 +111,6 @@ def test_loopback_balancers_and_servers_without_that_limit_take_any_number() -> 
     assert try_often(Admission(Limits(connections_per_minute=0)), 0) == 10
 
 
-def test_only_so_many_addresses_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headend.server.admission.ADDRESSES", 5)
-    admission = Admission(FAST)
-    for number in range(20):
-        address = ip_address(f"203.0.113.{number}")
-        admission.enter(address, 0)
-        admission.leave(address)
-    assert len(admission._attempts) == 5
-
-
 class Idle:
     """A connection that leaves when it is asked to."""
 

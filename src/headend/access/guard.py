@@ -7,10 +7,10 @@ by /64, which is what one customer has.
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_network
 from typing import Final
 
 from headend.access.decisions import Address
+from headend.access.groups import Group, group_of
 
 FREE: Final = 3  # typing errors
 FIRST_DELAY_S: Final = 0.25
@@ -39,16 +39,16 @@ class Guard:
         self.most = most
         self.ban_s = ban_s
         self.bans = 0
-        self._records: OrderedDict[str, _Record] = OrderedDict()
+        self._records: OrderedDict[Group, _Record] = OrderedDict()
 
     def banned_s(self, address: Address | None, now: float) -> float:
         """Return for how many seconds an address is still shut out; 0: it is not."""
-        record = self._records.get(_group(address))
+        record = self._records.get(group_of(address))
         return 0.0 if record is None else max(0.0, record.banned_until - now)
 
     def wrong(self, address: Address | None, now: float) -> float:
         """Count a wrong attempt; return how many seconds its answer should wait."""
-        group = _group(address)
+        group = group_of(address)
         record = self._records.pop(group, None)
         if record is None or now - record.at > FORGET_S:
             record = _Record(0, now, 0.0)
@@ -67,14 +67,8 @@ class Guard:
 
     def right(self, address: Address | None) -> None:
         """Forget the wrong attempts of an address that was right."""
-        self._records.pop(_group(address), None)
+        self._records.pop(group_of(address), None)
 
     def __len__(self) -> int:
         """Return the number of addresses remembered."""
         return len(self._records)
-
-
-def _group(address: Address | None) -> str:
-    if isinstance(address, IPv6Address):
-        return str(ip_network((address, 64), strict=False))
-    return str(address)

@@ -4,16 +4,14 @@ Every connection counts when it is accepted, before a TLS handshake that would c
 peer. IPv6 addresses count by /64, which is what one customer has.
 """
 
-from collections import OrderedDict
-from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Protocol
 
+from headend.access.decisions import Address
+from headend.access.groups import Group, group_of
 from headend.errors import LimitExceeded
+from headend.server.buckets import Buckets
 from headend.settings import Limits
 
-Address = IPv4Address | IPv6Address
-
-ADDRESSES: Final = 65_536  # whose attempts are remembered, about 200 bytes each
 MINUTE_S: Final = 60.0
 
 
@@ -35,10 +33,9 @@ class Admission:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.connections = 0
-        self._by_address: dict[Address | int, int] = {}
+        self._by_address: dict[Group, int] = {}
         self._spare: dict[Spare, None] = {}
-        # How many more attempts each address has, and when that was so.
-        self._attempts: OrderedDict[Address | int, tuple[float, float]] = OrderedDict()
+        self._attempts: Final = Buckets()
 
     def enter(self, address: Address | None, now: float, *, is_balancer: bool = False) -> None:
         """Count a connection in; the caller calls `leave` once, also after an exception.
@@ -54,7 +51,7 @@ class Admission:
         """
         self.connections += 1
         if address is not None:
-            group = _group(address)
+            group = group_of(address)
             count = self._by_address[group] = self._by_address.get(group, 0) + 1
             if not address.is_loopback and not is_balancer:
                 self._check_address(group, count, now)
@@ -69,7 +66,7 @@ class Admission:
         """Count a connection out."""
         self.connections -= 1
         if address is not None:
-            group = _group(address)
+            group = group_of(address)
             count = self._by_address[group] - 1
             if count:
                 self._by_address[group] = count
@@ -84,26 +81,12 @@ class Admission:
         """Let a connection give way no more: it is of use, or gone."""
         self._spare.pop(connection, None)
 
-    def _check_address(self, group: Address | int, count: int, now: float) -> None:
+    def _check_address(self, group: Group, count: int, now: float) -> None:
         limits = self.limits
         if count > limits.connections_per_address:
             raise LimitExceeded(
                 "limits.connections_per_address", count, limits.connections_per_address
             )
         most = limits.connections_per_minute
-        if most and not self._may_try(group, most, now):
+        if most and not self._attempts.take(group, now, most, most / MINUTE_S):
             raise LimitExceeded("limits.connections_per_minute", most + 1, most)
-
-    def _may_try(self, group: Address | int, most: int, now: float) -> bool:
-        """Take one of the attempts of an address: it has `most`, and as many more each minute."""
-        left, at = self._attempts.pop(group, (float(most), now))
-        left = min(left + (now - at) * most / MINUTE_S, most)
-        is_allowed = left >= 1
-        self._attempts[group] = (left - 1 if is_allowed else left, now)
-        if len(self._attempts) > ADDRESSES:
-            self._attempts.popitem(last=False)
-        return is_allowed
-
-
-def _group(address: Address) -> Address | int:
-    return int(address) >> 64 if address.version == 6 else address
