@@ -158,3 +158,23 @@ def test_streams_are_private_by_pattern() -> None:
         True,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    ("auth", "key", "certificate", "holder"),
+    [
+        (Auth(publish="open", certificates=True), None, "cam1", "certificate:cam1"),
+        (Auth(publish="key", certificates=True), "any text", "cam1", "certificate:cam1"),
+        (Auth(publish="open", certificates=True), "any text", None, "text:any text"),
+        (Auth(publish="open"), "any text", "cam1", "text:any text"),
+        (Auth(publish="open"), "certificate:cam1", None, "text:certificate:cam1"),
+        (Auth(publish="open"), None, "cam1", None),
+    ],
+)
+def test_holder_of_a_name_is_named_by_what_nobody_else_can_show(
+    auth: Auth, key: str | None, certificate: str | None, holder: str | None
+) -> None:
+    asked = AccessRequest(
+        "publish", "live/cam1", ip_address("10.0.0.7"), key, certificate=certificate
+    )
+    assert Policy(auth).holder_of(asked) == holder

@@ -583,6 +583,33 @@ def test_client_certificates_are_asked_for_and_checked(
     run(main())
 
 
+def test_holder_of_a_client_certificate_takes_his_own_name_over_and_counts(
+    pair: CertificatePair, authority: trustme.CA, tmp_path: Path
+) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    settings = (
+        f"tls.client_ca={tmp_path / 'ca.pem'}",
+        "tls.client_auth=optional",
+        "auth.publish=key",
+        "auth.certificates=true",
+        "limits.streams_per_key=1",
+    )
+    context = showing("good", authority, tmp_path)
+    publish = command("publish", 3, None, "b?key=another", "live", on=1)
+
+    async def main() -> None:
+        async with tls_server(tmp_path, pair, *settings) as live:
+            first = await live.publisher("a", context=context)
+            await live.publisher("a", context=context)
+            await first.expect("NetStream.Publish.BadName")
+            peer = await live.connected(context=context)
+            await peer.send(publish)
+            await peer.expect("NetStream.Publish.Denied")
+            assert "this key publishes 1 streams, as many as it may" in peer.reasons[-1]
+
+    run(main())
+
+
 # ---------------------------------------------------------------------- beside running streams
 
 

@@ -234,8 +234,7 @@ class Gate:
             self.check_ban(request)
             return self._by_token(request)
         policy.check_publish(request)
-        holder = None if request.key is None else f"text:{request.key}"
-        return Grant(request.path, "publish", holder=holder)
+        return Grant(request.path, "publish", holder=policy.holder_of(request))
 
     def check_ban(self, request: AccessRequest) -> None:
         """Return if the address is not shut out.
@@ -283,7 +282,7 @@ class Gate:
         except HeadendError as error:
             if self.policy.is_free(request) and not request.is_bare:
                 proved = request.key_id
-                holder = f"text:{request.key}" if proved is None else f"key:{proved}"
+                holder = self.policy.holder_of(request) if proved is None else f"key:{proved}"
                 return Grant(request.path, "publish", holder=holder)
             raise Rejected(
                 DENIED, "keys cannot be checked just now; try again in a moment"

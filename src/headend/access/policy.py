@@ -76,7 +76,7 @@ class Policy:
 
     def is_free(self, request: AccessRequest) -> bool:
         """Say whether the request may publish without a key."""
-        if self._auth.certificates and request.certificate is not None:
+        if self._is_certified(request):
             return True
         if self.wants_password(request):
             return False
@@ -90,6 +90,19 @@ class Policy:
         the challenge at its own time goes by.
         """
         return any(fnmatchcase(request.app, pattern) for pattern in self._auth.password_apps)
+
+    def holder_of(self, request: AccessRequest) -> str | None:
+        """Name who publishes without a key that is looked up; None: nobody who can be told apart.
+
+        The same one may take its own name over, and counts for `limits.streams_per_key`. A verified
+        certificate tells more than a text that anybody can choose.
+        """
+        if self._is_certified(request):
+            return f"certificate:{request.certificate}"
+        return None if request.key is None else f"text:{request.key}"
+
+    def _is_certified(self, request: AccessRequest) -> bool:
+        return self._auth.certificates and request.certificate is not None
 
     def shows_key(self, request: AccessRequest) -> bool:
         """Say whether a publish key is to be looked up.
