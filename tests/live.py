@@ -98,9 +98,13 @@ class Live:
         await self.services.access.database()
         return await self.services.access.keys.store()
 
-    async def peer(self, *, receive_buffer: int | None = None, send_buffer: int = 0) -> "Peer":
-        """Connect a peer; it has sent nothing yet."""
+    async def peer(
+        self, *, receive_buffer: int | None = None, send_buffer: int = 0, source: str = ""
+    ) -> "Peer":
+        """Connect a peer, from another address of loopback perhaps; it has sent nothing yet."""
         sock = socket.socket()
+        if source:
+            sock.bind((source, 0))
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer is not None:
@@ -117,10 +121,11 @@ class Live:
         for peer in self._peers:
             peer.close()
 
-    async def connected(self, **options: Any) -> "Peer":
+    async def connected(self, *, flash_version: str = "", **options: Any) -> "Peer":
         """Connect a peer up to the answer to `connect` and one `createStream`."""
         peer = await self.peer(**options)
-        await peer.send(C0_C1 + C2 + command("connect", 1, {"app": "live"}))
+        told = {"flashVer": flash_version} if flash_version else {}
+        await peer.send(C0_C1 + C2 + command("connect", 1, {"app": "live", **told}))
         await peer.send(command("createStream", 2, None))
         await peer.expect("_result 2 None 1.0")
         return peer

@@ -6,7 +6,7 @@ from tests.hub.test_stream import FakeObserver, FakePublisher, FakeSink, key
 from headend.errors import Rejected
 from headend.hub.publication import Place, Publication
 from headend.hub.registry import Registry, RegistrySettings, Takeover
-from headend.hub.stream import StreamSettings, StreamState
+from headend.hub.stream import Stream, StreamSettings, StreamState, no_audience
 
 PATH = "live/cam1"
 
@@ -255,13 +255,168 @@ def test_a_stream_over_the_limit_is_refused() -> None:
     hub.play("live/a")
 
 
-def test_a_name_waited_for_over_the_limit_is_refused() -> None:
+def wait(hub: Registry, path: str, asker: str) -> FakeSink:
+    """Have somebody wait for a name."""
+    sink = FakeSink()
+    hub.play(path, asker).attach("a", sink)
+    return sink
+
+
+def test_name_that_is_waited_for_over_the_limit_takes_the_place_of_who_waits_for_most() -> None:
+    hub = registry(streams=3)
+    one, two = wait(hub, "live/1", "greedy"), wait(hub, "live/2", "greedy")
+    other = wait(hub, "live/a", "other")
+    third = wait(hub, "live/b", "third")
+    assert one.calls[-1] == "end"  # the oldest of those
+    assert [two.calls[-1], other.calls[-1], third.calls[-1]] == ["start"] * 3
+    wait(hub, "live/3", "greedy")
+    assert two.calls[-1] == "end"  # nobody has more, so it pays itself
+    assert [s.path for s in hub.streams()] == ["live/a", "live/b", "live/3"]
+
+
+def test_who_waits_for_a_name_is_told_in_the_words_of_the_server() -> None:
+    told: list[str] = []
+
+    def give_up(stream: Stream) -> None:
+        told.append(stream.path)
+        stream.end()
+
+    settings = RegistrySettings(StreamSettings(), streams=1)
+    hub = Registry(settings, lambda _path, _error: None, give_up=give_up)
+    wait(hub, "live/a", "somebody")
+    hub.play("live/a", "somebody else")
+    assert told == []
+    wait(hub, "live/b", "somebody")
+    assert told == ["live/a"]
+
+
+def test_name_that_somebody_publishes_is_never_one_that_gives_way_to_waiting() -> None:
+    hub = registry(streams=1)
+    hub.publish("live/a", FakePublisher(), None, 0)
+    sink = wait(hub, "live/a", "x")
+    wait(hub, "live/b", "x")
+    wait(hub, "live/c", "x")
+    assert sink.calls == ["start"]
+    assert [s.path for s in hub.streams()] == ["live/a", "live/c"]
+
+
+def test_what_stands_by_for_a_name_that_gave_way_is_dismissed() -> None:
+    hub = registry(streams=1)
+    wait(hub, "live/a", "x")
+    calls: list[bool] = []
+    publisher = FakePublisher()
+    hub.publish("live/a", publisher, None, 0, Place(5, calls.append))
+    wait(hub, "live/b", "x")
+    hub.sweep(0.5)
+    assert hub.standbys("live/a") == []
+    assert publisher.calls[-1] == "replaced"
+    assert [s.path for s in hub.streams()] == ["live/b"]
+
+
+# ---------------------------------------------------------------------- names that are only held
+
+
+def lose(hub: Registry, path: str, now: float, key: str | None = None) -> Stream:
+    """Publish a name and lose the publisher at once."""
+    publication = hub.publish(path, FakePublisher(), key, now)
+    publication.lose(now)
+    return publication.stream
+
+
+def test_name_that_is_only_held_gives_way_to_one_that_is_published_the_oldest_first() -> None:
     hub = registry(streams=2)
-    hub.play("live/a")
-    hub.play("live/b")
-    with pytest.raises(Rejected, match=r"2 streams, its limit \(limits.streams\)") as refusal:
-        hub.play("live/c")
-    assert refusal.value.code == "NetStream.Play.Failed"
+    lose(hub, "live/b", 2)
+    lose(hub, "live/a", 1)
+    assert hub.publish("live/c", FakePublisher(), None, 3).is_current
+    assert {s.path for s in hub.streams()} == {"live/b", "live/c"}
+    assert hub.publish("live/d", FakePublisher(), None, 4).is_current
+    with pytest.raises(Rejected, match=r"limits\.streams"):
+        hub.publish("live/e", FakePublisher(), None, 5)
+
+
+def test_stream_that_gives_way_is_told_as_one_whose_publisher_did_not_come_back() -> None:
+    observer = FakeObserver()
+    settings = RegistrySettings(StreamSettings(), streams=1)
+    hub = Registry(settings, lambda _path, _error: None, observer)
+    lose(hub, "live/a", 0)
+    hub.publish("live/b", FakePublisher(), None, 1)
+    assert observer.told == [
+        "created", "connected", "disconnected lost", "ended lost", "created", "connected",
+    ]  # fmt: skip
+
+
+def test_name_that_somebody_watches_is_held_whoever_else_publishes() -> None:
+    hub = registry(streams=1)
+    lose(hub, "live/a", 0).attach("a", FakeSink())
+    with pytest.raises(Rejected, match=r"limits\.streams"):
+        hub.publish("live/b", FakePublisher(), None, 1)
+    assert hub.publish("live/a", FakePublisher(), None, 2).is_current
+
+
+def test_sinks_that_are_there_for_nobody_hold_no_name() -> None:
+    hub = registry(streams=1)
+    viewers = 1
+    stream = lose(hub, "live/a", 0)
+    stream.attach("hls", FakeSink(), is_patient=True, audience=lambda: viewers)
+    stream.attach("relay", FakeSink(), audience=no_audience)
+    with pytest.raises(Rejected, match=r"limits\.streams"):
+        hub.publish("live/b", FakePublisher(), None, 1)
+    viewers = 0
+    assert hub.publish("live/b", FakePublisher(), None, 2).is_current
+
+
+def test_name_that_only_a_stand_in_holds_gives_way_too() -> None:
+    hub = registry(streams=1)
+    publication = hub.publish("live/a", FakePublisher(), None, 0)
+    hub.publish("live/a", FakePublisher(), None, 0, Place(5, lambda _is_on_air: None))
+    with pytest.raises(Rejected, match=r"limits\.streams"):
+        hub.publish("live/b", FakePublisher(), None, 1)
+    publication.lose(2)
+    stream = hub.stream("live/a")
+    assert stream is not None
+    assert stream.is_live
+    assert hub.publish("live/b", FakePublisher(), None, 3).is_current
+    assert hub.stream("live/a") is None
+
+
+def test_name_whose_publisher_stands_by_is_not_only_held() -> None:
+    hub = registry(streams=1)
+    hub.publish("live/a", FakePublisher(), None, 0, Place(0, lambda _is_on_air: None))
+    hub.sweep(0.5)
+    hub.publish("live/a", FakePublisher(), "hk_1", 1, Place(1))
+    with pytest.raises(Rejected, match=r"limits\.streams"):
+        hub.publish("live/b", FakePublisher(), None, 1)
+
+
+def test_stream_that_is_over_takes_no_place() -> None:
+    hub = registry(streams=1)
+    hub.publish("live/a", FakePublisher(), None, 0).end(0)
+    assert hub.publish("live/b", FakePublisher(), None, 0).is_current
+
+
+def test_name_that_was_waited_for_counts_once_it_is_published() -> None:
+    hub = registry(streams=2)
+    for name in "ab":
+        wait(hub, f"live/{name}", name)
+    hub.settings = RegistrySettings(StreamSettings(), streams=1)
+    hub.publish("live/a", FakePublisher(), None, 0)
+    with pytest.raises(Rejected, match=r"limits\.streams"):
+        hub.publish("live/b", FakePublisher(), None, 0)
+
+
+def test_stream_knows_whose_it_was_last_and_what_stands_in_is_nobody() -> None:
+    hub = registry("always")
+    stream = lose(hub, "live/a", 0, "hk_1")
+    assert stream.key == "hk_1"
+    hub.publish("live/a", FakePublisher(), None, 1, Place(5, lambda _is_on_air: None))
+    hub.sweep(2)
+    assert stream.is_live
+    assert stream.key == "hk_1"
+    publication = hub.publish("live/a", FakePublisher(), "hk_2", 3)
+    for now in (3.0, 3.9, 4.8, 5.7, 6.6):
+        publication.push([key(round(1000 * now))], now)
+    assert publication.is_current
+    assert stream.key == "hk_2"
 
 
 def test_names_that_are_only_waited_for_keep_no_publisher_out() -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.wire import wire
 
 from headend.hub.ports import Loss, StreamChange
-from headend.hub.stream import SEARCHED, Stream, StreamSettings, StreamState
+from headend.hub.stream import SEARCHED, Stream, StreamSettings, StreamState, no_audience
 from headend.media.codecs import audio_tag, script_tag, video_tag
 from headend.media.tag import AUDIO, VIDEO, Tag
 
@@ -693,3 +693,30 @@ def test_patient_output_that_fails_is_not_counted_any_more() -> None:
     publisher.calls.clear()
     made.attach("rtmp", FakeSink())
     assert publisher.calls == ["watched"]
+
+
+# ---------------------------------------------------------------------- audiences
+
+
+def test_output_is_there_for_somebody_unless_it_says_otherwise() -> None:
+    made = Stream("live/a", StreamSettings(), lambda _path, _error: None)
+    assert not made.is_watched
+    viewers = 0
+    made.attach("hls", FakeSink(), audience=lambda: viewers)
+    made.attach("relay", FakeSink(), audience=no_audience)
+    assert not made.is_watched
+    viewers = 2
+    assert made.is_watched
+    made.detach("hls")
+    assert not made.is_watched
+    made.attach("hls", FakeSink())  # another one, which has an audience for sure
+    assert made.is_watched
+
+
+def test_audience_of_an_output_that_failed_is_forgotten() -> None:
+    made = Stream("live/a", StreamSettings(), lambda _path, _error: None)
+    made.attach("a", FakeSink(raises_on="start"), audience=no_audience)
+    made.attach("a", FakeSink())
+    assert made.is_watched
+    made.end()
+    assert not made.is_watched

@@ -6,8 +6,13 @@ from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 
-from tests.live import FRAME, KEYFRAME, VIDEO_HEADER, Peer, command, run, until
-from tests.relay.servers import into, place, publish_pictures, server, states, targets
+import pytest
+from tests.hub.test_stream import AVC, FakePublisher, key
+from tests.live import FRAME, KEYFRAME, VIDEO_HEADER, Live, Peer, command, run, until
+from tests.relay.servers import into, out, place, publish_pictures, server, states, targets
+
+from headend.relay.relays import MOST_ASKED, Relays
+from headend.rtmp.hops import write_hops
 
 QUICK = "relay.idle_s=0"
 
@@ -132,5 +137,186 @@ def test_stream_that_is_always_fetched_needs_no_viewer(tmp_path: Path) -> None:
                 stream = edge.services.registry.stream("copy/b")
                 assert stream is not None
                 assert stream.is_live
+
+    run(main())
+
+
+# ---------------------------------------------------------------------- what one peer says or does
+
+
+INVENTED = tuple(f"{number:016x}" for number in range(7))
+
+
+def test_hops_that_a_player_claims_are_told_to_no_source(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with server(tmp_path, "origin") as origin:
+            url = f"rtmp://{place(origin)}/live/{{name}}"
+            async with server(tmp_path, "edge", into(url)) as edge:
+                publisher = await origin.publisher("a")
+                sent = await publish_pictures(publisher)
+                liar = await edge.player("a", flash_version=write_hops("LNX", INVENTED))
+                honest = await edge.player("a")
+                assert await honest.expect_media(len(sent)) == sent
+                assert await liar.expect_media(len(sent)) == sent
+                (fetch,) = [each for each in origin.services.connections if each.hops]
+                assert fetch.hops == (edge.services.server_id,)
+
+    run(main())
+
+
+def test_player_that_claims_to_be_the_origin_is_refused_alone(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with server(tmp_path, "origin") as origin:
+            url = f"rtmp://{place(origin)}/live/{{name}}"
+            async with server(tmp_path, "edge", into(url)) as edge:
+                honest = await edge.player("a")
+                relays = edge.services.relays
+                assert relays is not None
+                await until(lambda: relays.fetched_from("live/a"))
+                for hops in ((origin.services.server_id,), (edge.services.server_id,)):
+                    liar = await edge.connected(flash_version=write_hops("LNX", hops))
+                    await liar.send(command("play", 3, None, "a", on=1))
+                    await liar.expect("NetStream.Play.Failed")
+                    assert "relay loop" in liar.reasons[-1]
+                sent = await publish_pictures(await origin.publisher("a"))
+                assert await honest.expect_media(len(sent)) == sent
+
+    run(main())
+
+
+def test_servers_that_fetch_from_each_other_have_a_stream_once_either_has_it(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with server(tmp_path, "a") as first:
+            port = place(first).rpartition(":")[2]
+        there = f"rtmp://127.0.0.1:{port}/live/{{name}}"
+        async with server(tmp_path, "b", into(there)) as b:
+            here = f"rtmp://{place(b)}/live/{{name}}"
+            async with server(tmp_path, "a", f"rtmp.listen=127.0.0.1:{port}", into(here)) as a:
+                at_a, at_b = await a.player("x"), await b.player("x")
+                await until(lambda: any("relay loop" in t["reason"] for t in targets(b)))
+                sent = await publish_pictures(await a.publisher("x"))
+                assert await at_a.expect_media(len(sent)) == sent
+                assert await at_b.expect_media(len(sent)) == sent
+
+    run(main())
+
+
+async def ask_for(live: Live, names: list[str], source: str = "") -> list[Peer]:
+    """Have players wait for names, eight on a connection."""
+    peers = []
+    for start in range(0, len(names), 8):
+        peer = await live.connected(source=source)
+        peers.append(peer)
+        here = names[start : start + 8]
+        await peer.send(command("createStream", 2, None) * (len(here) - 1))
+        await peer.expect(f"_result 2 None {len(here)}.0")
+        plays = (command("play", 3, None, name, on=on) for on, name in enumerate(here, 1))
+        await peer.send(b"".join(plays))
+    return peers
+
+
+@pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"])
+def test_names_that_nobody_publishes_keep_nobody_from_a_stream(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headend.relay.relays.ASKS_PER_S", 1e6)
+
+    async def main() -> None:
+        async with server(tmp_path, "origin") as origin:
+            url = f"rtmp://{place(origin)}/live/{{name}}"
+            async with server(tmp_path, "edge", into(url)) as edge:
+                sent = await publish_pictures(await origin.publisher("a"))
+                names = [f"invented{number}" for number in range(104)]
+                peers = await ask_for(edge, names, "127.0.0.1")
+                await peers[0].expect("NetStream.Play.StreamNotFound")  # the oldest gave way
+                await until(lambda: targets(edge)[-1]["stream"] == "live/invented103")
+                player = await edge.player("a", source=source)
+                assert await player.expect_media(len(sent)) == sent
+                assert len(targets(edge)) == MOST_ASKED
+
+    run(main())
+
+
+def test_address_has_sources_asked_for_only_so_many_names_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headend.relay.relays.ASKS_PER_S", 1e-9)
+
+    async def main() -> None:
+        async with server(tmp_path, "origin") as origin:
+            url = f"rtmp://{place(origin)}/live/{{name}}"
+            async with server(tmp_path, "edge", into(url)) as edge:
+                sent = await publish_pictures(await origin.publisher("a"))
+                peers = await ask_for(edge, [f"invented{each}" for each in range(MOST_ASKED + 1)])
+                await peers[-1].expect("NetStream.Play.Failed")
+                assert "too many streams are asked for from your address" in peers[-1].reasons[-1]
+                player = await edge.player("a", source="127.0.0.2")
+                assert await player.expect_media(len(sent)) == sent
+
+    run(main())
+
+
+def test_stream_whose_source_is_gone_is_no_name_that_was_invented(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with server(tmp_path, "origin") as origin:
+            url = f"rtmp://{place(origin)}/live/{{name}}"
+            async with server(tmp_path, "edge", into(url)) as edge:
+                sent = await publish_pictures(await origin.publisher("a"))
+                player = await edge.player("a")
+                await player.expect_media(len(sent))
+                for listener in origin.server._listeners:
+                    listener.close()
+                for session in origin.services.sessions():
+                    session.abort()  # as if its machine were gone
+                await until(lambda: states(edge) == ["retrying"])
+                await ask_for(edge, [f"invented{number}" for number in range(104)], "127.0.0.2")
+                await until(lambda: len(targets(edge)) == 1 + MOST_ASKED)
+                assert targets(edge)[0]["stream"] == "live/a"
+
+    run(main())
+
+
+def test_fetches_take_no_room_of_relays_out_and_the_other_way_round(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with server(tmp_path, "there") as there, server(tmp_path, "origin") as origin:
+            settings = (
+                into(f"rtmp://{place(origin)}/live/{{name}}"),
+                out(f"rtmp://{place(there)}/copy/{{name}}", match="own/*"),
+                "limits.relays=1",
+            )
+            async with server(tmp_path, "edge", *settings) as edge:
+                await publish_pictures(await origin.publisher("a"))
+                player = await edge.player("a")
+                await player.expect_media(3)
+                other = await edge.connected()
+                await other.send(command("play", 3, None, "b", on=1))
+                await other.expect("NetStream.Play.Failed")
+                assert "as many streams are fetched as may be" in other.reasons[-1]
+                publication = edge.services.registry.publish("own/x", FakePublisher(), None, 0)
+                publication.push([AVC, key(0)], 0)
+                await until(lambda: states(edge) == ["live", "live"])
+                assert {t["stream"] for t in targets(edge)} == {"live/a", "own/x"}
+
+    run(main())
+
+
+def test_fetch_that_nobody_watches_gives_way_to_one_that_is_wanted(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with server(tmp_path, "origin") as origin:
+            settings = (into(f"rtmp://{place(origin)}/live/{{name}}"), "limits.relays=1")
+            async with server(tmp_path, "edge", *settings, "relay.idle_s=3600") as edge:
+                for name in "ab":
+                    await publish_pictures(await origin.publisher(name))
+                player = await edge.player("a")
+                await player.expect_media(3)
+                player.close()
+                relays = edge.services.relays
+                assert isinstance(relays, Relays)
+                await until(lambda: relays.idle_fetches())
+                player = await edge.player("b")
+                await player.expect_media(3)
+                assert [t["stream"] for t in targets(edge)] == ["live/b"]
 
     run(main())

@@ -20,7 +20,7 @@ def test_stream_that_is_there_is_given_at_once(tmp_path: Path) -> None:
             assert stream is not None
             await until(lambda: stream.tags_in == 2)
             arrivals = Arrivals(live.services)
-            found, kinds = await arrivals.wait("live/a")
+            found, kinds = await arrivals.wait("live/a", None)
             assert found is stream
             assert kinds == (False, True)
             assert stream.sink(KEY) is None
@@ -32,7 +32,7 @@ def test_all_who_wait_for_a_stream_get_it_with_its_first_media(tmp_path: Path) -
     async def main() -> None:
         async with live_server(tmp_path) as live:
             arrivals = Arrivals(live.services)
-            waiting = [asyncio.create_task(arrivals.wait("live/a")) for _ in range(3)]
+            waiting = [asyncio.create_task(arrivals.wait("live/a", None)) for _ in range(3)]
             await until(lambda: arrivals.waiting == 3)
             waiting.pop().cancel()  # its client went away
             await until(lambda: arrivals.waiting == 2)
@@ -53,7 +53,7 @@ def test_name_that_nobody_publishes_is_not_found_in_the_end(wait_s: str, tmp_pat
         async with live_server(tmp_path, f"live.wait_s={wait_s}") as live:
             arrivals = Arrivals(live.services)
             with pytest.raises(Rejected, match="nobody publishes live/a"):
-                await arrivals.wait("live/a")
+                await arrivals.wait("live/a", None)
             assert arrivals.waiting == 0
 
     run(main())
@@ -63,7 +63,7 @@ def test_stream_that_ends_before_its_first_media_is_not_found(tmp_path: Path) ->
     async def main() -> None:
         async with live_server(tmp_path) as live:
             arrivals = Arrivals(live.services)
-            waiting = asyncio.create_task(arrivals.wait("live/a"))
+            waiting = asyncio.create_task(arrivals.wait("live/a", None))
             await until(lambda: arrivals.waiting == 1)
             live.services.registry.end_all()
             with pytest.raises(Rejected, match="nobody publishes live/a"):
@@ -76,10 +76,10 @@ def test_too_many_waiting_requests_are_refused(tmp_path: Path) -> None:
     async def main() -> None:
         async with live_server(tmp_path, "limits.waiting_requests=1") as live:
             arrivals = Arrivals(live.services)
-            first = asyncio.create_task(arrivals.wait("live/a"))
+            first = asyncio.create_task(arrivals.wait("live/a", None))
             await until(lambda: arrivals.waiting == 1)
             with pytest.raises(LimitExceeded, match=r"limits\.waiting_requests"):
-                await arrivals.wait("live/b")
+                await arrivals.wait("live/b", None)
             first.cancel()
 
     run(main())

@@ -1,5 +1,6 @@
 """This module tests headend.server.limits and the lists of addresses, on a whole server."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,17 @@ async def ask(live: Live, what: str, name: str) -> Peer:
 
 
 async def refused(live: Live, what: str, name: str, text: str) -> None:
+    code = "NetStream.Publish.Denied" if what == "publish" else "NetStream.Play.Failed"
+    await refused_as(live, what, name, code, text)
+
+
+async def refused_as(live: Live, what: str, name: str, code: str, text: str) -> None:
+    before = len(live.services.connections)
     peer = await ask(live, what, name)
-    await peer.expect("NetStream.Publish.Denied" if what == "publish" else "NetStream.Play.Failed")
+    await peer.expect(code)
     assert text.encode() in peer.heard
     peer.close()
+    await until(lambda: len(live.services.connections) == before)
 
 
 def sweep(live: Live, later_s: float) -> None:
@@ -109,6 +117,87 @@ def test_key_publishes_only_so_many_streams_and_may_take_its_own_over(tmp_path: 
             await live.publisher("a?key=one")
             await first.expect("NetStream.Publish.BadName")
             await live.publisher("c")  # without a key nobody is told from others
+
+    run(main())
+
+
+def test_key_whose_publisher_is_lost_holds_that_stream_still(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path, "limits.streams_per_key=2") as live:
+            for name in "ab":
+                publisher = await live.publisher(f"{name}?key=one")
+                publisher.reset()
+                await until(lambda: not live.services.connections)
+            await refused(live, "publish", "c?key=one", "2 of them lost, and kept for a while")
+            await live.publisher("a?key=one")  # its own
+            await refused(live, "publish", "c?key=one", "1 of them lost, and kept for a while")
+            stream = live.services.registry.stream("live/b")
+            assert stream is not None
+            live.services.registry.end("live/b")
+            await live.publisher("c?key=one")
+
+    run(main())
+
+
+def test_brief_publishers_keep_nobody_from_publishing(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path, "limits.streams=3") as live:
+            for number in range(8):
+                publisher = await live.publisher(f"brief{number}")
+                await publisher.send_video(VIDEO_HEADER)
+                await publisher.send_video(KEYFRAME)
+                publisher.reset()
+                await until(lambda: not live.services.connections)
+            for name in "abc":
+                await live.publisher(name)
+            await refused_as(live, "publish", "d", "NetStream.Publish.BadName", "limits.streams")
+            assert {stream.path for stream in live.services.registry.streams()} == {
+                "live/a", "live/b", "live/c",
+            }  # fmt: skip
+
+    run(main())
+
+
+@pytest.mark.parametrize("watch", ["rtmp", "hls"])
+def test_name_of_a_lost_publisher_is_held_for_its_viewers(watch: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path, "limits.streams=1", "hls.part_s=0") as web:
+            live = web.live
+            publisher = await web.publish()
+            hls = live.services.hls
+            assert hls is not None
+            if watch == "rtmp":
+                await live.player("a")
+            else:
+                hls.begin(web.stream()).note(Address.at("127.0.0.1", 1), "one")
+            publisher.reset()
+            await until(lambda: live.services.registry.publication("live/a") is None)
+            await refused_as(live, "publish", "b", "NetStream.Publish.BadName", "limits.streams")
+            if watch == "hls":  # packaged for nobody
+                packaged = hls.find("live/a")
+                assert packaged is not None
+                packaged.forget_viewers(live.services.loop.time() + 60)
+                await live.publisher("b")
+
+    run(main())
+
+
+def test_names_that_are_waited_for_are_shared_out_among_addresses(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path, "limits.streams=2") as web:
+            live = web.live
+            one = await live.player("x", source="127.0.0.1")
+            two = await live.player("y", source="127.0.0.1")
+            other = await live.player("z", source="127.0.0.2")
+            await one.expect("NetStream.Play.StreamNotFound")
+            waiting = asyncio.create_task(web.ask("GET", "/live/w.flv"))  # from 127.0.0.1
+            await two.expect("NetStream.Play.StreamNotFound")
+            await live.player("v", source="127.0.0.1")
+            assert (await waiting).status == 404
+            publisher = await live.publisher("z", source="127.0.0.3")
+            await publisher.send_video(VIDEO_HEADER)
+            await publisher.send_video(KEYFRAME)
+            assert await other.expect_media(2) == [VIDEO_HEADER, KEYFRAME]
 
     run(main())
 

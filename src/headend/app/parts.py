@@ -29,6 +29,7 @@ from headend.server.rates import Rates
 from headend.server.recorder import Recorder
 from headend.server.services import Services
 from headend.server.stream_observer import StreamObserver
+from headend.server.waiting import give_up
 from headend.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
         began=loop.time(),
         poller=Poller(loop, live.flush_ms / 1000, live.flush),
         deadlines=Deadlines(loop),
-        registry=Registry(registry_settings(settings), report, StreamObserver(events, loop)),
+        registry=Registry(
+            registry_settings(settings), report, StreamObserver(events, loop), give_up
+        ),
         admission=Admission(settings.limits),
         settings=settings,
         access=Access(loop, settings, events),

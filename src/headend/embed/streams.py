@@ -63,13 +63,13 @@ class Player(TagSource):
         """Begin to receive; a stream that nobody publishes yet is waited for.
 
         Raises:
-            Rejected: The server holds too many streams, or no source of a relay knows this one.
+            Rejected: No source of a relay knows the stream, or too many are fetched.
             UsageError: It has begun before, or the server is stopped.
         """
         if self._stream is not None:
             raise UsageError(f"{self.path} is played already")
         _check_running(self._services)
-        longest_wait_s(self._services, self.path)  # has it fetched, if a relay does
+        longest_wait_s(self._services, self.path, None)  # has it fetched, if a relay does
         self._stream = self._services.registry.play(self.path)
         self._stream.attach(self, self._queue)
         return self

@@ -5,7 +5,7 @@ from typing import Final
 
 from headend.fallback.stand_in import Push
 from headend.hub.registry import Registry
-from headend.hub.stream import Stream
+from headend.hub.stream import Stream, no_audience
 from headend.media.tag import Tag
 
 KEY: Final = "fallback"  # of our sink in the other stream, with the path of the stream that is fed
@@ -37,7 +37,7 @@ class StreamFeed:
         if stream is None or holder is None or holder.place.on_air is not None:
             return
         self._stream, self._tap = stream, _Tap(push)
-        stream.attach(self._key, self._tap)
+        stream.attach(self._key, self._tap, audience=no_audience)
 
     def stop(self) -> None:
         stream, self._stream = self._stream, None

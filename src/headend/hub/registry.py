@@ -4,7 +4,7 @@ publish ─► Publication ─┬─► Stream ◄─ play
                         └─► Reserve, while another publication of the name is on air
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -12,12 +12,12 @@ from headend.errors import Rejected
 from headend.hub.ports import NOBODY, Loss, Observer, Publisher
 from headend.hub.publication import PRIMARY, Place, Publication
 from headend.hub.reserve import Reserve
+from headend.hub.shares import gives_way
 from headend.hub.standby import MOST_PUBLISHERS, FallbackSettings, Standbys
 from headend.hub.stream import Stream, StreamSettings, StreamState
 from headend.media.tag import Tag
 
 PUBLISH_REFUSED: Final = "NetStream.Publish.BadName"
-PLAY_FAILED: Final = "NetStream.Play.Failed"
 
 Takeover = Literal["same-key", "always", "never"]
 
@@ -51,10 +51,20 @@ class Registry:
         settings: RegistrySettings,
         on_sink_error: Callable[[str, Exception], None],
         observer: Observer = NOBODY,
+        give_up: Callable[[Stream], None] = Stream.end,
     ) -> None:
+        """Make it without streams.
+
+        Args:
+            settings: Policy of names.
+            on_sink_error: Told of a sink that raised, with the path of its stream.
+            observer: Told what becomes of streams.
+            give_up: Ends a stream that is only waited for, and tells who waits.
+        """
         self.settings = settings
         self._on_sink_error = on_sink_error
         self._observer = observer
+        self._give_up = give_up
         self._streams: dict[str, Stream] = {}
         self._publications: dict[str, Publication] = {}
         self._standbys: dict[str, Standbys] = {}
@@ -80,14 +90,15 @@ class Registry:
             place: Among other publishers of the name.
 
         Raises:
-            Rejected: The name is in use, or there are too many streams.
+            Rejected: The name is in use, or there are too many streams. A name that is only held
+                for a publisher that is lost, and that nobody watches, gives way.
         """
         holder = self._publications.get(path)
         standbys = self._standbys.get(path, ())
         rivals = [*([] if holder is None else [holder]), *standbys]
         rival = next((each for each in rivals if each.place.order == place.order), None)
         self._check_place(path, rival, key, place)
-        stream = self._stream(path, PUBLISH_REFUSED)
+        stream = self._stream_to_publish(path)
         publication = Publication(self, stream, publisher, key, place)
         if rival is not None and rival is holder:
             stream.interrupt(now, "replaced")
@@ -102,18 +113,31 @@ class Registry:
             rival.stand_by(None)
             rival.publisher.replaced()
         if publication.is_current:
-            stream.begin(publisher, now)
+            _begin(publication, now)
         return publication
 
-    def play(self, path: str) -> Stream:
+    def play(self, path: str, asker: Hashable = None) -> Stream:
         """Return the stream of a name; one that nobody publishes yet is waited for.
 
-        The caller attaches its output at once, or the name is forgotten at the next `sweep`.
+        Where too many names are waited for, another one gives way: the oldest of the asker that
+        has most. The caller attaches its output at once, or the name is forgotten at the next
+        `sweep`.
 
-        Raises:
-            Rejected: There are too many streams.
+        Args:
+            path: `APP/NAME`.
+            asker: Whom the name counts for while it is waited for, such as an address.
         """
-        return self._stream(path, PLAY_FAILED)
+        stream = self._streams.get(path)
+        if stream is None or stream.state is StreamState.ENDED:
+            waiting = [s for s in self._streams.values() if s.state is StreamState.WAITING]
+            if len(waiting) >= self.settings.streams:
+                loser = gives_way([(each, each.asker) for each in waiting], asker)
+                self._give_up(loser)
+                if loser.path not in self._standbys:  # else the next sweep dismisses them
+                    self._streams.pop(loser.path, None)
+            stream = self._new_stream(path)
+            stream.asker = asker
+        return stream
 
     def stream(self, path: str) -> Stream | None:
         """Return the stream of a name that is known."""
@@ -189,23 +213,50 @@ class Registry:
         self._end(stream, "ended")
         return True
 
-    def _stream(self, path: str, code: str) -> Stream:
-        stream = self._streams.get(path)
-        if stream is None or stream.state is StreamState.ENDED:
-            # Names that are only waited for are counted apart: players who ask for any number of
-            # them must not keep a publisher out.
-            is_waited_for = code == PLAY_FAILED
-            held = sum(
-                (other.state is StreamState.WAITING) == is_waited_for
-                for other in self._streams.values()
-            )
-            most = self.settings.streams
-            if held >= most:
-                text = f"the server holds {most} streams, its limit (limits.streams)"
-                raise Rejected(code, text)
-            stream = Stream(path, self.settings.stream, self._on_sink_error, self._observer)
-            self._streams[path] = stream
+    def _new_stream(self, path: str) -> Stream:
+        stream = Stream(path, self.settings.stream, self._on_sink_error, self._observer)
+        self._streams[path] = stream
         return stream
+
+    def _stream_to_publish(self, path: str) -> Stream:
+        """Return the stream that a publisher is about to begin, or to stand by for.
+
+        Raises:
+            Rejected: There are too many streams.
+        """
+        stream = self._streams.get(path)
+        if stream is None or not stream.has_begun:
+            self._make_room()
+        if stream is None or stream.state is StreamState.ENDED:
+            stream = self._new_stream(path)
+        return stream
+
+    def _make_room(self) -> None:
+        """See that one more stream can be live.
+
+        Raises:
+            Rejected: There are too many, and each is live or watched.
+        """
+        most = self.settings.streams
+        begun = [stream for stream in self._streams.values() if stream.has_begun]
+        if len(begun) < most:
+            return
+        held = [stream for stream in begun if self._is_only_held(stream)]
+        if not held:
+            text = f"the server holds {most} streams, its limit (limits.streams)"
+            raise Rejected(PUBLISH_REFUSED, text)
+        longest = min(held, key=lambda stream: stream.lost_at)
+        self._end(longest, "lost")
+        del self._streams[longest.path]
+
+    def _is_only_held(self, stream: Stream) -> bool:
+        """Say whether nobody watches a stream, and no publisher is there."""
+        holder = self._publications.get(stream.path)
+        is_lost = holder is None or (
+            holder.place.on_air is not None
+            and not self._standbys.get(stream.path, Standbys()).has_publisher
+        )
+        return is_lost and not stream.is_watched
 
     def _check_place(
         self, path: str, rival: Publication | None, key: str | None, place: Place
@@ -248,7 +299,7 @@ class Registry:
             stream.interrupt(now, "replaced")
             self._stand_by(holder, stream.headers())
             _tell(holder, is_on_air=False)
-        stream.begin(publication.publisher, now)
+        _begin(publication, now)
         _go_on(publication, now)
         _tell(publication, is_on_air=True)
 
@@ -290,6 +341,14 @@ class Registry:
         standbys = self._standbys.get(publication.stream.path)
         if standbys is not None and standbys.remove(publication) and not standbys:
             del self._standbys[publication.stream.path]
+
+
+def _begin(publication: Publication, now: float) -> None:
+    """Put a publication on air."""
+    stream = publication.stream
+    if publication.place.on_air is None:  # what stands in for a publisher is nobody
+        stream.key = publication.key
+    stream.begin(publication.publisher, now)
 
 
 def _go_on(publication: Publication, now: float) -> None:

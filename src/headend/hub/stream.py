@@ -28,6 +28,11 @@ SEARCHED: Final = 100  # tags at the end of the log, for a frame: two seconds of
 _new_tag = tuple.__new__
 
 
+def no_audience() -> int:
+    """Return how many watch through a sink that is there for nobody, see `Stream.attach`."""
+    return 0
+
+
 class StreamState(Enum):
     """Where a stream is in its life."""
 
@@ -64,6 +69,9 @@ class Stream:
         frames: Video tags published, sequence headers not counted.
         sounds: Audio tags published, likewise.
         keyframe_interval: From one keyframe to the next, the newest, ms; None: not known.
+        asker: Owner of the name while it is only waited for, see `Registry.play`.
+        lost_at: When the last publisher was lost, monotonic seconds.
+        key: Of who published last, as it was given to `Registry.publish`.
     """
 
     def __init__(
@@ -81,6 +89,9 @@ class Stream:
         self.frames = 0
         self.sounds = 0
         self.keyframe_interval: int | None = None
+        self.asker: Hashable = None
+        self.lost_at = 0.0
+        self.key: str | None = None
         self._keyframe_time: int | None = None
         self._is_in_keyframe = False  # no other picture came since
         self._picture_time: int | None = None  # of the newest picture, which may be many messages
@@ -91,6 +102,7 @@ class Stream:
         self._publisher: Publisher | None = None
         self._sinks: dict[Hashable, Sink] = {}
         self._patient: frozenset[Hashable] = frozenset()  # keys of sinks that can wait
+        self._audiences: dict[Hashable, Callable[[], int]] = {}  # of sinks that may have nobody
         self._headers = Headers()
         self._start_headers: tuple[Tag, ...] = ()  # as of the first tag of the log
         self._log: list[Tag] = []
@@ -98,7 +110,6 @@ class Stream:
         self._has_video = False
         self._sounds_before_picture = 0  # the newest one
         self._last_media = 0.0
-        self._lost_at = 0.0
         self._is_silent = False
         self._is_active = False  # the observer knows that media came
         self._was_watched = False  # when time was last let pass
@@ -210,7 +221,7 @@ class Stream:
         if self.state is StreamState.LIVE:
             self._disconnect(reason)
             self.state = StreamState.INTERRUPTED
-            self._lost_at = now
+            self.lost_at = now
             self._fall_silent()
 
     def end(self, reason: Loss = "ended") -> None:
@@ -222,6 +233,7 @@ class Stream:
             self.state = StreamState.ENDED
             sinks, self._sinks = self._sinks, {}
             self._patient = frozenset()
+            self._audiences.clear()
             for sink in sinks.values():
                 try:
                     sink.end()
@@ -246,14 +258,21 @@ class Stream:
                 self._fall_silent()
         elif (
             self.state is StreamState.INTERRUPTED
-            and now - self._lost_at >= self._settings.reconnect_window_s
+            and now - self.lost_at >= self._settings.reconnect_window_s
         ):
             self.end("lost")
         self._was_watched = is_watched
 
     # ------------------------------------------------------------------ watching
 
-    def attach(self, key: Hashable, sink: Sink, *, is_patient: bool = False) -> None:
+    def attach(
+        self,
+        key: Hashable,
+        sink: Sink,
+        *,
+        is_patient: bool = False,
+        audience: Callable[[], int] | None = None,
+    ) -> None:
         """Add an output under a key that no other has; it starts at the newest keyframe.
 
         Args:
@@ -261,6 +280,7 @@ class Stream:
             sink: The output.
             is_patient: Tags may reach it a tenth of a second late, for its sake alone, so that the
                 publisher is read in larger pieces.
+            audience: Tells how many watch through it; None: it is there for somebody.
         """
         assert key not in self._sinks
         if not is_patient and not self._is_waited_for and self._publisher is not None:
@@ -272,6 +292,8 @@ class Stream:
         self._sinks = {**self._sinks, key: sink}  # a new dict: `publish` may be iterating
         if is_patient:
             self._patient |= {key}
+        if audience is not None:
+            self._audiences[key] = audience
         try:
             sink.start(self._start_headers if self._log else self.headers())
             for tag in self._log:
@@ -284,6 +306,7 @@ class Stream:
         was_waited_for = self._is_waited_for
         self._sinks = {k: sink for k, sink in self._sinks.items() if k != key}
         self._patient -= {key}
+        self._audiences.pop(key, None)
         if was_waited_for and not self._is_waited_for and self._publisher is not None:
             self._publisher.watched(is_watched=False)
 
@@ -327,6 +350,11 @@ class Stream:
     def has_begun(self) -> bool:
         """Somebody publishes, or did so within the reconnect window."""
         return self.state in (StreamState.LIVE, StreamState.INTERRUPTED)
+
+    @property
+    def is_watched(self) -> bool:
+        """Somebody watches, or waits to: a relay and a packager that nobody asks are nobody."""
+        return any(key not in self._audiences or self._audiences[key]() for key in self._sinks)
 
     @property
     def is_unused(self) -> bool:
@@ -392,6 +420,7 @@ class Stream:
         """Detach and end a sink that raised, which is a bug in it, so that the others go on."""
         self._sinks = {key: sink for key, sink in self._sinks.items() if sink is not failed}
         self._patient &= self._sinks.keys()
+        self._audiences = {k: each for k, each in self._audiences.items() if k in self._sinks}
         self._on_sink_error(self.path, error)
         with suppress(Exception):  # its viewers should learn that nothing follows, if it still can
             failed.end()

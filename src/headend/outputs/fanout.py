@@ -153,6 +153,10 @@ class Fanout:
         """Return the number of viewers."""
         return len(self._live) + len(self._behind) + len(self._waiting)
 
+    def viewers(self) -> list[Viewer]:
+        """Return all viewers."""
+        return [*self._live, *self._behind, *self._waiting]
+
     @property
     def late(self) -> int:
         """Viewers whose sockets are full, or that catch up."""
@@ -204,7 +208,7 @@ class Fanout:
     def end(self) -> None:
         self._is_over = True
         self._broadcast(self._encoder.ended())
-        viewers = [*self._live, *self._behind, *self._waiting]
+        viewers = self.viewers()
         self._live.clear()
         self._behind.clear()
         self._waiting.clear()
@@ -339,7 +343,7 @@ class Fanout:
         """Send bytes that are no part of the log to everybody, behind what is pending."""
         self.flush()
         if data:
-            for viewer in [*self._live, *self._behind, *self._waiting]:
+            for viewer in self.viewers():
                 viewer.writer.write(data)
                 if viewer.writer.backlog:
                     self.stalled(viewer)

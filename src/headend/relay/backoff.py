@@ -29,6 +29,7 @@ class Failure(Enum):
     AWAY = Pace(0.25, 1.25)  # nobody answers: refused, no route, no such name, no answer in time
     LOST = Pace(0.25, 30.0)  # it was there: closed, reset, silent, broke the protocol
     REFUSED = Pace(2.0, 60.0)  # it does not want this stream: key, name in use, unknown name
+    LOOPED = Pace(1.0, 5.0)  # it fetches the stream from here: it has none either, yet
     WRONG = Pace(60.0, 60.0)  # nothing that time mends: URL, certificate, a loop
 
     @property

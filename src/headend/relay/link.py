@@ -270,7 +270,9 @@ class Link:
     def _refused(self, event: Refused) -> None:
         said = ": ".join(part for part in (event.code, event.description) if part)
         if event.description.startswith(LOOP):
-            self._end(RelayFailed(Failure.WRONG, event.description))
+            is_play = self._settings.action == "play"
+            failure = Failure.LOOPED if is_play else Failure.WRONG
+            self._end(RelayFailed(failure, event.description))
         else:
             reason = f"it refuses: {said or 'no reason given'}"
             self._end(

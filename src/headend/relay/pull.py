@@ -9,6 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from headend.access.groups import Group
 from headend.access.places import LookUp, PlaceForbidden
 from headend.client import Timeouts, TlsOptions
 from headend.client.opening import open_http, parse_source
@@ -40,7 +41,10 @@ class Pull(Target):
     """See the module's head; also the tenant of its connection, and the publisher of its stream.
 
     Attributes:
+        asker: Whose address wanted it first.
         is_unknown: It is over because no source knows the stream.
+        idle_since: Since when nobody watches, monotonic seconds; None: somebody does, or it is
+            fetched always.
     """
 
     direction = "in"
@@ -53,7 +57,7 @@ class Pull(Target):
         rule: RelayIn,
         links: Links,
         reach: Reach,
-        via: tuple[str, ...] = (),
+        asker: Group = None,
     ) -> None:
         """Prepare.
 
@@ -64,13 +68,13 @@ class Pull(Target):
             rule: Where from.
             links: Those of all relays.
             reach: Where it may connect to.
-            via: Servers that fetch it through us.
+            asker: Whose address wanted it first.
         """
         super().__init__(services, relay, path)
         self._rule: Final = rule
         self._links: Final = links
         self._reach: Final = reach
-        self._via: Final = via
+        self.asker: Final = asker
         self._sources: Final = [_fill(url, path) for url in rule.url]
         self._index = 0
         self._rounds = 0
@@ -80,7 +84,8 @@ class Pull(Target):
         self._publication: Publication | None = None
         self._silent_from = 0.0  # when media came last, or a source was asked
         self._bytes = 0
-        self._idle_since: float | None = None
+        self.idle_since: float | None = None
+        self._has_brought = False  # media, some time
         self.is_unknown = False
 
     @property
@@ -93,8 +98,13 @@ class Pull(Target):
 
     @property
     def is_asking(self) -> bool:
-        """Somebody wants it, and no source has sent anything."""
-        return self._rule.on_demand and self._publication is None
+        """Somebody wants it, and no source has ever sent anything."""
+        return self._rule.on_demand and not self._has_brought
+
+    @property
+    def is_on_demand(self) -> bool:
+        """It is fetched because somebody wants it."""
+        return self._rule.on_demand
 
     # ------------------------------------------------------------------ the publisher
 
@@ -176,7 +186,7 @@ class Pull(Target):
             is_enhanced=True,
             handshake_s=step_s,
             start_s=step_s,
-            hops=(*self._via, self._services.server_id),
+            hops=(self._services.server_id,),
         )
         link = self._link = Link(self._services, settings, self._rule.trust, self)
         try:
@@ -265,6 +275,7 @@ class Pull(Target):
             except Rejected as rejected:
                 self._give_up(RelayFailed(Failure.REFUSED, rejected.description))
                 return
+            self._has_brought = True
             self.begin_life()
         self._bytes += sum(len(tag.body) for tag in tags)
         self._publication.push(tags, now)
@@ -298,11 +309,11 @@ class Pull(Target):
         """Say whether nobody has watched for so long that fetching ends; asked once a second."""
         stream = self._services.registry.stream(self.path)
         if not self._rule.on_demand or (stream is not None and any(stream.sinks())):
-            self._idle_since = None
+            self.idle_since = None
             return False
-        if self._idle_since is None:
-            self._idle_since = now
-        return now - self._idle_since >= self._services.settings.relay.idle_s
+        if self.idle_since is None:
+            self.idle_since = now
+        return now - self.idle_since >= self._services.settings.relay.idle_s
 
     @property
     def bytes(self) -> int:

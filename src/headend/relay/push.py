@@ -8,7 +8,7 @@ from typing import Final
 
 from headend.access.places import LookUp
 from headend.errors import SettingsError
-from headend.hub.stream import Stream
+from headend.hub.stream import Stream, no_audience
 from headend.media.tag import Tag
 from headend.media.track_config import TrackConfig
 from headend.outputs.fanout import Fanout, Viewer
@@ -99,7 +99,7 @@ class Push(Target):
         changed = asyncio.Event()
         first = FirstMedia(changed.set)
         key = ("relay", id(self))
-        stream.attach(key, first)
+        stream.attach(key, first, audience=no_audience)
         try:
             while not first.is_there and not first.is_over:
                 changed.clear()
@@ -161,7 +161,7 @@ class Push(Target):
         fanout = stream.sink(self._format)
         if fanout is None:
             fanout = self._new_fanout()
-            stream.attach(self._format, fanout)
+            stream.attach(self._format, fanout, audience=no_audience)
         assert isinstance(fanout, Fanout)
         self._fanout = fanout
         self._viewer = Viewer(link.transport, self)

@@ -9,21 +9,24 @@ import logging
 import re
 import secrets
 from asyncio import TimerHandle
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from time import time
 from typing import TYPE_CHECKING, Final, Literal
 
+from headend.access.groups import Group
 from headend.access.places import Rules
 from headend.errors import DatabaseError, HeadendError, Rejected, SettingsError
 from headend.events import Event, StreamConnected
+from headend.hub.shares import gives_way
 from headend.relay.dialling import Reach
 from headend.relay.link import Links
 from headend.relay.pull import Pull
 from headend.relay.push import Push
 from headend.relay.target import Target
 from headend.server import redaction
+from headend.server.buckets import Buckets
 from headend.server.logs import Repeats
 from headend.server.relay_port import Direction, RelayStatus
 from headend.server.services import Services
@@ -46,11 +49,14 @@ SAMPLE_S: Final = 1.0
 DATABASE_S: Final = 3.0  # a person who adds a relay waits no longer
 ID_PREFIX: Final = "rl_"
 NOT_FOUND: Final = "NetStream.Play.StreamNotFound"
+PLAY_FAILED: Final = "NetStream.Play.Failed"
 MOST_ASKED: Final = 100  # names at once that sources were asked for and have not sent yet
+ASKS_PER_S: Final = 10.0  # of one address, and MOST_ASKED at once: each is a connection to a source
 MOST_UNKNOWN: Final = 10_000  # names that are remembered because no source knows them
 
 Rule = RelayOut | RelayIn
 Source = Literal["settings", "api"]
+Kind = Literal["sent", "always fetched", "fetched on demand"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class Relays:
         self._entries: dict[str, Entry] = {}
         self._targets: dict[tuple[str, str], Target] = {}
         self._links = Links(services)
+        self._asks: Final = Buckets()
         self._unknown: dict[str, float] = {}  # names no source knows, until when
         self._refusals = Repeats(log, "relays not begun")
         self._ending: set[asyncio.Task[None]] = set()
@@ -174,7 +181,7 @@ class Relays:
         if isinstance(entry.rule, RelayIn):
             if not entry.rule.on_demand:
                 for path in entry.rule.match:
-                    if self._has_room(path):
+                    if self._has_room("always fetched", path):
                         self._fetch(id, entry.rule, path)
             return
         for stream in list(self._services.registry.streams()):
@@ -203,19 +210,20 @@ class Relays:
         if not isinstance(entry.rule, RelayOut) or not entry.rule.matches(path):
             return
         known = self._targets.get((id, path))
-        if (known is not None and not known.is_over) or not self._has_room(path):
+        if (known is not None and not known.is_over) or not self._has_room("sent", path):
             return
         push = Push(self._services, id, path, entry.rule, self._links, self._reach(entry))
         self._targets[id, path] = push
         push.start()
 
-    def _has_room(self, path: str) -> bool:
+    def _has_room(self, kind: Kind, path: str) -> bool:
+        """Say whether one more may begin; each kind has its own room, not to take the others'."""
         self._forget()
         most = self._services.settings.limits.relays
-        if len(self._targets) < most:
+        if sum(kind_of(each) == kind for each in self._targets.values()) < most:
             return True
         self._refusals.add(
-            f"relay of {path} not begun: there are {most} (limits.relays)",
+            f"relay of {path} not begun: {most} streams are {kind} (limits.relays)",
             self._services.loop.time(),
         )
         return False
@@ -232,7 +240,7 @@ class Relays:
 
     # ------------------------------------------------------------------ names that are wanted
 
-    def want(self, path: str, via: tuple[str, ...]) -> bool:
+    def want(self, path: str, group: Group) -> bool:
         """See `relay_port.Relays`."""
         stream = self._services.registry.stream(path)
         if stream is not None and stream.has_begun:
@@ -240,26 +248,71 @@ class Relays:
         for id, entry in self._entries.items():
             if isinstance(entry.rule, RelayIn) and entry.rule.matches(path):
                 if entry.rule.on_demand:
-                    self._fetch_wanted(id, entry.rule, path, via)
+                    self._fetch_wanted(id, entry.rule, path, group)
                 return True
         return False
 
-    def _fetch_wanted(self, id: str, rule: RelayIn, path: str, via: tuple[str, ...]) -> None:
+    def fetched_from(self, path: str) -> Collection[str]:
+        """See `relay_port.Relays`."""
+        pulls = (each for each in self._targets.values() if isinstance(each, Pull))
+        return [hop for pull in pulls if pull.path == path for hop in pull.hops]
+
+    def _fetch_wanted(self, id: str, rule: RelayIn, path: str, group: Group) -> None:
         known = self._targets.get((id, path))
         if known is not None and not known.is_over:
             return
         now = self._services.loop.time()
         if self._unknown.get(path, 0.0) > now:
             raise Rejected(NOT_FOUND, f"nobody publishes {path}")
-        asked = sum(isinstance(each, Pull) and each.is_asking for each in self._targets.values())
-        if asked >= MOST_ASKED or not self._has_room(path):
-            raise Rejected("NetStream.Play.Failed", "too many streams are asked for at once")
-        self._fetch(id, rule, path, via)
+        if not self._asks.take(group, now, MOST_ASKED, ASKS_PER_S):
+            text = "too many streams are asked for from your address; try again in a moment"
+            raise Rejected(PLAY_FAILED, text)
+        self._make_room(path, group)
+        self._fetch(id, rule, path, group)
 
-    def _fetch(self, id: str, rule: RelayIn, path: str, via: tuple[str, ...] = ()) -> None:
+    def _make_room(self, path: str, group: Group) -> None:
+        """Have a name that was asked for in vain so far, or is not watched, give way to another.
+
+        Raises:
+            Rejected: As many are fetched as may be, and all are watched.
+        """
+        self._forget()
+        pulls = self._on_demand()
+        asked = [(pull, pull.asker) for pull in pulls if pull.is_asking]
+        if len(asked) >= MOST_ASKED:
+            self._give_way(gives_way(asked, group))
+        elif len(pulls) >= self._services.settings.limits.relays:
+            if idle := self.idle_fetches():
+                self._give_way(min(idle, key=lambda pull: pull.idle_since or 0.0))
+            elif asked:
+                self._give_way(gives_way(asked, group))
+            elif not self._has_room("fetched on demand", path):
+                raise Rejected(PLAY_FAILED, "as many streams are fetched as may be")
+
+    def _on_demand(self) -> list[Pull]:
+        targets = self._targets.values()
+        return [each for each in targets if isinstance(each, Pull) and each.is_on_demand]
+
+    def idle_fetches(self) -> list[Pull]:
+        """Return what is fetched and not watched any more."""
+        return [pull for pull in self._on_demand() if pull.idle_since is not None]
+
+    def _give_way(self, pull: Pull) -> None:
+        """End a fetch, and tell who waits for it."""
+        del self._targets[pull.relay, pull.path]
+        self._end(pull)
+        self._give_up(pull.path)
+
+    def _give_up(self, path: str) -> None:
+        stream = self._services.registry.stream(path)
+        if stream is not None:
+            give_up(stream)
+
+    def _fetch(self, id: str, rule: RelayIn, path: str, asker: Group = None) -> None:
         pull = Pull(
-            self._services, id, path, rule, self._links, self._reach(self._entries[id]), via
+            self._services, id, path, rule, self._links, self._reach(self._entries[id]), asker
         )
+        self._targets.pop((id, path), None)  # the newest comes last
         self._targets[id, path] = pull
         pull.start(lambda: self._fetched(pull))
 
@@ -267,7 +320,7 @@ class Relays:
         """A fetch is over: tell who waits for a name that nobody knows."""
         if pull.is_unknown:
             self._remember_unknown(pull.path, self._services.loop.time())
-            give_up(self._services, pull.path)
+            self._give_up(pull.path)
 
     def _end_idle(self, pull: Pull, now: float) -> None:
         """End a fetch that nobody watches."""
@@ -323,6 +376,13 @@ def parse_spec(direction: Direction, spec: dict[str, object]) -> Rule:
         return parse_relay_out(spec) if direction == "out" else parse_relay_in(spec)
     except ValueError as error:
         raise SettingsError(str(error)) from None
+
+
+def kind_of(target: Target) -> Kind:
+    """Say what a stream of a relay counts as, of those that `limits.relays` bounds."""
+    if not isinstance(target, Pull):
+        return "sent"
+    return "fetched on demand" if target.is_on_demand else "always fetched"
 
 
 def protect(rule: Rule) -> None:

@@ -3,11 +3,12 @@
 import asyncio
 from typing import Final
 
-from headend.errors import LimitExceeded, Rejected
-from headend.hub.stream import Stream, StreamState
+from headend.access.decisions import Address
+from headend.errors import LimitExceeded
+from headend.hub.stream import Stream
 from headend.outputs.first_media import FirstMedia, Kinds
 from headend.server.services import Services
-from headend.server.waiting import longest_wait_s
+from headend.server.waiting import find_stream, not_found
 
 KEY: Final = "arrival"  # of the sink in its stream
 
@@ -24,27 +25,27 @@ class Arrivals:
         self._arrivals: dict[str, _Arrival] = {}
         self.waiting = 0
 
-    async def wait(self, path: str) -> tuple[Stream, Kinds]:
+    async def wait(self, path: str, address: Address | None) -> tuple[Stream, Kinds]:
         """Return a stream once it has media.
+
+        Args:
+            path: `APP/NAME`.
+            address: Of whoever asks.
 
         Raises:
             Rejected: Nobody publishes it, within `live.wait_s`.
             LimitExceeded: Too many requests wait.
         """
-        services = self._services
-        wait_s = longest_wait_s(services, path)
-        stream = services.registry.play(path)
+        stream, wait_s = find_stream(self._services, path, address)
         arrival = self._arrivals.get(path)
         if arrival is None or arrival.stream is not stream:
             arrival = self._arrivals[path] = _Arrival(stream)
             arrival.attach()
         try:
             if not arrival.is_done:
-                if stream.state is StreamState.WAITING and not wait_s:
-                    raise _not_found(path)
                 await self._wait(arrival, wait_s)
             if arrival.media.is_over:
-                raise _not_found(path)
+                raise not_found(path)
             return stream, arrival.media.kinds
         finally:
             if not arrival.waiters:
@@ -63,7 +64,7 @@ class Arrivals:
             async with asyncio.timeout(wait_s or None):
                 await waiter
         except TimeoutError:
-            raise _not_found(arrival.stream.path) from None
+            raise not_found(arrival.stream.path) from None
         finally:
             self.waiting -= 1
             arrival.waiters.discard(waiter)
@@ -93,7 +94,3 @@ class _Arrival:
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(None)
-
-
-def _not_found(path: str) -> Rejected:
-    return Rejected("NetStream.Play.StreamNotFound", f"nobody publishes {path}")

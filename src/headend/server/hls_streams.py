@@ -93,7 +93,7 @@ class HlsStream:
         )
         self.playlists: Final = self.packager.playlists
         # A tenth of a second is little beside a part and how far players stay behind.
-        stream.attach(KEY, self.packager, is_patient=True)
+        stream.attach(KEY, self.packager, is_patient=True, audience=self._audience)
 
     def close(self) -> None:
         """Package no more."""
@@ -115,6 +115,10 @@ class HlsStream:
     def is_waited_for(self) -> bool:
         """A request waits for something."""
         return any(self._waiters.values())
+
+    def _audience(self) -> int:
+        """Return how many watch: viewers, and whoever may become one."""
+        return len(self._viewers) + self.is_waited_for
 
     def note(
         self, peer: Peer, user_agent: str, subject: str | None = None, tags: Tags = ()

@@ -81,11 +81,19 @@ class StreamLimits:
         most = self._services.settings.limits.streams_per_key
         if not most or grant.holder is None:
             return
-        others = {other.path for other in self._publishers if other.holder == grant.holder}
+        here = {other.path for other in self._publishers if other.holder == grant.holder}
+        # A name is held for a publisher that is lost, or whatever stands in for it.
+        lost = {
+            stream.path
+            for stream in self._services.registry.streams()
+            if stream.has_begun and stream.key == grant.holder
+        } - here
+        others = here | lost
         if len(others | {grant.path}) > most:
+            kept = f"; {len(lost)} of them lost, and kept for a while" if lost else ""
             raise Rejected(
                 code_of("publish"),
-                f"this key publishes {len(others)} streams, as many as it may",
+                f"this key publishes {len(others)} streams, as many as it may{kept}",
                 "limits.streams_per_key",
             )
 

@@ -1,10 +1,12 @@
-"""This module keeps relayed streams from coming back to where they have been.
+"""Loops of relays: a stream does not come back to where it has been.
 
-A relay says through which servers a stream came, see `headend.rtmp.hops`. Who publishes what this
-server has relayed itself is refused, and so is who fetches what it has brought.
+A relay out says through which servers its stream came, a relay in who it is, see
+`headend.rtmp.hops`. A peer that publishes what this server has relayed itself is refused, and so is
+one that fetches what it has brought, or is asked for. What a peer claims is held against that peer
+only: it decides about its own requests and is told to no other server on behalf of others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Protocol, runtime_checkable
 
 from headend.errors import Rejected
@@ -48,15 +50,21 @@ def check_publish(services: Services, path: str, hops: Sequence[str]) -> None:
 
 
 def check_play(services: Services, path: str, hops: Sequence[str]) -> None:
-    """Refuse a stream to a server that it came from.
+    """Refuse a stream to a server that it came from, or that is being asked for it.
 
     Raises:
-        Rejected: It did, or too many servers fetch it from each other.
+        Rejected: It did, or is; or too many servers fetch it from each other.
     """
-    route = route_of(services, path)
-    if services.server_id in hops or (hops and hops[-1] in route):
+    if services.server_id in hops or (hops and hops[-1] in _sources_of(services, path)):
         raise Rejected(
             "NetStream.Play.Failed", f"{LOOP}: {path} is fetched from where it comes from"
         )
     if len(hops) >= MOST_HOPS:
         raise Rejected("NetStream.Play.Failed", f"{LOOP}: {len(hops)} servers fetch {path}")
+
+
+def _sources_of(services: Services, path: str) -> Collection[str]:
+    """Return the servers that a stream came from, or is asked for while nobody publishes it."""
+    if services.registry.publication(path) is not None:
+        return route_of(services, path)
+    return () if services.relays is None else services.relays.fetched_from(path)

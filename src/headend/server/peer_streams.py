@@ -25,7 +25,7 @@ from headend.server.services import Services
 from headend.server.session_record import SessionRecord
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import Transport
-from headend.server.waiting import longest_wait_s
+from headend.server.waiting import find_stream, not_found
 from headend.settings.fallback_values import backup_rank
 
 log = logging.getLogger(__name__)
@@ -146,10 +146,7 @@ class PeerStreams:
         services = self._services
         path = grant.path
         check_play(services, path, self._connection.hops)
-        wait_s = longest_wait_s(services, path, self._connection.hops)
-        stream = services.registry.play(path)
-        if stream.state is StreamState.WAITING and not wait_s:
-            raise Rejected("NetStream.Play.StreamNotFound", f"nobody publishes {path}")
+        stream, wait_s = find_stream(services, path, self.peer.address)
         play = Play(services, self, request.stream_id, stream, grant)
         self.plays[request.stream_id] = play
         if stream.state is StreamState.WAITING:
@@ -268,26 +265,29 @@ class PeerStreams:
     def give_up_late(self, now: float) -> None:
         """Give up on those whose time is over."""
         for stream_id, play in list(self.plays.items()):
-            if play.wait_until <= now:
-                self._give_up_waiting(stream_id, play)
+            if play.wait_until > now:
+                continue
+            refused = self._stop_waiting(stream_id, play, " (live.wait_s)")
+            if refused is not None:
+                self._session.end(stream_id, refused.code, refused.description)
 
-    def give_up_waiting(self, path: str) -> bool:
-        """Give up on a stream that will not come; say whether the peer waited for it."""
-        waiting = [(id, play) for id, play in self.plays.items() if play.stream.path == path]
-        for stream_id, play in waiting:
-            self._give_up_waiting(stream_id, play)
-        return bool(waiting)
+    def play_given_up(self, stream_id: int) -> None:
+        """Nobody publishes the stream that is waited for."""
+        play = self.plays.get(stream_id)
+        if play is not None and (refused := self._stop_waiting(stream_id, play)) is not None:
+            self._connection.end_stream(stream_id, refused.code, refused.description)
 
-    def _give_up_waiting(self, stream_id: int, play: Play) -> None:
+    def _stop_waiting(self, stream_id: int, play: Play, note: str = "") -> Rejected | None:
+        """Leave a stream that is still waited for; return what the peer is to be told."""
         play.wait_until = NEVER
         if play.stream.state is not StreamState.WAITING:
-            return
+            return None
         play.leave()
         del self.plays[stream_id]
         play.closed("nobody published it")
         path = play.stream.path
-        log.info("%s play %s: nobody published it (live.wait_s)", self._label, shown(path))
-        self._session.end(stream_id, "NetStream.Play.StreamNotFound", f"nobody publishes {path}")
+        log.info("%s play %s: nobody published it%s", self._label, shown(path), note)
+        return not_found(path)
 
     # ------------------------------------------------------------------ the end
 

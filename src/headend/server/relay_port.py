@@ -1,7 +1,9 @@
 """This module is how the rest of the server sees its relays."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, Protocol, TypedDict
+
+from headend.access.groups import Group
 
 State = Literal["connecting", "live", "retrying", "failed"]
 Direction = Literal["out", "in"]
@@ -74,12 +76,12 @@ class Relays(Protocol):
             DatabaseError: It can't be forgotten now.
         """
 
-    def want(self, path: str, via: tuple[str, ...]) -> bool:
+    def want(self, path: str, group: Group) -> bool:
         """Somebody wants to watch a stream: it is fetched, if a relay does and nobody publishes it.
 
         Args:
             path: `APP/NAME`.
-            via: Servers that fetch it through us, when the viewer is a relay.
+            group: Whose address it is; see `headend.access.groups`.
 
         Returns:
             Whether it is fetched: it is worth waiting, whatever `live.wait_s` says.
@@ -87,3 +89,6 @@ class Relays(Protocol):
         Raises:
             Rejected: No source knows it, as was asked a moment ago; or too many are fetched.
         """
+
+    def fetched_from(self, path: str) -> Collection[str]:
+        """Return the ids of the servers that a stream is fetched from just now, or asked for."""

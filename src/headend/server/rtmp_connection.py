@@ -296,11 +296,6 @@ class RtmpConnection:
         if not (self._streams.plays or self._streams.publishes or self._requests):
             self._close(self._services.loop.time())
 
-    def give_up_waiting(self, path: str) -> None:
-        """Tell the peer that a stream it waits for will not come."""
-        if self._streams.give_up_waiting(path):
-            self._act(self._services.loop.time())
-
     # ------------------------------------------------------------------ time
 
     def deadline(self) -> float | None:

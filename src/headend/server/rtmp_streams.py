@@ -3,6 +3,7 @@
 from typing import Final, Protocol
 
 from headend.access.gate import Gate, Grant
+from headend.access.groups import group_of
 from headend.hub.publication import Publication
 from headend.hub.stream import Stream, StreamState
 from headend.outputs.fanout import Fanout, Viewer
@@ -33,6 +34,9 @@ class Connection(Protocol):
 
     def play_ended(self, stream_id: int) -> None:
         """The stream is over and its last bytes are with the transport."""
+
+    def play_given_up(self, stream_id: int) -> None:
+        """Nobody publishes the stream that is waited for."""
 
 
 class Publish:
@@ -166,15 +170,12 @@ class Play:
             self.record.end(self.bytes_out, reason)
 
     def watch(self, transport: Transport, *, audio: bool = True, video: bool = True) -> None:
-        """Become a viewer of the fan-out of a format, and make that for its first viewer.
-
-        Raises:
-            Rejected: The name is forgotten, and too many others are waited for.
-        """
+        """Become a viewer of the fan-out of a format, and make that for its first viewer."""
         self._format = Format(self._stream_id, audio, video)
         if self.stream.state is StreamState.WAITING:
             # The hub has forgotten a name that nobody waited for while this one was paused.
-            self.stream = self._services.registry.play(self.stream.path)
+            asker = group_of(self._connection.peer.address)
+            self.stream = self._services.registry.play(self.stream.path, asker)
         fanout = self.stream.sink(self._format)
         if fanout is None:
             fanout = self._new_fanout()
@@ -194,6 +195,10 @@ class Play:
         fanout.remove(viewer)
         if not len(fanout) and self.stream.sink(self._format) is fanout:
             self.stream.detach(self._format)
+
+    def give_up(self) -> None:
+        """Wait no longer for a publisher, and tell the peer."""
+        self._connection.play_given_up(self._stream_id)
 
     def stalled(self) -> None:
         """The transport has a backlog."""

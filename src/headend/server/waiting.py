@@ -1,36 +1,66 @@
-"""This module tells those who wait for a stream how long, and when it will not come."""
+"""Waiting for a stream that nobody publishes yet: how long, how many names, and the end of it."""
 
 from typing import Final
 
-from headend.hub.stream import StreamState
+from headend.access.decisions import Address
+from headend.access.groups import Group, group_of
+from headend.errors import Rejected
+from headend.hub.stream import Stream, StreamState
+from headend.outputs.fanout import Fanout
+from headend.server.rtmp_streams import Play
 from headend.server.services import Services
 
 FETCH_S: Final = 10.0  # a stream that is fetched is worth so long a wait, whatever `live.wait_s`
 
 
-def longest_wait_s(services: Services, path: str, via: tuple[str, ...] = ()) -> float:
-    """Have a stream fetched that somebody wants; return how long to wait for it, seconds.
+def find_stream(services: Services, path: str, address: Address | None) -> tuple[Stream, float]:
+    """Return a stream that somebody wants, and how long to wait for it if it has not begun.
+
+    Names that are waited for are bounded by address, see `Registry.play`.
 
     Args:
         services: What all connections share.
         path: `APP/NAME`.
-        via: Servers that fetch it through us, when the viewer is a relay.
+        address: Of whoever wants it.
+
+    Returns:
+        The stream, and seconds.
+
+    Raises:
+        Rejected: Nobody publishes it, no source knows it, or too many are fetched.
+    """
+    registry, group = services.registry, group_of(address)
+    wait_s = longest_wait_s(services, path, group)
+    known = registry.stream(path)
+    if not wait_s and (known is None or not known.has_begun):
+        raise not_found(path)
+    return registry.play(path, group), wait_s
+
+
+def longest_wait_s(services: Services, path: str, group: Group) -> float:
+    """Have a stream fetched that somebody wants, if a relay does; return how long to wait for it.
 
     Raises:
         Rejected: No source knows it, or too many are fetched.
     """
     wait_s = services.settings.live.wait_s
     relays = services.relays
-    if relays is not None and relays.want(path, via):
-        return max(wait_s, FETCH_S)
-    return wait_s
+    is_fetched = relays is not None and relays.want(path, group)
+    return max(wait_s, FETCH_S) if is_fetched else wait_s
 
 
-def give_up(services: Services, path: str) -> None:
-    """Have everybody who waits for a name know that nobody publishes it."""
-    stream = services.registry.stream(path)
-    if stream is None or stream.state is not StreamState.WAITING:
+def not_found(path: str) -> Rejected:
+    """Return how a request is refused for a stream that nobody publishes."""
+    return Rejected("NetStream.Play.StreamNotFound", f"nobody publishes {path}")
+
+
+def give_up(stream: Stream) -> None:
+    """Have everybody who waits for a stream know that nobody publishes it."""
+    if stream.state is not StreamState.WAITING:
         return
-    for connection in list(services.connections):
-        connection.give_up_waiting(path)
+    for sink in list(stream.sinks()):
+        if isinstance(sink, Fanout):
+            for viewer in sink.viewers():
+                if isinstance(viewer.audience, Play):
+                    viewer.audience.give_up()
     stream.end()  # requests over HTTP learn it so

@@ -100,7 +100,7 @@ class Limits(Section):
         default=0,
         ge=0,
         le=100_000,
-        description="Live streams of one publish key, token or client certificate; 0: any number.",
+        description="Live and held streams of a publish key, token or client certificate; 0: any.",
     )
     viewers: Count = Field(
         default=0, ge=0, le=1_000_000, description="Viewers of all streams; 0: any number."
@@ -133,7 +133,10 @@ class Limits(Section):
         description="Streams that /metrics names; it shows the rest as one, called *.",
     )
     relays: Count = Field(
-        default=500, ge=1, le=10_000, description="Streams sent to and fetched from other servers."
+        default=500,
+        ge=1,
+        le=10_000,
+        description="Streams sent to other servers; as many more are fetched on demand.",
     )
     waiting_requests: Count = Field(
         default=20_000,

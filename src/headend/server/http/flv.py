@@ -11,6 +11,7 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from headend.access.decisions import Address
 from headend.access.gate import Grant
 from headend.errors import LimitExceeded, Rejected
 from headend.hub.stream import Stream
@@ -57,7 +58,8 @@ class FlvRoutes:
         try:
             if request.method == "HEAD":
                 return self._head(request, grant)
-            found, kinds = await media_of(self._services, grant.path)
+            peer = access.peer_of(self._services, request)
+            found, kinds = await media_of(self._services, grant.path, peer.address)
             if is_websocket:
                 return await self._serve_websocket(request, found, kinds, grant)
             return self._serve_http(request, found, kinds, grant)
@@ -140,15 +142,20 @@ class FlvRoutes:
         return headers | answer_headers(self._services.settings, is_secure=request.secure)
 
 
-async def media_of(services: Services, path: str) -> tuple[Stream, Kinds]:
+async def media_of(services: Services, path: str, address: Address | None) -> tuple[Stream, Kinds]:
     """Wait for a stream's media.
+
+    Args:
+        services: Whose stream it is.
+        path: `APP/NAME`.
+        address: Of whoever asks.
 
     Raises:
         Problem: 404: nobody publishes it; 503: too many wait.
     """
     assert services.arrivals is not None
     try:
-        return await services.arrivals.wait(path)
+        return await services.arrivals.wait(path, address)
     except Rejected as rejected:
         if rejected.code == "NetStream.Play.StreamNotFound":
             raise Problem(404, f"{rejected.description}.", title="Stream not found") from None

@@ -133,7 +133,8 @@ class HlsRoutes:
         live = services.registry.stream(path)
         is_anew = live is not None and live.has_begun and known is not None
         if known is None or (is_anew and known.stream is not live):
-            found, _ = await media_of(services, path)
+            peer = access.peer_of(services, request)
+            found, _ = await media_of(services, path, peer.address)
             known = hls.begin(found)
         viewer = self._note(request, known, grant)
         limit = services.settings.hls.longest_s + READY_S

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from headend.access.decisions import Address
 from headend.errors import LimitExceeded, ProtocolError, Rejected
 from headend.hub.stream import Stream
 from headend.rtmp import url
@@ -88,16 +89,17 @@ class WatchRoutes:
             return self._answer(path, "private", problem.detail)
         stream = self._services.registry.stream(path)
         if is_patient and (stream is None or not stream.has_begun):
-            stream = await self._wait(path)
+            peer = access.peer_of(self._services, request)
+            stream = await self._wait(path, peer.address)
         if stream is None or not stream.has_begun:
             return self._answer(path, "offline", f"nobody publishes {path}")
         return self._answer(path, stream.state.name.lower(), "", stream)
 
-    async def _wait(self, path: str) -> Stream | None:
+    async def _wait(self, path: str, address: Address | None) -> Stream | None:
         arrivals = self._services.arrivals
         assert arrivals is not None
         try:
-            stream, _ = await arrivals.wait(path)
+            stream, _ = await arrivals.wait(path, address)
         except Rejected as rejected:
             if rejected.code == "NetStream.Play.StreamNotFound":
                 return None
