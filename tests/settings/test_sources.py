@@ -1,15 +1,19 @@
 """This module tests where settings come from, and what is said about wrong ones."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from headend.errors import SettingsError
 from headend.settings import keys, sources
 from headend.settings.sources import FLAGS, load_settings, settings_of
+from headend.settings.values import Address
 
 
 def _file(folder: Path, text: str | bytes) -> Path:
@@ -201,3 +205,106 @@ def test_settings_of_a_program_are_checked_like_any_and_have_nothing_to_read_aga
     assert given.reload() is given
     with pytest.raises(SettingsError, match=r"live\.wait_s = -1: must be .* \(my app\)"):
         settings_of({"live": {"wait_s": -1}}, "my app")
+
+
+# ---------------------------------------------------------------------- texts
+
+
+def _texts(key: str, text: str) -> list[dict[str, object]]:
+    """Give a text in both ways: arguments of `load_settings`."""
+    name = f"HEADEND_{key.replace('.', '__').upper()}"
+    return [
+        {"overrides": [f"{key}={text}"], "environ": {}},
+        {"environ": {name: text}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "meant"),
+    [
+        ("auth.private", "[vip/*]", "write '[\"vip/*\"]' with all these quotes"),
+        ("auth.private", "[vip/*, x/*]", 'write \'["vip/*", "x/*"]\''),
+        ("auth.private", '["vip/*"', "texts in it need quotes"),
+        ("auth.private", "{vip/*}", "begins like a table and is none"),
+        ("auth.private", '"vip/*', "begins with a quote"),
+        ("rtmp.tls_only", "[vip/*]", "begins like a list and is none"),
+        ("auth.password_apps", "[studio]", "begins like a list and is none"),
+        ("auth.publish_from", "[10.0.0.0/8]", "begins like a list and is none"),
+        ("auth.outgoing", "[shop.example]", "begins like a list and is none"),
+        ("auth.callback_actions", "[publish]", "begins like a list and is none"),
+        ("http.origins", "[https://a.example]", "begins like a list and is none"),
+        ("http.hosts", "[a.example]", "begins like a list and is none"),
+        ("tls.acme.domains", "[a.example]", "begins like a list and is none"),
+        ("rtmp.listen", "[:1935]", "begins like a list and is none"),
+        ("live.flush", "[fixed]", "begins like a list and is none"),
+        ("data", "[/var/x]", "begins like a list and is none"),
+        ("data", "{/var/x", "begins like a table and is none"),
+        ("data", '"/var/x', "begins with a quote"),
+        ("limits.viewers", "{3", "begins like a table and is none"),
+    ],
+)
+def test_value_that_begins_like_a_list_or_table_and_is_none_is_wrong(
+    key: str, text: str, meant: str
+) -> None:
+    for given in _texts(key, text):
+        with pytest.raises(SettingsError) as error:
+            load_settings(None, **given)  # type: ignore[arg-type]
+        assert str(error.value).startswith(f"{key} = ")
+        assert meant in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("live.flush", '"fixed"', "fixed"),
+        ("live.flush", "'fixed'", "fixed"),
+        ("live.wait_s", '"7"', 7),
+        ("live.gop_cache", "'false'", False),
+        ("log.level", ' "debug" ', "debug"),
+        ("data", '"/var/x"', Path("/var/x")),
+        ("data", "'/var/[x]'", Path("/var/[x]")),
+        ("data", "/var/[x]", Path("/var/[x]")),
+        ("auth.jwks", '"keys.json"', "keys.json"),
+        ("auth.private", '"vip/*"', ("vip/*",)),
+        ("auth.private", "'vip/*'", ("vip/*",)),
+        ("auth.private", '"vip/*", "x/*"', ("vip/*", "x/*")),
+        ("auth.private", "vip/*, x/*", ("vip/*", "x/*")),
+        ("auth.private", '["vip/*"]', ("vip/*",)),
+        ("auth.private", "['vip/*', \"[ab]/*\"]", ("vip/*", "[ab]/*")),
+        ("auth.private", "", ()),
+        ("auth.private", "[]", ()),
+        ("rtmp.listen", '"[::1]:0"', (Address("::1", 0),)),
+        ("rtmp.listen", "[::1]:0, :1", (Address("::1", 0), Address(None, 1))),
+        ("rtmp.listen", '["[::1]:0"]', (Address("::1", 0),)),
+    ],
+)
+def test_quotes_around_a_value_are_taken_off(key: str, text: str, value: object) -> None:
+    for given in _texts(key, text):
+        loaded = load_settings(None, **given)  # type: ignore[arg-type]
+        assert keys.get(loaded.settings, key) == value
+
+
+def test_secret_may_begin_with_any_character() -> None:
+    secret = "0123456789abcdef"
+    for text in (f"[{secret}", f'{{"{secret}', f'"{secret}', f"{secret}'{secret}'"):
+        for given in _texts("auth.callback_secret", text):
+            loaded = load_settings(None, **given)  # type: ignore[arg-type]
+            assert loaded.settings.auth.callback_secret == SecretStr(text)
+    for given in _texts("auth.callback_secret", '"0123456789abcdef"'):
+        loaded = load_settings(None, **given)  # type: ignore[arg-type]
+        assert loaded.settings.auth.callback_secret == SecretStr("0123456789abcdef")
+
+
+@pytest.mark.parametrize(
+    "value", [[["vip/*"]], [1], ["vip/*", True], '["vip/*', "[vip/*]", {"a": 1}, ['"vip/*"']]
+)
+def test_list_of_a_file_or_a_program_holds_texts_only(value: object) -> None:
+    with pytest.raises(SettingsError, match=r"auth\.private = "):
+        settings_of({"auth": {"private": value}})
+
+
+@given_any(st.text("[]{}\"',=\\ a1/*\n", max_size=12))
+def test_any_text_is_a_setting_or_a_settings_error(text: str) -> None:
+    for key in ("auth.private", "rtmp.listen", "data", "live.flush", "relay.out"):
+        with suppress(SettingsError):
+            load_settings(None, [f"{key}={text}"], {})

@@ -1,8 +1,6 @@
 """This module holds the values of relays: which streams, where to or where from, whom to trust."""
 
-import json
 import re
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -14,7 +12,7 @@ from pydantic import PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 
 from headend.settings.relay_presets import PRESETS
 from headend.settings.shown_urls import ShownUrl, show_url
-from headend.settings.values import HIDDEN
+from headend.settings.values import HIDDEN, tables
 
 OUT_FORM: Final = (
     'must be a list such as [{ match = "live/*", url = "rtmps://host/app", key = "…" }]; '
@@ -283,24 +281,12 @@ Relay = TypeVar("Relay", RelayOut, RelayIn)
 
 
 def _relays(value: object, form: str, parse: Callable[[object], Relay]) -> tuple[Relay, ...]:
-    items = _tables(value, form) if isinstance(value, str) else value
+    items = tables(value, form) if isinstance(value, str) else value
     if not isinstance(items, list | tuple):
         raise ValueError(form)
     if len(items) > MOST_RELAYS:
         raise ValueError(f"must be at most {MOST_RELAYS} relays")
     return tuple(parse(item) for item in items)
-
-
-def _tables(text: str, form: str) -> object:
-    """Values of a text of a flag or the environment: JSON, or TOML as in the file."""
-    try:
-        return json.loads(text or "[]")
-    except ValueError:
-        pass
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        raise ValueError(form) from None
 
 
 def _relays_out(value: object) -> tuple[RelayOut, ...]:

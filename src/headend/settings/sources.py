@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from headend.errors import SettingsError
 from headend.settings.keys import KEYS, SECTIONS, allowed, is_secret
 from headend.settings.model import Settings
-from headend.settings.values import default_data_folder, quoted
+from headend.settings.values import default_data_folder, quoted, typed, unquoted
 
 ENVIRONMENT_PREFIX: Final = "HEADEND_"
 DEFAULT: Final = "default"
@@ -76,6 +76,7 @@ class _Given(NamedTuple):
     key: str
     value: object
     source: str
+    is_text: bool = False  # of a flag or the environment, which know nothing else
 
 
 def load_settings(
@@ -102,7 +103,7 @@ def load_settings(
         *(() if path is None else _read_file(path)),
         *_read_environment(environ),
         *_read_overrides(overrides),
-        *(_Given(key, text, f"flag {FLAGS[key]}") for key, text in flags.items()),
+        *(_Given(key, text, f"flag {FLAGS[key]}", is_text=True) for key, text in flags.items()),
     ]
     settings, sources = _settle(given, environ)
     return LoadedSettings(settings, sources, path, tuple(overrides), MappingProxyType(dict(flags)))
@@ -126,13 +127,29 @@ def _settle(
     given: Sequence[_Given], environ: Mapping[str, str]
 ) -> tuple[Settings, Mapping[str, str]]:
     """Settle what holds for each key, the last given winning; return it with where it came from."""
-    last = {each.key: each for each in given if each.key in KEYS}
+    problems: list[str] = []
+    last = {each.key: _typed(each, problems) for each in given if each.key in KEYS}
     if not last.get("data", _Given("", "", "")).value:
         last["data"] = _Given("data", default_data_folder(environ), DEFAULT)
-    unknown = [_explain_unknown(each) for each in given if each.key not in KEYS]
-    settings = _validate(last, unknown)
+    problems += [_explain_unknown(each) for each in given if each.key not in KEYS]
+    settings = _validate(last, problems)
     sources = {key: last[key].source if key in last else DEFAULT for key in KEYS}
     return settings, MappingProxyType(sources)
+
+
+def _typed(given: _Given, problems: list[str]) -> _Given:
+    """Give a text the type that it looks like; note what it only begins to look like."""
+    info = KEYS[given.key]
+    if not given.is_text or get_origin(info.annotation) is tuple:
+        return given  # lists and tables read texts themselves
+    text = str(given.value)
+    if SecretStr in (info.annotation, *get_args(info.annotation)):
+        return given._replace(value=unquoted(text))  # any character may begin it
+    try:
+        return given._replace(value=typed(text))
+    except ValueError as error:
+        problems.append(f"{given.key} = {quoted(text)}: {error} ({given.source})")
+        return given
 
 
 def _read_file(path: Path) -> Iterator[_Given]:
@@ -176,7 +193,7 @@ def _read_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
         # A name without a section is ours only when it is a key: Kubernetes gives every pod
         # variables such as HEADEND_PORT when a service is called headend.
         if "." in key or key in KEYS:
-            yield _Given(key, text, f"environment {name}")
+            yield _Given(key, text, f"environment {name}", is_text=True)
 
 
 def _read_overrides(overrides: Iterable[str]) -> Iterator[_Given]:
@@ -184,7 +201,7 @@ def _read_overrides(overrides: Iterable[str]) -> Iterator[_Given]:
         key, equals, text = override.partition("=")
         if not equals:
             raise SettingsError(f"--set takes section.key=value, not {quoted(override)}")
-        yield _Given(key.strip(), text.strip(), "flag --set")
+        yield _Given(key.strip(), text.strip(), "flag --set", is_text=True)
 
 
 def _explain_unknown(given: _Given) -> str:

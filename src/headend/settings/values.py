@@ -11,7 +11,6 @@ import re
 import sys
 import tomllib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -30,6 +29,7 @@ UNIX_PATH_BYTES: Final = 107
 # A wrong value is repeated in the error so that it is found, not so that it is read in full.
 SHOWN_CHARACTERS: Final = 80
 
+_PATTERNS_FORM: Final = 'must be a list of patterns of APP/NAME such as "live/*"'
 CERTIFICATES_FORM: Final = 'must be a list such as [{ cert = "chain.pem", key = "key.pem" }]'
 
 # Marks, in the metadata of its type, a value that holds secrets: errors don't repeat it.
@@ -139,13 +139,59 @@ def size_text(size: int) -> str:
     return str(size)
 
 
+def typed(text: str) -> object:
+    """Read a text of a flag or the environment: a list, a table or a text in quotes as in the file.
+
+    Returns:
+        The value; any other text as it is.
+
+    Raises:
+        ValueError: It begins like one of these and is none; says so.
+    """
+    text = unquoted(text)
+    match text[:1]:
+        case "[":
+            return tables(text, f"it begins like a list and is none{_as_meant(text)}")
+        case "{":
+            return tables(text, f"it begins like a table and is none{_as_meant(text)}")
+        case '"' | "'":
+            quotes = "it begins with a quote and is neither a text in quotes nor several"
+            found = tables(f"[{text}]", quotes)
+            return found[0] if isinstance(found, list) and len(found) == 1 else found
+    return text
+
+
+def unquoted(text: str) -> str:
+    """Return a text without the quotes around it, which a file of environment variables keeps."""
+    text = text.strip()
+    inner = text[1:-1]
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    return inner if is_quoted and text[0] not in inner and "\\" not in inner else text
+
+
+def _as_meant(text: str) -> str:
+    """Say how it would be right; most likely a shell took the quotes away."""
+    if not text.endswith("]") or set(text[1:-1]) & set("[]{}\"'"):
+        return ": texts in it need quotes, and all of it others that keep them from the shell"
+    items = [item.strip() for item in text[1:-1].split(",")]
+    return f": write '{json.dumps(items, ensure_ascii=False)}' with all these quotes"
+
+
 def listed(text: str) -> list[object]:
-    """Read a list from a flag or the environment: `a, b`, or `["a", "b"]` as in the file."""
-    if text.lstrip().startswith("["):  # or it is [::1]:1935
-        with suppress(ValueError):
-            found = tables(text, "")
-            if isinstance(found, list):
-                return found
+    """Read a list from a flag or the environment: `a, b`, or `["a", "b"]` as in the file.
+
+    Raises:
+        ValueError: It begins like a list and is none; says so.
+    """
+    found = typed(text)
+    if isinstance(found, list):
+        return found
+    if not isinstance(found, str):
+        raise ValueError
+    return _split(found)
+
+
+def _split(text: str) -> list[object]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
@@ -153,14 +199,22 @@ def _items(value: object) -> list[str]:
     """Texts of a list, or of one text: see `listed`."""
     if isinstance(value, str):
         value = listed(value)
-    if isinstance(value, list | tuple):
-        return [str(item) for item in value]
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return list(value)
     raise ValueError
+
+
+def _addresses(value: object) -> list[str]:
+    """The same of addresses: one of IPv6 begins like a list."""
+    if isinstance(value, str):
+        text = unquoted(value)
+        value = _split(text) if re.match(r"\[[0-9A-Fa-f:.]+(?:%\w+)?\]:", text) else value
+    return _items(value)
 
 
 def _listen(value: object) -> tuple[Address, ...]:
     try:
-        addresses = tuple(parse_address(item) for item in _items(value))
+        addresses = tuple(parse_address(item) for item in _addresses(value))
     except SettingsError as error:
         raise ValueError(str(error)) from None
     if not addresses:
@@ -173,8 +227,9 @@ def _listen(value: object) -> tuple[Address, ...]:
 
 
 def _networks(value: object) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    items = _items(value)
     try:
-        return tuple(ipaddress.ip_network(item, strict=False) for item in _items(value))
+        return tuple(ipaddress.ip_network(item, strict=False) for item in items)
     except ValueError:
         raise ValueError(
             'must be a list of networks such as "10.0.0.0/8" or addresses such as "::1"'
@@ -184,10 +239,10 @@ def _networks(value: object) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Netw
 def _patterns(value: object) -> tuple[str, ...]:
     try:
         patterns = tuple(_items(value))
-    except ValueError:
-        patterns = ("",)
-    if not all(pattern and pattern.isprintable() for pattern in patterns):
-        raise ValueError('must be a list of patterns of APP/NAME such as "live/*"')
+    except ValueError as error:
+        raise ValueError(str(error) or _PATTERNS_FORM) from None
+    if not all(each and each.isprintable() and '"' not in each for each in patterns):
+        raise ValueError(_PATTERNS_FORM)
     return patterns
 
 
@@ -238,12 +293,13 @@ def tables(text: str, form: str) -> object:
     """
     try:
         return json.loads(text or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        (value,) = tomllib.loads(f"value = {text}").values()
+    except (ValueError, RecursionError):
         raise ValueError(form) from None
+    return value
 
 
 def _certificate_pair(item: object) -> CertificatePair:
