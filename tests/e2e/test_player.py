@@ -1,6 +1,7 @@
 """This module tests the player page in Chromium, with what ffmpeg publishes."""
 
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -325,6 +326,34 @@ def test_hls_is_near_the_live_edge_again_after_a_stall(on_air: Server, open_tab:
     tab.ask("['waiting', 'playing'].forEach((name) => video.dispatchEvent(new Event(name)))")
     tab.wait("headend.latency < 4", 10)  # playing faster it would take longer
     assert_plays(tab)
+
+
+def test_low_latency_hls_plays_on_while_the_browser_is_slow_to_remove(
+    server: Server, peers: Peers, ffmpeg: str, tmp_path: Path, open_tab: OpenTab
+) -> None:
+    rate = "testsrc=size=160x96:rate=30000/1001:duration=30"
+    options = ("-f", "lavfi", "-i", rate, *media.tone(30), *media.H264, *media.AAC)
+    clip = tmp_path / "clip.flv"
+    command = (ffmpeg, "-v", "error", *options, "-g", "60", str(clip))
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab()
+    # A removal that ends between a part's load and its append has hls.js forget the parts.
+    tab.page.add_init_script("""
+        window.removals = 0;
+        const remove = SourceBuffer.prototype.remove;
+        SourceBuffer.prototype.remove = function (...range) {
+          window.removals += 1;
+          setTimeout(() => remove.apply(this, range), 30);
+        };
+    """)
+    tab.page.goto(f"{watch(server)}?mode=hls")
+    assert_plays(tab)
+    assert tab.ask("headend.way") == "HLS"
+    tab.wait("video.currentTime - video.buffered.start(0) > 25", 90)
+    assert tab.ask("window.removals") == 0
+    assert tab.ask("headend.stalled") < 3  # seconds; one such stall takes as long
 
 
 def test_picture_starts_with_a_touch_where_the_browser_wants_one(
