@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from headend.server.http.assets import FRESH, Assets
+from headend.server.http.assets import FRESH, Assets, root_of
 
 SCRIPT = "export const a = 1;\n" * 100
 
@@ -31,9 +31,13 @@ def ask(
     return asyncio.run(assets.response(request, version, name))
 
 
+def page(folder: Path, values: Mapping[str, str], path: str = "/") -> str:
+    request = make_mocked_request("GET", path)
+    return asyncio.run(Assets(folder).page(request, "page.html", values))
+
+
 def version(folder: Path) -> str:
-    page = asyncio.run(Assets(folder).page("page.html", {"title": "t", "state": "s"}))
-    return page.partition("/assets/")[2][:12]
+    return page(folder, {"title": "t", "state": "s"}).partition("/assets/")[2][:12]
 
 
 def test_script_is_given_with_its_type(folder: Path) -> None:
@@ -82,8 +86,26 @@ def test_what_is_no_asset_is_not_given(name: str, folder: Path) -> None:
 
 def test_blanks_of_a_page_are_escaped_and_filled_once(folder: Path) -> None:
     values = {"title": "<script>{{state}}", "state": "'\"&"}
-    page = asyncio.run(Assets(folder).page("page.html", values))
-    assert page.startswith("<p data-x='&#x27;&quot;&amp;'>&lt;script&gt;{{state}} /assets/")
+    text = page(folder, values)
+    assert text.startswith("<p data-x='&#x27;&quot;&amp;'>&lt;script&gt;{{state}} ./assets/")
+
+
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [
+        ("/", "./"),
+        ("/console", "./"),
+        ("/watch/live/a", "../../"),
+        ("/watch/live/deep/a?token=x/y", "../../../"),
+        ("/watch/live/a%2Fb", "../../"),
+    ],
+)
+def test_page_finds_files_and_addresses_from_where_it_is(
+    path: str, root: str, folder: Path
+) -> None:
+    text = page(folder, {"title": "t", "state": "s"}, path)
+    assert f" {root}assets/" in text
+    assert root_of(make_mocked_request("GET", path)) == root
 
 
 def test_libraries_that_are_missing_are_named(folder: Path) -> None:

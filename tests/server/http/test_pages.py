@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import aiohttp
 import pytest
@@ -106,14 +106,14 @@ def test_player_page_may_be_framed_by_pages_that_may_load_streams(
     run(main())
 
 
-@pytest.mark.parametrize("page", ["/", "/watch/live/a"])
+@pytest.mark.parametrize("page", ["/", "/console", "/watch/live/a", "/watch/a/deep/b"])
 def test_everything_a_page_names_is_there_and_kept(page: str, tmp_path: Path) -> None:
     async def main() -> None:
         async with serve(tmp_path) as web:
             _, text, _ = await web.get(page)
-            names = set(re.findall(r'(?:src|href)="(/[^"]+)"', text))
-            assert names
-            for name in names:
+            found = set(re.findall(r'(?:src|href)="(\.[^"]+)"', text))
+            assert found
+            for name in (urljoin(page, each) for each in found):
                 if "/libraries/" in name:  # not in a checkout without npm
                     continue
                 status, _, headers = await web.get(name)

@@ -28,7 +28,7 @@ def page(routes: Sequence[Route]) -> str:
 <h1>Headend API</h1>
 <p>Send the admin token, which is in the file <code>admin.token</code> of the data folder:
 <code>Authorization: Bearer TOKEN</code>. Errors are problem documents (RFC 9457). The same as
-OpenAPI 3.1: <a href="/api/openapi.json"><code>/api/openapi.json</code></a>.</p>
+OpenAPI 3.1: <a href="openapi.json"><code>/api/openapi.json</code></a>.</p>
 {parts}<section id="models"><h2>Models</h2>{models}</section></body></html>
 """
 

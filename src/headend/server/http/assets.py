@@ -57,15 +57,18 @@ class Assets:
         """Name the browser libraries that are not there."""
         return [name for name, file in LIBRARIES.items() if not (self._folder / file).is_file()]
 
-    async def page(self, name: str, values: Mapping[str, str]) -> str:
+    async def page(self, request: web.Request, name: str, values: Mapping[str, str]) -> str:
         """Return a page with its blanks filled in.
 
         Args:
+            request: What the page answers.
             name: Its file.
-            values: By blank, which is {{NAME}} in the page; escaped here. `assets` is known.
+            values: By blank, which is {{NAME}} in the page; escaped here. `root` and `assets` are
+                known: where this server's addresses and these files begin, seen from the page.
         """
         await self._load()
-        known = {"assets": f"/assets/{self._version}", **values}
+        root = root_of(request)
+        known = {"root": root, "assets": f"{root}assets/{self._version}", **values}
         text = self._files[name].body.decode()
         return BLANK.sub(lambda match: escape(known[match[1]]), text)
 
@@ -109,6 +112,15 @@ class Assets:
             path.relative_to(self._folder).as_posix(): _asset(path.read_bytes(), TYPES[path.suffix])
             for path in paths
         }
+
+
+def root_of(request: web.Request) -> str:
+    """Say where this server's addresses begin, seen from a page: `./`, `../../`.
+
+    A proxy may show the server below a path of its own, which the server need not know.
+    """
+    depth = request.rel_url.raw_path.count("/") - 1
+    return "../" * depth or "./"
 
 
 def _asset(body: bytes, content_type: str) -> Asset:

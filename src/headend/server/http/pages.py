@@ -1,4 +1,4 @@
-"""This module serves the console and the files of both pages: `/` and `/assets/VERSION/FILE`.
+"""This module serves the console and the files of both pages: `/`, `/console`, `/assets/…`.
 
 The pages run nothing but their own scripts (Content-Security-Policy), so that no name of a stream,
 whatever it holds, becomes code.
@@ -39,13 +39,14 @@ def add_routes(application: web.Application, services: Services) -> None:
         )
 
     async def console(request: web.Request) -> web.Response:
-        text = await assets.page("console.html", {})
+        text = await assets.page(request, "console.html", {})
         return web.Response(text=text, content_type="text/html", headers=HEADERS)
 
     async def asset(request: web.Request) -> web.Response:
         match = request.match_info
         return await assets.response(request, match["version"], match["name"])
 
-    application.router.add_get("/", console)
+    for route in ("/", "/console"):
+        application.router.add_get(route, console)
     application.router.add_get(ASSET_ROUTE, asset)
     watch.add_routes(application, services, assets)

@@ -64,7 +64,7 @@ class WatchRoutes:
             "state": json.dumps(state),
         }
         return web.Response(
-            text=await self._assets.page("player.html", values),
+            text=await self._assets.page(request, "player.html", values),
             status=404 if state["state"] == "invalid" else 200,
             content_type="text/html",
             headers=self._page_headers(),

@@ -60,7 +60,7 @@ export class Api {
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     let response;
     try {
-      response = await fetch(`/api/v1${path}`, {
+      response = await fetch(address(path), {
         method,
         headers,
         body: body === undefined ? undefined : JSON.stringify(body),
@@ -84,4 +84,9 @@ export class Api {
 /** A stream's path in an address; its slashes stay slashes. */
 export function encoded(path) {
   return path.split('/').map(encodeURIComponent).join('/');
+}
+
+/** Address of the API; the server may stand below a path of its proxy. */
+export function address(path) {
+  return new URL(`./api/v1${path}`, document.baseURI).href;
 }

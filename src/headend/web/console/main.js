@@ -1,7 +1,7 @@
 // This module starts the console: signing in, the sections, and updates from the server.
 
 import { $, h, setText } from '../common/dom.js';
-import { Api } from './api.js';
+import { address, Api } from './api.js';
 import { audit } from './audit.js';
 import { keys } from './keys.js';
 import { say } from './parts.js';
@@ -77,7 +77,7 @@ class App {
   }
 
   async #build() {
-    const { paths } = await (await fetch('/api/openapi.json')).json();
+    const { paths } = await (await fetch('./api/openapi.json')).json();
     for (const each of SECTIONS.filter(({ needs }) => needs in paths)) {
       const made = each.create(this);
       made.title = each.title;
@@ -126,7 +126,7 @@ class App {
   #listen() {
     this.events?.close();
     this.#sayLink('Connecting …', '');
-    const events = (this.events = new EventSource('/api/v1/events'));
+    const events = (this.events = new EventSource(address('/events')));
     events.addEventListener('update', (event) => {
       this.state = JSON.parse(event.data);
       this.#sayLink('Up to date', 'good');

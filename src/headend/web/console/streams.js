@@ -2,7 +2,7 @@
 
 import { h, setText } from '../common/dom.js';
 import { bitRate, capital, codec, count, duration, number } from '../common/format.js';
-import { encoded } from './api.js';
+import { address, encoded } from './api.js';
 import { Graph } from './graph.js';
 import { ask, button, facts, keep, say } from './parts.js';
 
@@ -69,7 +69,7 @@ class Card {
   constructor(app, { path }) {
     this.app = app;
     this.path = path;
-    const watch = { href: `/watch/${encoded(path)}`, onclick: (event) => this.#watch(event) };
+    const watch = { href: `./watch/${encoded(path)}`, onclick: (event) => this.#watch(event) };
     this.picture = h('img', { alt: '' });
     this.picture.addEventListener('load', () => this.picture.classList.add('there'));
     this.picture.addEventListener('error', () => this.picture.classList.remove('there'));
@@ -156,15 +156,15 @@ class Card {
     const now = performance.now();
     if (!isLive || document.hidden || now - this.pictureAt < PICTURE_MS) return;
     this.pictureAt = now;
-    const address = `/api/v1/thumbnails/${encoded(this.path)}`;
-    this.picture.src = `${address}?width=640&at=${Math.floor(Date.now() / PICTURE_MS)}`;
+    const picture = address(`/thumbnails/${encoded(this.path)}`);
+    this.picture.src = `${picture}?width=640&at=${Math.floor(Date.now() / PICTURE_MS)}`;
   }
 
   /** Open the player page; of a private stream with a token made for it. */
   async #watch(event) {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    const page = `/watch/${encoded(this.path)}`;
+    const page = `./watch/${encoded(this.path)}`;
     try {
       const asked = await fetch(page, { headers: { Accept: 'application/json' } });
       location.assign(

@@ -16,7 +16,7 @@ const video = $('video');
 // The attribute alone does not count for a video that scripts play.
 video.muted = true;
 
-const stream = new Stream(location, JSON.parse(root.dataset.stream));
+const stream = new Stream(location, root.dataset.root, JSON.parse(root.dataset.stream));
 const wanted = new URLSearchParams(location.search).get('mode');
 const mode = MODES.includes(wanted) ? wanted : 'auto';
 $('mode').value = mode;

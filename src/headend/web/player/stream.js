@@ -6,11 +6,15 @@ export class Busy extends Error {}
 /** A stream as its page is about it. */
 export class Stream {
   /**
-   * @param {Location} place Address of the page: /watch/APP/NAME, perhaps with ?token=.
+   * @param {Location} place Address of the page: …/watch/APP/NAME, perhaps with ?token=.
+   * @param {string} root Where the server's addresses begin, seen from the page: ../../ here.
    * @param {object} told What the page was given: see `_answer` in server/http/watch.py.
    */
-  constructor(place, told) {
+  constructor(place, root, told) {
     this.page = new URL(place.pathname, place.origin);
+    const base = new URL(root, this.page);
+    this.name = this.page.pathname.slice(base.pathname.length).replace(/^watch\//, '');
+    this.base = base;
     this.token = new URLSearchParams(place.search).get('token');
     this.told = told;
     const [navigation] = performance.getEntriesByType('navigation');
@@ -37,7 +41,7 @@ export class Stream {
 
   /** Address of media, with the token: media('.flv'), media('/index.m3u8'). */
   media(suffix, { isSocket = false, hasToken = true } = {}) {
-    const address = new URL(this.page.pathname.replace(/^\/watch\//, '/') + suffix, this.page);
+    const address = new URL(`./${this.name}${suffix}`, this.base);
     if (isSocket) address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
     if (hasToken && this.token !== null) address.searchParams.set('token', this.token);
     return address.href;
