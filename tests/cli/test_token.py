@@ -31,6 +31,20 @@ def test_token_is_signed_and_says_what_it_allows(capsys: Capture) -> None:
     assert "stream      vip/*" in capsys.readouterr().out
 
 
+def test_pattern_of_one_stream_without_an_app_is_explained(capsys: Capture) -> None:
+    for pattern, says in (
+        ("vip", "all of an app are vip/*"),
+        ("vip/*", ""),
+        ("v*", ""),
+        ("a/b", ""),
+    ):
+        assert run(["token", "sign", pattern, "--data", "d"]) == 0
+        captured = capsys.readouterr()
+        assert captured.out.count(".") == 2
+        assert says in captured.err
+        assert bool(says) == bool(captured.err)
+
+
 def test_token_of_another_server_is_not_valid(capsys: Capture) -> None:
     assert run(["token", "sign", "vip/*", "--data", "other"]) == 0
     token = capsys.readouterr().out.strip()

@@ -50,6 +50,8 @@ NAMES = st.sampled_from(
         ("bearer abcdefghijklmnop", "bearer ***"),
         ('key="two words" next', "key=*** next"),
         ("key='cut of", "key=***"),
+        ("?token=…x", "?token=***"),
+        ("rtmp://USER:PASSWORDS@HOST/a", "rtmp://***@HOST/a"),
     ],
 )
 def test_secret_is_hidden(text: str, shown: str) -> None:
@@ -70,6 +72,10 @@ def test_secret_is_hidden(text: str, shown: str) -> None:
         "10.0.0.7:51044 publish live/cam1 accepted fps=29.97",
         "http://[::1]:8080/live/a.flv?gop=0",
         "bearer tokens, chk_disk, basic settings",
+        "this stream needs a token: ?token=…",
+        "it wants a user and a password: rtmp://USER:PASSWORD@HOST/…",
+        "rtmp[s]://HOST/APP/NAME?key=KEY of a free name.",
+        "--set SECTION.KEY=VALUE",
     ],
 )
 def test_what_is_no_secret_is_shown(text: str) -> None:

@@ -42,9 +42,10 @@ def test_first_rule_that_matches_holds() -> None:
     ("text", "said"),
     [
         ("7", "must be a list such as"),
-        ("[7]", "must be a list such as"),
-        ('[{ match = "a" }]', "must be a list such as"),
-        ('[{ match = "", sources = ["slate"] }]', "must be a list such as"),
+        ("[7]", "entry 1: it must be a table with the fields match, sources"),
+        ('[{ match = "a" }]', r'entry 1 \("a"\): sources is missing'),
+        ('[{ match = "", sources = ["slate"] }]', "match must be a pattern"),
+        ('[{ match = "a", sources = ["slate", "tap"] }]', '"tap" is none'),
         ('[{ match = "a", sources = [] }]', "sources must be"),
         ('[{ match = "a", sources = "slate" }]', "sources must be"),
         ('[{ match = "a", sources = ["file"] }]', "sources must be"),

@@ -69,21 +69,28 @@ def test_secrets_and_queries_of_urls_are_hidden_where_settings_are_shown() -> No
     assert plain_values(load().settings)["auth.callback_secret"] == ""
 
 
+OTHER = WEBHOOK.replace(SECRET, "short").replace('"a"', '"b"')
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [
         ("x = 1", "must be a list such as"),
         ("3", "must be a list such as"),
-        ("[3]", "must be a list such as"),
-        (f'[{{ name = "a", secret = "{SECRET}" }}]', "must be a list such as"),
-        (changed("name", "nam"), "must be a list such as"),
-        (changed(" }", ", other = 1 }"), "must be a list such as"),
-        (f"[{WEBHOOK}, {WEBHOOK}]", "no two are the same"),
-        (changed('"a"', '"A b"'), "a name is 1 to 64"),
-        (changed('"a"', "7"), "a name is 1 to 64"),
-        (changed(SECRET, "short"), "at least 16 characters"),
+        ("[3]", "entry 1: it must be a table with the fields name, url, secret, events"),
+        (f'[{{ name = "a", secret = "{SECRET}" }}]', 'entry 1 ("a"): url is missing'),
+        (changed("name", "nam"), 'entry 1: unknown field "nam"; known are name, url'),
+        (changed(" }", ", other = 1 }"), 'entry 1 ("a"): unknown field "other"'),
+        (f"[{WEBHOOK}, {WEBHOOK}]", "two entries have the name a"),
+        (changed('"a"', '"A b"'), 'entry 1 ("A b"): name must be 1 to 64'),
+        (changed('"a"', "7"), "entry 1: name must be 1 to 64"),
+        (
+            changed(SECRET, "short"),
+            'entry 1 ("a"): secret must be a text of at least 16 characters',
+        ),
         (changed(SECRET, ""), "secret must be a text of at least 16 characters"),
-        (changed("https", "ftp"), "must be an http:// or https:// URL"),
+        (f"[{WEBHOOK}, {OTHER}]", 'entry 2 ("b"): secret must be a text'),
+        (changed("https", "ftp"), 'entry 1 ("a"): url must be an http:// or https:// URL'),
         (changed(" }", ", events = [] }"), "events must be a list of patterns"),
         (changed(" }", ', events = ["No!"] }'), "events must be a list of patterns"),
         (f"[{', '.join([WEBHOOK] * 101)}]", "at most 100 webhooks"),

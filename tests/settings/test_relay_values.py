@@ -14,6 +14,7 @@ from headend.settings.relay_presets import PRESETS
 from headend.settings.relay_values import (
     RelayIn,
     RelayOut,
+    check_stream,
     fill,
     parse_relay_in,
     parse_relay_out,
@@ -173,16 +174,19 @@ def test_preset_gives_the_url() -> None:
 @pytest.mark.parametrize(
     ("item", "words"),
     [
-        ("text", "must be a list such as"),
-        ({}, "must be a list such as"),
-        ({"match": "a", "url": "rtmp://h/a", "on_demand": True}, "must be a list such as"),
+        ("text", "must be a table with the fields match, url, key, preset"),
+        ({}, "match is missing"),
+        ({"match": "a", "url": "rtmp://h/a", "on_demand": True}, 'unknown field "on_demand"'),
         ({"match": [], "url": "rtmp://h/a"}, "match must be a pattern"),
         ({"match": 5, "url": "rtmp://h/a"}, "match must be a pattern"),
         ({"match": ["\n"], "url": "rtmp://h/a"}, "match must be a pattern"),
         ({"match": [""], "url": "rtmp://h/a"}, "match must be a pattern"),
         ({"match": "a", "preset": "nowhere"}, "preset must be one of youtube"),
         ({"match": "a", "preset": "kick"}, "url is needed: Kick gives"),
-        ({"match": "a"}, "url must be 1 to"),
+        ({"match": "a", "preset": ["kick"]}, "preset must be one of youtube"),
+        ({"match": "a"}, "url is missing: where to send it; or name a preset"),
+        ({"match": "a", "url": 5}, "url must be 1 to"),
+        ({"match": ["a", 5], "url": "rtmp://h/a"}, "; 5 is none"),
         ({"match": "a", "url": "http://h/a"}, "url must be rtmp://"),
         ({"match": "a", "url": "rtmp:///a"}, "url must be rtmp://"),
         ({"match": "a", "url": "rtmp://h:0/a"}, "url must be rtmp://"),
@@ -209,13 +213,17 @@ def test_wrong_relay_out_is_explained(item: Any, words: str) -> None:
 @pytest.mark.parametrize(
     ("item", "words"),
     [
-        ("text", "must be a list such as"),
-        ({"match": "a", "url": "rtmp://h/a", "key": "k"}, "must be a list such as"),
+        ("text", "must be a table with the fields match, url, on_demand"),
+        ({"match": "a"}, "url is missing"),
+        ({"match": "a", "url": "rtmp://h/a", "key": "k"}, 'unknown field "key"; known are match'),
         ({"match": "a", "url": []}, "url must be a URL or a list"),
         ({"match": "a", "url": ["rtmp://h/a"] * 17}, "url must be a URL or a list"),
         ({"match": "a", "url": ["ftp://h/a"]}, "url must be rtmp://… or rtmps://… or http"),
         ({"match": "a", "url": "rtmp://h/a", "on_demand": 1}, "on_demand must be"),
-        ({"match": "a/*", "url": "rtmp://h/a", "on_demand": False}, "without wildcards"),
+        (
+            {"match": ["a", "a/*"], "url": "rtmp://h/a", "on_demand": False},
+            'needs names without wildcards; "a/*" has one',
+        ),
     ],
 )
 def test_wrong_relay_in_is_explained(item: Any, words: str) -> None:
@@ -264,3 +272,33 @@ def test_streams_are_matched_by_pattern() -> None:
     assert relay.matches("vip/one")
     assert not relay.matches("vip/two")
     assert RelayIn(("live/?",), ("rtmp://h/a",)).matches("live/a")
+
+
+def test_entry_that_is_wrong_is_named() -> None:
+    given = '[{match="a/*", url="rtmp://h/a"}, {match="b/*", url="http://h/a?token=hush"}]'
+    words = r'relay\.out = \(hidden\): entry 2 \("b/\*"\): url must be rtmp'
+    with pytest.raises(SettingsError, match=words) as error:
+        load_settings(None, [f"relay.out={given}"], environ={})
+    assert "hush" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ({"url": "rtmp://h/app"}, "url names no stream"),
+        ({"url": "rtmp://h"}, "url names no stream"),
+        ({"url": "rtmp://h/app?name=x/y"}, "url names no stream"),
+        ({"preset": "twitch"}, "key is missing: the stream key of Twitch"),
+        ({"url": "rtmp://h/app/{name}"}, ""),
+        ({"url": "rtmp://h/app", "key": "k"}, ""),
+        ({"preset": "twitch", "key": "k"}, ""),
+        ({"preset": "kick", "url": "rtmps://x.live-video.net/app/k"}, ""),
+    ],
+)
+def test_relay_out_without_a_stream_to_publish_is_told(item: dict[str, str], words: str) -> None:
+    relay = parse_relay_out({"match": "a"} | item)
+    if not words:
+        check_stream(relay)
+        return
+    with pytest.raises(SettingsError, match=words):
+        check_stream(relay)

@@ -144,7 +144,17 @@ def test_ill_formed_file_is_told_with_its_line(content: bytes, line: int, tmp_pa
         ("rtmp.listen=99", 'rtmp.listen = "99": "99" is no address: write :1935, 127.0.0.1:1935, '
          "[::1]:1935, unix:/path or off (flag --set)"),
         ("data=\0", 'data = "\\u0000": must be the path of a folder (flag --set)'),
-        ("live", '--set takes section.key=value, not "live"'),
+        ("live", "--set live: a name and a value are needed, such as live.wait_s=10"),
+        ("=3", "--set =3: a name and a value are needed, such as live.wait_s=10"),
+        ("auth.publish_from=::1, x", 'auth.publish_from = "::1, x": must be a list of networks '
+         'such as "10.0.0.0/8" or addresses such as "::1"; "x" is none (flag --set)'),
+        ("auth.outgoing=a, b c", 'auth.outgoing = "a, b c": must be a list of host names, patterns '
+         'and networks such as ["*.example.com", "10.0.0.0/8"]; "b c" is none (flag --set)'),
+        ("http.hosts=a, b_c", 'http.hosts = "a, b_c": must be a list of host names such as '
+         '["live.example.com"]; "b_c" is none (flag --set)'),
+        ("auth.database=mysql://x", "auth.database = (hidden): must be postgresql://…, "
+         "sqlite:///… or empty (flag --set)"),
+        ("auth.jwks=[1]", 'auth.jwks = [1]: must be a text (flag --set)'),
         ("live=1", "live is a section: its keys go below [live] (flag --set)"),
         ("tls.acme=1", "tls.acme is a section: its keys go below [tls.acme] (flag --set)"),
         ("live.wait=1", "unknown setting live.wait (flag --set): did you mean live.wait_s?"),

@@ -190,13 +190,19 @@ def test_certificates_may_be_none_at_all(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "value",
-    [5, "chain.pem", "{}", ["chain.pem"], [{"cert": "a"}], [{"cert": "a", "key": ""}],
-     [{"cert": "a", "key": "b", "ca": "c"}]],
-)  # fmt: skip
-def test_wrong_certificates_are_refused_with_an_example(value: object) -> None:
-    example = r'such as \[{ cert = "chain.pem", key = "key.pem" }\]'
-    with pytest.raises(ValidationError, match=example):
+    ("value", "words"),
+    [
+        (5, r'such as \[{ cert = "chain.pem", key = "key.pem" }\]'),
+        ("chain.pem", r'such as \[{ cert = "chain.pem", key = "key.pem" }\]'),
+        ("{}", r'such as \[{ cert = "chain.pem", key = "key.pem" }\]'),
+        (["chain.pem"], "entry 1: it must be a table with the fields cert, key"),
+        ([{"cert": "a"}], r'entry 1 \("a"\): key is missing'),
+        ([{"cert": "a", "key": ""}], "key must be the path of a file"),
+        ([{"cert": "a", "key": "b", "ca": "c"}], 'unknown field "ca"; known are cert, key'),
+    ],
+)
+def test_wrong_certificates_are_refused_in_words(value: object, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
         Values.model_validate({"certificates": value})
 
 

@@ -1,9 +1,10 @@
-"""This module is the command `relay`: streams sent to and fetched from other servers, while live.
+"""The command `relay`: streams sent to and fetched from other servers, while live.
 
 It asks the server that runs with the data folder; relays of the settings are changed there.
 """
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from headend.cli import output
 from headend.cli.config import JsonFlag
 from headend.cli.serve import ConfigFlag, DataFlag, load
+from headend.cli.stream_names import note_pattern
 from headend.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -91,8 +93,10 @@ def add(
     from headend.server.api.relays import NewRelay
 
     urls = url or []
-    if not is_in and len(urls) > 1:
-        raise SettingsError("one URL is enough to send to; add a relay for each destination")
+    if is_in:
+        _check_in(match, urls, has_key=bool(key or preset), is_always=always)
+    else:
+        _check_out(urls, key=key, preset=preset, is_always=always)
     new = NewRelay(
         direction="in" if is_in else "out",
         match=match,
@@ -104,10 +108,47 @@ def add(
         insecure=insecure,
     )
     id = asyncio.run(_add(_client(config, data), new))
+    note_pattern(match)
     if as_json:
         output.result_json({"id": id})
     else:
         output.result(id)
+
+
+def _check_in(match: str, urls: Sequence[str], *, has_key: bool, is_always: bool) -> None:
+    """Refuse what makes no sense for a relay that fetches, in the words of the command.
+
+    Raises:
+        SettingsError: Says what is missing or too much.
+    """
+    from headend.settings.relay_values import has_wildcard
+
+    if not urls:
+        words = "where to fetch it is missing, such as rtmps://origin.example/live/{name}"
+        raise SettingsError(f"URL: {words}")
+    if has_key:
+        raise SettingsError("--key and --preset are for sending: leave them out with --from")
+    if is_always and has_wildcard(match):
+        raise SettingsError(
+            f"--always needs the name of one stream, such as live/cam1: which ones {match} stands "
+            "for is not known before somebody asks for them"
+        )
+
+
+def _check_out(urls: Sequence[str], *, key: str, preset: str, is_always: bool) -> None:
+    """The same of a relay that sends."""
+    from headend.settings.relay_presets import PRESETS
+
+    known = PRESETS.get(preset)
+    if is_always:
+        raise SettingsError("--always is for relays that fetch: --from is missing")
+    if len(urls) > 1:
+        raise SettingsError("one URL is enough to send to; add a relay for each destination")
+    if not urls and not preset:
+        words = "where to send it is missing, such as rtmps://backup.example/live/{name}"
+        raise SettingsError(f"URL: {words}; or a platform by --preset, with --key")
+    if not urls and known is not None and not key:
+        raise SettingsError(f"--key: the stream key of {known.title} is missing; - reads stdin")
 
 
 async def _add(client: "ApiClient", new: "NewRelay") -> str:

@@ -10,6 +10,7 @@ import typer
 from headend.cli import output
 from headend.cli.config import JsonFlag
 from headend.cli.serve import ConfigFlag, DataFlag, SetFlag, load
+from headend.cli.stream_names import note_pattern
 from headend.errors import HeadendError, SettingsError
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def sign(
         viewers=max_viewers,
         subject=subject,
     )
+    note_pattern(pattern)
     tokens = _tokens(effective)
     text = tokens.sign(token, now)
     if as_json:

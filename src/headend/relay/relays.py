@@ -36,6 +36,7 @@ from headend.settings.relay_values import (
     MOST_RELAYS,
     RelayIn,
     RelayOut,
+    check_stream,
     parse_relay_in,
     parse_relay_out,
 )
@@ -125,6 +126,8 @@ class Relays:
     async def add(self, direction: Direction, spec: dict[str, object]) -> str:
         """Add a relay; see `relay_port.Relays`."""
         rule = parse_spec(direction, spec)
+        if isinstance(rule, RelayOut):
+            check_stream(rule)
         if len(self._entries) >= MOST_RELAYS:
             raise SettingsError(f"there are {MOST_RELAYS} relays, the most there may be")
         id = ID_PREFIX + secrets.token_hex(6)

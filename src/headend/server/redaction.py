@@ -49,6 +49,10 @@ _USER: Final = re.compile(
 )
 _ENCODED_USER: Final = re.compile(r"(?i)(%3a%2f%2f)[\w.\-~%+]{0,256}?%40")
 
+# What stands in our own words for a secret: `rtmp://USER:PASSWORD@HOST`, `?token=…`.
+_STANDS_FOR_ONE: Final = frozenset({"KEY", "PASSWORD", "TOKEN", "VALUE", "…"})
+_STANDS_FOR_USER: Final = "USER:PASSWORD@"
+
 _known: frozenset[str] = frozenset()
 _known_pattern: re.Pattern[str] | None = None
 
@@ -73,7 +77,7 @@ def redact(text: str) -> str:
     if _known_pattern is not None:
         text = _known_pattern.sub(HIDDEN, text)
     if "://" in text:
-        text = _USER.sub(rf"\1{HIDDEN}@", text)
+        text = _USER.sub(_hide_user, text)
     if "%" in text:
         text = _ENCODED_USER.sub(rf"\1{HIDDEN}%40", text)
     if "=" in text or "%" in text:
@@ -86,6 +90,11 @@ def redact(text: str) -> str:
     return _JWT.sub(f"eyJ{HIDDEN}", text)
 
 
+def _hide_user(match: re.Match[str]) -> str:
+    user = match[0].removeprefix("://")
+    return match[0] if user == _STANDS_FOR_USER else f"://{HIDDEN}@"
+
+
 def _hide_parameters(text: str) -> str:
     parts, end = [], 0
     for match in _NAME.finditer(text):
@@ -95,7 +104,7 @@ def _hide_parameters(text: str) -> str:
         # One within a value that is hidden already is none.
         if match.start() >= end and is_secret_name(name):
             value = _VALUE.match(text, match.end())
-            if value is not None:
+            if value is not None and value[0] not in _STANDS_FOR_ONE:
                 parts += [text[end : match.end()], HIDDEN]
                 end = value.end()
     return "".join([*parts, text[end:]])

@@ -2,10 +2,11 @@
 
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr
 
 from headend.settings.hook_values import (
     Actions,
+    DatabaseUrl,
     OptionalUrl,
     Outgoing,
     Place,
@@ -51,7 +52,7 @@ class Auth(Section):
     jwks_refresh_s: Seconds = Field(
         default=300, ge=1, le=86_400, description="Seconds until it is read again."
     )
-    database: Secret = Field(
+    database: DatabaseUrl = Field(
         default=SecretStr(""),
         description="postgresql://USER:PASSWORD@HOST/NAME; empty: SQLite in the data folder.",
     )
@@ -72,14 +73,6 @@ class Auth(Section):
         description="Wrong keys, tokens or passwords in a row until an address is shut out.",
     )
     ban_s: Seconds = Field(default=600, ge=1, le=86_400, description="Seconds that it is shut out.")
-
-    @field_validator("database")
-    @classmethod
-    def _name_a_database(cls, url: SecretStr) -> SecretStr:
-        text = url.get_secret_value()
-        if text and not text.startswith(("postgresql://", "postgres://", "sqlite:///")):
-            raise ValueError("must be postgresql://…, sqlite:///… or empty")
-        return url
 
     callback_url: OptionalUrl = Field(
         default="",

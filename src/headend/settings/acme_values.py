@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
+from headend.settings.entries import shown_item
 from headend.settings.values import listed
 
 DOMAINS_FORM: Final = 'must be a list of DNS names such as ["live.example.com"]'
@@ -34,16 +35,17 @@ def _domains(value: object) -> tuple[str, ...]:
 
 
 def _domain(item: object) -> str:
+    form = f"{DOMAINS_FORM}; {shown_item(item)} is none"
     if not isinstance(item, str):
-        raise ValueError(DOMAINS_FORM)
+        raise ValueError(form)
     if item.startswith("*."):
         raise ValueError("must hold no wildcard: that takes a challenge in DNS, which is not ours")
     try:
         name = item.rstrip(".").encode("idna").decode("ascii").lower()
     except UnicodeError:
-        raise ValueError(DOMAINS_FORM) from None
+        raise ValueError(form) from None
     if not _NAME.fullmatch(name) or len(name) > _NAME_CHARACTERS or _is_address(name):
-        raise ValueError(DOMAINS_FORM)
+        raise ValueError(form)
     return name
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
+from headend.settings.entries import entries, fields, shown_item
 from headend.settings.values import tables
 
 FALLBACK_FORM: Final = (
@@ -76,17 +77,16 @@ def _rules(value: object) -> tuple[FallbackRule, ...]:
     items = tables(value, FALLBACK_FORM) if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or len(items) > MOST_RULES:
         raise ValueError(FALLBACK_FORM)
-    return tuple(_rule(item) for item in items)
+    return entries(items, _rule, "match")
 
 
 def _rule(item: object) -> FallbackRule:
     if isinstance(item, FallbackRule):
         return item
-    if not isinstance(item, dict) or set(item) != {"match", "sources"}:
-        raise ValueError(FALLBACK_FORM)
-    match, sources = item["match"], item["sources"]
+    table = fields(item, ("match", "sources"))
+    match, sources = table["match"], table["sources"]
     if not isinstance(match, str) or not match or not match.isprintable():
-        raise ValueError(FALLBACK_FORM)
+        raise ValueError('match must be a pattern of APP/NAME such as "live/*"')
     if not isinstance(sources, list) or not 0 < len(sources) <= MOST_SOURCES:
         raise ValueError(SOURCES_FORM)
     parsed = tuple(_source(each) for each in sources)
@@ -100,7 +100,7 @@ def _source(value: object) -> FallbackSource:
     for known in _KINDS:
         if kind == known and (known in _ALONE) != bool(colon) and (known in _ALONE) != bool(name):
             return FallbackSource(known, name)
-    raise ValueError(SOURCES_FORM)
+    raise ValueError(f"{SOURCES_FORM}; {shown_item(value)} is none")
 
 
 def _plain(rules: Sequence[FallbackRule]) -> list[dict[str, object]]:

@@ -1,16 +1,16 @@
 """This module holds the values of what calls out: allowed places, callback, webhooks, hooks."""
 
-import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 
+from headend.settings.entries import entries, fields, texts
 from headend.settings.shown_urls import show_url
-from headend.settings.values import HIDDEN, listed, tables
+from headend.settings.values import HIDDEN, is_network, listed, tables
 
 URL_FORM: Final = "must be an http:// or https:// URL without user and password"
 OUTGOING_FORM: Final = (
@@ -22,7 +22,9 @@ SECRET_FORM: Final = "must be a text of at least 16 characters, or empty"
 WEBHOOKS_FORM: Final = (
     'must be a list such as [{ name = "a", url = "https://…", secret = "…" }]; events may be added'
 )
-NAME_FORM: Final = "a name is 1 to 64 of a-z, 0-9, - and _, and no two are the same"
+NAME_FORM: Final = "name must be 1 to 64 of a-z, 0-9, - and _"
+EVENTS_FORM: Final = 'events must be a list of patterns such as "stream.*"'
+DATABASE_FORM: Final = "must be postgresql://…, sqlite:///… or empty"
 
 SECRET_CHARACTERS: Final = 16  # at least: an HMAC is as good as its key
 URL_CHARACTERS: Final = 2000
@@ -62,28 +64,21 @@ def shown_url(url: str) -> str:
     return show_url(url).text
 
 
-def _texts(value: object, form: str) -> list[str]:
+def _texts(value: object, is_right: Callable[[str], bool], form: str) -> tuple[str, ...]:
     """Texts of a list, or of one text with commas as in the environment."""
     if isinstance(value, str):
         value = listed(value)
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list | tuple):
         raise ValueError(form)
-    return list(value)
+    return texts(value, is_right, form)
 
 
 def _outgoing(value: object) -> tuple[str, ...]:
-    entries = tuple(item.lower() for item in _texts(value, OUTGOING_FORM))
-    if not all(_HOST.fullmatch(entry) or _is_network(entry) for entry in entries):
-        raise ValueError(OUTGOING_FORM)
-    return entries
+    return tuple(item.lower() for item in _texts(value, _is_place, OUTGOING_FORM))
 
 
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True
+def _is_place(text: str) -> bool:
+    return _HOST.fullmatch(text.lower()) is not None or is_network(text)
 
 
 def _url(value: object) -> str:
@@ -111,10 +106,17 @@ def _secret(value: object) -> SecretStr:
     return SecretStr(value)
 
 
+def _database(value: object) -> SecretStr:
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    schemes = ("postgresql://", "postgres://", "sqlite:///")
+    if not isinstance(value, str) or (value and not value.startswith(schemes)):
+        raise ValueError(DATABASE_FORM)
+    return SecretStr(value)
+
+
 def _actions(value: object) -> tuple[Literal["publish", "play"], ...]:
-    actions = _texts(value, ACTIONS_FORM)
-    if not all(action in ("publish", "play") for action in actions):
-        raise ValueError(ACTIONS_FORM)
+    actions = _texts(value, ("publish", "play").__contains__, ACTIONS_FORM)
     return tuple("publish" if action == "publish" else "play" for action in actions)
 
 
@@ -130,27 +132,36 @@ def _webhooks(value: object) -> tuple[Webhook, ...]:
         raise ValueError(WEBHOOKS_FORM)
     if len(items) > MOST_WEBHOOKS:
         raise ValueError(f"must be at most {MOST_WEBHOOKS} webhooks")
-    webhooks = tuple(_webhook(item) for item in items)
-    if len({webhook.name for webhook in webhooks}) < len(webhooks):
-        raise ValueError(NAME_FORM)
+    webhooks = entries(items, _webhook)
+    names = [webhook.name for webhook in webhooks]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two entries have the name {name}")
     return webhooks
 
 
 def _webhook(item: object) -> Webhook:
     if isinstance(item, Webhook):
         return item
-    keys = {"name", "url", "secret", "events"}
-    if not isinstance(item, dict) or not keys - {"events"} <= set(item) <= keys:
-        raise ValueError(WEBHOOKS_FORM)
-    name, secret = item["name"], _secret(item["secret"])
+    table = fields(item, ("name", "url", "secret"), ("events",))
+    name, secret = table["name"], table["secret"]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(NAME_FORM)
-    if not secret.get_secret_value():
-        raise ValueError(f"secret {SECRET_FORM.removesuffix(', or empty')}")
-    patterns = tuple(_texts(item.get("events", ["*"]), WEBHOOKS_FORM))
-    if not patterns or not all(_PATTERN.fullmatch(pattern) for pattern in patterns):
-        raise ValueError('events must be a list of patterns such as "stream.*"')
-    return Webhook(name, _url(item["url"]), secret, patterns)
+    if isinstance(secret, SecretStr):
+        secret = secret.get_secret_value()
+    if not isinstance(secret, str) or len(secret) < SECRET_CHARACTERS:
+        raise ValueError(f"secret must be a text of at least {SECRET_CHARACTERS} characters")
+    patterns = _texts(table.get("events", ["*"]), _is_event_pattern, EVENTS_FORM)
+    if not patterns:
+        raise ValueError(EVENTS_FORM)
+    try:
+        return Webhook(name, _url(table["url"]), SecretStr(secret), patterns)
+    except ValueError as error:
+        raise ValueError(f"url {error}") from None
+
+
+def _is_event_pattern(text: str) -> bool:
+    return _PATTERN.fullmatch(text) is not None
 
 
 def _plain(webhooks: Sequence[Webhook]) -> list[dict[str, object]]:
@@ -188,6 +199,12 @@ Secret = Annotated[
     SecretStr,
     PlainValidator(_secret),
     PlainSerializer(lambda secret: _HIDDEN_TEXT if secret.get_secret_value() else ""),
+    WithJsonSchema({"type": "string", "writeOnly": True}),
+]
+DatabaseUrl = Annotated[
+    SecretStr,
+    PlainValidator(_database),
+    PlainSerializer(lambda url: _HIDDEN_TEXT if url.get_secret_value() else ""),
     WithJsonSchema({"type": "string", "writeOnly": True}),
 ]
 ModuleObject = Annotated[str, PlainValidator(_object), WithJsonSchema({"type": "string"})]

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
+from headend.settings.entries import texts
 from headend.settings.values import listed
 
 ANY_ORIGIN: Final = "*"
@@ -21,20 +22,19 @@ def _texts(value: object, form: str) -> list[str]:
     """Texts of a list, or of one text with commas as in the environment, in lower case."""
     if isinstance(value, str):
         value = listed(value)
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list | tuple):
         raise ValueError(form)
-    return [item.strip().lower() for item in value]
+    return [item.strip().lower() for item in texts(value, bool, form)]
 
 
 def _origins(value: object) -> tuple[str, ...]:
-    origins = tuple(_texts(value, _ORIGINS_FORM))
-    if not all(each == ANY_ORIGIN or _is_origin(each) for each in origins):
-        raise ValueError(_ORIGINS_FORM)
-    return origins
+    return texts(_texts(value, _ORIGINS_FORM), _is_origin, _ORIGINS_FORM)
 
 
 def _is_origin(text: str) -> bool:
-    """Say whether a text is what a browser sends as Origin (RFC 6454, 6.2)."""
+    """Say whether a text is what a browser sends as Origin (RFC 6454, 6.2), or stands for all."""
+    if text == ANY_ORIGIN:
+        return True
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and text == f"{parts.scheme}://{parts.netloc}"
@@ -43,10 +43,11 @@ def _is_origin(text: str) -> bool:
 
 
 def _hosts(value: object) -> tuple[str, ...]:
-    hosts = tuple(_texts(value, _HOSTS_FORM))
-    if not all(_NAME.fullmatch(host) for host in hosts):
-        raise ValueError(_HOSTS_FORM)
-    return hosts
+    return texts(_texts(value, _HOSTS_FORM), _is_name, _HOSTS_FORM)
+
+
+def _is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
 
 
 Origins = Annotated[tuple[str, ...], PlainValidator(_origins), PlainSerializer(list), _TEXTS_SCHEMA]

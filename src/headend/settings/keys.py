@@ -143,7 +143,9 @@ def allowed(key: str) -> str:
         return f"must be {', '.join(most)} or {last}"
     if info.annotation in (int, float):
         return f"must be {_range(key, info)}"
-    return "must be true or false" if info.annotation is bool else "must be a list of texts"
+    if info.annotation is bool:
+        return "must be true or false"
+    return "must be a text" if info.annotation in (str, SecretStr) else "must be a list of texts"
 
 
 def _range(key: str, info: FieldInfo) -> str:

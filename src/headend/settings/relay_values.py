@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 
+from headend.errors import SettingsError
+from headend.settings.entries import entries, fields, shown_item, texts
 from headend.settings.relay_presets import PRESETS
 from headend.settings.shown_urls import ShownUrl, show_url
 from headend.settings.values import HIDDEN, tables
@@ -33,7 +35,7 @@ _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _FINGERPRINT: Final = re.compile(r"(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
 _WILDCARDS: Final = frozenset("*?[")
 _HIDDEN_TEXT: Final = "**********"
-_TRUST_KEYS: Final = frozenset({"ca", "fingerprint", "insecure"})
+_TRUST_KEYS: Final = ("ca", "fingerprint", "insecure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,24 +145,39 @@ def parse_relay_out(item: object) -> RelayOut:
     """
     if isinstance(item, RelayOut):
         return item
-    keys = {"match", "url", "key", "preset"} | _TRUST_KEYS
-    if not isinstance(item, dict) or "match" not in item or not set(item) <= keys:
-        raise ValueError(OUT_FORM)
-    preset = item.get("preset", "")
-    if preset and preset not in PRESETS:
+    table = fields(item, ("match",), ("url", "key", "preset", *_TRUST_KEYS))
+    preset = table.get("preset", "")
+    if not isinstance(preset, str) or (preset and preset not in PRESETS):
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}")
-    url = item.get("url") or (PRESETS[preset].url if preset else "")
+    url = table.get("url") or (PRESETS[preset].url if preset else "")
+    if not url and not preset:
+        raise ValueError("url is missing: where to send it; or name a preset")
     if preset and not url:
         raise ValueError(f"url is needed: {PRESETS[preset].title} gives each account its own")
-    _check_url(url, SCHEMES_OUT)
-    key = item.get("key") or None
+    url = _checked_url(url, SCHEMES_OUT)
+    key = table.get("key") or None
     if isinstance(key, SecretStr):
         key = key.get_secret_value()
+    secret = None
     if key is not None:
-        _check_text("key", key)
-        _check_placeholders("key", key)
-    secret = None if key is None else SecretStr(key)
-    return RelayOut(_patterns(item["match"]), url, secret, preset, _trust(item))
+        text = _check_text("key", key)
+        _check_placeholders("key", text)
+        secret = SecretStr(text)
+    return RelayOut(_patterns(table["match"]), url, secret, preset, _trust(table))
+
+
+def check_stream(relay: RelayOut) -> None:
+    """Return if it is known under which name a stream is published there.
+
+    Raises:
+        SettingsError: The URL names an app only, and there is no key.
+    """
+    path = urlsplit(relay.url).path.strip("/")
+    if relay.key is not None or "/" in path:
+        return
+    if relay.preset and not path.count("/"):
+        raise SettingsError(f"key is missing: the stream key of {PRESETS[relay.preset].title}")
+    raise SettingsError("url names no stream: give a name in its path, such as /{name}, or key")
 
 
 def parse_relay_in(item: object) -> RelayIn:
@@ -171,21 +188,26 @@ def parse_relay_in(item: object) -> RelayIn:
     """
     if isinstance(item, RelayIn):
         return item
-    keys = {"match", "url", "on_demand"} | _TRUST_KEYS
-    if not isinstance(item, dict) or not {"match", "url"} <= set(item) <= keys:
-        raise ValueError(IN_FORM)
-    urls = item["url"]
+    table = fields(item, ("match", "url"), ("on_demand", *_TRUST_KEYS))
+    urls = table["url"]
     urls = [urls] if isinstance(urls, str) else urls
     if not isinstance(urls, list | tuple) or not 0 < len(urls) <= MOST_URLS:
         raise ValueError(f"url must be a URL or a list of 1 to {MOST_URLS}")
-    for url in urls:
-        _check_url(url, SCHEMES_IN)
-    match, on_demand = _patterns(item["match"]), item.get("on_demand", True)
+    found = tuple(_checked_url(url, SCHEMES_IN) for url in urls)
+    match, on_demand = _patterns(table["match"]), table.get("on_demand", True)
     if not isinstance(on_demand, bool):
         raise ValueError("on_demand must be true or false")
-    if not on_demand and any(_WILDCARDS & set(pattern) for pattern in match):
-        raise ValueError("on_demand = false needs match without wildcards: which names are there?")
-    return RelayIn(match, tuple(urls), on_demand, _trust(item))
+    for pattern in match if not on_demand else ():
+        if has_wildcard(pattern):
+            raise ValueError(
+                f"on_demand = false needs names without wildcards; {shown_item(pattern)} has one"
+            )
+    return RelayIn(match, found, on_demand, _trust(table))
+
+
+def has_wildcard(pattern: str) -> bool:
+    """Say whether a pattern is more than the name of one stream."""
+    return bool(_WILDCARDS & set(pattern))
 
 
 def plain_out(relay: RelayOut) -> dict[str, object]:
@@ -230,7 +252,7 @@ def _check_text(what: str, value: object) -> str:
     return value
 
 
-def _check_url(value: object, schemes: Sequence[str]) -> None:
+def _checked_url(value: object, schemes: Sequence[str]) -> str:
     text = _check_text("url", value)
     form = f"url must be {' or '.join(f'{scheme}://…' for scheme in schemes)}"
     try:
@@ -243,6 +265,7 @@ def _check_url(value: object, schemes: Sequence[str]) -> None:
     if "{" in url.netloc or "}" in url.netloc:
         raise ValueError("url: {app} and {name} have no place in the host")
     _check_placeholders("url", text)
+    return text
 
 
 def _check_placeholders(what: str, text: str) -> None:
@@ -255,15 +278,14 @@ def _patterns(value: object) -> tuple[str, ...]:
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or not 0 < len(items) <= MOST_URLS:
         raise ValueError(MATCH_FORM)
-    for item in items:
-        if not isinstance(item, str) or not item.isprintable():
-            raise ValueError(MATCH_FORM)
-        if not 0 < len(item) <= TEXT_CHARACTERS:
-            raise ValueError(MATCH_FORM)
-    return tuple(items)
+    return texts(items, _is_pattern, MATCH_FORM)
 
 
-def _trust(item: dict[object, object]) -> Trust:
+def _is_pattern(text: str) -> bool:
+    return text.isprintable() and 0 < len(text) <= TEXT_CHARACTERS
+
+
+def _trust(item: dict[str, object]) -> Trust:
     ca, fingerprint, insecure = (item.get(name) for name in ("ca", "fingerprint", "insecure"))
     if insecure not in (None, False, True):
         raise ValueError("insecure must be true or false")
@@ -286,7 +308,7 @@ def _relays(value: object, form: str, parse: Callable[[object], Relay]) -> tuple
         raise ValueError(form)
     if len(items) > MOST_RELAYS:
         raise ValueError(f"must be at most {MOST_RELAYS} relays")
-    return tuple(parse(item) for item in items)
+    return entries(items, parse, "match")
 
 
 def _relays_out(value: object) -> tuple[RelayOut, ...]:

@@ -199,8 +199,10 @@ def _read_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
 def _read_overrides(overrides: Iterable[str]) -> Iterator[_Given]:
     for override in overrides:
         key, equals, text = override.partition("=")
-        if not equals:
-            raise SettingsError(f"--set takes section.key=value, not {quoted(override)}")
+        if not equals or not key.strip():
+            # Not in the form that `--help` has: the log would hide what is behind KEY=.
+            words = "a name and a value are needed, such as live.wait_s=10"
+            raise SettingsError(f"--set {quoted(override)[1:-1]}: {words}")
         yield _Given(key.strip(), text.strip(), "flag --set", is_text=True)
 
 

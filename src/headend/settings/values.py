@@ -18,6 +18,7 @@ from typing import Annotated, Final
 from pydantic import BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
 
 from headend.errors import SettingsError
+from headend.settings.entries import entries, fields, texts
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -29,6 +30,7 @@ UNIX_PATH_BYTES: Final = 107
 # A wrong value is repeated in the error so that it is found, not so that it is read in full.
 SHOWN_CHARACTERS: Final = 80
 
+_NETWORKS_FORM: Final = 'must be a list of networks such as "10.0.0.0/8" or addresses such as "::1"'
 _PATTERNS_FORM: Final = 'must be a list of patterns of APP/NAME such as "live/*"'
 CERTIFICATES_FORM: Final = 'must be a list such as [{ cert = "chain.pem", key = "key.pem" }]'
 
@@ -227,23 +229,29 @@ def _listen(value: object) -> tuple[Address, ...]:
 
 
 def _networks(value: object) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    items = _items(value)
+    items = texts(_items(value), is_network, _NETWORKS_FORM)
+    return tuple(ipaddress.ip_network(each, strict=False) for each in items)
+
+
+def is_network(text: str) -> bool:
+    """Say whether a text is a network, or an address."""
     try:
-        return tuple(ipaddress.ip_network(item, strict=False) for item in items)
+        ipaddress.ip_network(text, strict=False)
     except ValueError:
-        raise ValueError(
-            'must be a list of networks such as "10.0.0.0/8" or addresses such as "::1"'
-        ) from None
+        return False
+    return True
 
 
 def _patterns(value: object) -> tuple[str, ...]:
     try:
-        patterns = tuple(_items(value))
+        items = _items(value)
     except ValueError as error:
         raise ValueError(str(error) or _PATTERNS_FORM) from None
-    if not all(each and each.isprintable() and '"' not in each for each in patterns):
-        raise ValueError(_PATTERNS_FORM)
-    return patterns
+    return texts(items, _is_pattern, _PATTERNS_FORM)
+
+
+def _is_pattern(text: str) -> bool:
+    return bool(text) and text.isprintable() and '"' not in text
 
 
 def _size(value: object) -> object:
@@ -282,7 +290,7 @@ def _certificates(value: object) -> tuple[CertificatePair, ...]:
     items = tables(value, CERTIFICATES_FORM) if isinstance(value, str) else value
     if not isinstance(items, list | tuple):
         raise ValueError(CERTIFICATES_FORM)
-    return tuple(_certificate_pair(item) for item in items)
+    return entries(items, _certificate_pair, "cert")
 
 
 def tables(text: str, form: str) -> object:
@@ -305,12 +313,15 @@ def tables(text: str, form: str) -> object:
 def _certificate_pair(item: object) -> CertificatePair:
     if isinstance(item, CertificatePair):
         return item
-    if not isinstance(item, dict) or set(item) != {"cert", "key"}:
-        raise ValueError(CERTIFICATES_FORM)
-    cert, key = _file(item["cert"]), _file(item["key"])
-    if cert is None or key is None:
-        raise ValueError(CERTIFICATES_FORM)
-    return CertificatePair(cert, key)
+    table = fields(item, ("cert", "key"))
+    return CertificatePair(_needed_file("cert", table), _needed_file("key", table))
+
+
+def _needed_file(name: str, table: dict[str, object]) -> Path:
+    value = table[name]
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise ValueError(f"{name} must be the path of a file")
+    return Path(os.path.expanduser(value))
 
 
 Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=int | str)]
