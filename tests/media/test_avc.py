@@ -9,7 +9,7 @@ from tests.media.bitstring import bits
 from tests.wire import wire
 
 from headend.errors import MediaError
-from headend.media.avc import nalu_length_size, parse_avc_config
+from headend.media.avc import avcc_of, nalu_length_size, parse_avc_config
 from headend.media.picture import PictureConfig
 
 HIGH_1080 = wire(
@@ -124,6 +124,21 @@ def test_rate_stands_in_the_vui(vui: str, rate: float | None) -> None:
 def test_damaged_record_is_refused(record: bytes) -> None:
     with pytest.raises(MediaError):
         parse_avc_config(record)
+
+
+def test_parameter_sets_with_start_codes_become_avcc() -> None:
+    sps, pps = HIGH_1080[8:39], HIGH_1080[42:]
+    pps = pps[: len(pps) - 4]  # what High adds to avcC
+    assert sps[0] == 0x67
+    assert pps[0] == 0x68
+    made = avcc_of(wire("00000001") + sps + wire("000001 06aa 000001") + pps)
+    assert made == wire("01640028 ff e1 001f") + sps + wire("01 0006") + pps
+    assert parse_avc_config(made) == parse_avc_config(HIGH_1080)
+    assert nalu_length_size(made) == 4
+    assert avcc_of(HIGH_1080) is HIGH_1080
+    for units in (sps, pps, b"", sps[:3] + b"\0\0\1" + pps):
+        with pytest.raises(MediaError, match="no SPS and PPS"):
+            avcc_of(wire("000001") + units)
 
 
 def test_length_of_lengths() -> None:

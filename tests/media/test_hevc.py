@@ -73,6 +73,11 @@ def test_damaged_record_is_refused(record: bytes) -> None:
         parse_hevc_config(record)
 
 
+def test_start_codes_are_named() -> None:
+    with pytest.raises(MediaError, match="Annex B"):
+        parse_hevc_config(wire("00000001 4001") + bytes(40))
+
+
 @given(st.binary(max_size=80), st.integers(0, 80))
 def test_any_bytes_give_a_config_or_an_error(tail: bytes, kept: int) -> None:
     for data in (tail, MAIN_10[:kept] + tail):

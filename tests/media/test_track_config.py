@@ -33,6 +33,14 @@ def test_video_is_told_by_its_record(head: str) -> None:
     )
 
 
+def test_record_with_start_codes_is_read_as_avcc() -> None:
+    sps, pps = wire(AVCC)[8:35], wire(AVCC)[38:]
+    body = wire("17 00 000000 00000001") + sps + wire("000001") + pps
+    config = track_config(video_tag(0, body))
+    assert (config.width, config.height) == (160, 96)
+    assert config.record == wire(AVCC)
+
+
 def test_of_several_tracks_it_is_the_first() -> None:
     many = wire("96 10 61763031 01 000004 81040000 00 000004 81010c00 ")
     assert track_config(video_tag(0, many)).codecs == "av01.0.01M.08"

@@ -21,11 +21,11 @@ def audio_header(record: str = "1208 56e500") -> Tag:
 
 
 def key(time: int, size: int = 20) -> Tag:
-    return video_tag(time, wire("17 01 000000") + nalu(b"\x65", size))
+    return video_tag(time, wire("17 01 000000") + nalu(b"\x65\x88", size))
 
 
 def inter(time: int, size: int = 20) -> Tag:
-    return video_tag(time, wire("27 01 000000") + nalu(b"\x41", size))
+    return video_tag(time, wire("27 01 000000") + nalu(b"\x41\x9a", size))
 
 
 def nalu(head: bytes, size: int) -> bytes:

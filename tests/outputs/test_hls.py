@@ -1,7 +1,6 @@
 """This module tests headend.outputs.hls: what is cut where, and what playlists say of it."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from tests.outputs.hls_media import (
     stream,
     video_header,
 )
+from tests.outputs.packaged import Packaged
 from tests.wire import wire
 
 from headend.errors import MediaError
@@ -24,59 +24,6 @@ from headend.media.codecs import audio_tag, video_tag
 from headend.media.package import BadPacketError, Muxer, Packet
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
 from headend.outputs import hls
-from headend.outputs.hls import HlsPackager
-from headend.outputs.hls_limits import HlsLimits
-
-WALL = 1_800_000_000.0
-
-
-class Packaged:
-    """A packager and what it has told; its wall clock goes with the tags."""
-
-    def __init__(
-        self,
-        *tags: Tag,
-        interval_s: float | None = None,
-        headers: Sequence[Tag] | None = None,
-        **limits: object,
-    ) -> None:
-        self.now = 0.0
-        self.changes = 0
-        self.reports: list[str] = []
-        self.packager = HlsPackager(
-            HlsLimits(**({"segments": 100} | limits)),  # type: ignore[arg-type]
-            "e",
-            interval_s,
-            lambda: WALL + self.now,
-            self._changed,
-            self.reports.append,
-        )
-        self.playlists = self.packager.playlists
-        self.packager.start((video_header(), audio_header()) if headers is None else headers)
-        self.push(*tags)
-
-    def _changed(self) -> None:
-        self.changes += 1
-
-    def push(self, *tags: Tag) -> None:
-        for tag in tags:
-            self.now = tag.timestamp / 1000
-            self.packager.push(tag)
-
-    def playlist(self, *, skip: bool = False) -> str:
-        return self.playlists.media_playlist(skip=skip, query="")
-
-    @property
-    def durations(self) -> list[float]:
-        return [float(text) for text in re.findall(r"#EXTINF:([\d.]+)", self.playlist())]
-
-    def find(self, pattern: str) -> list[str]:
-        return re.findall(pattern, self.playlist())
-
-    def parts(self) -> list[tuple[str, str, str]]:
-        """Return duration, name and independence of all parts listed."""
-        form = r"#EXT-X-PART:DURATION=([\d.]+),URI=\"([^\"]+)\"(,INDEPENDENT=YES)?"
-        return re.findall(form, self.playlist())
 
 
 def test_segments_are_cut_at_keyframes_and_add_up() -> None:
@@ -451,7 +398,8 @@ def test_tracks_that_change_with_every_picture_open_a_muxer_once_a_second(
     out = Packaged()
     for number in range(500):
         time = 40 * number
-        out.push(video_header(AVCC_2[:-1] + bytes([number % 250])), key(time), sound(time))
+        header = video_header(AVCC_2[:-1] + bytes([number % 250]))
+        out.push(header._replace(timestamp=time), key(time), sound(time))
     assert made <= 8 + 20 + 1
     assert made > 15
 

@@ -1,8 +1,5 @@
 """This module tests headend.outputs.hls_packets."""
 
-import math
-import struct
-
 import pytest
 from tests.outputs.hls_media import (
     AVCC,
@@ -21,6 +18,7 @@ from headend.media.headers import Codec
 from headend.media.package import Container, Packet
 from headend.media.tag import AUDIO, VIDEO, Tag
 from headend.outputs.hls_packets import Packets
+from headend.outputs.hls_times import IS_SHOWN_EARLY
 
 HVCC = wire(
     "0102200000009000000000003cf000fcfdfafa00000f04"
@@ -54,9 +52,9 @@ def test_frames_become_packets_with_their_composition_time() -> None:
         VIDEO, 40, 120, True, payload
     )
     back = fed(video_tag(80, wire("27 01 fffff6") + payload))
-    assert back == Packet(VIDEO, 80, 70, False, payload)
+    assert back == Packet(VIDEO, 70, 70, False, payload, False)
     assert fed(sound(90)) == Packet(AUDIO, 90, 90, True, wire("2110045f"))
-    assert fed.reports == []
+    assert fed.reports == [IS_SHOWN_EARLY]
 
 
 def test_enhanced_frames_become_packets_too() -> None:
@@ -68,7 +66,9 @@ def test_enhanced_frames_become_packets_too() -> None:
     assert fed(video_tag(40, wire("91 68766331 000050") + frame)) == Packet(
         VIDEO, 40, 120, True, frame
     )
-    assert fed(video_tag(80, wire("a3 68766331") + frame)) == Packet(VIDEO, 80, 80, False, frame)
+    assert fed(video_tag(80, wire("a3 68766331") + frame)) == Packet(
+        VIDEO, 80, 80, False, frame, False
+    )
     assert fed(audio_tag(80, wire("91 4f707573 fc"))) == Packet(AUDIO, 80, 80, True, b"\xfc")
     assert fed.reports == []
 
@@ -86,7 +86,7 @@ def test_same_header_again_changes_nothing_and_another_does() -> None:
 def test_times_do_not_wrap() -> None:
     fed = Fed(video_header())
     times = [fed(inter(time)) for time in (0xFFFFFFD8, 0xFFFFFFF0, 0x10, 0xFFFFFFF8, 0x20)]
-    assert [packet.dts - 0xFFFFFFD8 for packet in times if packet] == [0, 24, 56, 32, 72]
+    assert [packet.dts - 0xFFFFFFD8 for packet in times if packet] == [0, 24, 56, 57, 72]
 
 
 @pytest.mark.parametrize(
@@ -144,23 +144,7 @@ def test_frame_has_so_many_nal_units_at_most() -> None:
     assert fed(most) is not None
     assert fed(most._replace(body=most.body + wire("00000001 65"))) is None
     assert fed(most._replace(body=wire("17 01 000000") + bytes(1 << 24))) is None
-    assert fed.reports == ["the lengths of NAL units do not fit their frame"]
-
-
-def test_metadata_says_the_size_if_it_makes_sense() -> None:
-    header = video_tag(0, wire("90 76703039 01000000 01 15 87 020202 0000"))
-
-    def metadata(width: bytes, height: bytes = b"\x00" + struct.pack(">d", 90)) -> Tag:
-        pairs = b"\x00\x05width" + width + b"\x00\x06height" + height
-        return script_tag(0, wire("02 000a 6f6e4d65746144617461 03") + pairs + wire("000009"))
-
-    for odd in (-math.inf, math.inf, math.nan, 1e308, -1e308, 0.0, 0.5, -160.0, 16_385.0):
-        fed = Fed(metadata(b"\x00" + struct.pack(">d", odd)), header)
-        assert fed.reports == ["the size of vp9 is not known"], odd
-    for value in ("02 0003 313630", "03 0001 61 00 4064000000000000 000009", "05", "01 01"):
-        assert Fed(metadata(wire(value)), header).reports == ["the size of vp9 is not known"]
-    fed = Fed(metadata(b"\x00" + struct.pack(">d", 160)), header)
-    assert (fed.packets.tracks[VIDEO].config.width, fed.reports) == (160, [])
+    assert fed.reports == ["a frame has more than 16384 NAL units"]
 
 
 def test_frames_of_a_refused_codec_are_passed_over_until_it_changes() -> None:
@@ -197,19 +181,104 @@ def test_track_without_a_good_packet_is_refused_for_a_minute() -> None:
     assert AUDIO in fed.packets.tracks
 
 
-def test_header_of_another_codec_ends_the_track_before_it_whatever_it_says() -> None:
-    fed = Fed(video_header(), key(0))
-    fed(video_tag(40, wire("90 61763031 81040000")))
-    assert fed.packets.tracks == {}
-    assert fed.reports == ["the size of av1 is not known"]
-    again = Fed(video_header(), video_tag(40, wire("17 00 000000 01")))
-    assert VIDEO in again.packets.tracks  # a damaged one of the same codec changes nothing
+def test_picture_in_several_messages_is_one_packet() -> None:
+    fed = Fed(video_header())
 
+    def slices(time: int) -> list[Tag]:
+        return [
+            video_tag(time, wire("17 01 000050 00000002 6788 00000002 68ce")),
+            video_tag(time, wire("17 01 000050 00000002 6588")),
+            video_tag(time, wire("17 01 000050 00000002 6504")),
+        ]
 
-def test_lengths_of_nal_units_are_those_of_the_track() -> None:
-    fed = Fed(video_header(), container="pyav")  # type: ignore[arg-type]
-    assert fed(video_tag(40, wire("22 ffffffff"))) is not None
+    whole = wire("00000002 6788 00000002 68ce 00000002 6588 00000002 6504")
+    assert [packet for tag in slices(0) for packet in fed.packets.take(tag)] == []
+    tags = [*slices(40), inter(80)]
+    assert [packet for tag in tags for packet in fed.packets.take(tag)] == [
+        Packet(VIDEO, 0, 80, True, whole),
+        Packet(VIDEO, 40, 120, True, whole),
+    ]
+    assert [packet.dts for packet in fed.packets.flush()] == [80]
+    assert fed.packets.flush() == []
     assert fed.reports == []
+
+
+def test_piece_that_comes_too_late_is_left_out_and_counted() -> None:
+    fed = Fed(video_header())
+    for number in range(40):
+        fed.packets.take(inter(40 * number))
+    late = video_tag(40 * 39, wire("27 01 000000 00000002 4104"))
+    assert fed.packets.take(late) == []
+    assert (fed.packets.left_out, len(fed.reports)) == (1, 1)
+
+
+def test_codecs_without_nal_units_are_not_put_together() -> None:
+    fed = Fed(video_tag(0, wire("90 61763031 81010c00 0a0c0200000d6627fb3805f00080")))
+    frame = video_tag(0, wire("91 61763031 1200"))
+    packets = [packet for _ in range(3) for packet in fed.packets.take(frame)]
+    assert [packet.dts for packet in packets] == [0, 1, 2]
+    assert all(packet.is_independent for packet in packets)
+    assert list(fed.packets.take(video_tag(0, b""))) == []
+    assert fed(audio_tag(0, b"")) is None
+
+
+@pytest.mark.parametrize(
+    ("frame", "fault"),
+    [
+        ("00000002 6588 00000000", "without a byte"),
+        ("00000002 6588 00", "behind the last"),
+        ("00000001 6588", "Annex B"),
+    ],
+)
+def test_nal_units_are_mended_and_it_is_said(frame: str, fault: str) -> None:
+    fed = Fed(video_header())
+    packet = fed(video_tag(0, wire("17 01 000000") + wire(frame)))
+    assert packet == Packet(VIDEO, 0, 0, True, wire("00000002 6588"))
+    assert len(fed.reports) == 1
+    assert fault in fed.reports[0]
+    assert fed.packets.left_out == 0
+
+
+def test_frame_of_nothing_but_empty_units_is_no_packet() -> None:
+    fed = Fed(video_header())
+    assert fed(video_tag(0, wire("27 01 000000 00000000"))) is None
+    assert fed.packets.left_out == 0
+
+
+@pytest.mark.parametrize(
+    ("frame", "is_independent"),
+    [("00000002 6588", True), ("00000005 0606010f80 00000002 419a", False), ("00000001 41", False)],
+)
+def test_only_what_decodes_at_once_is_independent(frame: str, is_independent: bool) -> None:
+    fed = Fed(video_header())
+    packet = fed(video_tag(0, wire("17 01 000000") + wire(frame)))
+    assert packet is not None
+    assert (packet.is_keyframe, packet.is_independent) == (True, is_independent)
+
+
+@pytest.mark.parametrize(
+    ("first", "damaged"),
+    [
+        ("91 61632d33 0b77aebd0c402f84", "91 61632d33 00112233445566"),
+        ("91 65632d33 0b7701a07487c000", "91 65632d33 77"),
+        ("2f fffb50c4 00", "2f 00fb50c4 00"),
+    ],
+    ids=["ac-3", "ec-3", "mp3"],
+)
+def test_sound_that_does_not_begin_like_a_frame_is_left_out(first: str, damaged: str) -> None:
+    fed = Fed()
+    assert fed(audio_tag(0, wire(first))) is not None
+    assert fed(audio_tag(30, wire(damaged))) is None
+    assert fed.packets.left_out == 1
+    assert "does not begin like one" in fed.reports[0]
+    assert fed(audio_tag(60, wire(first))) is not None
+
+
+def test_frames_are_counted_that_are_left_out() -> None:
+    fed = Fed(video_header(), *[video_tag(0, wire("17 01 000000 00000009 65"))] * 3)
+    assert fed.packets.left_out == 3
+    assert len(fed.reports) == 1
+    assert fed.packets.fault == fed.reports[0]
 
 
 def test_reports_are_bounded() -> None:
@@ -270,6 +339,9 @@ def test_adts_headers_are_taken_out_of_aac() -> None:
         assert packet is not None
         assert packet.payload == raw
     assert len(fed.reports) == 1
+    short = fed(audio_tag(0, wire("af01 fff15040")))
+    assert short is not None
+    assert short.payload == wire("fff15040")
     other = wire("fff1 5040 0fff fc") + raw  # its size does not fit: no header
     packet = fed(audio_tag(0, wire("af 01") + other))
     assert packet is not None

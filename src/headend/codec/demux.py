@@ -16,7 +16,7 @@ from av.error import FFmpegError
 from headend.errors import MediaError
 from headend.media.flv import serialize_header, serialize_tag
 from headend.media.flv_muxer import Packet
-from headend.media.package import Track
+from headend.media.package import Track, template
 from headend.media.tag import VIDEO, Tag, TagKind
 from headend.outputs.hls_packets import Packets
 
@@ -105,7 +105,7 @@ def _open(track: Track, first: Tag) -> Stream:
     """Have FFmpeg say what a track is, which begins with this tag: a header alone is not enough."""
     is_video = track.config.kind is VIDEO
     header = serialize_header(has_audio=not is_video, has_video=is_video)
-    tags = (track.tag._replace(timestamp=0), first._replace(timestamp=0))
+    tags = (template(track), first._replace(timestamp=0))
     data = header + b"".join(map(serialize_tag, tags))
     try:
         container = av.open(io.BytesIO(data), "r", format="flv")

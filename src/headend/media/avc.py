@@ -10,10 +10,12 @@ from typing import Final
 
 from headend.errors import MediaError
 from headend.media.bits import BitReader, unescaped
+from headend.media.nalus import from_annex_b, is_annex_b
 from headend.media.picture import PictureConfig
 
 _HEADER_SIZE: Final = 6
 _NALU_TYPE_SPS: Final = 7
+_NALU_TYPE_PPS: Final = 8
 _EXTENDED_ASPECT: Final = 255
 _MAX_ORDER_CYCLE: Final = 255  # num_ref_frames_in_pic_order_cnt_cycle (7.4.2.1.1)
 
@@ -46,6 +48,25 @@ def parse_avc_config(record: bytes) -> PictureConfig:
         raise MediaError("avcC holds no whole SPS")
     codecs = "avc1." + record[1:4].hex()
     return _parse_sps(unescaped(sps[1:]), codecs)
+
+
+def avcc_of(record: bytes) -> bytes:
+    """Return a record as avcC, which one of parameter sets with start codes (Annex B) becomes.
+
+    Raises:
+        MediaError: It has start codes, and no SPS and PPS behind them.
+    """
+    if not is_annex_b(record):
+        return record
+    units = from_annex_b(record)
+    sps = [unit for unit in units if unit[0] & 31 == _NALU_TYPE_SPS and len(unit) > 3][:31]
+    pps = [unit for unit in units if unit[0] & 31 == _NALU_TYPE_PPS][:255]
+    if not sps or not pps:
+        raise MediaError("avcC has start codes (Annex B), and no SPS and PPS")
+    made = b"\x01" + sps[0][1:4] + b"\xff" + bytes((0xE0 | len(sps),))
+    made += b"".join(len(unit).to_bytes(2, "big") + unit for unit in sps)
+    made += bytes((len(pps),))
+    return made + b"".join(len(unit).to_bytes(2, "big") + unit for unit in pps)
 
 
 def nalu_length_size(record: bytes) -> int:

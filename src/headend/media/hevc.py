@@ -11,6 +11,7 @@ from typing import Final
 
 from headend.errors import MediaError
 from headend.media.bits import BitReader, unescaped
+from headend.media.nalus import is_annex_b
 from headend.media.picture import PictureConfig
 
 _HEADER_SIZE: Final = 23
@@ -26,6 +27,8 @@ def parse_hevc_config(record: bytes) -> PictureConfig:
     """
     if len(record) < _HEADER_SIZE:
         raise MediaError("hvcC is cut short")
+    if is_annex_b(record):
+        raise MediaError("hvcC has start codes (Annex B): it is none")
     sps = next(_nalus(record, _NALU_TYPE_SPS), None)
     if sps is None:
         raise MediaError("hvcC holds no SPS")

@@ -68,6 +68,17 @@ class Track:
 _BOX_HEADER: Final = 8  # size and type
 _SAMPLE_SIZE: Final = 22  # from the name of an AudioSampleEntry to its samplesize
 
+# What stands before the record in a sequence header.
+_HEADS: Final = {
+    Codec.H264: b"\x17\x00\x00\x00\x00",
+    Codec.HEVC: b"\x90hvc1",
+    Codec.AV1: b"\x90av01",
+    Codec.VP9: b"\x90vp09",
+    Codec.AAC: b"\xaf\x00",
+    Codec.OPUS: b"\x90Opus",
+    Codec.FLAC: b"\x90fLaC",
+}
+
 # FFmpeg's names of channel layouts, by number of channels.
 _LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}
 
@@ -81,6 +92,7 @@ class Packet(NamedTuple):
         pts: Presentation time in ms.
         is_keyframe: Decoding can start here; true for audio.
         payload: Without any header of FLV.
+        is_independent: Of a keyframe: decoding that starts here gives whole pictures at once.
     """
 
     kind: TagKind
@@ -88,6 +100,7 @@ class Packet(NamedTuple):
     pts: int
     is_keyframe: bool
     payload: bytes
+    is_independent: bool = True
 
     @property
     def starts_gop(self) -> bool:
@@ -207,7 +220,7 @@ class Muxer:
             MediaError: FFmpeg writes what is no MP4; the muxer is finished.
         """
         # Hot path: once for every packet.
-        kind, dts, pts, is_keyframe, payload = packet
+        kind, dts, pts, is_keyframe, payload, _ = packet
         made = av.Packet(payload)
         shift = AUDIO_SHIFT if kind is AUDIO else 0
         made.pts, made.dts = pts * 1000 + shift, dts * 1000 + shift
@@ -333,12 +346,16 @@ def _preamble(tracks: Sequence[Track]) -> bytes:
     """Write an FLV file that tells FFmpeg what the tracks are."""
     kinds = {track.config.kind for track in tracks}
     header = serialize_header(has_audio=AUDIO in kinds, has_video=VIDEO in kinds)
-    return header + b"".join(serialize_tag(_template(track)) for track in tracks)
+    return header + b"".join(serialize_tag(template(track)) for track in tracks)
 
 
-def _template(track: Track) -> Tag:
-    """Return the tag by which FFmpeg knows a track; of FLAC it takes STREAMINFO alone into MP4."""
-    body, record = track.tag.body, track.config.record
-    if track.config.codec is Codec.FLAC:
-        body = body.removesuffix(record) + _stream_info(record)
+def template(track: Track) -> Tag:
+    """Return the tag by which FFmpeg knows a track: its record alone, whatever it came in.
+
+    Of FLAC it takes STREAMINFO alone into MP4.
+    """
+    config, body = track.config, track.tag.body
+    if config.codec in _HEADS:
+        record = _stream_info(config.record) if config.codec is Codec.FLAC else config.record
+        body = _HEADS[config.codec] + record
     return track.tag._replace(timestamp=0, body=body)

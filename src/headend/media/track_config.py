@@ -9,7 +9,7 @@ from typing import Final
 
 from headend.errors import MediaError
 from headend.media.av1 import parse_av1_config, parse_vp9_config
-from headend.media.avc import parse_avc_config
+from headend.media.avc import avcc_of, parse_avc_config
 from headend.media.headers import (
     AudioPacketType,
     Codec,
@@ -138,6 +138,8 @@ def _video(body: bytes) -> TrackConfig:
     if header.packet_type is not VideoPacketType.SEQUENCE_START:
         raise MediaError(f"no sequence header of {track.codec}")
     record = _record(body, track)
+    if track.codec is Codec.H264:
+        record = avcc_of(record)
     found = parse(record)
     if max(found.width, found.height) > MAX_SIZE:
         raise MediaError(f"pictures of {found.width} × {found.height}, more than {MAX_SIZE}")

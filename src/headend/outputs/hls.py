@@ -90,7 +90,6 @@ class HlsPackager:
         self._is_independent = True
         self._video_time = 0  # of the newest video packet
         self._newest = 0  # of the newest packet
-        self._audio_time = -1
         self._frame_ms = FRAME_MS
         self._frames = 0
         self._first_frame = 0
@@ -115,6 +114,7 @@ class HlsPackager:
     # ------------------------------------------------------------------ the sink
 
     def start(self, headers: Sequence[Tag]) -> None:
+        self._put(self._packets.flush())
         self._end_run()
         self._packets.clear()
         self._held.clear()
@@ -123,25 +123,30 @@ class HlsPackager:
             self._packets.packet(tag)
 
     def push(self, tag: Tag) -> None:
-        packet = self._packets.packet(tag)
-        if packet is None:
-            return
-        try:
-            if self._goes_on(packet):
-                self._sort(packet)
-            else:
-                self._hold(packet)
-        except MediaError as error:
-            self._fail(error)
+        if tag.is_sequence_header:
+            self._put(self._packets.flush())
+        self._put(self._packets.take(tag))
+
+    def _put(self, packets: Sequence[Packet]) -> None:
+        for packet in packets:
+            try:
+                if self._goes_on(packet):
+                    self._sort(packet)
+                else:
+                    self._hold(packet)
+            except MediaError as error:
+                self._fail(error)
 
     def interrupt(self) -> None:
         """What is held is shown, so that players have all there is."""
+        self._put(self._packets.flush())
         self._release_audio(inf)
 
     def resume(self) -> None:
         """Its media comes as tags."""
 
     def end(self) -> None:
+        self._put(self._packets.flush())
         self._end_run()
         self.playlists.is_over = True
         self.playlists.target_s = self.playlists.target_s or self._needed_target()
@@ -280,8 +285,7 @@ class HlsPackager:
     def _sort(self, packet: Packet) -> None:
         """Write video as it comes, and audio when the video has come as far."""
         kind = packet.kind
-        is_same = self._version == self._packets.version or self._is_of_run(kind)
-        if not is_same or kind not in self._run_tracks:
+        if not self._is_of_run(kind):
             return
         if not self._has_video:
             self._write(packet)
@@ -313,13 +317,9 @@ class HlsPackager:
         if is_video:
             self._video_time = dts
             self._frames += 1
-        else:
-            if dts <= self._audio_time:  # rounded to ms two frames may share a time
-                dts = self._audio_time + 1
-                packet = packet._replace(dts=dts, pts=dts)
-            self._audio_time = dts
         if self._part_start < 0:
             self._part_start = self._segment_start = self._first_frame = dts
+            self._is_independent = packet.is_independent
         if is_video or not self._has_video:
             lateness = self._wall_clock() - dts / 1000
             if lateness < self._lateness:
@@ -344,11 +344,11 @@ class HlsPackager:
         if fragment:
             self._add_part(muxer, fragment, written.dts)
             self._has_picture = False
-            self._is_independent = is_start
+            self._is_independent = is_start and written.is_independent
             self._cut(written.dts, is_keyframe=is_start)
         elif is_start and not self._has_picture and not self._is_independent:
             # The fragment before ended with audio, just before this keyframe.
-            self._is_independent = True
+            self._is_independent = written.is_independent
             self._cut(written.dts, is_keyframe=True)
         self._has_picture |= is_video
 

@@ -1,0 +1,61 @@
+"""This module packages tags for the tests of HLS, and reads what came of it."""
+
+import re
+from collections.abc import Sequence
+
+from tests.outputs.hls_media import audio_header, video_header
+
+from headend.media.tag import Tag
+from headend.outputs.hls import HlsPackager
+from headend.outputs.hls_limits import HlsLimits
+
+WALL = 1_800_000_000.0
+
+
+class Packaged:
+    """A packager and what it has told; its wall clock goes with the tags."""
+
+    def __init__(
+        self,
+        *tags: Tag,
+        interval_s: float | None = None,
+        headers: Sequence[Tag] | None = None,
+        **limits: object,
+    ) -> None:
+        self.now = 0.0
+        self.changes = 0
+        self.reports: list[str] = []
+        self.packager = HlsPackager(
+            HlsLimits(**({"segments": 100} | limits)),  # type: ignore[arg-type]
+            "e",
+            interval_s,
+            lambda: WALL + self.now,
+            self._changed,
+            self.reports.append,
+        )
+        self.playlists = self.packager.playlists
+        self.packager.start((video_header(), audio_header()) if headers is None else headers)
+        self.push(*tags)
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def push(self, *tags: Tag) -> None:
+        for tag in tags:
+            self.now = tag.timestamp / 1000
+            self.packager.push(tag)
+
+    def playlist(self, *, skip: bool = False) -> str:
+        return self.playlists.media_playlist(skip=skip, query="")
+
+    @property
+    def durations(self) -> list[float]:
+        return [float(text) for text in re.findall(r"#EXTINF:([\d.]+)", self.playlist())]
+
+    def find(self, pattern: str) -> list[str]:
+        return re.findall(pattern, self.playlist())
+
+    def parts(self) -> list[tuple[str, str, str]]:
+        """Return duration, name and independence of all parts listed."""
+        form = r"#EXT-X-PART:DURATION=([\d.]+),URI=\"([^\"]+)\"(,INDEPENDENT=YES)?"
+        return re.findall(form, self.playlist())
