@@ -15,6 +15,10 @@ class SettingsError(HeadendError):
     """A setting is wrong: names the key, the value found and what is allowed."""
 
 
+class StorageError(HeadendError):
+    """A file of ours cannot be written, as a disk is full or broken: names the file."""
+
+
 class MediaError(HeadendError):
     """Bytes of a media format (AMF, FLV, a codec header) are wrong."""
 

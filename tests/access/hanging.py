@@ -1,15 +1,15 @@
-"""SQLite whose calls hang, as on a disk that does not answer."""
+"""SQLite on a disk that does not answer, or that is full."""
 
 import sqlite3
 import threading
 from collections.abc import Callable
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 import pytest
 
 Place = Literal["connect", "execute", "commit", "rollback", "close"]
 PLACES: tuple[Place, ...] = ("connect", "execute", "commit", "rollback", "close")
-T = TypeVar("T")
+WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
 class Disk:
@@ -17,10 +17,12 @@ class Disk:
 
     Attributes:
         hangs_at: Calls of this kind hang from now on; None: none does.
+        is_full: Whatever writes fails.
     """
 
     def __init__(self) -> None:
         self.hangs_at: Place | None = None
+        self.is_full = False
         self._answers = threading.Event()
 
     def answer(self) -> None:
@@ -31,6 +33,11 @@ class Disk:
         if self.hangs_at == place:
             self._answers.wait()
 
+    def write(self, statement: str) -> None:
+        """Fail if there is no room for what a statement changes."""
+        if self.is_full and statement.lstrip().split(maxsplit=1)[0] in WRITES:
+            raise sqlite3.OperationalError("database or disk is full")
+
     def use(self, monkeypatch: pytest.MonkeyPatch) -> Self:
         """Have every connection of this process lie on this disk."""
         connect: Callable[..., Any] = sqlite3.connect
@@ -39,7 +46,12 @@ class Disk:
         class Cursor(sqlite3.Cursor):
             def execute(self, *arguments: Any) -> Any:
                 disk.pass_by("execute")
+                disk.write(arguments[0])
                 return super().execute(*arguments)
+
+            def executemany(self, *arguments: Any) -> Any:
+                disk.write(arguments[0])
+                return super().executemany(*arguments)
 
         class Connection(sqlite3.Connection):
             def cursor(self, *arguments: Any) -> Any:

@@ -3,15 +3,19 @@
 import asyncio
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
+from tests.access.hanging import Disk
 from tests.live import command, live_server, log_lines, run, until
 
 from headend.access import control
 from headend.access.publish_key import KeyOptions
+from headend.access.records import AuditEntry
+from headend.server.metrics import database_is_up
 
 
 def signer() -> tuple[OKPKey, str]:
@@ -80,6 +84,45 @@ def test_database_that_hangs_stalls_no_stream(
             await late.expect("NetStream.Publish.Denied")
             assert late.reasons[-1].startswith("keys cannot be checked just now")
             monkeypatch.undo()
+
+    run(main())
+
+
+def test_database_that_only_reads_is_told_once_and_is_not_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that is full: what is read now and then must not pass for an answer."""
+    caplog.set_level("INFO", "headend")
+    disk = Disk().use(monkeypatch)
+    monkeypatch.setattr(control, "LOOK_S", 0.01)
+    monkeypatch.setattr(control, "RETRY_S", 0.03)
+
+    async def main() -> None:
+        async with live_server(tmp_path) as live:
+            services = live.services
+            new = await (await live.key_store()).create("live/a", KeyOptions(), time.time())
+            await live.publisher(new.secret)  # its key is read at each look
+            await until(lambda: database_is_up(services))
+            disk.is_full = True
+            assert services.recorder is not None
+            services.recorder.note(AuditEntry(0, "a", "b", "c", None, "done"))
+            await until(lambda: not database_is_up(services))
+            invalid, looks = services.access.keys.invalid, 0
+
+            async def count(ids: Iterable[str]) -> set[str]:
+                nonlocal looks
+                looks += 1
+                return await invalid(ids)
+
+            monkeypatch.setattr(services.access.keys, "invalid", count)
+            await until(lambda: looks >= 10)
+            assert not database_is_up(services)
+            assert len(log_lines(caplog, "disk is full; running streams go on")) == 1
+            assert not log_lines(caplog, "database answers again")
+            disk.is_full = False
+            await until(lambda: log_lines(caplog, "database answers again"))
+            await until(lambda: database_is_up(services))
+            assert len(log_lines(caplog, "disk is full; running streams go on")) == 1
 
     run(main())
 

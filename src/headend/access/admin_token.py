@@ -1,10 +1,10 @@
 """This module keeps the admin token: made at the first start, in a file only its owner may read."""
 
-import os
 import secrets
 from pathlib import Path
 from typing import Final
 
+from headend.access import files
 from headend.errors import SettingsError
 
 FILE_NAME: Final = "admin.token"
@@ -19,20 +19,20 @@ def load_or_create(data: Path) -> tuple[str, bool]:
 
     Raises:
         SettingsError: The folder or the file cannot be used.
+        StorageError: The disk is full or broken.
     """
     path = data / FILE_NAME
+    what = f"data folder {data}: cannot use {FILE_NAME}"
     try:
-        data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            token = path.read_text(encoding="ascii").strip()
-        except FileNotFoundError:
-            token = secrets.token_urlsafe(TOKEN_BYTES)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(token + "\n")
+        files.make_folder(data)
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        if files.create(path, f"{token}\n".encode()):
             return token, True
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"data folder {data}: cannot use {FILE_NAME}: {error}") from error
+        token = path.read_text(encoding="ascii").strip()
+    except UnicodeDecodeError:
+        raise SettingsError(f"{what}: it is no text") from None
+    except OSError as error:
+        raise files.fault(what, error) from error
     if not token:
         raise SettingsError(f"{path} is empty: delete it, and the next start makes a new one")
     return token, False

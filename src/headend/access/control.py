@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 LOOK_S: Final = 0.4  # between two looks at the keys in use
 WRITE_S: Final = 5.0  # between two notes of what keys were used
+CHECK_S: Final = 30.0  # between two looks whether the database can be written to …
+RETRY_S: Final = 1.0  # … and after one that failed
 OPEN_S: Final = 30.0  # an attempt to open the database takes no longer
 FIRST_PAUSE_S: Final = 0.5  # between two attempts; twice as long each time …
 LONGEST_PAUSE_S: Final = 30.0  # … up to this
@@ -72,7 +74,8 @@ class Access:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._others: asyncio.Task[None] | None = None
-        self._wrote_at = loop.time()
+        self._write_at = loop.time() + WRITE_S
+        self._check_at = loop.time() + CHECK_S
         self._is_failing = False
         self._is_closing = False
 
@@ -128,7 +131,7 @@ class Access:
 
     @property
     def is_open(self) -> bool:
-        """Say whether the database gave an answer when it was asked last."""
+        """Say whether the database answers, and takes what is written."""
         return self._opened.is_set() and not self._is_failing
 
     def look(self) -> None:
@@ -218,14 +221,29 @@ class Access:
         try:
             if ids:
                 gate.revoke(await self.keys.invalid(ids))
-            if self._loop.time() - self._wrote_at >= WRITE_S:
-                self._wrote_at = self._loop.time()
-                await self.keys.write_uses()
+            await self._write()
         except DatabaseError as error:
+            self._check_at = self._loop.time() + RETRY_S
             if not self._is_failing:
                 log.error("%s; running streams go on", error)
             self._is_failing = True
-        else:
-            if self._is_failing:
-                log.info("database answers again")
-            self._is_failing = False
+
+    async def _write(self) -> None:
+        """Note uses and see whether that is possible, each when it is due.
+
+        Whoever may read may be unable to write, as on a disk that is full: only a write shows that
+        all is well again.
+        """
+        now = self._loop.time()
+        if now >= self._write_at:
+            self._write_at = now + WRITE_S
+            await self.keys.write_uses()
+        assert self._database is not None
+        is_news = self._database.is_suspect and not self._is_failing
+        if now < self._check_at and not is_news:
+            return
+        await self._database.check_writing()
+        self._check_at = now + CHECK_S
+        if self._is_failing:
+            log.info("database answers again")
+        self._is_failing = False

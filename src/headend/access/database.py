@@ -5,7 +5,6 @@ Media never waits for it: the server opens it beside its work, and what asks it 
 
 import asyncio
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -22,6 +21,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from headend.access import files
 from headend.access.lines import Line, SqliteLine, postgres_line
 from headend.errors import DatabaseError, SettingsError
 
@@ -47,11 +47,16 @@ _DRIVERS: Final = {
 }
 # Of PostgreSQL, for all who migrate; any number that others are unlikely to use.
 _MIGRATION_LOCK: Final = 0x4845_4144
+_CHANGE_NOTHING: Final = sa.text("UPDATE alembic_version SET version_num = version_num")
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 
 
 class Database:
-    """See the module's head; `open` and `close` once each."""
+    """See the module's head; `open` and `close` once each.
+
+    Attributes:
+        is_suspect: A question has failed since it was last seen to take what is written.
+    """
 
     def __init__(self, url: str, data: Path) -> None:
         """Prepare, without connecting.
@@ -68,6 +73,7 @@ class Database:
         self._engine: AsyncEngine | None = None
         self._lines: Final[WeakSet[Line]] = WeakSet()
         self._ready = asyncio.Event()
+        self.is_suspect = False
 
     @property
     def is_ready(self) -> bool:
@@ -126,9 +132,21 @@ class Database:
                 async with self._engine.begin() as connection:
                     yield connection
         except TimeoutError as error:
+            self.is_suspect = True
             raise DatabaseError(f"database: no answer within {timeout_s:g} s") from error
         except (SQLAlchemyError, OSError, sqlite3.Error) as error:
+            self.is_suspect = True
             raise DatabaseError(f"database: {_first_line(error)}") from error
+
+    async def check_writing(self) -> None:
+        """Write something that changes nothing.
+
+        Raises:
+            DatabaseError: That is not possible: a disk that is full, a database that only reads.
+        """
+        async with self.begin() as connection:
+            await connection.execute(_CHANGE_NOTHING)
+        self.is_suspect = False
 
     def _new_engine(self) -> AsyncEngine:
         if self._url.get_backend_name() == "sqlite":
@@ -181,7 +199,7 @@ def _make_private(url: sa.URL) -> None:
     name = url.database
     if url.get_backend_name() == "sqlite" and name and not name.startswith((":", "file:")):
         try:
-            os.close(os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            files.touch(Path(name))
         except OSError as error:
             raise DatabaseError(f"database: {name}: {error.strerror}") from error
 

@@ -5,7 +5,6 @@ back up. Who loses it must make all keys anew.
 """
 
 import hmac
-import os
 import secrets
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from headend.access import files
 from headend.errors import SettingsError
 
 FILE_NAME: Final = "server.secret"
@@ -40,15 +40,19 @@ class ServerSecret:
 
         Raises:
             SettingsError: The folder or the file cannot be used.
+            StorageError: The disk is full or broken.
         """
         path = data / FILE_NAME
+        what = f"data folder {data}: cannot use {FILE_NAME}"
         try:
-            data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            secret = _create(path)
-            if secret is None:
+            files.make_folder(data)
+            secret = secrets.token_bytes(SECRET_BYTES)
+            if not files.create(path, secret.hex().encode()):
                 secret = bytes.fromhex(path.read_text(encoding="ascii"))
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"data folder {data}: cannot use {FILE_NAME}: {error}") from error
+        except ValueError:
+            secret = b""  # no hexadecimal
+        except OSError as error:
+            raise files.fault(what, error) from error
         if len(secret) != SECRET_BYTES:
             raise SettingsError(
                 f"{path} does not hold {SECRET_BYTES} bytes in hexadecimal: restore it, or delete "
@@ -87,17 +91,3 @@ class ServerSecret:
             raise SettingsError(
                 f"what the database holds was encrypted with another {FILE_NAME}: restore that file"
             ) from None
-
-
-def _create(path: Path) -> bytes | None:
-    """Make the file; None: it is there."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return None
-    secret = secrets.token_bytes(SECRET_BYTES)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secret.hex())
-        file.flush()
-        os.fsync(descriptor)
-    return secret

@@ -12,11 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from headend.access import admin_token
+from headend.access import admin_token, files
 from headend.app.server import Server
 from headend.app.signals import Signals
 from headend.app.urls import web_url
-from headend.errors import SettingsError
 from headend.server import logs
 from headend.server.tls_policy import ignore_garbled_names
 from headend.settings import LoadedSettings
@@ -24,6 +23,8 @@ from headend.settings import LoadedSettings
 log = logging.getLogger(__name__)
 
 GC_THRESHOLD: Final = 10_000  # objects made and not freed between two looks at the youngest ones
+
+READY_MODE: Final = 0o666  # whoever waits for the file may be another user
 
 Companion: TypeAlias = Callable[[Server], Coroutine[None, None, None]]
 
@@ -45,6 +46,7 @@ def run(
 
     Raises:
         SettingsError: The data folder cannot be used.
+        StorageError: The disk is full or broken.
         HeadendError: An address cannot be used.
     """
     logs.configure(loaded.settings.log.level, loaded.settings.log.format)
@@ -147,9 +149,8 @@ def _tell_admin_token(server: Server, data: Path) -> None:
 
 def _write_ready_file(path: Path, addresses: dict[str, list[str]]) -> None:
     """Write where we listen; whoever waits for the file never sees half of it."""
-    partial = path.with_name(path.name + ".partial")
+    content = json.dumps({"pid": os.getpid(), **addresses}) + "\n"
     try:
-        partial.write_text(json.dumps({"pid": os.getpid(), **addresses}) + "\n")
-        partial.replace(path)
+        files.write(path, content.encode(), READY_MODE)
     except OSError as error:
-        raise SettingsError(f"--ready-file {path}: {error.strerror}") from error
+        raise files.fault(f"--ready-file {path}", error) from error

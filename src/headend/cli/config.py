@@ -95,14 +95,18 @@ def schema() -> None:
 @group.command()
 def init(file: FileArgument = None, config: FileFlag = None, force: ForceFlag = False) -> None:
     """Write a settings file that holds every key with its default and what it does."""
+    from headend.access import files
     from headend.settings import example_toml
 
     file = _file(file, config)
+    content = example_toml().encode()
     try:
-        with file.open("w" if force else "x", encoding="utf-8", newline="\n") as stream:
-            stream.write(example_toml())
-    except FileExistsError:
-        raise HeadendError(f"{file} is there already; --force overwrites it") from None
+        if force:
+            files.write(file, content)
+        elif not files.create(file, content):
+            raise HeadendError(f"{file} is there already; --force overwrites it")
+    except OSError as error:
+        raise files.fault(str(file), error) from error
     output.note(f"wrote {file}")
 
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
-from headend.errors import SettingsError
+from headend.errors import SettingsError, StorageError
 from headend.server.acme_files import (
     account_folder,
     issued_pair,
@@ -109,7 +109,7 @@ class AcmeClient:
                 continue
             try:
                 await self._renew()
-            except (AcmeError, SettingsError) as error:
+            except (AcmeError, SettingsError, StorageError) as error:
                 await asyncio.sleep(self._fail(error))
             except Exception as error:
                 log.exception("acme failed: a bug")

@@ -5,10 +5,8 @@ DATA/tls/acme/acme-v02.api.letsencrypt.org_directory/
 └── certificate.pem   certificate, its chain, its key: one file, so that they are never mixed up
 """
 
-import os
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from headend.access import files
 from headend.errors import SettingsError
 from headend.server.certificate_files import read_file
 from headend.settings import CertificatePair
@@ -99,22 +98,10 @@ def write_private(path: Path, content: bytes) -> None:
 
     Raises:
         SettingsError: That failed.
+        StorageError: The disk is full or broken.
     """
-    partial = path.with_name(path.name + ".partial")
     try:
-        _make_folder(path.parent)
-        with suppress(FileNotFoundError):
-            partial.unlink()
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        partial.replace(path)
+        files.make_folder(path.parent)
+        files.write(path, content)
     except OSError as error:
-        raise SettingsError(f"ACME file {path}: {error.strerror}") from error
-
-
-def _make_folder(folder: Path) -> None:
-    # mkdir's own parents=True gives the mode to the last one only.
-    for each in (*reversed(folder.parents), folder):
-        with suppress(FileExistsError):
-            each.mkdir(mode=0o700)
+        raise files.fault(f"ACME file {path}", error) from error

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 from weakref import WeakKeyDictionary
 
-from headend.errors import SettingsError
+from headend.errors import SettingsError, StorageError
 from headend.server import self_signed
 from headend.server.certificate_files import Certificate, is_ip_address, read_file, read_pair
 from headend.server.tls_policy import ClientAuth, Profile, TlsPolicy
@@ -256,7 +256,7 @@ class CertificateStore:
         """Make our own certificate anew if need be; return why that failed."""
         try:
             self_signed.load_or_create(self._folder, now)
-        except SettingsError as error:
+        except (SettingsError, StorageError) as error:
             return str(error)
         return None
 

@@ -37,6 +37,12 @@ def render(services: Services) -> tuple[bytes, str]:
     return generate_latest(registry), CONTENT_TYPE_LATEST
 
 
+def database_is_up(services: Services) -> bool:
+    """Say whether the database answers in time, and takes what is written."""
+    recorder = services.recorder
+    return services.access.is_open and (recorder is None or not recorder.is_failing)
+
+
 class _Collector(Collector):
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -100,9 +106,9 @@ class _Collector(Collector):
         yield CounterMetricFamily("headend_sent_bytes", "Bytes to all sessions and HLS.", sent)
 
     def _access(self) -> Iterable[Metric]:
-        access = self._services.access
-        up, guard = int(access.is_open), access.guard
-        yield _gauge("headend_database_up", "1: the database gave the last answer in time.", up)
+        guard = self._services.access.guard
+        text = "1: the database answers in time, and takes what is written."
+        yield _gauge("headend_database_up", text, database_is_up(self._services))
         yield _gauge("headend_guessing_addresses", "Addresses that showed wrong keys.", len(guard))
         yield CounterMetricFamily("headend_bans", "Addresses shut out for guessing.", guard.bans)
 

@@ -46,6 +46,7 @@ class Recorder:
         retention_days: How long the audit trail is kept; replaced on reload.
         history_days: Likewise the history; 0: none is written.
         lost: Entries there was no room for, since the start.
+        is_failing: What waited could not be written when that was tried last.
         past: Sessions that are over.
         trail: Once the database has been opened.
         history: Likewise.
@@ -75,6 +76,7 @@ class Recorder:
         self.retention_days = retention_days
         self.history_days = history_days
         self.lost = 0
+        self.is_failing = False
         self.past: Final = PastSessions()
         self.trail: AuditTrail | None = None
         self.history: History | None = None
@@ -189,7 +191,9 @@ class Recorder:
             try:
                 await self._write_all()
                 await self._keep_house()
+                self.is_failing = False
             except DatabaseError as error:
+                self.is_failing = True
                 pause = self._retry_s
                 self._failures.add(f"audit trail and history wait: {error}", self._now())
             except Exception:

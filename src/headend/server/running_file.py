@@ -8,12 +8,13 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from headend.access import files
 from headend.errors import HeadendError
 
 log = logging.getLogger(__name__)
@@ -49,22 +50,18 @@ class RunningFile:
         """
         self._path: Final = data / FILE_NAME
         self._descriptor: int | None = None
+        content = json.dumps({"pid": os.getpid(), **addresses}).encode() + b"\n"
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            log.warning("%s: %s: headend status will not find this server", self._path, error)
-            return
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, json.dumps({"pid": os.getpid(), **addresses}).encode() + b"\n")
-        except OSError:
-            os.close(descriptor)
+            with _one_at_a_time(data):
+                if find(data) is None:
+                    files.write(self._path, content)
+                    self._descriptor = _locked(self._path)
+                    return
             log.warning(
                 "another server uses the data folder %s; headend status shows that one", data
             )
-            return
-        self._descriptor = descriptor
+        except (OSError, HeadendError) as error:
+            log.warning("%s: %s: headend status will not find this server", self._path, error)
 
     def close(self) -> None:
         """Remove it."""
@@ -96,6 +93,28 @@ def find(data: Path) -> Running | None:
         return None  # left behind: nobody holds it
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _one_at_a_time(data: Path) -> Iterator[None]:
+    """Have servers that start at once with the same data folder take turns."""
+    descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # some network file systems lock no folders
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _parse(path: Path, data: bytes) -> Running:

@@ -5,7 +5,6 @@ file, or be told not to verify. All others publish encrypted without any setting
 """
 
 import ipaddress
-import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from headend.access import files
 from headend.errors import SettingsError
 from headend.server.certificate_files import Certificate, is_ip_address, read_certificate, read_pair
 from headend.settings import CertificatePair
@@ -25,6 +25,7 @@ from headend.settings import CertificatePair
 FOLDER: Final = "tls"  # of the data folder
 CERT_FILE: Final = "self-signed.pem"
 KEY_FILE: Final = "self-signed.key"
+PUBLIC: Final = 0o644  # mode of the certificate
 COMMON_NAME: Final = "Headend self-signed"
 
 VALIDITY: Final = timedelta(days=825)  # more than that is refused by Apple's devices
@@ -55,6 +56,7 @@ def load_or_create(folder: Path, now: datetime) -> tuple[CertificatePair, bool]:
 
     Raises:
         SettingsError: The folder or a file cannot be used.
+        StorageError: The disk is full or broken.
     """
     pair = pair_in(folder)
     try:
@@ -90,6 +92,7 @@ def create(folder: Path, names: Sequence[str], now: datetime) -> Certificate:
 
     Raises:
         SettingsError: The folder or a file cannot be written, or a name is none.
+        StorageError: The disk is full or broken.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _sign(key, _general_names(names), now)
@@ -100,11 +103,11 @@ def create(folder: Path, names: Sequence[str], now: datetime) -> Certificate:
         serialization.NoEncryption(),
     )
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(pair.key, key_pem, mode=0o600)
-        _write(pair.cert, certificate.public_bytes(serialization.Encoding.PEM), mode=0o644)
+        files.make_folder(folder)
+        files.write(pair.key, key_pem)
+        files.write(pair.cert, certificate.public_bytes(serialization.Encoding.PEM), PUBLIC)
     except OSError as error:
-        raise SettingsError(f"certificate folder {folder}: {error.strerror}") from error
+        raise files.fault(f"certificate folder {folder}", error) from error
     return read_certificate(pair.cert)
 
 
@@ -156,17 +159,6 @@ def _sign(
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-
-
-def _write(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    with suppress(FileNotFoundError):
-        partial.unlink()
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    partial.replace(path)
 
 
 def machine_names() -> list[str]:
