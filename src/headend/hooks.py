@@ -96,7 +96,8 @@ class Request:
         certificate: Common name of its verified client certificate.
         user_agent: What it calls itself.
         session: Number of its session in the API, where there is one.
-        query: All parameters of its URL, key and token among them. Never log it.
+        query: Parameters of its URL, key and token among them, without those that are the
+            server's own. Never log it.
     """
 
     stream: str

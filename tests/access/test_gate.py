@@ -3,17 +3,20 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
 from unittest.mock import Mock
 
 import pytest
-from tests.access.gates import gate
+from tests.access.gates import TOKENS, gate
 from tests.live import run
 
-from headend.access.decisions import AccessRequest, Allow, Decision
+from headend.access.address_lists import AddressCheck
+from headend.access.decisions import AccessRequest, Action, Allow, Decision
 from headend.access.gate import Gate, Grant
 from headend.access.known_keys import KnownKeys
 from headend.access.publish_key import PublishKey
+from headend.access.tokens import Token
 from headend.errors import DatabaseError, HeadendError, Rejected
 from headend.settings import Settings, load_settings
 
@@ -164,3 +167,129 @@ def test_grant_that_was_left_is_not_in_use() -> None:
         assert len(ended) == 1
 
     with_gate(test)
+
+
+# ---------------------------------------------------------------------- renames
+
+
+def play(**values: object) -> AccessRequest:
+    return AccessRequest("play", "live/a", HERE, **values)  # type: ignore[arg-type]
+
+
+def signed(stream: str, action: Action, viewers: int | None = None) -> str:
+    made = Token("", stream, action, time.time() + 60, viewers=viewers)
+    return TOKENS.sign(made, time.time())
+
+
+@pytest.mark.parametrize(
+    ("setting", "request_", "words"),
+    [
+        ("auth.private=vip/*", play(), "this stream needs a token"),
+        ("auth.private=vip/*", play(token="x"), "the token is not valid"),
+        (
+            "auth.private=vip/*",
+            play(token=signed("live/*", "play")),
+            "the token is not for this stream",
+        ),
+        ("rtmp.tls_only=vip/*", play(), "plain RTMP is not taken here"),
+        ("rtmp.tls_only=vip/*", publish(key="hk_a"), "plain RTMP is not taken here"),
+        ("auth.password_apps=vip", publish(), "needs user and password"),
+    ],
+)
+def test_settings_decide_about_the_name_that_an_authorizer_gives(
+    setting: str, request_: AccessRequest, words: str
+) -> None:
+    async def test(made: Gate) -> None:
+        made.authorizers = [Narrow(Allow(stream="vip/a"))]
+        for request in (request_, replace(request_, protocol="hls")):
+            with pytest.raises(Rejected, match=words):
+                await made.decide(request)
+            with pytest.raises(Rejected, match=words):  # remembered or not
+                await made.decide(request)
+        made.authorizers = []
+        assert (await made.decide(request_)).path == "live/a"
+
+    with_gate(test, setting, "auth.publish=open")
+
+
+def test_checks_are_asked_about_the_name_that_an_authorizer_gives() -> None:
+    class Closed:
+        def check(self, request: AccessRequest) -> None:
+            if request.path == "vip/a":
+                raise Rejected("NetStream.Play.Failed", "closed")
+
+    async def test(made: Gate) -> None:
+        made.checks.append(Closed())
+        made.authorizers = [Narrow(Allow(stream="vip/a"))]
+        with pytest.raises(Rejected, match="closed"):
+            await made.decide(play())
+
+    with_gate(test)
+
+
+def test_token_of_the_other_name_lets_in_and_narrows() -> None:
+    async def test(made: Gate) -> None:
+        made.authorizers = [Narrow(Allow(stream="vip/a", max_viewers=9))]
+        grant = await made.decide(play(token=signed("vip/*", "play", viewers=3)))
+        assert (grant.path, grant.max_viewers) == ("vip/a", 3)
+        assert grant.token_id is not None
+        assert grant.ends_at < asyncio.get_running_loop().time() + 61
+
+    with_gate(test, "auth.private=vip/*")
+
+
+def test_key_and_token_publish_under_the_name_that_an_authorizer_gives() -> None:
+    async def test(made: Gate) -> None:
+        made.authorizers = [Narrow(Allow(stream="vip/a"))]
+        for request in (publish(key="hk_a"), publish(token=signed("live/a", "publish"))):
+            assert (await made.decide(request)).path == "vip/a"
+
+    with_gate(test, "auth.publish=key", "auth.password_apps=vip")
+
+
+# ---------------------------------------------------------------------- open to all
+
+
+@pytest.mark.parametrize(
+    ("settings_", "path", "is_open"),
+    [
+        ((), "live/a", True),
+        (("auth.publish=key", "rtmp.require_tls=publish"), "live/a", True),
+        (("auth.private=vip/*",), "live/a", True),
+        (("auth.private=vip/*",), "vip/a", False),
+        (("rtmp.tls_only=vip/*",), "vip/a", False),
+        (("rtmp.require_tls=always",), "live/a", False),
+        (("auth.play_from=192.0.2.0/24",), "live/a", False),
+        (("auth.play_not_from=192.0.2.0/24",), "live/a", False),
+        (("auth.publish_from=192.0.2.0/24",), "live/a", True),
+    ],
+)
+def test_stream_is_open_when_nothing_decides_who_watches_it(
+    settings_: tuple[str, ...], path: str, is_open: bool
+) -> None:
+    def test(made: Gate) -> None:
+        made.checks.append(AddressCheck(settings(*settings_).auth))
+        assert made.is_open(path) is is_open
+        made.authorizers = [Narrow(None)]
+        assert not made.is_open(path)
+        made.authorizers = [OfPublishers(None)]
+        assert made.is_open(path) is is_open
+
+    with_gate(test, *settings_)
+
+
+class OfPublishers(Narrow):
+    """One that is asked about publishers only."""
+
+    actions = ("publish",)
+
+
+def test_authorizer_is_asked_about_its_actions_only() -> None:
+    async def test(made: Gate) -> None:
+        made.authorizers = [OfPublishers(None)]
+        assert made.decide_now(play()) is not None
+        assert (await made.decide(play(protocol="hls"))).viewer is None
+        with pytest.raises(Rejected, match="could not be asked"):
+            await made.decide(publish())
+
+    with_gate(test, "auth.publish=open")

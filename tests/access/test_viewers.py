@@ -60,6 +60,31 @@ def test_tokens_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) ->
         counts.enter(other, grant("c", 1))
 
 
+def test_pictures_and_pages_take_nobody_s_place() -> None:
+    counts = TokenViewers()
+    for _ in range(3):
+        counts.enter(replace(HLS, protocol="http"), grant(most=1))
+    counts.enter(SESSION, grant(most=1))
+    counts.enter(replace(HLS, protocol="http"), grant(most=1))
+
+
+def test_without_a_token_whom_it_is_counts_and_then_what_was_shown() -> None:
+    counts = TokenViewers()
+
+    def allowed(subject: str | None, viewer: str | None) -> Grant:
+        return Grant("live/a", "play", max_viewers=1, subject=subject, viewer=viewer)
+
+    counts.enter(SESSION, allowed("Ann", "one"))
+    with pytest.raises(Rejected, match="with the same credentials as may"):
+        counts.enter(SESSION, allowed("Ann", "two"))
+    counts.enter(SESSION, allowed("Bob", "one"))
+    counts.enter(SESSION, first := allowed(None, "one"))
+    with pytest.raises(Rejected):
+        counts.enter(HLS, allowed(None, "one"))
+    counts.leave(first)
+    counts.enter(HLS, allowed(None, "one"))
+
+
 @pytest.mark.parametrize(
     "free",
     [grant(None), grant("t1", None), Grant("vip/a", "publish", token_id="t1", max_viewers=1)],

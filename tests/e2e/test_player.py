@@ -257,6 +257,44 @@ def test_token_goes_with_every_request(on_air: Server, open_tab: OpenTab) -> Non
         assert [url for url in media if "token=a%26b" not in url] == []
 
 
+DOORMAN = """
+import headend
+from headend.hooks import Allow, Deny
+
+@headend.on_play
+def check(request):
+    shown = request.query.get("user"), request.query.get("pw")
+    return Allow() if shown == ("u&1", "good") else Deny("log in")
+"""
+
+
+@pytest.mark.parametrize("mode", ["flv", "hls"])
+def test_page_passes_on_what_a_hook_asks_for(
+    mode: str,
+    start_server: StartServer,
+    peers: Peers,
+    clip: Path,
+    open_tab: OpenTab,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "doorman.py").write_text(DOORMAN)
+    file = tmp_path / "headend.toml"
+    file.write_text('hooks = "doorman"\n')
+    server = start_server(arguments=("--config", str(file)))
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab(f"{watch(server)}?user=u%261&pw=bad")
+    tab.wait_text("This stream is private")
+    tab = open_tab(f"{watch(server)}?user=u%261&mode={mode}&pw=good")
+    assert_plays(tab)
+    media = [url for url in tab.asked if "/live/a" in url.partition("?")[0]]
+    assert [url for url in media if "mode=" in url and "/watch/" not in url] == []
+    if mode == "hls":
+        segments = [url for url in media if ".m4s" in url]
+        assert segments
+        assert [url for url in segments if "_ticket=" not in url or "good" in url] == []
+
+
 @pytest.mark.parametrize("mode", ["flv", "hls"])
 def test_private_stream_is_shown_with_a_token_until_it_expires(
     mode: str, start_server: StartServer, peers: Peers, clip: Path, open_tab: OpenTab

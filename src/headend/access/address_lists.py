@@ -62,6 +62,10 @@ class AddressList:
         self._allowed: Final = NetworkSet(allowed)
         self._denied: Final = NetworkSet(denied)
 
+    def __bool__(self) -> bool:
+        """Say whether it excludes anybody."""
+        return bool(self._allowed) or bool(self._denied)
+
     def allows(self, address: Address | None, *, is_known: bool = True) -> bool:
         """Say whether it may be done from an address.
 
@@ -69,7 +73,7 @@ class AddressList:
             address: None: this machine.
             is_known: It is the peer's own; otherwise nobody can say that a list has the peer.
         """
-        if not self._allowed and not self._denied:
+        if not self:
             return True
         if not is_known:
             return False
@@ -91,6 +95,11 @@ class AddressCheck:
             "publish": AddressList(auth.publish_from, auth.publish_not_from),
             "play": AddressList(auth.play_from, auth.play_not_from),
         }
+
+    @property
+    def is_about_play(self) -> bool:
+        """It keeps somebody from watching."""
+        return bool(self._lists["play"])
 
     def check(self, request: AccessRequest) -> None:
         """Return if the request comes from where it may.

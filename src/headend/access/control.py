@@ -19,6 +19,7 @@ from headend.access.passwords import Passwords
 from headend.access.places import Rules
 from headend.access.policy import Policy
 from headend.access.server_secret import ServerSecret
+from headend.access.tickets import Tickets
 from headend.access.tokens import Tokens
 from headend.errors import DatabaseError, HeadendError
 from headend.events import Events
@@ -49,6 +50,7 @@ class Access:
         tokens: Signs and checks tokens.
         guard: Slows down who guesses.
         passwords: Signs in by user and password.
+        tickets: Stand for parameters of viewers of HLS.
         secret: Of the server.
     """
 
@@ -65,6 +67,7 @@ class Access:
         self.keys: Final = KnownKeys(self.secret, auth.on_database_error, auth.known_s)
         self.tokens: Final = Tokens(self.secret.derive("tokens"))
         self.passwords: Final = Passwords(self.keys, self.secret)
+        self.tickets: Final = Tickets(self.secret.derive("tickets"))
         self.guard: Final = Guard(auth.wrong_attempts, auth.ban_s)
         self.gate: Final = Gate(
             loop, Policy(auth, settings.rtmp), self.tokens, self.keys, self.guard, bus

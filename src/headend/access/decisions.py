@@ -6,12 +6,15 @@ Plain values, so that whoever decides (settings, keys, tokens, a callback, a Pyt
 tested, and written, without the rest of the server.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 Action = Literal["publish", "play"]
+ACTIONS: Final[tuple[Action, ...]] = ("publish", "play")
+UNCOUNTED: Final = "http"  # pictures and pages, which are nobody's watching
+WITHOUT_SESSION: Final = ("hls", UNCOUNTED)  # protocols whose viewers ask again and again
 Address = IPv4Address | IPv6Address
 
 
@@ -34,7 +37,8 @@ class AccessRequest:
         user_agent: What the peer calls itself; anything.
         session: Number of its session; None where there is none yet.
         is_bare: The key stands in place of the name: the key tells which stream is meant.
-        query: All parameters it sent, key and token among them. Never log it.
+        query: Parameters it sent, key and token among them, without those that are the server's
+            own. Never log it.
         is_unknown: A proxy has not said where it is: the address is the proxy's. It counts as no
             machine in particular, and never as this one.
     """
@@ -65,6 +69,11 @@ class AccessRequest:
         """Last segment of the path; empty where it has one only."""
         app, _, name = self.path.rpartition("/")
         return name if app else ""
+
+    @property
+    def has_session(self) -> bool:
+        """Say whether what is granted lasts as long as a connection, not for one request."""
+        return self.protocol not in WITHOUT_SESSION
 
     @property
     def is_local(self) -> bool:
@@ -128,7 +137,10 @@ Decision: TypeAlias = Allow | Deny | Redirect
 
 
 class Authorizer(Protocol):
-    """Has a say in every request that keys, tokens and settings grant."""
+    """Has a say in the requests that keys, tokens and settings grant.
+
+    It may have an attribute `actions`: which actions it is asked about; without it, about all.
+    """
 
     async def authorize(self, request: AccessRequest) -> Decision:
         """Decide.
@@ -136,3 +148,9 @@ class Authorizer(Protocol):
         Raises:
             HeadendError: It can't; the request is refused. It raises nothing else.
         """
+
+
+def is_asked(authorizer: Authorizer, action: Action) -> bool:
+    """Say whether an authorizer has a say in an action."""
+    actions: Collection[Action] = getattr(authorizer, "actions", ACTIONS)
+    return action in actions

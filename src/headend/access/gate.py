@@ -1,6 +1,8 @@
 """This module is the gate: every request to publish or to play passes it, and it alone decides.
 
     ban ─► address lists ─► TLS, mode ─► key or token ─► authorizers ─► limits ─► Grant
+                     ▲                                        │
+                     └───── once more, for another name ──────┘
 
 What settings alone decide is answered at once; what a database, a callback or a hook must be asked
 about is awaited, and stalls nobody else. A grant that ends (its key is revoked or expires, its
@@ -9,14 +11,17 @@ token expires, its time is over) ends the session that holds it.
 
 import time
 from asyncio import AbstractEventLoop, TimerHandle, sleep
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
 
 from headend import events
-from headend.access.decisions import AccessRequest, Allow, Authorizer, Deny, Redirect
+from headend.access.asking import Redirected, ask, shown
+from headend.access.decisions import AccessRequest, Action, Allow, Authorizer, is_asked
+from headend.access.grant import NEVER, Grant, least, narrowed
 from headend.access.guard import Guard
 from headend.access.known_keys import KnownKeys
+from headend.access.known_viewers import KnownViewers, credentials_digest, question_digest
 from headend.access.policy import DENIED, Policy, code_of
 from headend.access.pseudonyms import shown_address
 from headend.access.publish_key import PublishKey
@@ -24,70 +29,11 @@ from headend.access.tokens import TokenRefused, Tokens
 from headend.access.viewers import TokenViewers
 from headend.errors import HeadendError, Rejected
 
-T = TypeVar("T", int, float)
+__all__ = ["Check", "Gate", "Grant", "Limiter", "Redirected", "ShutOut"]
 
-NEVER: Final = float("inf")
 REVOKED: Final = "the publish key was revoked"
 
 DELAYED: Final = 1000  # answers that wait at once, a connection each; more are given at once
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Grant:
-    """The right to publish or play one stream, for one session.
-
-    Attributes:
-        path: `APP/NAME` that is published or played.
-        action: publish or play.
-        key_id: Publish key that it rests on.
-        token_id: Token that it rests on.
-        holder: Who holds the name when it is published: the same one may take it over. It never
-            shows a secret.
-        priority: Of the publishers of a stream the highest is on air; the others stand by.
-        subject: Whom the key or token was made for, or who an authorizer says it is.
-        expires_at: Unix seconds; None: never.
-        max_viewers: Of the stream (publish), or of the token (play).
-        max_bit_rate: Of a publisher, bit/s.
-        max_duration_s: From now on.
-        tags: From an authorizer.
-        ends_at: The earlier of both times, monotonic seconds; infinite: never.
-    """
-
-    path: str
-    action: events.Action
-    key_id: str | None = None
-    token_id: str | None = None
-    holder: str | None = field(default=None, repr=False)
-    priority: int = 0
-    subject: str | None = None
-    expires_at: float | None = None
-    max_viewers: int | None = None
-    max_bit_rate: int | None = None
-    max_duration_s: float | None = None
-    tags: tuple[tuple[str, str], ...] = ()
-    ends_at: float = NEVER
-
-    @property
-    def is_bound(self) -> bool:
-        """Say whether the gate may have to end it."""
-        return (
-            self.action == "publish"  # which limits may end
-            or self.key_id is not None
-            or self.token_id is not None
-            or self.ends_at != NEVER
-        )
-
-
-class Redirected(Rejected):
-    """Refused, because it is to be had elsewhere.
-
-    Attributes:
-        url: Where.
-    """
-
-    def __init__(self, code: str, url: str) -> None:
-        super().__init__(code, f"ask {url} for it")
-        self.url: Final = url
 
 
 class ShutOut(Rejected):
@@ -166,6 +112,7 @@ class Gate:
         self.policy = policy
         self.checks: list[Check] = []
         self.authorizers: list[Authorizer] = []
+        self._known: Final = KnownViewers()
         self.viewers: Final = TokenViewers()
         self.limiters: list[Limiter] = [self.viewers]
 
@@ -177,7 +124,7 @@ class Gate:
         Raises:
             Rejected: It is refused.
         """
-        if self.authorizers:
+        if self.asks(request.action):
             return None
         try:
             grant = self._by_settings(request)
@@ -223,10 +170,7 @@ class Gate:
         policy = self.policy
         policy.check_tls(request)
         if request.action == "play":
-            if not policy.is_private(request.path):
-                return Grant(request.path, "play")
-            self.check_ban(request)
-            return self._by_token(request)
+            return self._play(request)
         if policy.shows_key(request):
             self.check_ban(request)
             return None
@@ -235,6 +179,12 @@ class Gate:
             return self._by_token(request)
         policy.check_publish(request)
         return Grant(request.path, "publish", holder=policy.holder_of(request))
+
+    def _play(self, request: AccessRequest) -> Grant:
+        if not self.policy.is_private(request.path):
+            return Grant(request.path, "play")
+        self.check_ban(request)
+        return self._by_token(request)
 
     def check_ban(self, request: AccessRequest) -> None:
         """Return if the address is not shut out.
@@ -268,6 +218,7 @@ class Gate:
                 subject=token.subject or None,
                 expires_at=token.expires_at,
                 max_viewers=token.viewers,
+                viewer=token.id,
             )
         )
 
@@ -332,34 +283,82 @@ class Gate:
             raise Rejected(DENIED, "the publish key is not for this stream")
         return key.stream
 
-    async def _authorize(self, request: AccessRequest, grant: Grant) -> Grant:
-        """Ask the authorizers; each sees what the one before made of it."""
-        for authorizer in tuple(self.authorizers):
-            asked = replace(request, path=grant.path, key_id=grant.key_id, subject=grant.subject)
-            try:
-                decision = await authorizer.authorize(asked)
-            except Rejected:
-                raise
-            except HeadendError as error:
-                text = "it could not be asked whether this is allowed; try again in a moment"
-                raise Rejected(code_of(request.action), text) from error
-            match decision:
-                case Allow():
-                    grant = self._timed(_narrowed(grant, decision))
-                case Deny():
-                    raise Rejected(decision.code or code_of(request.action), decision.reason)
-                case Redirect():
-                    raise Redirected(code_of(request.action), decision.url)
-        return grant
+    def asks(self, action: Action) -> bool:
+        """Say whether authorizers have a say in an action."""
+        return any(is_asked(each, action) for each in self.authorizers)
 
-    def _timed(self, grant: Grant) -> Grant:
-        """Work out when a grant ends."""
+    async def _authorize(self, request: AccessRequest, grant: Grant) -> Grant:
+        """Apply what the authorizers say; about a viewer without session it is remembered."""
+        if not self.asks(request.action):
+            return grant
+        if request.has_session:
+            return self._answered(request, grant, await ask(self.authorizers, request, grant))
+        known, question = self._known, question_digest(shown(request, grant))
+        answer = remembered = known.answer(question, self._loop.time())
+        if answer is None:
+            answer = await ask(self.authorizers, request, grant)
+        now = self._loop.time()
+        allowed = self._answered(request, grant, answer, known.since(question, now))
+        if allowed.ends_at <= now:  # there is no session that a timer would end
+            raise Rejected(code_of(request.action), "the time allowed is over")
+        if remembered is None:
+            known.note(question, answer, now, allowed.ends_at)
+        return allowed
+
+    def _answered(
+        self,
+        request: AccessRequest,
+        grant: Grant,
+        answer: Sequence[Allow],
+        began: float | None = None,
+    ) -> Grant:
+        """Apply an answer to what was granted; `began`: when the viewer did, None: now."""
+        allowed = replace(grant, viewer=credentials_digest(request))
+        for allow in answer:
+            allowed = narrowed(allowed, allow)
+        if allowed.path != grant.path:
+            allowed = self._renamed(replace(request, path=allowed.path), allowed)
+        return self._timed(allowed, began)
+
+    def _renamed(self, request: AccessRequest, allowed: Grant) -> Grant:
+        """Have the settings decide about a name that authorizers put in place of another.
+
+        A key or token that publishes the first name publishes the second one too: that is what
+        the program of the operator says.
+        """
+        for check in self.checks:
+            check.check(request)
+        self.policy.check_tls(request)
+        if request.action == "publish":
+            if allowed.key_id is None and allowed.token_id is None:
+                self.policy.check_publish(request)
+            return allowed
+        other = self._play(request)
+        return replace(
+            allowed,
+            token_id=other.token_id or allowed.token_id,
+            subject=allowed.subject or other.subject,
+            expires_at=least(allowed.expires_at, other.expires_at),
+            max_viewers=least(allowed.max_viewers, other.max_viewers),
+        )
+
+    def is_open(self, path: str) -> bool:
+        """Say whether everybody may watch a stream, so that caches may give it to anybody."""
+        return not (
+            self.asks("play")
+            or self.policy.is_private(path)
+            or self.policy.wants_tls("play", path)
+            or any(getattr(check, "is_about_play", True) for check in self.checks)
+        )
+
+    def _timed(self, grant: Grant, began: float | None = None) -> Grant:
+        """Work out when a grant ends; `began`: when what it is for did, None: now."""
         now = self._loop.time()
         ends_at = grant.ends_at
         if grant.expires_at is not None:
             ends_at = min(ends_at, now + max(0.0, grant.expires_at - time.time()))
         if grant.max_duration_s is not None:
-            ends_at = min(ends_at, now + grant.max_duration_s)
+            ends_at = min(ends_at, (now if began is None else began) + grant.max_duration_s)
         return replace(grant, ends_at=ends_at)
 
     # ------------------------------------------------------------------ grants
@@ -420,21 +419,3 @@ class Gate:
         if grant.expires_at is not None and time.time() >= grant.expires_at - 0.5:
             what = f"the {'token' if grant.token_id else 'publish key'} has expired"
         self.end(grant, what)
-
-
-def _narrowed(grant: Grant, allow: Allow) -> Grant:
-    """Apply what an authorizer says: it may narrow, never widen."""
-    return replace(
-        grant,
-        path=allow.stream or grant.path,
-        max_viewers=_least(grant.max_viewers, allow.max_viewers),
-        max_bit_rate=_least(grant.max_bit_rate, allow.max_bit_rate),
-        max_duration_s=_least(grant.max_duration_s, allow.max_duration_s),
-        expires_at=_least(grant.expires_at, allow.expires_at),
-        subject=allow.subject or grant.subject,
-        tags=(*grant.tags, *allow.tags),
-    )
-
-
-def _least(one: "T | None", other: "T | None") -> "T | None":
-    return min((each for each in (one, other) if each is not None), default=None)

@@ -48,7 +48,7 @@ class Policy:
         Raises:
             Rejected: It must come over TLS.
         """
-        if not request.is_secure and self._must_be_secure(request):
+        if not request.is_secure and self.wants_tls(request.action, request.path):
             text = f"plain RTMP is not taken here; use {self.rtmps}"
             raise Rejected(code_of(request.action), text)
 
@@ -120,9 +120,9 @@ class Policy:
         """Say whether watching a stream needs a token."""
         return any(fnmatchcase(path, pattern) for pattern in self._auth.private)
 
-    def _must_be_secure(self, request: AccessRequest) -> bool:
+    def wants_tls(self, action: Action, path: str) -> bool:
         """Say whether the settings want TLS for this."""
         required = self._rtmp.require_tls
-        if required == "always" or (required == "publish" and request.action == "publish"):
+        if required == "always" or (required == "publish" and action == "publish"):
             return True
-        return any(fnmatchcase(request.path, pattern) for pattern in self._rtmp.tls_only)
+        return any(fnmatchcase(path, pattern) for pattern in self._rtmp.tls_only)

@@ -1,22 +1,20 @@
-"""This module counts who watches with a token that only so many may use at once.
+"""Who watches with credentials that only so many may use at once.
 
-A viewer over RTMP, FLV or WebSocket counts as long as its session lasts; one over HLS, which has
-no session, by address and program, until it has asked for nothing for a while.
+The credentials are a token, or else whom an authorizer says the viewer is, or else what the viewer
+showed. A viewer over RTMP, FLV or WebSocket counts as long as its session lasts; one over HLS,
+which has no session, by address and program, until it has asked for nothing for a while.
 """
 
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from headend.access.decisions import AccessRequest
+from headend.access.decisions import UNCOUNTED, AccessRequest
+from headend.access.grant import Grant
 from headend.access.policy import PLAY_FAILED
 from headend.errors import Rejected
 
-if TYPE_CHECKING:
-    from headend.access.gate import Grant
-
 AWAY_S: Final = 20.0  # without a request an HLS viewer is gone: longer than a segment and a wait
-WITHOUT_SESSION: Final = ("hls", "http")
 TOKENS: Final = 20_000  # whose HLS viewers are remembered at most
 
 
@@ -27,21 +25,22 @@ class TokenViewers:
         self._sessions: dict[str, set[Grant]] = {}
         self._askers: OrderedDict[str, dict[tuple[str, str], float]] = OrderedDict()
 
-    def enter(self, request: AccessRequest, grant: "Grant") -> None:
+    def enter(self, request: AccessRequest, grant: Grant) -> None:
         """Count a viewer.
 
         Raises:
-            Rejected: As many watch with this token as may.
+            Rejected: As many watch with these credentials as may.
         """
-        id, most = grant.token_id, grant.max_viewers
-        if id is None or most is None or grant.action != "play":
+        id, most = _credentials(grant), grant.max_viewers
+        if id is None or most is None or grant.action != "play" or request.protocol == UNCOUNTED:
             return
         now = time.monotonic()
         sessions, askers = self._sessions.get(id, set()), self._askers_of(id, now)
         who = (str(request.address), request.user_agent or "")
-        is_asker = request.protocol in WITHOUT_SESSION
+        is_asker = not request.has_session
         if not (is_asker and who in askers) and len(sessions) + len(askers) >= most:
-            raise Rejected(PLAY_FAILED, "as many watch with this token as may")
+            what = "the same credentials" if grant.token_id is None else "this token"
+            raise Rejected(PLAY_FAILED, f"as many watch with {what} as may")
         if is_asker:
             askers[who] = now
             self._askers[id] = askers
@@ -51,15 +50,23 @@ class TokenViewers:
         else:
             self._sessions.setdefault(id, set()).add(grant)
 
-    def leave(self, grant: "Grant") -> None:
+    def leave(self, grant: Grant) -> None:
         """A viewer's session is over."""
-        sessions = self._sessions.get(grant.token_id or "")
+        id = _credentials(grant) or ""
+        sessions = self._sessions.get(id)
         if sessions is not None:
             sessions.discard(grant)
             if not sessions:
-                del self._sessions[grant.token_id or ""]
+                del self._sessions[id]
 
     def _askers_of(self, id: str, now: float) -> dict[tuple[str, str], float]:
         """Return who has asked lately; at most as many as may."""
         found = self._askers.get(id, {})
         return {who: at for who, at in found.items() if now - at < AWAY_S}
+
+
+def _credentials(grant: Grant) -> str | None:
+    """Return what the viewers of a grant are counted by; None: nothing tells them from others."""
+    if grant.token_id is None and grant.subject is not None:
+        return f"subject {grant.subject}"
+    return grant.token_id or grant.viewer

@@ -14,14 +14,14 @@ import time
 import uuid
 from asyncio import AbstractEventLoop
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from headend.access.checked import checked
-from headend.access.decisions import AccessRequest, Allow, Decision, Deny, Redirect
+from headend.access.decisions import AccessRequest, Action, Allow, Decision, Deny, Redirect
 from headend.errors import HeadendError
 from headend.server.outgoing import Answer, Outgoing
 from headend.server.redaction import redact
@@ -89,6 +89,11 @@ class Callback:
         if auth.callback_url != self._auth.callback_url:
             self._in_a_row = 0
         self._auth = auth
+
+    @property
+    def actions(self) -> Collection[Action]:
+        """What it is asked about."""
+        return self._auth.callback_actions
 
     @property
     def is_paused(self) -> bool:

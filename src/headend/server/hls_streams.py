@@ -36,11 +36,11 @@ EPOCH_CHARACTERS: Final = 6
 _ALPHABET: Final = string.ascii_lowercase + string.digits
 
 Wanted = tuple[int, int | None]  # media sequence number, and part
-Who = tuple[str, str]  # address, user agent
+Who = tuple[str, str, str | None]  # address, user agent, credentials
 
 
 class HlsViewer:
-    """Who asks for a stream, by address and user agent.
+    """Who asks for a stream, by address, user agent and the credentials that decided.
 
     Attributes:
         asked: When it last did, monotonic seconds.
@@ -107,9 +107,11 @@ class HlsStream:
         """Viewers that asked for something lately."""
         return len(self._viewers)
 
-    def is_viewer(self, address: Address | None, user_agent: str) -> bool:
-        """Say whether a client is one of the viewers."""
-        return (str(address), user_agent[:USER_AGENT_CHARACTERS]) in self._viewers
+    def is_viewer(
+        self, address: Address | None, user_agent: str, credentials: str | None = None
+    ) -> bool:
+        """Say whether a client is one of the viewers; see `note`."""
+        return (str(address), user_agent[:USER_AGENT_CHARACTERS], credentials) in self._viewers
 
     @property
     def is_waited_for(self) -> bool:
@@ -121,7 +123,12 @@ class HlsStream:
         return len(self._viewers) + self.is_waited_for
 
     def note(
-        self, peer: Peer, user_agent: str, subject: str | None = None, tags: Tags = ()
+        self,
+        peer: Peer,
+        user_agent: str,
+        subject: str | None = None,
+        tags: Tags = (),
+        credentials: str | None = None,
     ) -> HlsViewer | None:
         """Count a viewer's request; None: there are too many to tell them apart.
 
@@ -130,10 +137,11 @@ class HlsStream:
             user_agent: What it calls itself.
             subject: Whom the token was made for that it showed first.
             tags: That its first request was granted with.
+            credentials: What tells it from others at its address; see `Grant.viewer`.
         """
         self.asked = self._services.loop.time()
         user_agent = user_agent[:USER_AGENT_CHARACTERS]
-        who = (str(peer.address), user_agent)
+        who = (str(peer.address), user_agent, credentials)
         viewer = self._viewers.get(who)
         if viewer is None:
             if len(self._viewers) >= VIEWERS:

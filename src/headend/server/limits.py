@@ -10,7 +10,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from headend.access.decisions import AccessRequest
+from headend.access.decisions import UNCOUNTED, AccessRequest
 from headend.access.gate import Grant
 from headend.access.policy import code_of
 from headend.errors import Rejected
@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 # Viewers that have no session: one is known by its address and program, for a while.
 WITHOUT_SESSION: Final = "hls"
-UNCOUNTED: Final = "http"  # a picture, which nobody watches
 
 
 @dataclass(slots=True)
@@ -63,7 +62,7 @@ class StreamLimits:
             now = self._services.loop.time()
             self._publishers[grant] = _Publisher(request.session, now)
         elif request.protocol != UNCOUNTED:
-            self._check_viewers(request, grant.path)
+            self._check_viewers(request, grant)
             if request.protocol != WITHOUT_SESSION:
                 self._plays.add(grant)
                 self._viewers[grant.path] += 1
@@ -97,7 +96,8 @@ class StreamLimits:
                 "limits.streams_per_key",
             )
 
-    def _check_viewers(self, request: AccessRequest, path: str) -> None:
+    def _check_viewers(self, request: AccessRequest, grant: Grant) -> None:
+        path = grant.path
         limits, hls = self._services.settings.limits, self._services.hls
         of_publisher = self._of_publisher(path)
         if not limits.viewers and not limits.viewers_per_stream and of_publisher is None:
@@ -106,7 +106,7 @@ class StreamLimits:
         if (
             request.protocol == WITHOUT_SESSION
             and packaged is not None
-            and packaged.is_viewer(request.address, request.user_agent or "")
+            and packaged.is_viewer(request.address, request.user_agent or "", grant.viewer)
         ):
             return
         here = self._viewers[path] + (0 if packaged is None else packaged.viewers)

@@ -15,14 +15,14 @@ import sys
 import threading
 from asyncio import AbstractEventLoop
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Final, Literal, TypeVar
 
 from headend.access.checked import checked
-from headend.access.decisions import AccessRequest, Allow, Decision, Deny, Redirect
+from headend.access.decisions import AccessRequest, Action, Allow, Decision, Deny, Redirect
 from headend.errors import HeadendError, SettingsError
 from headend.events import Event, Events
 from headend.hooks import EventHook, Hooks, PlayRequest, PublishRequest, default
@@ -146,6 +146,15 @@ class PythonHooks:
     def decides(self) -> bool:
         """A hook is asked who may publish or play."""
         return bool(self._hooks.publish or self._hooks.play)
+
+    @property
+    def actions(self) -> Collection[Action]:
+        """What hooks are asked about."""
+        asked: tuple[tuple[Action, bool], ...] = (
+            ("publish", bool(self._hooks.publish)),
+            ("play", bool(self._hooks.play)),
+        )
+        return [action for action, is_asked in asked if is_asked]
 
     def start(self, bus: Events) -> None:
         """Run the loop of the hooks, and tell them what happens from now on."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from headend.access.control import Access
 from headend.access.gate import Gate
-from headend.access.known_viewers import KnownViewers
 from headend.events import Events
 from headend.hub.registry import Registry
 from headend.rtmp.session import SessionSettings
@@ -70,7 +69,6 @@ class Services:
         connections: RTMP and RTMPS.
         viewers: Viewers over HTTP and WebSocket.
         shut_out: Tells the log of requests from addresses that are shut out.
-        known_viewers: Viewers without session who were granted something lately.
         arrivals: Requests that wait for a stream; there with HTTP.
         hls: Streams that are packaged; there with HTTP.
         rates: What streams bring a second.
@@ -98,7 +96,6 @@ class Services:
     connections: set["RtmpConnection"] = field(default_factory=set)
     viewers: set["FlvViewer"] = field(default_factory=set)
     shut_out: Repeats = field(default_factory=lambda: Repeats(log, "requests refused unheard"))
-    known_viewers: KnownViewers = field(default_factory=KnownViewers)
     counters: Counters = field(default_factory=Counters)
     is_stopping: bool = False
     tls: "TlsPort | None" = None

@@ -11,6 +11,7 @@ from headend.access.address_lists import AddressList
 from headend.access.decisions import AccessRequest
 from headend.access.gate import Grant, Redirected, ShutOut
 from headend.errors import Rejected
+from headend.server.http.credentials import parameters_of
 from headend.server.http.problems import Handler, Problem
 from headend.server.logs import shown
 from headend.server.peer import LOCAL, Peer, forwarded_peers, named_by
@@ -21,10 +22,9 @@ from headend.settings.http_values import ANY_ORIGIN
 log = logging.getLogger(__name__)
 
 USER_AGENT_CHARACTERS: Final = 200
-ASK_AGAIN_S: Final = 10.0
 PEER: Final = "peer"  # what a connection's `get_extra_info` calls its `Peer`
-IS_PRIVATE: Final = web.RequestKey("is_private", bool)  # of a request, for `allow_play_once`
-GONE_HEADERS: Final = {"Cache-Control": "public, max-age=1"}  # caches ask once a second
+IS_PRIVATE: Final = web.RequestKey("is_private", bool)  # caches must not give it to others
+GONE_S: Final = 1  # caches ask again once a second for what is not there
 FAULT_HEADERS: Final = {"Cache-Control": "no-store"}
 
 
@@ -56,11 +56,14 @@ async def allow_play(services: Services, request: web.Request, path: str, protoc
         is_secure=is_secure(services, request),
         protocol=protocol,
         user_agent=request.headers.get("User-Agent", "")[:USER_AGENT_CHARACTERS],
-        query=request.query,
+        query=parameters_of(services, request, path, protocol, peer.address),
         is_unknown=peer.is_unknown,
     )
+    request[IS_PRIVATE] = not gate.is_open(path)
     try:
-        return gate.decide_now(asked) or await gate.decide(asked)
+        grant = gate.decide_now(asked) or await gate.decide(asked)
+        request[IS_PRIVATE] = not (gate.is_open(path) and gate.is_open(grant.path))
+        return grant
     except Redirected as redirected:
         raise web.HTTPTemporaryRedirect(redirected.url) from None
     except Rejected as rejected:
@@ -79,22 +82,18 @@ async def allow_play(services: Services, request: web.Request, path: str, protoc
 async def allow_play_once(
     services: Services, request: web.Request, path: str, protocol: str
 ) -> Grant:
-    """Decide, for one request of a viewer without session; see `allow_play`.
-
-    Authorizers are not asked again about the same viewer within ASK_AGAIN_S: a player of HLS sends
-    several requests a second.
-    """
-    known = services.known_viewers
-    who = (path, protocol, str(peer_of(services, request).address), token_of(request) or "")
-    now = services.loop.time()
-    request[IS_PRIVATE] = services.gate.policy.is_private(path)
-    if services.gate.authorizers and (grant := known.get(who, now)) is not None:
-        return grant
+    """Decide, for one request of a viewer without session; see `allow_play`."""
     grant = await allow_play(services, request, path, protocol)
     services.gate.leave(grant)
-    if services.gate.authorizers:
-        known.put(who, grant, min(now + ASK_AGAIN_S, grant.ends_at))
     return grant
+
+
+def scope(request: web.Request) -> str:
+    """Say who may keep an answer, for `Cache-Control`.
+
+    What everybody may watch any cache may keep; of anything else only the client that was let in.
+    """
+    return "private" if request.get(IS_PRIVATE, True) else "public"
 
 
 def token_of(request: web.Request) -> str | None:
@@ -189,10 +188,13 @@ def for_other_pages(services: Services, handler: Handler) -> Handler:
         try:
             return await handler(request)
         except Problem as problem:
-            kept = GONE_HEADERS if problem.status == 404 else FAULT_HEADERS
+            kept = FAULT_HEADERS
+            if problem.status == 404:
+                who = "private" if request.get(IS_PRIVATE, False) else "public"
+                kept = {"Cache-Control": f"{who}, max-age={GONE_S}"}
             raise problem.with_headers(kept | media_headers(services, request)) from None
         except web.HTTPRedirection as redirect:
-            redirect.headers.update(media_headers(services, request))
+            redirect.headers.update(FAULT_HEADERS | media_headers(services, request))
             raise
 
     return handle

@@ -9,7 +9,6 @@ Source: RFC 8216bis, 6.2.5 and appendix B.
 
 import re
 from typing import Final
-from urllib.parse import quote
 
 from aiohttp import web
 
@@ -19,6 +18,7 @@ from headend.outputs.hls_playlists import MEDIA_PLAYLIST
 from headend.outputs.hls_window import Resource
 from headend.server.hls_streams import HlsStream, HlsStreams, HlsViewer
 from headend.server.http import access
+from headend.server.http.credentials import query_of_children
 from headend.server.http.flv import media_of
 from headend.server.http.paths import stream_path
 from headend.server.http.problems import Problem
@@ -69,7 +69,7 @@ class HlsRoutes:
     async def multivariant(self, request: web.Request) -> web.StreamResponse:
         """Give the playlist of playlists; packaging begins with the first request for it."""
         stream, viewer = await self._stream(request, "multivariant")
-        text = stream.playlists.multivariant(_query(request))
+        text = stream.playlists.multivariant(self._query(request))
         return _count(stream, viewer, self._playlist(request, stream, text, 2 * FRESH_S))
 
     async def media(self, request: web.Request) -> web.StreamResponse:
@@ -81,7 +81,7 @@ class HlsRoutes:
         if number is None:
             if part is not None:
                 raise Problem(400, "_HLS_part needs _HLS_msn.")
-            text = playlists.media_playlist(skip=skip, query=_query(request))
+            text = playlists.media_playlist(skip=skip, query=self._query(request))
             return _count(stream, viewer, self._playlist(request, stream, text, FRESH_S))
         if not playlists.is_over:
             if number > playlists.next_sequence + AHEAD:
@@ -90,7 +90,7 @@ class HlsRoutes:
                     f"_HLS_msn={number} is too far ahead: {playlists.next_sequence} comes next.",
                 )
             await self._wait(stream, number, part)
-        text = playlists.media_playlist(skip=skip, query=_query(request))
+        text = playlists.media_playlist(skip=skip, query=self._query(request))
         return _count(stream, viewer, self._playlist(request, stream, text, 6 * playlists.target_s))
 
     async def resource(self, request: web.Request) -> web.StreamResponse:
@@ -162,7 +162,14 @@ class HlsRoutes:
 
     def _note(self, request: web.Request, stream: HlsStream, grant: Grant) -> HlsViewer | None:
         peer = access.peer_of(self._services, request)
-        return stream.note(peer, request.headers.get("User-Agent", ""), grant.subject, grant.tags)
+        agent = request.headers.get("User-Agent", "")
+        return stream.note(peer, agent, grant.subject, grant.tags, grant.viewer)
+
+    def _query(self, request: web.Request) -> str:
+        """Return what lets a viewer have what its playlist names."""
+        path = stream_path(request.match_info["path"])
+        address = access.peer_of(self._services, request).address
+        return query_of_children(self._services, request, path, address)
 
     # ------------------------------------------------------------------ answers
 
@@ -171,7 +178,7 @@ class HlsRoutes:
     ) -> web.Response:
         headers = {
             "Content-Type": PLAYLIST_TYPE,
-            "Cache-Control": f"{_scope(request)}, max-age={fresh_s}",
+            "Cache-Control": f"{access.scope(request)}, max-age={fresh_s}",
             **access.media_headers(self._services, request),
         }
         headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Accept-Encoding")))
@@ -183,7 +190,7 @@ class HlsRoutes:
     def _media(self, request: web.Request, found: Resource, name: str) -> web.Response:
         headers = {
             "Content-Type": found.content_type,
-            "Cache-Control": f"{_scope(request)}, max-age=31536000, immutable",
+            "Cache-Control": f"{access.scope(request)}, max-age=31536000, immutable",
             "Accept-Ranges": "bytes",
             "ETag": f'"{name}"',
             **access.media_headers(self._services, request),
@@ -219,11 +226,6 @@ def _is_range(first: str, last: str) -> bool:
     return bool(first or last) and not (first and last and int(last) < int(first))
 
 
-def _scope(request: web.Request) -> str:
-    """Say who may keep an answer: of a private stream only who has asked."""
-    return "private" if request.get(access.IS_PRIVATE, False) else "public"
-
-
 def _number(request: web.Request, name: str) -> int | None:
     text = request.query.get(name)
     if text is None:
@@ -231,9 +233,3 @@ def _number(request: web.Request, name: str) -> int | None:
     if not DIGITS.fullmatch(text):
         raise Problem(400, f"{name} must be a number.")
     return int(text)
-
-
-def _query(request: web.Request) -> str:
-    """Return what of the query goes into the URIs of a playlist: the token."""
-    token = request.query.get("token")
-    return "" if not token else f"?token={quote(token, safe='')}"

@@ -63,12 +63,12 @@ async def thumbnail(services: Services, request: web.Request, path: str) -> web.
 
 
 def _answer(services: Services, request: web.Request, jpeg: bytes, etag: str) -> web.Response:
-    # Who shows a token, or a session of the console, may see what others may not.
+    # A session of the console, or a token, may show what others may not see.
     is_public = not {"Authorization", "Cookie"} & request.headers.keys()
     is_public = is_public and "token" not in request.query
     life_s = round(services.settings.http.thumbnail_s)
     headers = {
-        "Cache-Control": f"{'public' if is_public else 'private'}, max-age={life_s}",
+        "Cache-Control": f"{access.scope(request) if is_public else 'private'}, max-age={life_s}",
         "ETag": etag,
         **access.media_headers(services, request),
     }

@@ -82,15 +82,15 @@ class WatchRoutes:
         except ProtocolError as error:
             return self._answer("", "invalid", f"No stream has such a name: {error}.")
         try:
-            await access.allow_play_once(self._services, request, path, "http")
+            grant = await access.allow_play_once(self._services, request, path, "http")
         except Problem as problem:
             if problem.status != 403:
                 raise
             return self._answer(path, "private", problem.detail)
-        stream = self._services.registry.stream(path)
+        stream = self._services.registry.stream(grant.path)
         if is_patient and (stream is None or not stream.has_begun):
             peer = access.peer_of(self._services, request)
-            stream = await self._wait(path, peer.address)
+            stream = await self._wait(grant.path, peer.address)
         if stream is None or not stream.has_begun:
             return self._answer(path, "offline", f"nobody publishes {path}")
         return self._answer(path, stream.state.name.lower(), "", stream)

@@ -6,8 +6,8 @@ import { $, copy } from '../common/dom.js';
 export function share(stream) {
   $('snippet').value = snippet(stream.page.href, stream.told.path);
   $('token-note').hidden = stream.token === null;
-  $('flv-link').value = stream.media('.flv', { hasToken: false });
-  $('hls-link').value = stream.media('/index.m3u8', { hasToken: false });
+  $('flv-link').value = stream.media('.flv', { hasQuery: false });
+  $('hls-link').value = stream.media('/index.m3u8', { hasQuery: false });
   for (const id of ['hls-link']) $(id).closest('.copy-row').hidden = !stream.told.hls;
   document.querySelector('label[for=hls-link]').hidden = !stream.told.hls;
   for (const button of document.querySelectorAll('[data-copy]')) {

@@ -3,10 +3,14 @@
 /** The server answers, but cannot tell now. */
 export class Busy extends Error {}
 
+// Parameters of the page itself, and of what it asks; any other may be what lets it in.
+const OWN = ['mode', 'wait'];
+
 /** A stream as its page is about it. */
 export class Stream {
   /**
-   * @param {Location} place Address of the page: …/watch/APP/NAME, perhaps with ?token=.
+   * @param {Location} place Address of the page: …/watch/APP/NAME, perhaps with ?token=
+   *   or with what else lets the viewer in.
    * @param {string} root Where the server's addresses begin, seen from the page: ../../ here.
    * @param {object} told What the page was given: see `_answer` in server/http/watch.py.
    */
@@ -15,7 +19,9 @@ export class Stream {
     const base = new URL(root, this.page);
     this.name = this.page.pathname.slice(base.pathname.length).replace(/^watch\//, '');
     this.base = base;
-    this.token = new URLSearchParams(place.search).get('token');
+    this.query = new URLSearchParams(place.search);
+    this.token = this.query.get('token');
+    for (const name of OWN) this.query.delete(name);
     this.told = told;
     const [navigation] = performance.getEntriesByType('navigation');
     const at = performance.timeOrigin + (navigation?.responseStart ?? performance.now());
@@ -39,11 +45,11 @@ export class Stream {
     return Date.now() / 1000 + this.ahead;
   }
 
-  /** Address of media, with the token: media('.flv'), media('/index.m3u8'). */
-  media(suffix, { isSocket = false, hasToken = true } = {}) {
+  /** Address of media, with what lets the viewer in: media('.flv'), media('/index.m3u8'). */
+  media(suffix, { isSocket = false, hasQuery = true } = {}) {
     const address = new URL(`./${this.name}${suffix}`, this.base);
     if (isSocket) address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
-    if (hasToken && this.token !== null) address.searchParams.set('token', this.token);
+    if (hasQuery) address.search = this.query;
     return address.href;
   }
 
@@ -56,7 +62,7 @@ export class Stream {
    */
   async ask(isPatient, signal) {
     const address = new URL(this.page);
-    if (this.token !== null) address.searchParams.set('token', this.token);
+    address.search = this.query;
     if (isPatient) address.searchParams.set('wait', '1');
     const began = Date.now();
     const response = await fetch(address, {

@@ -1,0 +1,151 @@
+"""Tests of an nginx with a cache in front of HLS and pictures, as docs/hls.md shows it."""
+
+import shutil
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urljoin
+
+import aiohttp
+import pytest
+from aiohttp import web as http
+from tests.e2e.peers import Peers
+from tests.live import run, until
+from tests.receiver import Received, receiver
+from tests.shows import SHOWN, addresses, show
+from tests.web import Web, serve
+
+pytestmark = pytest.mark.e2e
+
+CONFIGURATION = """
+daemon off;
+master_process off;
+pid nginx.pid;
+error_log stderr info;
+events {{}}
+http {{
+    access_log off;
+    proxy_temp_path temp;
+    client_body_temp_path bodies;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    proxy_cache_path cache levels=1 keys_zone=hls:10m max_size=100m inactive=5m;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://{headend};
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header Accept-Encoding "";
+            proxy_cache hls;
+            proxy_cache_key $uri$is_args$args;
+            proxy_cache_lock on;
+            proxy_cache_valid 404 1s;
+            add_header X-Cache $upstream_cache_status always;
+        }}
+    }}
+}}
+"""
+ONE, OTHER = "127.0.0.2", "127.0.0.3"
+PLAYLIST, PICTURE = "/live/a/index.m3u8", "/live/a/thumbnail.jpg"
+
+
+class Cached(Web):
+    """A server behind a cache.
+
+    Attributes:
+        cache: Begin of the cache's addresses.
+    """
+
+    cache: str
+
+    async def see(self, path: str, at: str, agent: str = "x") -> tuple[int, str, bytes]:
+        """Ask the cache from an address; return the status, what the cache did, and the body."""
+        connector = aiohttp.TCPConnector(local_addr=(at, 0))
+        headers = {"User-Agent": agent}
+        async with (
+            aiohttp.ClientSession(connector=connector, headers=headers) as client,
+            client.get(self.cache + path) as response,
+        ):
+            return response.status, response.headers["X-Cache"], await response.read()
+
+    async def see_all(self, query: str, at: str) -> Sequence[str]:
+        """Watch: return the addresses of a segment, both playlists and the picture."""
+        first = await self.see(PLAYLIST + query, at)
+        assert first[0] == 200, first
+        main = urljoin(PLAYLIST, addresses(first[2])[0])
+        second = await self.see(main, at)
+        assert second[0] == 200, second
+        segment = urljoin(main, addresses(second[2])[1])
+        found = (PLAYLIST + query, main, segment, PICTURE + query)
+        for path in found:
+            assert (await self.see(path, at))[0] == 200, path
+        return found
+
+
+@asynccontextmanager
+async def cached(peers: Peers, data: Path, *settings: str) -> AsyncIterator[Cached]:
+    if shutil.which("nginx") is None:
+        pytest.skip("nginx is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    async with serve(data / "headend", *SHOWN, "http.proxies=127.0.0.1", *settings) as web:
+        folder = data / "nginx"
+        folder.mkdir()
+        file = folder / "nginx.conf"
+        headend = web.base.removeprefix("http://")
+        file.write_text(CONFIGURATION.format(port=port, headend=headend))
+        process = peers.run("nginx", "-p", str(folder), "-e", "stderr", "-c", str(file))
+
+        def listens() -> bool:
+            assert process.is_running, process.output()
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        await until(listens)
+        made = Cached(web.live, web.client, web.token)
+        made.cache = f"http://127.0.0.1:{port}"
+        await show(made)
+        yield made
+
+
+def test_cache_gives_an_open_stream_to_many(peers: Peers, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with cached(peers, tmp_path) as web:
+            for path in await web.see_all("", ONE):
+                status, what, _ = await web.see(path, OTHER)
+                assert (status, what) in ((200, "HIT"), (200, "EXPIRED")), path
+
+    run(main(), 60)
+
+
+def test_cache_gives_nothing_to_an_address_that_may_not_watch(peers: Peers, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with cached(peers, tmp_path, f"auth.play_from={ONE}") as web:
+            found = await web.see_all("", ONE)
+            for path in found:
+                assert (await web.see(path, OTHER))[:2] == (403, "MISS"), path
+            assert [(await web.see(path, ONE))[0] for path in found] == 4 * [200]
+
+    run(main(), 60)
+
+
+def test_cache_gives_nothing_to_whom_a_backend_keeps_out(peers: Peers, tmp_path: Path) -> None:
+    def judge(received: Received) -> http.Response:
+        is_one = received.document["data"]["address"] == ONE
+        return http.Response(status=204 if is_one else 403)
+
+    async def main() -> None:
+        async with receiver() as backend:
+            backend.answer = judge
+            asked = (f"auth.callback_url={backend.url}", "auth.callback_actions=play")
+            async with cached(peers, tmp_path, *asked) as web:
+                for query in ("", "?user=u1"):
+                    for path in await web.see_all(query, ONE):
+                        assert (await web.see(path, OTHER))[:2] == (403, "MISS"), path
+
+    run(main(), 60)
