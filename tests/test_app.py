@@ -97,6 +97,33 @@ def test_first_start_makes_an_admin_token_and_later_ones_keep_it(
     run(start())
 
 
+def test_secrets_that_were_restored_for_all_to_read_are_told_with_what_mends_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "headend.toml"
+    path.write_text("[limits]\nidle_s = 60\n")
+
+    async def start() -> None:
+        async with live_server(tmp_path, path=path) as live:
+            await live.services.access.database()
+        assert not log_lines(caplog, "chmod")  # a file of settings without secrets is anybody's
+        path.write_text("[[relay.out]]\nmatch='live/*'\nurl='rtmp://127.0.0.1/a'\nkey='abcdefgh'\n")
+        path.chmod(0o644)
+        for name in ("server.secret", "admin.token", "headend.db"):
+            (tmp_path / name).chmod(0o644)
+        async with live_server(tmp_path, path=path):
+            lines = log_lines(caplog, "chmod")
+        assert [line.split(": chmod ")[1] for line in lines] == [
+            f"600 {tmp_path}/server.secret",
+            f"600 {tmp_path}/admin.token",
+            f"600 {tmp_path}/headend.db",
+            f"640 {path}",
+        ]
+        assert all(line.startswith("WARNING ") for line in lines)
+
+    run(start())
+
+
 @pytest.mark.parametrize("listener", ["rtmp", "tls", "http"])
 def test_port_in_use_is_an_error_and_nothing_is_left_open(listener: str, tmp_path: Path) -> None:
     async def start() -> None:

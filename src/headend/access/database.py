@@ -22,12 +22,12 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from headend.access import files
+from headend.access.data_folder import DATABASE
 from headend.access.lines import Line, SqliteLine, postgres_line
 from headend.errors import DatabaseError, SettingsError
 
 log = logging.getLogger(__name__)
 
-FILE_NAME: Final = "headend.db"
 TIMEOUT_S: Final = 2.0  # of one question; a person who publishes waits no longer
 CONNECT_S: Final = 10.0  # until a server lets us in
 CLOSE_S: Final = 1.0  # for threads of SQLite to end when it is closed; those that hang are left
@@ -179,7 +179,7 @@ class Database:
 
 def _url(text: str, data: Path) -> sa.URL:
     if not text:
-        return sa.URL.create(_DRIVERS["sqlite"], database=str(data / FILE_NAME))
+        return sa.URL.create(_DRIVERS["sqlite"], database=str(data / DATABASE))
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):

@@ -20,6 +20,7 @@ from headend.errors import HeadendError, SettingsError, StorageError
 PRIVATE: Final = 0o600
 FOLDER: Final = 0o700
 OTHERS: Final = 0o077  # the bits of those who are not the owner
+STRANGERS: Final = 0o007  # of those who are not of the group either
 
 # What a person mends at the machine, not in the settings; trying again may help.
 _OF_MACHINE: Final = frozenset(
@@ -163,11 +164,12 @@ def touch(path: Path) -> None:
         os.close(descriptor)
 
 
-def warnings(files: Iterable[Path]) -> list[str]:
+def warnings(files: Iterable[Path], others: int = OTHERS) -> list[str]:
     """Say which of some files others than their owner may use, and the command that mends it.
 
     Args:
         files: Those that hold secrets or what is kept about people; a missing one is no fault.
+        others: Bits of a mode that none of them may have.
 
     Returns:
         A line for each such file.
@@ -176,9 +178,9 @@ def warnings(files: Iterable[Path]) -> list[str]:
     for path in files:
         with suppress(OSError):
             mode = stat.S_IMODE(path.stat().st_mode)
-            if mode & OTHERS:
+            if mode & others:
                 lines.append(
                     f"{path} can be used by other users of this machine (mode {mode:04o}): "
-                    f"chmod 600 {quote(str(path))}"
+                    f"chmod {mode & ~others:o} {quote(str(path))}"
                 )
     return lines

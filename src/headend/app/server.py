@@ -12,7 +12,7 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from headend import __version__
-from headend.access import admin_token
+from headend.access import admin_token, data_folder, files
 from headend.access.address_lists import AddressCheck
 from headend.access.records import AuditEntry, Outcome
 from headend.app import parts
@@ -141,6 +141,7 @@ class Server:
             self.addresses[name] = [bound_address(sock) for sock in sockets]
             for address in self.addresses[name]:
                 log.info("%s listens on %s", name, address)
+        self._warn_of_open_files()
         self._services.access.configure(settings, self._rtmps())
         self._services.access.start()
         recorder = self._services.recorder
@@ -156,6 +157,16 @@ class Server:
             log.info(
                 "a new admin token for the API is in %s", settings.data / admin_token.FILE_NAME
             )
+
+    def _warn_of_open_files(self) -> None:
+        """Warn of files with secrets that others may use, and say what mends it."""
+        loaded = self._loaded
+        settings = loaded.settings
+        lines = data_folder.warnings(settings.data, settings.auth.database.get_secret_value())
+        if loaded.path is not None and loaded.has_secrets_in_file:
+            lines += files.warnings([loaded.path], files.STRANGERS)
+        for line in lines:
+            log.warning("%s", line)
 
     def _join(self, settings: Settings) -> None:
         """Join other programs, before anybody asks for what they have a say in."""

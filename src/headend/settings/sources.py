@@ -17,12 +17,13 @@ from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from headend.errors import SettingsError
-from headend.settings.keys import KEYS, SECTIONS, allowed, is_secret
+from headend.settings.keys import KEYS, SECTIONS, allowed, get, is_secret, secret_values
 from headend.settings.model import Settings
 from headend.settings.values import default_data_folder, quoted, typed, unquoted
 
 ENVIRONMENT_PREFIX: Final = "HEADEND_"
 DEFAULT: Final = "default"
+FROM_FILE: Final = "file "
 
 # Flags that stand for one key.
 FLAGS: Final[Mapping[str, str]] = MappingProxyType(
@@ -57,6 +58,14 @@ class LoadedSettings:
     path: Path | None
     overrides: tuple[str, ...]
     flags: Mapping[str, str]
+
+    @property
+    def has_secrets_in_file(self) -> bool:
+        """Say whether the file holds a secret, such as a password or the key of a relay."""
+        return any(
+            source.startswith(FROM_FILE) and any(secret_values(get(self.settings, key)))
+            for key, source in self.sources.items()
+        )
 
     def reload(self, environ: Mapping[str, str] | None = None) -> "LoadedSettings":
         """Load again from the same file and flags; raises as `load_settings` does."""
