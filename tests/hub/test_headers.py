@@ -2,7 +2,7 @@
 
 from tests.wire import wire
 
-from headend.hub.headers import Headers
+from headend.hub.headers import MAX_BYTES, Headers
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 
 META = Tag(SCRIPT, 0, b"\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00\x00\x00\x09", False, False)
@@ -64,14 +64,75 @@ def test_number_of_headers_is_limited_and_what_is_over_it_is_passed_on() -> None
     headers = Headers()
     tracks = [
         Tag(VIDEO, 0, wire("96 00 61766331") + bytes([track]) + b"\x01", False, True)
-        for track in range(33)
+        for track in range(65)
     ]
     assert all(headers.keep(tag) for tag in tracks)
-    assert headers.tags() == tuple(tracks[:32])
-    assert headers.keep(tracks[32])
+    assert headers.tags() == tuple(tracks[:64])
+    assert headers.keep(tracks[64])
     changed = tracks[0]._replace(body=tracks[0].body + b"\x02")
     assert headers.keep(changed)
     assert headers.tags()[0] == changed
+
+
+def test_bytes_of_headers_are_limited_and_what_is_over_them_takes_its_last_one_along() -> None:
+    headers = Headers()
+    headers.keep(AVC)
+    headers.keep(META)
+    large = META._replace(body=META.body + bytes(MAX_BYTES))
+    assert headers.keep(large)
+    assert headers.tags() == (AVC,)
+    assert headers.keep(large)
+    assert headers.keep(META)
+    assert headers.tags() == (META, AVC)
+
+
+# ---------------------------------------------------------------------- what describes a track
+
+# Captured: HDR metadata of a track of H.265, as FFmpeg sends it, shortened; 5.1 of Opus.
+HEVC = Tag(VIDEO, 0, wire("90 68766331 01022000"), False, True)
+COLOR = Tag(VIDEO, 0, wire("d4 68766331 020009 636f6c6f72496e666f 03 000009"), False, True)
+OPUS = Tag(AUDIO, 0, wire("90 4f707573 4f70757348656164"), False, True)
+CHANNELS = Tag(AUDIO, 0, wire("94 4f707573 01 06 0000003f"), False, True)
+
+
+def test_what_describes_a_track_is_kept_behind_the_sequence_headers_of_its_kind() -> None:
+    headers = Headers()
+    for tag in (COLOR, CHANNELS, OPUS, HEVC, META):
+        assert headers.keep(tag)
+    assert headers.tags() == (META, HEVC, COLOR, OPUS, CHANNELS)
+    assert not headers.keep(COLOR._replace(timestamp=5000))
+    assert not headers.has_several
+
+
+def test_newest_description_takes_the_place_of_the_last_one() -> None:
+    headers = Headers()
+    for tag in (HEVC, COLOR, OPUS, CHANNELS):
+        headers.keep(tag)
+    reset = COLOR._replace(body=wire("d4 68766331 020009 636f6c6f72496e666f 06"))
+    assert headers.keep(reset)
+    assert headers.tags() == (HEVC, reset, OPUS, CHANNELS)
+
+
+def test_description_is_dropped_with_the_codec_it_is_of() -> None:
+    headers = Headers()
+    for tag in (HEVC, COLOR, OPUS, CHANNELS):
+        headers.keep(tag)
+    other_size = HEVC._replace(body=HEVC.body + b"\x01")
+    assert headers.keep(other_size)
+    assert headers.tags() == (other_size, COLOR, OPUS, CHANNELS)
+    headers.keep(AVC)
+    headers.keep(AAC)
+    assert headers.tags() == (AVC, AAC)
+
+
+def test_description_of_a_second_track_is_its_own_and_makes_no_track() -> None:
+    headers = Headers()
+    second = COLOR._replace(body=wire("d6 04 68766331 01 020009 636f6c6f72496e666f 06"))
+    channels = CHANNELS._replace(body=wire("95 04 4f707573 01 01 06 0000003f"))
+    for tag in (COLOR, second, CHANNELS, channels):
+        assert headers.keep(tag)
+    assert headers.tags() == (COLOR, second, CHANNELS, channels)
+    assert not headers.has_several
 
 
 def test_cleared_headers_are_a_change() -> None:

@@ -32,6 +32,13 @@ def test_keyframe_in_several_messages_is_kept_whole() -> None:
     assert names(kept.tags()) == ["h1", "K66"]
 
 
+def test_what_describes_a_track_is_kept_with_its_sequence_header() -> None:
+    kept = reserve()
+    color = video_tag(0, wire("d4 61766331 020009 636f6c6f72496e666f 06"))
+    kept.keep([AVC, color, key(0), inter(33), key(66)], 0)
+    assert kept.tags()[:2] == [tag._replace(timestamp=66) for tag in (AVC, color)]
+
+
 def test_source_without_a_track_0_has_the_keyframes_of_its_lowest_track() -> None:
     kept = reserve()
     header = video_tag(0, wire("96 00 61766331 01 01640028"))

@@ -129,6 +129,27 @@ def test_newcomer_gets_headers_and_then_the_log_from_the_newest_keyframe() -> No
     assert fixture.join() == ["start meta h1 aac", "K66", "a70", "v99"]
 
 
+# As OBS and FFmpeg send them: colorInfo before the first keyframe, and what the channels are.
+HEVC = video_tag(0, wire("90 68766331 01022000"))
+COLOR = video_tag(0, wire("84 68766331 020009 636f6c6f72496e666f 03 000009"))
+OPUS = audio_tag(0, wire("90 4f707573 4f70757348656164"))
+CHANNELS = audio_tag(0, wire("94 4f707573 01 06 0000003f"))
+
+
+def test_what_describes_the_tracks_comes_to_those_who_wait_and_to_those_who_come_late() -> None:
+    fixture = Fixture()
+    early, late = FakeSink(), FakeSink()
+    fixture.stream.attach("early", early)
+    picture = video_tag(0, wire("91 68766331 000000 26"))
+    fixture.live(META, HEVC, OPUS, CHANNELS, COLOR, picture, COLOR, CHANNELS)
+    told = [META, HEVC, OPUS, CHANNELS, COLOR._replace(body=b"\xd4" + COLOR.body[1:]), picture]
+    assert early.tags == told
+    fixture.stream.attach("late", late)
+    assert late.tags == [picture]
+    assert fixture.stream.headers() == (META, HEVC, told[4], OPUS, CHANNELS)
+    assert (fixture.stream.frames, fixture.stream.sounds) == (1, 0)
+
+
 def test_newcomer_before_any_keyframe_gets_everything_there_is() -> None:
     fixture = Fixture().live(META, AVC, inter(33))
     assert fixture.join() == ["start", "meta", "h1", "v33"]

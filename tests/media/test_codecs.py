@@ -11,6 +11,8 @@ from headend.media.codecs import (
     FrameType,
     VideoPacketType,
     audio_tag,
+    for_players,
+    is_description,
     is_keyframe_of,
     parse_audio_header,
     parse_video_header,
@@ -74,15 +76,13 @@ PLAIN_VIDEO = [
     "b1 61766331 000000 00",
     "c1 61766331 000000 00",
     "92 61766331",
-    "d4 68766331 020009",
-    "94 68766331 020009",
     "d0 00",  # command
+    "d6 01",
     "d7 00 ff 10 00",
     "a6 01 61766331 00 000000 41",
     "96 02 61766331 00",
     "96 01 61766331 01 000000 65",  # of another track than the default one
     "a7 02 000005 01 61766331 000000 41",
-    "97 02 000005 04 61766331 02",
     # Garbled headers.
     "17 00",
     "17 01 0000",
@@ -146,9 +146,7 @@ def test_audio_sequence_header(body: str) -> None:
         "ff 00",
         "91 4f707573 fc",
         "92 4f707573",
-        "94 4f707573 01 01 00000004",
         "95 01 6d703461 00 21",
-        "95 04 6d703461 01 010200000003",
         "97 02 000005 01 6d703461 21",
         "90 4f7075",
         "95 30 6d703461 00",
@@ -158,6 +156,60 @@ def test_audio_sequence_header(body: str) -> None:
 def test_other_audio_has_no_flag(body: str) -> None:
     data = wire(body)
     assert audio_tag(40, data) == Tag(TagKind.AUDIO, 40, data, False, False)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "d4 68766331 020009 636f6c6f72496e666f 06",
+        "d4 68766331",  # nothing: back to the colours of before
+        "a6 04 68766331 01 020009 636f6c6f72496e666f 06",
+        "d6 04 68766331 01 020009 636f6c6f72496e666f 06",  # and no command
+        "97 02 000005 04 61766331 02",
+    ],
+)
+def test_metadata_of_a_video_track_is_a_header_that_describes_it(body: str) -> None:
+    data = wire(body)
+    assert video_tag(40, data) == Tag(TagKind.VIDEO, 40, data, False, True)
+    assert is_description(video_tag(40, data))
+
+
+@pytest.mark.parametrize("first", ["84", "94", "a4", "d4", "f4"])
+def test_metadata_is_given_to_players_as_all_of_them_know_it(first: str) -> None:
+    rest = wire("68766331 020009 636f6c6f72496e666f 06")
+    assert for_players(video_tag(40, wire(first) + rest)) == b"\xd4" + rest
+
+
+@pytest.mark.parametrize("body", ["90 61763031 81", "17 00 000000 01", "a6 04 68766331 01 02"])
+def test_other_headers_are_given_to_players_as_they_are(body: str) -> None:
+    assert for_players(video_tag(40, wire(body))) == wire(body)
+    sound = audio_tag(40, wire("94 4f707573 01 01 00000004"))
+    assert for_players(sound) is sound.body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "94 4f707573 01 01 00000004",  # captured
+        "95 04 4f707573 01 01 06 0000003f",  # captured: of a second track
+        "97 02 000005 04 6d703461 01 02 00000003",
+    ],
+)
+def test_meaning_of_channels_is_a_header_that_describes_a_track(body: str) -> None:
+    data = wire(body)
+    assert audio_tag(40, data) == Tag(TagKind.AUDIO, 40, data, False, True)
+    assert is_description(audio_tag(40, data))
+
+
+@pytest.mark.parametrize("body", [*SEQUENCE_HEADERS, *KEYFRAMES, "97 ff", "d0 00"])
+def test_other_video_describes_nothing(body: str) -> None:
+    assert not is_description(video_tag(0, wire(body)))
+
+
+@pytest.mark.parametrize("body", ["af 00 1190", "af 01 21", "97 ff", ""])
+def test_other_audio_and_data_describe_nothing(body: str) -> None:
+    assert not is_description(audio_tag(0, wire(body)))
+    assert not is_description(script_tag(0, wire("02 0000")))
 
 
 def test_tag_shares_the_body_of_its_message() -> None:
@@ -212,13 +264,16 @@ def test_script_tag_belongs_to_track_0() -> None:
 
 
 # Two bytes decide whether a header is read in full; no keyframe, no sequence header may be missed.
-SECOND_BYTES = [0x00, 0x01, 0x02, 0x03, 0x05, 0x06, 0x07, 0x10, 0x13, 0x15, 0x20, 0x61, 0xFF]
+SECOND_BYTES = [0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x10, 0x13, 0x14, 0x20, 0x61, 0xFF]
 TAILS = ["", "61766331 00 000004 000000 65", "000000 0164", "6d703461 01 1190"]
 
 
 @pytest.mark.parametrize("tail", TAILS)
 def test_quick_look_and_whole_header_agree_for_all_first_bytes_of_video(tail: str) -> None:
-    wanted_types = (VideoPacketType.SEQUENCE_START, VideoPacketType.MPEG2TS_SEQUENCE_START)
+    wanted_types = (
+        *(VideoPacketType.SEQUENCE_START, VideoPacketType.MPEG2TS_SEQUENCE_START),
+        VideoPacketType.METADATA,
+    )
     frame_types = (VideoPacketType.CODED_FRAMES, VideoPacketType.CODED_FRAMES_X)
     for first in range(256):
         for second in SECOND_BYTES:
@@ -248,9 +303,9 @@ def test_quick_look_and_whole_header_agree_for_all_first_bytes_of_audio(tail: st
             except MediaError:
                 assert audio_tag(0, body)[3:] == (False, False)
                 continue
-            is_header = header.packet_type is AudioPacketType.SEQUENCE_START and (
-                first >> 4 == 9 or bool(body[header.tracks[0].payload])
-            )
+            is_header = header.packet_type in (
+                *(AudioPacketType.SEQUENCE_START, AudioPacketType.MULTICHANNEL_CONFIG),
+            ) and (first >> 4 == 9 or bool(body[header.tracks[0].payload]))
             assert audio_tag(0, body)[3:] == (False, is_header)
 
 

@@ -128,6 +128,8 @@ def test_header_that_says_nothing_is_known() -> None:
     assert not says_nothing(audio_tag(0, wire("af 00 1208")))
     assert says_nothing(video_tag(0, wire("90 61763031")))
     assert not says_nothing(video_tag(0, wire("90 61763031 81")))
+    assert says_nothing(video_tag(0, wire("d4 68766331 020009 636f6c6f72496e666f 06")))
+    assert says_nothing(audio_tag(0, wire("94 4f707573 01 06 0000003f")))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.live import FRAME, KEYFRAME, command, live_server, log_lines, run, until, witness
+from tests.live import (
+    FRAME,
+    KEYFRAME,
+    command,
+    live_server,
+    log_lines,
+    message,
+    run,
+    until,
+    witness,
+)
 from tests.relay.servers import out, place, publish_pictures, server, states, targets
+from tests.wire import wire
 
 from headend.events import Event, RelayChanged
 
@@ -279,5 +290,37 @@ def test_redirect_is_followed_and_one_in_a_ring_is_given_up(tmp_path: Path) -> N
                         await until(lambda: states(live) == ["live", "retrying"])
                         assert there.services.registry.publication("moved/a") is not None
                         assert "redirects more than 3 times" in targets(live)[1]["reason"]
+
+    run(main())
+
+
+def test_colours_and_channels_reach_who_waits_and_who_comes_late_behind_a_relay_too(
+    tmp_path: Path,
+) -> None:
+    hevc, colour = wire("90 68766331 01022000"), wire("68766331 020009 636f6c6f72496e666f 06")
+    opus, channels = wire("90 4f707573 4f70757348656164"), wire("94 4f707573 01 06 0000003f")
+    picture = wire("91 68766331 000000 26")
+
+    async def main() -> None:
+        async with (
+            server(tmp_path, "there") as there,
+            server(tmp_path, "here", out(f"rtmp://{place(there)}/live/{{name}}")) as live,
+        ):
+            waiting = [await each.player("a") for each in (live, there)]
+            publisher = await live.publisher("a")
+            await publisher.send_video(hevc)
+            await publisher.send(message(4, 8, 1, opus) + message(4, 8, 1, channels))
+            await publisher.send_video(b"\x84" + colour)  # as OBS sends it, once
+            await publisher.send_video(picture)
+            headers = {hevc, opus, channels, b"\xd4" + colour}
+            for player in waiting:
+                seen = await player.expect_media(5)
+                assert {*seen[:4]} == headers
+                assert seen[4] == picture
+            for each in (live, there):
+                late = await each.player("a")
+                assert await late.expect_media(5) == [
+                    *(hevc, b"\xd4" + colour, opus, channels, picture),
+                ]
 
     run(main())

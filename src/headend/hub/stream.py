@@ -17,7 +17,7 @@ from headend.hub.headers import Headers
 from headend.hub.ports import NOBODY, Loss, Observer, Publisher, Sink, StreamChange
 from headend.hub.span import Span
 from headend.hub.timeline import Timeline
-from headend.media.codecs import is_keyframe_of, track_ids
+from headend.media.codecs import for_players, is_keyframe_of, track_ids
 from headend.media.tag import SCRIPT, VIDEO, Tag, TagKind
 
 # Silence of a publisher after which viewers are told; INTERFACE promises 5 s, checks come twice a
@@ -171,13 +171,14 @@ class Stream:
             is_beside = False
             if is_sequence_header:
                 mapped = timeline.header_time(kind, timestamp)
+                tag = tag._replace(timestamp=mapped, body=for_players(tag))
             elif has_several and self._headers.is_beside(tag):
                 is_beside = True
                 mapped = timeline.map_beside(kind, track_ids(tag)[0], timestamp)
             else:
                 mapped = map_time(kind, timestamp)
-            if mapped != timestamp:
-                tag = _new_tag(Tag, (kind, mapped, body, is_keyframe, is_sequence_header))
+            if mapped != timestamp and not is_sequence_header:
+                tag = _new_tag(Tag, (kind, mapped, body, is_keyframe, False))
             if is_sequence_header or kind is SCRIPT:
                 if not self._headers.keep(tag):
                     continue

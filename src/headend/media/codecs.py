@@ -39,6 +39,8 @@ __all__ = [
     "VideoHeader",
     "VideoPacketType",
     "audio_tag",
+    "for_players",
+    "is_description",
     "is_keyframe_of",
     "parse_audio_header",
     "parse_video_header",
@@ -48,11 +50,21 @@ __all__ = [
 ]
 
 _VIDEO_HEADER_TYPES: Final = frozenset(
-    (VideoPacketType.SEQUENCE_START, VideoPacketType.MPEG2TS_SEQUENCE_START)
+    (
+        VideoPacketType.SEQUENCE_START,
+        VideoPacketType.MPEG2TS_SEQUENCE_START,
+        VideoPacketType.METADATA,
+    )
 )
 _VIDEO_FRAME_TYPES: Final = frozenset(
     (VideoPacketType.CODED_FRAMES, VideoPacketType.CODED_FRAMES_X)
 )
+_AUDIO_HEADER_TYPES: Final = frozenset(
+    (AudioPacketType.SEQUENCE_START, AudioPacketType.MULTICHANNEL_CONFIG)
+)
+_METADATA_MASK: Final = 0x8F
+_METADATA: Final = EXTENDED_VIDEO | VideoPacketType.METADATA
+_METADATA_COMMAND: Final = bytes((_METADATA | FrameType.COMMAND << 4,))
 
 
 def _row(second_bytes: Container[int]) -> bytes:
@@ -80,8 +92,8 @@ def _audio_row(first: int) -> bytes:
     sound_format, low = first >> 4, first & 15
     if sound_format == SOUND_FORMAT_EXTENDED:
         if low == AUDIO_MULTITRACK:
-            return _row(range(0, 256, 16))
-        return _ALWAYS if low in (AudioPacketType.SEQUENCE_START, MOD_EX) else _NEVER
+            return _row([second for second in range(256) if second & 15 in _AUDIO_HEADER_TYPES])
+        return _ALWAYS if low in _AUDIO_HEADER_TYPES or low == MOD_EX else _NEVER
     return _row((0,)) if sound_format == SOUND_FORMAT_AAC else _NEVER
 
 
@@ -173,6 +185,34 @@ def is_keyframe_of(body: bytes, track_id: int) -> bool:
         return False
 
 
+def is_description(tag: Tag) -> bool:
+    """Say whether a header tells how its track is to be shown or heard, and not its codec's record.
+
+    That is `colorInfo` (HDR) and MultichannelConfig; each comes behind the sequence header.
+    """
+    try:
+        if tag.kind == VIDEO:
+            return parse_video_header(tag.body).packet_type is VideoPacketType.METADATA
+        if tag.kind == AUDIO:
+            packet_type = parse_audio_header(tag.body).packet_type
+            return packet_type is AudioPacketType.MULTICHANNEL_CONFIG
+    except MediaError:
+        pass
+    return False
+
+
+def for_players(header: Tag) -> bytes:
+    """Return the body of a header as all players know it.
+
+    The frame type of metadata says nothing: OBS sends `84`. FFmpeg's player knows `d4` only, and
+    takes others for a picture.
+    """
+    body = header.body
+    if header.kind is VIDEO and body[0] & _METADATA_MASK == _METADATA:
+        return _METADATA_COMMAND + body[1:]
+    return body
+
+
 def _video_flags(body: bytes) -> tuple[bool, bool]:
     try:
         header = parse_video_header(body)
@@ -195,8 +235,7 @@ def _is_audio_sequence_header(body: bytes) -> bool:
         header = parse_audio_header(body)
     except MediaError:
         return False
-    is_start = header.packet_type == AudioPacketType.SEQUENCE_START
-    return is_start and _has_record(header.tracks)
+    return header.packet_type in _AUDIO_HEADER_TYPES and _has_record(header.tracks)
 
 
 def _has_record(tracks: tuple[TrackPayload, ...]) -> bool:

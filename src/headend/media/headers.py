@@ -257,7 +257,7 @@ def parse_video_header(body: bytes) -> VideoHeader:
     if not body[0] & EXTENDED_VIDEO:
         return _parse_legacy_video(body, frame_type)
     low, offset, nanoseconds = _parse_mod_ex(body)
-    if frame_type == FrameType.COMMAND and low != VideoPacketType.METADATA:
+    if frame_type == FrameType.COMMAND and not _is_metadata(body, offset, low):
         # Such a body has no packet type of its own: CODED_FRAMES, as for other bodies without.
         command = _command(_byte(body, offset))
         packet_type = VideoPacketType.CODED_FRAMES
@@ -292,8 +292,10 @@ def parse_audio_header(body: bytes) -> AudioHeader:
     if codec != Codec.AAC:
         track = TrackPayload(0, None, codec, 0, 1, len(body))
         return AudioHeader(AudioPacketType.CODED_FRAMES, 0, (track,))
+    if _byte(body, 1) > AudioPacketType.SEQUENCE_END:
+        raise MediaError(f"audio packet type {body[1]} is not known")
     track = TrackPayload(0, None, codec, 0, 2, len(body))
-    return AudioHeader(_audio_packet_type(_byte(body, 1)), 0, (track,))
+    return AudioHeader(AudioPacketType(body[1]), 0, (track,))
 
 
 def _parse_legacy_video(body: bytes, frame_type: FrameType) -> VideoHeader:
@@ -374,6 +376,16 @@ def _with_composition_time(body: bytes, track: TrackPayload) -> TrackPayload:
         return track
     composition_time = _signed_24(body, track.start, track.end)
     return replace(track, composition_time=composition_time, start=track.start + 3)
+
+
+def _is_metadata(body: bytes, offset: int, packet_type: int) -> bool:
+    """Say whether a body is metadata, whose frame type says nothing, and no command.
+
+    `d6 04`: metadata of one track among several; a command would be 0 or 1.
+    """
+    if packet_type == VIDEO_MULTITRACK:
+        packet_type = _byte(body, offset) & 15
+    return packet_type == VideoPacketType.METADATA
 
 
 def _frame_type(first: int) -> FrameType:

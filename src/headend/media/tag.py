@@ -33,7 +33,8 @@ class Tag(NamedTuple):
             body is AMF0 and never starts with `@setDataFrame`.
         is_keyframe: Video where decoding can start. Never true for audio, script or sequence
             headers.
-        is_sequence_header: Configures a decoder (avcC, hvcC, AudioSpecificConfig, SequenceStart).
+        is_sequence_header: Configures a decoder (avcC, hvcC, AudioSpecificConfig, SequenceStart),
+            or tells how its track is to be shown or heard: see `codecs.is_description`.
     """
 
     kind: TagKind

@@ -10,6 +10,7 @@ from typing import Final
 from headend.errors import MediaError
 from headend.media.av1 import parse_av1_config, parse_vp9_config
 from headend.media.avc import avcc_of, parse_avc_config
+from headend.media.codecs import is_description
 from headend.media.headers import (
     AudioPacketType,
     Codec,
@@ -118,7 +119,9 @@ def codec_of(tag: Tag) -> Codec:
 
 
 def says_nothing(tag: Tag) -> bool:
-    """Say whether a sequence header is empty: frames say all, or another header follows."""
+    """Say whether a header holds no record: frames say all, or another header does."""
+    if is_description(tag):
+        return True
     if tag.kind is AUDIO:
         audio = parse_audio_header(tag.body)
         return audio.codec in _FRAMES or _is_empty(audio.tracks)

@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from headend.errors import MediaError
 from headend.hub.stream import Stream, StreamState
-from headend.media.codecs import parse_audio_header, parse_video_header
+from headend.media.codecs import is_description, parse_audio_header, parse_video_header
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag, TagKind
 from headend.media.track_config import MAX_RECORD, TrackConfig, track_config
 from headend.outputs.fanout import Fanout
@@ -293,6 +293,8 @@ def _read_configs(kind: TagKind, body: bytes) -> tuple[TrackConfig, ...]:
     if kind is SCRIPT:
         return ()
     tag = Tag(kind, 0, body, False, True)
+    if is_description(tag):
+        return ()
     try:
         return (track_config(tag),)
     except MediaError:

@@ -14,6 +14,7 @@ import av
 
 from headend.errors import MediaError
 from headend.media import flv
+from headend.media.codecs import is_description
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag, TagKind
 from headend.media.track_config import TrackConfig, track_config
 
@@ -64,7 +65,7 @@ class Recording:
         """What the sequence headers say of the tracks: codec, size, rates; the newest of each."""
         found: dict[TagKind, TrackConfig] = {}
         for tag in self.tags:
-            if tag.is_sequence_header:
+            if tag.is_sequence_header and not is_description(tag):
                 try:
                     found[tag.kind] = track_config(tag)
                 except MediaError as error:
@@ -92,7 +93,7 @@ class Recording:
         headers = 0
         for number, tag in enumerate(self.tags):
             if tag.kind is VIDEO and tag.is_sequence_header:
-                headers += 1
+                headers += not is_description(tag)
             elif tag.kind is VIDEO:
                 _check(tag.is_keyframe, f"the first picture (tag {number}) is no keyframe")
                 _check(headers > 0, f"no sequence header before the first picture (tag {number})")

@@ -10,9 +10,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 from tests.live import FRAME, KEYFRAME, VIDEO_HEADER, Live, Peer, live_server, log_lines, run, until
+from tests.wire import wire
 
 from headend.media.flv import Reader
 from headend.media.tag import Tag
+from headend.server import status
 
 FLV_HEADER = b"FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00"
 
@@ -53,6 +55,25 @@ async def read_tags(response: aiohttp.ClientResponse, reader: Reader, count: int
         reader.receive_data(data)
         tags += reader.tags()
     return tags
+
+
+def test_viewer_who_comes_late_gets_what_describes_the_track(tmp_path: Path) -> None:
+    hevc, color = wire("90 68766331 01022000"), wire("d4 68766331 020009 636f6c6f72496e666f 06")
+    picture = wire("91 68766331 000000 26")
+
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            publisher = await web.live.publisher("a")
+            for body in (hevc, color, picture):
+                await publisher.send_video(body)
+            await web.live.received("live/a", 3)
+            async with web.client.get(f"{web.base}/live/a.flv") as response:
+                tags = await read_tags(response, Reader(), 3)
+            assert [tag.body for tag in tags] == [hevc, color, picture]
+            (stream,) = web.live.services.registry.streams()
+            assert [track["codec"] for track in status.tracks(stream)] == ["hevc"]
+
+    run(main())
 
 
 def test_viewer_gets_the_stream_from_its_keyframe_and_its_end(tmp_path: Path) -> None:
