@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import signal
 import time
 from pathlib import Path
 from urllib.parse import urljoin
@@ -162,7 +163,7 @@ def test_reconnecting_publisher_and_changed_codec_are_discontinuities(
             maps = list(dict.fromkeys(s.map for s in session.checker.segments.values()))
             assert len(maps) == 3
             numbers = sorted(session.checker.segments)
-            assert numbers == list(range(numbers[-1] + 1))
+            assert numbers == list(range(numbers[0], numbers[-1] + 1))
 
     run(main(), 90)
 
@@ -254,6 +255,49 @@ def test_packaging_ends_with_the_requests_and_begins_with_a_publisher(
     eager.wait_log("hls live/a: packaging begins")
 
 
+def sequences(server: Server) -> tuple[int, int, int]:
+    """Return numbers of the playlist: the oldest segment's, its discontinuity's, the next one's."""
+    assert server.get("/live/a/index.m3u8")[0] == 200
+    playlist = parse(server.get("/live/a/main.m3u8")[1])
+    return playlist.sequence, playlist.discontinuities, playlist.sequence + len(playlist.segments)
+
+
+def test_numbers_never_fall_over_idle_times_and_publishers_that_stop_and_start(
+    start_server: StartServer, peers: Peers, long_clip: Path
+) -> None:
+    server = start_server("hls.idle_s=1")
+    first = peers.publish(long_clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    begun = sequences(server)
+    assert begun[0] >= 1
+    server.wait_log("hls live/a: packaging ends")
+    after_idle = sequences(server)
+    assert after_idle[0] >= begun[2]
+    assert after_idle[1] == begun[1], "the timeline is the same"
+    first.send(signal.SIGINT)
+    wait_for(lambda: server.stream("live/a").get("state") != "live", "the end of live/a")
+    peers.publish(long_clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    after_stop = sequences(server)
+    assert after_stop[0] >= after_idle[2]
+    assert after_stop[1] > after_idle[1], "the timeline is another"
+
+
+def test_numbers_do_not_fall_when_the_server_starts_again(
+    start_server: StartServer, peers: Peers, long_clip: Path
+) -> None:
+    following = 1
+    for _ in range(2):
+        server = start_server()
+        publisher = peers.publish(long_clip, server.url("live/a"), is_endless=True)
+        server.wait_media("live/a")
+        oldest, _, newest = sequences(server)
+        assert oldest >= following
+        following = newest
+        publisher.kill()
+        server.stop()
+
+
 def test_a_thousand_blocked_reloads_are_answered_at_once(
     server: Server, peers: Peers, long_clip: Path
 ) -> None:
@@ -326,7 +370,7 @@ def test_requests_that_make_no_sense_get_the_right_status(
     assert server.get("/live/a/index.m3u8")[0] == 200
     started = time.monotonic()
     for path, status in (
-        ("main.m3u8?_HLS_msn=1000", 400),
+        ("main.m3u8?_HLS_msn=999999999", 400),
         ("main.m3u8?_HLS_part=1", 400),
         ("main.m3u8?_HLS_msn=x", 400),
         ("main.m3u8?_HLS_msn=-1", 400),
@@ -377,7 +421,7 @@ def test_pieces_of_a_segment_are_given_and_other_pages_may_read_why_not(
                 assert (status, body) == (200, whole), wanted
             for name, status, kept in (
                 ("aaaaaa-0.m4s", 404, "public, max-age=1"),
-                ("main.m3u8?_HLS_msn=1000", 400, "no-store"),
+                ("main.m3u8?_HLS_msn=999999999", 400, "no-store"),
             ):
                 answer = await ask(session, name)
                 assert (answer[0], answer[2]["Cache-Control"]) == (status, kept)

@@ -8,6 +8,7 @@ from tests.outputs.hls_media import audio_header, video_header
 from headend.media.tag import Tag
 from headend.outputs.hls import HlsPackager
 from headend.outputs.hls_limits import HlsLimits
+from headend.outputs.hls_numbers import First
 
 WALL = 1_800_000_000.0
 
@@ -19,6 +20,7 @@ class Packaged:
         self,
         *tags: Tag,
         interval_s: float | None = None,
+        first: First | None = None,
         headers: Sequence[Tag] | None = None,
         **limits: object,
     ) -> None:
@@ -28,6 +30,7 @@ class Packaged:
         self.packager = HlsPackager(
             HlsLimits(**({"segments": 100} | limits)),  # type: ignore[arg-type]
             "e",
+            first or First(0, 0),
             interval_s,
             lambda: WALL + self.now,
             self._changed,
@@ -53,7 +56,7 @@ class Packaged:
         return [float(text) for text in re.findall(r"#EXTINF:([\d.]+)", self.playlist())]
 
     def find(self, pattern: str) -> list[str]:
-        return re.findall(pattern, self.playlist())
+        return re.findall(pattern, self.playlist(), re.MULTILINE)
 
     def parts(self) -> list[tuple[str, str, str]]:
         """Return duration, name and independence of all parts listed."""

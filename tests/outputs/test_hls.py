@@ -24,6 +24,7 @@ from headend.media.codecs import audio_tag, video_tag
 from headend.media.package import BadPacketError, Muxer, Packet
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
 from headend.outputs import hls
+from headend.outputs.hls_numbers import First
 
 
 def test_segments_are_cut_at_keyframes_and_add_up() -> None:
@@ -170,6 +171,14 @@ def test_discontinuity_sequence_counts_what_left_the_window() -> None:
     assert out.find(r"DISCONTINUITY-SEQUENCE:(\d+)") == ["3"]
     assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 4
     assert len(out.durations) == 3
+
+
+def test_numbers_begin_where_they_are_told_to_and_discontinuities_with_them() -> None:
+    out = Packaged(*stream(4300), first=First(241_000_000, 16_000))
+    assert out.find(r"SEQUENCE:(\d+)") == ["241000000", "16000"]
+    assert out.find(r"^e-(\d+)\.m4s") == ["241000000", "241000001"]
+    assert out.playlists.next_sequence == 241_000_002
+    assert out.playlists.following == First(241_000_003, 16_000)
 
 
 def test_stream_without_audio_or_without_video_is_packaged() -> None:

@@ -8,6 +8,7 @@ from headend.media.headers import Codec
 from headend.media.playlist import Segment
 from headend.media.tag import AUDIO, VIDEO
 from headend.media.track_config import TrackConfig
+from headend.outputs.hls_numbers import First
 from headend.outputs.hls_playlists import Playlists
 from headend.outputs.hls_window import Window
 
@@ -20,7 +21,7 @@ class Shown:
     """A window of one whole segment of two parts, and one part of the next."""
 
     def __init__(self, *, has_parts: bool = True) -> None:
-        self.window = Window("e", "m4s", 3, 1000)
+        self.window = Window("e", First(0, 0), "m4s", 3, 1000)
         self.playlists = Playlists(self.window, has_parts=has_parts)
         self.playlists.target_s = 2
         self.playlists.part_target_s = 1.0 if has_parts else 0.0
@@ -59,7 +60,7 @@ def test_part_that_comes_next_is_named_until_the_stream_is_over() -> None:
 
 def test_playlists_are_ready_with_a_segment_or_at_the_end() -> None:
     assert Shown().playlists.is_ready
-    empty = Playlists(Window("e", "m4s", 3, 1000), has_parts=True)
+    empty = Playlists(Window("e", First(0, 0), "m4s", 3, 1000), has_parts=True)
     assert not empty.is_ready
     assert not empty.has(0, 0)
     empty.is_over = True

@@ -1,6 +1,7 @@
 """This module tests headend.outputs.hls_window."""
 
 from headend.media.playlist import Segment
+from headend.outputs.hls_numbers import First
 from headend.outputs.hls_window import KEPT, Resource, Window
 
 
@@ -19,7 +20,7 @@ def fill(
 
 
 def test_segment_grows_by_parts_and_both_can_be_fetched() -> None:
-    window = Window("e", "m4s", 3, 1000)
+    window = Window("e", First(0, 0), "m4s", 3, 1000)
     init = window.add_init(0, b"init")
     first = Segment("", 0.0, 5.0, init, False, ())
     window.add_part(b"ab", 0.5, is_independent=True, segment=first)
@@ -41,7 +42,7 @@ def test_segment_grows_by_parts_and_both_can_be_fetched() -> None:
 
 
 def test_parts_and_segment_can_be_fetched_in_any_order() -> None:
-    window = Window("e", "m4s", 3, 1000)
+    window = Window("e", First(0, 0), "m4s", 3, 1000)
     first = Segment("", 0.0, 5.0, "", False, ())
     pieces = [b"a", b"bcd", b"ef"]
     for piece in pieces:
@@ -60,7 +61,7 @@ def test_parts_and_segment_can_be_fetched_in_any_order() -> None:
 
 
 def test_nothing_is_ended_without_a_part() -> None:
-    window = Window("e", "ts", 3, 1000)
+    window = Window("e", First(0, 0), "ts", 3, 1000)
     window.date(1.0)
     window.end_segment(lists_parts=False)
     assert window.segments == []
@@ -68,7 +69,7 @@ def test_nothing_is_ended_without_a_part() -> None:
 
 
 def test_parts_may_stay_unlisted() -> None:
-    window = Window("e", "ts", 3, 1000)
+    window = Window("e", First(0, 0), "ts", 3, 1000)
     first = Segment("", 0.0, 5.0, "", False, ())
     window.add_part(b"ab", 0.0, is_independent=True, segment=first)
     window.end_segment(lists_parts=False)
@@ -79,7 +80,7 @@ def test_parts_may_stay_unlisted() -> None:
 
 
 def test_old_segments_leave_the_list_and_later_the_memory() -> None:
-    window = Window("e", "m4s", 2, 1000)
+    window = Window("e", First(0, 0), "m4s", 2, 1000)
     old = window.add_init(0, b"i")
     fill(window, map=old)
     new = window.add_init(1, b"j")
@@ -95,8 +96,20 @@ def test_old_segments_leave_the_list_and_later_the_memory() -> None:
     assert window.size == 1 + 2 * (KEPT + 2)
 
 
+def test_numbers_of_what_follows_are_behind_all_that_were_given() -> None:
+    window = Window("e", First(700, 30), "m4s", 2, 1000)
+    assert window.following == First(700, 30)
+    for _ in range(3):
+        fill(window, is_discontinuous=True)
+    assert (window.sequence, window.discontinuities) == (701, 31)
+    assert window.following == First(703, 33)
+    growing = Segment("", 0.0, 5.0, "", True, ())
+    window.add_part(b"a", 1.0, is_independent=True, segment=growing)
+    assert window.following == First(704, 34)
+
+
 def test_bytes_are_bounded_and_two_segments_stay() -> None:
-    window = Window("e", "m4s", 100, 50)
+    window = Window("e", First(0, 0), "m4s", 100, 50)
     for _ in range(10):
         fill(window, bytes(10))
     assert [segment.name for segment in window.segments] == ["e-8.m4s", "e-9.m4s"]
@@ -107,7 +120,7 @@ def test_bytes_are_bounded_and_two_segments_stay() -> None:
 
 
 def test_segments_that_are_not_listed_go_first() -> None:
-    window = Window("e", "m4s", 2, 100)
+    window = Window("e", First(0, 0), "m4s", 2, 100)
     for _ in range(4):
         fill(window, bytes(10))
     fill(window, bytes(30))

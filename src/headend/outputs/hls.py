@@ -3,7 +3,8 @@
     tag ─► packet ─► in order ─► muxer ─► fragment = part ─► segment ─► window ─► playlist
 
 A run is media of one publisher with unchanged tracks: one muxer, one init segment. Between two runs
-there is a discontinuity. Media sequence numbers go on through all of them.
+there is a discontinuity. Media sequence numbers go on through all of them, and from one packager of
+a name to the next; see `hls_numbers`.
 """
 
 from collections import deque
@@ -18,6 +19,7 @@ from headend.media.playlist import Segment
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
 from headend.outputs.hls_held import Held
 from headend.outputs.hls_limits import HlsLimits
+from headend.outputs.hls_numbers import First
 from headend.outputs.hls_packets import Packets
 from headend.outputs.hls_playlists import Playlists
 from headend.outputs.hls_restraint import Restraint
@@ -45,6 +47,7 @@ class HlsPackager:
         self,
         limits: HlsLimits,
         epoch: str,
+        first: First,
         keyframe_interval_s: float | None,
         wall_clock: Callable[[], float],
         changed: Callable[[], None],
@@ -55,6 +58,7 @@ class HlsPackager:
         Args:
             limits: What is wanted.
             epoch: Goes into every name, so that names are never used twice.
+            first: Numbers of the first segment.
             keyframe_interval_s: Of the stream, if it is known.
             wall_clock: Gives Unix seconds.
             changed: Called when more can be fetched, and at the end. Must not raise.
@@ -66,7 +70,7 @@ class HlsPackager:
         self._is_whole = limits.container == "mpegts"  # a muxer makes a whole segment
         self._has_parts = not self._is_whole and limits.part_s > 0
         suffix = "m4s" if limits.container == "fmp4" else "ts"
-        self._window = Window(epoch, suffix, limits.segments, limits.max_bytes)
+        self._window = Window(epoch, first, suffix, limits.segments, limits.max_bytes)
         self._packets = Packets(limits.container, report)
         self.playlists: Final = Playlists(self._window, has_parts=self._has_parts)
         self._interval_s = keyframe_interval_s

@@ -11,6 +11,7 @@ from headend.media.playlist import (
 )
 from headend.media.tag import VIDEO
 from headend.media.track_config import TrackConfig
+from headend.outputs.hls_numbers import First
 from headend.outputs.hls_window import Resource, Window
 
 MEDIA_PLAYLIST: Final = "main.m3u8"
@@ -62,6 +63,11 @@ class Playlists:
     def next_sequence(self) -> int:
         """Media sequence number of the segment that grows, or begins next."""
         return self._window.next_sequence
+
+    @property
+    def following(self) -> First:
+        """Numbers of a segment that continues the newest one."""
+        return self._window.following
 
     @property
     def size(self) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from headend.media.playlist import Part, Segment
+from headend.outputs.hls_numbers import First
 
 KEPT: Final = 3  # segments kept beyond those listed, for clients that are late
 
@@ -69,11 +70,12 @@ class Window:
         peak: Highest bit rate of a segment so far, bit/s.
     """
 
-    def __init__(self, epoch: str, suffix: str, most: int, max_bytes: int) -> None:
+    def __init__(self, epoch: str, first: First, suffix: str, most: int, max_bytes: int) -> None:
         """Make an empty window.
 
         Args:
             epoch: Part of every name.
+            first: Numbers of the first segment.
             suffix: `m4s` or `ts`.
             most: Segments listed.
             max_bytes: Of all that is kept.
@@ -84,8 +86,8 @@ class Window:
         self._max_bytes = max_bytes
         self._kept: list[Segment] = []  # not listed any more
         self.segments: list[Segment] = []
-        self.sequence = 0
-        self.discontinuities = 0
+        self.sequence = first.sequence
+        self.discontinuities = first.discontinuity
         self.current: Segment | None = None
         self._inits: dict[str, bytes] = {}
         self._media: dict[str, _Media] = {}  # of whole segments
@@ -100,6 +102,13 @@ class Window:
     def next_sequence(self) -> int:
         """Media sequence number of the segment that grows, or begins next."""
         return self.sequence + len(self.segments)
+
+    @property
+    def following(self) -> First:
+        """Numbers of a segment that continues the newest one."""
+        segments = [*self.segments, *([self.current] if self.current is not None else [])]
+        passed = sum(each.is_discontinuous for each in segments)
+        return First(self.sequence + len(segments), self.discontinuities + passed)
 
     @property
     def average(self) -> int:

@@ -10,8 +10,10 @@ import secrets
 import string
 import zlib
 from collections import Counter
+from dataclasses import replace
 from time import time
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from headend.access.decisions import Address
 from headend.errors import LimitExceeded
@@ -19,6 +21,7 @@ from headend.events import Tags
 from headend.hub.stream import Stream
 from headend.outputs.hls import HlsPackager
 from headend.outputs.hls_limits import HlsLimits
+from headend.outputs.hls_numbers import First, Numbers
 from headend.server.logs import shown
 from headend.server.peer import Peer
 from headend.server.services import Services
@@ -70,10 +73,11 @@ class HlsStream:
         bytes_out: Bytes given to clients.
     """
 
-    def __init__(self, services: Services, stream: Stream) -> None:
-        """Begin to package."""
+    def __init__(self, services: Services, stream: Stream, first: First) -> None:
+        """Begin to package, with the numbers of the first segment."""
         self._services = services
         self.stream: Final = stream
+        self._first = first.sequence
         self.asked = services.loop.time()
         self.bytes_out = 0
         self._waiters: dict[Wanted, set[asyncio.Future[None]]] = {}
@@ -86,6 +90,7 @@ class HlsStream:
                 hls.container, hls.segment_s, hls.longest_s, hls.part_s, hls.segments, hls.bytes
             ),
             "".join(secrets.choice(_ALPHABET) for _ in range(EPOCH_CHARACTERS)),
+            first,
             None if interval is None else interval / 1000,
             time,
             self._changed,
@@ -199,7 +204,7 @@ class HlsStream:
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Wait until a playlist can be given; false: it took too long."""
-        return self.playlists.is_ready or await self.wait((0, None), timeout_s)
+        return self.playlists.is_ready or await self.wait((self._first, None), timeout_s)
 
     def packed(self, text: str) -> bytes:
         """Return a playlist compressed; the same one is compressed once."""
@@ -259,6 +264,9 @@ class HlsStreams:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._streams: dict[str, HlsStream] = {}
+        self._numbers = Numbers()
+        # Discontinuity sequence numbers that the streams' timelines have come to.
+        self._timelines: WeakKeyDictionary[Stream, int] = WeakKeyDictionary()
         self.requests: Counter[str] = Counter()
         self.waiting = 0
         self._timer = services.loop.call_later(SWEEP_S, self._sweep)
@@ -280,10 +288,21 @@ class HlsStreams:
         if known is not None:
             if known.stream is stream:
                 return known
-            known.close()
-        made = self._streams[stream.path] = HlsStream(self._services, stream)
+            self._close(known)
+        first = self._numbers.first(stream.path, time())
+        if stream in self._timelines:  # players that come back would wait for what they know
+            first = replace(first, discontinuity=self._timelines[stream])
+        made = self._streams[stream.path] = HlsStream(self._services, stream, first)
         log.info("hls %s: packaging begins", shown(stream.path))
         return made
+
+    def _close(self, ended: HlsStream) -> None:
+        """End the packaging of a stream; the name goes on behind its numbers."""
+        ended.close()
+        following = ended.playlists.following
+        self._timelines[ended.stream] = following.discontinuity
+        another = replace(following, discontinuity=following.discontinuity + 1)
+        self._numbers.note(ended.stream.path, another, time())
 
     def viewers(self, path: str) -> int:
         """Return the number of viewers of a stream."""
@@ -315,7 +334,7 @@ class HlsStreams:
             each.forget_viewers(now)
             is_kept = hls.start == "publish" and not each.playlists.is_over
             if not is_kept and not each.is_waited_for and now - each.asked > hls.idle_s:
-                each.close()
+                self._close(each)
                 del self._streams[path]
                 log.info("hls %s: packaging ends", shown(path))
         if hls.start == "publish":

@@ -33,7 +33,7 @@ READY_S: Final = 5.0  # a first playlist may take so much longer than the longes
 AHEAD: Final = 2  # segments a request may be ahead of the newest (RFC 8216bis, 6.2.5.2)
 BLOCK_TARGETS: Final = 3  # target durations that a request waits at most (ibidem)
 FRESH_S: Final = 1  # a playlist that was not waited for is the newest for so long
-DIGITS: Final = re.compile(r"\d{1,9}", re.ASCII)
+DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
 RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
 
 

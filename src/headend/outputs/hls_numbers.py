@@ -1,0 +1,79 @@
+"""Media and discontinuity sequence numbers of HLS: within a name none falls or is given out twice.
+
+Packaging begins and ends with its viewers, and again when the server starts. Its first numbers are
+the clock's, which is faster than numbers are used:
+
+    clock    ──────────┬─────────────────────────┬──────────►  4 a second
+    numbers            └─ 1 for each segment ─┘  └─ …           at most 2 a second for long
+
+Players give up for good when a number falls, and caches answer a new number with an old segment.
+
+Source: RFC 8216, 6.2.2; RFC 8216bis, 6.2.1.
+"""
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+EPOCH_S: Final = 1_735_689_600  # 2025-01-01, Unix seconds
+# Segments are no shorter than half a second, but for those of tracks that change. Until 2042 the
+# numbers fit into 32 bits with a sign: some players have no more.
+SEGMENTS_PER_S: Final = 4
+# hls.js looks at every number below that of the newest discontinuity, with each playlist.
+DISCONTINUITY_S: Final = 3600
+REMEMBERED: Final = 10_000  # names; then the oldest go
+FORGOTTEN: Final = 2  # names looked at for each that comes
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """Numbers of the first segment that a packager lists.
+
+    Attributes:
+        sequence: Media sequence number, at least 1.
+        discontinuity: Discontinuity sequence number, at least 1.
+    """
+
+    sequence: int = 1
+    discontinuity: int = 1
+
+
+class Numbers:
+    """First numbers of all names; forgets those that the clock has passed."""
+
+    def __init__(self) -> None:
+        self._following: dict[str, First] = {}
+
+    def first(self, name: str, unix_s: float) -> First:
+        """Return the numbers with which a name goes on.
+
+        Args:
+            name: Of a stream.
+            unix_s: The wall clock.
+        """
+        clock, following = _clock(unix_s), self._following.get(name, First())
+        return First(
+            max(clock.sequence, following.sequence),
+            max(clock.discontinuity, following.discontinuity),
+        )
+
+    def note(self, name: str, following: First, unix_s: float) -> None:
+        """Take note that a name has used its numbers up to, not including, `following`."""
+        self._following.pop(name, None)
+        self._following[name] = following
+        clock = _clock(unix_s)
+        for oldest in list(islice(self._following, FORGOTTEN)):
+            if len(self) > REMEMBERED or _has_passed(clock, self._following[oldest]):
+                del self._following[oldest]
+
+    def __len__(self) -> int:
+        return len(self._following)
+
+
+def _clock(unix_s: float) -> First:
+    passed = max(0.0, unix_s - EPOCH_S)
+    return First(1 + int(passed * SEGMENTS_PER_S), 1 + int(passed / DISCONTINUITY_S))
+
+
+def _has_passed(clock: First, numbers: First) -> bool:
+    return numbers.sequence <= clock.sequence and numbers.discontinuity <= clock.discontinuity
