@@ -75,3 +75,11 @@ def test_what_is_wrong_is_one_line(
     assert says in err
     assert len(err.splitlines()) == 1
     assert "secret" not in err
+
+
+def test_name_without_an_app_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, says in (("a", "a is a whole name, as in rtmp://HOST/a"), ("live/a", "")):
+        assert run(["key", "create", name, "--data", "d"]) == 0
+        lines = capsys.readouterr().err
+        assert says in lines
+        assert ("whole name" in lines) == bool(says)

@@ -14,6 +14,7 @@ import typer
 from headend.cli import output
 from headend.cli.config import JsonFlag
 from headend.cli.serve import ConfigFlag, DataFlag, SetFlag, load
+from headend.cli.stream_names import note_name
 from headend.errors import HeadendError, ProtocolError, SettingsError
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def create(
         stream_path(stream)
     except ProtocolError as error:
         raise SettingsError(f"APP/NAME: {error}") from None
+    note_name(stream)
     options = KeyOptions(
         label,
         None if expires is None else parse_expiry(expires, now),
