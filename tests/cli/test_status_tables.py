@@ -90,6 +90,21 @@ def test_narrow_terminal_gets_fewer_columns() -> None:
     assert any(line.endswith("1:05 live/a") for line in lines)
 
 
+def test_narrow_terminal_is_told_why_a_stream_is_yellow() -> None:
+    silent = {"level": "warning", "text": "there is no sound"}
+    slow = {"level": "warning", "text": "keyframe interval 9 s"}
+    streams = [stream("live/a", health=[silent, slow]), stream("live/b")]
+    lines = shown(streams, [session(1)], width=90)
+    assert "live/a: there is no sound; keyframe interval 9 s" in lines
+    assert not any(line.startswith("live/b:") for line in lines)
+    many = [stream(f"live/{number}", health=[silent]) for number in range(20)]
+    lines = shown(many, [session(number) for number in range(30)], width=90, height=30)
+    assert len(lines) <= 30
+    assert "live/4: there is no sound" in lines
+    assert "live/5: there is no sound" not in lines
+    assert "and 15 more in yellow" in lines
+
+
 def test_what_does_not_fit_is_counted() -> None:
     many = [stream(f"live/{number}") for number in range(30)]
     lines = shown(many, [session(number) for number in range(30)], height=30, more=5)

@@ -1,6 +1,7 @@
 """This module runs the examples."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ import pytest
 from tests.e2e import media
 from tests.e2e.peers import Peers
 from tests.e2e.server import environ
+from tests.e2e.wait import wait_for
 
 from headend.testing import ServerThread
 
@@ -29,6 +31,24 @@ def test_scripts_publish_and_list_streams(
     listing.succeed()
     streams = json.loads(listing.output())["streams"]
     assert sorted(stream["path"] for stream in streams) == ["live/f", "live/g"]
+
+
+def test_ffmpeg_line_of_the_readme_publishes_picture_and_sound(
+    headend_server: ServerThread, peers: Peers
+) -> None:
+    readme = (EXAMPLES.parent / "README.md").read_text()
+    (line,) = re.findall(r"^ffmpeg -re .*?(?<!\\)$", readme, re.MULTILINE | re.DOTALL)
+    assert "rtmp://127.0.0.1/live/a" in line
+    publisher = line.replace("rtmp://127.0.0.1/live/a", headend_server.url("live/a"))
+    peers.run("sh", "-c", f"exec {publisher}")
+
+    def codecs() -> set[str]:
+        tracks = headend_server.streams().get("live/a", {"tracks": []})["tracks"]
+        return {str(track["codec"]) for track in tracks}
+
+    wait_for(lambda: codecs() == {"h264", "aac"}, "picture and sound")
+    health = headend_server.streams()["live/a"]["health"]
+    assert [finding["text"] for finding in health] == ["all is well"]
 
 
 def test_script_records_what_python_publishes_and_watches(

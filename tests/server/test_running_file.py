@@ -18,7 +18,9 @@ ADDRESSES = {"rtmp": ["127.0.0.1:1935"], "tls": ["[::1]:1936"], "http": ["127.0.
 def test_server_is_found_while_it_runs(tmp_path: Path) -> None:
     assert find(tmp_path) is None
     running = RunningFile(tmp_path, ADDRESSES)
-    assert find(tmp_path) == Running(os.getpid(), ["127.0.0.1:8080"], ["[::1]:1936"])
+    assert find(tmp_path) == Running(
+        os.getpid(), ["127.0.0.1:8080"], ["[::1]:1936"], ["127.0.0.1:1935"]
+    )
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
     running.close()
     assert find(tmp_path) is None
@@ -37,7 +39,9 @@ def test_file_that_a_crash_left_behind_is_no_server(tmp_path: Path) -> None:
     assert json.loads((tmp_path / FILE_NAME).read_text())["http"] == ["a:1"]
     assert find(tmp_path) is None
     running = RunningFile(tmp_path, ADDRESSES)
-    assert find(tmp_path) == Running(os.getpid(), ["127.0.0.1:8080"], ["[::1]:1936"])
+    assert find(tmp_path) == Running(
+        os.getpid(), ["127.0.0.1:8080"], ["[::1]:1936"], ["127.0.0.1:1935"]
+    )
     running.close()
 
 

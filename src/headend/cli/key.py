@@ -99,7 +99,7 @@ def create(
         return await keys.create(stream, options, now)
 
     new = _run(effective, make, lambda new: ("key.create", new.key.id))
-    _show_new(new, as_json=as_json)
+    _show_new(new, effective, as_json=as_json)
 
 
 @group.command("list")
@@ -175,7 +175,7 @@ def rotate(
     new = _run(effective, replace, lambda new: None if new is None else ("key.rotate", id))
     if new is None:
         raise HeadendError(f"there is no valid key {id}")
-    _show_new(new, as_json=as_json)
+    _show_new(new, effective, as_json=as_json)
 
 
 def _run(
@@ -212,22 +212,41 @@ def _network(text: str) -> IPv4Network | IPv6Network:
         raise SettingsError(f"--network {text}: write an address or a network") from None
 
 
-def _show_new(new: "NewKey", *, as_json: bool) -> None:
+def _show_new(new: "NewKey", settings: "Settings", *, as_json: bool) -> None:
     from headend.access.publish_key import document
 
+    servers = _servers(new.key, settings)
     if as_json:
-        output.result_json({"id": new.key.id, "key": new.secret, **document(new.key)})
+        shown = {"id": new.key.id, "key": new.secret, "servers": servers, **document(new.key)}
+        output.result_json(shown)
         return
-    app, _, name = new.key.stream.rpartition("/")
-    rows = {
-        "key": new.secret,
-        "id": new.key.id,
-        "stream": new.key.stream,
-        "expires": _time(new.key.expires_at) or "never",
-        "OBS": f"Server rtmps://HOST:PORT/{app or name}, Stream key {new.secret}",
-    }
-    output.result("\n".join(f"{name:<8} {value}" for name, value in rows.items()))
-    output.note("the key is shown this once: keep it")
+    rows = [
+        ("key", new.secret),
+        ("id", new.key.id),
+        ("stream", new.key.stream),
+        ("expires", _time(new.key.expires_at) or "never"),
+        ("", ""),
+        *(("Server", server) for server in servers[:1]),
+        ("Stream Key", new.secret),
+        *(
+            ("or Server", f"{server}  (encoders must trust its certificate)")
+            for server in servers[1:]
+        ),
+    ]
+    output.result("\n".join(f"{name:<11} {value}".rstrip() for name, value in rows))
+    output.note("the key is shown this once: keep it; Server and Stream Key are what OBS asks for")
+
+
+def _servers(key: "PublishKey", settings: "Settings") -> list[str]:
+    """Return where encoders publish with a key, the one that works at once first."""
+    from headend.access.policy import Policy
+    from headend.cli.reached import addresses, public_host
+    from headend.server.publish_urls import publish_servers
+
+    policy = Policy(settings.auth, settings.rtmp)
+    needs_tls = key.tls_only or policy.wants_tls("publish", key.stream)
+    host = public_host(settings)
+    return publish_servers(addresses(settings), host, key.stream, needs_tls=needs_tls)
 
 
 def _table(keys: "list[PublishKey]") -> str:

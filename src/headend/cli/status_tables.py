@@ -1,4 +1,4 @@
-"""This module lays out what `headend status` shows: a line about the server, and two tables."""
+"""What `headend status` shows: a line about the server, and two tables."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -13,6 +13,7 @@ from headend.server.logs import escape
 WIDE: Final = 110  # columns; narrower terminals get fewer of them in the tables
 HEAD_LINES: Final = 3
 TABLE_LINES: Final = 4  # title, head, a line about the rest, and a blank one
+NOTES: Final = 5  # streams of which a narrow terminal is told below the table what is wrong
 
 
 def tables(event: models.Event, width: int, height: int) -> RenderableType:
@@ -23,12 +24,14 @@ def tables(event: models.Event, width: int, height: int) -> RenderableType:
         width: Of the terminal, in columns.
         height: Of the terminal, in lines; streams come first, then as many sessions as fit.
     """
-    room = max(0, height - HEAD_LINES - 2 * TABLE_LINES)
+    notes = [] if width >= WIDE else _notes(event.streams)
+    room = max(0, height - HEAD_LINES - 2 * TABLE_LINES - len(notes))
     streams = event.streams[: max(room - min(len(event.sessions), room // 3), 1)]
     sessions = event.sessions[: max(room - len(streams), 1)]
     return Group(
         _server(event.server),
         _streams(streams, len(event.streams) + event.more_streams, width),
+        *notes,
         _sessions(sessions, len(event.sessions) + event.more_sessions, width),
     )
 
@@ -53,7 +56,7 @@ def _streams(streams: list[models.Stream], total: int, width: int) -> Table:
         table.add_column("out", justify="right")
         table.add_column("health")
     for stream in streams:
-        warnings = [finding.text for finding in stream.health if finding.level == "warning"]
+        warnings = _warnings(stream)
         viewers = str(stream.viewers) + (f" ({stream.late} late)" if stream.late else "")
         cells = [
             escape(stream.path),
@@ -68,6 +71,19 @@ def _streams(streams: list[models.Stream], total: int, width: int) -> Table:
             cells += [bit_rate(stream.bit_rate_out), "; ".join(warnings) or "ok"]
         table.add_row(*map(Text, cells), style="yellow" if warnings else None)
     return table
+
+
+def _warnings(stream: models.Stream) -> list[str]:
+    return [finding.text for finding in stream.health if finding.level == "warning"]
+
+
+def _notes(streams: list[models.Stream]) -> list[Text]:
+    """Say of each stream in yellow why it is, where the table has no column for that."""
+    warned = [each for each in streams if _warnings(each)]
+    lines = [f"{escape(each.path)}: {'; '.join(_warnings(each))}" for each in warned[:NOTES]]
+    if len(warned) > NOTES:
+        lines.append(f"and {len(warned) - NOTES} more in yellow")
+    return [Text(line, style="yellow", no_wrap=True, overflow="ellipsis") for line in lines]
 
 
 def _codecs(stream: models.Stream) -> str:

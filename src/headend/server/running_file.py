@@ -31,11 +31,13 @@ class Running:
         pid: Its process.
         http: Its HTTP addresses, HOST:PORT or unix:PATH.
         tls: Its RTMPS and HTTPS addresses, likewise.
+        rtmp: Its RTMP addresses, likewise.
     """
 
     pid: int
     http: Sequence[str]
     tls: Sequence[str]
+    rtmp: Sequence[str] = ()
 
 
 class RunningFile:
@@ -120,6 +122,7 @@ def _locked(path: Path) -> int:
 def _parse(path: Path, data: bytes) -> Running:
     try:
         document = json.loads(data)
-        return Running(int(document["pid"]), list(document["http"]), list(document["tls"]))
+        http, tls = list(document["http"]), list(document["tls"])
+        return Running(int(document["pid"]), http, tls, list(document.get("rtmp", ())))
     except (ValueError, KeyError, TypeError):
         raise HeadendError(f"{path} is not what a server writes") from None

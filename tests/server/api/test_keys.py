@@ -15,6 +15,8 @@ def test_key_is_made_used_rotated_and_revoked(tmp_path: Path) -> None:
             assert answer.status == 201
             made = answer.json
             assert (made["stream"], made["networks"]) == ("live/a", ["127.0.0.0/8"])
+            port = web.live.server.addresses["rtmp"][0].rpartition(":")[2]
+            assert made["servers"] == [f"rtmp://127.0.0.1:{port}/live"]
             publisher = await web.live.publisher(made["key"])
             turned = (await web.api("POST", f"/keys/{made['id']}/rotate")).json
             assert turned["key"] != made["key"]

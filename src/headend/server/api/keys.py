@@ -25,6 +25,7 @@ from headend.rtmp.url import stream_path
 from headend.server.api.auditing import TARGET
 from headend.server.api.route import PAGE, V1, Route, Schema, page_limit, read_body
 from headend.server.http.problems import Problem
+from headend.server.publish_urls import publish_servers
 from headend.server.services import Services
 
 if TYPE_CHECKING:
@@ -64,7 +65,10 @@ class Key(_Model):
 class MadeKey(Key):
     """A key that was just made: the only time that it is shown."""
 
-    key: str
+    key: str = Field(description="What encoders such as OBS call stream key, by itself.")
+    servers: list[str] = Field(
+        description="What they call server, the one that works at once first; then over TLS."
+    )
 
 
 class Keys(_Model):
@@ -184,7 +188,7 @@ class _Keys:
         except DatabaseError as error:
             raise _away(error) from error
         request[TARGET] = new.key.id
-        return _made(new)
+        return self._made(new, request)
 
     async def key(self, request: web.Request) -> Key:
         id = request.match_info["key"]
@@ -215,7 +219,18 @@ class _Keys:
         if new is None:
             raise _missing()
         self._services.gate.revoke({id})
-        return _made(new)
+        return self._made(new, request)
+
+    def _made(self, new: NewKey, request: web.Request) -> MadeKey:
+        services, stream = self._services, new.key.stream
+        servers = publish_servers(
+            services.addresses,
+            request.url.host or "localhost",
+            stream,
+            needs_tls=new.key.tls_only or services.gate.policy.wants_tls("publish", stream),
+        )
+        shown = {**document(new.key), "key": new.secret, "servers": servers}
+        return MadeKey.model_validate(shown)
 
     async def sign(self, request: web.Request) -> SignedToken:
         asked = await read_body(request, TokenRequest)
@@ -236,10 +251,6 @@ class _Keys:
 
 def _shown(key: PublishKey) -> Key:
     return Key.model_validate(document(key))
-
-
-def _made(new: NewKey) -> MadeKey:
-    return MadeKey.model_validate({**document(new.key), "key": new.secret})
 
 
 def _missing() -> Problem:

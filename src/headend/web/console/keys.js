@@ -1,6 +1,6 @@
 // This module is the section Keys: publish keys, made, rotated and revoked; each is shown once.
 
-import { $, copy, h } from '../common/dom.js';
+import { copy, h } from '../common/dom.js';
 import { date } from '../common/format.js';
 import { ask, button, field, say, show, Table } from './parts.js';
 
@@ -144,29 +144,38 @@ async function askForKey() {
   };
 }
 
-/** Show a key for the only time. */
+/** Show a key for the only time, as encoders such as OBS ask for it. */
 function showKey(made) {
-  const value = h('input', {
-    class: 'field mono',
-    readonly: true,
-    id: 'made-key',
-    value: made.key,
-  });
-  const copying = h('button', { class: 'button', type: 'button' }, 'Copy');
-  copying.addEventListener('click', () => copy($('made-key'), copying));
   const name = made.stream.split('/').at(-1);
+  const [first, ...others] = made.servers;
   const body = h(
     'div',
     { class: 'fields' },
     h('p', {}, 'Copy it now: it is not kept, and never shown again.'),
-    h('label', {}, `Publish key of ${made.stream}`, value),
-    copying,
+    first ? copied('Server', 'made-server', first) : '',
+    copied(`Stream key of ${made.stream}`, 'made-key', made.key),
     h(
       'p',
       { class: 'soft' },
-      'In an encoder, the stream key is this key alone, or ',
+      'In OBS: Settings, Stream, Service Custom. The stream key is this key alone, or ',
       h('code', {}, `${name}?key=…`),
+    ),
+    ...others.map((server) =>
+      h(
+        'p',
+        { class: 'soft' },
+        'Encrypted, if encoders trust the certificate: Server ',
+        h('code', {}, server),
+      ),
     ),
   );
   return show('Here is the key', body);
+}
+
+/** A text to be copied, with its button. */
+function copied(label, id, value) {
+  const input = h('input', { class: 'field mono', readonly: true, id, value });
+  const copying = h('button', { class: 'button', type: 'button' }, 'Copy');
+  copying.addEventListener('click', () => copy(input, copying));
+  return h('div', { class: 'fields' }, h('label', {}, label, input), copying);
 }
