@@ -14,7 +14,7 @@ import pytest
 from tests.wire import wire
 
 from headend.app import Server
-from headend.client import Publisher, Timeouts, play, publish
+from headend.client import Publisher, Timeouts, play, publish, sockets
 from headend.errors import (
     HeadendError,
     ProtocolError,
@@ -228,7 +228,7 @@ def test_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     async def hang(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(asyncio, "open_connection", hang)
+    monkeypatch.setattr(sockets, "start_connection", hang)
     error = asyncio.run(fails("rtmp://[::1]/live/cam1", timeouts=Timeouts(connect_s=0.01)))
     assert isinstance(error, RelayError)
     assert str(error) == "[::1]:1935 does not answer within 0.01 s"
@@ -238,7 +238,7 @@ def test_several_addresses_that_fail_need_no_more_words(monkeypatch: pytest.Monk
     async def fail(*_: object, **__: object) -> None:
         raise OSError("Multiple exceptions: one, two")
 
-    monkeypatch.setattr(asyncio, "open_connection", fail)
+    monkeypatch.setattr(sockets, "start_connection", fail)
     error = asyncio.run(fails("rtmp://localhost/live/cam1"))
     assert str(error) == "cannot connect to localhost:1935"
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -17,7 +18,7 @@ from tests.test_client import STARTED, TAGS, Handler, run, saying, write_on
 from tests.tls_peers import write_pair
 
 from headend.app import Server
-from headend.client import Timeouts, TlsOptions, play, publish
+from headend.client import Timeouts, TlsOptions, play, publish, sockets
 from headend.errors import HeadendError, RelayError, SettingsError
 from headend.settings import CertificatePair, load_settings
 
@@ -311,13 +312,13 @@ def test_nobody_listens_there() -> None:
 def test_default_port_is_443(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 
-    async def note(*address: object, **_: object) -> None:
-        asked.extend(address)
+    async def note(infos: list[tuple[Any, ...]], **_: object) -> None:
+        asked.extend(info[4] for info in infos)
         raise OSError
 
-    monkeypatch.setattr(asyncio, "open_connection", note)
-    assert str(asyncio.run(fails("rtmps://h/live/cam1"))) == "cannot connect to h:443"
-    assert asked == ["h", 443]
+    monkeypatch.setattr(sockets, "start_connection", note)
+    assert str(asyncio.run(fails("rtmps://[::1]/live/cam1"))) == "cannot connect to [::1]:443"
+    assert asked == [("::1", 443)]
 
 
 def test_port_that_speaks_something_else() -> None:
@@ -357,7 +358,7 @@ def test_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     async def hang(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(asyncio, "open_connection", hang)
+    monkeypatch.setattr(sockets, "start_connection", hang)
     limits = Timeouts(connect_s=0.01, tls_s=0.02)
     error = asyncio.run(fails("rtmps://[::1]/live/cam1", timeouts=limits))
     assert str(error) == "[::1]:443 does not answer within 0.03 s"
