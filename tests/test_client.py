@@ -5,6 +5,7 @@ Its TLS is in test_client_tls.py.
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from headend.errors import (
     RelayError,
     SettingsError,
     UsageError,
+    causes,
 )
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.rtmp.url import parse_url
@@ -257,15 +259,43 @@ def test_server_that_speaks_something_else() -> None:
     run(main())
 
 
-def test_server_that_closes_before_it_grants_anything() -> None:
-    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readexactly(1537)
+def close_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+def reset_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.close()
+
+
+def alert_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"\x15\x03\x01\x00\x02\x02\x46")  # TLS: alert, fatal, protocol_version
+    writer.close()
+
+
+@pytest.mark.parametrize("action", [play, publish])
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (close_at_once, "closed the connection without a word; is it rtmps:// there?"),
+        (reset_at_once, "closed the connection without a word; is it rtmps:// there?"),
+        (alert_at_once, "the server speaks TLS on this port, use rtmps://"),
+    ],
+)
+def test_server_that_does_not_want_to_hear_of_rtmp_may_want_rtmps(
+    end: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None], words: str, action: Any
+) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        end(reader, writer)
 
     async def main() -> None:
-        async with other_server(close) as url:
-            error = await fails(url)
-            assert isinstance(error, RelayError)
-            assert str(error) == "the server closed the connection"
+        async with other_server(handler) as url:
+            error = await fails(url, action)
+            assert isinstance(error, RelayError | ProtocolError)
+            assert str(error).endswith(words)
+            assert len(list(causes(error))) < 10
 
     run(main())
 

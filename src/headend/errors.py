@@ -4,11 +4,24 @@ Exceptions hold data and render it in `__str__`. For what a peer sent, whatever 
 raises `ProtocolError` or `MediaError`; they are caught once, in `server/`.
 """
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 
 class HeadendError(Exception):
     """Base of all exceptions that Headend raises on purpose."""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error, what caused it, what caused that, and so on, each once.
+
+    Chains may lead back: an error that was raised again while its own consequence was handled.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 class SettingsError(HeadendError):

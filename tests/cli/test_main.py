@@ -50,6 +50,14 @@ def _refused_by_relay() -> RelayError:
     return error
 
 
+def _led_back() -> RelayError:
+    """As of a connection that was reset, whose error was raised again while it was closed."""
+    error, reset = RelayError("the connection was lost"), ConnectionResetError()
+    error.__cause__ = reset
+    reset.__context__ = error
+    return error
+
+
 def _settings_error() -> SettingsError:
     error = SettingsError("live.wait_s = -1: must be more")
     error.add_note("another")
@@ -72,6 +80,8 @@ def _settings_error() -> SettingsError:
         (OSError("bind failed"), "bind failed", 1),
         (ExceptionGroup("many", [HeadendError("first"), OSError()]), "first", 1),
         (UsageError("twice"), "bug: UsageError: twice (--log-level debug tells more)", 1),
+        (_led_back(), "the connection was lost", 1),
+        (MemoryError(), "this machine has not enough memory for that", 1),
         (ZeroDivisionError("x"), "bug: ZeroDivisionError: x (--log-level debug tells more)", 1),
         (HeadendError("rtmp://h/a?key=hush\x1b[2J b"), "rtmp://h/a?key=*** b", 1),
     ],

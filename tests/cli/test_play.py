@@ -154,3 +154,28 @@ def test_stream_that_stands_still_ends_with_the_duration(
     path = tmp_path / "out.flv"
     assert run(["play", "rtmp://h/live/cam1", "-o", str(path), "--duration", "0.01"]) == 0
     assert timestamps(path.read_bytes()) == [0]
+
+
+def test_server_that_dies_in_mid_stream_is_told_and_no_success(clip: Path, tmp_path: Path) -> None:
+    for name in ("server", "publisher", "player"):
+        (tmp_path / name).mkdir()
+    server = Server(tmp_path / "server")
+    url = f"{server.url}/a"
+    publisher = Program(tmp_path / "publisher", "publish", str(clip), url, "--loop", "--reconnect")
+    out = tmp_path / "out.flv"
+    player = Program(tmp_path / "player", "play", url, "-o", str(out))
+    try:
+        wait_for(lambda: out.exists() and out.stat().st_size > 1000)
+        server.kill()
+        assert player.wait() == 1
+        assert player.errors.read_text() == (
+            "headend: the server closed the connection in the middle of the stream\n"
+        )
+        wait_for(lambda: "trying again in" in publisher.errors.read_text())
+        lines = publisher.errors.read_text().splitlines()
+        assert lines[0].endswith("; connecting again")
+        assert all("publish 127.0.0.1:" in line for line in lines)  # and no words of libraries
+    finally:
+        server.kill()
+        publisher.kill()
+        player.kill()

@@ -34,7 +34,7 @@ from headend.cli import (
     tls,
     token,
 )
-from headend.errors import HeadendError, Rejected, SettingsError, UsageError
+from headend.errors import HeadendError, Rejected, SettingsError, UsageError, causes
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -141,16 +141,16 @@ def _explain(error: BaseException) -> tuple[str, int]:
         return f"{error} (and {more} more)" if more else str(error), WRONG_USAGE
     if isinstance(error, HeadendError) and not isinstance(error, UsageError):
         return str(error), REFUSED if _is_refusal(error) else FAILED
+    if isinstance(error, MemoryError):
+        return "this machine has not enough memory for that", FAILED
     if isinstance(error, OSError):
         return _explain_os_error(error), FAILED
     return f"bug: {type(error).__name__}: {error} (--log-level debug tells more)", FAILED
 
 
-def _is_refusal(error: BaseException | None) -> bool:
+def _is_refusal(error: BaseException) -> bool:
     """Tell whether policy, ours or of another server, is the cause."""
-    return error is not None and (
-        isinstance(error, Rejected) or _is_refusal(error.__cause__ or error.__context__)
-    )
+    return any(isinstance(each, Rejected) for each in causes(error))
 
 
 def _explain_os_error(error: OSError) -> str:

@@ -1,6 +1,7 @@
 """This module writes what commands have to say: results on stdout, all else on stderr."""
 
 import json
+import logging
 import sys
 
 from headend.server.logs import escape
@@ -25,3 +26,16 @@ def note(text: str) -> None:
 def fail(text: str) -> None:
     """Say in one line on stderr what went wrong; the caller ends with an exit code."""
     note(f"headend: {text}")
+
+
+def tell_log(name: str) -> None:
+    """Tell a person what a part of Headend logs from INFO on, as notes."""
+    logger = logging.getLogger(name)
+    if not any(isinstance(each, _Notes) for each in logger.handlers):
+        logger.addHandler(_Notes())
+    logger.setLevel(logging.INFO)
+
+
+class _Notes(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        note(record.getMessage())

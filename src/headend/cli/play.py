@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from headend.cli import output
 from headend.cli.serve import LogLevelFlag
 from headend.cli.tls_flags import (
     CaFlag,
@@ -67,6 +68,8 @@ def play(
 
     target = parse_source(url)
     tls = tls_options(target, ca, fingerprint, insecure=insecure, cert=cert, key=key)
+    if reconnect:
+        output.tell_log("headend.client")
     path = None if file is None or str(file) == "-" else file
     if path is None and sys.stdout.isatty():
         raise SettingsError("stdout is a terminal: name a file with -o, or pipe into a player")
@@ -92,6 +95,7 @@ async def _play(
     from headend.cli.progress import Progress
 
     loop = asyncio.get_running_loop()
+    is_ended = False
     async with client.play(url, tls=tls, reconnect=is_lasting) as stream:
         with FlvOutput(path) as file, Progress() as progress, suppress(TimeoutError):
             async with asyncio.timeout(None) as limit:
@@ -103,5 +107,9 @@ async def _play(
                         limit.reschedule(loop.time() + duration + STALL_S)
                     file.write(tag._replace(timestamp=timestamp))
                     progress.add(tag)
+                else:
+                    is_ended = True
     if not file.is_open:
         raise RelayError("the stream ended before anything came")
+    if is_ended and stream.was_cut:
+        raise RelayError("the server closed the connection in the middle of the stream")

@@ -72,6 +72,8 @@ def publish(
 
     target = parse_url(url)
     tls = tls_options(target, ca, fingerprint, insecure=insecure, cert=cert, key=key)
+    if reconnect:
+        output.tell_log("headend.client")
     opened = open_source(source, format_name, _parse_options(options or []))
     for note in opened.notes:
         output.note(note)

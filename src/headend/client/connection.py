@@ -36,6 +36,7 @@ class Connection:
     Attributes:
         session: The protocol.
         url: Where it leads, after all redirects.
+        has_heard: The server has sent something.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Connection:
         self._pending: list[ClientEvent] = []  # came behind Started in the same read
         self.session: Final = session
         self.url: Final = url
+        self.has_heard = False
 
     async def start(self) -> None:
         """Go on until publish or play is granted."""
@@ -97,6 +99,7 @@ class Connection:
             return b""
         if not data:
             raise ClosedError("the server closed the connection")
+        self.has_heard = True
         return data
 
     async def flush(self) -> None:

@@ -89,8 +89,12 @@ async def _connect_once(url: Url, ask: Ask, auth: str) -> Connection:
     connection = Connection(reader, writer, session, timeouts, url)
     try:
         await connection.start()
-    except BaseException:
+    except BaseException as error:
         await connection.close()
+        if isinstance(error, RelayError) and not connection.has_heard and not url.is_tls:
+            # As a server does that speaks TLS there, and takes our handshake for nonsense.
+            text = f"{url.place} closed the connection without a word; is it rtmps:// there?"
+            raise RelayError(text) from error
         raise
     return connection
 

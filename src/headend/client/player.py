@@ -99,6 +99,11 @@ class Player(TagSource):
     def skips(self) -> int:
         return 0 if self._ahead is None else self._ahead.queue.skips
 
+    @property
+    def was_cut(self) -> bool:
+        """Say, after the end, whether it came without a word of the server."""
+        return self._reader.was_cut
+
     async def close(self) -> None:
         """Read no more; `play` calls this."""
         if self._ahead is not None:

@@ -61,7 +61,7 @@ async def publish(
     ask = Ask("publish", is_enhanced, tls, timeouts or Timeouts(), look_up)
     policy = policy_of(reconnect)
     if policy is not None and policy.from_start:
-        connection = await policy.retry(lambda: connect(target, ask))
+        connection = await policy.retry(lambda: connect(target, ask), f"publish {target.place}")
     else:
         connection = await connect(target, ask)
     publisher = Publisher(connection, target, ask, policy)
@@ -168,7 +168,9 @@ class Publisher(TagSink):
         except RelayError as error:
             # What the server said before it closed tells more than a broken pipe.
             await asyncio.wait([self._listening], timeout=LAST_WORDS_S)
-            raise self._failure or error from error
+            if self._failure is None:
+                raise
+            raise self._failure from error
 
     # ------------------------------------------------------------------ another connection
 

@@ -8,8 +8,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-import stamina
-
 from headend.client.continuation import Continuation
 from headend.client.reader import TagReader
 from headend.errors import HeadendError, ProtocolError, Rejected, RelayError
@@ -47,23 +45,36 @@ class Reconnect:
     give_up_s: float | None = 60.0
     from_start: bool = False
 
-    async def retry(self, action: Callable[[], Awaitable[T]]) -> T:
+    async def retry(self, action: Callable[[], Awaitable[T]], what: str = "") -> T:
         """Do something until it is done.
+
+        Args:
+            action: Fails with a HeadendError, or does it.
+            what: For the log.
 
         Raises:
             HeadendError: The last failure, when it was given up, or when trying again is no use.
         """
-        async for attempt in stamina.retry_context(
-            on=is_passing,
-            attempts=None,
-            timeout=self.give_up_s,
-            wait_initial=self.first_s,
-            wait_max=self.longest_s,
-            wait_jitter=self.jitter_s,
-        ):
-            with attempt:
+        loop = asyncio.get_running_loop()
+        began, losses = loop.time(), 0
+        while True:
+            try:
                 return await action()
-        raise AssertionError("stamina ends with a result or an exception")
+            except HeadendError as error:
+                pause = self.pause(losses)
+                is_late = self.give_up_s is not None and (
+                    loop.time() + pause - began > self.give_up_s
+                )
+                if is_late or not is_passing(error):
+                    raise
+                log.info("%s: %s; trying again in %.1f s", what, error, pause)
+            losses += 1
+            await asyncio.sleep(pause)
+
+    def pause(self, losses: int) -> float:
+        """Return the seconds to wait after so many failures before this one."""
+        pause = min(self.longest_s, self.first_s * 2.0 ** min(losses, MAX_DOUBLINGS))
+        return pause + random.uniform(0, self.jitter_s)
 
 
 class Retrier:
@@ -102,11 +113,11 @@ class Retrier:
         if policy.give_up_s is not None and now - self._steady_at > policy.give_up_s:
             raise error
         if self._losses:
-            pause = min(policy.longest_s, policy.first_s * 2 ** min(self._losses, MAX_DOUBLINGS))
-            await asyncio.sleep(pause + random.uniform(0, policy.jitter_s))
+            await asyncio.sleep(policy.pause(self._losses))
         self._losses += 1
-        result = await policy.retry(action)
+        result = await policy.retry(action, self._what)
         self._made_at = loop.time()
+        log.info("%s: connected again", self._what)
         return result
 
 
@@ -151,7 +162,7 @@ class ReconnectingReader:
 
     async def start(self) -> None:
         """Connect for the first time."""
-        await (self._policy.retry(self._open) if self._policy.from_start else self._open())
+        await (self._policy.retry(self._open, "play") if self._policy.from_start else self._open())
         self._again = Retrier(self._policy, "play")
 
     async def _open(self) -> None:

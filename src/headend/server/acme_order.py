@@ -20,7 +20,7 @@ from josepy.jwk import JWK, JWKEC
 from josepy.util import ComparableECKey
 
 from headend import __version__
-from headend.errors import HeadendError
+from headend.errors import HeadendError, causes
 from headend.server.acme_files import private_pem, signing_request
 from headend.server.challenges import Challenges, Kind
 
@@ -219,9 +219,8 @@ def _words(error: Exception) -> str:
 
 def _root_cause(error: BaseException) -> str:
     """Say what the network said, without the layers of the HTTP library around it."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return str(getattr(error, "strerror", None) or error)
+    *_, first = causes(error)
+    return str(getattr(first, "strerror", None) or first)
 
 
 @library.ChallengeResponse.register

@@ -17,6 +17,7 @@ import aiohttp
 from headend import __version__
 from headend.access.places import Found, OutgoingError, Rules, resolve
 from headend.access.resolver import Resolver, checked
+from headend.errors import causes
 from headend.server.tls_client import TlsOptions, explain_handshake
 
 __all__ = ["Answer", "Outgoing", "OutgoingError", "Rules"]
@@ -190,11 +191,9 @@ async def _read(response: aiohttp.ClientResponse, host: str) -> bytes:
 
 def _explain(host: str, error: aiohttp.ClientError) -> str:
     """Say why a call failed, without its URL, which may hold secrets."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in causes(error):
         if isinstance(cause, OutgoingError):  # of our resolver
             return str(cause)
-        cause = cause.__cause__ or cause.__context__
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         inner = error.certificate_error
         text = explain_handshake(inner, host) if isinstance(inner, ssl.SSLError) else None
