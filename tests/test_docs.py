@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from headend.settings import KEYS
+from headend.settings.listeners import Http, Rtmp, Tls
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
@@ -80,3 +81,25 @@ def test_decisions_have_numbers_of_their_own() -> None:
 def test_readme_names_every_section_of_the_settings() -> None:
     readme = (ROOT / "README.md").read_text()
     assert [key for key in KEYS if f"`{key.split('.')[0]}" not in readme] == []
+
+
+def texts() -> list[Path]:
+    """Return what a user reads: documents, examples, and the programs' own words."""
+    code = [*ROOT.glob("src/headend/**/*.py"), *ROOT.glob("examples/*")]
+    return [*DOCUMENTS, *(path for path in code if path.is_file())]
+
+
+def test_no_text_tells_to_install_a_package_that_is_not_there() -> None:
+    # There is none on PyPI: it is installed from a checkout.
+    named = re.compile(r"pip install (?:-\S+ )*['\"]?headend\b")
+    assert [path.name for path in texts() if named.search(path.read_text())] == []
+
+
+def test_examples_of_other_servers_take_no_port_of_ours() -> None:
+    ours = {str(address.port) for listener in (Rtmp, Tls, Http) for address in listener().listen}
+    configurations = sorted(ROOT.glob("examples/*.conf"))
+    assert configurations
+    for path in configurations:
+        taken = set(re.findall(r"listen\s+(?:[\d.]+:)?(\d+)", path.read_text()))
+        assert taken
+        assert not taken & ours, path.name

@@ -110,4 +110,4 @@ def test_init_overwrites_nothing_without_force(capsys: Capture) -> None:
     assert capsys.readouterr().err == ("headend: a.toml is there already; --force overwrites it\n")
     assert Path("a.toml").read_text() == "mine"
     assert run(["config", "init", "a.toml", "--force"]) == 0
-    assert "[live]" in Path("a.toml").read_text()
+    assert "#live.wait_s = " in Path("a.toml").read_text()

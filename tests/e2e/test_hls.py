@@ -12,7 +12,9 @@ import aiohttp
 import pytest
 from multidict import CIMultiDictProxy
 from tests.e2e import media
+from tests.e2e.browser import OpenTab
 from tests.e2e.conftest import StartServer
+from tests.e2e.nginx import nginx_in_front
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server
 from tests.e2e.wait import wait_for
@@ -360,6 +362,38 @@ def test_nginx_in_front_carries_viewers(
     segments = re.findall(r'headend_hls_requests_total{kind="segment"} ([\d.]+)', metrics)
     assert segments
     assert float(segments[0]) <= 5, "each segment is asked for once"
+
+
+@pytest.mark.parametrize("origins", ['["*"]', '["http://ORIGIN"]'])
+def test_page_of_another_origin_reads_through_nginx(
+    start_server: StartServer,
+    peers: Peers,
+    long_clip: Path,
+    tmp_path: Path,
+    open_tab: OpenTab,
+    origins: str,
+) -> None:
+    (tmp_path / "page.html").write_text("<title>elsewhere</title>")
+    page = f"server {{ listen 127.0.0.1:LISTEN; root {tmp_path}; }}"
+    elsewhere = nginx_in_front(page, peers, tmp_path)
+    allowed = origins.replace("http://ORIGIN", elsewhere)
+    server = start_server(f"http.origins={allowed}", "http.proxies=127.0.0.1")
+    text = (Path(__file__).parents[2] / "docs" / "hls.md").read_text()
+    (example,) = re.findall(r"```nginx\n(.*?)```", text, re.DOTALL)
+    site = (
+        example.replace("127.0.0.1:8080", server.http[0])
+        .replace("listen 80;", "listen 127.0.0.1:LISTEN;")
+        .replace("/var/cache/nginx", str(tmp_path / "cache"))
+    )
+    folder = tmp_path / "front"
+    folder.mkdir()
+    front = nginx_in_front(site, peers, folder)
+    peers.publish(long_clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab(f"{elsewhere}/page.html")
+    for path in ("live/a/index.m3u8", "live/a/main.m3u8", "live/a.flv"):
+        read = "async (url) => (await (await fetch(url)).body.getReader().read()).value.length"
+        assert tab.page.evaluate(read, f"{front}/{path}") > 0, path
 
 
 def test_requests_that_make_no_sense_get_the_right_status(

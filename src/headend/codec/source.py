@@ -85,7 +85,7 @@ class TagSource(ABC):
     def pictures(
         self, format: str = "rgb24", *, policy: FramePolicy = "all"
     ) -> "AsyncGenerator[NDArray[np.uint8], None]":
-        """Give decoded pictures as NumPy arrays; needs NumPy (`pip install headend[numpy]`).
+        """Give decoded pictures as NumPy arrays; needs NumPy, the extra `numpy`.
 
         Args:
             format: Of the pixels, by FFmpeg's names: `rgb24` (height × width × 3), `gray` …

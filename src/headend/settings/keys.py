@@ -161,18 +161,21 @@ def _range(key: str, info: FieldInfo) -> str:
 
 
 def example_toml() -> str:
-    """Write a settings file that holds every key with its default and one comment line."""
+    """Write a settings file that holds every key with its default and one comment line.
+
+    All of it is commented out, so that examples of the manuals can be put below: TOML takes a
+    section, and a key, once.
+    """
     lines = [
-        "# Settings of headend: every key with its default.",
+        "# Settings of headend: every key with its default, commented out.",
+        "# Take the # off the lines that you change; put examples of the manuals below all of it.",
         "# Order: flag, environment (HEADEND_SECTION__KEY), this file, default.",
     ]
     section = ""
     for key, value in (plain_values(Settings()) | {"data": ""}).items():
-        head, _, name = key.rpartition(".")
+        head = key.rpartition(".")[0]
         if head != section:
-            lines += ["", f"[{head}]"]
+            lines += ["", f"# ---- {head}"]
             section = head
-        elif not head:
-            lines.append("")
-        lines += [f"# {KEYS[key].description}", f"{name} = {shown(key, value)}"]
+        lines += ["", f"# {KEYS[key].description}", f"#{key} = {shown(key, value)}"]
     return "\n".join(lines) + "\n"

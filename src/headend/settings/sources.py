@@ -37,6 +37,12 @@ FLAGS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+# In what tomllib says of a key or section that is given twice, also in two forms.
+_TWICE: Final = ("twice", "Cannot overwrite", "Cannot mutate", "Cannot redefine")
+_TWICE_WORDS: Final = (
+    ": a section may be given once, as [auth] with its keys below or as auth.private = …"
+)
+
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -191,7 +197,8 @@ def _parse_toml(path: Path) -> dict[str, object]:
     except tomllib.TOMLDecodeError as error:
         line = text.count("\n") + 1
         reason = str(error).replace("(at end of document)", f"(at line {line}, the end)")
-        raise SettingsError(f"{path}: {reason}") from error
+        is_twice = any(word in reason for word in _TWICE)
+        raise SettingsError(f"{path}: {reason}{_TWICE_WORDS if is_twice else ''}") from error
 
 
 def _read_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
