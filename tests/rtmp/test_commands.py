@@ -17,6 +17,7 @@ from headend.rtmp.events import (
     PlayRequest,
     PublishEnded,
     PublishRequest,
+    RequestCancelled,
     RequestRefused,
 )
 from headend.rtmp.net_streams import StreamUse
@@ -273,9 +274,60 @@ def test_publish_is_a_request_for_what_connect_and_it_name() -> None:
     assert peer.commands.streams.publishing(1) == 1
 
 
-def test_publish_without_a_name_takes_the_app_for_it() -> None:
+NOTHING = [(), ("",), (" / ",), ("''",), (False,), (True,), (None,), (0,), ({"a": "b"},)]
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_publish_without_a_name_is_refused_where_nothing_is_published(name: Sequence[Amf]) -> None:
     peer = created()
-    peer.call("publish", 5, None, on=1)
+    peer.commands.handle(Message(20, 0, 1, amf("publish", 5, None, *name)))
+    (refusal,) = peer.messages()
+    assert shown(refusal) == "onStatus 0 error NetStream.Publish.BadName @1"
+    reason = "no stream name is given: publish to rtmp://HOST/APP/NAME"
+    assert description(refusal) == reason
+    assert peer.events() == [RequestRefused("publish", "NetStream.Publish.BadName", reason)]
+    assert peer.commands.is_closing
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_publish_without_a_name_ends_what_is_published(name: Sequence[Amf]) -> None:
+    peer = publishing()
+    answers = peer.call("publish", 6, None, *name, on=1)
+    assert answers == ["onStatus 0 status NetStream.Unpublish.Success @1"]
+    assert peer.events() == [PublishEnded(1)]
+    assert not peer.commands.is_closing
+    assert peer.call("publish", 7, None, "cam1", on=1) == []
+    assert peer.publish_request().target.path == "live/cam1"
+
+
+def test_publish_without_a_name_cancels_one_that_waits_for_its_answer() -> None:
+    peer = created()
+    peer.call("publish", 5, None, "cam1", on=1)
+    peer.commands.defer(peer.publish_request())
+    assert peer.call("publish", 6, None, False, on=1) == []
+    assert peer.events() == [RequestCancelled(1)]
+    assert not peer.commands.is_closing
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_publish_without_a_name_is_refused_where_a_stream_is_played(name: Sequence[Amf]) -> None:
+    peer = playing()
+    answers = peer.call("publish", 6, None, *name, on=1)
+    assert answers == ["onStatus 0 error NetStream.Publish.BadName @1"]
+    assert peer.events()[0] == PlayEnded(1)
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_play_without_a_name_ends_what_is_played(name: Sequence[Amf]) -> None:
+    peer = playing()
+    assert peer.call("play", 6, None, *name, on=1) == []
+    assert peer.events() == [PlayEnded(1)]
+    assert not peer.commands.is_closing
+
+
+def test_name_may_be_in_the_app_with_the_key_alone_in_publish() -> None:
+    peer = created()
+    peer.call("publish", 5, None, "?key=hk_1", on=1)
     assert peer.publish_request().target.path == "live"
 
 

@@ -173,7 +173,7 @@ def test_metadata_is_no_track(tmp_path: Path) -> None:
 def test_name_without_an_app_is_the_app(tmp_path: Path) -> None:
     async def main() -> None:
         async with live_server(tmp_path) as live:
-            await live.publisher("")
+            await live.publisher("?x=1")
             seen = only(status.streams(live.services))
             assert (seen["path"], seen["app"], seen["name"]) == ("live", "live", "")
 

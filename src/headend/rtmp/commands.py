@@ -31,6 +31,8 @@ from headend.rtmp.events import (
 from headend.rtmp.net_streams import NetStream, NetStreams, StreamUse
 from headend.rtmp.url import Target, stream_target
 
+BAD_NAME: Final = "NetStream.Publish.BadName"
+NO_NAME: Final = "no stream name is given: publish to rtmp://HOST/APP/NAME"
 MAX_NAME: Final = 4096  # characters of a name or URL in a command; SRS and FFmpeg cut at 1024
 
 
@@ -208,7 +210,10 @@ class Commands:
 
     def _on_publish(self, call: replies.Call) -> None:
         stream = self._stream_of(call)
-        target = self._target_of(call, "NetStream.Publish.BadName")
+        if call.names_nothing(1):
+            self._on_publish_nothing(call, stream)
+            return
+        target = self._target_of(call, BAD_NAME)
         if target is None:
             return
         if stream.use is StreamUse.PUBLISHING and stream.target == target:
@@ -218,8 +223,19 @@ class Commands:
         self._leave(call.stream_id)
         self._ask(PublishRequest(call.stream_id, target))
 
+    def _on_publish_nothing(self, call: replies.Call, stream: NetStream) -> None:
+        """`publish("")` or `publish(false)` is how Wirecast stops."""
+        is_asking = isinstance(stream.request, PublishRequest)
+        if stream.use is StreamUse.PUBLISHING or is_asking:
+            self._leave(call.stream_id)
+        else:
+            self._refuse(call, BAD_NAME, NO_NAME)
+
     def _on_play(self, call: replies.Call) -> None:
-        self._stream_of(call)
+        stream = self._stream_of(call)
+        if stream.use is StreamUse.PLAYING and call.names_nothing(1):
+            self._leave(call.stream_id)  # `play(false)` is how Flash stops
+            return
         target = self._target_of(call, "NetStream.Play.StreamNotFound")
         if target is None:
             return
@@ -327,10 +343,14 @@ class Commands:
         try:
             return stream_target(self._app, self._tc_url, call.text(1)[:MAX_NAME])
         except ProtocolError as error:
-            self._leave(call.stream_id)
-            self.end(call.stream_id, code, str(error))
-            self.events.append(RequestRefused(call.name, code, str(error)))
+            self._refuse(call, code, str(error))
             return None
+
+    def _refuse(self, call: replies.Call, code: str, reason: str) -> None:
+        """Refuse a publish or play by ourselves; what the message stream did before ends."""
+        self._leave(call.stream_id)
+        self.end(call.stream_id, code, reason)
+        self.events.append(RequestRefused(call.name, code, reason))
 
     def _names(self, name: str, stream: NetStream) -> bool:
         try:

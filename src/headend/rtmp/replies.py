@@ -60,6 +60,10 @@ class Call:
         value = self._argument(index)
         return value if isinstance(value, str) else ""
 
+    def names_nothing(self, index: int) -> bool:
+        """Say whether argument `index` is no stream name: not a text, or one without a name."""
+        return not self.text(index).strip(" /'\"")
+
     def number(self, index: int) -> float | None:
         """Return argument `index` if it is a finite number."""
         value = self._argument(index)
