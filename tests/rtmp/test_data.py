@@ -43,7 +43,34 @@ MESSAGES: dict[str, tuple[int, bytes, bytes | None]] = {
         b"\x02\x00\x0d@setDataFrame\x02\x00\x0aonMetaData\x11\x0a\x0b\x01\x0bwidth\x04\x8a\x00\x01",
         ARRAY,
     ),
-    "AMF3 that is wrong is dropped": (15, b"\x00\x02\x00\x0aonMeta", None),
+    "AMF3 in a message of AMF0 becomes AMF0": (
+        18,
+        b"\x02\x00\x0aonMetaData\x11\x0a\x0b\x01\x0bwidth\x04\x8a\x00\x01",
+        ARRAY,
+    ),
+    "AMF3 behind @setDataFrame in a message of AMF0 becomes AMF0": (
+        18,
+        b"\x02\x00\x0d@setDataFrame\x02\x00\x0aonMetaData\x11\x0a\x0b\x01\x0bwidth\x04\x8a\x00\x01",
+        ARRAY,
+    ),
+    "AMF3 in a member becomes AMF0": (
+        18,
+        b"\x02\x00\x0aonMetaData\x08\x00\x00\x00\x01\x00\x05width\x11\x04\x8a\x00\x00\x00\x09",
+        ARRAY.replace(b"\x08\x00\x00\x00\x00", b"\x08\x00\x00\x00\x01"),
+    ),
+    "AMF3 of other data in a message of AMF0 becomes AMF0": (
+        18,
+        b"\x02\x00\x0aonTextData\x11\x0a\x0b\x01\x0bwidth\x04\x8a\x00\x01",
+        b"\x02\x00\x0aonTextData\x03" + WIDTH,
+    ),
+    "a byte that only looks like AMF3 changes nothing": (
+        18,
+        b"\x02\x00\x03a\x11b\x0b\x40\x94\x00\x00\x00\x00\x00\x11\x00\x3c",
+        b"\x02\x00\x03a\x11b\x0b\x40\x94\x00\x00\x00\x00\x00\x11\x00\x3c",
+    ),
+    "AMF3 that is wrong passes in a message of AMF0": (18, wire("11 ff 00"), wire("11 ff 00")),
+    "AMF0 in a message of AMF3 passes": (15, b"\x00" + ARRAY, ARRAY),
+    "AMF3 that is wrong is dropped": (15, wire("00 11 ff 00"), None),
     "AMF3 of nothing is nothing": (15, b"\x00", None),
 }
 

@@ -222,3 +222,19 @@ def test_who_is_sent_elsewhere_is_told_the_app_and_the_whole(url: str, target: b
         + url.encode()
         + wire("000009 000009")
     )
+
+
+@pytest.mark.parametrize(
+    ("received", "told"),
+    [(5_000, [5_000]), (5_001, [5_000, 5_001]), (12_000, [5_000, 10_000, 12_000])],
+)
+def test_acknowledgements_are_no_further_apart_than_the_window(
+    received: int, told: list[int]
+) -> None:
+    found = m.acknowledgements(0, received, 5_000)
+    assert [int.from_bytes(message.payload, "big") for message in found] == told
+
+
+def test_acknowledgements_count_on_across_the_wrap() -> None:
+    found = m.acknowledgements(2**32 - 10, 2**32 + 10, 5_000)
+    assert [message.payload for message in found] == [bytes.fromhex("0000000a")]

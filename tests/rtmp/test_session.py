@@ -466,6 +466,18 @@ def test_window_of_the_peer_sets_when_it_is_acknowledged() -> None:
     assert peer.receive(filler)[0] == [f"type 3 {sent + 2 * len(filler):08x}"]
 
 
+def test_each_window_of_one_read_is_acknowledged() -> None:
+    peer = connected()
+    window = message(2, 5, 0, bytes.fromhex("00001388"))  # 5000
+    sent = len(C0_C1 + C2 + command("connect", 1, {"app": "live"}) + window)
+    assert sent == 3136
+    assert peer.receive(window)[0] == [f"type 3 {3136:08x}"]
+    media = message(4, 8, 1, bytes(12_000))
+    assert 10_000 < len(media) < 15_000
+    answers = peer.receive(media)[0]
+    assert answers == [f"type 3 {count:08x}" for count in (8136, 13_136, 3136 + len(media))]
+
+
 @pytest.mark.parametrize("window", ["00000000", "00000001"])
 def test_tiny_window_does_not_make_us_acknowledge_every_read(window: str) -> None:
     peer = connected()

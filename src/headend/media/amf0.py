@@ -96,6 +96,24 @@ def parse_values(
     return values
 
 
+def without_amf3(data: bytes) -> bytes:
+    """Write values that are AMF3 as AMF0, which more players read.
+
+    Returns:
+        The values; the same bytes if none is AMF3.
+
+    Raises:
+        MediaError: As `parse_values`.
+    """
+    if _AMF3 not in data:
+        return data
+    reader = _Reader(data, 0, Budget(MAX_DEPTH, MAX_ITEMS))
+    values = []
+    while reader.offset < len(data):
+        values.append(reader.value(0))
+    return serialize_values(*values) if reader.has_amf3 else data
+
+
 def serialize_values(*values: Value) -> bytes:
     """Write values one after the other, keys in the order of the dict.
 
@@ -115,10 +133,11 @@ def serialize_values(*values: Value) -> bytes:
 
 
 class _Reader(ByteReader):
-    __slots__ = ("_complexes",)
+    __slots__ = ("_complexes", "has_amf3")
 
     def __init__(self, data: bytes, offset: int, budget: Budget) -> None:
         super().__init__(data, offset, budget)
+        self.has_amf3 = False
         # Objects in the order they begin, as references count them; None while one is read.
         self._complexes: list[Value] = []
 
@@ -185,6 +204,7 @@ class _Reader(ByteReader):
         return target
 
     def amf3(self, depth: int) -> Value:
+        self.has_amf3 = True
         value, self.offset = amf3.parse_value(
             self.data, self.offset, budget=self.budget, depth=depth
         )

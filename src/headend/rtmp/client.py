@@ -39,7 +39,6 @@ STREAM_COMMAND_CHUNK_STREAM: Final = 8
 
 __all__ = ["ClientEvent", "ClientSession", "ClientSettings", "Ended", "Refused", "Started"]
 
-MIN_WINDOW: Final = 4096  # bytes; below it nearly every read would be acknowledged
 MAX_DESCRIPTION: Final = 512  # characters of a server's text that we show
 
 # Last words of codes that refuse whatever their level: some servers send them as "status".
@@ -159,8 +158,9 @@ class ClientSession:
             data = self._shake_hands(data, now)
         self._process(self._reader.receive_data(data))
         if self._window and self._received - self._acknowledged >= self._window >> 1:
+            for message in m.acknowledgements(self._acknowledged, self._received, self._window):
+                self._send(message)
             self._acknowledged = self._received
-            self._send(m.acknowledgement(self._received))
 
     def events(self) -> list[ClientEvent]:
         """Return what happened since the last call."""
@@ -259,7 +259,7 @@ class ClientSession:
         elif type_id == m.USER_CONTROL:
             self._user_control(*m.parse_user_control(message.payload))
         elif type_id == m.WINDOW_ACKNOWLEDGEMENT_SIZE:
-            self._window = max(m.parse_u32(message.payload), MIN_WINDOW)
+            self._window = max(m.parse_u32(message.payload), m.MIN_WINDOW)
         elif type_id == m.SET_PEER_BANDWIDTH:
             # Adobe's server wants this answer (RTMP 1.0, 5.4.5); librtmp and GStreamer give it too.
             size = m.parse_u32(message.payload)

@@ -2,6 +2,7 @@
 
     type 18   "@setDataFrame" "onMetaData" {…}   ─►   "onMetaData" {…}
     type 15   00 "onMetaData" 11 {…}             ─►   "onMetaData" {…}     AMF3 becomes AMF0
+    type 18      "onMetaData" 11 {…}             ─►   "onMetaData" {…}     here too
 
 Everything else passes untouched, whatever its bytes.
 
@@ -27,11 +28,12 @@ def data_tag(type_id: int, timestamp: int, payload: bytes) -> Tag | None:
     FFmpeg's player takes metadata only from an ECMA array, AWS MediaLive sends an object; the two
     differ by their marker and a count that is only a hint.
     """
-    if type_id == DATA_AMF3:
-        try:
-            values = amf0.parse_values(payload[1:] if payload[:1] == b"\0" else payload)
-            payload = amf0.serialize_values(*values)
-        except MediaError:
+    try:
+        if type_id == DATA_AMF3 and payload[:1] == b"\0":
+            payload = payload[1:]
+        payload = amf0.without_amf3(payload)
+    except MediaError:
+        if type_id == DATA_AMF3:
             return None
     if payload.startswith(CLEAR_DATA_FRAME):
         return None

@@ -3,6 +3,7 @@
 Source: RTMP 1.0, 5.4, 6 and 7.1.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 from headend.errors import LimitExceeded, ProtocolError
@@ -41,6 +42,10 @@ CONTROL_CHUNK_STREAM: Final = 2
 COMMAND_CHUNK_STREAM: Final = 3
 STATUS_CHUNK_STREAM: Final = 5
 
+# Bytes. A smaller window of the peer counts as this one: half a window is acknowledged, and nearly
+# every read would be.
+MIN_WINDOW: Final = 1024
+
 MAX_COMMAND_ITEMS: Final = 512  # AMF values in one command; connect objects of real peers hold 20
 
 
@@ -60,6 +65,17 @@ def set_chunk_size(size: int) -> Message:
 def acknowledgement(received: int) -> Message:
     """Acknowledge `received` bytes in all; the counter wraps at 2**32."""
     return Message(ACKNOWLEDGEMENT, 0, 0, u32(received & 0xFFFFFFFF))
+
+
+def acknowledgements(acknowledged: int, received: int, window: int) -> Iterator[Message]:
+    """Acknowledge all that was received since the last time, in steps within the peer's window.
+
+    One read may hold several windows, of which a peer wants to see each acknowledged.
+    """
+    while received - acknowledged > window:
+        acknowledged += window
+        yield acknowledgement(acknowledged)
+    yield acknowledgement(received)
 
 
 def window_acknowledgement_size(size: int) -> Message:

@@ -152,8 +152,9 @@ class ServerSession:
             self._has_many = True
         self._process(messages, now)
         if self._received - self._acknowledged >= self._window >> 1:
+            for message in m.acknowledgements(self._acknowledged, self._received, self._window):
+                self._send(message)
             self._acknowledged = self._received
-            self._send(m.acknowledgement(self._received))
 
     def events(self) -> list[Event]:
         """Return what happened since the last call."""
@@ -300,8 +301,7 @@ class ServerSession:
             if event == m.PING_REQUEST:
                 self._send(m.user_control(m.PING_RESPONSE, value))
         elif type_id == m.WINDOW_ACKNOWLEDGEMENT_SIZE:
-            # Below a chunk's size every read would be answered.
-            self._window = max(m.parse_u32(message.payload), 4096)
+            self._window = max(m.parse_u32(message.payload), m.MIN_WINDOW)
         elif type_id not in (m.ACKNOWLEDGEMENT, m.SET_PEER_BANDWIDTH):
             self._charge(now)  # shared objects and unknown types are ignored, but not for free
 
