@@ -7,6 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
+import pytest
 from tests.access.test_audit import MADE, REFUSED
 from tests.access.test_history import NONE, PLAY, PUBLISH
 from tests.live import run
@@ -99,6 +100,110 @@ def test_viewer_is_forgotten_by_the_subject_of_a_token(database_url: str) -> Non
             history = History(database, "here")
             assert await history.count(SessionFilter(subject="Bob")) == 1
             assert await history.count(SessionFilter(subject="customer 17")) == 0
+
+    run(main())
+
+
+async def bodies(database: Database) -> list[str]:
+    async with database.begin() as connection:
+        rows = await connection.execute(OUTBOX.select().order_by(OUTBOX.c.id))
+        return [row.body for row in rows]
+
+
+def letter(id: str, body: str) -> dict[str, object]:
+    return {**event(id, ""), "body": body}
+
+
+OF_ANN = {"stream": "live/a", "address": "192.0.2.1", "user_agent": "VLC", "subject": "Ann"}
+OF_BOB = {"stream": "live/Ann", "address": "192.0.2.2", "user_agent": "Ann", "subject": "Bob"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["stream", "address", "user_agent", "subject", "live/a", "VLC", "null", "", '":"', "session"],
+)
+def test_subject_that_is_a_word_of_others_changes_nothing_but_the_person(
+    name: str, database_url: str
+) -> None:
+    """As a token that was made for somebody called "stream"."""
+    theirs = {**OF_ANN, "subject": name}
+
+    async def main() -> None:
+        async with kept(database_url) as (database, _):
+            before = await bodies(database)
+            told = [json.dumps(each) for each in (theirs, OF_BOB, OF_ANN)]
+            async with database.begin() as connection:
+                rows = [letter(str(number), body) for number, body in enumerate(told, 3)]
+                await connection.execute(OUTBOX.insert(), rows)
+            assert (await erase(database, Person(subject=name))).webhooks == 1
+            after = await bodies(database)
+            assert after[:2] == before
+            assert json.loads(after[2]) == {
+                "stream": "live/a", "address": None, "user_agent": "", "subject": None
+            }  # fmt: skip
+            assert after[3:] == told[1:]
+
+    run(main())
+
+
+def test_key_and_address_are_looked_for_in_their_own_fields(database_url: str) -> None:
+    used = {"stream": "pk_1", "key_id": "pk_1", "address": "192.0.2.1"}
+    named = {"stream": "pk_1", "subject": "pk_1", "reason": "192.0.2.1", "address": "192.0.2.9"}
+
+    async def main() -> None:
+        async with kept(database_url) as (database, _):
+            rows = [letter("3", json.dumps(used)), letter("4", json.dumps(named))]
+            async with database.begin() as connection:
+                await connection.execute(OUTBOX.insert(), rows)
+            assert (await erase(database, Person(["192.0.2.1"], key="pk_1"))).webhooks == 1
+            after = [json.loads(body) for body in (await bodies(database))[2:]]
+            assert after == [{"stream": "pk_1", "key_id": None, "address": None}, named]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [("203.0.113.99", "203.0.113.99:4711"), ("2001:db8::7", "[2001:db8::7]:4711")],
+)
+def test_place_of_a_publisher_is_an_address_too(
+    address: str, place: str, database_url: str
+) -> None:
+    told = {"stream": "live/a", "publisher": place, "tags": {"customer": "17"}}
+
+    async def main() -> None:
+        async with kept(database_url) as (database, _):
+            async with database.begin() as connection:
+                await connection.execute(OUTBOX.insert(), [letter("3", json.dumps(told))])
+            assert (await erase(database, Person([address]))).webhooks == 1
+            after = json.loads((await bodies(database))[2])
+            assert after == {"stream": "live/a", "publisher": "", "tags": {}}
+            assert (await erase(database, Person([address]))).webhooks == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", '"Ann"', "null"])
+def test_webhook_that_is_no_event_stays_as_it_is(body: str, database_url: str) -> None:
+    async def main() -> None:
+        async with kept(database_url) as (database, _):
+            async with database.begin() as connection:
+                await connection.execute(OUTBOX.insert(), [letter("3", body)])
+            assert (await erase(database, Person(subject="Ann"))).webhooks == 0
+            assert (await bodies(database))[2] == body
+
+    run(main())
+
+
+def test_person_who_is_called_as_an_administrator_is_no_administrator(database_url: str) -> None:
+    async def main() -> None:
+        async with kept(database_url) as (database, _):
+            refused = replace(REFUSED, actor="console", address=None)
+            await AuditTrail(database).append([refused, replace(MADE, actor="console")])
+            assert (await erase(database, Person(subject="console"))).audit == 1
+            made, erased, *_ = await AuditTrail(database).page(AuditFilter())
+            assert (made.action, made.actor) == (MADE.action, "console")
+            assert (erased.action, erased.actor) == (REFUSED.action, ERASED)
 
     run(main())
 

@@ -8,9 +8,9 @@ What identifies the person is overwritten; the rows stay, so that counts, times 
 """
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import sqlalchemy as sa
@@ -21,6 +21,22 @@ from headend.access.tables import AUDIT, OUTBOX, PUBLISH_KEYS, SESSIONS
 
 # In place of who did something: the column of an entry's actor is never empty for other reasons.
 ERASED: Final = "(erased)"
+# Fields of an event that are about whoever published, watched or was refused, and their values
+# where that is nobody. Source: `headend.events`.
+NOBODY: Final[Mapping[str, object]] = MappingProxyType(
+    {
+        "address": None,
+        "subject": None,
+        "key_id": None,
+        "user_agent": "",
+        "publisher": "",
+        "tags": {},
+    }
+)
+BY_PEERS: Final = (
+    "publish",
+    "play",
+)  # actions in the audit trail whose actor is a key or a subject
 TIMEOUT_S: Final = 60.0  # of a command: whole tables are looked through
 
 # What is given out of a key; never its hash or what checks its password.
@@ -92,7 +108,7 @@ async def erase(database: Database, person: Person) -> Erased:
     Raises:
         DatabaseError: Nothing was overwritten.
     """
-    actor = sa.case((AUDIT.c.actor.in_(person.names), ERASED), else_=AUDIT.c.actor)
+    actor = sa.case((_is_actor(person), ERASED), else_=AUDIT.c.actor)
     async with database.begin(TIMEOUT_S) as connection:
         counts = [
             (await connection.execute(change)).rowcount
@@ -109,7 +125,7 @@ async def erase(database: Database, person: Person) -> Erased:
         letters = await _letters(connection, person)
         for letter in letters:
             changed = OUTBOX.update().where(OUTBOX.c.sequence == letter["sequence"])
-            body = _about(person).sub("null", str(letter["body"]))
+            body = _without_person(str(letter["body"]))
             await connection.execute(changed.values(body=body))
     sessions, audit, keys = counts
     return Erased(sessions, audit, keys, len(letters))
@@ -131,7 +147,12 @@ def _in_sessions(person: Person) -> sa.ColumnElement[bool]:
 
 def _in_audit(person: Person) -> sa.ColumnElement[bool]:
     # What was done to a key stays: an administrator did it.
-    return sa.or_(AUDIT.c.address.in_(person.addresses), AUDIT.c.actor.in_(person.names))
+    return sa.or_(AUDIT.c.address.in_(person.addresses), _is_actor(person))
+
+
+def _is_actor(person: Person) -> sa.ColumnElement[bool]:
+    # A token may have been made for somebody who is called as administrators are: "console".
+    return sa.and_(AUDIT.c.actor.in_(person.names), AUDIT.c.action.in_(BY_PEERS))
 
 
 def _in_keys(person: Person) -> sa.ColumnElement[bool]:
@@ -141,15 +162,36 @@ def _in_keys(person: Person) -> sa.ColumnElement[bool]:
 
 async def _letters(connection: AsyncConnection, person: Person) -> list[dict[str, object]]:
     """Return the webhooks that are about a person; few wait, so all are looked through."""
-    about = _about(person)
     rows = await connection.execute(sa.select(OUTBOX).order_by(OUTBOX.c.sequence))
-    return [dict(row._mapping) for row in rows if about.search(row.body)]
+    return [dict(row._mapping) for row in rows if _is_about(person, row.body)]
 
 
-def _about(person: Person) -> re.Pattern[str]:
-    """Return what finds whatever identifies a person in a JSON document."""
-    names = (*person.addresses, *person.names)
-    texts = {
-        json.dumps(name, ensure_ascii=is_ascii) for name in names for is_ascii in (True, False)
-    }
-    return re.compile("|".join(map(re.escape, sorted(texts))))
+def _is_about(person: Person, body: str) -> bool:
+    event = _event(body)
+    return (
+        event.get("address") in person.addresses
+        or _host(event.get("publisher")) in person.addresses
+        or (person.subject is not None and event.get("subject") == person.subject)
+        or (person.key is not None and event.get("key_id") == person.key)
+    )
+
+
+def _without_person(body: str) -> str:
+    """Overwrite what the event of a person's session tells of that person."""
+    event = _event(body)
+    anonymous = {name: value for name, value in NOBODY.items() if name in event}
+    return json.dumps({**event, **anonymous}, separators=(",", ":"))
+
+
+def _host(place: object) -> str:
+    """Return the address of `203.0.113.7:51044` or `[2001:db8::7]:51044`."""
+    return str(place).rpartition(":")[0].strip("[]")
+
+
+def _event(body: str) -> dict[str, object]:
+    """Read a webhook's body; one that is no JSON object tells of nobody."""
+    try:
+        event = json.loads(body)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
