@@ -62,7 +62,7 @@ def test_examples_of_the_manuals_can_be_put_below_the_file_of_config_init(
 def test_what_is_given_twice_is_told_as_such(text: str, tmp_path: Path) -> None:
     file = tmp_path / "headend.toml"
     file.write_text(text)
-    with pytest.raises(SettingsError, match=r"\(at line \d.*a section may be given once"):
+    with pytest.raises(SettingsError, match=r"a section may be given once.* \(at line \d"):
         load_settings(file, environ={})
 
 

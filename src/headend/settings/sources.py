@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, get_args, get_origin
 
 from pydantic import SecretStr, ValidationError
-from pydantic_core import ErrorDetails
 
 from headend.errors import SettingsError
 from headend.settings.keys import KEYS, SECTIONS, allowed, get, is_secret, secret_values
@@ -197,8 +196,9 @@ def _parse_toml(path: Path) -> dict[str, object]:
     except tomllib.TOMLDecodeError as error:
         line = text.count("\n") + 1
         reason = str(error).replace("(at end of document)", f"(at line {line}, the end)")
-        is_twice = any(word in reason for word in _TWICE)
-        raise SettingsError(f"{path}: {reason}{_TWICE_WORDS if is_twice else ''}") from error
+        if any(word in reason for word in _TWICE):
+            reason = reason.replace(" (at line", f"{_TWICE_WORDS} (at line")
+        raise SettingsError(f"{path}: {reason}") from error
 
 
 def _read_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
@@ -247,7 +247,9 @@ def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
     try:
         settings = Settings.model_validate(tables[""])
     except ValidationError as error:
-        problems = problems + [_explain_wrong(details, given) for details in error.errors()]
+        problems = problems + [
+            _explain_wrong(each["loc"], each.get("ctx", {}), given) for each in error.errors()
+        ]
     if problems:
         failure = SettingsError(problems[0])
         for problem in problems[1:]:
@@ -257,9 +259,12 @@ def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
     return settings
 
 
-def _explain_wrong(details: ErrorDetails, given: Mapping[str, _Given]) -> str:
-    key = next(key for key in KEYS if tuple(key.split(".")) == details["loc"][: key.count(".") + 1])
+def _explain_wrong(
+    place: tuple[int | str, ...], context: Mapping[str, object], given: Mapping[str, _Given]
+) -> str:
+    """Say what pydantic found wrong at a place of the settings."""
+    key = next(key for key in KEYS if tuple(key.split(".")) == place[: key.count(".") + 1])
     value = "(hidden)" if is_secret(KEYS[key]) else quoted(given[key].value)
     # A validator that raised ValueError without words leaves them to the limits of the key.
-    words = str(details.get("ctx", {}).get("error", ""))
+    words = str(context.get("error", ""))
     return f"{key} = {value}: {words or allowed(key)} ({given[key].source})"
