@@ -5,11 +5,12 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 from aiohttp import web
-from tests.live import log_lines, run
+from tests.live import log_lines, run, until
 from tests.receiver import Received, Receiver, receiver
 
 from headend.access.decisions import AccessRequest, Allow, Decision, Deny, Redirect
@@ -160,26 +161,65 @@ def test_answer_is_a_decision(status: int, document: object, decision: Decision)
     ("status", "body", "words"),
     [
         (200, b"yes", "its answer makes no sense: it is no JSON object"),
+        (200, b"false", "its answer makes no sense"),
         (200, b"\xff\xfe", "its answer makes no sense"),
         (200, b"[1]", "its answer makes no sense"),
-        (200, b'{"decision": "maybe"}', "its answer makes no sense: decision"),
+        (200, b"[" * 60_000, "its answer makes no sense"),
+        (200, b'{"allow": false}', "its answer has no decision, but allow"),
+        (200, b'{"allowed": false, "stream": "live/b"}', "its answer has no decision, but allowed"),
+        (200, b'{"decison": "deny"}', "its answer has no decision, but decison"),
+        (200, b'{"Decision": "deny"}', "its answer has no decision, but Decision"),
+        (200, b'{"reason": "no"}', "its answer has no decision, but reason"),
+        (200, b'{"\\n\\u0000": 1}', "its answer has no decision, but \\n"),
+        (200, b'{"decision": "denied"}', "its answer makes no sense: decision"),
+        (200, b'{"decision": null}', "its answer makes no sense: decision"),
+        (200, b'{"decision": "Allow"}', "its answer makes no sense: decision"),
         (200, b'{"max_viewers": "ten"}', "its answer makes no sense: max_viewers"),
         (200, b'{"stream": "../etc"}', "stream: must be APP/NAME"),
         (200, b'{"decision": "redirect"}', "url: must be an rtmp"),
+        (200, b'{"decision": "deny", "code": "x"}', "code: must be such as"),
         (200, b'{"max_viewers": -1}', "max_viewers: must be a number from 0 on"),
         (200, bytes(100_000), "its answer is longer than 64 KiB"),
         (302, b"", "HTTP status 302"),
-        (404, b"", "HTTP status 404"),
-        (500, b"{}", "HTTP status 500"),
+        (400, b"{}", "HTTP status 400"),
+        (404, b'{"decision": "allow"}', "HTTP status 404"),
+        (404, bytes(100_000), "HTTP status 404"),
+        (429, b"", "HTTP status 429"),
     ],
 )
-def test_answer_that_makes_no_sense_lets_nobody_in_or_everybody(
+def test_answer_that_is_not_understood_lets_nobody_in_and_the_log_says_why(
+    status: int, body: bytes, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with asked("auth.callback_fail=open") as backend:
+            headers = {"Location": backend.there.url} if status == 302 else {}
+            backend.there.answer = lambda _: web.Response(status=status, body=body, headers=headers)
+            for _ in range(7):
+                assert await backend.ask() == Deny("this is not allowed")
+            assert len(backend.there.received) == 7  # it is no outage
+            outcome = "not_understood" if status == 200 else "deny"
+            assert backend.callback.outcomes == {outcome: 7}
+
+    run(main())
+    (line,) = log_lines(caplog, "callback")
+    assert words in line
+    assert line.endswith("; that counts as no")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (500, b"{}", "HTTP status 500"),
+        (503, b'{"decision": "deny"}', "HTTP status 503"),
+        (500, bytes(100_000), "HTTP status 500"),
+    ],
+)
+def test_fault_of_the_backend_lets_nobody_in_or_everybody(
     status: int, body: bytes, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def main() -> None:
         async with asked() as backend:
-            headers = {"Location": backend.there.url} if status == 302 else {}
-            backend.there.answer = lambda _: web.Response(status=status, body=body, headers=headers)
+            backend.there.answer = lambda _: web.Response(status=status, body=body)
             with pytest.raises(CallbackError, match="the callback could not be asked"):
                 await backend.ask()
             backend.configure("auth.callback_fail=open")
@@ -189,6 +229,27 @@ def test_answer_that_makes_no_sense_lets_nobody_in_or_everybody(
     run(main())
     (line,) = log_lines(caplog, "callback failed")
     assert words in line
+
+
+def test_what_is_no_text_is_escaped_before_it_is_sent() -> None:
+    odd = "a\0b\x1b[0m\ud800\u202e\n"
+    plain = r"a\x00b\x1b[0m\ud800\u202e\n"
+
+    async def main() -> None:
+        async with asked("auth.callback_credentials=true") as backend:
+            request = replace(
+                PUBLISH, user_agent=odd, certificate=odd, key=odd, token=odd, query={odd: odd}
+            )
+            assert await backend.ask(request) == Allow()
+            (got,) = backend.there.received
+            got.body.decode("ascii")
+            assert b"\\u" not in got.body.replace(b"\\\\u", b"")
+            data = got.document["data"]
+            for name in ("user_agent", "certificate", "key", "token"):
+                assert data[name] == plain
+            assert data["query"] == {plain: plain}
+
+    run(main())
 
 
 def test_slow_answer_is_a_failure() -> None:
@@ -246,6 +307,11 @@ def test_those_that_wait_for_their_turn_too_long_fail() -> None:
     run(main())
 
 
+def pause_is_over(backend: Asked) -> None:
+    for breaker in backend.callback._breakers.values():
+        breaker._again_at = 0.0
+
+
 def test_backend_that_fails_is_left_alone_and_then_asked_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -259,11 +325,11 @@ def test_backend_that_fails_is_left_alone_and_then_asked_once(
             assert len(backend.there.received) == 5
             assert backend.callback.is_paused
             assert backend.callback.outcomes == {"failed": 5, "paused": 15}
-            backend.callback._again_at = 0  # as if the pause were over
+            pause_is_over(backend)
             assert await backend.ask() == Allow()
             assert len(backend.there.received) == 6
             assert backend.callback.is_paused
-            backend.callback._again_at = 0
+            pause_is_over(backend)
             backend.answer({"decision": "deny", "reason": "no"})
             # One finds out; nobody waits for it.
             decisions = await asyncio.gather(*(backend.ask() for _ in range(3)))
@@ -273,6 +339,82 @@ def test_backend_that_fails_is_left_alone_and_then_asked_once(
     run(main())
     assert len(log_lines(caplog, "callback is not asked for 10 s: it failed 5 times")) == 1
     assert len(log_lines(caplog, "callback answers again")) == 1
+
+
+def test_publishers_and_viewers_are_apart() -> None:
+    def only_viewers_fail(received: Received) -> web.Response:
+        is_play = received.document["data"]["action"] == "play"
+        return web.Response(status=503 if is_play else 403)
+
+    async def main() -> None:
+        async with asked("auth.callback_fail=open") as backend:
+            backend.there.answer = only_viewers_fail
+            for number in range(10):
+                viewer = replace(PLAY, address=ip_address(f"10.0.0.{number}"))
+                assert await backend.ask(viewer) == Allow()
+                assert await backend.ask(PUBLISH) == Deny("this is not allowed")
+            assert backend.callback.outcomes == {"failed": 5, "paused": 5, "deny": 10}
+
+    run(main())
+
+
+def test_viewers_that_wait_for_an_answer_leave_calls_for_publishers() -> None:
+    async def main() -> None:
+        async with asked("auth.callback_calls=1", "auth.callback_timeout_s=10") as backend:
+            hung = asyncio.Event()
+
+            async def only_viewers_hang(received: Received) -> web.Response:
+                if received.document["data"]["action"] == "play":
+                    await hung.wait()
+                return web.Response()
+
+            backend.there.answer = only_viewers_hang
+            viewers = [asyncio.create_task(backend.ask(PLAY)) for _ in range(3)]
+            await until(lambda: backend.there.received)
+            assert await backend.ask(PUBLISH) == Allow()
+            assert not any(each.done() for each in viewers)
+            hung.set()
+            assert await asyncio.gather(*viewers) == 3 * [Allow()]
+
+    run(main())
+
+
+def test_what_one_address_makes_the_backend_fail_on_switches_it_off_for_that_address_only() -> None:
+    def fails_on_odd_names(received: Received) -> web.Response:
+        is_odd = received.document["data"]["name"] == "odd"
+        return web.Response(status=500 if is_odd else 403)
+
+    async def main() -> None:
+        async with asked("auth.callback_fail=open") as backend:
+            backend.there.answer = fails_on_odd_names
+            odd = replace(PUBLISH, path="live/odd")
+            for _ in range(7):
+                assert await backend.ask(odd) == Allow()
+            assert backend.callback.outcomes == {"failed": 5, "paused": 2}
+            neighbour = replace(PUBLISH, address=ip_address("10.0.0.8"))
+            assert await backend.ask(neighbour) == Deny("this is not allowed")
+
+    run(main())
+
+
+def test_calls_that_are_not_free_tell_nothing_of_the_backend() -> None:
+    async def main() -> None:
+        async with asked("auth.callback_calls=1", "auth.callback_timeout_s=0.3") as backend:
+            hung = asyncio.Event()
+
+            async def hangs(_: Received) -> web.Response:
+                await hung.wait()
+                return web.Response()
+
+            backend.there.answer = hangs
+            asking = [asyncio.create_task(backend.ask()) for _ in range(20)]
+            results = await asyncio.gather(*asking, return_exceptions=True)
+            assert all(isinstance(each, CallbackError) for each in results)
+            assert not backend.callback.is_paused  # one call was silent
+            hung.set()
+            assert await backend.ask() == Allow()
+
+    run(main())
 
 
 def test_another_url_is_asked_at_once() -> None:

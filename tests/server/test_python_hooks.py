@@ -160,9 +160,24 @@ def _renames_to_nonsense(request: PublishRequest) -> Allow:
     return Allow(stream="nonsense")
 
 
-@pytest.mark.parametrize(
-    "hook", [_raises, _raises_in_a_thread, _returns_nonsense, _renames_to_nonsense]
-)
+def _says_no_in_its_own_way(request: PublishRequest) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("hook", [_returns_nonsense, _says_no_in_its_own_way, _renames_to_nonsense])
+@pytest.mark.parametrize("fail", ["closed", "open"])
+def test_answer_of_a_hook_that_is_none_lets_nobody_in(
+    hook: object, fail: Fail, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks = Hooks()
+    hooks.publish.append(hook)  # type: ignore[arg-type]
+    with pytest.raises(HookError, match=r"hook _.* failed"):
+        decide(hooks, fail=fail)
+    (line,) = log_lines(caplog, "failed")
+    assert "that counts as no" in line
+
+
+@pytest.mark.parametrize("hook", [_raises, _raises_in_a_thread])
 def test_hook_that_fails_lets_nobody_in_or_everybody(
     hook: object, caplog: pytest.LogCaptureFixture
 ) -> None:

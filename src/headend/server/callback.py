@@ -1,10 +1,11 @@
-"""This module asks a URL of the settings who may publish and play.
+"""Asking a URL of the settings who may publish and play.
 
-    request ─► a free call ─► POST ─► answer ─┬─► Allow, Deny, Redirect
-                                              └─► none that makes sense: `auth.callback_fail`
+    request ─► a free call ─► POST ─┬─► an answer: Allow, Deny, Redirect
+                                    ├─► one that is not understood: Deny, and the log says why
+                                    └─► silence, or a status from 500 on: `auth.callback_fail`
 
-After several failures in a row nobody is asked for a while: a backend that is down is not made
-busier, and nobody waits for it.
+After several failures in a row nobody is asked for a while (`headend.server.breaker`), about
+publishers and about viewers apart.
 """
 
 import asyncio
@@ -14,36 +15,47 @@ import time
 import uuid
 from asyncio import AbstractEventLoop
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from headend.access.checked import checked
-from headend.access.decisions import AccessRequest, Action, Allow, Decision, Deny, Redirect
+from headend.access.checked import DecisionError, checked
+from headend.access.decisions import ACTIONS, AccessRequest, Action, Allow, Decision, Deny, Redirect
 from headend.errors import HeadendError
-from headend.server.outgoing import Answer, Outgoing
+from headend.server.breaker import FAILURES, PAUSE_S, Breaker
+from headend.server.logs import Repeats, escape
+from headend.server.outgoing import Answer, AnswerTooLong, Outgoing
 from headend.server.redaction import redact
 from headend.settings import Auth
 from headend.webhooks import sign
 
 log = logging.getLogger(__name__)
 
-FAILURES: Final = 5  # in a row, until nobody is asked …
-PAUSE_S: Final = 10.0  # … for so long; then one request is asked about
-REPORT_S: Final = 60.0  # between two lines on failures
-REFUSED: Final = frozenset({401, 403})  # HTTP statuses that mean no
+REFUSED: Final = frozenset({401, 403})  # HTTP statuses that mean no, and nothing else
+# What an answer may hold that does not say which decision it is: it allows.
+OF_ALLOW: Final = frozenset(
+    {"stream", "max_viewers", "max_bit_rate", "max_duration_s", "expires_at", "subject", "tags"}
+)
 
 
 class CallbackError(HeadendError):
-    """There is no answer that makes sense."""
+    """There is no answer."""
+
+
+class _Busy(CallbackError):
+    """It was never asked, or not long enough to say that it is silent: too many others were."""
+
+
+class _NotUnderstood(HeadendError):
+    """There is an answer, and it is no decision."""
 
 
 class _Answer(BaseModel):
     """What the callback may say; see docs/hooks.md."""
 
-    model_config = ConfigDict(strict=True, extra="ignore")
+    model_config = ConfigDict(strict=True, extra="allow")
 
     decision: Literal["allow", "deny", "redirect"] = "allow"
     reason: str | None = None
@@ -62,7 +74,8 @@ class Callback:
     """See the module's head; an `Authorizer`.
 
     Attributes:
-        outcomes: How many requests came to what: allow, deny, redirect, failed, paused.
+        outcomes: How many requests came to what: allow, deny, redirect, not_understood (which
+            denies), failed, paused.
     """
 
     def __init__(self, loop: AbstractEventLoop, auth: Auth, outgoing: Outgoing) -> None:
@@ -76,18 +89,18 @@ class Callback:
         self._loop = loop
         self._auth = auth
         self._outgoing = outgoing
-        self._free = asyncio.Semaphore(auth.callback_calls)
-        self._in_a_row = 0
-        self._again_at = 0.0
-        self._reported_at = -REPORT_S
+        self._free = _free_calls(auth)
+        self._breakers = _breakers()
+        self._failures = Repeats(log, "callback failed")
+        self._oddities = Repeats(log, "callback is not understood")
         self.outcomes: Final[Counter[str]] = Counter()
 
     def configure(self, auth: Auth) -> None:
         """Take settings that changed."""
         if auth.callback_calls != self._auth.callback_calls:
-            self._free = asyncio.Semaphore(auth.callback_calls)
+            self._free = _free_calls(auth)
         if auth.callback_url != self._auth.callback_url:
-            self._in_a_row = 0
+            self._breakers = _breakers()
         self._auth = auth
 
     @property
@@ -97,8 +110,9 @@ class Callback:
 
     @property
     def is_paused(self) -> bool:
-        """Nobody is asked just now."""
-        return self._in_a_row >= FAILURES and self._loop.time() < self._again_at
+        """It is not asked just now, about all or about some."""
+        now = self._loop.time()
+        return any(breaker.is_resting(now) for breaker in self._breakers.values())
 
     async def authorize(self, request: AccessRequest) -> Decision:
         """Ask.
@@ -106,61 +120,115 @@ class Callback:
         Raises:
             CallbackError: There is no answer, and `auth.callback_fail` is closed.
         """
-        auth = self._auth
-        if request.action not in auth.callback_actions:
+        if request.action not in self.actions:
             return Allow()
-        if self.is_paused:
+        breaker = self._breakers[request.action]
+        if not breaker.may_ask(request.address, self._loop.time()):
             self.outcomes["paused"] += 1
             return self._fail()
-        if self._in_a_row >= FAILURES:  # this one finds out; the others do not wait for it
-            self._again_at = self._loop.time() + PAUSE_S
         try:
             decision = await self._ask(request)
+        except _NotUnderstood as error:
+            self._answered(breaker)
+            self.outcomes["not_understood"] += 1
+            line = f"callback: {error}; that counts as no"
+            self._oddities.add(line, self._loop.time())
+            return checked(Deny(""))
         except HeadendError as error:
-            self._failed(error)
+            self._failed(breaker, request, error)
             return self._fail()
-        if self._in_a_row >= FAILURES:
-            log.info("callback answers again")
-        self._in_a_row = 0
+        self._answered(breaker)
         self.outcomes[_outcome(decision)] += 1
         return decision
 
     async def _ask(self, request: AccessRequest) -> Decision:
         auth = self._auth
-        timeout_s = auth.callback_timeout_s
         id = str(uuid.uuid4())
         body = _body(request, id, with_credentials=auth.callback_credentials)
         headers = {"Content-Type": "application/json"}
         if secret := auth.callback_secret.get_secret_value():
             headers |= sign(body, secret, id=id, timestamp=int(time.time()))
+        answer = await self._call(body, headers, self._free[request.action])
+        if answer.status >= 500:
+            raise CallbackError(f"HTTP status {answer.status}")
+        is_refusal = not 200 <= answer.status < 300
+        return self._refusal(answer) if is_refusal else _decision(answer.body)
+
+    async def _call(self, body: bytes, headers: dict[str, str], free: asyncio.Semaphore) -> Answer:
+        """Make the call, once one is free.
+
+        Raises:
+            CallbackError: There is no answer; `_Busy`, if that does not tell of the backend.
+            _NotUnderstood: It is too long.
+        """
+        began, limit = self._loop.time(), self._auth.callback_timeout_s
         try:
-            async with asyncio.timeout(timeout_s), self._free:
-                answer = await self._outgoing.post(auth.callback_url, body, headers, timeout_s)
+            async with asyncio.timeout(limit):
+                await free.acquire()
         except TimeoutError as error:
-            raise CallbackError(f"no answer within {timeout_s:g} s") from error
-        return _decision(answer)
+            text = f"no call was free for {limit:g} s (auth.callback_calls)"
+            raise _Busy(text) from error
+        left = began + limit - self._loop.time()
+        try:
+            async with asyncio.timeout(left):
+                return await self._outgoing.post(self._auth.callback_url, body, headers, limit)
+        except AnswerTooLong as error:
+            if 200 <= error.status < 300:
+                raise _NotUnderstood(str(error)) from error
+            return Answer(error.status, b"")
+        except TimeoutError as error:
+            kind = _Busy if left < limit / 2 else CallbackError
+            raise kind(f"no answer within {limit:g} s") from error
+        finally:
+            free.release()
+
+    def _refusal(self, answer: Answer) -> Deny:
+        """Read an answer whose status means no, with reason and code if it has any."""
+        if answer.status not in REFUSED:
+            line = f"callback: HTTP status {answer.status}; that counts as no"
+            self._oddities.add(line, self._loop.time())
+        try:
+            said = _Answer.model_validate_json(answer.body)
+            decision = checked(Deny(said.reason or "", said.code))
+        except (ValidationError, DecisionError):  # a page for people, perhaps
+            decision = checked(Deny(""))
+        assert isinstance(decision, Deny)
+        return decision
 
     def _fail(self) -> Allow:
         if self._auth.callback_fail == "open":
             return Allow()
         raise CallbackError("the callback could not be asked")
 
-    def _failed(self, error: HeadendError) -> None:
+    def _answered(self, breaker: Breaker) -> None:
+        if breaker.answered():
+            log.info("callback answers again")
+
+    def _failed(self, breaker: Breaker, request: AccessRequest, error: HeadendError) -> None:
         self.outcomes["failed"] += 1
         now = self._loop.time()
-        self._in_a_row += 1
-        self._again_at = now + PAUSE_S
-        if self._in_a_row == FAILURES:
-            log.error("callback is not asked for %g s: it failed %d times", PAUSE_S, FAILURES)
-        if now - self._reported_at >= REPORT_S:
-            self._reported_at = now
+        if not isinstance(error, _Busy) and breaker.failed(request.address, now):
             log.error(
-                "callback failed: %s; auth.callback_fail = %s", error, self._auth.callback_fail
+                "callback is not asked for %g s: it failed %d times about %s",
+                PAUSE_S,
+                FAILURES,
+                "publishers" if request.action == "publish" else "viewers",
             )
+        line = f"callback failed: {error}; auth.callback_fail = {self._auth.callback_fail}"
+        self._failures.add(line, now)
+
+
+def _free_calls(auth: Auth) -> Mapping[Action, asyncio.Semaphore]:
+    """Return the calls that may be made: viewers leave those about publishers free."""
+    return {action: asyncio.Semaphore(auth.callback_calls) for action in ACTIONS}
+
+
+def _breakers() -> Mapping[Action, Breaker]:
+    return {action: Breaker() for action in ACTIONS}
 
 
 def _body(request: AccessRequest, id: str, *, with_credentials: bool) -> bytes:
-    """Write the question, in the form of a webhook."""
+    """Write the question, in the form of a webhook; what is no text for a program is escaped."""
     data: dict[str, object] = {
         "action": request.action,
         "stream": request.path,
@@ -178,46 +246,62 @@ def _body(request: AccessRequest, id: str, *, with_credentials: bool) -> bytes:
     if with_credentials:
         data |= {"key": request.key, "token": request.token, "query": dict(request.query)}
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    question = {"id": id, "type": f"authorize.{request.action}", "timestamp": now, "data": data}
+    kind = f"authorize.{request.action}"
+    question = {"id": id, "type": kind, "timestamp": now, "data": _plain(data)}
     return json.dumps(question, separators=(",", ":")).encode()
 
 
-def _decision(answer: Answer) -> Decision:
-    """Read an answer.
+def _plain(value: object) -> object:
+    """Escape control characters and lone surrogates, which not every reader of JSON takes."""
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, dict):
+        return {escape(str(name)): _plain(each) for name, each in value.items()}
+    return value
+
+
+def _decision(body: bytes) -> Decision:
+    """Read the body of an answer that is no refusal; an empty one allows.
 
     Raises:
-        HeadendError: It makes no sense.
+        _NotUnderstood: It is no decision.
     """
-    is_refusal = answer.status in REFUSED
-    if not (200 <= answer.status < 300 or is_refusal):
-        raise CallbackError(f"HTTP status {answer.status}")
     said = _Answer()
-    if answer.body.strip():
+    if body.strip():
         try:
-            said = _Answer.model_validate_json(answer.body)
+            said = _Answer.model_validate_json(body)
         except ValidationError as error:
-            if not is_refusal:  # a page for people, then
-                raise CallbackError(_first_fault(error)) from None
-    if is_refusal or said.decision == "deny":
-        return checked(Deny(said.reason or "", said.code))
+            raise _NotUnderstood(_first_fault(error)) from None
+    if "decision" not in said.model_fields_set:
+        foreign = {*said.model_fields_set, *(said.model_extra or {})} - OF_ALLOW
+        if foreign:
+            raise _NotUnderstood(f"its answer has no decision, but {escape(min(foreign))[:100]}")
+    try:
+        return checked(_said(said))
+    except DecisionError as error:
+        raise _NotUnderstood(f"its answer makes no sense: {error}") from None
+
+
+def _said(said: _Answer) -> Decision:
+    if said.decision == "deny":
+        return Deny(said.reason or "", said.code)
     if said.decision == "redirect":
-        return checked(Redirect(said.url or ""))
-    return checked(
-        Allow(
-            said.stream,
-            said.max_viewers,
-            said.max_bit_rate,
-            said.max_duration_s,
-            said.expires_at,
-            said.subject,
-            tuple((said.tags or {}).items()),
-        )
+        return Redirect(said.url or "")
+    return Allow(
+        said.stream,
+        said.max_viewers,
+        said.max_bit_rate,
+        said.max_duration_s,
+        said.expires_at,
+        said.subject,
+        tuple((said.tags or {}).items()),
     )
 
 
 def _first_fault(error: ValidationError) -> str:
     first: Sequence[object] = error.errors(include_input=False, include_url=False)[0]["loc"]
     where = ".".join(map(str, first))
+    where = escape(where)[:100]
     return f"its answer makes no sense{f': {where}' if where else ': it is no JSON object'}"
 
 

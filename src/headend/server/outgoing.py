@@ -20,7 +20,7 @@ from headend.access.resolver import Resolver, checked
 from headend.errors import causes
 from headend.server.tls_client import TlsOptions, explain_handshake
 
-__all__ = ["Answer", "Outgoing", "OutgoingError", "Rules"]
+__all__ = ["Answer", "AnswerTooLong", "Outgoing", "OutgoingError", "Rules"]
 
 ANSWER_BYTES: Final = 64 * 1024  # of a body that is read; longer ones are refused
 CONNECTIONS: Final = 1000  # at once, all places together
@@ -38,6 +38,18 @@ class Answer:
 
     status: int
     body: bytes
+
+
+class AnswerTooLong(OutgoingError):
+    """There is an answer, and its body is longer than ANSWER_BYTES.
+
+    Attributes:
+        status: HTTP status.
+    """
+
+    def __init__(self, host: str, status: int) -> None:
+        super().__init__(f"{host}: its answer is longer than {ANSWER_BYTES // 1024} KiB")
+        self.status: Final = status
 
 
 class _Client:
@@ -91,7 +103,8 @@ class Outgoing:
             timeout_s: For everything, resolving the name included.
 
         Raises:
-            OutgoingError: There is no answer, or one that is too long; the place is not allowed.
+            OutgoingError: There is no answer; the place is not allowed.
+            AnswerTooLong: It is longer than ANSWER_BYTES.
         """
         host = _host(url)
         try:
@@ -185,7 +198,7 @@ async def _read(response: aiohttp.ClientResponse, host: str) -> bytes:
         body += piece
         if len(body) > ANSWER_BYTES:
             response.close()
-            raise OutgoingError(f"{host}: its answer is longer than {ANSWER_BYTES // 1024} KiB")
+            raise AnswerTooLong(host, response.status)
     return bytes(body)
 
 

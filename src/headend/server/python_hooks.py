@@ -219,17 +219,26 @@ class PythonHooks:
         self.calls[name] += 1
         try:
             answer = await self._within(self._call(hook, request), self.timeout_s)
+        except TimeoutError:
+            self._failed(name, HookError(f"no answer within {self.timeout_s:g} s"))
+        except Exception as error:
+            self._failed(name, error)
+        else:
+            return self._understood(name, answer)
+        if self.fail == "open":
+            return None
+        raise HookError(f"hook {name} failed")
+
+    def _understood(self, name: str, answer: object) -> Allow | Deny | Redirect | None:
+        """Return what a hook answered; it may have meant no."""
+        try:
             if answer is None:
                 return None
             if isinstance(answer, Allow | Deny | Redirect):
                 return checked(answer)
             raise HookError(f"it returned {type(answer).__name__}, not Allow, Deny or Redirect")
-        except TimeoutError:
-            self._failed(name, HookError(f"no answer within {self.timeout_s:g} s"))
-        except Exception as error:
-            self._failed(name, error)
-        if self.fail == "open":
-            return None
+        except HeadendError as error:
+            self._failed(name, HookError(f"{error}; that counts as no"))
         raise HookError(f"hook {name} failed")
 
     # ------------------------------------------------------------------ events

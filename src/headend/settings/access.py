@@ -94,7 +94,7 @@ class Auth(Section):
         default=3, ge=0.1, le=10, description="Seconds that the answer may take."
     )
     callback_calls: Count = Field(
-        default=64, ge=1, le=256, description="Questions asked at once; more wait their turn."
+        default=64, ge=1, le=256, description="Questions asked at once for each action; more wait."
     )
     callback_fail: Literal["closed", "open"] = Field(
         default="closed",
