@@ -85,6 +85,7 @@ def test_names_are_those_of_the_interface() -> None:
         "session.ended",
         "key.used",
         "request.refused",
+        "peer.noisy",
         "server.started",
         "server.stopping",
         "certificate.expiring",

@@ -214,6 +214,24 @@ class RequestRefused(Event):
     subject: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerNoisy(Event):
+    """An address did more than is told one by one: this tells of the rest.
+
+    Attributes:
+        address: IP address; None: several, or a unix socket.
+        refusals: Requests that were refused, and other faults.
+        sessions: Publishes and plays that were granted.
+        period_s: In so many seconds.
+    """
+
+    name: ClassVar[str] = "peer.noisy"
+    address: str | None
+    refusals: int
+    sessions: int
+    period_s: float
+
+
 # ---------------------------------------------------------------------- the server
 
 
@@ -309,6 +327,7 @@ KINDS: Final[tuple[type[Event], ...]] = (
     SessionEnded,
     KeyUsed,
     RequestRefused,
+    PeerNoisy,
     ServerStarted,
     ServerStopping,
     CertificateExpiring,

@@ -3,7 +3,13 @@
 from dataclasses import replace
 
 from headend.access.records import AuditEntry, SessionRecord
-from headend.events import RequestRefused, ServerStopping, SessionEnded, SessionStarted
+from headend.events import (
+    PeerNoisy,
+    RequestRefused,
+    ServerStopping,
+    SessionEnded,
+    SessionStarted,
+)
 from headend.server.past_sessions import PER_SESSION, PastSessions, entry_of, record_of
 
 STARTED = SessionStarted(
@@ -30,6 +36,16 @@ def test_start_and_end_become_one_record() -> None:
     assert record_of(ENDED) == replace(
         started, ended_at=130.0, bytes=5000, reason="the viewer left"
     )
+
+
+def test_what_was_not_told_one_by_one_becomes_one_entry_with_its_number() -> None:
+    noisy = PeerNoisy(time=90.0, address="203.0.113.7", refusals=40, sessions=2, period_s=60.0)
+    assert entry_of(noisy) == AuditEntry(
+        90.0, "", "peer.noisy", "", "203.0.113.7", "refused",
+        "203.0.113.7: 40 refusals and faults and 2 sessions more in 60 s, not told one by one",
+        42,
+    )  # fmt: skip
+    assert record_of(noisy) is None
 
 
 def test_refusal_becomes_a_record_with_the_code_and_the_text_the_peer_got() -> None:

@@ -34,6 +34,7 @@ from tests.tls_peers import client_context, write_pair
 from tests.wire import wire
 
 from headend.server import tls_port
+from headend.server.notes import BUDGETS
 from headend.server.status import streams
 from headend.server.tls_transport import TlsTransport
 from headend.settings import CertificatePair
@@ -182,9 +183,9 @@ def test_half_open_handshakes_by_the_hundred_are_closed_and_disturb_nobody(
             await is_empty(live)
             assert time.monotonic() - started < 3
             for peer in peers:
-                (line,) = log_lines(caplog, peer.name)
-                assert "limits.handshake_s" in line
                 peer.close()
+            lines = log_lines(caplog, "limits.handshake_s")
+            assert BUDGETS["refusal"][0] <= len(lines) < 100  # of 300
 
     run(main())
 

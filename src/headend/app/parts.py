@@ -24,6 +24,7 @@ from headend.server import logs
 from headend.server.admission import Admission
 from headend.server.deadlines import Deadlines
 from headend.server.limits import StreamLimits
+from headend.server.notes import Notes
 from headend.server.poller import Poller
 from headend.server.rates import Rates
 from headend.server.recorder import Recorder
@@ -70,6 +71,7 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
         ),
         server_id=server_id,
         events=events,
+        notes=Notes(events, loop),
         reload=reload,
     )
     made.rates = Rates(made)

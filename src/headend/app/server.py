@@ -259,6 +259,7 @@ class Server:
             services.rates.close()
         services.deadlines.close()
         services.poller.close()
+        services.notes.close()
         # These write down how all of that ended, in the database that is closed last.
         closing.add("audit trail", None if services.recorder is None else services.recorder.close)
         joined = services.integrations
@@ -430,6 +431,7 @@ class Server:
         loop = self._services.loop
         self._sweep = loop.call_later(SWEEP_S, self._sweep_streams)
         self._services.registry.sweep(loop.time())
+        self._services.notes.tick(loop.time())
 
 
 def _say(level: int, line: str) -> str:

@@ -58,6 +58,8 @@ class Pull(Target):
         links: Links,
         reach: Reach,
         asker: Group = None,
+        *,
+        is_told: bool = True,
     ) -> None:
         """Prepare.
 
@@ -69,8 +71,9 @@ class Pull(Target):
             links: Those of all relays.
             reach: Where it may connect to.
             asker: Whose address wanted it first.
+            is_told: See `Target`.
         """
-        super().__init__(services, relay, path)
+        super().__init__(services, relay, path, is_told=is_told)
         self._rule: Final = rule
         self._links: Final = links
         self._reach: Final = reach

@@ -15,7 +15,8 @@ from hashlib import sha256
 from time import time
 from typing import TYPE_CHECKING, Final, Literal
 
-from headend.access.groups import Group
+from headend.access.decisions import Address
+from headend.access.groups import Group, group_of
 from headend.access.places import Rules
 from headend.errors import DatabaseError, HeadendError, Rejected, SettingsError
 from headend.events import Event, StreamConnected
@@ -27,7 +28,7 @@ from headend.relay.push import Push
 from headend.relay.target import Target
 from headend.server import redaction
 from headend.server.buckets import Buckets
-from headend.server.logs import Repeats
+from headend.server.logs import Repeats, shown
 from headend.server.relay_port import Direction, RelayStatus
 from headend.server.services import Services
 from headend.server.waiting import give_up
@@ -243,7 +244,7 @@ class Relays:
 
     # ------------------------------------------------------------------ names that are wanted
 
-    def want(self, path: str, group: Group) -> bool:
+    def want(self, path: str, address: Address | None) -> bool:
         """See `relay_port.Relays`."""
         stream = self._services.registry.stream(path)
         if stream is not None and stream.has_begun:
@@ -251,7 +252,7 @@ class Relays:
         for id, entry in self._entries.items():
             if isinstance(entry.rule, RelayIn) and entry.rule.matches(path):
                 if entry.rule.on_demand:
-                    self._fetch_wanted(id, entry.rule, path, group)
+                    self._fetch_wanted(id, entry.rule, path, address)
                 return True
         return False
 
@@ -260,18 +261,20 @@ class Relays:
         pulls = (each for each in self._targets.values() if isinstance(each, Pull))
         return [hop for pull in pulls if pull.path == path for hop in pull.hops]
 
-    def _fetch_wanted(self, id: str, rule: RelayIn, path: str, group: Group) -> None:
+    def _fetch_wanted(self, id: str, rule: RelayIn, path: str, address: Address | None) -> None:
         known = self._targets.get((id, path))
         if known is not None and not known.is_over:
             return
-        now = self._services.loop.time()
+        now, group = self._services.loop.time(), group_of(address)
         if self._unknown.get(path, 0.0) > now:
             raise Rejected(NOT_FOUND, f"nobody publishes {path}")
         if not self._asks.take(group, now, MOST_ASKED, ASKS_PER_S):
             text = "too many streams are asked for from your address; try again in a moment"
             raise Rejected(PLAY_FAILED, text)
         self._make_room(path, group)
-        self._fetch(id, rule, path, group)
+        what = f"fetch of {shown(path)}"
+        is_told = self._services.notes.may_write("session", address, what)
+        self._fetch(id, rule, path, group, is_told=is_told)
 
     def _make_room(self, path: str, group: Group) -> None:
         """Have a name that was asked for in vain so far, or is not watched, give way to another.
@@ -311,10 +314,11 @@ class Relays:
         if stream is not None:
             give_up(stream)
 
-    def _fetch(self, id: str, rule: RelayIn, path: str, asker: Group = None) -> None:
-        pull = Pull(
-            self._services, id, path, rule, self._links, self._reach(self._entries[id]), asker
-        )
+    def _fetch(
+        self, id: str, rule: RelayIn, path: str, asker: Group = None, *, is_told: bool = True
+    ) -> None:
+        services, reach = self._services, self._reach(self._entries[id])
+        pull = Pull(services, id, path, rule, self._links, reach, asker, is_told=is_told)
         self._targets.pop((id, path), None)  # the newest comes last
         self._targets[id, path] = pull
         pull.start(lambda: self._fetched(pull))

@@ -41,8 +41,17 @@ class Target(ABC):
 
     direction: Direction
 
-    def __init__(self, services: Services, relay: str, path: str) -> None:
+    def __init__(self, services: Services, relay: str, path: str, *, is_told: bool = True) -> None:
+        """Prepare.
+
+        Args:
+            services: What all connections share.
+            relay: Id of the relay.
+            path: `APP/NAME` of the stream here.
+            is_told: The log and the events are told of its states.
+        """
         self._services: Final = services
+        self._is_told: Final = is_told
         self.relay: Final = relay
         self.path: Final = path
         self.state: State = "connecting"
@@ -144,6 +153,8 @@ class Target(ABC):
         if (state, reason) in self._told:
             return
         self._told.add((state, reason))
+        if not self._is_told:
+            return
         say = log.info if state in ("live", "connecting") else log.warning
         say(
             "relay %s %s %s %s: %s%s",

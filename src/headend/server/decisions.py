@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Final, TypeVar
 
 from headend.errors import HeadendError, Rejected
+from headend.server.logs import Repeats
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +22,17 @@ T = TypeVar("T")
 class Decisions:
     """Requests of one peer that wait for a decision, by message stream."""
 
-    __slots__ = ("_loop", "_tasks")
+    __slots__ = ("_failures", "_loop", "_tasks")
 
-    def __init__(self, loop: AbstractEventLoop) -> None:
+    def __init__(self, loop: AbstractEventLoop, failures: Repeats) -> None:
+        """Make it without requests.
+
+        Args:
+            loop: The running loop.
+            failures: Tells the log of requests that could not be decided.
+        """
         self._loop = loop
+        self._failures = failures
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
     def __len__(self) -> int:
@@ -75,7 +83,7 @@ class Decisions:
         except TimeoutError:
             result = Rejected(code, f"it was not decided within {DECISION_S:g} s; try again")
         except HeadendError as error:
-            log.error("a request could not be decided: %s", error)
+            self._failures.add(f"a request could not be decided: {error}", self._loop.time())
             result = Rejected(code, "it could not be decided just now; try again")
         except Exception:
             log.exception("a request could not be decided: a bug")

@@ -14,6 +14,7 @@ from headend.access.decisions import UNCOUNTED, AccessRequest
 from headend.access.gate import Grant
 from headend.access.policy import code_of
 from headend.errors import Rejected
+from headend.server.logs import shown
 from headend.server.sessions import Session
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class StreamLimits:
         """
         if grant.action == "publish":
             self._check_streams(grant)
+            self._check_rate(request, grant.path)
             now = self._services.loop.time()
             self._publishers[grant] = _Publisher(request.session, now)
         elif request.protocol != UNCOUNTED:
@@ -95,6 +97,13 @@ class StreamLimits:
                 f"this key publishes {len(others)} streams, as many as it may{kept}",
                 "limits.streams_per_key",
             )
+
+    def _check_rate(self, request: AccessRequest, path: str) -> None:
+        """Refuse who publishes again and again: each time much is written, told and begun."""
+        what = f"{request.protocol} publish {shown(path)}"
+        if not self._services.notes.may_write("session", request.address, what):
+            text = "too many publishers came from your address lately; try again in a moment"
+            raise Rejected(code_of("publish"), text)
 
     def _check_viewers(self, request: AccessRequest, grant: Grant) -> None:
         path = grant.path

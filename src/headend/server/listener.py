@@ -131,6 +131,8 @@ class Listener:
         self._has_proxy_header = has_proxy_header
         self._sockets = {sock.fileno(): sock for sock in sockets}
         self._refusals = Repeats(log, f"{name} connections refused")
+        failures = f"{name} connections not accepted"
+        self._failures = Repeats(log, failures, level=logging.ERROR)
         for sock in sockets:
             services.poller.register(sock.fileno(), _Acceptor(self, sock))
 
@@ -152,10 +154,9 @@ class Listener:
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 return
             except OSError as error:
-                log.error(
-                    "%s cannot accept: %s; raise the limit of open files",
-                    self._name,
-                    error.strerror,
+                text = f"{self._name} cannot accept: {error.strerror}"
+                self._failures.add(
+                    f"{text}; raise the limit of open files", self._services.loop.time()
                 )
                 self._rest(listening)
                 return

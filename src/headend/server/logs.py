@@ -176,13 +176,21 @@ class Repeats:
     """Logs what repeats, such as refused connections, at once and then once a period with a count.
 
     Args:
-        log: Where the lines go, as warnings.
+        log: Where the lines go.
         what: What repeats, such as `rtmp connections refused`.
         period_s: Seconds between two lines.
+        level: Of the lines.
     """
 
-    def __init__(self, log: logging.Logger, what: str, period_s: float = REPEATS_PERIOD_S) -> None:
+    def __init__(
+        self,
+        log: logging.Logger,
+        what: str,
+        period_s: float = REPEATS_PERIOD_S,
+        level: int = logging.WARNING,
+    ) -> None:
         self._log = log
+        self._level = level
         self._what = what
         self._period_s = period_s
         self._due = -math.inf
@@ -201,13 +209,14 @@ class Repeats:
             self._count += 1
             self._last = line
         else:
-            self._log.warning("%s", line)
+            self._log.log(self._level, "%s", line)
             self._due = now + self._period_s
 
     def tick(self, now: float) -> None:
         """Log how many were counted if the period is over, so that the last are told too."""
         if self._count and now >= self._due:
-            self._log.warning(
+            self._log.log(
+                self._level,
                 "%s: %d more in %g s, the last: %s",
                 self._what,
                 self._count,

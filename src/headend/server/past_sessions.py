@@ -9,7 +9,15 @@ from collections import OrderedDict
 from typing import Final
 
 from headend.access.records import AuditEntry, SessionRecord
-from headend.events import Event, RequestRefused, SessionEnded, SessionEvent, SessionStarted
+from headend.events import (
+    Event,
+    PeerNoisy,
+    RequestRefused,
+    SessionEnded,
+    SessionEvent,
+    SessionStarted,
+)
+from headend.server.notes import summary
 
 REMEMBERED: Final = 4096  # sessions, about 1 KB each
 PER_SESSION: Final = 8  # publishes and plays of one session; the newest count
@@ -86,6 +94,17 @@ def entry_of(event: Event) -> AuditEntry | None:
                 event.address,
                 "refused",
                 f"{event.code}: {event.reason}",
+            )
+        case PeerNoisy():
+            return AuditEntry(
+                event.time,
+                "",
+                event.name,
+                "",
+                event.address,
+                "refused" if event.refusals else "done",
+                summary(event),
+                event.refusals + event.sessions,
             )
     return None
 

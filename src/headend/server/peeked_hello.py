@@ -5,7 +5,6 @@ comes to check a name (TLS-ALPN-01, RFC 8737) is shown another certificate than 
 tickets are for clients that speak HTTP.
 """
 
-import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,8 +17,6 @@ from headend.server.client_hello import ClientHello
 from headend.server.deadlines import NEVER
 from headend.server.peer import Peer
 from headend.server.services import Services
-
-log = logging.getLogger(__name__)
 
 PEEK_BYTES: Final = client_hello.MOST_BYTES + 1024  # with the headers of its records
 
@@ -104,7 +101,7 @@ class PeekedHello:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
     def _close(self, reason: str) -> None:
-        log.warning("tls %s closed: %s", self._peer, reason)
+        self._services.notes.fault(self._peer, f"tls {self._peer} closed: {reason}")
         self._let_go()
         self._services.admission.leave(self._peer.address)
         self._socket.close()

@@ -28,8 +28,6 @@ from headend.server.transport import Transport
 from headend.server.waiting import find_stream, not_found
 from headend.settings.fallback_values import backup_rank
 
-log = logging.getLogger(__name__)
-
 
 class Connection(Protocol):
     """Whose streams these are."""
@@ -123,16 +121,10 @@ class PeerStreams:
         self.publishes[request.stream_id] = publish
         services.counters.publishes += 1
         granted = "accepted" if publish.publication.is_current else "stands by"
-        log.info(
-            "%s publish %s %s%s%s",
-            self._label,
-            shown(grant.path),
-            granted,
-            "" if grant.key_id is None else f" with {grant.key_id}",
-            self._tls_text(),
-        )
+        key = "" if grant.key_id is None else f" with {grant.key_id}"
         self._session.accept(request)
         publish.opened(self._record("publish", grant))
+        self._say(publish, f" {granted}{key}{self._tls_text()}")
         self.publish_watched()
 
     def _place(self, target: Target, grant: Grant) -> Place:
@@ -152,15 +144,11 @@ class PeerStreams:
         if stream.state is StreamState.WAITING:
             play.wait_until = now + wait_s
         services.counters.plays += 1
-        log.info(
-            "%s play %s %s%s",
-            self._label,
-            shown(path),
-            "waits for a publisher" if stream.state is StreamState.WAITING else "accepted",
-            self._tls_text(),
-        )
+        is_waiting = stream.state is StreamState.WAITING
+        granted = "waits for a publisher" if is_waiting else "accepted"
         self._session.accept(request)
         play.record = self._record("play", grant)
+        self._say(play, f" {granted}{self._tls_text()}")
         self._connection.send()  # the answer, before any media
         self._connection.transport.set_pace(Pace.PROMPT if self.publishes else Pace.CALM)
         play.watch(self._connection.transport)
@@ -170,11 +158,11 @@ class PeerStreams:
         now = self._services.loop.time()
         publish, play = self.publishes.pop(stream_id, None), self.plays.pop(stream_id, None)
         if publish is not None:
-            log.warning("%s publish %s ended: %s", self._label, shown(publish.path), reason)
+            self._say(publish, f" ended: {reason}", logging.WARNING)
             publish.publication.end(now)
             publish.closed(reason)
         if play is not None:
-            log.info("%s play %s ended: %s", self._label, shown(play.stream.path), reason)
+            self._say(play, f" ended: {reason}")
             play.leave()
             play.closed(reason)
         self._connection.end_stream(stream_id, code, reason)
@@ -193,6 +181,12 @@ class PeerStreams:
             tags=grant.tags,
         )
 
+    def _say(self, what: Publish | Play, became: str, level: int = logging.INFO) -> None:
+        """Log what became of a publish or a play; `became` follows its name at once."""
+        if what.record is not None:
+            action = "publish" if isinstance(what, Publish) else "play"
+            what.record.say(f"{self._label} {action} {shown(what.path)}{became}", level)
+
     def _tls_text(self) -> str:
         return "" if self._connection.tls is None else f" {shown(str(self._connection.tls))}"
 
@@ -201,7 +195,7 @@ class PeerStreams:
     def publish_left(self, stream_id: int, now: float) -> None:
         """The peer has ended a publish."""
         publish = self.publishes.pop(stream_id)
-        log.info("%s publish %s ended", self._label, shown(publish.path))
+        self._say(publish, " ended")
         publish.publication.end(now)
         publish.closed("the publisher ended it")
         self._connection.transport.set_pace(Pace.PROMPT)
@@ -213,7 +207,7 @@ class PeerStreams:
             play.leave()
             play.closed("the player ended it")
             self._connection.transport.set_pace(Pace.PROMPT)
-            log.info("%s play %s ended", self._label, shown(play.stream.path))
+            self._say(play, " ended")
 
     def play_changed(self, event: PlayChanged) -> None:
         """The peer has paused or resumed, or switched a medium."""
@@ -231,7 +225,7 @@ class PeerStreams:
         """The stream is over and its last bytes are with the transport."""
         play = self.plays.pop(stream_id)
         play.closed("the stream is over")
-        log.info("%s play %s: the stream is over", self._label, shown(play.stream.path))
+        self._say(play, ": the stream is over")
         self._connection.close_unused()
 
     def publish_watched(self) -> None:
@@ -250,7 +244,7 @@ class PeerStreams:
         publish = self.publishes.pop(stream_id)
         path = publish.path
         publish.closed("another encoder took the name over")
-        log.warning("%s publish %s taken over by another encoder", self._label, shown(path))
+        self._say(publish, " taken over by another encoder", logging.WARNING)
         self._connection.end_stream(
             stream_id, "NetStream.Publish.BadName", f"another encoder has taken over {path}"
         )
@@ -285,9 +279,8 @@ class PeerStreams:
         play.leave()
         del self.plays[stream_id]
         play.closed("nobody published it")
-        path = play.stream.path
-        log.info("%s play %s: nobody published it%s", self._label, shown(path), note)
-        return not_found(path)
+        self._say(play, f": nobody published it{note}")
+        return not_found(play.stream.path)
 
     # ------------------------------------------------------------------ the end
 
@@ -301,15 +294,14 @@ class PeerStreams:
         """
         publishes, self.publishes = self.publishes, {}
         for publish in publishes.values():
-            path = publish.path
-            log.info("%s publish %s lost%s", self._label, shown(path), note)
+            self._say(publish, f" lost{note}")
             publish.publication.lose(now)
             publish.closed(why)
         plays, self.plays = self.plays, {}
         for play in plays.values():
             play.leave()
             play.closed(why)
-            log.info("%s play %s closed%s", self._label, shown(play.stream.path), note)
+            self._say(play, f" closed{note}")
 
     def end_publishes(self, why: str, now: float) -> None:
         """End what is published for good: no publisher is waited for."""

@@ -3,7 +3,6 @@
 The bytes behind it, a TLS handshake perhaps, stay in the socket for whoever comes next.
 """
 
-import logging
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -13,8 +12,6 @@ from headend.server import proxy_protocol
 from headend.server.deadlines import NEVER
 from headend.server.peer import Peer, named_by
 from headend.server.services import Services
-
-log = logging.getLogger(__name__)
 
 MOST_BYTES: Final = 4096  # looked at in one go; no header is longer
 
@@ -81,7 +78,7 @@ class ProxyHeader:
         self._close(f"no PROXY header within {limit:g} s (limits.handshake_s)")
 
     def _close(self, reason: str) -> None:
-        log.warning("proxy %s closed: %s", self._peer, reason)
+        self._services.notes.fault(self._peer, f"proxy {self._peer} closed: {reason}")
         self._let_go()
         self._socket.close()
 

@@ -8,7 +8,6 @@ counted, told in the log, and noted in the trail itself once it can be written a
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -32,7 +31,6 @@ BATCH_S: Final = 1.0  # so long entries gather
 RETRY_S: Final = 5.0  # after an attempt that failed
 BATCH: Final = 2000  # entries of one transaction, each about 300 bytes
 QUEUED: Final = 20_000  # entries that wait, of each kind; 20 MB at most
-REFUSED: Final = 20  # refusals of one address in a batch that the history keeps
 BEAT_S: Final = 60.0  # how well it is known when a killed server ended
 CLOSE_S: Final = 5.0  # a server that stops waits no longer for its database
 CLEAN_S: Final = 24 * 3600.0
@@ -88,7 +86,6 @@ class Recorder:
         self._database: Database | None = None
         self._entries: dict[object, AuditEntry] = {}
         self._records: dict[str, SessionRecord] = {}
-        self._refused: Counter[str | None] = Counter()  # records of this batch, by address
         self._open: set[str] = set()  # ids whose rows are written and not ended
         self._untold = 0  # lost entries that the trail does not tell of yet
         self._is_closed_up = False  # rows that a killed server left open are closed
@@ -131,10 +128,6 @@ class Recorder:
         """Have a record written soon; one of the same id takes the place of an earlier one."""
         if not self.history_days:
             return
-        if record.code is not None:
-            if self._refused[record.address] >= REFUSED or len(self._refused) > BATCH:
-                return  # the audit trail counts them
-            self._refused[record.address] += 1
         if record.id in self._records or len(self._records) < QUEUED:
             self._records[record.id] = record
         else:
@@ -225,7 +218,6 @@ class Recorder:
         records = dict(islice(self._records.items(), BATCH))
         untold = self._untold
         told = [*entries.values(), *([_loss(self._clock(), untold)] if untold else [])]
-        self._refused.clear()
         async with self._database.begin() as connection:
             await audit.insert(connection, told)
             await self.history.store(

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Literal, Protocol, TypedDict
 
-from headend.access.groups import Group
+from headend.access.decisions import Address
 
 State = Literal["connecting", "live", "retrying", "failed"]
 Direction = Literal["out", "in"]
@@ -76,12 +76,12 @@ class Relays(Protocol):
             DatabaseError: It can't be forgotten now.
         """
 
-    def want(self, path: str, group: Group) -> bool:
+    def want(self, path: str, address: Address | None) -> bool:
         """Somebody wants to watch a stream: it is fetched, if a relay does and nobody publishes it.
 
         Args:
             path: `APP/NAME`.
-            group: Whose address it is; see `headend.access.groups`.
+            address: Of whoever wants it.
 
         Returns:
             Whether it is fetched: it is worth waiting, whatever `live.wait_s` says.

@@ -255,13 +255,7 @@ class RtmpConnection:
                 self._streams.play_changed(event)
             case RequestRefused():
                 self._services.counters.rejected += 1
-                log.warning(
-                    "%s %s refused: %s (%s)",
-                    self._label,
-                    event.command,
-                    shown(event.description),
-                    event.code,
-                )
+                self._tell(f"{event.command} refused: {shown(event.description)} ({event.code})")
             case MediaReceived():
                 raise AssertionError("media is handled by _act")
             case _:
@@ -326,7 +320,7 @@ class RtmpConnection:
             self._transport.abort()
 
     def _close_stalled(self, limit: float) -> None:
-        log.warning("%s closed: it took nothing for %g s (limits.late_close_s)", self._label, limit)
+        self._tell(f"closed: it took nothing for {limit:g} s (limits.late_close_s)")
         self._reason = f"it took nothing for {limit:g} s"
         self._services.counters.late_closed += 1
         self._transport.abort()
@@ -358,9 +352,13 @@ class RtmpConnection:
         """Close on a fault of the peer, with one log line."""
         self._services.counters.protocol_errors += 1
         self._reason = f"{error}{right_url(error, self._services.addresses)}"
-        log.warning("%s closed: %s", self._label, shown(self._reason))
+        self._tell(f"closed: {shown(self._reason)}")
         self.send()
         self._close(self._services.loop.time())
+
+    def _tell(self, what: str) -> None:
+        """Log a fault of the peer."""
+        self._services.notes.fault(self.peer, f"{self._label} {what}")
 
     def _close(self, now: float) -> None:
         if self._closes_at == NEVER:

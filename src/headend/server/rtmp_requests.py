@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from headend.access.decisions import AccessRequest, Action
-from headend.access.gate import Grant, Redirected, ShutOut
+from headend.access.gate import Grant, Redirected
 from headend.access.policy import code_of
 from headend.errors import Rejected
 from headend.rtmp.events import ConnectRequest, PlayRequest, PublishRequest
@@ -23,9 +23,7 @@ from headend.server.logs import shown
 from headend.server.peer_streams import Connection, PeerStreams
 from headend.server.rtmp_sign_in import CONNECTION, REJECTED, sign_in, why_rejected
 from headend.server.services import Services
-from headend.server.session_record import tell_refused
-
-log = logging.getLogger(__name__)
+from headend.server.session_record import kind_of, tell_refused
 
 
 class Asker(Connection, Protocol):
@@ -47,7 +45,7 @@ class Requests:
         self._asker: Final = asker
         self._streams: Final = streams
         self._session: Final = session
-        self._decisions: Final = Decisions(services.loop)
+        self._decisions: Final = Decisions(services.loop, services.undecided)
         self._key_id: str | None = None  # of the key that the peer has proved to hold
 
     def __len__(self) -> int:
@@ -78,8 +76,8 @@ class Requests:
 
     def _connected(self, request: ConnectRequest, result: str | Rejected, now: float) -> None:
         if isinstance(result, Rejected):
-            why = shown(why_rejected(result))
-            log.info("%s connect refused: %s", self._label, why)
+            line = f"{self._label} connect refused: {shown(why_rejected(result))}"
+            self._services.notes.fault(self._asker.peer, line, logging.INFO)
             self._session.reject(request, result.code, result.description)
         else:
             self._key_id = result
@@ -152,23 +150,23 @@ class Requests:
         action, path = action_of(request), request.target.path
         line = f"{self._label} {action} {shown(path)} refused: {shown(rejected.description)}"
         line += f" ({rejected.code})"
-        if isinstance(rejected, ShutOut):
-            services.shut_out.add(line, services.loop.time())
-        else:
-            log.warning("%s%s", line, f"; {rejected.hint}" if rejected.hint else "")
+        if rejected.hint:
+            line += f"; {rejected.hint}"
+        is_told = services.notes.fault(asker.peer, line, kind=kind_of(rejected))
         url = rejected.url if isinstance(rejected, Redirected) else ""
         redirect = url if url.startswith(("rtmp://", "rtmps://")) else ""
         self._session.reject(request, rejected.code, rejected.description, redirect)
-        tell_refused(
-            services,
-            action,
-            path,
-            asker.peer,
-            asker.protocol,
-            rejected,
-            asker.id,
-            asker.user_agent,
-        )
+        if is_told:
+            tell_refused(
+                services,
+                action,
+                path,
+                asker.peer,
+                asker.protocol,
+                rejected,
+                asker.id,
+                asker.user_agent,
+            )
 
     @property
     def _label(self) -> str:

@@ -149,6 +149,10 @@ class Play:
         self.wait_until = NEVER
 
     @property
+    def path(self) -> str:
+        return self.stream.path
+
+    @property
     def is_watching(self) -> bool:
         """It is not paused."""
         return self._viewer is not None

@@ -15,6 +15,7 @@ from headend.rtmp.session import SessionSettings
 from headend.server.admission import Admission
 from headend.server.deadlines import Deadlines
 from headend.server.logs import Repeats
+from headend.server.notes import Notes
 from headend.server.poller import Poller
 from headend.server.sessions import Session
 from headend.settings import Settings
@@ -68,7 +69,8 @@ class Services:
         sources: Where each setting came from.
         connections: RTMP and RTMPS.
         viewers: Viewers over HTTP and WebSocket.
-        shut_out: Tells the log of requests from addresses that are shut out.
+        notes: What is written of what peers do, so much of each address.
+        undecided: Tells the log of requests that could not be decided.
         arrivals: Requests that wait for a stream; there with HTTP.
         hls: Streams that are packaged; there with HTTP.
         rates: What streams bring a second.
@@ -90,12 +92,15 @@ class Services:
     access: Access
     session_settings: SessionSettings
     events: Events
+    notes: Notes
     reload: Callable[[], list[str]]
     addresses: dict[str, list[str]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     connections: set["RtmpConnection"] = field(default_factory=set)
     viewers: set["FlvViewer"] = field(default_factory=set)
-    shut_out: Repeats = field(default_factory=lambda: Repeats(log, "requests refused unheard"))
+    undecided: Repeats = field(
+        default_factory=lambda: Repeats(log, "requests not decided", level=logging.ERROR)
+    )
     counters: Counters = field(default_factory=Counters)
     is_stopping: bool = False
     tls: "TlsPort | None" = None

@@ -1,26 +1,33 @@
 """This module tells the events bus of publishes and plays: start, end, and those refused."""
 
+import logging
 import uuid
 from time import time
 from typing import TYPE_CHECKING, Final
 
+from headend.access.gate import ShutOut
 from headend.errors import Rejected
 from headend.events import Action, RequestRefused, SessionEnded, SessionStarted, Tags
 from headend.server.logs import shown
 
 if TYPE_CHECKING:
+    from headend.server.notes import Kind
     from headend.server.peer import Peer
     from headend.server.services import Services
+
+log = logging.getLogger(__name__)
 
 
 class SessionRecord:
     """One publish or play; made when a request is granted, and ended once.
 
     Attributes:
-        started: The event that told of it.
+        started: The event that tells of it.
+        is_noted: It is told of, and written. Of plays only so many of an address are, see `Notes`;
+            of publishes more are not granted.
     """
 
-    __slots__ = ("_began", "_is_over", "_services", "started")
+    __slots__ = ("_began", "_is_over", "_services", "is_noted", "started")
 
     def __init__(
         self,
@@ -53,7 +60,17 @@ class SessionRecord:
             subject=subject,
             tags=tags,
         )
-        services.events.emit(self.started)
+        what = f"{protocol} {peer} {action} {shown(stream)}"
+        self.is_noted: Final = action == "publish" or services.notes.may_write(
+            "session", peer.address, what
+        )
+        if self.is_noted:
+            services.events.emit(self.started)
+
+    def say(self, line: str, level: int = logging.INFO) -> None:
+        """Log what becomes of it."""
+        if self.is_noted:
+            log.log(level, "%s", line)
 
     def end(self, size: int, reason: str) -> None:
         """Tell that it is over; only the first call counts.
@@ -62,7 +79,7 @@ class SessionRecord:
             size: Bytes of media published, or given to the viewer.
             reason: For people.
         """
-        if self._is_over:
+        if self._is_over or not self.is_noted:
             return
         self._is_over = True
         started, services = self.started, self._services
@@ -84,6 +101,11 @@ class SessionRecord:
                 reason=reason,
             )
         )
+
+
+def kind_of(rejected: Rejected) -> "Kind":
+    """Say what a refusal counts as, of what is written of an address."""
+    return "shut out" if isinstance(rejected, ShutOut) else "refusal"
 
 
 def tell_refused(

@@ -4,7 +4,6 @@ handshake ─► first decrypted byte ─┬─► 03, 06 …: RTMP
                                    └─► G, P, H …: HTTP, on the application of the plain port
 """
 
-import logging
 import ssl
 from collections.abc import Callable
 from typing import Final
@@ -16,8 +15,6 @@ from headend.server.readiness import READ
 from headend.server.services import Services
 from headend.server.tls_facts import explain
 from headend.server.tls_transport import Handshakes, TlsTransport
-
-log = logging.getLogger(__name__)
 
 HTTP_METHODS: Final = frozenset(b"GHPDOCT")  # GET HEAD POST PUT PATCH DELETE OPTIONS CONNECT TRACE
 
@@ -78,19 +75,20 @@ class TlsConnection:
         self._let_go()
         self._services.admission.leave(self._peer.address)
         if error is not None:
-            log.warning("tls %s closed: %s", self._peer, shown(explain(error)))
+            self._tell(f"closed: {shown(explain(error))}")
 
     def deadline(self) -> float | None:
         return self._deadline
 
     def deadline_passed(self, now: float) -> None:
-        log.warning(
-            "tls %s closed: no handshake and first bytes within %g s (limits.handshake_s)",
-            self._peer,
-            self._services.settings.limits.handshake_s,
-        )
+        limit = self._services.settings.limits.handshake_s
+        self._tell(f"closed: no handshake and first bytes within {limit:g} s (limits.handshake_s)")
         if self._transport is not None:
             self._transport.abort()
+
+    def _tell(self, what: str) -> None:
+        """Log a fault of the peer."""
+        self._services.notes.fault(self._peer, f"tls {self._peer} {what}")
 
     def _let_go(self) -> TlsTransport | None:
         """Keep the transport no longer: our own entry among the deadlines is there for a while."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from headend.access.decisions import Address
-from headend.access.groups import Group, group_of
+from headend.access.groups import group_of
 from headend.errors import Rejected
 from headend.hub.stream import Stream, StreamState
 from headend.outputs.fanout import Fanout
@@ -29,15 +29,15 @@ def find_stream(services: Services, path: str, address: Address | None) -> tuple
     Raises:
         Rejected: Nobody publishes it, no source knows it, or too many are fetched.
     """
-    registry, group = services.registry, group_of(address)
-    wait_s = longest_wait_s(services, path, group)
+    registry = services.registry
+    wait_s = longest_wait_s(services, path, address)
     known = registry.stream(path)
     if not wait_s and (known is None or not known.has_begun):
         raise not_found(path)
-    return registry.play(path, group), wait_s
+    return registry.play(path, group_of(address)), wait_s
 
 
-def longest_wait_s(services: Services, path: str, group: Group) -> float:
+def longest_wait_s(services: Services, path: str, address: Address | None) -> float:
     """Have a stream fetched that somebody wants, if a relay does; return how long to wait for it.
 
     Raises:
@@ -45,7 +45,7 @@ def longest_wait_s(services: Services, path: str, group: Group) -> float:
     """
     wait_s = services.settings.live.wait_s
     relays = services.relays
-    is_fetched = relays is not None and relays.want(path, group)
+    is_fetched = relays is not None and relays.want(path, address)
     return max(wait_s, FETCH_S) if is_fetched else wait_s
 
 

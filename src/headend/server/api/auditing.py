@@ -8,6 +8,7 @@ from aiohttp import web
 from headend.access.records import AuditEntry, Outcome
 from headend.server.http import access
 from headend.server.http.problems import Problem
+from headend.server.logs import shown
 from headend.server.redaction import redact
 from headend.server.services import Services
 
@@ -45,7 +46,11 @@ def note_request(
 
 
 def note_refused(services: Services, request: web.Request, action: str, problem: Problem) -> None:
-    """Note that a request was not let in."""
+    """Note that a request was not let in, once or in a sum: see `Notes`."""
+    peer = access.peer_of(services, request)
+    what = f"http {peer} {action} refused: {shown(str(problem))}"
+    if not services.notes.may_write("refusal", peer.address, what):
+        return
     _note(services, request, "", action, "", "refused", str(problem))
 
 

@@ -141,7 +141,7 @@ class SignIns:
             return
         if not is_local:
             self._guard.wrong(peer.address, now)
-        log.warning("http %s showed a wrong admin token", peer)
+        self._services.notes.fault(peer, f"http {peer} showed a wrong admin token")
         raise Problem(
             401,
             f"The admin token is not right; {_HINT}.",

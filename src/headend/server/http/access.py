@@ -1,6 +1,5 @@
 """This module decides over HTTP who may watch, and for which web pages."""
 
-import logging
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -9,17 +8,15 @@ from aiohttp import web
 
 from headend.access.address_lists import AddressList
 from headend.access.decisions import AccessRequest
-from headend.access.gate import Grant, Redirected, ShutOut
+from headend.access.gate import Grant, Redirected
 from headend.errors import Rejected
 from headend.server.http.credentials import parameters_of
 from headend.server.http.problems import Handler, Problem
 from headend.server.logs import shown
 from headend.server.peer import LOCAL, Peer, forwarded_peers, named_by
 from headend.server.services import Services
-from headend.server.session_record import tell_refused
+from headend.server.session_record import kind_of, tell_refused
 from headend.settings.http_values import ANY_ORIGIN
-
-log = logging.getLogger(__name__)
 
 USER_AGENT_CHARACTERS: Final = 200
 PEER: Final = "peer"  # what a connection's `get_extra_info` calls its `Peer`
@@ -70,12 +67,9 @@ async def allow_play(services: Services, request: web.Request, path: str, protoc
         services.counters.rejected += 1
         line = f"{protocol} {peer} play {shown(path)} refused: {shown(rejected.description)}"
         line += f" ({rejected.code})"
-        if isinstance(rejected, ShutOut):
-            services.shut_out.add(line, services.loop.time())
-        else:
-            log.warning("%s", line)
-        agent = asked.user_agent or ""
-        tell_refused(services, "play", path, peer, protocol, rejected, user_agent=agent)
+        if services.notes.fault(peer, line, kind=kind_of(rejected)):
+            agent = asked.user_agent or ""
+            tell_refused(services, "play", path, peer, protocol, rejected, user_agent=agent)
         raise Problem(403, rejected.description, code=rejected.code) from None
 
 

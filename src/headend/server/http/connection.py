@@ -155,11 +155,8 @@ class HttpConnection(AsyncioTransport):
     def deadline_passed(self, now: float) -> None:
         limits = self._services.settings.limits
         if self._stall.is_on and self._stall.is_over(self._transport, now, limits.late_close_s):
-            log.info(
-                "http %s closed: it took nothing for %g s (limits.late_close_s)",
-                self.peer,
-                limits.late_close_s,
-            )
+            line = f"http {self.peer} closed: it took nothing for {limits.late_close_s:g} s"
+            self._services.notes.fault(self.peer, f"{line} (limits.late_close_s)", logging.INFO)
             self._services.counters.late_closed += 1
             self.abort()
         elif self._body is not None and now >= self._give_up_at:

@@ -1,7 +1,6 @@
 """This module is one viewer over HTTP or WebSocket: a fan-out's bytes, straight to its socket."""
 
 import asyncio
-import logging
 from typing import Final
 
 from headend.access.gate import Grant
@@ -19,8 +18,6 @@ from headend.server.session_record import SessionRecord
 from headend.server.stall import Stall
 from headend.server.tls_facts import TlsFacts
 from headend.server.transport import LINGER_S, Transport
-
-log = logging.getLogger(__name__)
 
 END_OF_STREAM: Final = "the stream is over"
 
@@ -132,13 +129,7 @@ class FlvViewer:
             subject=self._grant.subject,
             tags=self._grant.tags,
         )
-        log.info(
-            "%s %s play %s accepted%s",
-            self.protocol,
-            self.peer,
-            shown(stream.path),
-            "" if self.tls is None else f" {shown(str(self.tls))}",
-        )
+        self._say(" accepted" if self.tls is None else f" accepted {shown(str(self.tls))}")
         self._transport.set_pace(Pace.CALM)
         self._transport.write(
             flv.start(self._format, has_audio=kinds.has_audio, has_video=kinds.has_video)
@@ -239,7 +230,7 @@ class FlvViewer:
         services.viewers.discard(self)
         services.counters.bytes_in += self._transport.bytes_in
         if self._fanout is not None:
-            self._say(f"closed{reason}")
+            self._say(f": closed{reason}")
         self._leave()
         services.counters.bytes_out += self._transport.bytes_out + self._given
         self._finish("")
@@ -271,7 +262,7 @@ class FlvViewer:
     def _end(self, reason: str) -> None:
         if self._closes_at != NEVER or self._is_gone:
             return
-        self._say(reason)
+        self._say(f": {reason}")
         self._reason = reason
         self._leave()
         self._closes_at = self._services.loop.time() + LINGER_S
@@ -286,7 +277,9 @@ class FlvViewer:
             self.ended.set_result(reason)
 
     def _say(self, what: str) -> None:
-        log.info("%s %s play %s: %s", self.protocol, self.peer, shown(self._stream.path), what)
+        """Log what becomes of it."""
+        if self._record is not None:
+            self._record.say(f"{self.protocol} {self.peer} play {shown(self._stream.path)}{what}")
 
     # ------------------------------------------------------------------ time
 
@@ -300,12 +293,8 @@ class FlvViewer:
         if now < self._closes_at:
             if not self._stall.is_over(self._transport, now, limit):
                 return
-            log.warning(
-                "%s %s closed: it took nothing for %g s (limits.late_close_s)",
-                self.protocol,
-                self.peer,
-                limit,
-            )
+            line = f"{self.protocol} {self.peer} closed: it took nothing for {limit:g} s"
+            self._services.notes.fault(self.peer, f"{line} (limits.late_close_s)")
             self._services.counters.late_closed += 1
             self._reason = f"it took nothing for {limit:g} s"
         self._transport.abort()

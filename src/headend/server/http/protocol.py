@@ -6,7 +6,6 @@ answered where no handler could is in our words.
 
 import logging
 from asyncio import AbstractEventLoop
-from ipaddress import ip_address
 from typing import Final
 
 from aiohttp import StreamReader, web
@@ -14,9 +13,10 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_server import Server
 
-from headend.access.pseudonyms import shown_address
 from headend.server.http.heads import EVERY_ANSWER
 from headend.server.http.problems import Problem
+from headend.server.notes import Notes
+from headend.server.peer import Peer
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +32,17 @@ class HttpProtocol(web.RequestHandler):
         newest_body: Of the newest request whose head is whole, whether it is handled yet or not.
     """
 
-    __slots__ = ("newest_body",)
+    __slots__ = ("_notes", "_peer", "newest_body")
 
-    def __init__(self, server: Server, loop: AbstractEventLoop) -> None:
-        """Speak for an application's server."""
+    def __init__(self, server: Server, loop: AbstractEventLoop, notes: Notes, peer: Peer) -> None:
+        """Speak for an application's server.
+
+        Args:
+            server: Of the application.
+            loop: The running loop.
+            notes: Told of what is no HTTP.
+            peer: The client.
+        """
         super().__init__(
             server,
             loop=loop,
@@ -46,6 +53,8 @@ class HttpProtocol(web.RequestHandler):
             auto_decompress=False,
             lingering_time=0.0,
         )
+        self._notes: Final = notes
+        self._peer: Final = peer
         self.newest_body: StreamReader = EMPTY_PAYLOAD
 
     @property
@@ -76,25 +85,17 @@ class HttpProtocol(web.RequestHandler):
         Raises:
             ConnectionError: Another answer has begun.
         """
-        peer = _shown_peer(request.remote)
         if isinstance(exc, HttpProcessingError):
-            log.info("http %s sent no HTTP: %s", peer, type(exc).__name__)
+            line = f"http {self._peer} sent no HTTP: {type(exc).__name__}"
+            self._notes.fault(self._peer, line, logging.INFO)
             detail = "This cannot be read as an HTTP request."
             if isinstance(exc, LineTooLong):
                 detail = "A line of the request is too long."
         else:
-            log.error("http %s: an answer failed: a bug", peer, exc_info=exc)
+            log.error("http %s: an answer failed: a bug", self._peer, exc_info=exc)
             detail = "The server failed: its log tells more."
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun")
         response = Problem(status, detail).with_headers(EVERY_ANSWER).response()
         response.force_close()
         return response
-
-
-def _shown_peer(text: str | None) -> str:
-    """Show an address that aiohttp names as all others are shown."""
-    try:
-        return shown_address(ip_address((text or "").partition("%")[0])) or "-"
-    except ValueError:
-        return "unix"

@@ -74,7 +74,7 @@ class HttpServer:
         name = None if peer.address is None else (str(peer.address), peer.port)
         known = {"peername": name, access.PEER: peer, **extra}
         services = self._services
-        protocol = HttpProtocol(server, services.loop)
+        protocol = HttpProtocol(server, services.loop, services.notes, peer)
         return HttpConnection(services, transport, peer, protocol, known, tls)
 
     async def close(self) -> None:
