@@ -10,6 +10,7 @@ from tests.test_client import STARTED, other_server, run, saying
 from headend.client.probing import Facts, Measure, probe
 from headend.errors import MediaError, Rejected
 from headend.media import flv
+from headend.media.codecs import video_tag
 from headend.media.tag import Tag
 from headend.testing.clip import Clip, make_clip
 
@@ -121,6 +122,17 @@ def test_one_picture_has_no_rate() -> None:
     assert facts.video is not None
     assert (facts.video.bit_rate, facts.video.keyframe_interval, facts.bit_rate) == (None,) * 3
     assert facts.video.frame_rate == facts.video.declared_frame_rate
+
+
+def test_codec_that_nobody_knows_may_follow_one_that_is_known() -> None:
+    measure = Measure()
+    for tag in CLIP.tags:
+        measure.add(tag, 1.0)
+    measure.add(video_tag(3000, b"\x90!!!!\x01"), 2.0)
+    facts = measure.facts("rtmp", time_to_connect=0.1, time_to_first=0.2)
+    assert facts.video is not None
+    assert facts.video.codec == "h264"
+    assert facts.faults == ("there is a codec that FFmpeg does not decode",)
 
 
 def test_stream_without_media_and_one_that_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """This module tests headend.media.package by what FFmpeg's own readers say of the result."""
 
 import io
+import subprocess
+import sys
 from dataclasses import replace
 
 import av
@@ -171,6 +173,32 @@ def test_mpegts_comes_at_the_end_as_a_whole() -> None:
     assert data[0] == 0x47
     assert len(data) % 188 == 0
     assert len([kind for kind, _, _ in packets(data) if kind == "video"]) == 10
+
+
+PACKAGED = """
+import sys
+from headend.media.package import Muxer
+from tests.media.test_package import *
+known = set(sys.modules)
+for container in ("fmp4", "mpegts"):
+    muxer = Muxer([VIDEO_TRACK, AUDIO_TRACK], container, 40)
+    for time in range(0, 400, 40):
+        muxer.write(picture(time, is_keyframe=time == 0))
+        muxer.write(sound(time))
+    try:
+        muxer.write(picture(0))
+    except MediaError:
+        pass
+    muxer.finish()
+print(sorted(set(sys.modules) - known))
+"""
+
+
+def test_nothing_is_loaded_while_a_stream_is_packaged() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PACKAGED], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"
 
 
 def test_tracks_that_ffmpeg_does_not_know_are_refused() -> None:

@@ -341,7 +341,7 @@ def test_packet_that_is_refused_is_left_out_and_the_run_goes_on(
     refuse(monkeypatch, lambda packet: packet.kind is kind and 2400 <= packet.dts < 2450)
     out = Packaged(*stream(7000), container=container)
     assert out.reports == ["bad"]
-    assert out.packager.left_out == 2
+    assert out.packager.packets.left_out == 2
     assert out.durations == [2.0, 2.0, 2.0]
     assert out.find("#EXT-X-DISCONTINUITY\n") == []
 

@@ -274,6 +274,18 @@ def test_sound_that_does_not_begin_like_a_frame_is_left_out(first: str, damaged:
     assert fed(audio_tag(60, wire(first))) is not None
 
 
+def test_what_is_refused_is_said_as_long_as_it_is() -> None:
+    fed = Fed(audio_header(), video_tag(0, wire("90 61763031 81040000")))
+    assert fed.packets.refusals == ["the size of av1 is not known"]
+    assert fed(video_tag(0, wire("91 61763031 1200"))) is None
+    assert fed.reports == ["the size of av1 is not known"]
+    fed(video_header())
+    assert fed.packets.refusals == []
+    fed(video_tag(0, wire("17 00 000000 01")))  # damaged, and the track goes on as it was
+    assert fed.reports[1:] == ["avcC holds no SPS"]
+    assert (fed.packets.refusals, fed.packets.left_out) == ([], 0)
+
+
 def test_frames_are_counted_that_are_left_out() -> None:
     fed = Fed(video_header(), *[video_tag(0, wire("17 01 000000 00000009 65"))] * 3)
     assert fed.packets.left_out == 3

@@ -156,7 +156,7 @@ def test_pictures_that_are_sent_oddly_are_shown_as_others(quirk: str, container:
     out = package(tags, container, record)
     assert shown(out) == expected(container)
     assert out.find("#EXT-X-DISCONTINUITY\n") == []
-    assert out.packager.left_out == 0
+    assert out.packager.packets.left_out == 0
 
 
 @pytest.mark.parametrize("container", CONTAINERS)
@@ -178,7 +178,7 @@ def test_pictures_of_the_same_time_are_all_shown(same: Iterable[int], container:
     out = package(tags, container, record)
     assert hashes(shown(out)) == hashes(expected(container))
     assert out.find("#EXT-X-DISCONTINUITY\n") == []
-    assert out.packager.left_out == 0
+    assert out.packager.packets.left_out == 0
     assert len(out.durations) == 3
 
 
@@ -226,7 +226,7 @@ def test_damaged_picture_is_left_out_and_the_others_are_shown(body: str, contain
     tags[60] = tags[60]._replace(body=wire("27 01 000000") + wire(body))
     out = package(tags, container, record)
     assert len(shown(out)) == PICTURES - 1
-    assert out.packager.left_out == 1
+    assert out.packager.packets.left_out == 1
     assert out.find("#EXT-X-DISCONTINUITY\n") == []
 
 

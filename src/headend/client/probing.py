@@ -13,6 +13,7 @@ from headend.client.player import Player, play
 from headend.client.timeouts import Timeouts
 from headend.errors import MediaError
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
+from headend.media.track_config import TrackConfig
 from headend.outputs.hls_packets import Packets
 from headend.rtmp.url import DEFAULT_PORTS
 from headend.server.tls_client import TlsOptions
@@ -175,6 +176,7 @@ class Measure:
         self._faults: list[str] = []
         self._packets = Packets("pyav", self._faults.append)
         self._tracks: dict[TagKind, TrackCount] = {}
+        self._configs: dict[TagKind, TrackConfig] = {}  # as of the newest packet
         self._first_sound_at: float | None = None
         self._first_picture_at: float | None = None
 
@@ -204,6 +206,7 @@ class Measure:
         if packet is None:
             return
         track = self._tracks.setdefault(packet.kind, TrackCount(packet.dts))
+        self._configs[packet.kind] = self._packets.tracks[packet.kind].config
         is_keyframe = packet.is_keyframe
         track.add(packet.dts, packet.pts, len(packet.payload), is_keyframe=is_keyframe)
         if packet.kind is AUDIO:
@@ -215,16 +218,15 @@ class Measure:
         self, protocol: str, *, time_to_connect: float | None, time_to_first: float | None
     ) -> Facts:
         """Return what was found."""
-        configs = {kind: track.config for kind, track in self._packets.tracks.items()}
         video: VideoFacts | None = None
         audio: AudioFacts | None = None
         if (track := self._tracks.get(VIDEO)) is not None:
-            config = configs[VIDEO]
+            config = self._configs[VIDEO]
             size, profile = (config.width, config.height), (config.profile, config.level)
             codecs = config.codecs or None
             video = track.video(str(config.codec), codecs, size, config.frame_rate, profile)
         if (track := self._tracks.get(AUDIO)) is not None:
-            config = configs[AUDIO]
+            config = self._configs[AUDIO]
             audio = track.audio(
                 str(config.codec),
                 config.codecs or None,

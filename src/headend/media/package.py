@@ -17,6 +17,7 @@ from typing import Final, Literal, NamedTuple
 
 import av
 import av.logging
+import av.subtitles.stream  # or PyAV loads it with the first muxer, in a stream's turn
 from av.error import FFmpegError
 
 from headend.errors import MediaError

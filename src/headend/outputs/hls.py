@@ -41,6 +41,7 @@ class HlsPackager:
 
     Attributes:
         playlists: What clients may ask for.
+        packets: What became of the stream's frames.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class HlsPackager:
         self._has_parts = not self._is_whole and limits.part_s > 0
         suffix = "m4s" if limits.container == "fmp4" else "ts"
         self._window = Window(epoch, first, suffix, limits.segments, limits.max_bytes)
-        self._packets = Packets(limits.container, report)
+        self._packets = self.packets = Packets(limits.container, report)
         self.playlists: Final = Playlists(self._window, has_parts=self._has_parts)
         self._interval_s = keyframe_interval_s
         self._runs = 0
@@ -80,6 +81,7 @@ class HlsPackager:
         self._restraint = Restraint()
         self._failed_version = -1  # of tracks that no muxer takes
         self._fault: str | None = None  # why the last run failed
+        self._left_out = 0  # frames before the newest run began
         self._is_new_encoder = False
         self._held = Held()  # until a run starts
         self._audio: deque[Packet] = deque()  # until the video has come as far
@@ -105,15 +107,9 @@ class HlsPackager:
 
     @property
     def fault(self) -> str | None:
-        """Why nothing is packaged now; None: it is, or nothing has come yet."""
-        if self._muxer is not None:
-            return None
-        return self._fault or self._packets.fault
-
-    @property
-    def left_out(self) -> int:
-        """Frames that were left out as damaged."""
-        return self._packets.left_out
+        """Why nothing is packaged now; None: it is, or nothing came that could be."""
+        is_packaged = self._muxer is not None
+        return None if is_packaged else self._fault or self._packets.why_none(self._left_out)
 
     # ------------------------------------------------------------------ the sink
 
@@ -230,6 +226,7 @@ class HlsPackager:
             return
         self.playlists.tracks = tuple(track.config for track in tracks)
         self._runs += 1
+        self._fault, self._left_out = None, self._packets.left_out
         if self._has_parts and not self.playlists.part_target_s:
             self.playlists.part_target_s = floor((part_ms + 2) / FULLNESS) / 1000
         for packet in held:

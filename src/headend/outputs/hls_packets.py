@@ -51,7 +51,7 @@ class Packets:
     Attributes:
         tracks: The tracks that can be packaged, by kind.
         left_out: Frames that were damaged or that no muxer took.
-        fault: What was reported last; None: nothing was.
+        fault: Why a frame was left out last; None: none was.
     """
 
     def __init__(
@@ -124,7 +124,6 @@ class Packets:
 
     def report(self, fault: str) -> None:
         """Report a fault, once."""
-        self.fault = fault
         if fault not in self._reported and len(self._reported) < MAX_REPORTED:
             self._reported.add(fault)
             self._report(fault)
@@ -144,8 +143,19 @@ class Packets:
         """Leave a track out until its codec or its sequence header changes, or until a DTS."""
         self._tracks.refuse(track, fault, until)
 
+    @property
+    def refusals(self) -> list[str]:
+        """Why tracks are not packaged now, a line each."""
+        return self._tracks.refusals
+
+    def why_none(self, left_out: int) -> str | None:
+        """Say why no packet comes: what is refused, or what else than so many was left out."""
+        damage = self.fault if self.left_out > left_out else None
+        return "; ".join(self.refusals) or damage
+
     def _count(self, fault: str) -> None:
         self.left_out += 1
+        self.fault = fault
         self.report(fault)
 
     def _try(self, make: Callable[[Tag], T | None], tag: Tag) -> T | None:

@@ -13,6 +13,7 @@ from headend.media.package import CODECS, Container, Track
 from headend.media.tag import VIDEO, Tag, TagKind
 from headend.media.track_config import (
     MAX_SIZE,
+    TrackConfig,
     codec_of,
     needs_header,
     says_nothing,
@@ -27,11 +28,13 @@ class _Refused(NamedTuple):
 
     Attributes:
         codec: Whose frames are passed over.
+        why: In a line.
         track: Which; None: its codec does not go into the container.
         until: Of the stream's time, ms; then it is tried again.
     """
 
     codec: Codec
+    why: str
     track: Track | None = None
     until: float = inf
 
@@ -52,11 +55,11 @@ class Tracks:
 
         Args:
             container: What it is for: not every codec goes into every one.
-            report: Called with a line for a track that is refused.
+            report: Called with a line for each track that is refused.
         """
+        self._report = report
         self._container = container
         self._codecs = CODECS[container]
-        self._report = report
         self._refused: dict[TagKind, _Refused] = {}
         self._size: tuple[int, int] | None = None  # of the picture, as metadata says
         self.known: Final[dict[TagKind, Track]] = {}
@@ -75,27 +78,34 @@ class Tracks:
         self._size = _metadata_size(metadata) or self._size
 
     def learn(self, tag: Tag) -> None:
-        """Take note of a sequence header.
+        """Take note of a sequence header; one that cannot be used refuses its track.
 
         Raises:
-            MediaError: It is damaged, or its codec does not go into the container.
+            MediaError: It is damaged, and the track goes on as before, or its codec is not known.
         """
         known = self.known.get(tag.kind)
         if known is not None and known.tag.body == tag.body:
             return
         if says_nothing(tag):
             return
-        if known is not None and known.config.codec is not codec_of(tag):
-            self._drop(tag.kind)
+        codec = codec_of(tag)
+        if codec not in self._codecs:
+            self._refuse(tag.kind, codec, self._foreign(codec))
+            return
+        try:
+            self._add(Track(self._config(tag), tag))
+        except MediaError as error:
+            if known is not None and known.config.codec is codec:
+                raise
+            self._refuse(tag.kind, codec, str(error))
+
+    def _config(self, tag: Tag) -> TrackConfig:
         config = track_config(tag)
-        if config.codec not in self._codecs:
-            self._refused[tag.kind] = _Refused(config.codec)
-            raise MediaError(f"{config.codec} does not go into {self._container}")
         if tag.kind is VIDEO and not (config.width and config.height):
             if self._size is None:
                 raise MediaError(f"the size of {config.codec} is not known")
             config = replace(config, width=self._size[0], height=self._size[1])
-        self._add(Track(config, tag))
+        return config
 
     def has(self, tag: Tag, codec: Codec, time: int) -> bool:
         """Say whether a frame is of a track that is packaged; false: it is refused.
@@ -106,7 +116,7 @@ class Tracks:
             time: Of the stream, ms.
 
         Raises:
-            MediaError: The codec needs a sequence header, or does not go into the container.
+            MediaError: It does not say what its track is, as it should without a sequence header.
         """
         known = self.known.get(tag.kind)
         if known is not None and known.config.codec is codec:
@@ -117,20 +127,41 @@ class Tracks:
                 return False
             self._add(refused.track)
             return True
-        if needs_header(codec):
-            raise MediaError(f"{codec} comes without a sequence header")
         if codec not in self._codecs:
-            self._drop(tag.kind)
-            raise MediaError(f"{codec} does not go into {self._container}")
+            self._refuse(tag.kind, codec, self._foreign(codec))
+            return False
+        if needs_header(codec):
+            self._refuse(tag.kind, codec, f"{codec} comes without a sequence header")
+            return False
         self._add(Track(track_config(tag), tag))
         return True
 
     def refuse(self, track: Track, fault: str, until: float = inf) -> None:
         """Leave a track out until its codec or its sequence header changes, or until a time."""
-        config = track.config
-        self._report(f"{config.codec} is left out: {fault}")
-        self._drop(config.kind)
-        self._refused[config.kind] = _Refused(config.codec, track, until)
+        codec = track.config.codec
+        self._refuse(track.config.kind, codec, f"{codec} is left out: {fault}", track, until)
+
+    @property
+    def refusals(self) -> list[str]:
+        """Why tracks are not packaged now, a line each."""
+        return [refused.why for refused in self._refused.values()]
+
+    def _foreign(self, codec: Codec) -> str:
+        if self._container == "pyav":
+            return "there is a codec that FFmpeg does not decode"
+        return f"{codec} does not go into {self._container}"
+
+    def _refuse(
+        self,
+        kind: TagKind,
+        codec: Codec,
+        why: str,
+        track: Track | None = None,
+        until: float = inf,
+    ) -> None:
+        self._drop(kind)
+        self._refused[kind] = _Refused(codec, why, track, until)
+        self._report(why)
 
     def _add(self, track: Track) -> None:
         config = track.config

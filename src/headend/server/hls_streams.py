@@ -35,6 +35,11 @@ VIEWER_S: Final = 15.0  # after its last request a viewer counts so long
 USER_AGENT_CHARACTERS: Final = 200
 VIEWERS: Final = 50_000  # of one stream, that are told apart
 EPOCH_CHARACTERS: Final = 6
+# Target durations without anything new while media comes, after which a playlist is no live one;
+# players wait for one and a half (RFC 8216, 6.3.4), and requests that block for three.
+STALE_TARGETS: Final = 3
+QUIET_S: Final = 1.0  # without media: nothing new can come
+REMAKE_S: Final = 10.0  # at least from one packager of a stream to the next, after a bug in it
 
 _ALPHABET: Final = string.ascii_lowercase + string.digits
 
@@ -69,7 +74,8 @@ class HlsStream:
         stream: What is packaged.
         packager: The sink.
         playlists: What clients may ask for of it.
-        asked: When the last request came, monotonic seconds.
+        began: When packaging began, monotonic seconds.
+        asked: When the last request came, likewise.
         bytes_out: Bytes given to clients.
     """
 
@@ -78,7 +84,8 @@ class HlsStream:
         self._services = services
         self.stream: Final = stream
         self._first = first.sequence
-        self.asked = services.loop.time()
+        self.began = self.asked = services.loop.time()
+        self._changed_at = self.began  # when something new came, or could not come
         self.bytes_out = 0
         self._waiters: dict[Wanted, set[asyncio.Future[None]]] = {}
         self._viewers: dict[Who, HlsViewer] = {}
@@ -106,6 +113,44 @@ class HlsStream:
             self.stream.detach(KEY)
         self._wake_all()
         self._forget(list(self._viewers), "packaging ended")
+
+    @property
+    def is_lost(self) -> bool:
+        """The packager was detached on a bug, and the stream goes on without it."""
+        return self.stream.has_begun and self.stream.sink(KEY) is not self.packager
+
+    def trouble(self) -> str | None:
+        """Say why the playlists are not those of a live stream; None: they are.
+
+        They are also while the publisher is away or sends nothing, and when the stream is over.
+        """
+        if self.is_lost:
+            return "packaging has failed, which is a bug; it begins anew in some seconds"
+        now = self._services.loop.time()
+        if not self.stream.is_live or self.stream.silent_s(now) >= QUIET_S:
+            return None
+        fault = self.packager.fault
+        patience: float = STALE_TARGETS * max(self.playlists.target_s, 1)
+        if fault is None:  # a segment that grows, or a keyframe that is long in coming
+            patience += self._services.settings.hls.longest_s
+        if now - self._changed_at <= patience:
+            return None
+        return fault or f"nothing new came within {patience:g} s"
+
+    def findings(self) -> list[str]:
+        """Say what an operator should know of the packaging, a line each."""
+        packets = self.packager.packets
+        trouble = self.trouble()
+        texts = [f"HLS stands still: {trouble}"] if trouble is not None else []
+        texts += [f"HLS: {refusal}" for refusal in packets.refusals]
+        if packets.left_out:
+            texts.append(f"frames left out by HLS: {packets.left_out}; newest: {packets.fault}")
+        return texts
+
+    def let_time_pass(self, now: float) -> None:
+        """Take note of a publisher that is away or sends nothing: no wonder that nothing is new."""
+        if not self.stream.is_live or self.stream.silent_s(now) >= QUIET_S:
+            self._changed_at = now
 
     @property
     def viewers(self) -> int:
@@ -218,6 +263,7 @@ class HlsStream:
 
     def _changed(self) -> None:
         """Wake the requests that can be answered now."""
+        self._changed_at = self._services.loop.time()
         self._packed.clear()
         playlists = getattr(self, "playlists", None)  # none yet: it is being made
         if playlists is None:
@@ -259,6 +305,7 @@ class HlsStreams:
     Attributes:
         requests: How many requests there were, by kind.
         waiting: Requests that wait now.
+        left_out: Frames that were left out of streams that are packaged no more.
     """
 
     def __init__(self, services: Services) -> None:
@@ -269,6 +316,7 @@ class HlsStreams:
         self._timelines: WeakKeyDictionary[Stream, int] = WeakKeyDictionary()
         self.requests: Counter[str] = Counter()
         self.waiting = 0
+        self.left_out = 0
         self._timer = services.loop.call_later(SWEEP_S, self._sweep)
 
     def close(self) -> None:
@@ -283,10 +331,11 @@ class HlsStreams:
         return self._streams.get(path)
 
     def begin(self, stream: Stream) -> HlsStream:
-        """Return the packaging of a stream, begun if it is not yet."""
+        """Return the packaging of a stream, begun if it is not yet, and anew if it was lost."""
         known = self._streams.get(stream.path)
         if known is not None:
-            if known.stream is stream:
+            is_young = self._services.loop.time() - known.began < REMAKE_S
+            if known.stream is stream and (is_young or not known.is_lost):
                 return known
             self._close(known)
         first = self._numbers.first(stream.path, time())
@@ -298,6 +347,7 @@ class HlsStreams:
 
     def _close(self, ended: HlsStream) -> None:
         """End the packaging of a stream; the name goes on behind its numbers."""
+        self.left_out += ended.packager.packets.left_out
         ended.close()
         following = ended.playlists.following
         self._timelines[ended.stream] = following.discontinuity
@@ -332,6 +382,7 @@ class HlsStreams:
         hls = services.settings.hls
         for path, each in list(self._streams.items()):
             each.forget_viewers(now)
+            each.let_time_pass(now)
             is_kept = hls.start == "publish" and not each.playlists.is_over
             if not is_kept and not each.is_waited_for and now - each.asked > hls.idle_s:
                 self._close(each)

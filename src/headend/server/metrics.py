@@ -141,6 +141,10 @@ class _Collector(Collector):
             requests.add_metric([kind], hls.requests[kind])
         yield requests
         packaged = hls.packaged()
+        left_out = hls.left_out + sum(each.packager.packets.left_out for each in packaged)
+        yield CounterMetricFamily(
+            "headend_hls_frames_left_out", "Frames that HLS could not package.", left_out
+        )
         yield _gauge("headend_hls_streams", "Streams that are packaged.", len(packaged))
         yield _gauge("headend_hls_waiting", "HLS requests that wait for a part.", hls.waiting)
         yield _gauge("headend_hls_viewers", "HLS viewers.", sum(each.viewers for each in packaged))

@@ -208,6 +208,7 @@ def _stream(
     configs = stream_configs(stream)
     rates = StreamRates() if services.rates is None else services.rates.of(stream.path)
     interval = stream.keyframe_interval
+    packaged = None if services.hls is None else services.hls.find(stream.path)
     ingest = Ingest(
         0.0 if stream.began is None else now - stream.began,
         stream.is_live,
@@ -215,6 +216,7 @@ def _stream(
         rates,
         None if interval is None else interval / 1000,
         sum(stream.timeline.repairs.values()),
+        () if packaged is None or packaged.stream is not stream else packaged.findings(),
     )
     return {
         "path": stream.path,

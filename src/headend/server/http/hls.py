@@ -132,7 +132,7 @@ class HlsRoutes:
         known = hls.find(path)
         live = services.registry.stream(path)
         is_anew = live is not None and live.has_begun and known is not None
-        if known is None or (is_anew and known.stream is not live):
+        if known is None or (is_anew and (known.stream is not live or known.is_lost)):
             peer = access.peer_of(services, request)
             found, _ = await media_of(services, path, peer.address)
             known = hls.begin(found)
@@ -143,11 +143,14 @@ class HlsRoutes:
         except LimitExceeded as error:
             raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
         if not is_ready or not known.playlists.is_ready:
+            fault = known.packager.fault
+            why = "" if fault is None else f" ({fault})"
             raise Problem(
                 503,
-                "The stream has nothing yet that can be packaged.",
+                f"The stream has nothing yet that can be packaged{why}.",
                 headers={"Retry-After": "2"},
             )
+        _check_live(known)
         return known, viewer
 
     async def _wait(self, stream: HlsStream, number: int, part: int | None) -> None:
@@ -157,6 +160,7 @@ class HlsRoutes:
                 raise Problem(
                     503, f"Nothing new came within {limit} s.", headers={"Retry-After": "1"}
                 )
+            _check_live(stream)
         except LimitExceeded as error:
             raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
 
@@ -210,6 +214,13 @@ class HlsRoutes:
             raise Problem(416, f"The range is not within {size} bytes.", headers=where)
         headers["Content-Range"] = f"bytes {start}-{end}/{size}"
         return web.Response(status=206, body=found.body[start : end + 1], headers=headers)
+
+
+def _check_live(stream: HlsStream) -> None:
+    """Refuse to give a playlist as live that is not: players would wait for ever."""
+    trouble = stream.trouble()
+    if trouble is not None:
+        raise Problem(503, f"HLS stands still: {trouble}.", headers={"Retry-After": "2"})
 
 
 def _count(stream: HlsStream, viewer: HlsViewer | None, response: web.Response) -> web.Response:
