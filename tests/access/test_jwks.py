@@ -1,10 +1,12 @@
 """This module tests headend.access.jwks."""
 
 import json
+import ssl
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
+import trustme
 from aiohttp import web
 from joserfc.jwk import OctKey, OKPKey, RSAKey
 from tests.live import run
@@ -54,6 +56,25 @@ def test_url_is_fetched_where_calls_may_go() -> None:
                 with pytest.raises(KeysUnavailable, match=r"is not allowed; name it in auth\.out"):
                     await read_document(place, Rules.of(["keys.example"]))
             assert len(there.received) == 2
+
+    run(main())
+
+
+def test_https_is_verified_by_the_authorities_of_the_setting(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    ca = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca)
+
+    async def main() -> None:
+        async with receiver(context) as there:
+            there.answer = lambda _: web.Response(text="{}")
+            assert await read_document(there.url, Rules(), ca) == "{}"
+            with pytest.raises(KeysUnavailable, match=r"127\.0\.0\.1: .*certificate"):
+                await read_document(there.url, Rules())
+            with pytest.raises(KeysUnavailable, match="no PEM certificate can be read"):
+                await read_document(there.url, Rules(), tmp_path / "nowhere.pem")
 
     run(main())
 

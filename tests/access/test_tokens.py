@@ -3,7 +3,9 @@
 import hmac
 import json
 from base64 import urlsafe_b64encode
+from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from tests.odd_tokens import raw_token
 
 from headend.access.jwks import load_keys
 from headend.access.tokens import CACHED, ID_CHARACTERS, Reason, Token, TokenRefused, Tokens
+from headend.errors import SettingsError
 
 NOW = 1_800_000_000.0
 TOKENS = Tokens(bytes(range(32)))
@@ -53,6 +56,21 @@ def test_token_may_be_bound_to_addresses_and_name_whom_it_is_for() -> None:
     assert refused(TOKENS, text, address=None) == "address"
     local = TOKENS.sign(Token("", "vip/a", "play", NOW + 60, 0, "127.0.0.1"), NOW)
     assert TOKENS.check(local, "play", "vip/a", None, NOW).network == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"stream": "vip/\x1b"}, "pattern: it holds a character"),
+        ({"stream": "vip/\ud800"}, "pattern: it holds a character"),
+        ({"stream": "v" * 4000}, "pattern: the token is longer"),
+        ({"subject": "Ann\nB"}, "subject: it holds a character"),
+        ({"viewers": 2**31}, "max viewers: must be 1 to"),
+    ],
+)
+def test_what_would_be_refused_is_not_signed(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        TOKENS.sign(replace(VIP, **changes), NOW)
 
 
 def test_refusals_say_why() -> None:

@@ -159,7 +159,7 @@ class Access:
         while self._settings.auth.jwks:
             auth = self._settings.auth
             try:
-                document = await read_document(auth.jwks, Rules.of(auth.outgoing))
+                document = await read_document(auth.jwks, Rules.of(auth.outgoing), auth.outgoing_ca)
                 if document != was:
                     others = load_keys(document)
                     self.tokens.take_others(others.keys)

@@ -6,6 +6,7 @@ last are believed. A key that cannot be used is left out and named, the others c
 
 import asyncio
 import json
+import ssl
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -48,28 +49,29 @@ class _UnusableKey(HeadendError):
     """A key that checks no token; says why."""
 
 
-async def read_keys(place: str, rules: Rules) -> OtherKeys:
+async def read_keys(place: str, rules: Rules, ca: Path | None = None) -> OtherKeys:
     """Read a JWKS; see `read_document`.
 
     Raises:
         KeysUnavailable: It can't be read.
         SettingsError: It is no JWKS.
     """
-    return load_keys(await read_document(place, rules))
+    return load_keys(await read_document(place, rules, ca))
 
 
-async def read_document(place: str, rules: Rules) -> str:
+async def read_document(place: str, rules: Rules, ca: Path | None = None) -> str:
     """Read the text of a JWKS.
 
     Args:
         place: A file, or an https URL; http to this machine only.
         rules: Where it may be fetched from.
+        ca: PEM file of the authorities to trust; None: the system's.
 
     Raises:
         KeysUnavailable: It can't be read.
     """
     if "://" in place:
-        return await _fetch(place, rules)
+        return await _fetch(place, rules, ca)
     return await asyncio.to_thread(_read, place)
 
 
@@ -83,7 +85,7 @@ def _read(place: str) -> str:
     return _text(data)
 
 
-async def _fetch(url: str, rules: Rules) -> str:
+async def _fetch(url: str, rules: Rules, ca: Path | None) -> str:
     try:
         parts = urlsplit(url)
     except ValueError as error:
@@ -100,7 +102,7 @@ async def _fetch(url: str, rules: Rules) -> str:
 
     try:
         timeout = aiohttp.ClientTimeout(total=FETCH_S)
-        connector = aiohttp.TCPConnector(resolver=Resolver(look_up))
+        connector = aiohttp.TCPConnector(resolver=Resolver(look_up), ssl=_trust(ca))
         async with (
             aiohttp.ClientSession(
                 timeout=timeout, connector=connector, middlewares=(checked(look_up),)
@@ -118,6 +120,15 @@ async def _fetch(url: str, rules: Rules) -> str:
         reason = str(error) or f"no answer within {FETCH_S:g} s"
         raise KeysUnavailable(f"auth.jwks: {parts.hostname}: {reason}") from error
     return _text(data)
+
+
+def _trust(ca: Path | None) -> ssl.SSLContext | bool:
+    if ca is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:  # ssl.SSLError is one
+        raise KeysUnavailable(f"auth.outgoing_ca: {ca}: no PEM certificate can be read") from error
 
 
 def _text(data: bytes) -> str:

@@ -25,7 +25,7 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final, Literal, TypeGuard
 
 from headend.access.decisions import Action, Address
-from headend.errors import HeadendError
+from headend.errors import HeadendError, SettingsError
 
 if TYPE_CHECKING:
     from joserfc.jwk import Key, KeySet, OctKey
@@ -130,7 +130,17 @@ class Tokens:
         return self._own
 
     def sign(self, token: Token, now: float) -> str:
-        """Return a token as text; its `id` is not used, each gets its own."""
+        """Return a token as text; its `id` is not used, each gets its own.
+
+        Raises:
+            SettingsError: It says what would be refused when it is shown.
+        """
+        if not _is_text(token.stream):
+            raise SettingsError("pattern: it holds a character that cannot be printed")
+        if not _is_text(token.subject):
+            raise SettingsError("subject: it holds a character that cannot be printed")
+        if token.viewers is not None and not _is_count(token.viewers):
+            raise SettingsError(f"max viewers: must be 1 to {MOST_VIEWERS}")
         claims: dict[str, object] = {
             "stream": token.stream,
             "act": token.action,
@@ -147,7 +157,10 @@ class Tokens:
         own = self.load()
         from joserfc import jwt
 
-        return jwt.encode({"alg": "HS256", "kid": OWN_ID}, claims, own)
+        text = jwt.encode({"alg": "HS256", "kid": OWN_ID}, claims, own)
+        if len(text) > TOKEN_CHARACTERS:
+            raise SettingsError(f"pattern: the token is longer than {TOKEN_CHARACTERS} characters")
+        return text
 
     def verify(self, text: str) -> Token:
         """Return what a token says whose signature is right; nothing else is checked yet.

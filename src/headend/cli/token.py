@@ -114,7 +114,8 @@ async def _tokens_of_all(settings: "Settings") -> "Tokens":
         from headend.access.jwks import read_keys
         from headend.access.places import Rules
 
-        others = await read_keys(settings.auth.jwks, Rules.of(settings.auth.outgoing))
+        auth = settings.auth
+        others = await read_keys(auth.jwks, Rules.of(auth.outgoing), auth.outgoing_ca)
         for line in others.left_out:
             output.note(f"auth.jwks: {line}")
         tokens.take_others(others.keys)

@@ -106,3 +106,14 @@ def test_network_of_a_token_is_a_text_and_nothing_else(
             assert (await web.api("POST", "/tokens", json=body)).status == status
 
     run(main())
+
+
+def test_token_that_would_be_refused_is_not_signed(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve_stored(tmp_path) as web:
+            for body in ({"pattern": "vip/\x1b"}, {"pattern": "vip/*", "subject": "a\nb"}):
+                answer = await web.api("POST", "/tokens", json=body)
+                assert answer.status == 422
+                assert b"cannot be printed" in answer.body
+
+    run(main())

@@ -244,7 +244,10 @@ class _Keys:
             viewers=asked.max_viewers,
             subject=asked.subject,
         )
-        text = self._services.access.tokens.sign(token, now)
+        try:
+            text = self._services.access.tokens.sign(token, now)
+        except SettingsError as error:
+            raise Problem(422, f"{error}.") from error
         request[TARGET] = asked.pattern
         return SignedToken(token=text, expires_at=token.expires_at)
 
