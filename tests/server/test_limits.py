@@ -87,6 +87,58 @@ def test_only_so_many_watch_a_server_over_whatever_protocol(tmp_path: Path) -> N
     run(main())
 
 
+OWN = "from your address as may"
+
+
+def programs(web: Web, count: int, address: str = "127.0.0.1") -> None:
+    """Have so many programs at an address watch live/a over HLS."""
+    hls = web.live.services.hls
+    assert hls is not None
+    packaged = hls.begin(web.stream())
+    for number in range(count):
+        packaged.note(Address.at(address, 1), f"agent {number}")
+
+
+@pytest.mark.parametrize("limit", ["limits.viewers=10", "limits.viewers_per_stream=10"])
+def test_one_address_leaves_places_to_others_however_many_programs_it_says_to_be(
+    limit: str, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with serve(tmp_path, limit, "hls.part_s=0") as web:
+            await web.publish()
+            programs(web, 6)
+            answer = await web.ask("GET", "/live/a/index.m3u8", headers={"User-Agent": "another"})
+            assert (answer.status, OWN in answer.detail) == (403, True)
+            answer = await web.ask("GET", "/live/a/0a1b2c-0.m4s", headers={"User-Agent": "agent 1"})
+            assert answer.status == 404  # one that is there already may go on
+            assert (await web.ask("GET", "/live/a.flv")).status == 403
+            await refused(web.live, "play", "a", OWN)
+            for number in range(2, 5):
+                await web.live.player("a", source=f"127.0.0.{number}")
+            programs(web, 1, "127.0.0.5")
+            peer = await web.live.connected(source="127.0.0.6")
+            await peer.send(command("play", 3, None, "a", on=1))
+            await peer.expect("NetStream.Play.Failed")
+            assert "as may" in peer.reasons[-1]
+            assert OWN not in peer.reasons[-1]  # now all places are taken
+
+    run(main())
+
+
+def test_one_address_leaves_places_to_others_over_rtmp_too(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with live_server(tmp_path, "limits.viewers=4") as live:
+            first = [await live.player(name) for name in "abc"]
+            await refused(live, "play", "d", OWN)
+            other = await live.player("a", source="127.0.0.2")
+            other.close()
+            first[0].close()
+            await until(lambda: len(live.services.connections) == 2)
+            await live.player("d")
+
+    run(main())
+
+
 def test_viewer_of_hls_is_counted_once_however_often_it_asks(tmp_path: Path) -> None:
     async def main() -> None:
         async with serve(tmp_path, "limits.viewers_per_stream=1", "hls.part_s=0") as web:

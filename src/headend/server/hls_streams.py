@@ -16,6 +16,7 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from headend.access.decisions import Address
+from headend.access.groups import Group, group_of
 from headend.errors import LimitExceeded
 from headend.events import Tags
 from headend.hub.stream import Stream
@@ -53,14 +54,16 @@ class HlsViewer:
     Attributes:
         asked: When it last did, monotonic seconds.
         bytes: What it was given.
+        group: Of its address.
     """
 
-    __slots__ = ("_record", "asked", "bytes")
+    __slots__ = ("_record", "asked", "bytes", "group")
 
-    def __init__(self, record: SessionRecord, asked: float) -> None:
+    def __init__(self, record: SessionRecord, asked: float, group: Group) -> None:
         self._record = record
         self.asked = asked
         self.bytes = 0
+        self.group: Final = group
 
     def left(self, reason: str) -> None:
         """Tell the bus that it watches no more."""
@@ -89,6 +92,7 @@ class HlsStream:
         self.bytes_out = 0
         self._waiters: dict[Wanted, set[asyncio.Future[None]]] = {}
         self._viewers: dict[Who, HlsViewer] = {}
+        self._by_address: Counter[Group] = Counter()  # viewers
         self._packed: dict[str, bytes] = {}
         interval = stream.keyframe_interval
         hls = services.settings.hls
@@ -157,6 +161,10 @@ class HlsStream:
         """Viewers that asked for something lately."""
         return len(self._viewers)
 
+    def viewers_of(self, group: Group) -> int:
+        """Return how many of the viewers are at one address; see `headend.access.groups`."""
+        return self._by_address[group]
+
     def is_viewer(
         self, address: Address | None, user_agent: str, credentials: str | None = None
     ) -> bool:
@@ -206,7 +214,8 @@ class HlsStream:
                 subject=subject,
                 tags=tags,
             )
-            viewer = self._viewers[who] = HlsViewer(record, self.asked)
+            viewer = self._viewers[who] = HlsViewer(record, self.asked, group_of(peer.address))
+            self._by_address[viewer.group] += 1
         viewer.asked = self.asked
         return viewer
 
@@ -222,7 +231,11 @@ class HlsStream:
 
     def _forget(self, viewers: list[Who], reason: str) -> None:
         for each in viewers:
-            self._viewers.pop(each).left(reason)
+            viewer = self._viewers.pop(each)
+            self._by_address[viewer.group] -= 1
+            if not self._by_address[viewer.group]:
+                del self._by_address[viewer.group]
+            viewer.left(reason)
 
     async def wait(self, wanted: Wanted, timeout_s: float) -> bool:
         """Wait for a part or a segment; false: it did not come in time.

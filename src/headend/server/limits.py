@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from headend.access.decisions import UNCOUNTED, AccessRequest
 from headend.access.gate import Grant
+from headend.access.groups import Group, group_of
 from headend.access.policy import code_of
 from headend.errors import Rejected
 from headend.server.logs import shown
@@ -47,8 +48,10 @@ class StreamLimits:
     def __init__(self, services: "Services") -> None:
         self._services: Final = services
         self._publishers: dict[Grant, _Publisher] = {}
-        self._plays: set[Grant] = set()
-        self._viewers: Counter[str] = Counter()  # with a session, by stream
+        self._plays: dict[Grant, Group] = {}
+        # With a session: by stream, and by stream (None: all of them) and address.
+        self._viewers: Counter[object] = Counter()
+        self._viewers_of: Counter[object] = Counter()
 
     # ------------------------------------------------------------------ counts
 
@@ -66,17 +69,25 @@ class StreamLimits:
         elif request.protocol != UNCOUNTED:
             self._check_viewers(request, grant)
             if request.protocol != WITHOUT_SESSION:
-                self._plays.add(grant)
-                self._viewers[grant.path] += 1
+                group = group_of(request.address)
+                self._plays[grant] = group
+                self._count(grant.path, group, 1)
 
     def leave(self, grant: Grant) -> None:
         """A publish is over, or a viewer is gone."""
         self._publishers.pop(grant, None)
         if grant in self._plays:
-            self._plays.discard(grant)
-            self._viewers[grant.path] -= 1
-            if not self._viewers[grant.path]:
-                del self._viewers[grant.path]
+            self._count(grant.path, self._plays.pop(grant), -1)
+
+    def _count(self, path: str, group: Group, change: int) -> None:
+        for counter, key in (
+            (self._viewers, path),
+            (self._viewers_of, (path, group)),
+            (self._viewers_of, (None, group)),
+        ):
+            counter[key] += change
+            if not counter[key]:
+                del counter[key]
 
     def _check_streams(self, grant: Grant) -> None:
         most = self._services.settings.limits.streams_per_key
@@ -118,15 +129,21 @@ class StreamLimits:
             and packaged.is_viewer(request.address, request.user_agent or "", grant.viewer)
         ):
             return
+        group = group_of(request.address)
         here = self._viewers[path] + (0 if packaged is None else packaged.viewers)
-        if limits.viewers_per_stream and here >= limits.viewers_per_stream:
-            raise _full("this stream", "limits.viewers_per_stream")
-        if of_publisher is not None and here >= of_publisher:
-            raise _full("this stream", "the limit of its publisher")
+        own = self._viewers_of[path, group]
+        own += 0 if packaged is None else packaged.viewers_of(group)
+        if limits.viewers_per_stream:
+            limit = "limits.viewers_per_stream"
+            _check_share(limits.viewers_per_stream, here, own, "this stream", limit, group)
+        if of_publisher is not None:
+            limit = "the limit of its publisher"
+            _check_share(of_publisher, here, own, "this stream", limit, group)
         if limits.viewers:
-            others = 0 if hls is None else sum(each.viewers for each in hls.packaged())
-            if len(self._plays) + others >= limits.viewers:
-                raise _full("this server", "limits.viewers")
+            streams = [] if hls is None else hls.packaged()
+            here = len(self._plays) + sum(each.viewers for each in streams)
+            own = self._viewers_of[None, group] + sum(each.viewers_of(group) for each in streams)
+            _check_share(limits.viewers, here, own, "this server", "limits.viewers", group)
 
     def _of_publisher(self, path: str) -> int | None:
         """Return how many may watch by what publishers of a stream were granted; None: any."""
@@ -189,5 +206,26 @@ def _mega(rate: float) -> str:
     return f"{rate / 1e6:.3g} Mbit/s"
 
 
-def _full(what: str, limit: str) -> Rejected:
-    return Rejected(code_of("play"), f"as many watch {what} as may", limit)
+def _check_share(most: int, here: int, own: int, what: str, limit: str, group: Group) -> None:
+    """Check that one more may watch.
+
+    An address may have as many places as it leaves to others: of ten it gets six, however many
+    programs it says to be. What comes through a unix socket is not told apart.
+
+    Args:
+        most: As many may watch.
+        here: As many do.
+        own: As many of them at the address.
+        what: They watch.
+        limit: Says so.
+        group: Of the address.
+
+    Raises:
+        Rejected: There is no place, or none for this address.
+    """
+    if here >= most:
+        raise Rejected(code_of("play"), f"as many watch {what} as may", limit)
+    if own > most - here and group is not None:
+        hint = f"{limit}; if viewers come through a proxy, name it in http.proxies"
+        text = f"as many watch {what} from your address as may, the rest is for others"
+        raise Rejected(code_of("play"), text, hint)
