@@ -23,7 +23,7 @@ from headend.errors import MediaError
 from headend.media.codecs import audio_tag, video_tag
 from headend.media.package import BadPacketError, Muxer, Packet
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
-from headend.outputs import hls
+from headend.outputs import hls_run
 from headend.outputs.hls_numbers import First
 
 
@@ -43,7 +43,7 @@ def test_segments_are_cut_at_keyframes_and_add_up() -> None:
 
 def test_parts_are_whole_frames_and_the_first_is_independent() -> None:
     out = Packaged(*stream(3100))
-    assert out.find(r"PART-TARGET=([\d.]+)") == ["0.235"]
+    assert out.find(r"PART-TARGET=([\d.]+)") == ["0.234"]
     parts = out.parts()
     assert [part[1] for part in parts[:2]] == ["e-0.0.m4s", "e-0.1.m4s"]
     assert {part[0] for part in parts} == {"0.20000"}
@@ -60,7 +60,7 @@ def test_parts_are_whole_frames_and_the_first_is_independent() -> None:
 def test_last_part_is_no_longer_than_others_whenever_the_stream_ends(end_ms: int) -> None:
     out = Packaged(*(tag for tag in stream(2000) if tag.timestamp <= end_ms))
     pieces: list[tuple[float, int]] = []
-    out.packager._window.add_part = lambda body, duration, **_: pieces.append(  # type: ignore[method-assign]
+    out.packager._shelf.window.add_part = lambda body, duration, **_: pieces.append(  # type: ignore[method-assign]
         (duration, body.count(b"moof"))
     )
     out.packager.end()
@@ -95,18 +95,43 @@ def test_target_duration_fits_the_keyframe_interval(
     assert out.find(r"TARGETDURATION:(\d+)") == [str(target)]
 
 
-def test_segment_ends_without_a_keyframe_where_none_comes() -> None:
-    out = Packaged(*stream(14_000, gop=10_000), longest_s=4)
-    assert out.find(r"TARGETDURATION:(\d+)") == ["4"]
+def assert_over(out: Packaged, reason: str) -> None:
+    assert out.packager.over is not None
+    assert reason in out.packager.over
+    assert out.packager.fault == out.packager.over
+    assert out.reports == [f"HLS ends: {out.packager.over}"]
+    assert out.playlist().endswith("#EXT-X-ENDLIST\n")
+
+
+@pytest.mark.parametrize("container", ["fmp4", "mpegts"])
+def test_first_segment_is_as_long_as_its_keyframes_are_apart(container: str) -> None:
+    out = Packaged(*stream(76_000, gop=625), longest_s=30, container=container)
+    assert out.find(r"TARGETDURATION:(\d+)") == ["25"]
+    assert out.durations == [25.0, 25.0, 25.0]
+
+
+@pytest.mark.parametrize("audio", [True, False])
+def test_keyframes_further_apart_than_the_longest_segment_end_hls_with_a_reason(
+    audio: bool,
+) -> None:
+    out = Packaged(*stream(14_000, gop=10_000, audio=audio), longest_s=4)
+    assert_over(out, "keyframes come more than 4 s apart (hls.longest_s)")
     assert all(duration <= 4.45 for duration in out.durations)
-    assert len(out.durations) == 3
-    assert len(out.find("INDEPENDENT=YES")) <= 1
+    out.push(*stream(4000, start=14_000))
+    assert len(out.durations) == 1
 
 
-def test_segments_of_a_stream_whose_keyframes_become_rare_stay_short() -> None:
+def test_keyframes_that_become_rarer_than_promised_end_hls_with_a_reason() -> None:
     out = Packaged(*stream(4000), *stream(9000, start=4000, gop=1000))
     assert out.find(r"TARGETDURATION:(\d+)") == ["2"]
     assert max(out.durations) <= 2.45
+    assert_over(out, "keyframes come further apart than before")
+
+
+def test_segment_that_does_not_fit_into_memory_ends_hls_with_a_reason() -> None:
+    out = Packaged(*stream(2000), *stream(400, start=2000), max_bytes=80_000)
+    out.push(inter(2400, 100_000), *stream(400, start=2440))
+    assert_over(out, "a segment is larger than hls.bytes")
 
 
 def test_dates_follow_the_wall_clock() -> None:
@@ -308,7 +333,7 @@ def test_tracks_that_cannot_be_packaged_are_reported_and_not_tried_again(
         made += 1
         raise MediaError("no such tracks")
 
-    monkeypatch.setattr(hls, "Muxer", fail)
+    monkeypatch.setattr(hls_run, "Muxer", fail)
     out.push(*stream(4000))
     assert out.reports == ["no such tracks"]
     assert made == 1
@@ -333,22 +358,20 @@ def refuse(
     patch.setattr(Muxer, "write", write_some)
 
 
-@pytest.mark.parametrize("container", ["fmp4", "mpegts"])
 @pytest.mark.parametrize("kind", [VIDEO, AUDIO])
 def test_packet_that_is_refused_is_left_out_and_the_run_goes_on(
-    monkeypatch: pytest.MonkeyPatch, kind: TagKind, container: str
+    monkeypatch: pytest.MonkeyPatch, kind: TagKind
 ) -> None:
     refuse(monkeypatch, lambda packet: packet.kind is kind and 2400 <= packet.dts < 2450)
-    out = Packaged(*stream(7000), container=container)
+    out = Packaged(*stream(7000), container="mpegts")
     assert out.reports == ["bad"]
     assert out.packager.packets.left_out == 2
     assert out.durations == [2.0, 2.0, 2.0]
     assert out.find("#EXT-X-DISCONTINUITY\n") == []
 
 
-@pytest.mark.parametrize("container", ["fmp4", "mpegts"])
 def test_run_that_fails_is_begun_anew_with_a_discontinuity(
-    monkeypatch: pytest.MonkeyPatch, container: str
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     failures = [True]
     refuse(
@@ -356,7 +379,7 @@ def test_run_that_fails_is_begun_anew_with_a_discontinuity(
         lambda packet: packet.dts == 2440 and bool(failures) and failures.pop(),
         MediaError,
     )
-    out = Packaged(*stream(7000), container=container)
+    out = Packaged(*stream(7000), container="mpegts")
     assert out.reports == ["bad"]
     assert out.durations == pytest.approx([2.0, 0.48, 2.0], abs=0.05)
     assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 1
@@ -368,7 +391,7 @@ def test_track_of_refused_packets_is_left_out_and_tried_again_after_a_minute(
     monkeypatch: pytest.MonkeyPatch, kind: TagKind, codecs: str
 ) -> None:
     refuse(monkeypatch, lambda packet: packet.kind is kind and 5000 <= packet.dts < 20_000)
-    out = Packaged(*stream(15_000))
+    out = Packaged(*stream(15_000), container="mpegts")
     assert [track.codecs for track in out.playlists.tracks] == [codecs]
     codec = "h264" if kind is VIDEO else "aac"
     assert out.reports == ["bad", f"{codec} is left out: bad"]
@@ -386,7 +409,7 @@ def test_stream_whose_every_run_fails_is_tried_more_and_more_seldom(
         lambda packet: packet.dts % 1000 == 120 and not fails.append(packet.dts),  # type: ignore[func-returns-value]
         MediaError,
     )
-    out = Packaged(*stream(200_000))
+    out = Packaged(*stream(200_000), container="mpegts")
     assert [time // 1000 for time in fails] == [0, 1, 3, 6, 11, 20, 37, 70, 135, 199][: len(fails)]
     assert out.reports == ["bad"]
     assert out.packager.fault == "bad"
@@ -403,7 +426,7 @@ def test_tracks_that_change_with_every_picture_open_a_muxer_once_a_second(
             made += 1
             super().__init__(*arguments)
 
-    monkeypatch.setattr(hls, "Muxer", Counted)
+    monkeypatch.setattr(hls_run, "Muxer", Counted)
     out = Packaged()
     for number in range(500):
         time = 40 * number
@@ -533,7 +556,7 @@ def test_keyframe_just_behind_a_fragment_that_ended_with_audio_begins_a_segment(
 
 
 def test_run_whose_first_packet_is_refused_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    out = Packaged()
+    out = Packaged(container="mpegts")
     out.packager.interrupt()
     monkeypatch.setattr(Muxer, "write", lambda *_: (_ for _ in ()).throw(MediaError("bad")))
     out.push(*stream(100))

@@ -5,9 +5,10 @@ from math import inf
 from typing import Final
 
 from headend.media.package import Packet, Track
-from headend.media.tag import AUDIO, TagKind
+from headend.media.tag import AUDIO, VIDEO, TagKind
 
 MOST: Final = 2_000  # packets
+APART_MS: Final = 10_500  # sound and picture that the hub lets through
 
 
 class Held:
@@ -54,6 +55,22 @@ class Held:
         """Drop what came before the first packet of this time."""
         first = next((i for i, each in enumerate(self.packets) if each.dts >= dts), None)
         self.packets = [] if first is None else self.packets[first:]
+
+    def is_near(self, packet: Packet, gap_ms: int) -> bool:
+        """Say whether a packet follows those of its kind, or of the other if it is the first."""
+        times = [each.dts for each in self.packets if each.kind is packet.kind][-1:]
+        times = times or [each.dts for each in self.packets[-1:]]
+        is_first = not self.has(packet.kind)
+        gap = APART_MS if is_first else gap_ms
+        return not times or -gap < packet.dts - times[0] < gap
+
+    @property
+    def span_ms(self) -> int:
+        """How long the longest track is that is held."""
+        spans = [
+            [each.dts for each in self.packets if each.kind is kind] for kind in (VIDEO, AUDIO)
+        ]
+        return max((times[-1] - times[0] for times in spans if times), default=0)
 
     def has(self, kind: TagKind) -> bool:
         """Say whether a packet of this kind is among them."""

@@ -11,7 +11,7 @@ class HlsLimits:
 
     container: Container = "fmp4"
     segment_s: float = 2.0
-    longest_s: float = 10.0
+    longest_s: float = 30.0
     part_s: float = 0.2
     segments: int = 7
     max_bytes: int = 128 * 1024 * 1024

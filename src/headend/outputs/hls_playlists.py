@@ -57,7 +57,12 @@ class Playlists:
     @property
     def is_ready(self) -> bool:
         """A playlist can be given: there is a whole segment, or the stream is over."""
-        return bool(self._window.segments) or self.is_over
+        return not self.is_empty or self.is_over
+
+    @property
+    def is_empty(self) -> bool:
+        """There is no whole segment."""
+        return not self._window.segments
 
     @property
     def next_sequence(self) -> int:

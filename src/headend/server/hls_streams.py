@@ -131,7 +131,8 @@ class HlsStream:
         if self.is_lost:
             return "packaging has failed, which is a bug; it begins anew in some seconds"
         now = self._services.loop.time()
-        if not self.stream.is_live or self.stream.silent_s(now) >= QUIET_S:
+        is_quiet = not self.stream.is_live or self.stream.silent_s(now) >= QUIET_S
+        if is_quiet or self.playlists.is_over:  # which the playlist itself says
             return None
         fault = self.packager.fault
         patience: float = STALE_TARGETS * max(self.playlists.target_s, 1)
@@ -146,6 +147,8 @@ class HlsStream:
         packets = self.packager.packets
         trouble = self.trouble()
         texts = [f"HLS stands still: {trouble}"] if trouble is not None else []
+        if self.packager.over is not None:
+            texts.append(f"HLS has ended: {self.packager.over}")
         texts += [f"HLS: {refusal}" for refusal in packets.refusals]
         if packets.left_out:
             texts.append(f"frames left out by HLS: {packets.left_out}; newest: {packets.fault}")
@@ -348,7 +351,8 @@ class HlsStreams:
         known = self._streams.get(stream.path)
         if known is not None:
             is_young = self._services.loop.time() - known.began < REMAKE_S
-            if known.stream is stream and (is_young or not known.is_lost):
+            is_over = known.is_lost or known.packager.over is not None
+            if known.stream is stream and (is_young or not is_over):
                 return known
             self._close(known)
         first = self._numbers.first(stream.path, time())

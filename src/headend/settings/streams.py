@@ -93,10 +93,10 @@ class Hls(Section):
         default=2, ge=0.5, le=60, description="Seconds of a segment; it ends at the next keyframe."
     )
     longest_s: Seconds = Field(
-        default=10,
+        default=30,
         ge=1,
         le=120,
-        description="Seconds after which a segment ends without a keyframe.",
+        description="Seconds that a segment waits for a keyframe; rarer ones end HLS.",
     )
     part_s: Seconds = Field(
         default=0.2, ge=0, le=2, description="Seconds of a part (low latency); 0: no parts."

@@ -132,7 +132,11 @@ class HlsRoutes:
         known = hls.find(path)
         live = services.registry.stream(path)
         is_anew = live is not None and live.has_begun and known is not None
-        if known is None or (is_anew and (known.stream is not live or known.is_lost)):
+        if known is not None and is_anew and known.stream is live:
+            # Players that follow it are told its end; others get one that fits the stream.
+            is_over = kind == "multivariant" and known.packager.over is not None
+            is_anew = known.is_lost or is_over
+        if known is None or is_anew:
             peer = access.peer_of(services, request)
             found, _ = await media_of(services, path, peer.address)
             known = hls.begin(found)
@@ -142,6 +146,9 @@ class HlsRoutes:
             is_ready = await known.wait_ready(limit)
         except LimitExceeded as error:
             raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
+        over = known.packager.over
+        if over is not None and known.playlists.is_empty:
+            raise Problem(503, f"HLS of this stream has ended: {over}.")
         if not is_ready or not known.playlists.is_ready:
             fault = known.packager.fault
             why = "" if fault is None else f" ({fault})"
