@@ -48,6 +48,23 @@ def test_several_that_start_at_once_migrate_once(database_url: str) -> None:
     run(main())
 
 
+def test_tables_of_a_newer_version_are_told_as_such_and_left_alone(database_url: str) -> None:
+    newer = sa.text("UPDATE alembic_version SET version_num = '9999_newer'")
+    version = sa.text("SELECT version_num FROM alembic_version")
+
+    async def main() -> None:
+        opened = Database(database_url, Path("/nowhere"))
+        await opened.open()
+        await _ask(opened, newer)
+        with pytest.raises(SettingsError, match=r"those of a newer version of Headend .9999_newer"):
+            await opened.open()
+        async with opened.begin() as connection:
+            assert (await connection.execute(version)).scalar_one() == "9999_newer"
+        await opened.close()
+
+    run(main())
+
+
 def test_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     async def main() -> None:
         database = Database("", tmp_path)

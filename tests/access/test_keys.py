@@ -56,6 +56,23 @@ def test_key_is_found_by_what_it_is_and_stored_as_a_hash(database_url: str) -> N
     run(main())
 
 
+def test_keys_of_another_secret_are_counted_while_they_would_be_valid(database_url: str) -> None:
+    async def main() -> None:
+        async with opened(database_url) as (keys, database):
+            ended = await keys.create("live/a", KeyOptions(expires_at=1500), 1000)
+            revoked = await keys.create("live/a", KeyOptions(), 1000)
+            await keys.revoke(revoked.key.id, 1200)
+            await keys.create("live/a", KeyOptions(), 1000)
+            await keys.create("live/b", KeyOptions(expires_at=3000), 1000)
+            others = KeyStore(database, ServerSecret(bytes(32)))
+            await others.create("live/c", KeyOptions(), 1000)
+            assert ended.key.id != revoked.key.id
+            assert await keys.foreign(2000) == 1
+            assert await others.foreign(2000) == 2
+
+    run(main())
+
+
 def test_key_is_valid_until_it_expires_or_is_revoked(database_url: str) -> None:
     async def main() -> None:
         async with opened(database_url) as (keys, _):

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from headend.access.server_secret import ServerSecret
+from headend.cli import data_folder
 from headend.cli.main import run
+from headend.server.running_file import RunningFile
 from headend.server.self_signed import machine_names
 
 Capture = pytest.CaptureFixture[str]
@@ -15,6 +18,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture(autouse=True)
 def _folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "d").mkdir()
 
 
 def document(capsys: Capture, *arguments: str) -> Any:
@@ -70,6 +74,8 @@ def test_new_key_is_shown_to_a_person_once(capsys: Capture) -> None:
 def test_what_is_wrong_is_one_line(
     capsys: Capture, arguments: list[str], code: int, says: str
 ) -> None:
+    assert run(["key", "create", "live/first", "--data", "d"]) == 0
+    capsys.readouterr()
     assert run(["key", *arguments, "--data", "d"]) == code
     out, err = capsys.readouterr()
     assert not out
@@ -125,3 +131,116 @@ def test_server_has_an_address_of_this_machine_where_no_name_is_set(capsys: Capt
     (first, *_) = servers(capsys)
     host = first.removeprefix("rtmp://").rpartition(":")[0]
     assert host in machine_names()
+
+
+def paths(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+COMMANDS = (
+    ["key", "create", "live/a"],
+    ["key", "list"],
+    ["key", "revoke", "pk_1"],
+    ["key", "rotate", "pk_1"],
+    ["token", "sign", "vip/*"],
+    ["token", "verify", "a.b.c"],
+    ["privacy", "export", "--address", "192.0.2.1"],
+    ["privacy", "erase", "--subject", "Ann"],
+    ["audit", "list"],
+)
+MAKING = (["key", "create", "live/a"], ["token", "sign", "vip/*"])
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("given", [["--data", "dd"], ["--set", "data=dd"], ["--data", "d/ata"]])
+def test_folder_that_is_mistyped_is_told_and_not_made(
+    command: list[str], given: list[str], capsys: Capture, tmp_path: Path
+) -> None:
+    assert run([*command, *given]) == 2
+    assert "does not exist: name that of the server with --data" in capsys.readouterr().err
+    assert paths(tmp_path) == {tmp_path / "d"}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_folder_of_something_else_is_not_taken_for_that_of_a_server(
+    command: list[str], capsys: Capture, tmp_path: Path
+) -> None:
+    (tmp_path / "d" / "letters.txt").touch()
+    before = paths(tmp_path)
+    assert run([*command, "--data", "d"]) == 2
+    assert "has been used by no server yet" in capsys.readouterr().err
+    assert paths(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_folder_that_nobody_named_is_not_made(
+    command: list[str], capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of an administrator whose server is a service with a folder of its own."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    assert run(command) == 2
+    assert "name that of the server with --data" in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_folder_of_another_server_that_runs_is_told(
+    command: list[str], capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, own = tmp_path / "service", tmp_path / "home" / ".local" / "share" / "headend"
+    service.mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(data_folder, "SERVICE", service)
+    ServerSecret.load_or_create(own)  # a server ran there once
+    running = RunningFile(service, {"rtmp": [], "tls": [], "http": []})
+    try:
+        assert run(command) == 2
+    finally:
+        running.close()
+    assert f"and one runs with {service}: say with --data" in capsys.readouterr().err
+    assert {path.name for path in own.iterdir()} == {"server.secret"}
+
+
+@pytest.mark.parametrize("command", MAKING, ids=" ".join)
+def test_empty_folder_that_was_named_is_made_ready(
+    command: list[str], capsys: Capture, tmp_path: Path
+) -> None:
+    assert run([*command, "--data", "d"]) == 0
+    assert f"data folder {tmp_path / 'd'}" in capsys.readouterr().err.splitlines()
+    assert run(["key", "list", "--data", "d"]) == 0
+    assert f"data folder {tmp_path / 'd'}" in capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if "audit" not in each])
+def test_database_without_its_secret_is_told(
+    command: list[str], capsys: Capture, tmp_path: Path
+) -> None:
+    assert run(["key", "create", "live/a", "--data", "d"]) == 0
+    (tmp_path / "d" / "server.secret").unlink()
+    capsys.readouterr()
+    if "--subject" in command:
+        assert run([*command, "--data", "d"]) == 0
+        return
+    assert run([*command, "--data", "d"]) == 2
+    assert "lacks the server.secret that headend.db was made with" in capsys.readouterr().err
+    assert not (tmp_path / "d" / "server.secret").exists()
+
+
+def test_keys_of_another_secret_are_told(capsys: Capture, tmp_path: Path) -> None:
+    assert run(["key", "create", "live/a", "--data", "d"]) == 0
+    (tmp_path / "d" / "server.secret").write_text("00" * 32)
+    (tmp_path / "d" / "server.secret").chmod(0o600)
+    for command, count in ((["list"], 1), (["create", "live/b"], 1)):
+        assert run(["key", *command, "--data", "d"]) == 0
+        err = capsys.readouterr().err
+        assert f"warning: {count} publish keys of the database were made with another" in err
+
+
+def test_secrets_that_all_may_read_are_told(capsys: Capture, tmp_path: Path) -> None:
+    assert run(["key", "create", "live/a", "--data", "d"]) == 0
+    assert "chmod" not in capsys.readouterr().err
+    (tmp_path / "d" / "server.secret").chmod(0o644)
+    assert run(["key", "list", "--data", "d"]) == 0
+    assert "chmod 600 d/server.secret" in capsys.readouterr().err

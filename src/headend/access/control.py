@@ -7,6 +7,7 @@ looked at twice a second: one that another process revoked ends its sessions wit
 import asyncio
 import logging
 import random
+import time
 from asyncio import AbstractEventLoop
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -21,7 +22,7 @@ from headend.access.policy import Policy
 from headend.access.server_secret import ServerSecret
 from headend.access.tickets import Tickets
 from headend.access.tokens import Tokens
-from headend.errors import DatabaseError, HeadendError
+from headend.errors import DatabaseError, HeadendError, SettingsError
 from headend.events import Events
 from headend.settings import Settings
 
@@ -52,6 +53,7 @@ class Access:
         passwords: Signs in by user and password.
         tickets: Stand for parameters of viewers of HLS.
         secret: Of the server.
+        failed: Fails if the database can never be used, as one of a newer version.
     """
 
     def __init__(self, loop: AbstractEventLoop, settings: Settings, bus: Events) -> None:
@@ -72,6 +74,8 @@ class Access:
         self.gate: Final = Gate(
             loop, Policy(auth, settings.rtmp), self.tokens, self.keys, self.guard, bus
         )
+        self.failed: Final[asyncio.Future[None]] = loop.create_future()
+        self.failed.add_done_callback(_note_failure)
         self._database: Database | None = None
         self._opened = asyncio.Event()
         self._wake = asyncio.Event()
@@ -150,6 +154,9 @@ class Access:
             while not self._is_closing:
                 await self._look_once()
                 await self._pause(LOOK_S)
+        except SettingsError as error:
+            log.error("%s", error)
+            self.failed.set_exception(error)
         except Exception:
             log.exception("access stopped looking at its keys: a bug")
 
@@ -213,9 +220,18 @@ class Access:
             else:
                 self._opened.set()
                 log.info("database is open")
+                await self._look_for_foreign_keys()
                 return
             await self._pause(pause * random.uniform(0.8, 1.2))
             pause = min(pause * 2, LONGEST_PAUSE_S)
+
+    async def _look_for_foreign_keys(self) -> None:
+        """Tell of keys that nobody can use, as after a backup was restored in part."""
+        from headend.access.keys import foreign_warning
+
+        with suppress(DatabaseError):
+            if foreign := await (await self.keys.store()).foreign(time.time()):
+                log.error("%s", foreign_warning(foreign))
 
     async def _look_once(self) -> None:
         """End what rests on keys that are not valid any more, and note uses now and then."""
@@ -250,3 +266,9 @@ class Access:
         if self._is_failing:
             log.info("database answers again")
         self._is_failing = False
+
+
+def _note_failure(failed: "asyncio.Future[None]") -> None:
+    """See it, whether or not anybody waits for it."""
+    if not failed.cancelled():
+        failed.exception()

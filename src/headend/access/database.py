@@ -17,6 +17,8 @@ from weakref import WeakSet
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -84,6 +86,7 @@ class Database:
 
         Raises:
             DatabaseError: It can't be done now; may be tried again.
+            SettingsError: A newer version of Headend has made the tables.
         """
         if self._engine is None:
             _make_private(self._url)
@@ -247,6 +250,13 @@ def _migrate(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
+    known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
+    made_by = MigrationContext.configure(connection).get_current_heads()
+    if unknown := set(made_by) - known:
+        raise SettingsError(
+            f"database: its tables are those of a newer version of Headend ({', '.join(unknown)}): "
+            "install that version again, or restore a backup that this one has made"
+        )
     command.upgrade(config, "head")
 
 

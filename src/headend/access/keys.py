@@ -19,11 +19,14 @@ from headend.access.publish_key import (
     NewKey,
     PublishKey,
 )
+from headend.access.server_secret import FILE_NAME as SECRET_FILE
 from headend.access.server_secret import ServerSecret
 from headend.access.tables import PUBLISH_KEYS
 from headend.errors import SettingsError
 from headend.rtmp.authmod import SALT_BYTES, Verifier, verifier
 from headend.rtmp.url import KEY_PREFIX, stream_path
+
+LOOKED_AT: Final = 500  # keys whose secret is checked; some milliseconds
 
 _ALPHABET: Final = string.ascii_letters + string.digits
 _KEYS: Final = PUBLISH_KEYS
@@ -134,6 +137,27 @@ class KeyStore:
             keys = [_key(row) for row in await connection.execute(query)]
         return wanted - {key.id for key in keys if key.is_valid(now)}
 
+    async def foreign(self, now: float) -> int:
+        """Count the valid keys that were made with another `server.secret`: nobody can use them.
+
+        As after a backup was restored without that file. It looks at LOOKED_AT keys at most.
+        """
+        valid = sa.and_(
+            _KEYS.c.revoked_at.is_(None),
+            sa.or_(_KEYS.c.expires_at.is_(None), _KEYS.c.expires_at > now),
+        )
+        query = sa.select(_KEYS.c.id, _KEYS.c.password).where(valid).limit(LOOKED_AT)
+        async with self._database.begin() as connection:
+            rows = (await connection.execute(query)).all()
+        return sum(not self._is_ours(id, sealed) for id, sealed in rows)
+
+    def _is_ours(self, id: str, sealed: bytes) -> bool:
+        try:
+            self._secret.decrypt(sealed, id)
+        except SettingsError:
+            return False
+        return True
+
     async def note_uses(self, uses: Mapping[str, tuple[str, float]]) -> None:
         """Remember when and from where keys were accepted.
 
@@ -206,3 +230,11 @@ def _key(row: "sa.Row[tuple[object, ...]]") -> PublishKey:
 
 def _random(size: int) -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(size))
+
+
+def foreign_warning(count: int) -> str:
+    """Say what it means that keys were made with another secret."""
+    return (
+        f"{count} publish keys of the database were made with another {SECRET_FILE} and are not "
+        "valid: restore that file from the backup, or make the keys anew"
+    )

@@ -102,7 +102,10 @@ async def _serve(
         if ready_file is not None and not stop.is_set():
             _write_ready_file(ready_file, server.addresses)
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(server.watch_files())]
+            running = [
+                tasks.create_task(server.watch_files()),
+                tasks.create_task(_fail_with(server)),
+            ]
             if companion is not None:
                 running.append(tasks.create_task(companion(server)))
             await stop.wait()
@@ -111,6 +114,11 @@ async def _serve(
     finally:
         await server.stop()
     return 0
+
+
+async def _fail_with(server: Server) -> None:
+    """Wait until the server can be of no use any more; raise why."""
+    await asyncio.shield(server.services.access.failed)
 
 
 async def _start(server: Server, stop: asyncio.Event) -> bool:

@@ -9,7 +9,8 @@ import typer
 
 from headend.cli import output
 from headend.cli.config import JsonFlag
-from headend.cli.serve import ConfigFlag, DataFlag, SetFlag, load
+from headend.cli.data_folder import settings_of_server, tell
+from headend.cli.serve import ConfigFlag, DataFlag, SetFlag
 from headend.errors import SettingsError
 from headend.server.logs import escape
 
@@ -63,7 +64,7 @@ def list_entries(
     as_json: JsonFlag = False,
 ) -> None:
     """List the audit trail, newest first."""
-    effective = load(config, settings or [], {"data": data}).settings
+    effective = settings_of_server(config, settings, data, needs_secret=False)
     from headend.access.records import AuditFilter
     from headend.cli.database import ask
 
@@ -84,6 +85,7 @@ def list_entries(
         output.note("nothing is noted that this asks for")
     else:
         output.result("\n".join(map(_line, found)))
+    tell(effective, as_json=as_json)
 
 
 async def _read(database: "Database", wanted: "AuditFilter", limit: int) -> "list[AuditEntry]":

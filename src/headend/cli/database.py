@@ -5,15 +5,18 @@ import os
 import pwd
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from headend.access.records import AuditEntry
+from headend.errors import DatabaseError
 
 if TYPE_CHECKING:
     from headend.access.database import Database
     from headend.settings import Settings
 
 T = TypeVar("T")
+
+OPEN_S: Final = 30.0  # others may bring its tables up to date meanwhile
 
 
 def ask(settings: "Settings", question: "Callable[[Database], Awaitable[T]]") -> T:
@@ -28,12 +31,20 @@ def ask(settings: "Settings", question: "Callable[[Database], Awaitable[T]]") ->
     async def answer() -> T:
         database = Database(settings.auth.database.get_secret_value(), settings.data)
         try:
-            await database.open()
+            await _open(database)
             return await question(database)
         finally:
             await database.close()
 
     return asyncio.run(answer())
+
+
+async def _open(database: "Database") -> None:
+    try:
+        async with asyncio.timeout(OPEN_S):
+            await database.open()
+    except TimeoutError:
+        raise DatabaseError(f"database: not open within {OPEN_S:g} s") from None
 
 
 async def note(database: "Database", action: str, target: str, detail: str = "") -> None:

@@ -13,7 +13,8 @@ import typer
 
 from headend.cli import output
 from headend.cli.config import JsonFlag
-from headend.cli.serve import ConfigFlag, DataFlag, SetFlag, load
+from headend.cli.data_folder import settings_of_server, tell
+from headend.cli.serve import ConfigFlag, DataFlag, SetFlag
 from headend.cli.stream_names import note_name
 from headend.errors import HeadendError, ProtocolError, SettingsError
 
@@ -76,7 +77,7 @@ def create(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a publish key; it is shown this once."""
-    effective = load(config, settings or [], {"data": data}).settings
+    effective = settings_of_server(config, settings, data, makes=True)
     from headend.access.lifetimes import parse_expiry
     from headend.access.publish_key import KeyOptions
     from headend.rtmp.url import stream_path
@@ -100,6 +101,7 @@ def create(
 
     new = _run(effective, make, lambda new: ("key.create", new.key.id))
     _show_new(new, effective, as_json=as_json)
+    tell(effective, as_json=as_json)
 
 
 @group.command("list")
@@ -111,7 +113,7 @@ def list_keys(
     as_json: JsonFlag = False,
 ) -> None:
     """List publish keys, revoked and expired ones too; the keys themselves are not kept."""
-    effective = load(config, settings or [], {"data": data}).settings
+    effective = settings_of_server(config, settings, data)
 
     async def read(keys: "KeyStore") -> list["PublishKey"]:
         found: list[PublishKey] = []
@@ -131,6 +133,7 @@ def list_keys(
         output.note("no keys yet: headend key create APP/NAME makes one")
     else:
         output.result(_table(found))
+    tell(effective, as_json=as_json)
 
 
 @group.command()
@@ -142,20 +145,21 @@ def revoke(
     as_json: JsonFlag = False,
 ) -> None:
     """Revoke a publish key for good; a running server ends what it publishes within a second."""
-    effective = load(config, settings or [], {"data": data}).settings
+    effective = settings_of_server(config, settings, data)
 
     async def end(keys: "KeyStore") -> "PublishKey | None":
         return await keys.revoke(id, time.time())
 
     key = _run(effective, end, lambda key: None if key is None else ("key.revoke", key.id))
     if key is None:
-        raise HeadendError(f"there is no key {id}")
+        raise HeadendError(f"there is no key {id} in {effective.data}")
     from headend.access.publish_key import document
 
     if as_json:
         output.result_json(document(key))
     else:
         output.result(f"{key.id} of {key.stream} is revoked")
+    tell(effective, as_json=as_json)
 
 
 @group.command()
@@ -167,15 +171,16 @@ def rotate(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key that does what another did, and revoke that one."""
-    effective = load(config, settings or [], {"data": data}).settings
+    effective = settings_of_server(config, settings, data)
 
     async def replace(keys: "KeyStore") -> "NewKey | None":
         return await keys.rotate(id, time.time())
 
     new = _run(effective, replace, lambda new: None if new is None else ("key.rotate", id))
     if new is None:
-        raise HeadendError(f"there is no valid key {id}")
+        raise HeadendError(f"there is no valid key {id} in {effective.data}")
     _show_new(new, effective, as_json=as_json)
+    tell(effective, as_json=as_json)
 
 
 def _run(
@@ -190,14 +195,17 @@ def _run(
         SettingsError: The data folder can't be used.
     """
 
-    from headend.access.keys import KeyStore
+    from headend.access.keys import KeyStore, foreign_warning
     from headend.access.server_secret import ServerSecret
     from headend.cli.database import ask, note
 
-    secret = ServerSecret.load_or_create(settings.data)  # makes the folder too
+    secret = ServerSecret.load_or_create(settings.data)
 
     async def answer(database: "Database") -> T:
-        result = await question(KeyStore(database, secret))
+        keys = KeyStore(database, secret)
+        result = await question(keys)
+        if foreign := await keys.foreign(time.time()):
+            output.note(f"warning: {foreign_warning(foreign)}")
         if (fact := done(result)) is not None:
             await note(database, *fact)
         return result

@@ -8,7 +8,8 @@ import typer
 
 from headend.cli import output
 from headend.cli.config import JsonFlag
-from headend.cli.serve import ConfigFlag, DataFlag, SetFlag, load
+from headend.cli.data_folder import settings_of_server, tell
+from headend.cli.serve import ConfigFlag, DataFlag, SetFlag
 from headend.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def export(
     settings: SetFlag = None,
 ) -> None:
     """Print all that is kept about one viewer or publisher as one JSON document."""
-    effective = load(config, settings or [], {"data": data}).settings
+    effective = settings_of_server(config, settings, data, needs_secret=bool(address))
     from headend.access.erasure import export as find
     from headend.cli.database import ask, note
 
@@ -74,7 +75,7 @@ def erase(
     as_json: JsonFlag = False,
 ) -> None:
     """Overwrite what identifies one viewer or publisher; counts and times stay."""
-    effective = load(config, settings or [], {"data": data}).settings
+    effective = settings_of_server(config, settings, data, needs_secret=bool(address))
     from dataclasses import asdict
 
     from headend.access.erasure import erase as overwrite
@@ -92,6 +93,7 @@ def erase(
         output.result_json(asdict(erased))
     else:
         output.result(f"overwritten: {erased}")
+    tell(effective, as_json=as_json)
 
 
 def _person(

@@ -9,7 +9,8 @@ import typer
 
 from headend.cli import output
 from headend.cli.config import JsonFlag
-from headend.cli.serve import ConfigFlag, DataFlag, SetFlag, load
+from headend.cli.data_folder import settings_of_server, tell
+from headend.cli.serve import ConfigFlag, DataFlag, SetFlag
 from headend.cli.stream_names import note_pattern
 from headend.errors import HeadendError, SettingsError
 
@@ -53,7 +54,7 @@ def sign(
     as_json: JsonFlag = False,
 ) -> None:
     """Sign a token with the server's secret; it is shown as ?token=…"""
-    effective = load(config, settings or [], {"data": data}).settings
+    effective = settings_of_server(config, settings, data, makes=True)
     from headend.access.lifetimes import parse_expiry
     from headend.access.tokens import Token
 
@@ -74,6 +75,7 @@ def sign(
         output.result_json({"token": text, **_document(tokens.verify(text))})
     else:
         output.result(text)
+    tell(effective, as_json=as_json)
 
 
 @group.command()
@@ -85,7 +87,7 @@ def verify(
     as_json: JsonFlag = False,
 ) -> None:
     """Say what a token allows; exit code 1 if it is not valid, or not any more."""
-    effective = load(config, settings or [], {"data": data}).settings
+    effective = settings_of_server(config, settings, data)
     import asyncio
 
     text = typer.get_text_stream("stdin").read().strip() if token == "-" else token
