@@ -24,7 +24,7 @@ from headend.access.tables import PUBLISH_KEYS
 from headend.access.tokens import Token
 from headend.errors import Rejected
 from headend.events import Events
-from headend.settings import load_settings
+from headend.settings import RuleBook, load_settings
 
 MOST_MS: Final = 1.0  # a decision may add, median (issue 5)
 LEAST_TOKENS: Final = 2000  # plays with a token a second on one core (ibidem)
@@ -60,7 +60,7 @@ async def measure(data: Path, keys: int, requests: int, guesses: int) -> list[Fi
     given = ("auth.publish=key", "auth.private=vip/*", f"data={data}")
     settings = load_settings(None, given, environ={}).settings
     made = Access(asyncio.get_running_loop(), settings, Events(raise_error))
-    made.configure(settings, "rtmps://")
+    made.configure(RuleBook(settings), "rtmps://")
     made.start()
     try:
         database = await made.database()

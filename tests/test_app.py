@@ -231,7 +231,7 @@ def test_reload_changes_what_needs_no_restart_and_drops_nobody(
         assert services.session_settings.idle_s == 7
         assert services.session_settings.chunk_size == 65_536  # what live players were told
         assert services.admission.limits.connections == 5
-        assert services.registry.settings.stream.log_s == 3
+        assert services.registry.settings.of("live/a").stream.log_s == 3
         assert server.reload() == ["settings reloaded: nothing changed"]
         await server.stop()
 

@@ -11,7 +11,7 @@ from headend.access.policy import Policy
 from headend.access.server_secret import ServerSecret
 from headend.access.tokens import Tokens
 from headend.events import Events
-from headend.settings import Settings
+from headend.settings import RuleBook, Settings
 
 SECRET = ServerSecret(bytes(range(32)))
 TOKENS = Tokens(SECRET.derive("tokens"))
@@ -35,7 +35,7 @@ def gate(
 
     return Gate(
         loop,
-        Policy(auth, settings.rtmp, "rtmps://HOST:1936"),
+        Policy(RuleBook(settings), "rtmps://HOST:1936"),
         TOKENS,
         keys or KnownKeys(SECRET, auth.on_database_error, auth.known_s),
         Guard(auth.wrong_attempts, auth.ban_s),

@@ -9,9 +9,14 @@ import pytest
 from headend.access.decisions import AccessRequest, Action
 from headend.access.policy import Policy
 from headend.errors import Rejected
-from headend.settings import Auth, Rtmp
+from headend.settings import Auth, Rtmp, RuleBook, Settings
+from headend.settings.rules import StreamRule
 
 Mode = Literal["loopback", "key", "open"]
+
+
+def policy_of(auth: Auth, rtmp: Rtmp | None = None, rtmps: str = "rtmps://") -> Policy:
+    return Policy(RuleBook(Settings(auth=auth, rtmp=rtmp or Rtmp())), rtmps)
 
 
 def request(address: str | None, action: Action = "publish") -> AccessRequest:
@@ -42,18 +47,18 @@ def test_everything_else_is_not(address: str) -> None:
 @pytest.mark.parametrize("mode", ["loopback", "key", "open"])
 @pytest.mark.parametrize("address", ["127.0.0.1", "203.0.113.7", None])
 def test_everybody_may_play(mode: Mode, address: str | None) -> None:
-    decide(Policy(Auth(publish=mode)), request(address, "play"))
+    decide(policy_of(Auth(publish=mode)), request(address, "play"))
 
 
 @pytest.mark.parametrize("address", LOCAL)
 def test_by_default_who_is_local_may_publish(address: str | None) -> None:
-    decide(Policy(Auth()), request(address))
+    decide(policy_of(Auth()), request(address))
 
 
 @pytest.mark.parametrize("address", REMOTE)
 def test_by_default_nobody_else_may_and_is_told_why(address: str) -> None:
     with pytest.raises(Rejected) as refusal:
-        decide(Policy(Auth()), request(address))
+        decide(policy_of(Auth()), request(address))
     assert refusal.value.code == "NetStream.Publish.Denied"
     assert refusal.value.description == "publishing from another machine needs a publish key"
 
@@ -61,13 +66,13 @@ def test_by_default_nobody_else_may_and_is_told_why(address: str) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1", "203.0.113.7"])
 def test_where_a_key_is_wanted_being_local_does_not_help(address: str) -> None:
     with pytest.raises(Rejected) as refusal:
-        decide(Policy(Auth(publish="key")), request(address))
+        decide(policy_of(Auth(publish="key")), request(address))
     assert refusal.value.description == "publishing needs a valid publish key here"
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "203.0.113.7"])
 def test_where_publishing_is_open_everybody_may(address: str) -> None:
-    decide(Policy(Auth(publish="open")), request(address))
+    decide(policy_of(Auth(publish="open")), request(address))
 
 
 def test_request_never_shows_what_is_secret() -> None:
@@ -82,13 +87,13 @@ def test_request_never_shows_what_is_secret() -> None:
 def test_app_of_the_name_decides_whether_publishers_sign_in(
     mode: Mode, address: str, path: str
 ) -> None:
-    policy = Policy(Auth(publish=mode, password_apps=("studio", "studio/*")))
+    policy = policy_of(Auth(publish=mode, password_apps=("studio", "studio/*")))
     asked = AccessRequest("publish", path, ip_address(address))
     with pytest.raises(Rejected, match="needs user and password, or a publish key") as refusal:
         policy.check_publish(asked)
     assert refusal.value.hint is not None
     assert policy.shows_key(replace(asked, key="anything"))
-    trusting = Policy(Auth(publish=mode, password_apps=("studio*",), certificates=True))
+    trusting = policy_of(Auth(publish=mode, password_apps=("studio*",), certificates=True))
     trusting.check_publish(replace(asked, certificate="encoder"))
 
 
@@ -106,7 +111,7 @@ def over(action: Action, *, tls: bool, path: str = "live/cam1") -> AccessRequest
 def test_who_must_come_over_tls_is_told_where(
     required: Literal["never", "publish", "always"], refused: set[str]
 ) -> None:
-    policy = Policy(Auth(), Rtmp(require_tls=required), "rtmps://HOST:1936")
+    policy = policy_of(Auth(), Rtmp(require_tls=required), "rtmps://HOST:1936")
     actions: tuple[Action, ...] = ("publish", "play")
     for action in actions:
         decide(policy, over(action, tls=True))
@@ -125,7 +130,7 @@ def test_who_must_come_over_tls_is_told_where(
 
 
 def test_some_streams_may_be_for_tls_only() -> None:
-    policy = Policy(Auth(), Rtmp(tls_only=("vip/*",)))
+    policy = policy_of(Auth(), Rtmp(tls_only=("vip/*",)))
     decide(policy, over("play", tls=False))
     decide(policy, over("play", tls=True, path="vip/cam1"))
     with pytest.raises(Rejected, match="plain RTMP is not taken here"):
@@ -136,23 +141,23 @@ def test_a_verified_client_certificate_may_stand_for_a_key() -> None:
     request = AccessRequest(
         "publish", "live/cam1", ip_address("10.0.0.7"), is_secure=True, certificate="cam1"
     )
-    decide(Policy(Auth(publish="key", certificates=True)), request)
+    decide(policy_of(Auth(publish="key", certificates=True)), request)
     with pytest.raises(Rejected, match="needs a valid publish key"):
-        decide(Policy(Auth(publish="key")), request)
+        decide(policy_of(Auth(publish="key")), request)
 
 
 def test_key_of_ours_is_looked_up_even_where_none_is_needed() -> None:
-    policy = Policy(Auth(publish="open"))
+    policy = policy_of(Auth(publish="open"))
     assert policy.shows_key(AccessRequest("publish", "live/a", None, key="hk_1"))
     assert policy.shows_key(AccessRequest("publish", "live/a", None, key_id="pk_1"))
     assert not policy.shows_key(AccessRequest("publish", "live/a", None, key="any text"))
     assert not policy.shows_key(AccessRequest("publish", "live/a", None))
-    strict = Policy(Auth(publish="key"))
+    strict = policy_of(Auth(publish="key"))
     assert strict.shows_key(AccessRequest("publish", "live/a", None, key="any text"))
 
 
 def test_streams_are_private_by_pattern() -> None:
-    policy = Policy(Auth(private=("vip/*", "live/secret")))
+    policy = policy_of(Auth(private=("vip/*", "live/secret")))
     assert [policy.is_private(path) for path in ("vip/a", "live/secret", "live/a")] == [
         True,
         True,
@@ -177,4 +182,18 @@ def test_holder_of_a_name_is_named_by_what_nobody_else_can_show(
     asked = AccessRequest(
         "publish", "live/cam1", ip_address("10.0.0.7"), key, certificate=certificate
     )
-    assert Policy(auth).holder_of(asked) == holder
+    assert policy_of(auth).holder_of(asked) == holder
+
+
+def test_rules_say_of_a_stream_what_the_sections_say_of_all() -> None:
+    rules = StreamRule(
+        ("vip/*",), (("auth.private", True), ("rtmp.tls_only", True), ("auth.publish", "open"))
+    )
+    policy = Policy(RuleBook(Settings(stream=(rules,))))
+    far = ip_address("10.0.0.7")
+    assert policy.is_private("vip/a")
+    assert not policy.is_private("live/a")
+    assert policy.wants_tls("play", "vip/a")
+    assert not policy.wants_tls("play", "live/a")
+    assert policy.is_free(AccessRequest("publish", "vip/a", far))
+    assert not policy.is_free(AccessRequest("publish", "live/a", far))

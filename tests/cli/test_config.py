@@ -111,3 +111,34 @@ def test_init_overwrites_nothing_without_force(capsys: Capture) -> None:
     assert Path("a.toml").read_text() == "mine"
     assert run(["config", "init", "a.toml", "--force"]) == 0
     assert "#live.wait_s = " in Path("a.toml").read_text()
+
+
+RULES = '[[stream]]\nmatch = "vip/*"\nauth.private = true\nhls.bytes = "64 MiB"\n'
+
+
+def test_what_holds_for_a_stream_is_told_with_the_rule_that_says_so(capsys: Capture) -> None:
+    Path("headend.toml").write_text(RULES)
+    assert run(["config", "check", "vip/a"]) == 0
+    lines = {" ".join(line.split()) for line in capsys.readouterr().out.splitlines()}
+    assert "auth.private = true # file headend.toml, rule 1, match vip/*" in lines
+    assert 'hls.bytes = "64 MiB" # file headend.toml, rule 1, match vip/*' in lines
+    assert "live.wait_s = 30 # default" in lines
+
+
+def test_what_holds_for_a_stream_is_told_as_json_of_any_file(capsys: Capture) -> None:
+    Path("other.toml").write_text(RULES)
+    assert run(["config", "check", "vip/a", "-c", "other.toml", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["stream"] == "vip/a"
+    assert document["settings"]["auth.private"] == {
+        "value": True,
+        "from": "file other.toml, rule 1, match vip/*",
+    }
+
+
+def test_name_of_a_file_is_no_stream(capsys: Capture) -> None:
+    Path("a").mkdir()
+    Path("a/b").write_text("[live]\nwait_s = 7\n")
+    assert run(["config", "check", "a/b"]) == 0
+    assert capsys.readouterr().out == "a/b: ok\n"
+    assert run(["config", "check", "no/such.toml"]) == 2

@@ -5,14 +5,21 @@ from tests.hub.test_stream import FakeObserver, FakePublisher, FakeSink, key
 
 from headend.errors import Rejected
 from headend.hub.publication import Place, Publication
-from headend.hub.registry import Registry, RegistrySettings, Takeover
+from headend.hub.registry import (
+    NameSettings,
+    Registry,
+    RegistrySettings,
+    Takeover,
+    same_for_all,
+)
 from headend.hub.stream import Stream, StreamSettings, StreamState, no_audience
 
 PATH = "live/cam1"
 
 
 def registry(takeover: Takeover = "same-key", streams: int = 1000) -> Registry:
-    settings = RegistrySettings(StreamSettings(reconnect_window_s=60), takeover, streams)
+    name = NameSettings(StreamSettings(reconnect_window_s=60), takeover)
+    settings = RegistrySettings(streams, same_for_all(name))
     return Registry(settings, lambda _path, _error: None)
 
 
@@ -281,7 +288,7 @@ def test_who_waits_for_a_name_is_told_in_the_words_of_the_server() -> None:
         told.append(stream.path)
         stream.end()
 
-    settings = RegistrySettings(StreamSettings(), streams=1)
+    settings = RegistrySettings(streams=1)
     hub = Registry(settings, lambda _path, _error: None, give_up=give_up)
     wait(hub, "live/a", "somebody")
     hub.play("live/a", "somebody else")
@@ -336,7 +343,7 @@ def test_name_that_is_only_held_gives_way_to_one_that_is_published_the_oldest_fi
 
 def test_stream_that_gives_way_is_told_as_one_whose_publisher_did_not_come_back() -> None:
     observer = FakeObserver()
-    settings = RegistrySettings(StreamSettings(), streams=1)
+    settings = RegistrySettings(streams=1)
     hub = Registry(settings, lambda _path, _error: None, observer)
     lose(hub, "live/a", 0)
     hub.publish("live/b", FakePublisher(), None, 1)
@@ -398,7 +405,7 @@ def test_name_that_was_waited_for_counts_once_it_is_published() -> None:
     hub = registry(streams=2)
     for name in "ab":
         wait(hub, f"live/{name}", name)
-    hub.settings = RegistrySettings(StreamSettings(), streams=1)
+    hub.configure(RegistrySettings(streams=1))
     hub.publish("live/a", FakePublisher(), None, 0)
     with pytest.raises(Rejected, match=r"limits\.streams"):
         hub.publish("live/b", FakePublisher(), None, 0)
@@ -442,13 +449,13 @@ def test_so_many_publishers_stand_by_for_one_name() -> None:
 def test_settings_may_be_replaced_for_names_to_come() -> None:
     hub = registry("never")
     hub.publish(PATH, FakePublisher(), None, 0)
-    hub.settings = RegistrySettings(StreamSettings(), "always")
+    hub.configure(RegistrySettings(of=same_for_all(NameSettings(takeover="always"))))
     assert hub.publish(PATH, FakePublisher(), None, 1).is_current
 
 
 def test_observer_is_told_of_take_over_and_of_the_stop_of_the_server() -> None:
     observer = FakeObserver()
-    settings = RegistrySettings(StreamSettings(), "always")
+    settings = RegistrySettings(of=same_for_all(NameSettings(takeover="always")))
     hub = Registry(settings, lambda _path, _error: None, observer)
     hub.publish(PATH, FakePublisher(), None, 0)
     hub.publish(PATH, FakePublisher(), None, 1)
@@ -461,3 +468,25 @@ def test_observer_is_told_of_take_over_and_of_the_stop_of_the_server() -> None:
         "disconnected stopped",
         "ended stopped",
     ]
+
+
+def test_each_name_may_have_settings_of_its_own() -> None:
+    def of(path: str) -> NameSettings:
+        return NameSettings(takeover="always" if path == PATH else "never")
+
+    hub = Registry(RegistrySettings(of=of), lambda _path, _error: None)
+    for path in (PATH, "live/b"):
+        hub.publish(path, FakePublisher(), None, 0)
+    assert hub.publish(PATH, FakePublisher(), None, 1).is_current
+    with pytest.raises(Rejected, match="already being published"):
+        hub.publish("live/b", FakePublisher(), None, 1)
+
+
+def test_stream_that_is_there_takes_changed_settings() -> None:
+    hub = registry()
+    lose(hub, PATH, 0)
+    wanted = NameSettings(StreamSettings(reconnect_window_s=5))
+    hub.configure(RegistrySettings(of=same_for_all(wanted)))
+    hub.sweep(6)
+    stream = hub.stream(PATH)
+    assert stream is None or stream.state is StreamState.ENDED

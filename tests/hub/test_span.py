@@ -49,3 +49,12 @@ def test_first_timestamp_may_be_0() -> None:
     span = Span(1, 100)
     assert not span.passes(0, 1)
     assert span.passes(1001, 1)
+
+
+def test_other_limits_hold_from_the_next_start_on() -> None:
+    span = Span(20, 100)
+    assert not span.passes(0, 60)
+    span.configure(20, 50)
+    assert not span.passes(0, 30)
+    span.restart()
+    assert span.passes(0, 60)

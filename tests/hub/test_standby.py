@@ -5,7 +5,7 @@ from tests.hub.test_stream import AVC, FakePublisher, FakeSink, inter, key
 
 from headend.errors import Rejected
 from headend.hub.publication import PRIMARY, Place, Publication
-from headend.hub.registry import Registry, RegistrySettings
+from headend.hub.registry import NameSettings, Registry, RegistrySettings, same_for_all
 from headend.hub.standby import FallbackSettings, Standbys
 from headend.hub.stream import StreamSettings, StreamState
 
@@ -26,7 +26,8 @@ class OnDemand(FakePublisher):
 
 
 def registry() -> Registry:
-    settings = RegistrySettings(StreamSettings(reconnect_window_s=60), fallback=FALLBACK)
+    name = NameSettings(StreamSettings(reconnect_window_s=60), fallback=FALLBACK)
+    settings = RegistrySettings(of=same_for_all(name))
     return Registry(settings, lambda _path, _error: None)
 
 

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from headend.hub.registry import Registry, RegistrySettings
-from headend.hub.stream import Stream, StreamSettings
+from headend.hub.stream import Stream
 from headend.outputs.fanout import Fanout
 from headend.server.rates import AVERAGED, HISTORY, LAGS, Rates, StreamRates
 
@@ -30,7 +30,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.registry = Registry(RegistrySettings(StreamSettings()), Mock())
+        self.registry = Registry(RegistrySettings(), Mock())
         self.services = Mock()
         self.services.loop = self.clock
         self.services.registry = self.registry

@@ -72,6 +72,7 @@ def test_live_stream_is_described(tmp_path: Path) -> None:
                 "frame_rate": 0.0,
                 "audio_rate": 0.0,
                 "keyframe_interval_s": None,
+                "rules": [],
             }
 
     run(main())

@@ -34,8 +34,8 @@ def test_first_rule_that_matches_holds() -> None:
     rules = load_settings(None, (RULES,), environ={}).settings.live.fallback
     assert len(sources_of(rules, "live/a")) == 3
     assert sources_of(rules, "other/a") == ()
-    assert backup_rank(rules, "live/a") == 2
-    assert backup_rank(rules, "other/a") == 1
+    assert backup_rank(sources_of(rules, "live/a")) == 2
+    assert backup_rank(sources_of(rules, "other/a")) == 1
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from pydantic.fields import FieldInfo
 from headend.settings.keys import (
     KEYS,
     NEEDS_RESTART,
-    allowed,
     changed_keys,
     example_toml,
     get,
@@ -108,19 +107,3 @@ def test_example_starts_with_what_has_no_section_and_explains_each_key() -> None
     assert 'folder.\n#data = ""\n\n# Python hooks' in text
     assert '\n\n# ---- rtmp\n\n# RTMP addresses; off: none.\n#rtmp.listen = [":1935"]' in text
     assert '# Size of a command message.\n#limits.command_bytes = "64 KiB"\n' in text
-
-
-@pytest.mark.parametrize(
-    ("key", "words"),
-    [
-        ("auth.publish", 'must be "loopback", "key" or "open"'),
-        ("log.format", 'must be "text" or "json"'),
-        ("limits.message_bytes", 'must be a size from 64 KiB to 16 MiB, such as "16 MiB"'),
-        ("live.flush_ms", "must be a whole number from 0 to 1000"),
-        ("live.wait_s", "must be a number from 0 to 3600"),
-        ("live.gop_cache", "must be true or false"),
-        ("rtmp.listen", "must be a list of texts"),
-    ],
-)
-def test_what_is_allowed_is_said_in_words(key: str, words: str) -> None:
-    assert allowed(key) == words

@@ -203,7 +203,7 @@ def test_wrong_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     # No key is secret yet; one that is already there plays the part.
     secret = FieldInfo(annotation=SecretStr)
     monkeypatch.setattr(sources, "KEYS", {**keys.KEYS, "log.level": secret})
-    monkeypatch.setattr(sources, "allowed", lambda key: "must be right")
+    monkeypatch.setattr(sources, "allowed", lambda key, info: "must be right")
     assert _problem("log.level=hush") == "log.level = (hidden): must be right (flag --set)"
 
 

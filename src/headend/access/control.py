@@ -24,7 +24,7 @@ from headend.access.tickets import Tickets
 from headend.access.tokens import Tokens
 from headend.errors import DatabaseError, HeadendError, SettingsError
 from headend.events import Events
-from headend.settings import Settings
+from headend.settings import RuleBook, Settings
 
 if TYPE_CHECKING:
     from headend.access.database import Database
@@ -72,7 +72,7 @@ class Access:
         self.tickets: Final = Tickets(self.secret.derive("tickets"))
         self.guard: Final = Guard(auth.wrong_attempts, auth.ban_s)
         self.gate: Final = Gate(
-            loop, Policy(auth, settings.rtmp), self.tokens, self.keys, self.guard, bus
+            loop, Policy(RuleBook(settings)), self.tokens, self.keys, self.guard, bus
         )
         self.failed: Final[asyncio.Future[None]] = loop.create_future()
         self.failed.add_done_callback(_note_failure)
@@ -86,13 +86,14 @@ class Access:
         self._is_failing = False
         self._is_closing = False
 
-    def configure(self, settings: Settings, rtmps: str) -> None:
+    def configure(self, rules: RuleBook, rtmps: str) -> None:
         """Take settings that may have changed.
 
         Args:
-            settings: Those in effect from now on.
+            rules: Those in effect from now on, and what they say of each stream.
             rtmps: What peers are told to use that must come over TLS.
         """
+        settings = rules.settings
         auth = settings.auth
         is_other = auth.jwks != self._settings.auth.jwks
         self._settings = settings
@@ -100,7 +101,7 @@ class Access:
             self._others.cancel()
             self.tokens.take_others(None)
             self._others = self._loop.create_task(self._read_others())
-        self.gate.policy = Policy(auth, settings.rtmp, rtmps)
+        self.gate.policy = Policy(rules, rtmps)
         self.passwords.apps, self.passwords.offered = auth.password_apps, auth.password_scheme
         self.keys.on_error, self.keys.known_s = auth.on_database_error, auth.known_s
         self.guard.most, self.guard.ban_s = auth.wrong_attempts, auth.ban_s

@@ -6,7 +6,7 @@ from typing import Final
 from headend.access.decisions import AccessRequest, Action
 from headend.errors import Rejected
 from headend.rtmp.url import KEY_PREFIX
-from headend.settings import Auth, Rtmp
+from headend.settings import RuleBook
 
 DENIED: Final = "NetStream.Publish.Denied"
 PLAY_FAILED: Final = "NetStream.Play.Failed"
@@ -30,16 +30,16 @@ def code_of(action: Action) -> str:
 class Policy:
     """See the module's head."""
 
-    def __init__(self, auth: Auth, rtmp: Rtmp | None = None, rtmps: str = "rtmps://") -> None:
+    def __init__(self, rules: RuleBook, rtmps: str = "rtmps://") -> None:
         """Make a policy.
 
         Args:
-            auth: The settings of that section.
-            rtmp: Likewise; says who must come over TLS. None: nobody.
-            rtmps: What a peer that must is told to use.
+            rules: What the settings say of each stream.
+            rtmps: What a peer is told to use that must come over TLS.
         """
-        self._auth = auth
-        self._rtmp = rtmp or Rtmp()
+        self._rules = rules
+        self._auth = rules.settings.auth
+        self._require_tls = rules.settings.rtmp.require_tls
         self.rtmps: Final = rtmps
 
     def check_tls(self, request: AccessRequest) -> None:
@@ -69,7 +69,7 @@ class Policy:
         raise Rejected(
             DENIED,
             "publishing needs a valid publish key here"
-            if self._auth.publish == "key"
+            if self._rules.of(request.path).auth.publish == "key"
             else "publishing from another machine needs a publish key",
             HOW_TO_PUBLISH.format(path=request.path, app=request.app),
         )
@@ -80,7 +80,7 @@ class Policy:
             return True
         if self.wants_password(request):
             return False
-        mode = self._auth.publish
+        mode = self._rules.of(request.path).auth.publish
         return mode == "open" or (mode == "loopback" and request.is_local)
 
     def wants_password(self, request: AccessRequest) -> bool:
@@ -118,11 +118,11 @@ class Policy:
 
     def is_private(self, path: str) -> bool:
         """Say whether watching a stream needs a token."""
-        return any(fnmatchcase(path, pattern) for pattern in self._auth.private)
+        return self._rules.of(path).is_private
 
     def wants_tls(self, action: Action, path: str) -> bool:
         """Say whether the settings want TLS for this."""
-        required = self._rtmp.require_tls
+        required = self._require_tls
         if required == "always" or (required == "publish" and action == "publish"):
             return True
-        return any(fnmatchcase(path, pattern) for pattern in self._rtmp.tls_only)
+        return self._rules.of(path).is_tls_only

@@ -14,7 +14,7 @@ from headend.access import pseudonyms
 from headend.access.control import Access
 from headend.access.pseudonyms import PSEUDONYMS, Pseudonyms
 from headend.events import Event, Events
-from headend.hub.registry import Registry, RegistrySettings
+from headend.hub.registry import NameSettings, Registry, RegistrySettings
 from headend.hub.standby import FallbackSettings
 from headend.hub.stream import StreamSettings
 from headend.rtmp.chunks import ChunkLimits
@@ -31,7 +31,7 @@ from headend.server.recorder import Recorder
 from headend.server.services import Services
 from headend.server.stream_observer import StreamObserver
 from headend.server.waiting import give_up
-from headend.settings import Settings
+from headend.settings import RuleBook, Settings
 
 if TYPE_CHECKING:
     from headend.server.certificates import CertificateStore
@@ -54,6 +54,7 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
         log.error("event %s: a subscriber failed: a bug", event.name, exc_info=error)
 
     events = Events(report_subscriber)
+    rules = RuleBook(settings)
     server_id = secrets.token_hex(ID_BYTES)
     made = Services(
         loop=loop,
@@ -61,10 +62,11 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
         poller=Poller(loop, live.flush_ms / 1000, live.flush),
         deadlines=Deadlines(loop),
         registry=Registry(
-            registry_settings(settings), report, StreamObserver(events, loop), give_up
+            registry_settings(settings, rules), report, StreamObserver(events, loop), give_up
         ),
         admission=Admission(settings.limits),
         settings=settings,
+        rules=rules,
         access=Access(loop, settings, events),
         session_settings=session_settings(
             settings, chunk_size=settings.rtmp.chunk_size, server_id=server_id
@@ -126,12 +128,18 @@ def session_settings(settings: Settings, *, chunk_size: int, server_id: str) -> 
     )
 
 
-def registry_settings(settings: Settings) -> RegistrySettings:
+def registry_settings(settings: Settings, rules: RuleBook) -> RegistrySettings:
     """Say how names are given away."""
-    live = settings.live
-    stream = StreamSettings(live.log_s, live.log_bytes, live.reconnect_window_s)
-    fallback = FallbackSettings(live.fallback_after_s, live.fallback_steady_s, live.fallback_hold_s)
-    return RegistrySettings(stream, live.takeover, settings.limits.streams, fallback)
+
+    def of(path: str) -> NameSettings:
+        live = rules.of(path).live
+        return NameSettings(
+            StreamSettings(live.log_s, live.log_bytes, live.reconnect_window_s),
+            live.takeover,
+            FallbackSettings(live.fallback_after_s, live.fallback_steady_s, live.fallback_hold_s),
+        )
+
+    return RegistrySettings(settings.limits.streams, of)
 
 
 def certificates(settings: Settings) -> "CertificateStore":

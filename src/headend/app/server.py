@@ -32,6 +32,7 @@ from headend.settings import (
     NEEDS_RESTART,
     Address,
     LoadedSettings,
+    RuleBook,
     Settings,
     changed_keys,
     secret_values,
@@ -142,7 +143,7 @@ class Server:
             for address in self.addresses[name]:
                 log.info("%s listens on %s", name, address)
         self._warn_of_open_files()
-        self._services.access.configure(settings, self._rtmps())
+        self._services.access.configure(self._services.rules, self._rtmps())
         self._services.access.start()
         recorder = self._services.recorder
         assert recorder is not None
@@ -381,8 +382,9 @@ class Server:
     def _apply(self, settings: Settings) -> None:
         services = self._services
         services.settings = settings
+        services.rules = RuleBook(settings)
         services.sources = self._loaded.sources
-        services.access.configure(settings, self._rtmps())
+        services.access.configure(services.rules, self._rtmps())
         if services.integrations is not None:
             services.integrations.configure(settings)
         self._addresses.configure(settings.auth)
@@ -398,7 +400,7 @@ class Server:
             chunk_size=services.session_settings.chunk_size,
             server_id=services.server_id,
         )
-        services.registry.settings = parts.registry_settings(settings)
+        services.registry.configure(parts.registry_settings(settings, services.rules))
         self._provide_fallbacks(settings)
         self._provide_relays(settings)
         services.poller.configure(settings.live.flush_ms / 1000, settings.live.flush)
@@ -406,7 +408,7 @@ class Server:
             logs.configure(settings.log.level, settings.log.format)
 
     def _provide_fallbacks(self, settings: Settings) -> None:
-        if settings.live.fallback and self._fallbacks is None:
+        if self._services.rules.uses("live.fallback") and self._fallbacks is None:
             # Not loaded by a server without them: it encodes.
             from headend.fallback.fallbacks import Fallbacks
 

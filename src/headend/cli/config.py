@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from headend.settings import LoadedSettings
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+WhatArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[FILE|APP/NAME]", help="Settings file, or a stream to tell what holds for it."
+    ),
+]
 FileArgument = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Settings file.")]
 FileFlag = Annotated[
     Path | None, typer.Option("-c", "--config", metavar="FILE", help="The same, as other commands.")
@@ -63,11 +69,42 @@ def _listing(loaded: "LoadedSettings") -> str:
 
 
 @group.command()
-def check(file: FileArgument = None, config: FileFlag = None, as_json: JsonFlag = False) -> int:
-    """Check a settings file alone, without environment and flags; exit code 2 if it is wrong."""
+def check(what: WhatArgument = None, config: FileFlag = None, as_json: JsonFlag = False) -> int:
+    """Check a settings file alone, without environment and flags; exit code 2 if it is wrong.
+
+    With APP/NAME: tell what holds for that stream, and which rule or setting says so.
+    """
+    if what is not None and _is_stream(what):
+        _explain(what, load(config, [], {}), as_json=as_json)
+        return 0
+    return _check_file(_file(None if what is None else Path(what), config), as_json=as_json)
+
+
+def _is_stream(what: str) -> bool:
+    """Say whether an argument is the name of a stream, not of a file."""
+    is_file = what.endswith(".toml") or what.startswith((".", "/", "~")) or Path(what).exists()
+    return "/" in what and not is_file
+
+
+def _explain(path: str, loaded: "LoadedSettings", *, as_json: bool) -> None:
+    """Show what holds for the stream `APP/NAME`, with what says so."""
+    from headend.settings import RuleBook, plain_value, shown
+
+    said = RuleBook(loaded.settings).explain(path)
+    values = {key: plain_value(key, each.value) for key, each in said.items()}
+    sources = {key: each.source(key, loaded.sources) for key, each in said.items()}
+    if as_json:
+        pairs = {key: {"value": values[key], "from": sources[key]} for key in said}
+        output.result_json({"stream": path, "settings": pairs})
+        return
+    lines = {key: f"{key} = {shown(key, values[key])}" for key in said}
+    width = max(map(len, lines.values()))
+    output.result("\n".join(f"{lines[key]:<{width}}  # {sources[key]}" for key in said))
+
+
+def _check_file(file: Path, *, as_json: bool) -> int:
     from headend.settings import load_settings
 
-    file = _file(file, config)
     try:
         load_settings(file, environ={})
     except SettingsError as error:

@@ -250,8 +250,9 @@ def _servers(key: "PublishKey", settings: "Settings") -> list[str]:
     from headend.access.policy import Policy
     from headend.cli.reached import addresses, public_host
     from headend.server.publish_urls import publish_servers
+    from headend.settings import RuleBook
 
-    policy = Policy(settings.auth, settings.rtmp)
+    policy = Policy(RuleBook(settings))
     needs_tls = key.tls_only or policy.wants_tls("publish", key.stream)
     host = public_host(settings)
     return publish_servers(addresses(settings), host, key.stream, needs_tls=needs_tls)

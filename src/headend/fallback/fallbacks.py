@@ -20,7 +20,7 @@ from headend.media.headers import Codec
 from headend.media.tag import AUDIO, VIDEO, Tag
 from headend.media.track_config import TrackConfig, track_config
 from headend.server.services import Services
-from headend.settings.fallback_values import FallbackSource, sources_of
+from headend.settings.fallback_values import FallbackSource
 from headend.sources.files import Source, open_source
 
 UNKNOWN: Final = SlateFormat(TrackConfig(VIDEO, Codec.H264), TrackConfig(AUDIO, Codec.AAC))
@@ -57,7 +57,7 @@ class Fallbacks:
                 pass
 
     def _sources(self, path: str) -> Sequence[FallbackSource]:
-        return sources_of(self._services.settings.live.fallback, path)
+        return self._services.rules.of(path).fallback
 
     def _begin(self, path: str) -> None:
         services = self._services

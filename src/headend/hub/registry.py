@@ -23,27 +23,43 @@ Takeover = Literal["same-key", "always", "never"]
 
 
 @dataclass(frozen=True, slots=True)
+class NameSettings:
+    """What holds for one name.
+
+    Attributes:
+        stream: Limits of its stream.
+        takeover: When a second publisher may take it while it is in use.
+        fallback: When its stream changes its source, if it has several.
+    """
+
+    stream: StreamSettings = field(default_factory=StreamSettings)
+    takeover: Takeover = "same-key"
+    fallback: FallbackSettings = field(default_factory=FallbackSettings)
+
+
+def same_for_all(settings: NameSettings) -> Callable[[str], NameSettings]:
+    """Return what gives every name the same settings."""
+    return lambda path: settings
+
+
+@dataclass(frozen=True, slots=True)
 class RegistrySettings:
     """Policy of names.
 
     Attributes:
-        stream: Limits of each stream.
-        takeover: When a second publisher may take a name that is in use.
         streams: Most streams at once, and most names that are only waited for.
-        fallback: When streams with several sources change them.
+        of: Says what holds for the name `APP/NAME`.
     """
 
-    stream: StreamSettings
-    takeover: Takeover = "same-key"
     streams: int = 1000
-    fallback: FallbackSettings = field(default_factory=FallbackSettings)
+    of: Callable[[str], NameSettings] = field(default=same_for_all(NameSettings()))
 
 
 class Registry:
     """All streams of a server.
 
     Attributes:
-        settings: Replaced on reload; a stream keeps those it began with.
+        settings: Policy of names; changed by `configure`.
     """
 
     def __init__(
@@ -68,6 +84,12 @@ class Registry:
         self._streams: dict[str, Stream] = {}
         self._publications: dict[str, Publication] = {}
         self._standbys: dict[str, Standbys] = {}
+
+    def configure(self, settings: RegistrySettings) -> None:
+        """Change the policy, also for the streams that are there."""
+        self.settings = settings
+        for stream in self._streams.values():
+            stream.configure(settings.of(stream.path).stream)
 
     def publish(
         self,
@@ -164,7 +186,7 @@ class Registry:
             _go_on(publication, now)
         elif holder is None or (
             publication.place.order < holder.place.order
-            and reserve.is_steady(now, self.settings.fallback.steady_s)
+            and reserve.is_steady(now, self._fallback(publication.stream).steady_s)
         ):
             self._switch(publication, now)
 
@@ -178,7 +200,7 @@ class Registry:
         del self._publications[stream.path]
         standbys = self._standbys.get(stream.path)
         if standbys is not None:
-            silence_s = self.settings.fallback.after_s
+            silence_s = self._fallback(stream).after_s
             following = standbys.best_publisher(now, silence_s)
             if reason == "lost":
                 following = standbys.best(now, silence_s) or following
@@ -214,7 +236,8 @@ class Registry:
         return True
 
     def _new_stream(self, path: str) -> Stream:
-        stream = Stream(path, self.settings.stream, self._on_sink_error, self._observer)
+        settings = self.settings.of(path).stream
+        stream = Stream(path, settings, self._on_sink_error, self._observer)
         self._streams[path] = stream
         return stream
 
@@ -275,15 +298,18 @@ class Registry:
             raise Rejected(PUBLISH_REFUSED, text)
 
     def _may_take_over(self, rival: Publication, key: str | None) -> bool:
-        takeover = self.settings.takeover
+        takeover = self.settings.of(rival.stream.path).takeover
         if takeover == "same-key":
             return key is not None and rival.key == key
         return takeover == "always"
 
     # ------------------------------------------------------------------ several sources
 
+    def _fallback(self, stream: Stream) -> FallbackSettings:
+        return self.settings.of(stream.path).fallback
+
     def _stand_by(self, publication: Publication, headers: Sequence[Tag] = ()) -> None:
-        settings = self.settings.stream
+        settings = self.settings.of(publication.stream.path).stream
         # One that was on air and had no keyframe yet goes on waiting for it.
         reserve = publication.reserve or Reserve(settings.log_s, settings.log_bytes, headers)
         publication.stand_by(reserve)
@@ -309,7 +335,7 @@ class Registry:
             self._end(stream, "ended")
             return
         standbys = self._standbys[stream.path]
-        fallback = self.settings.fallback
+        fallback = self._fallback(stream)
         holder = self._publications.get(stream.path)
         if holder is None or stream.silent_s(now) >= fallback.after_s:
             following = standbys.best(now, fallback.after_s)

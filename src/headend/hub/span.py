@@ -14,9 +14,13 @@ class Span:
     __slots__ = ("_first", "_is_over", "_last", "_left", "_max_bytes", "_max_ms")
 
     def __init__(self, max_s: float, max_bytes: int) -> None:
+        self.configure(max_s, max_bytes)
+        self.restart()
+
+    def configure(self, max_s: float, max_bytes: int) -> None:
+        """Change the limits, from the next `restart` on."""
         self._max_ms = int(max_s * 1000)
         self._max_bytes = max_bytes
-        self.restart()
 
     def restart(self) -> None:
         """Forget everything: the log starts anew."""

@@ -266,6 +266,11 @@ class Stream:
 
     # ------------------------------------------------------------------ watching
 
+    def configure(self, settings: StreamSettings) -> None:
+        """Change its limits, those of the log from the next keyframe on."""
+        self._settings = settings
+        self._span.configure(settings.log_s, settings.log_bytes)
+
     def attach(
         self,
         key: Hashable,

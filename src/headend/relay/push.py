@@ -160,7 +160,7 @@ class Push(Target):
         self._format = PublishFormat(link.session.stream_id)
         fanout = stream.sink(self._format)
         if fanout is None:
-            fanout = self._new_fanout()
+            fanout = self._new_fanout(stream)
             stream.attach(self._format, fanout, audience=no_audience)
         assert isinstance(fanout, Fanout)
         self._fanout = fanout
@@ -168,8 +168,8 @@ class Push(Target):
         self.begin_life()
         fanout.add(self._viewer)
 
-    def _new_fanout(self) -> Fanout:
-        live = self._services.settings.live
+    def _new_fanout(self, stream: Stream) -> Fanout:
+        live = self._services.rules.of(stream.path).live
         return Fanout(
             PublishEncoder(self._format, self._services.session_settings.chunk_size),
             self._services.poller.clock,

@@ -95,7 +95,7 @@ class HlsStream:
         self._by_address: Counter[Group] = Counter()  # viewers
         self._packed: dict[str, bytes] = {}
         interval = stream.keyframe_interval
-        hls = services.settings.hls
+        hls = services.rules.of(stream.path).hls
         self.packager: Final = HlsPackager(
             HlsLimits(
                 hls.container, hls.segment_s, hls.longest_s, hls.part_s, hls.segments, hls.bytes
@@ -137,7 +137,7 @@ class HlsStream:
         fault = self.packager.fault
         patience: float = STALE_TARGETS * max(self.playlists.target_s, 1)
         if fault is None:  # a segment that grows, or a keyframe that is long in coming
-            patience += self._services.settings.hls.longest_s
+            patience += self._services.rules.of(self.stream.path).hls.longest_s
         if now - self._changed_at <= patience:
             return None
         return fault or f"nothing new came within {patience:g} s"
@@ -396,16 +396,15 @@ class HlsStreams:
         services = self._services
         self._timer = services.loop.call_later(SWEEP_S, self._sweep)
         now = services.loop.time()
-        hls = services.settings.hls
         for path, each in list(self._streams.items()):
             each.forget_viewers(now)
             each.let_time_pass(now)
+            hls = services.rules.of(path).hls
             is_kept = hls.start == "publish" and not each.playlists.is_over
             if not is_kept and not each.is_waited_for and now - each.asked > hls.idle_s:
                 self._close(each)
                 del self._streams[path]
                 log.info("hls %s: packaging ends", shown(path))
-        if hls.start == "publish":
-            for stream in list(services.registry.streams()):
-                if stream.has_begun:
-                    self.begin(stream)
+        for stream in list(services.registry.streams()):
+            if stream.has_begun and services.rules.of(stream.path).hls.start == "publish":
+                self.begin(stream)

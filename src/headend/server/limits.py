@@ -118,7 +118,7 @@ class StreamLimits:
 
     def _check_viewers(self, request: AccessRequest, grant: Grant) -> None:
         path = grant.path
-        limits, hls = self._services.settings.limits, self._services.hls
+        limits, hls = self._services.rules.of(path).limits, self._services.hls
         of_publisher = self._of_publisher(path)
         if not limits.viewers and not limits.viewers_per_stream and of_publisher is None:
             return
@@ -156,9 +156,10 @@ class StreamLimits:
         """End publishers that send too much or too long; `now` in monotonic seconds."""
         if not self._publishers:
             return
-        limits, end = self._services.settings.limits, self._services.gate.end
+        end = self._services.gate.end
         sessions: dict[int, Session] | None = None
         for grant, publisher in list(self._publishers.items()):
+            limits = self._services.rules.of(grant.path).limits
             longest = limits.publisher_duration_s
             if longest and now - publisher.began >= longest:
                 end(grant, f"the longest time allowed, {longest:g} s, is over")

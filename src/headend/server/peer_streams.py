@@ -131,7 +131,7 @@ class PeerStreams:
         """Say where a publisher stands among those of its name, by its key and `?backup=1`."""
         rank = PRIMARY.rank
         if target.query.get("backup") == "1":
-            rank = backup_rank(self._services.settings.live.fallback, grant.path)
+            rank = backup_rank(self._services.rules.of(grant.path).fallback)
         return Place(rank, priority=grant.priority)
 
     def _play(self, request: PlayRequest, grant: Grant, now: float) -> None:

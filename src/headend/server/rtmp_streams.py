@@ -220,7 +220,7 @@ class Play:
         self._connection.play_ended(self._stream_id)
 
     def _new_fanout(self) -> Fanout:
-        live = self._services.settings.live
+        live = self._services.rules.of(self.stream.path).live
         return Fanout(
             RtmpEncoder(self._format, self._services.session_settings.chunk_size),
             self._services.poller.clock,

@@ -18,7 +18,7 @@ from headend.server.logs import Repeats
 from headend.server.notes import Notes
 from headend.server.poller import Poller
 from headend.server.sessions import Session
-from headend.settings import Settings
+from headend.settings import RuleBook, Settings
 
 if TYPE_CHECKING:
     from headend.server.arrivals import Arrivals
@@ -58,9 +58,10 @@ class Counters:
 
 @dataclass(slots=True)
 class Services:
-    """See the module's head; `settings` and `session_settings` change on reload.
+    """See the module's head; `settings`, `rules` and `session_settings` change on reload.
 
     Attributes:
+        rules: What the settings say of each stream.
         access: All that decides who may what.
         began: When the server started, monotonic seconds.
         events: What happens, for all who want to know.
@@ -89,6 +90,7 @@ class Services:
     registry: Registry
     admission: Admission
     settings: Settings
+    rules: RuleBook
     access: Access
     session_settings: SessionSettings
     events: Events

@@ -53,7 +53,7 @@ class StreamStatus(TypedDict):
     skips: how often a late viewer lost media; bytes_in: bytes of media;
     repairs: timestamp faults mended, by cause; bit_rate and bit_rate_out (bit/s), frame_rate and
     audio_rate (frames a second) of the last few seconds; keyframe_interval_s: the newest, null
-    before there is one; health: what to look at.
+    before there is one; health: what to look at; rules: what rules for some streams say of it.
     """
 
     path: str
@@ -76,6 +76,7 @@ class StreamStatus(TypedDict):
     audio_rate: float
     keyframe_interval_s: float | None
     health: list[Finding]
+    rules: list[str]
 
 
 class TlsStatus(TypedDict):
@@ -239,6 +240,7 @@ def _stream(
         "audio_rate": rates.audio_rate,
         "keyframe_interval_s": ingest.keyframe_interval_s,
         "health": [{"level": each.level, "text": each.text} for each in findings(ingest)],
+        "rules": list(services.rules.of(stream.path).told),
     }
 
 

@@ -43,7 +43,7 @@ def longest_wait_s(services: Services, path: str, address: Address | None) -> fl
     Raises:
         Rejected: No source knows it, or too many are fetched.
     """
-    wait_s = services.settings.live.wait_s
+    wait_s = services.rules.of(path).live.wait_s
     relays = services.relays
     is_fetched = relays is not None and relays.want(path, address)
     return max(wait_s, FETCH_S) if is_fetched else wait_s

@@ -15,6 +15,7 @@ from headend.settings.keys import (
 from headend.settings.limits import Limits
 from headend.settings.listeners import Acme, Http, Rtmp, Tls
 from headend.settings.model import Log, Settings
+from headend.settings.rules import plain_value
 from headend.settings.sources import (
     FLAGS,
     GivenSettings,
@@ -22,6 +23,7 @@ from headend.settings.sources import (
     load_settings,
     settings_of,
 )
+from headend.settings.stream_rules import RuleBook, StreamRules
 from headend.settings.streams import Live
 from headend.settings.values import Address, CertificatePair, parse_address
 
@@ -41,13 +43,16 @@ __all__ = [
     "LoadedSettings",
     "Log",
     "Rtmp",
+    "RuleBook",
     "Settings",
+    "StreamRules",
     "Tls",
     "changed_keys",
     "example_toml",
     "get",
     "load_settings",
     "parse_address",
+    "plain_value",
     "plain_values",
     "secret_values",
     "settings_of",

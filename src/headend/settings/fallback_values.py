@@ -67,9 +67,9 @@ def sources_of(rules: Sequence[FallbackRule], path: str) -> tuple[FallbackSource
     return ()
 
 
-def backup_rank(rules: Sequence[FallbackRule], path: str) -> int:
-    """Return the rank of who publishes as a backup; behind all others where no rule names it."""
-    kinds = [source.kind for source in sources_of(rules, path)]
+def backup_rank(sources: Sequence[FallbackSource]) -> int:
+    """Return the rank of who publishes as a backup; behind all others where it is not named."""
+    kinds = [source.kind for source in sources]
     return 1 + (kinds.index("backup") if "backup" in kinds else len(kinds))
 
 
@@ -87,12 +87,18 @@ def _rule(item: object) -> FallbackRule:
     match, sources = table["match"], table["sources"]
     if not isinstance(match, str) or not match or not match.isprintable():
         raise ValueError('match must be a pattern of APP/NAME such as "live/*"')
-    if not isinstance(sources, list) or not 0 < len(sources) <= MOST_SOURCES:
+    if not sources:
         raise ValueError(SOURCES_FORM)
-    parsed = tuple(_source(each) for each in sources)
+    return FallbackRule(match, _sources(sources))
+
+
+def _sources(value: object) -> tuple[FallbackSource, ...]:
+    if not isinstance(value, list | tuple) or len(value) > MOST_SOURCES:
+        raise ValueError(SOURCES_FORM)
+    parsed = tuple(each if isinstance(each, FallbackSource) else _source(each) for each in value)
     if len(set(parsed)) < len(parsed):
         raise ValueError(f"{SOURCES_FORM}, each once")
-    return FallbackRule(match, parsed)
+    return parsed
 
 
 def _source(value: object) -> FallbackSource:
@@ -104,9 +110,19 @@ def _source(value: object) -> FallbackSource:
 
 
 def _plain(rules: Sequence[FallbackRule]) -> list[dict[str, object]]:
-    return [{"match": each.match, "sources": [str(s) for s in each.sources]} for each in rules]
+    return [{"match": each.match, "sources": _texts(each.sources)} for each in rules]
 
 
+def _texts(sources: Sequence[FallbackSource]) -> list[str]:
+    return [str(each) for each in sources]
+
+
+FallbackSources = Annotated[
+    tuple[FallbackSource, ...],
+    PlainValidator(_sources),
+    PlainSerializer(_texts),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
+]
 FallbackRules = Annotated[
     tuple[FallbackRule, ...],
     PlainValidator(_rules),

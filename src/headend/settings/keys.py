@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from keyword import iskeyword
 from types import MappingProxyType
-from typing import Final, Literal, get_args, get_origin
+from typing import Final, get_args
 
-from annotated_types import Ge, Le
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
@@ -96,7 +95,7 @@ def _plain(value: object) -> object:
 
 def shown(key: str, value: object) -> str:
     """Show a plain value of a key as TOML would: `30`, `"16 MiB"`, `[":1935"]`."""
-    if key.endswith("_bytes") and isinstance(value, int):
+    if key.endswith("bytes") and isinstance(value, int):
         value = size_text(value)
     return _toml(value)
 
@@ -133,31 +132,6 @@ def secret_values(value: object) -> list[str]:
     else:
         return []
     return [secret for part in parts for secret in secret_values(part)]
-
-
-def allowed(key: str) -> str:
-    """Say in a few words which values a key takes; starts with "must be"."""
-    info = KEYS[key]
-    if get_origin(info.annotation) is Literal:
-        *most, last = (f'"{choice}"' for choice in get_args(info.annotation))
-        return f"must be {', '.join(most)} or {last}"
-    if info.annotation in (int, float):
-        return f"must be {_range(key, info)}"
-    if info.annotation is bool:
-        return "must be true or false"
-    return "must be a text" if info.annotation in (str, SecretStr) else "must be a list of texts"
-
-
-def _range(key: str, info: FieldInfo) -> str:
-    least = next(limit.ge for limit in info.metadata if isinstance(limit, Ge))
-    most = next(limit.le for limit in info.metadata if isinstance(limit, Le))
-    if info.annotation is float:
-        return f"a number from {least} to {most}"
-    assert isinstance(least, int)
-    assert isinstance(most, int)
-    if key.endswith("_bytes"):
-        return f'a size from {size_text(least)} to {size_text(most)}, such as "16 MiB"'
-    return f"a whole number from {least} to {most}"
 
 
 def example_toml() -> str:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from headend.settings.access import Audit, Auth, Privacy
 from headend.settings.hook_values import (
@@ -11,6 +11,7 @@ from headend.settings.hook_values import (
 )
 from headend.settings.limits import Limits
 from headend.settings.listeners import Http, Rtmp, Tls
+from headend.settings.rules import Rules, StreamRule, check_together
 from headend.settings.section import Section
 from headend.settings.streams import Hls, Live, Relay
 from headend.settings.values import (
@@ -56,3 +57,15 @@ class Settings(Section):
     audit: Audit = Audit()
     privacy: Privacy = Privacy()
     log: Log = Log()
+    stream: Rules = Field(
+        default=(),
+        description='Rules for some streams: [[stream]] with match = "vip/*" and keys of sections.',
+    )
+
+    @field_validator("stream")
+    @classmethod
+    def _fit_the_sections(
+        cls, rules: tuple[StreamRule, ...], info: ValidationInfo
+    ) -> tuple[StreamRule, ...]:
+        check_together(rules, info.data)
+        return rules

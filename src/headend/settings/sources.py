@@ -16,7 +16,8 @@ from typing import Final, NamedTuple, get_args, get_origin
 from pydantic import SecretStr, ValidationError
 
 from headend.errors import SettingsError
-from headend.settings.keys import KEYS, SECTIONS, allowed, get, is_secret, secret_values
+from headend.settings.allowed import allowed
+from headend.settings.keys import KEYS, SECTIONS, get, is_secret, secret_values
 from headend.settings.model import Settings
 from headend.settings.values import default_data_folder, quoted, typed, unquoted
 
@@ -267,4 +268,4 @@ def _explain_wrong(
     value = "(hidden)" if is_secret(KEYS[key]) else quoted(given[key].value)
     # A validator that raised ValueError without words leaves them to the limits of the key.
     words = str(context.get("error", ""))
-    return f"{key} = {value}: {words or allowed(key)} ({given[key].source})"
+    return f"{key} = {value}: {words or allowed(key, KEYS[key])} ({given[key].source})"

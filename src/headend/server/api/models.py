@@ -92,6 +92,9 @@ class Stream(_Model):
     audio_rate: float
     keyframe_interval_s: float | None
     health: list[Finding]
+    rules: list[str] = Field(
+        description="What rules for some streams say of it, such as `hls.segment_s = 4 (vip/*)`."
+    )
 
 
 class Streams(_Model):

@@ -145,7 +145,7 @@ class FlvViewer:
         services.gate.began(self._grant, self._grant_ended)
 
     def _new_fanout(self) -> Fanout:
-        live = self._services.settings.live
+        live = self._services.rules.of(self._stream.path).live
         return Fanout(
             FlvEncoder(self._format),
             self._services.poller.clock,

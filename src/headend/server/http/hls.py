@@ -126,8 +126,9 @@ class HlsRoutes:
         path = grant.path
         hls = services.hls
         assert hls is not None
-        if services.settings.hls.start == "off":
-            raise Problem(404, "This server gives no HLS (hls.start).")
+        wanted = services.rules.of(path).hls
+        if wanted.start == "off":
+            raise Problem(404, "This stream is not given as HLS (hls.start).")
         hls.requests[kind] += 1
         known = hls.find(path)
         live = services.registry.stream(path)
@@ -141,7 +142,7 @@ class HlsRoutes:
             found, _ = await media_of(services, path, peer.address)
             known = hls.begin(found)
         viewer = self._note(request, known, grant)
-        limit = services.settings.hls.longest_s + READY_S
+        limit = wanted.longest_s + READY_S
         try:
             is_ready = await known.wait_ready(limit)
         except LimitExceeded as error:

@@ -117,14 +117,15 @@ class WatchRoutes:
         """
         services = self._services
         poller, live = services.poller, services.settings.live
+        hls = services.rules.of(path).hls
         return {
             "path": path,
             "state": state,
             "detail": detail,
             "time": time(),
             "delay_s": round(live.flush_ms / 1000 if live.flush == "fixed" else poller.pause_s, 4),
-            "hls": services.settings.hls.start != "off",
-            "container": services.settings.hls.container,
+            "hls": hls.start != "off",
+            "container": hls.container,
             "tracks": [] if stream is None else status.tracks(stream),
         }
 

@@ -87,6 +87,7 @@ class Card {
       late: 'Late viewers',
       publisher: 'Published from',
       since: 'On air for',
+      rules: 'Rules',
     });
     this.health = h('ul', { class: 'health', 'aria-label': `Health of ${path}` });
     this.element = h(
@@ -136,6 +137,7 @@ class Card {
     setText(values.viewers, protocols(stream.viewers_by_protocol));
     setText(values.late, stream.late ? `${stream.late}, ${count(stream.skips, 'skip')}` : 'none');
     setText(values.publisher, stream.publisher ?? '–');
+    setText(values.rules, stream.rules.join(' · ') || 'none');
     setText(values.since, stream.uptime_s === null ? '–' : duration(stream.uptime_s));
     keep(this.health, stream.health, ({ text }) => text, makeFinding);
     this.#refreshPicture(stream.state === 'live');

@@ -1,0 +1,33 @@
+"""Words for what a setting takes, made from the limits of its field."""
+
+from typing import Literal, get_args, get_origin
+
+from annotated_types import Ge, Le
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from headend.settings.values import size_text
+
+
+def allowed(key: str, info: FieldInfo) -> str:
+    """Say in a few words which values a key such as `live.wait_s` takes; starts with "must be"."""
+    if get_origin(info.annotation) is Literal:
+        *most, last = (f'"{choice}"' for choice in get_args(info.annotation))
+        return f"must be {', '.join(most)} or {last}"
+    if info.annotation in (int, float):
+        return f"must be {_range(key, info)}"
+    if info.annotation is bool:
+        return "must be true or false"
+    return "must be a text" if info.annotation in (str, SecretStr) else "must be a list of texts"
+
+
+def _range(key: str, info: FieldInfo) -> str:
+    least = next(limit.ge for limit in info.metadata if isinstance(limit, Ge))
+    most = next(limit.le for limit in info.metadata if isinstance(limit, Le))
+    if info.annotation is float:
+        return f"a number from {least} to {most}"
+    assert isinstance(least, int)
+    assert isinstance(most, int)
+    if key.endswith("bytes"):
+        return f'a size from {size_text(least)} to {size_text(most)}, such as "16 MiB"'
+    return f"a whole number from {least} to {most}"
