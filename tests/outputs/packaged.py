@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from tests.hls_checker import Checker
 from tests.outputs.hls_media import audio_header, video_header
 
 from headend.media.tag import Tag
@@ -22,11 +23,13 @@ class Packaged:
         interval_s: float | None = None,
         first: First | None = None,
         headers: Sequence[Tag] | None = None,
+        checker: Checker | None = None,
         **limits: object,
     ) -> None:
         self.now = 0.0
         self.changes = 0
         self.reports: list[str] = []
+        self.checker = checker
         self.packager = HlsPackager(
             HlsLimits(**({"segments": 100} | limits)),  # type: ignore[arg-type]
             "e",
@@ -42,6 +45,8 @@ class Packaged:
 
     def _changed(self) -> None:
         self.changes += 1
+        if self.checker is not None and self.playlists.is_ready:
+            self.checker.check(self.playlist())
 
     def push(self, *tags: Tag) -> None:
         for tag in tags:

@@ -2,7 +2,7 @@
 
 from headend.media.playlist import Segment
 from headend.outputs.hls_numbers import First
-from headend.outputs.hls_window import KEPT, Resource, Window
+from headend.outputs.hls_window import Resource, Window
 
 
 def fill(
@@ -12,11 +12,12 @@ def fill(
     map: str = "",
     is_discontinuous: bool = False,
     parts: int = 2,
+    target_s: int = 0,
 ) -> None:
     first = Segment("", 0.0, 5.0, map, is_discontinuous, ())
     for index in range(parts):
         window.add_part(body, 1.0, is_independent=index == 0, segment=first)
-    window.end_segment(lists_parts=True)
+    window.end_segment(lists_parts=True, target_s=target_s)
 
 
 def test_segment_grows_by_parts_and_both_can_be_fetched() -> None:
@@ -84,16 +85,26 @@ def test_old_segments_leave_the_list_and_later_the_memory() -> None:
     old = window.add_init(0, b"i")
     fill(window, map=old)
     new = window.add_init(1, b"j")
-    for number in range(KEPT + 2):
+    for number in range(4):
+        assert window.resource("e-0.m4s") is not None, "two are listed, for 4 s, and one is kept"
         fill(window, map=new, is_discontinuous=number == 0)
-    assert (window.sequence, window.discontinuities) == (KEPT + 1, 1)
-    assert [segment.name for segment in window.segments] == ["e-4.m4s", "e-5.m4s"]
+    assert (window.sequence, window.discontinuities) == (3, 1)
+    assert [segment.name for segment in window.segments] == ["e-3.m4s", "e-4.m4s"]
+    assert window.resource("e-0.m4s") is not None
+    for _ in range(2):
+        fill(window, map=new)
     assert window.resource("e-0.m4s") is None
     assert window.resource("e-0.1.m4s") is None
     assert window.resource(old) is None
     assert window.resource("e-1.m4s") is not None
     assert window.resource(new) is not None
-    assert window.size == 1 + 2 * (KEPT + 2)
+
+
+def test_segments_of_three_target_durations_stay_listed() -> None:
+    window = Window("e", First(0, 0), "m4s", 2, 1000)
+    for _ in range(5):
+        fill(window, parts=1, target_s=1)
+    assert [segment.name for segment in window.segments] == ["e-2.m4s", "e-3.m4s", "e-4.m4s"]
 
 
 def test_numbers_of_what_follows_are_behind_all_that_were_given() -> None:

@@ -39,6 +39,8 @@ BUFFER_BYTES: Final = 256 * 1024
 # anybody hears, so that none are.
 AUDIO_SHIFT: Final = 100
 
+SOUNDS_US: Final = 300_000  # microseconds of sound in one PES packet of MPEG-TS
+
 # What FFmpeg writes of these needs a packet first: the init segment comes with a fragment.
 _DELAYED: Final = frozenset((Codec.AC3, Codec.EAC3))
 
@@ -178,6 +180,8 @@ class Muxer:
         if not self._is_mp4:
             # Its counters start anew with each segment.
             options |= {"mpegts_flags": "initial_discontinuity", "flush_packets": "0"}
+            # Sounds of so much time share a packet of 188 bytes; each alone would fill one or two.
+            options |= {"max_delay": str(SOUNDS_US)}
         else:
             options |= {
                 "movflags": "+".join(flags),

@@ -14,7 +14,7 @@ from typing import Final
 from headend.errors import MediaError
 from headend.media.package import Packet, Track, unusable
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
-from headend.outputs.hls_held import Held
+from headend.outputs.hls_held import APART_MS, Held
 from headend.outputs.hls_limits import HlsLimits
 from headend.outputs.hls_numbers import First
 from headend.outputs.hls_packets import Packets
@@ -25,6 +25,8 @@ from headend.outputs.hls_window import Window
 WAIT_MS: Final = 1_000  # of media, for a track that may still come when a run starts
 PAUSE_MS: Final = {AUDIO: 1_000, VIDEO: 3_000}  # of the other track: then the run goes on without
 ALONE_MS: Final = 3_000  # of audio without video, after which it goes on alone
+GOOD_SEGMENTS: Final = 3  # after so many a keyframe that is missing was an accident
+RARE: Final = 2  # accidents in a row: the playlist can't keep its promise
 GAP_MS: Final = 3_000  # a longer hole in the media is a discontinuity, not a long frame
 
 
@@ -77,6 +79,8 @@ class HlsPackager:
         self._is_new_encoder = False
         self._held = Held()  # until a run starts
         self._silent: set[TagKind] = set()  # kinds that are not waited for
+        self._rare = 0  # runs in a row that ended for a keyframe that came too late
+        self._waits_since: int | None = None  # for such a keyframe, ms
         self._has_come: set[TagKind] = set()  # kinds that came and are not in the run
 
     @property
@@ -96,6 +100,7 @@ class HlsPackager:
         self._packets.clear()
         self._held.clear()
         self._silent.clear()
+        self._waits_since = None
         self._is_new_encoder = True
         for tag in headers:
             self._packets.packet(tag)
@@ -145,7 +150,8 @@ class HlsPackager:
         if self._version != self._packets.version:
             # Sound that is new or another can wait for a keyframe, up to which the picture goes on.
             return has_video and self._is_of_run(VIDEO) and not packet.starts_gop
-        if not run.is_near(packet.dts, GAP_MS):
+        is_new = packet.kind not in run.tracks
+        if not run.is_near(packet.dts, APART_MS if is_new else GAP_MS):
             return False
         if not has_video:
             return not packet.starts_gop
@@ -162,14 +168,34 @@ class HlsPackager:
 
     def _write(self, run: Run, packet: Packet) -> None:
         run.push(packet)
-        if run.over is not None:
-            self.over = run.over
-            self._packets.report(f"HLS ends: {run.over}")
-            self._end_run()
-            self._close()
-        elif run.is_stuck:
+        if run.is_stuck:
             self._silent.add(VIDEO)
             self._end_run()
+        elif run.over is not None:
+            self._end_run()
+            self._rare = self._rare + 1 if run.segments < GOOD_SEGMENTS else 1
+            if not run.is_rare or self._rare >= RARE:
+                self._stop(run.over)
+            else:
+                self._waits_since = packet.dts
+
+    def _waits(self, packet: Packet) -> bool:
+        """Wait for a keyframe that is late, with the sound: players could not go on without it."""
+        since = self._waits_since
+        if since is None:
+            return False
+        if packet.starts_gop:
+            self._waits_since = None
+            return False
+        if packet.dts - since > 1000 * self._limits.longest_s:
+            self._stop(f"no keyframe came for {self._limits.longest_s:g} s (hls.longest_s)")
+        return True
+
+    def _stop(self, reason: str) -> None:
+        """End packaging though the stream goes on."""
+        self.over = reason
+        self._packets.report(f"HLS ends: {reason}")
+        self._close()
 
     def _hold(self, packet: Packet) -> None:
         """Hold a packet back until it is clear which tracks the next run has; then start it."""
@@ -178,7 +204,7 @@ class HlsPackager:
             self._restraint.forget()
         now = self._wall_clock()
         is_refused = self._failed_version == self._packets.version
-        if is_refused or not self._restraint.may_begin(now):
+        if is_refused or self._waits(packet) or not self._restraint.may_begin(now):
             return
         held = self._held
         if not held.is_near(packet, GAP_MS):

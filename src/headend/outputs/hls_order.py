@@ -35,6 +35,7 @@ class Order:
         self.newest: Final[dict[TagKind, int]] = dict.fromkeys(self._queues, start)
         self._others: Final[dict[TagKind, int]] = dict.fromkeys(self._queues, start)
         self._start = start
+        self._has_come: set[TagKind] = set()
         self._count = 0
         self._bytes = 0
 
@@ -42,7 +43,11 @@ class Order:
         """Take the next packet of a track."""
         kind = packet.kind
         self.newest[kind] = packet.dts
-        self._others[kind] = max(self.newest.values())
+        newest = max(self.newest.values())
+        if kind not in self._has_come:  # where it begins is no way that it has come
+            self._has_come.add(kind)
+            self._others.update(dict.fromkeys(self._others, newest))
+        self._others[kind] = newest
         if packet.dts >= self._start:
             self._queues[kind].append(packet)
             self._count += 1

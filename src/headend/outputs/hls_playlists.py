@@ -17,6 +17,8 @@ from headend.outputs.hls_window import Resource, Window
 MEDIA_PLAYLIST: Final = "main.m3u8"
 
 RATES: Final = (23.976, 24, 25, 29.97, 30, 48, 50, 59.94, 60, 120)
+# BANDWIDTH is to hold for segments that are not there yet; live ones differ by a third.
+HEADROOM: Final = 1.5
 MOST_TEXTS: Final = 64  # kept written: queries are the clients' own
 
 
@@ -121,7 +123,7 @@ class Playlists:
         """Write the multivariant playlist; `query` is carried into its URI."""
         video = next((each for each in self.tracks if each.kind is VIDEO), None)
         variant = Variant(
-            self._window.peak,
+            round(HEADROOM * self._window.peak),
             self._window.average,
             [config.codecs for config in self.tracks],
             0 if video is None else video.width,

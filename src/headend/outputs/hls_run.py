@@ -82,7 +82,9 @@ class Run:
     Attributes:
         tracks: What it holds, by kind.
         over: Why nothing can follow it under these promises; None: something can.
+        is_rare: It is over for a keyframe that came too late for the target duration.
         is_stuck: The picture stands, and the segment can't wait for a keyframe any longer.
+        segments: How many it has made.
     """
 
     def __init__(
@@ -102,7 +104,8 @@ class Run:
         self._shelf = shelf
         self.tracks = tracks
         self.over: str | None = None
-        self.is_stuck = False
+        self.is_rare = self.is_stuck = False
+        self.segments = 0
         self._lead = VIDEO if VIDEO in tracks else AUDIO
         start = next(packet.dts for packet in held if packet.kind is self._lead)
         self._order = Order(tracks, start)
@@ -137,7 +140,7 @@ class Run:
     def _step(self, kind: TagKind, held: Sequence[Packet]) -> float:
         """Return how long a frame lasts, ms."""
         times = [packet.dts for packet in held if packet.kind is kind]
-        if len(times) > 2 and times[-1] > times[0]:
+        if len(times) > 1 and times[-1] > times[0]:
             return (times[-1] - times[0]) / (len(times) - 1)
         rate = self.tracks[kind].config.frame_rate
         return (1000 / rate if rate else FRAME_MS) if kind is VIDEO else SOUND_MS
@@ -192,6 +195,7 @@ class Run:
             if not self._is_empty:
                 self._end_part(max(min(end, limit), self._part_start + 1), None)
         self._end_segment()
+        self._show()
 
     def silent_ms(self, kind: TagKind) -> int:
         """Return how far the other track has come since this one came last."""
@@ -267,14 +271,16 @@ class Run:
             self._fill_parts(now, packet)
             self._end_part(now, packet)
             self._end_segment()
+            self._show()
             self._is_independent = packet.is_independent
             return True
-        if length + self._times[self._lead].step / 1000 > limit and not is_start:
+        if length + self._times[packet.kind].step / 1000 > limit and not is_start:
             is_late = now - (self._times[self._lead].last or now) >= PATIENCE_MS[VIDEO]
             if self._lead is VIDEO and is_late:
                 self.is_stuck = True
             else:
                 self.over = self._too_rare(limit)
+                self.is_rare = bool(self._shelf.playlists.target_s)
             return False
         if self._shelf.has_parts:
             self._fill_parts(now, packet)
@@ -283,6 +289,7 @@ class Run:
                 self._part_start + self._target_ms
             ):
                 self._end_part(now, packet)
+                self._show()
                 self._is_independent = is_start and packet.is_independent
         return True
 
@@ -290,6 +297,7 @@ class Run:
         """End the part where the promise of its length ends, before a packet that is behind it."""
         if now - self._part_start > self._target_ms:
             self._end_part(self._part_start + floor(self._target_ms), packet)
+            self._show()
             self._is_independent = False
 
     def _next_end(self, packet: Packet, now: int) -> float:
@@ -354,7 +362,6 @@ class Run:
             body, duration, is_independent=self._is_independent, segment=segment
         )
         self._starts_discontinuity = False
-        self._show()
 
     def _fragment(self, packet: Packet | None) -> bytes:
         assert self._fragments is not None
@@ -385,10 +392,10 @@ class Run:
         self._set_anchor()
         self._lateness = inf
         shelf.window.date(self._anchor + (self._segment_start + self._segment_shift) / 1000)
-        shelf.window.end_segment(lists_parts=shelf.has_parts)
+        shelf.window.end_segment(lists_parts=shelf.has_parts, target_s=shelf.playlists.target_s)
         self._segment_start, self._segment_shift = self._part_start, self._shift
         self._bytes = 0
-        self._show()
+        self.segments += 1
 
     def _needed_target(self, length: float) -> int:
         """Decide the target duration, with the first segment about to end."""

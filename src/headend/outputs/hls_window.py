@@ -11,7 +11,7 @@ from typing import Final
 from headend.media.playlist import Part, Segment
 from headend.outputs.hls_numbers import First
 
-KEPT: Final = 3  # segments kept beyond those listed, for clients that are late
+LISTED: Final = 3  # target durations that stay listed at least (RFC 8216, 6.2.2)
 
 TYPES: Final = {"mp4": "video/mp4", "m4s": "video/iso.segment", "ts": "video/mp2t"}
 
@@ -97,6 +97,7 @@ class Window:
         self.peak = 0
         self._total_bytes = 0
         self._total_s = 0.0
+        self._longest_s = 0.0  # the longest playlist so far
 
     @property
     def next_sequence(self) -> int:
@@ -163,8 +164,13 @@ class Window:
         if self.current is not None:
             self.current = replace(self.current, date=seconds)
 
-    def end_segment(self, *, lists_parts: bool) -> None:
-        """Make the current segment a whole one; without a part nothing happens."""
+    def end_segment(self, *, lists_parts: bool, target_s: int = 0) -> None:
+        """Make the current segment a whole one; without a part nothing happens.
+
+        Args:
+            lists_parts: They are listed, and can be fetched.
+            target_s: Target duration.
+        """
         segment = self.current
         if segment is None:
             return
@@ -179,9 +185,17 @@ class Window:
             self.peak = max(self.peak, round(8 * media.size / segment.duration))
             self._total_bytes += media.size
             self._total_s += segment.duration
+        listed = sum(each.duration for each in self.segments)
+        self._longest_s = max(self._longest_s, listed)
         while len(self.segments) > self._most:
+            listed -= self.segments[0].duration
+            if listed < LISTED * target_s:
+                break
             self._unlist()
-        while len(self._kept) > KEPT:
+        # A segment stays for its duration and that of the longest playlist that listed it.
+        kept = sum(each.duration for each in self._kept)
+        while self._kept and kept - 2 * self._kept[0].duration >= self._longest_s:
+            kept -= self._kept[0].duration
             self._forget()
         self.trim()
 
