@@ -24,9 +24,11 @@ from tests.live import (
 )
 
 from headend.access.decisions import AccessRequest, Allow, Decision, Deny, Redirect
+from headend.access.grant import Grant
 from headend.access.publish_key import KeyOptions, NewKey
 from headend.access.tokens import Token
-from headend.errors import DatabaseError
+from headend.errors import DatabaseError, Rejected
+from headend.events import KeyUsed
 
 DENIED = "NetStream.Publish.Denied"
 
@@ -523,3 +525,48 @@ async def break_database(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
         yield
 
     monkeypatch.setattr(database, "begin", begin)
+
+
+class Refusing:
+    """An authorizer and a limiter that let nobody in."""
+
+    async def authorize(self, request: AccessRequest) -> Decision:
+        return Deny("not today")
+
+    def enter(self, request: AccessRequest, grant: Grant) -> None:
+        raise Rejected(DENIED, "there are too many")
+
+    def leave(self, grant: Grant) -> None:
+        """Nothing was counted."""
+
+
+@pytest.mark.parametrize("refuser", ["callback", "limit", "hub"])
+def test_key_is_used_by_who_is_let_in_only(refuser: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with keyed(tmp_path) as live:
+            used: list[KeyUsed] = []
+            live.services.events.subscribe(
+                lambda event: used.append(event) if isinstance(event, KeyUsed) else None
+            )
+            first, second = await new_key(live), await new_key(live)
+            gate = live.services.gate
+            if refuser == "hub":  # which has given the name to another key
+                await live.publisher(first.secret)
+                assert [event.key_id for event in used] == [first.key.id]
+                assert (used[0].stream, used[0].address) == ("live/a", "127.0.0.1")
+            elif refuser == "callback":
+                gate.authorizers.append(Refusing())
+            else:
+                gate.limiters.append(Refusing())
+            before = len(used)
+            refused = await live.connected()
+            await refused.send(command("publish", 3, None, second.secret, "live", on=1))
+            await refused.expect("NetStream.Publish.")
+            assert "Publish.Start" not in "".join(refused.said)
+            assert len(used) == before
+            await live.services.access.keys.write_uses()
+            found = await (await live.key_store()).get(second.key.id)
+            assert found is not None
+            assert found.used_at is None
+
+    run(main())

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from headend import events
 from headend.access.asking import Redirected, ask, shown
-from headend.access.decisions import AccessRequest, Action, Allow, Authorizer, is_asked
+from headend.access.decisions import AccessRequest, Action, Address, Allow, Authorizer, is_asked
 from headend.access.grant import NEVER, Grant, least, narrowed
 from headend.access.guard import Guard
 from headend.access.known_keys import KnownKeys
@@ -106,7 +106,7 @@ class Gate:
         self._tokens = tokens
         self._keys = keys
         self._delayed = 0
-        self._entered: set[Grant] = set()
+        self._entered: dict[Grant, Address | None] = {}  # and from where
         self._live: dict[Grant, tuple[End, TimerHandle | None]] = {}
         self.guard: Final = guard
         self.policy = policy
@@ -245,12 +245,6 @@ class Gate:
         except Rejected as rejected:
             rejected.key_id = key.id
             raise
-        address = shown_address(request.address)
-        place = "unix" if request.address is None else address or "-"
-        self._keys.note_use(key.id, place, time.time())
-        self._bus.emit(
-            events.KeyUsed(time=time.time(), key_id=key.id, stream=path, address=address)
-        )
         if not request.is_local:
             self.guard.right(request.address)
         return self._timed(
@@ -371,7 +365,7 @@ class Gate:
                 for entered in self.limiters[:number]:
                     entered.leave(grant)
                 raise
-        self._entered.add(grant)
+        self._entered[grant] = request.address
 
     def began(self, grant: Grant, end: End) -> None:
         """A session uses a grant from now on.
@@ -381,16 +375,24 @@ class Gate:
             end: Ends the session's use of it, which leads to `leave`.
         """
         if grant.is_bound and grant in self._entered:  # else the session is over already
+            if grant.key_id is not None:
+                self._note_use(grant.key_id, grant.path, self._entered[grant])
             timer = None
             if grant.ends_at != NEVER:
                 timer = self._loop.call_at(grant.ends_at, self._end, grant)
             self._live[grant] = (end, timer)
 
+    def _note_use(self, key_id: str, path: str, peer: Address | None) -> None:
+        """Tell that a key let somebody in: not whom callback, limits or hub have refused."""
+        now, address = time.time(), shown_address(peer)
+        self._keys.note_use(key_id, "unix" if peer is None else address or "-", now)
+        self._bus.emit(events.KeyUsed(time=now, key_id=key_id, stream=path, address=address))
+
     def leave(self, grant: Grant) -> None:
         """What was granted is over, or never began; only the first call counts."""
         if grant not in self._entered:
             return
-        self._entered.remove(grant)
+        del self._entered[grant]
         _, timer = self._live.pop(grant, (None, None))
         if timer is not None:
             timer.cancel()
