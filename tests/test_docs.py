@@ -103,3 +103,18 @@ def test_examples_of_other_servers_take_no_port_of_ours() -> None:
         taken = set(re.findall(r"listen\s+(?:[\d.]+:)?(\d+)", path.read_text()))
         assert taken
         assert not taken & ours, path.name
+
+
+def test_unit_leaves_no_secrets_in_core_dumps_and_its_user_can_read_the_settings() -> None:
+    unit = (ROOT / "examples" / "headend.service").read_text()
+    values = dict(line.split("=", 1) for line in unit.splitlines() if re.match(r"[A-Z]\w+=", line))
+    assert values["LimitCORE"] == "0"
+    user, file = values["User"], "/etc/headend/headend.toml"
+    assert f"-c {file} " in values["ExecStart"]
+    assert f"useradd --system --home-dir /var/lib/{user}" in unit
+    assert f"chown {user}: {file}" in unit  # which headend config init makes for its owner alone
+    assert values["StateDirectory"] == user
+    assert (
+        f"{values['RestartPreventExitStatus']} | wrong usage"
+        in (ROOT / "docs" / "guide.md").read_text()
+    )

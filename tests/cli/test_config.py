@@ -104,6 +104,14 @@ def test_init_writes_a_file_that_checks(capsys: Capture) -> None:
     assert run(["config", "check"]) == 0
 
 
+def test_file_that_is_meant_to_hold_secrets_is_for_its_owner_alone(capsys: Capture) -> None:
+    assert run(["config", "init", "a.toml"]) == 0
+    assert Path("a.toml").stat().st_mode & 0o777 == 0o600
+    Path("a.toml").chmod(0o644)
+    assert run(["config", "init", "a.toml", "--force"]) == 0
+    assert Path("a.toml").stat().st_mode & 0o777 == 0o600
+
+
 def test_init_overwrites_nothing_without_force(capsys: Capture) -> None:
     Path("a.toml").write_text("mine")
     assert run(["config", "init", "a.toml"]) == 1
