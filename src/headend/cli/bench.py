@@ -14,6 +14,7 @@ import typer
 from headend.cli import output
 from headend.cli.config import JsonFlag
 from headend.cli.tls_flags import CaFlag, FingerprintFlag, InsecureFlag, tls_options
+from headend.cli.url_argument import given_url
 from headend.errors import RelayError, SettingsError
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _own_target(text: str, *, is_own: bool) -> "Url":
     """
     from headend.rtmp.url import parse_url
 
-    url = parse_url(text)
+    url = parse_url(given_url(text))
     if not url.name:
         raise SettingsError("the URL names no stream: expected rtmp://HOST/APP/NAME")
     if not is_own and not _is_loopback(url.host, url.connect_port):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from headend.cli import output
+from headend.cli import output, url_argument
 from headend.cli.serve import LogLevelFlag
 from headend.cli.tls_flags import (
     CaFlag,
@@ -30,7 +30,8 @@ UrlArgument = Annotated[
     str,
     typer.Argument(
         metavar="URL",
-        help="rtmp[s]://HOST/APP/NAME?token=TOKEN, http[s]://….flv, ws[s]://….flv or ….m3u8",
+        help="rtmp[s]://HOST/APP/NAME?token=TOKEN, http[s]://….flv, ws[s]://….flv or ….m3u8; "
+        + url_argument.HELP,
     ),
 ]
 OutputFlag = Annotated[
@@ -66,6 +67,7 @@ def play(
 
     from headend.client.opening import parse_source
 
+    url = url_argument.given_url(url)
     target = parse_source(url)
     tls = tls_options(target, ca, fingerprint, insecure=insecure, cert=cert, key=key)
     if reconnect:

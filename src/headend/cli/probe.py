@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headend.cli import output
+from headend.cli import output, url_argument
 from headend.cli.serve import LogLevelFlag
 from headend.cli.tls_flags import CaFlag, FingerprintFlag, InsecureFlag, tls_options
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 SourceArgument = Annotated[
     str,
     typer.Argument(
-        metavar="URL", help="rtmp[s]://…, http[s]://….flv, ws[s]://….flv, ….m3u8, or a file."
+        metavar="URL",
+        help="rtmp[s]://…, http[s]://….flv, ws[s]://….flv, ….m3u8, or a file; " + url_argument.HELP,
     ),
 ]
 DurationFlag = Annotated[
@@ -44,6 +45,7 @@ def probe(
     from headend.client.opening import parse_source
     from headend.client.probing import probe as look
 
+    source = url_argument.given_url(source)
     tls: TlsOptions | None = None
     if "://" in source:
         tls = tls_options(parse_source(source), ca, fingerprint, insecure=insecure)

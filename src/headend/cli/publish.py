@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from headend.cli import output
+from headend.cli import output, url_argument
 from headend.cli.serve import LogLevelFlag
 from headend.cli.tls_flags import (
     CaFlag,
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SOURCE", help="File or device; - is standard input.")
 ]
-UrlArgument = Annotated[str, typer.Argument(metavar="URL", help="rtmp[s]://HOST/APP/NAME?key=KEY")]
+UrlArgument = Annotated[
+    str,
+    typer.Argument(metavar="URL", help=f"rtmp[s]://HOST/APP/NAME?key=KEY; {url_argument.HELP}"),
+]
 FormatFlag = Annotated[
     str | None,
     typer.Option(
@@ -70,7 +73,9 @@ def publish(
     from headend.rtmp.url import parse_url
     from headend.sources.files import open_source
 
-    target = parse_url(url)
+    if source == url == url_argument.STDIN:
+        raise SettingsError("SOURCE and URL are both -: stdin holds one of them")
+    target = parse_url(url_argument.given_url(url))
     tls = tls_options(target, ca, fingerprint, insecure=insecure, cert=cert, key=key)
     if reconnect:
         output.tell_log("headend.client")
