@@ -284,6 +284,65 @@ def test_keyframe_of_a_second_track_does_not_start_the_log_anew() -> None:
     assert fixture.join() == ["start", "K0", "v10"]
 
 
+# ---------------------------------------------------------------------- tracks that send nothing
+
+
+def wait_for_tracks(fixture: Fixture) -> None:
+    """Let the time pass that a declared track is waited for, from 0 s on."""
+    for now in (0.1, 3, 3.1):
+        fixture.stream.handle_timeout(now)
+
+
+def test_sound_counts_as_a_keyframe_when_a_declared_picture_does_not_come() -> None:
+    fixture = Fixture().live(META, AVC, AAC, sound(0))
+    assert fixture.join() == ["start", "meta", "h1", "aac", "a0"]
+    wait_for_tracks(fixture)
+    fixture.stream.publish([sound(21), sound(42)], 3.2)
+    assert fixture.join() == ["start meta aac", "A42"]
+    assert [name(tag) for tag in fixture.stream.all_headers()] == ["meta", "h1", "aac"]
+
+
+def test_newcomer_is_not_told_of_sound_that_does_not_come() -> None:
+    fixture = Fixture().live(META, AVC, AAC, key(0), inter(33))
+    wait_for_tracks(fixture)
+    assert fixture.join() == ["start meta h1", "K0", "v33"]
+    fixture.stream.publish([key(2000)], 3.2)
+    assert fixture.join() == ["start meta h1", "K2000"]
+
+
+def test_header_in_the_log_of_a_track_that_does_not_come_is_left_out() -> None:
+    fixture = Fixture().live(AVC, key(0), AAC, inter(33))
+    assert fixture.join() == ["start h1", "K0", "aac", "v33"]
+    wait_for_tracks(fixture)
+    assert fixture.join() == ["start h1", "K0", "v33"]
+
+
+def test_track_that_comes_late_is_announced_to_all_just_before_it_comes() -> None:
+    fixture = Fixture().live(META, AVC, AAC, key(0))
+    wait_for_tracks(fixture)
+    sink, bad = FakeSink(), FakeSink(raises_on="aac")
+    fixture.stream.attach("a", sink)
+    fixture.stream.attach("bad", bad)
+    fixture.stream.publish([inter(33), sound(40), sound(61)], 3.2)
+    assert sink.calls == ["start meta h1", "K0", "v33", "aac", "a40", "a61"]
+    assert [tag.timestamp for tag in sink.tags if tag.is_sequence_header] == [40]
+    assert fixture.join() == ["start meta h1", "K0", "v33", "aac", "a40", "a61"]
+    assert fixture.errors == ["live/cam1: aac"]
+    fixture.stream.publish([key(66)], 3.2)
+    assert fixture.join() == ["start meta h1 aac", "K66"]
+
+
+def test_header_of_a_track_that_sends_nothing_yet_waits_for_its_first_frame() -> None:
+    fixture = Fixture().live(sound(0))
+    wait_for_tracks(fixture)
+    sink = FakeSink()
+    fixture.stream.attach("a", sink)
+    fixture.stream.publish([AVC, sound(21)], 3.2)
+    assert sink.calls == ["start", "A0", "A21"]
+    fixture.stream.publish([key(30), sound(42)], 3.2)
+    assert sink.calls[3:] == ["h1", "K30", "a42"]
+
+
 # ---------------------------------------------------------------------- headers and data
 
 

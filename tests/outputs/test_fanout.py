@@ -152,6 +152,22 @@ def push(fanout: Fanout, *tags: Tag) -> None:
     fanout.flush()
 
 
+# ---------------------------------------------------------------------- tracks that send nothing
+
+
+def test_newcomer_gets_no_header_of_a_track_that_sends_nothing() -> None:
+    silent = {AUDIO}
+    out = Fanout(TextEncoder(), FakeClock(), silent=silent)
+    video, audio = header("vh"), header("ah")._replace(kind=AUDIO)
+    out.start([video, audio])
+    waiting = Watcher(out)
+    push(out, key("K0"))
+    assert waiting.text == "vh@0 K0@0"
+    assert Watcher(out).text == "vh@0 K0@0"
+    silent.clear()
+    assert Watcher(out).text == "vh@0 ah@0 K0@0"
+
+
 # ---------------------------------------------------------------------- the flush
 
 

@@ -323,7 +323,7 @@ class Registry:
         self._publications[stream.path] = publication
         if holder is not None:
             stream.interrupt(now, "replaced")
-            self._stand_by(holder, stream.headers())
+            self._stand_by(holder, stream.all_headers())
             _tell(holder, is_on_air=False)
         _begin(publication, now)
         _go_on(publication, now)

@@ -8,17 +8,19 @@ once.
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum, auto
 from itertools import islice
 from typing import Final
 
 from headend.hub.headers import Headers
 from headend.hub.ports import NOBODY, Loss, Observer, Publisher, Sink, StreamChange
+from headend.hub.settling import Settling
 from headend.hub.span import Span
+from headend.hub.stream_state import StreamSettings, StreamState
 from headend.hub.timeline import Timeline
 from headend.media.codecs import for_players, is_keyframe_of, track_ids
-from headend.media.tag import SCRIPT, VIDEO, Tag, TagKind
+from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag, TagKind
+
+__all__ = ["Stream", "StreamSettings", "StreamState"]
 
 # Silence of a publisher after which viewers are told; INTERFACE promises 5 s, checks come twice a
 # second.
@@ -33,30 +35,6 @@ def no_audience() -> int:
     return 0
 
 
-class StreamState(Enum):
-    """Where a stream is in its life."""
-
-    WAITING = auto()  # viewers, and no publisher yet
-    LIVE = auto()
-    INTERRUPTED = auto()  # the publisher's connection is lost; the reconnect window runs
-    ENDED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class StreamSettings:
-    """Limits of a stream's log, and how long it waits for a lost publisher.
-
-    Attributes:
-        log_s: Longest span of the log, seconds.
-        log_bytes: Most bytes of the log.
-        reconnect_window_s: How long viewers stay after a publisher is lost.
-    """
-
-    log_s: float = 20
-    log_bytes: int = 32 * 1024 * 1024
-    reconnect_window_s: float = 60
-
-
 class Stream:
     """A stream by its public name.
 
@@ -68,6 +46,7 @@ class Stream:
         began: When the first publisher came, monotonic seconds.
         frames: Video tags published, sequence headers not counted.
         sounds: Audio tags published, likewise.
+        settling: Which tracks are announced; the headers of others are held back.
         keyframe_interval: From one keyframe to the next, the newest, ms; None: not known.
         asker: Owner of the name while it is only waited for, see `Registry.play`.
         lost_at: When the last publisher was lost, monotonic seconds.
@@ -114,6 +93,8 @@ class Stream:
         self._is_active = False  # the observer knows that media came
         self._was_watched = False  # when time was last let pass
         self._sounds_before = 0  # of earlier publishers
+        self.settling: Final = Settling()
+        self._silent: Final = self.settling.silent
         self._frames: dict[TagKind, Tag] = {}  # what `frame` found last
 
     @property
@@ -144,6 +125,7 @@ class Stream:
         self._is_silent = False
         self._is_active = False
         self._sounds_before = self.sounds
+        self.settling.restart()
         self._tell(lambda sink: sink.start(()))
         self._tell(lambda sink: sink.resume())
         publisher.watched(is_watched=self._is_waited_for)
@@ -177,12 +159,16 @@ class Stream:
                 mapped = timeline.map_beside(kind, track_ids(tag)[0], timestamp)
             else:
                 mapped = map_time(kind, timestamp)
+            if self._silent and kind in self._silent and not is_sequence_header:
+                self._announce(kind)
             if mapped != timestamp and not is_sequence_header:
                 tag = _new_tag(Tag, (kind, mapped, body, is_keyframe, False))
             if is_sequence_header or kind is SCRIPT:
                 if not self._headers.keep(tag):
                     continue
                 lead, has_several = self._headers.lead, self._headers.has_several
+                if kind in self._silent:
+                    continue
                 self._has_video |= kind is VIDEO
             elif kind is VIDEO:
                 if lead and is_keyframe_of(body, lead):
@@ -252,6 +238,7 @@ class Stream:
         is_watched = bool(self._sinks)
         if self.state is StreamState.LIVE:
             self.timeline.review()
+            self._settle(now)
             self._note_media()
             if self._was_watched and not is_watched:
                 self._observe(StreamChange.IDLE)
@@ -325,8 +312,18 @@ class Stream:
         return iter(self._sinks.values())
 
     def headers(self) -> tuple[Tag, ...]:
-        """Return metadata, then video and audio sequence headers, as of now."""
+        """Return metadata, then the headers of the tracks that send something, as of now."""
+        return self.settling.announced(self._headers.tags())
+
+    def all_headers(self) -> tuple[Tag, ...]:
+        """Return metadata and all headers, those of tracks that send nothing too."""
         return self._headers.tags()
+
+    def sends(self, kind: TagKind) -> bool:
+        """Say whether the publisher has sent a frame of a kind."""
+        if kind is VIDEO:
+            return self._picture_time is not None
+        return self.sounds > self._sounds_before
 
     def keyframe(self) -> tuple[tuple[Tag, ...], Tag] | None:
         """Return the newest video keyframe, with the sequence headers it is decoded with.
@@ -393,6 +390,27 @@ class Stream:
         self._publisher = None
         self._observe(StreamChange.DISCONNECTED, reason)
 
+    def _settle(self, now: float) -> None:
+        """Once media have come for a while, go on without the tracks that have sent nothing."""
+        has_video, has_audio = self.sends(VIDEO), self.sends(AUDIO)
+        if self.settling.passed(now, has_video=has_video, has_audio=has_audio):
+            self._has_video = has_video
+            self._log[:] = self.settling.announced(self._log)
+            self._start_headers = self.settling.announced(self._start_headers)
+
+    def _announce(self, kind: TagKind) -> None:
+        """Give out the headers of a track that was silent, and is about to send something."""
+        self._silent.discard(kind)
+        for header in self._headers.tags():
+            if header.kind is kind:
+                time = self.timeline.header_time(kind, header.timestamp)
+                self._give(header._replace(timestamp=time))
+
+    def _give(self, tag: Tag) -> None:
+        """Append a tag to the log and give it to every sink."""
+        self._log.append(tag)
+        self._tell(lambda sink: sink.push(tag))
+
     def _measure(self, keyframe: int) -> None:
         """Take note of a video keyframe's time."""
         if self._keyframe_time is not None:
@@ -402,7 +420,7 @@ class Stream:
     def _restart_log(self) -> None:
         self._log.clear()
         self._span.restart()
-        self._start_headers = self._headers.tags()
+        self._start_headers = self.headers()
 
     def _overflow(self) -> None:
         """Empty a log that passed its limits: who comes now starts at the next keyframe."""

@@ -9,13 +9,13 @@ no queue: what a full socket left of one block, and a position in the log. One t
 new keyframe comes goes on there, with sequence headers if they changed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final, Protocol
 
 from headend.hub.headers import Headers
 from headend.hub.ports import Writer
 from headend.hub.span import Span
-from headend.media.tag import SCRIPT, VIDEO, Tag
+from headend.media.tag import SCRIPT, VIDEO, Tag, TagKind
 from headend.outputs.byte_log import ByteLog
 
 # Milliseconds of media after a picture in which sound waits for the next one: up to ten pictures a
@@ -110,6 +110,7 @@ class Fanout:
         clock: Clock,
         *,
         starts_at_keyframe: bool = True,
+        silent: Container[TagKind] = frozenset(),
         log_s: float = 20,
         log_bytes: int = 32 * 1024 * 1024,
     ) -> None:
@@ -120,10 +121,12 @@ class Fanout:
             clock: Is told when there is something to flush, and how urgent that is.
             starts_at_keyframe: A newcomer starts at the newest keyframe; else it waits for the
                 next.
+            silent: Kinds of tracks whose headers a newcomer is not to get now: see `Settling`.
             log_s: Longest span of the log, seconds.
             log_bytes: Most bytes of the log.
         """
         self._encoder = encoder
+        self._silent = silent
         self._clock = clock
         self._is_due = False  # the clock was told to flush
         self._is_riding = False  # the clock was told of sound that waits for a picture
@@ -336,7 +339,8 @@ class Fanout:
     def _send_headers(self, viewer: Viewer, headers: Sequence[Tag], timestamp: int) -> None:
         pieces: list[bytes] = []
         for tag in headers:
-            self._encoder.append(pieces, tag, timestamp)
+            if tag.kind not in self._silent:
+                self._encoder.append(pieces, tag, timestamp)
         viewer.writer.write(b"".join(pieces))
 
     def _broadcast(self, data: bytes) -> None:

@@ -23,10 +23,10 @@ class Kinds(NamedTuple):
 
 
 class FirstMedia:
-    """A sink that calls back once.
+    """A sink that calls back while media come.
 
     Attributes:
-        kinds: What was seen or announced so far.
+        kinds: What was seen or declared so far.
         is_there: There is media.
     """
 
@@ -34,7 +34,7 @@ class FirstMedia:
         """Make one.
 
         Args:
-            changed: Called when the first media comes, and when the stream ends.
+            changed: Called for the media that come, and when the stream ends.
         """
         self._changed = changed
         self.kinds = Kinds(False, False)
@@ -47,7 +47,7 @@ class FirstMedia:
 
     def push(self, tag: Tag) -> None:
         self._see(tag)
-        if not self.is_there and tag.kind is not SCRIPT and not tag.is_sequence_header:
+        if tag.kind is not SCRIPT and not tag.is_sequence_header:
             self.is_there = True
             self._changed()
 

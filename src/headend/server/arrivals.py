@@ -6,6 +6,7 @@ from typing import Final
 from headend.access.decisions import Address
 from headend.errors import LimitExceeded
 from headend.hub.stream import Stream
+from headend.media.tag import AUDIO, VIDEO
 from headend.outputs.first_media import FirstMedia, Kinds
 from headend.server.services import Services
 from headend.server.waiting import find_stream, not_found
@@ -46,7 +47,7 @@ class Arrivals:
                 await self._wait(arrival, wait_s)
             if arrival.media.is_over:
                 raise not_found(path)
-            return stream, arrival.media.kinds
+            return stream, arrival.kinds
         finally:
             if not arrival.waiters:
                 arrival.detach()
@@ -80,7 +81,22 @@ class _Arrival:
 
     @property
     def is_done(self) -> bool:
-        return self.media.is_there or self.media.is_over
+        """It is over, or there is media of each kind that is waited for."""
+        if self.media.is_over:
+            return True
+        is_whole = self.kinds == self._sent or not self.stream.is_live
+        return self.media.is_there and is_whole
+
+    @property
+    def kinds(self) -> Kinds:
+        """What is sent, or was declared and may still come."""
+        declared = Kinds(False, False) if self.stream.settling.is_over else self.media.kinds
+        sent = self._sent
+        return Kinds(sent.has_audio or declared.has_audio, sent.has_video or declared.has_video)
+
+    @property
+    def _sent(self) -> Kinds:
+        return Kinds(self.stream.sends(AUDIO), self.stream.sends(VIDEO))
 
     def attach(self) -> None:
         if self.stream.sink(KEY) is None:
@@ -91,6 +107,8 @@ class _Arrival:
             self.stream.detach(KEY)
 
     def _changed(self) -> None:
+        if not self.is_done:
+            return
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -225,6 +225,7 @@ class Play:
             RtmpEncoder(self._format, self._services.session_settings.chunk_size),
             self._services.poller.clock,
             starts_at_keyframe=live.gop_cache,
+            silent=self.stream.settling.silent,
             log_s=live.log_s,
             log_bytes=live.log_bytes,
         )

@@ -136,7 +136,7 @@ class FlvViewer:
         )
         fanout = stream.sink(self._format)
         if fanout is None:
-            fanout = self._new_fanout()
+            fanout = self._new_fanout(stream)
             stream.attach(self._format, fanout)
         assert isinstance(fanout, Fanout)
         self._fanout = fanout
@@ -144,12 +144,13 @@ class FlvViewer:
         fanout.add(self._viewer)
         services.gate.began(self._grant, self._grant_ended)
 
-    def _new_fanout(self) -> Fanout:
-        live = self._services.rules.of(self._stream.path).live
+    def _new_fanout(self, stream: Stream) -> Fanout:
+        live = self._services.rules.of(stream.path).live
         return Fanout(
             FlvEncoder(self._format),
             self._services.poller.clock,
             starts_at_keyframe=live.gop_cache,
+            silent=stream.settling.silent,
             log_s=live.log_s,
             log_bytes=live.log_bytes,
         )

@@ -11,8 +11,10 @@ const CONFIG = {
   maxLiveSyncPlaybackRate: 1.2,
 };
 const MEDIA_RECOVERIES = 2;
-// So far behind its target hls.js no longer plays faster, and would stay there.
+// So far behind its target, and a target duration more, hls.js no longer plays faster: it would stay
+// there for good.
 const FAR_S = 2;
+const FAR_FOR_S = 4; // as long as that is borne
 
 /** One attempt to play with hls.js; `run` once. */
 export class HlsEngine {
@@ -24,6 +26,7 @@ export class HlsEngine {
     this.stream = stream;
     this.hls = null;
     this.hasStalled = false;
+    this.farSince = null;
   }
 
   /** Seconds from the server's receiving a picture to showing it; null while nothing is known. */
@@ -40,6 +43,19 @@ export class HlsEngine {
   /** A distance that hls.js makes up by itself is left to it. */
   stalled() {
     this.hasStalled = true;
+  }
+
+  /** Call now and then: a player that has fallen far behind goes to the live edge. */
+  look() {
+    const { hls } = this;
+    if (!hls || this.video.paused || this.video.seeking) return;
+    const now = performance.now() / 1000;
+    const duration = hls.levels[hls.currentLevel]?.details?.targetduration ?? 0;
+    if (!(this.latency() > (hls.targetLatency ?? 0) + duration + FAR_S)) this.farSince = null;
+    else if (now - (this.farSince ??= now) > FAR_FOR_S) {
+      this.farSince = null;
+      this.jump();
+    }
   }
 
   #goOn() {

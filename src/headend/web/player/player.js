@@ -22,6 +22,9 @@ const ENGINES = { flv: FlvEngine, hls: HlsEngine, native: NativeEngine };
 /** Why an attempt was broken off that had not failed. */
 class Interruption extends Error {}
 
+/** No picture or sound came although the stream is live. */
+class NothingCame extends Error {}
+
 export class Player {
   /**
    * @param {HTMLVideoElement} video
@@ -34,6 +37,7 @@ export class Player {
     Object.assign(this, { video, stream, view, metrics, mode });
     this.engine = null;
     this.isPausedByViewer = false;
+    this.wantsTouch = false; // the browser plays nothing before the viewer has touched the page
     this.attempt = new AbortController();
     this.failures = 0;
     // Not before: a new source pauses the element.
@@ -59,7 +63,7 @@ export class Player {
   }
 
   play() {
-    this.isPausedByViewer = false;
+    this.isPausedByViewer = this.wantsTouch = false;
     this.goLive();
     this.#start();
   }
@@ -103,7 +107,9 @@ export class Player {
   /** Try the ways to play it, until one has played to the stream's end. */
   async #round() {
     this.reason = null;
+    const useless = new Set(); // kinds of ways that connect and bring nothing
     for (const way of ways(this.stream, this.mode)) {
+      if (useless.has(way.kind)) continue;
       let failed = await this.#try(way);
       while (failed?.played > SOLID_S && this.stream.isLive) {
         await this.#sleep(1);
@@ -116,6 +122,7 @@ export class Player {
         return;
       }
       if (!this.stream.isOn) return;
+      if (failed.isEmpty) useless.add(way.kind);
       this.metrics.switches += 1;
     }
     this.failures += 1;
@@ -128,8 +135,8 @@ export class Player {
   /**
    * Play in one way.
    *
-   * @returns {Promise<{played: number}|null>} How long it had played when it failed, in seconds;
-   *     null: it played to the end.
+   * @returns {Promise<{played: number, isEmpty: boolean}|null>} How long it had played when it
+   *     failed, in seconds, and whether nothing came; null: it played to the end.
    */
   async #try(way) {
     const engine = (this.engine = new ENGINES[way.kind](this.video, this.stream, way));
@@ -137,6 +144,8 @@ export class Player {
     const own = new AbortController();
     attempt.signal.addEventListener('abort', () => own.abort(attempt.signal.reason));
     const began = performance.now();
+    let isEmpty = false;
+    this.wantsTouch = false;
     this.#say('starting', '');
     this.view.playsBy(engine.name, way);
     this.metrics.way = engine.name;
@@ -149,6 +158,7 @@ export class Player {
     } catch (error) {
       if (error instanceof Interruption) throw error;
       this.reason = error.message;
+      isEmpty = error instanceof NothingCame && !this.hasPlayed;
     } finally {
       own.abort(new Interruption('over'));
       await watching;
@@ -157,7 +167,7 @@ export class Player {
       this.metrics.stallEnded(false);
       this.view.latency(null, 0);
     }
-    return { played: this.hasPlayed ? (performance.now() - began) / 1000 : 0 };
+    return { played: this.hasPlayed ? (performance.now() - began) / 1000 : 0, isEmpty };
   }
 
   /**
@@ -176,18 +186,19 @@ export class Player {
       const now = performance.now();
       const { video } = this;
       this.#measure();
-      if (video.paused) {
+      if (video.paused && (this.isPausedByViewer || this.wantsTouch || video.readyState > 1)) {
         position = video.currentTime; // an engine's seek to where the media begins plays nothing
         moved = stuckSince = this.isPausedByViewer ? moved : now;
         if (now - moved > 1000 * PARK_S) throw new Interruption('parked');
         if (!this.isPausedByViewer && !this.view.isSaying) this.view.paused();
-      } else if (video.currentTime !== position && !video.seeking) {
+      } else if (video.currentTime !== position && !video.seeking && !video.paused) {
         position = video.currentTime;
         moved = stuckSince = now;
         if (!this.hasPlayed || this.view.isSaying) this.#playing();
       } else if (now - moved > 1000 * STUCK_S) {
         if (now - asked > 1000 * STUCK_S) {
           asked = now;
+          if (video.paused) this.#start(); // some load nothing before
           await this.#ask(false, signal);
         }
         if (!this.stream.isOn) throw new Error('the stream is over');
@@ -195,13 +206,14 @@ export class Player {
           stuckSince = performance.now();
           this.#say('interrupted', '');
         } else if (now - stuckSince > 1000 * this.engine.patience) {
-          throw new Error(`${this.engine.name}: no picture came`);
+          throw new NothingCame(`${this.engine.name}: no picture and no sound came`);
         }
       }
     }
   }
 
   #measure() {
+    this.engine?.look?.();
     const latency = this.video.readyState > 1 ? (this.engine?.latency() ?? null) : null;
     this.metrics.latency = latency;
     this.view.latency(latency, this.engine?.edge?.target ?? 0);
@@ -216,7 +228,9 @@ export class Player {
   /** Start the picture; browsers may want a touch first. */
   #start() {
     this.video.play().catch((error) => {
-      if (error.name === 'NotAllowedError') this.view.wantsTouch();
+      if (error.name !== 'NotAllowedError') return;
+      this.wantsTouch = true;
+      this.view.wantsTouch();
     });
   }
 

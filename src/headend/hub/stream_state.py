@@ -1,0 +1,28 @@
+"""Where a stream is in its life, and its limits."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class StreamState(Enum):
+    """Where a stream is in its life."""
+
+    WAITING = auto()  # viewers, and no publisher yet
+    LIVE = auto()
+    INTERRUPTED = auto()  # the publisher's connection is lost; the reconnect window runs
+    ENDED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """Limits of a stream's log, and how long it waits for a lost publisher.
+
+    Attributes:
+        log_s: Longest span of the log, seconds.
+        log_bytes: Most bytes of the log.
+        reconnect_window_s: How long viewers stay after a publisher is lost.
+    """
+
+    log_s: float = 20
+    log_bytes: int = 32 * 1024 * 1024
+    reconnect_window_s: float = 60
