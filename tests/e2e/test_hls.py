@@ -364,38 +364,6 @@ def test_nginx_in_front_carries_viewers(
     assert float(segments[0]) <= 5, "each segment is asked for once"
 
 
-@pytest.mark.parametrize("origins", ['["*"]', '["http://ORIGIN"]'])
-def test_page_of_another_origin_reads_through_nginx(
-    start_server: StartServer,
-    peers: Peers,
-    long_clip: Path,
-    tmp_path: Path,
-    open_tab: OpenTab,
-    origins: str,
-) -> None:
-    (tmp_path / "page.html").write_text("<title>elsewhere</title>")
-    page = f"server {{ listen 127.0.0.1:LISTEN; root {tmp_path}; }}"
-    elsewhere = nginx_in_front(page, peers, tmp_path)
-    allowed = origins.replace("http://ORIGIN", elsewhere)
-    server = start_server(f"http.origins={allowed}", "http.proxies=127.0.0.1")
-    text = (Path(__file__).parents[2] / "docs" / "hls.md").read_text()
-    (example,) = re.findall(r"```nginx\n(.*?)```", text, re.DOTALL)
-    site = (
-        example.replace("127.0.0.1:8080", server.http[0])
-        .replace("listen 80;", "listen 127.0.0.1:LISTEN;")
-        .replace("/var/cache/nginx", str(tmp_path / "cache"))
-    )
-    folder = tmp_path / "front"
-    folder.mkdir()
-    front = nginx_in_front(site, peers, folder)
-    peers.publish(long_clip, server.url("live/a"), is_endless=True)
-    server.wait_media("live/a")
-    tab = open_tab(f"{elsewhere}/page.html")
-    for path in ("live/a/index.m3u8", "live/a/main.m3u8", "live/a.flv"):
-        read = "async (url) => (await (await fetch(url)).body.getReader().read()).value.length"
-        assert tab.page.evaluate(read, f"{front}/{path}") > 0, path
-
-
 def test_requests_that_make_no_sense_get_the_right_status(
     server: Server, peers: Peers, long_clip: Path
 ) -> None:
@@ -461,3 +429,36 @@ def test_pieces_of_a_segment_are_given_and_other_pages_may_read_why_not(
                 assert (answer[0], answer[2]["Cache-Control"]) == (status, kept)
 
     run(main(), 60)
+
+
+# Last: while a browser of this module is open, nothing else may run a loop.
+@pytest.mark.parametrize("origins", ['["*"]', '["http://ORIGIN"]'])
+def test_page_of_another_origin_reads_through_nginx(
+    start_server: StartServer,
+    peers: Peers,
+    long_clip: Path,
+    tmp_path: Path,
+    open_tab: OpenTab,
+    origins: str,
+) -> None:
+    (tmp_path / "page.html").write_text("<title>elsewhere</title>")
+    page = f"server {{ listen 127.0.0.1:LISTEN; root {tmp_path}; }}"
+    elsewhere = nginx_in_front(page, peers, tmp_path)
+    allowed = origins.replace("http://ORIGIN", elsewhere)
+    server = start_server(f"http.origins={allowed}", "http.proxies=127.0.0.1")
+    text = (Path(__file__).parents[2] / "docs" / "hls.md").read_text()
+    (example,) = re.findall(r"```nginx\n(.*?)```", text, re.DOTALL)
+    site = (
+        example.replace("127.0.0.1:8080", server.http[0])
+        .replace("listen 80;", "listen 127.0.0.1:LISTEN;")
+        .replace("/var/cache/nginx", str(tmp_path / "cache"))
+    )
+    folder = tmp_path / "front"
+    folder.mkdir()
+    front = nginx_in_front(site, peers, folder)
+    peers.publish(long_clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = open_tab(f"{elsewhere}/page.html")
+    for path in ("live/a/index.m3u8", "live/a/main.m3u8", "live/a.flv"):
+        read = "async (url) => (await (await fetch(url)).body.getReader().read()).value.length"
+        assert tab.page.evaluate(read, f"{front}/{path}") > 0, path
