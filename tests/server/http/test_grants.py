@@ -4,6 +4,7 @@ A backend is asked about everybody (`auth.callback_url`), and viewers play HLS a
 the multivariant playlist down, by the addresses in it.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable
@@ -14,7 +15,7 @@ from urllib.parse import urljoin
 
 import pytest
 from aiohttp import web as http
-from tests.live import run
+from tests.live import run, until
 from tests.receiver import Received, Receiver, receiver
 from tests.shows import SHOWN, addresses, show
 from tests.web import Answer, Web, serve
@@ -289,6 +290,33 @@ def test_viewers_that_are_remembered_count_too(tmp_path: Path) -> None:
                 answer = await web.ask("GET", PLAYLIST + query, headers=headers)
                 assert (answer.status, answer.detail) == (403, "as many watch this stream as may")
             assert statuses(await web.follow(GOOD)) == {200}
+
+    run(main())
+
+
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_viewers_that_wait_for_a_stream_together_are_no_more_than_may_watch(
+    is_asked: bool, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        settings = (*SHOWN, "limits.viewers_per_stream=1", "live.wait_s=10")
+        async with serve(tmp_path, *settings) as web:
+            if is_asked:
+                web.live.services.gate.authorizers.append(Doorman())
+            waiting = [
+                asyncio.create_task(
+                    web.ask(
+                        "GET", f"{PLAYLIST}?user=u{number}", headers={"User-Agent": str(number)}
+                    )
+                )
+                for number in range(4)
+            ]
+            arrivals = web.live.services.arrivals
+            assert arrivals is not None
+            await until(lambda: arrivals.waiting == 4)
+            await show(web)
+            answers = await asyncio.gather(*waiting)
+            assert sorted(each.status for each in answers) == [200, 403, 403, 403]
 
     run(main())
 

@@ -141,6 +141,8 @@ class HlsRoutes:
             peer = access.peer_of(services, request)
             found, _ = await media_of(services, path, peer.address)
             known = hls.begin(found)
+            # Others came while this one waited: limits hold for all of them.
+            grant = await access.allow_play_once(services, request, asked, "hls")
         viewer = self._note(request, known, grant)
         limit = wanted.longest_s + READY_S
         try:
