@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 
 import av
@@ -13,7 +14,7 @@ from tests.wire import wire
 from headend.errors import MediaError
 from headend.media.codecs import audio_tag, video_tag
 from headend.media.headers import Codec
-from headend.media.package import Muxer, Packet, Track
+from headend.media.package import BadPacketError, Container, Muxer, Packet, Track
 from headend.media.tag import AUDIO, VIDEO
 from headend.media.track_config import TrackConfig, track_config
 
@@ -209,6 +210,36 @@ def test_tracks_that_ffmpeg_does_not_know_are_refused() -> None:
 def test_packet_that_ffmpeg_does_not_take_is_an_error() -> None:
     muxer = Muxer([VIDEO_TRACK], "fmp4")
     muxer.write(picture(100, is_keyframe=True))
-    with pytest.raises(MediaError, match="does not take a packet"):
+    with pytest.raises(BadPacketError, match="does not take a packet"):
+        muxer.write(picture(140, shift=-1))
+    with pytest.raises(BadPacketError, match="in the order of their times"):
         muxer.write(picture(60))
+    assert muxer.write(picture(180))[0] == b""  # it goes on without them
+    assert len(packets(muxer.init + b"".join(muxer.finish()))) == 2
+
+
+@pytest.mark.parametrize("container", ["fmp4", "mpegts"])
+def test_hole_of_a_minute_in_one_track_ends_the_run(container: Container) -> None:
+    # After one of hours FFmpeg's MP4 muxer would abort the process.
+    muxer = Muxer([VIDEO_TRACK, AUDIO_TRACK], container)
+    muxer.write(sound(0))
+    for time in range(0, 60_040, 40):
+        muxer.write(picture(time, is_keyframe=time % 1000 == 0))
+    muxer.write(sound(60_000))
+    with pytest.raises(MediaError, match="for over 60 s"):
+        muxer.write(sound(2**31))
     muxer.finish()
+
+
+def test_packets_that_come_closely_do_not_abort_the_process() -> None:
+    # A fragment ends with a long packet of one track, and short ones follow in the next.
+    for gap in (1, 2, 20, 39):
+        muxer = Muxer([VIDEO_TRACK, AUDIO_TRACK], "fmp4", 100)
+        written = 0
+        for number in range(400):
+            time = 40 * (number // 4) + gap * (number % 4) // 3
+            for packet in (picture(time, is_keyframe=number % 3 == 0), sound(time)):
+                with suppress(BadPacketError):
+                    written += len(muxer.write(packet)[0])
+        assert muxer.finish()
+        assert written

@@ -86,7 +86,7 @@ def test_same_header_again_changes_nothing_and_another_does() -> None:
 def test_times_do_not_wrap() -> None:
     fed = Fed(video_header())
     times = [fed(inter(time)) for time in (0xFFFFFFD8, 0xFFFFFFF0, 0x10, 0xFFFFFFF8, 0x20)]
-    assert [packet.dts - 0xFFFFFFD8 for packet in times if packet] == [0, 24, 56, 57, 72]
+    assert [packet.dts - 0xFFFFFFD8 for packet in times if packet] == [0, 24, 56, 57, 80]
 
 
 @pytest.mark.parametrize(
@@ -291,6 +291,10 @@ def test_frames_are_counted_that_are_left_out() -> None:
     assert fed.packets.left_out == 3
     assert len(fed.reports) == 1
     assert fed.packets.fault == fed.reports[0]
+    assert fed.packets.why_none(2) == fed.reports[0]
+    assert fed.packets.why_none(3) is None
+    fed(video_tag(0, wire("90 61763031 81040000")))
+    assert fed.packets.why_none(2) == "the size of av1 is not known"
 
 
 def test_reports_are_bounded() -> None:

@@ -23,6 +23,7 @@ from av.error import FFmpegError
 from headend.errors import MediaError
 from headend.media.flv import serialize_header, serialize_tag
 from headend.media.headers import Codec
+from headend.media.steps import Steps
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
 from headend.media.track_config import TrackConfig
 
@@ -35,6 +36,7 @@ MICROSECOND: Final = Fraction(1, 1_000_000)
 # A fragment, or a part of a segment in MPEG-TS, comes out in one piece up to here, without a copy
 # more. Memory that no fragment has filled yet is not taken.
 BUFFER_BYTES: Final = 256 * 1024
+MAX_HOLE_MS: Final = 60_000  # in one track; one of 12 hours is more than MP4 can say
 # FFmpeg holds back packets of the same time until a later one comes: audio is moved by less than
 # anybody hears, so that none are.
 AUDIO_SHIFT: Final = 100
@@ -156,6 +158,8 @@ class Muxer:
         self._output = _Output()
         self._flac = [track.config for track in tracks if track.config.codec is Codec.FLAC]
         self._keeps_back = len(tracks) > 1
+        self._steps: dict[TagKind, Steps] = {}
+        self._newest: dict[TagKind, int] = {}
         self._waiting: Packet | None = None
         self._waiting_order = -inf
         try:
@@ -226,11 +230,13 @@ class Muxer:
         """
         # Hot path: once for every packet.
         kind, dts, pts, is_keyframe, payload, _ = packet
+        duration = self._duration(kind, dts)
         made = av.Packet(payload)
         shift = AUDIO_SHIFT if kind is AUDIO else 0
         made.pts, made.dts = pts * 1000 + shift, dts * 1000 + shift
         made.time_base = MICROSECOND
         made.is_keyframe = is_keyframe
+        made.duration = duration * 1000
         made.stream = self._streams[kind]
         try:
             self._muxer.mux_one(made)
@@ -246,6 +252,21 @@ class Muxer:
             return b"", written
         self._keep_init()
         return self._output.take(), written
+
+    def _duration(self, kind: TagKind, dts: int) -> int:
+        """Return how long a packet lasts, ms, if FFmpeg can take it at its time at all.
+
+        Its MP4 muxer aborts the process on a hole of hours in a track, and on durations below 0.
+        """
+        steps = self._steps.get(kind)
+        if steps is None:
+            steps = self._steps[kind] = Steps()
+        elif dts - self._newest[kind] > MAX_HOLE_MS:
+            raise MediaError(f"nothing came of a track for over {MAX_HOLE_MS // 1000} s")
+        if dts < steps.earliest:
+            raise BadPacketError("packets do not come in the order of their times")
+        self._newest[kind] = dts
+        return steps.add(dts)
 
     def finish(self) -> list[bytes]:
         """End; return the last fragment, or all of MPEG-TS. Nothing follows.

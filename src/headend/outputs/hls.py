@@ -203,7 +203,8 @@ class HlsPackager:
         if self._held.keep(tracks):
             self._restraint.forget()
         now = self._wall_clock()
-        is_refused = self._failed_version == self._packets.version
+        # A picture that was held back may be of a track that has gone since.
+        is_refused = self._failed_version == self._packets.version or packet.kind not in tracks
         if is_refused or self._waits(packet) or not self._restraint.may_begin(now):
             return
         held = self._held

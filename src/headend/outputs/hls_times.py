@@ -10,6 +10,7 @@ Encoders send a picture that is shown before it is decoded when they forget that
 from collections.abc import Callable
 from typing import Final
 
+from headend.media.steps import Steps
 from headend.media.tag import AUDIO, VIDEO, TagKind
 
 WRAP: Final = 1 << 32
@@ -38,6 +39,7 @@ class Times:
         self.newest = 0
         self._is_begun = False
         self._last = {AUDIO: BEFORE, VIDEO: BEFORE}  # decoding times sent
+        self._steps = {AUDIO: Steps(), VIDEO: Steps()}
         self._lead = 0
 
     def audio(self, timestamp: int) -> int:
@@ -49,8 +51,10 @@ class Times:
         time = self._unwrapped(timestamp)
         decoded = time - self._lead
         # Hot path: nearly all pictures.
-        if decoded > self._last[VIDEO] and -self._lead <= composition <= MAX_COMPOSITION:
+        steps = self._steps[VIDEO]
+        if decoded >= steps.earliest and -self._lead <= composition <= MAX_COMPOSITION:
             self._last[VIDEO] = decoded
+            steps.add(decoded)
             return decoded, time + composition
         return self._mended(time, composition)
 
@@ -68,9 +72,10 @@ class Times:
         return decoded, max(decoded, shown)
 
     def _after(self, kind: TagKind, time: int) -> int:
-        last = self._last[kind]
-        if 0 <= last - time < RESTART_MS:
-            time = last + 1
+        if self._last[kind] - time >= RESTART_MS:
+            self._steps[kind] = Steps()
+        time = max(time, self._steps[kind].earliest)
+        self._steps[kind].add(time)
         self._last[kind] = time
         return time
 
