@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from pydantic import SecretStr
+from tests.access.hanging import Disk
 from tests.access.postgres import create_database, postgres_server
 from tests.live import log_lines, run, until
 from tests.receiver import Received, Receiver, receiver
@@ -667,5 +668,39 @@ def test_server_that_stops_has_forgotten_what_has_arrived(database_url: str) -> 
                 await until(lambda: fixture.endpoint.delivered)
             sent = ["stream.created live/a", "stream.active live/a", "stream.active live/a"]
             assert types(there.documents()) == sent
+
+    run(main())
+
+
+def test_disk_that_is_full_is_told_once_and_not_each_time_it_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = Disk().use(monkeypatch)
+    monkeypatch.setattr(module, "PAUSE_S", 0.001)
+    tries = 0
+
+    async def main() -> None:
+        nonlocal tries
+        url = f"sqlite:///{tmp_path}/test.db"
+        async with receiver() as there, hooked(url, webhook(there.url)) as fixture:
+            await until(lambda: fixture.made.outbox is not None)
+            outbox = fixture.made.outbox
+            assert outbox is not None
+            add = outbox.add
+
+            async def count(letters: Sequence[Letter]) -> None:
+                nonlocal tries
+                tries += 1
+                await add(letters)
+
+            monkeypatch.setattr(outbox, "add", count)
+            disk.is_full = True
+            fixture.bus.emit(
+                StreamEnded(time=1, stream="live/a", reason="lost", bytes=7, duration_s=1)
+            )
+            await until(lambda: tries >= 5)
+            assert len(log_lines(caplog, "disk is full; 1 events wait for it")) == 1
+            disk.is_full = False
+            await until(lambda: there.received)
 
     run(main())

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 from headend.access.letter import STREAM_CHARACTERS, Letter
 from headend.errors import HeadendError
 from headend.events import NAMES, Event, Events, RequestRefused, document
+from headend.server.logs import Repeats
 from headend.server.outgoing import Outgoing
 from headend.server.webhook_endpoint import Endpoint, Retry
 from headend.settings.hook_values import Webhook
@@ -110,6 +111,7 @@ class Webhooks:
         self._last = 0  # sequence
         self._refusals = _Bucket(REFUSALS_PER_S)
         self._reported_at = -REPORT_S
+        self._failures = Repeats(log, "webhooks not written")
         self._unsubscribe: Callable[[], None] | None = None
         self.lost: Final[Counter[str]] = Counter()
 
@@ -237,7 +239,8 @@ class Webhooks:
                     tidied_at = self._loop.time()
                     await self._tidy(outbox)
             except HeadendError as error:
-                log.warning("webhooks: %s; %d events wait for it", error, len(self._queue))
+                waiting = f"webhooks: {error}; {len(self._queue)} events wait for it"
+                self._failures.add(waiting, self._loop.time())
                 await asyncio.sleep(PAUSE_S)
                 continue
             except Exception:
@@ -261,7 +264,7 @@ class Webhooks:
                 for endpoint in self._endpoints.values():
                     endpoint.held, _ = await outbox.counts(endpoint.webhook.name)
             except HeadendError as error:
-                log.warning("webhooks: %s", error)
+                self._failures.add(f"webhooks: {error}", self._loop.time())
                 await asyncio.sleep(PAUSE_S)
             else:
                 waiting = sum(endpoint.held for endpoint in self._endpoints.values())
