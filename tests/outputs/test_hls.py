@@ -487,6 +487,14 @@ def test_sound_that_mpegts_does_not_take_is_left_out_and_the_picture_packaged(
     assert len(out.playlists.tracks) == 2
 
 
+def test_tracks_without_an_init_segment_are_not_packaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Muxer, "_keep_init", lambda _: None)
+    out = Packaged(*stream(3000))
+    assert out.reports == ["FFmpeg does not know how to write these tracks"]
+    assert out.packager.fault == out.reports[0]
+    assert out.durations == []
+
+
 def test_stream_that_ends_before_anything_came_is_over() -> None:
     out = Packaged()
     out.packager.end()

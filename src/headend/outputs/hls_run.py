@@ -428,4 +428,6 @@ def _init(tracks: Sequence[Track], held: Sequence[Packet]) -> bytes:
         for packet in held:
             muxer.write(packet)
         muxer.finish()
+    if not muxer.init:
+        raise MediaError("FFmpeg does not know how to write these tracks")
     return muxer.init
