@@ -362,6 +362,8 @@ def test_nginx_in_front_carries_viewers(
     segments = re.findall(r'headend_hls_requests_total{kind="segment"} ([\d.]+)', metrics)
     assert segments
     assert float(segments[0]) <= 5, "each segment is asked for once"
+    playlists = re.findall(r'headend_hls_requests_total{kind="playlist"} ([\d.]+)', metrics)
+    assert float(playlists[0]) > 10, "who waits is not held by nginx, which looks twice a second"
 
 
 def test_requests_that_make_no_sense_get_the_right_status(
