@@ -108,11 +108,13 @@ def test_rows_left_open_by_a_kill_are_closed_at_the_last_heartbeat(database_url:
     async def main() -> None:
         async with history(database_url, "here", "there") as (kept, other):
             assert await kept.close_open(5.0) == 0
+            assert await kept.seen_at() is None
             await kept.beat(10.0)
             await other.beat(90.0)
             await kept.write([PUBLISH, replace(PUBLISH, id="a2", started_at=70.0), PLAY], NONE)
             await other.write([replace(PUBLISH, id="a3")], NONE)
             await kept.beat(60.0)
+            assert await kept.seen_at() == 60.0
             assert await kept.close_open(100.0) == 2
             assert [record.id for record in await found(kept, is_open=True)] == ["a3"]
             by_id = {record.id: record for record in await found(kept)}
@@ -120,6 +122,34 @@ def test_rows_left_open_by_a_kill_are_closed_at_the_last_heartbeat(database_url:
             assert by_id["a2"].ended_at == 70.0
             assert by_id["a1"].reason == KILLED
             assert by_id["b2"] == PLAY
+
+    run(main())
+
+
+def test_rows_of_a_clock_that_was_ahead_are_closed_and_bounded_by_now(database_url: str) -> None:
+    async def main() -> None:
+        async with history(database_url, "here", "there") as (kept, other):
+            ahead = replace(PUBLISH, id="a9", started_at=9000.0)
+            await kept.write([ahead], NONE)
+            await other.write([replace(ahead, id="b9")], NONE)
+            await kept.beat(9100.0)
+            assert await kept.close_open(100.0) == 1
+            by_id = {record.id: record for record in await found(kept)}
+            assert (by_id["a9"].started_at, by_id["a9"].ended_at) == (100.0, 100.0)
+            assert by_id["b9"].started_at == 9000.0
+
+    run(main())
+
+
+def test_session_ends_no_earlier_than_it_began_however_the_clock_was_set(database_url: str) -> None:
+    async def main() -> None:
+        async with history(database_url) as (kept,):
+            await kept.write([PUBLISH], NONE)
+            over = replace(PUBLISH, ended_at=PUBLISH.started_at - 5000, bytes=7, reason="it left")
+            await kept.write([over], frozenset([PUBLISH.id]))
+            (record,) = await found(kept)
+            assert record.ended_at == record.started_at == PUBLISH.started_at
+            assert (record.bytes, record.reason) == (7, "it left")
 
     run(main())
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,24 @@ def test_each_server_has_its_own_letters_until_it_is_gone(database_url: str) -> 
             assert await other.adopt(["one"], now + GONE_S + 1) == 2
             assert numbers(await other.pending("one", (), 10)) == [1, 3]
             assert await one.counts("one") == (0, 0)
+
+    run(main())
+
+
+def test_server_whose_clock_was_ahead_is_gone_no_later_than_others(database_url: str) -> None:
+    now = 1000.0 + GONE_S
+    ahead = replace(letter(1), created_at=now + 86_400)
+
+    async def main() -> None:
+        async with outbox(database_url) as unused:
+            database = unused._database
+            one, other = Outbox(database, "a"), Outbox(database, "b")
+            await one.add([ahead])
+            await History(database, "a").beat(now + 86_400)
+            assert await other.adopt(["one"], now) == 1
+            await other.bound_times(now)
+            (adopted,) = await other.pending("one", (), 10)
+            assert adopted.created_at == now
 
     run(main())
 

@@ -27,13 +27,24 @@ class Clock:
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
+        self.passed = 0.0
 
     def __call__(self) -> float:
         return self.now
 
+    def steady(self) -> float:
+        """Monotonic seconds."""
+        return self.passed
+
+    def go_on(self, seconds: float) -> None:
+        """Let time pass; setting `now` alone sets the clock."""
+        self.now += seconds
+        self.passed += seconds
+
 
 def make(clock: Clock, **changes: Any) -> Recorder:
     options: dict[str, Any] = {"retention_days": 365, "history_days": 90} | changes
+    options["steady"] = clock.steady
     return Recorder(clock, itertools.count(100).__next__, batch_s=0.01, retry_s=0.02, **options)
 
 
@@ -248,12 +259,108 @@ def test_what_is_old_is_deleted_once_a_day(database_url: str) -> None:
             made.note(replace(MADE, at=clock.now - 1))
             made.event(replace(ENDED, time=clock.now - 89.5 * DAY_S))
             await eventually(made, 2)
-            clock.now += DAY_S
+            clock.go_on(DAY_S)
 
             async def is_clean() -> bool:
                 return len(await entries(made)) == 1 and not await sessions(made)
 
             await until_so(is_clean)
+
+    run(main())
+
+
+def test_clock_that_is_wrong_for_a_day_deletes_nothing_and_one_that_stays_so_is_right(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        clock = Clock(400 * DAY_S)
+        async with recording(database_url, clock) as (made, _):
+            await until(lambda: made._clean_at)
+            made.note(replace(MADE, at=clock.now - 1))
+            await eventually(made, 1)
+            for _ in range(2):  # a year ahead, and back the next day
+                due = made._clean_at
+                clock.now += 400 * DAY_S
+                clock.go_on(DAY_S)
+                await until(lambda due=due: made._clean_at > due)  # type: ignore[misc]
+                clock.now -= 400 * DAY_S
+                due = made._clean_at
+                clock.go_on(DAY_S)
+                await until(lambda due=due: made._clean_at > due)  # type: ignore[misc]
+            assert len(await entries(made)) == 1
+            assert len(log_lines(caplog, "the clock is 400 days ahead")) == 2
+            clock.now += 400 * DAY_S
+            clock.go_on(DAY_S)
+            clock.go_on(DAY_S)
+
+            async def is_clean() -> bool:
+                clock.go_on(DAY_S)
+                return not await entries(made)
+
+            await until_so(is_clean)
+
+    run(main())
+
+
+def test_server_that_starts_long_after_it_was_last_seen_waits_a_day_before_it_deletes(
+    database_url: str,
+) -> None:
+    async def main() -> None:
+        async with recording(database_url, Clock(400 * DAY_S)) as (made, _):
+            made.note(replace(MADE, at=400 * DAY_S))
+            await eventually(made, 1)
+        clock = Clock(4000 * DAY_S)
+        async with recording(database_url, clock) as (made, _):
+            await until(lambda: made._clean_at)
+            assert len(await entries(made)) == 1
+
+            async def is_clean() -> bool:
+                clock.go_on(DAY_S)
+                return not await entries(made)
+
+            await until_so(is_clean)
+
+    run(main())
+
+
+def test_sign_of_life_is_written_each_minute_however_the_clock_is_set(database_url: str) -> None:
+    async def main() -> None:
+        clock = Clock(400 * DAY_S)
+        async with recording(database_url, clock) as (made, _):
+            history = made.history
+            assert history is not None
+            await until(lambda: made._clean_at)
+            clock.now -= 300 * DAY_S
+            clock.go_on(60)
+
+            async def is_seen() -> bool:
+                return await history.seen_at() == clock.now
+
+            await until_so(is_seen)
+            assert made.began == clock.now - 60
+
+    run(main())
+
+
+def test_row_that_a_clock_ahead_left_open_is_closed_before_others_are_written(
+    database_url: str,
+) -> None:
+    async def main() -> None:
+        async with recording(database_url, Clock(9000.0)) as (made, _):
+            made.event(replace(STARTED, time=9000.0))
+            await until(lambda: made._open)
+        made = make(Clock(500.0))
+        made.event(replace(STARTED, id="of this run", time=499.0))
+        database = Database(database_url, Path("/nowhere"))
+        await database.open()
+        made.start(given(database), "here")
+        await until(lambda: made._open)
+        assert made.history is not None
+        by_id = {record.id: record for record in await made.history.page(SessionFilter())}
+        assert by_id["a1"].ended_at == 500.0
+        assert by_id["of this run"].ended_at is None
+        await made.close()
+        await database.close()
 
     run(main())
 

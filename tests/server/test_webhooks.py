@@ -413,6 +413,84 @@ def test_letter_is_given_up_when_it_is_old_and_sent_again_when_asked(database_ur
     run(main())
 
 
+class SetClock:
+    """The clock of the machine, which a test sets."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ahead_s = 0.0
+        for name in ("webhook_endpoint", "webhooks"):
+            monkeypatch.setattr(f"headend.server.{name}.time", self)
+
+    def __call__(self) -> float:
+        return time() + self.ahead_s
+
+
+@pytest.mark.parametrize("ahead_s", [86_400.0, -86_400.0])
+def test_letter_that_failed_while_the_clock_was_wrong_waits_no_longer_than_others(
+    ahead_s: float, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        clock = SetClock(monkeypatch)
+        async with receiver() as there, hooked(database_url, webhook(there.url)) as fixture:
+            is_well = False
+            there.answer = lambda _: web.Response(status=200 if is_well else 500)
+            clock.ahead_s = ahead_s
+            for stream in ("live/a", "live/b"):  # the receiver counts as away before long
+                fixture.bus.emit(created(stream))
+            await until(lambda: fixture.endpoint.is_away)
+            clock.ahead_s = 0.0
+            is_well = True
+            await until(lambda: fixture.endpoint.delivered == 2)
+
+    run(main())
+
+
+def test_clock_that_jumps_ahead_gives_no_letter_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        clock = SetClock(monkeypatch)
+        retry = Retry(first_s=0.01, longest_s=0.01, away_s=0.01, attempts=3)
+        async with (
+            receiver() as there,
+            hooked(database_url, webhook(there.url), retry=retry) as fixture,
+        ):
+            there.answer = lambda _: web.Response(status=500)
+            fixture.bus.emit(created())
+            await until(lambda: there.received)
+            clock.ahead_s = 10 * 24 * 3600.0
+            await until(lambda: len(there.received) > 10)
+            assert fixture.endpoint.given_up == 0
+            assert fixture.endpoint.held == 1
+
+    run(main())
+
+
+def test_letter_of_the_future_is_as_old_as_it_has_failed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        clock = SetClock(monkeypatch)
+        database = Database(database_url, Path("/nowhere"))
+        await database.open()
+        ahead = time() + 1e9
+        letter = Letter(1, "id-1", "one", "live/a", "stream.active", "{}", ahead)
+        await Outbox(database).add([letter])
+        await database.close()
+        assert clock.ahead_s == 0
+        retry = Retry(first_s=0.01, longest_s=0.01, away_s=0.01, give_up_s=0.05, attempts=3)
+        async with (
+            receiver() as there,
+            hooked(database_url, webhook(there.url), retry=retry) as fixture,
+        ):
+            there.answer = lambda _: web.Response(status=500)
+            await until(lambda: fixture.endpoint.given_up == 1)
+            (dead,) = await fixture.dead()
+            assert dead.created_at <= time()  # bounded when it was read
+
+    run(main())
+
+
 def test_receiver_that_is_gone_for_good_is_not_asked_twice(database_url: str) -> None:
     async def main() -> None:
         async with receiver() as there, hooked(database_url, webhook(there.url)) as fixture:

@@ -418,6 +418,9 @@ class Gate:
 
     def _end(self, grant: Grant) -> None:
         what = "the longest time allowed is over"
-        if grant.expires_at is not None and time.time() >= grant.expires_at - 0.5:
+        is_only_bound = grant.max_duration_s is None
+        if grant.expires_at is not None and (
+            is_only_bound or time.time() >= grant.expires_at - 0.5
+        ):
             what = f"the {'token' if grant.token_id else 'publish key'} has expired"
         self.end(grant, what)

@@ -106,8 +106,11 @@ class History:
             values: dict[str, sa.BindParameter[object]] = {
                 name: sa.bindparam(f"new_{name}") for name in names
             }
+            # A clock that was set back ends nothing before it began.
+            end = sa.bindparam("new_ended_at", type_=sa.Float)
+            at = sa.case((end < SESSIONS.c.started_at, SESSIONS.c.started_at), else_=end)
             await connection.execute(
-                ended.values(values),
+                ended.values({**values, "ended_at": at}),
                 [{"of_id": row["id"], **{f"new_{n}": row[n] for n in names}} for row in old],
             )
 
@@ -118,11 +121,21 @@ class History:
             if not (await connection.execute(seen)).rowcount:
                 await connection.execute(NODES.insert().values(id=self._node, seen_at=now))
 
-    async def close_open(self, before: float) -> int:
-        """Close the rows that this server left open when it was killed.
+    async def seen_at(self) -> float | None:
+        """Return when this server was last seen running, Unix seconds; None: never."""
+        seen = sa.select(NODES.c.seen_at).where(NODES.c.id == self._node)
+        async with self._database.begin() as connection:
+            found: float | None = (await connection.execute(seen)).scalar_one_or_none()
+            return found
+
+    async def close_open(self, now: float) -> int:
+        """Close the rows that this server left open when it was killed, before it writes others.
+
+        They are all of earlier runs, whatever their times say. A time of the future is bounded by
+        now: its clock was wrong.
 
         Args:
-            before: Unix seconds: when it started anew.
+            now: Unix seconds.
 
         Returns:
             How many there were.
@@ -132,12 +145,12 @@ class History:
         async with self._database.begin() as connection:
             last = (await connection.execute(seen)).scalar_one_or_none() or 0.0
             # It may have started after the last heartbeat.
+            last = min(last, now)
             end = sa.case((columns.started_at > last, columns.started_at), else_=last)
-            closed = SESSIONS.update().where(
-                columns.ended_at.is_(None),
-                columns.node == self._node,
-                columns.started_at < before,
-            )
+            ours = SESSIONS.update().where(columns.node == self._node)
+            future = ours.where(columns.started_at > now)
+            await connection.execute(future.values(started_at=now))
+            closed = ours.where(columns.ended_at.is_(None))
             return (await connection.execute(closed.values(ended_at=end, reason=KILLED))).rowcount
 
     async def clean(self, before: float) -> int:

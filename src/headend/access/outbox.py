@@ -46,6 +46,16 @@ class Outbox:
         async with self._database.begin() as connection:
             return int(await connection.scalar(sa.select(sa.func.max(_COLUMNS.sequence))) or 0)
 
+    async def bound_times(self, now: float) -> None:
+        """Have no letter be of the future: a clock that went wrong would make it last for ever.
+
+        Args:
+            now: Unix seconds.
+        """
+        change = OUTBOX.update().where(_COLUMNS.created_at > now, self._is_ours)
+        async with self._database.begin() as connection:
+            await connection.execute(change.values(created_at=now))
+
     async def known(self, ids: Collection[str]) -> set[str]:
         """Return those of some ids that are kept."""
         query = sa.select(_COLUMNS.id).where(_COLUMNS.id.in_(ids))
@@ -138,12 +148,14 @@ class Outbox:
             endpoints: To whom.
             now: Unix seconds.
         """
-        running = sa.select(NODES.c.id).where(NODES.c.seen_at > now - GONE_S)
+        # One that was seen in the future had a clock that went wrong.
+        seen = NODES.c.seen_at.between(now - GONE_S, now + GONE_S)
+        running = sa.select(NODES.c.id).where(seen)
         change = OUTBOX.update().where(
             _COLUMNS.endpoint.in_(endpoints),
             _COLUMNS.node != self._node,
             _COLUMNS.node.not_in(running),
-            _COLUMNS.created_at < now - GONE_S,
+            sa.not_(_COLUMNS.created_at.between(now - GONE_S, now + GONE_S)),
         )
         async with self._database.begin() as connection:
             return (await connection.execute(change.values(node=self._node))).rowcount

@@ -59,6 +59,7 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
     made = Services(
         loop=loop,
         began=loop.time(),
+        started=time(),
         poller=Poller(loop, live.flush_ms / 1000, live.flush),
         deadlines=Deadlines(loop),
         registry=Registry(

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from headend.access.records import AuditEntry, SessionRecord
@@ -35,6 +36,8 @@ BEAT_S: Final = 60.0  # how well it is known when a killed server ended
 CLOSE_S: Final = 5.0  # a server that stops waits no longer for its database
 CLEAN_S: Final = 24 * 3600.0
 DAY_S: Final = 24 * 3600.0
+JUMP_S: Final = 3600.0  # of a clock that is set, rather than corrected
+LONG_AWAY_S: Final = 30 * DAY_S  # a server that was not seen for longer doubts its clock
 
 
 class Recorder:
@@ -48,7 +51,6 @@ class Recorder:
         past: Sessions that are over.
         trail: Once the database has been opened.
         history: Likewise.
-        began: When the server started, Unix seconds.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Recorder:
         history_days: int,
         batch_s: float = BATCH_S,
         retry_s: float = RETRY_S,
+        steady: Callable[[], float] = monotonic,
     ) -> None:
         """Take the parts.
 
@@ -70,6 +73,7 @@ class Recorder:
             history_days: Likewise.
             batch_s: Seconds that entries gather.
             retry_s: Seconds until the next attempt after one that failed.
+            steady: Gives monotonic seconds, for what is due now and then.
         """
         self.retention_days = retention_days
         self.history_days = history_days
@@ -78,8 +82,9 @@ class Recorder:
         self.past: Final = PastSessions()
         self.trail: AuditTrail | None = None
         self.history: History | None = None
-        self.began: Final = clock()
         self._clock: Final = clock
+        self._steady: Final = steady
+        self._began: Final = steady()
         self._next_session: Final = next_session
         self._batch_s: Final = batch_s
         self._retry_s: Final = retry_s
@@ -87,10 +92,12 @@ class Recorder:
         self._entries: dict[object, AuditEntry] = {}
         self._records: dict[str, SessionRecord] = {}
         self._open: set[str] = set()  # ids whose rows are written and not ended
+        self._seen_at: float | None = None  # when this server was last seen before, Unix seconds
         self._untold = 0  # lost entries that the trail does not tell of yet
         self._is_closed_up = False  # rows that a killed server left open are closed
-        self._beat_at = 0.0
-        self._clean_at = 0.0
+        self._beat_at = 0.0  # monotonic seconds
+        self._clean_at = 0.0  # likewise
+        self._looked: tuple[float, float] | None = None  # Unix and monotonic seconds
         self._task: asyncio.Task[None] | None = None
         self._stop: Final = asyncio.Event()
         self._failures: Final = Repeats(log, "audit trail and history not written")
@@ -132,6 +139,11 @@ class Recorder:
             self._records[record.id] = record
         else:
             self._lose()
+
+    @property
+    def began(self) -> float:
+        """Return when the server started, Unix seconds by the clock of now."""
+        return self._clock() - (self._steady() - self._began)
 
     @property
     def waiting(self) -> int:
@@ -182,6 +194,7 @@ class Recorder:
             is_last = self._stop.is_set()
             pause = self._batch_s
             try:
+                await self._close_up()
                 await self._write_all()
                 await self._keep_house()
                 self.is_failing = False
@@ -237,24 +250,50 @@ class Recorder:
             else:
                 self._open.discard(id)
 
-    async def _keep_house(self) -> None:
-        """Close what a kill left open, say that we run, delete what is old: each when it is due."""
-        assert self.trail is not None
+    async def _close_up(self) -> None:
+        """Close what a kill left open, before there is anything of this run."""
         assert self.history is not None
-        now = self._clock()
         if not self._is_closed_up:
-            if closed := await self.history.close_open(self.began):
+            now = self._clock()
+            self._seen_at = await self.history.seen_at()
+            if closed := await self.history.close_open(now):
                 log.warning("history: %d sessions ended with the server before", closed)
             self._is_closed_up = True
-        if now >= self._beat_at:
+
+    async def _keep_house(self) -> None:
+        """Say that we run, and delete what is old: each when it is due."""
+        assert self.trail is not None
+        assert self.history is not None
+        now, steady = self._clock(), self._steady()
+        if steady >= self._beat_at:
             await self.history.beat(now)
-            self._beat_at = now + BEAT_S
-        if now >= self._clean_at:
-            old = await self.trail.clean(now - self.retention_days * DAY_S)
-            old += await self.history.clean(now - self.history_days * DAY_S)
-            if old:
-                log.info("audit trail and history: %d old rows deleted", old)
-            self._clean_at = now + CLEAN_S
+            self._beat_at = steady + BEAT_S
+        if steady >= self._clean_at:
+            if self._is_clock_right(now, steady):
+                old = await self.trail.clean(now - self.retention_days * DAY_S)
+                old += await self.history.clean(now - self.history_days * DAY_S)
+                if old:
+                    log.info("audit trail and history: %d old rows deleted", old)
+            self._clean_at = steady + CLEAN_S
+
+    def _is_clock_right(self, now: float, steady: float) -> bool:
+        """Say whether rows may be deleted by their age: not on the day on which the clock jumps.
+
+        A clock that is wrong for some hours deletes nothing; one that stays so is right.
+        """
+        before, self._looked = self._looked, (now, steady)
+        if before is not None:
+            jump = now - before[0] - (steady - before[1])
+        else:
+            jump = 0.0 if self._seen_at is None else now - self._seen_at - LONG_AWAY_S
+        if jump <= JUMP_S:
+            return True
+        log.warning(
+            "audit trail and history: the clock is %.0f days ahead of before; old rows are "
+            "deleted tomorrow, if that is right",
+            jump / DAY_S,
+        )
+        return False
 
 
 def _loss(now: float, count: int) -> AuditEntry:

@@ -64,6 +64,7 @@ class Services:
         rules: What the settings say of each stream.
         access: All that decides who may what.
         began: When the server started, monotonic seconds.
+        started: Likewise, Unix seconds by the clock of then; for people.
         events: What happens, for all who want to know.
         reload: Reads settings and certificates again; returns what happened, a line each.
         addresses: Where the server listens, by listener: rtmp, tls and http.
@@ -85,6 +86,7 @@ class Services:
 
     loop: AbstractEventLoop
     began: float
+    started: float
     poller: Poller
     deadlines: Deadlines
     registry: Registry

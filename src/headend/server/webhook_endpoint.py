@@ -11,18 +11,19 @@ intervals.
 import asyncio
 import logging
 import random
-from collections import deque
-from collections.abc import Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from time import perf_counter, time
+from time import monotonic, perf_counter, time
 from typing import TYPE_CHECKING, Final
 
 from headend.access.letter import Letter
 from headend.errors import HeadendError
 from headend.server.outgoing import Outgoing, OutgoingError
+from headend.server.steady import SteadyClock
 from headend.settings.hook_values import Webhook
 from headend.webhooks import sign
 
@@ -36,6 +37,7 @@ WINDOW: Final = 200  # letters looked at together
 STREAMS: Final = 8  # served at once
 AWAY_AFTER: Final = 5  # failures in a row
 MOST_WAITING: Final = 500  # streams that wait, each remembered; more say that it is away
+MOST_FAILING: Final = 1000  # letters of which is known since when they fail
 RECENT: Final = 100  # attempts remembered for people
 DATABASE_PAUSE_S: Final = 1.0
 GONE: Final = 410  # HTTP: it will never want this again
@@ -103,7 +105,23 @@ class Endpoint:
         recent: The newest attempts.
     """
 
-    def __init__(self, webhook: Webhook, outgoing: Outgoing, retry: Retry) -> None:
+    def __init__(
+        self,
+        webhook: Webhook,
+        outgoing: Outgoing,
+        retry: Retry,
+        clock: SteadyClock | None = None,
+        steady: Callable[[], float] = monotonic,
+    ) -> None:
+        """Make one without letters.
+
+        Args:
+            webhook: See the attributes.
+            outgoing: Makes the calls.
+            retry: When letters are tried again.
+            clock: Tells how old letters are.
+            steady: Gives monotonic seconds, for waits.
+        """
         self.webhook = webhook
         self._outgoing: Final = outgoing
         self._retry: Final = retry
@@ -115,8 +133,11 @@ class Endpoint:
         self._in_a_row = 0  # failures …
         self._failing: set[str] = set()  # … of these streams …
         self._is_unreachable = False  # … and one of them without an answer
-        self._again_at = 0.0  # while it is away
-        self._waiting: dict[str, float] = {}  # streams, until when
+        self._clock: Final = clock or SteadyClock()
+        self._steady: Final = steady
+        self._again_at = 0.0  # while it is away, monotonic seconds
+        self._waiting: dict[str, float] = {}  # streams, until when; likewise
+        self._failing_since: OrderedDict[int, float] = OrderedDict()  # letters; likewise
         self._arrived: list[int] = []  # not removed yet
         self._wake = asyncio.Event()
 
@@ -174,7 +195,7 @@ class Endpoint:
     async def _round(self, outbox: "Outbox") -> float | None:
         """Deliver the first letters; return how long to wait for more, None: until woken."""
         await self.settle(outbox)
-        now = time()
+        now = self._steady()
         if self.is_away and now < self._again_at:
             return self._again_at - now
         self._waiting = {stream: at for stream, at in self._waiting.items() if at > now}
@@ -222,6 +243,7 @@ class Endpoint:
 
     def _succeeded(self, letter: Letter) -> None:
         self.delivered += 1
+        self._failing_since.pop(letter.sequence, None)
         self._arrived.append(letter.sequence)
         if self.is_away:
             log.info("webhook %s: the receiver is back", self.webhook.name)
@@ -233,18 +255,18 @@ class Endpoint:
     async def _failed(self, outbox: "Outbox", letter: Letter, error: str) -> bool:
         """Note a failure; true: the letter is given up, and the next one may go."""
         self.failures += 1
-        now = time()
+        now = self._steady()
         was_away = self.is_away
         self._in_a_row += 1
         self._failing.add(letter.stream)
         self._is_unreachable |= not error.startswith(STATUS)
         retry = self._retry
-        is_old = now - letter.created_at >= retry.give_up_s
+        is_old = self._age_s(letter, now) >= retry.give_up_s
         is_tired = is_old and letter.attempts + 1 >= retry.attempts
         is_dead = is_tired or error == f"{STATUS}{GONE}"
-        next_at = now + retry.pause_s(letter.attempts + 1)
+        pause_s = retry.pause_s(letter.attempts + 1)
         if not is_dead:
-            self._waiting[letter.stream] = next_at
+            self._waiting[letter.stream] = now + pause_s
         self._again_at = now + min(retry.pause_s(self._in_a_row), retry.away_s)
         if self.is_away and not was_away:
             log.warning(
@@ -252,20 +274,32 @@ class Endpoint:
                 self.webhook.name,
                 error,
             )
+        wall = time()  # for people
         try:
             await outbox.failed(
-                letter.sequence, error, next_at=next_at, dead_at=now if is_dead else None
+                letter.sequence,
+                error,
+                next_at=wall + pause_s,
+                dead_at=wall if is_dead else None,
             )
         except HeadendError as failure:  # tried again sooner or later, then
             log.warning("webhook %s: %s", self.webhook.name, failure)
-            self._waiting[letter.stream] = next_at
+            self._waiting[letter.stream] = now + pause_s
             return False
         if is_dead:
             self._gave_up(letter, error)
         return is_dead
 
+    def _age_s(self, letter: Letter, now: float) -> float:
+        """Return how old a letter is: by its time, or as long as it has failed if that is more."""
+        since = self._failing_since.setdefault(letter.sequence, now)
+        if len(self._failing_since) > MOST_FAILING:
+            self._failing_since.popitem(last=False)
+        return max(self._clock.age_s(letter.created_at), now - since)
+
     def _gave_up(self, letter: Letter, error: str) -> None:
         self.given_up += 1
+        self._failing_since.pop(letter.sequence, None)
         self.held -= 1
         log.warning(
             "webhook %s: %s %s is given up: %s",

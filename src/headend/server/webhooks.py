@@ -26,6 +26,7 @@ from headend.errors import HeadendError
 from headend.events import NAMES, Event, Events, RequestRefused, document
 from headend.server.logs import Repeats
 from headend.server.outgoing import Outgoing
+from headend.server.steady import SteadyClock
 from headend.server.webhook_endpoint import Endpoint, Retry
 from headend.settings.hook_values import Webhook
 
@@ -108,6 +109,7 @@ class Webhooks:
         self._outbox: Outbox | None = None
         self._writer: asyncio.Task[None] | None = None
         self._couriers: dict[str, asyncio.Task[None]] = {}
+        self._clock: Final = SteadyClock()
         self._last = 0  # sequence
         self._refusals = _Bucket(REFUSALS_PER_S)
         self._reported_at = -REPORT_S
@@ -140,7 +142,7 @@ class Webhooks:
         for webhook in webhooks:
             known = self._endpoints.get(webhook.name)
             if known is None:
-                known = Endpoint(webhook, self._outgoing, self._retry)
+                known = Endpoint(webhook, self._outgoing, self._retry, self._clock)
             known.webhook = webhook
             kept[webhook.name] = known
             for pattern in webhook.events:
@@ -260,6 +262,7 @@ class Webhooks:
         while True:
             try:
                 self._last = await outbox.newest()
+                await outbox.bound_times(time())
                 await self._tidy(outbox)
                 for endpoint in self._endpoints.values():
                     endpoint.held, _ = await outbox.counts(endpoint.webhook.name)
@@ -284,7 +287,7 @@ class Webhooks:
         left = await outbox.give_up_others(names, now, "the settings name no such webhook any more")
         if left:
             log.warning("webhooks: %d events are given up, for receivers that are no more", left)
-        await outbox.forget_dead(now - FORGET_S)
+        await outbox.forget_dead(self._clock.now() - FORGET_S)
 
     async def _write_all(self, outbox: "Outbox") -> None:
         """Write what is queued, in its order; what is not written stays queued."""

@@ -1,9 +1,11 @@
 """This module tests headend.server.api.server."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
+from time import time
 
+import pytest
 from tests.live import run, until_so
 from tests.web import serve
 
@@ -30,6 +32,27 @@ def test_server_is_described_with_its_totals(tmp_path: Path) -> None:
             assert 10_000_000 < seen["memory_bytes"] < 10_000_000_000
             web.live.services.is_stopping = True
             assert (await web.get("/server")).json["is_stopping"]
+
+    run(main())
+
+
+def test_start_is_told_by_the_clock_of_then_however_it_is_set_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(datetime):
+        """The clock a day later."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return cls.fromtimestamp(time() + 86_400, tz)
+
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            before = (await web.get("/server")).json
+            monkeypatch.setattr("headend.server.api.server.datetime", Ahead)
+            after = (await web.get("/server")).json
+            assert after["started"] == before["started"]
+            assert after["uptime_s"] < before["uptime_s"] + 60
 
     run(main())
 

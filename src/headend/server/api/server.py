@@ -34,12 +34,12 @@ def describe(services: Services) -> models.Server:
     sessions = [session for session in services.sessions() if not session.is_over]
     hls = 0 if services.hls is None else sum(each.viewers for each in services.hls.packaged())
     rates = services.rates
-    now = datetime.now(UTC)
+    started = datetime.fromtimestamp(services.started, UTC)
     uptime = timedelta(seconds=services.loop.time() - services.began)
     return models.Server(
         version=__version__,
         pid=os.getpid(),
-        started=(now - uptime).isoformat(timespec="seconds"),
+        started=started.isoformat(timespec="seconds"),
         uptime_s=round(uptime.total_seconds(), 3),
         is_stopping=services.is_stopping,
         listeners=models.Listeners(**services.addresses),

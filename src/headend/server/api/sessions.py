@@ -19,6 +19,7 @@ from headend.server.http.problems import Problem
 from headend.server.services import Services
 from headend.server.sessions import Session
 
+ROUNDING_S: Final = 1.0  # of when the server started, told by a clock that is corrected meanwhile
 STATES: Final = ("live", "over", "refused")
 _QUERY: Final[Mapping[str, Schema]] = {
     **PAGE,
@@ -103,7 +104,7 @@ class _Sessions:
         if recorder is None or recorder.history is None:
             return []
         with suppress(DatabaseError):
-            return await recorder.history.of_session(number, recorder.began)
+            return await recorder.history.of_session(number, recorder.began - ROUNDING_S)
         return []
 
     async def kick(self, request: web.Request) -> None:
@@ -133,7 +134,7 @@ def _over(id: int, records: Sequence[SessionRecord]) -> models.Session:
         id=id,
         protocol=last.protocol,
         peer=last.address or "-",
-        connected_s=round(ended - began, 3),
+        connected_s=max(0.0, round(ended - began, 3)),
         publishes=[record.stream for record in records if record.kind == "publish"],
         plays=[record.stream for record in records if record.kind == "play"],
         bytes_in=sum(record.bytes for record in records if record.kind == "publish"),
