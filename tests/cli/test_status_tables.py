@@ -15,7 +15,12 @@ def stream(path: str = "live/a", **values: object) -> models.Stream:
     known |= {"late": 0, "skips": 0, "bytes_in": 0, "repairs": {}, "viewers_by_protocol": {}}
     known |= {"bit_rate": 2_500_000, "bit_rate_out": 7_500_000, "frame_rate": 25.0}
     known |= {"audio_rate": 0.0, "health": [{"level": "ok", "text": "all is well"}]}
-    known |= {"standbys": [], "tracks": [track("h264", 1280, 720), track("aac")], "path": path}
+    known |= {
+        "rules": [],
+        "standbys": [],
+        "tracks": [track("h264", 1280, 720), track("aac")],
+        "path": path,
+    }
     return models.Stream.model_validate(known | values)
 
 
