@@ -13,6 +13,7 @@ from typing import Final
 
 from headend.errors import MediaError
 from headend.media.package import Packet, Track, unusable
+from headend.media.silence import silence_of
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
 from headend.outputs.hls_held import APART_MS, Held
 from headend.outputs.hls_limits import HlsLimits
@@ -150,7 +151,7 @@ class HlsPackager:
         if self._version != self._packets.version:
             # Sound that is new or another can wait for a keyframe, up to which the picture goes on.
             return has_video and self._is_of_run(VIDEO) and not packet.starts_gop
-        is_new = packet.kind not in run.tracks
+        is_new = not self._is_of_run(packet.kind)
         if not run.is_near(packet.dts, APART_MS if is_new else GAP_MS):
             return False
         if not has_video:
@@ -161,7 +162,8 @@ class HlsPackager:
 
     def _pauses(self, run: Run, kind: TagKind) -> bool:
         """Say whether a track of the run has been silent for long; it is not waited for then."""
-        if kind not in run.tracks or run.silent_ms(kind) < PAUSE_MS[kind]:
+        is_own = kind in run.tracks and (kind is VIDEO or run.silence is None)
+        if not is_own or run.silent_ms(kind) < PAUSE_MS[kind]:
             return False
         self._silent.add(kind)
         return True
@@ -229,6 +231,8 @@ class HlsPackager:
     def _is_of_run(self, kind: TagKind) -> bool:
         """Say whether the run has this track as it is now."""
         known = self._packets.tracks.get(kind)
+        if kind is AUDIO and self._run is not None and self._run.silence is not None:
+            return False
         return known is not None and self._run is not None and known is self._run.tracks.get(kind)
 
     def _fail(self, error: MediaError) -> None:
@@ -245,9 +249,15 @@ class HlsPackager:
         self._version = self._packets.version
         self._is_new_encoder = False
         tracks = {kind: self._packets.tracks[kind] for kind in wanted}
+        silence = None
+        if has_video and not has_audio and (sound := self._packets.tracks.get(AUDIO)) is not None:
+            # Players in browsers can't go on without a track that they had, or with one more.
+            silence = silence_of(sound.config)
+            if silence is not None:
+                tracks[AUDIO] = sound
         self._restraint.begin(self._wall_clock())
         try:
-            self._run = Run(self._shelf, tracks, held, anchor)
+            self._run = Run(self._shelf, tracks, held, anchor, silence)
         except MediaError as error:
             self._held.packets, self._held.anchor = held, anchor
             self._go_without(list(tracks.values()), error)

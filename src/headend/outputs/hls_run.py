@@ -19,6 +19,7 @@ from headend.errors import MediaError
 from headend.media.fragment import Fragments, Sample
 from headend.media.package import BadPacketError, Muxer, Packet, Track
 from headend.media.playlist import Segment
+from headend.media.silence import Silence
 from headend.media.tag import AUDIO, VIDEO, TagKind
 from headend.outputs.hls_limits import HlsLimits
 from headend.outputs.hls_order import PATIENCE_MS, Order
@@ -83,12 +84,18 @@ class Run:
         tracks: What it holds, by kind.
         over: Why nothing can follow it under these promises; None: something can.
         is_rare: It is over for a keyframe that came too late for the target duration.
+        silence: Stands in for the sound; None: it is the stream's own.
         is_stuck: The picture stands, and the segment can't wait for a keyframe any longer.
         segments: How many it has made.
     """
 
     def __init__(
-        self, shelf: Shelf, tracks: dict[TagKind, Track], held: Sequence[Packet], anchor: float
+        self,
+        shelf: Shelf,
+        tracks: dict[TagKind, Track],
+        held: Sequence[Packet],
+        anchor: float,
+        silence: Silence | None = None,
     ) -> None:
         """Begin a run.
 
@@ -97,6 +104,7 @@ class Run:
             tracks: At most one of each kind.
             held: Its first packets, in order of time; pushed next.
             anchor: Wall clock at time 0.
+            silence: Stands in for the sound, which does not come.
 
         Raises:
             MediaError: FFmpeg takes no such tracks.
@@ -109,6 +117,8 @@ class Run:
         self._lead = VIDEO if VIDEO in tracks else AUDIO
         start = next(packet.dts for packet in held if packet.kind is self._lead)
         self._order = Order(tracks, start)
+        self.silence = silence
+        self._sounded = float(start)  # up to where silence stands
         self._times = {kind: _Times(step=self._step(kind, held)) for kind in tracks}
         limits = shelf.limits
         self._muxer: Muxer | None = None
@@ -167,12 +177,23 @@ class Run:
         Raises:
             MediaError: FFmpeg has given up.
         """
+        if self.silence is not None:
+            self._stand_in(self.silence, packet.dts)
         self._order.add(packet)
         if packet.kind is self._lead:
             self._lateness = min(self._lateness, self._shelf.wall_clock() - packet.dts / 1000)
         for each in self._order.ready():
             if self.over is None and not self.is_stuck:
                 self._take(each)
+
+    def _stand_in(self, silence: Silence, until: int) -> None:
+        """Write silence up to a picture; a hole in the pictures has none."""
+        if until - self._sounded > HOLE_MS:
+            self._sounded = float(until)
+        while self._sounded <= until:
+            time = round(self._sounded)
+            self._order.add(Packet(AUDIO, time, time, True, silence.payload))
+            self._sounded += silence.duration_ms
 
     def flush(self) -> None:
         """Take what waits for the other track."""
