@@ -34,11 +34,7 @@ def test_decoder_gives_silence_of_every_layout(rate: int, channels: int) -> None
     assert found is not None
     decoder = av.CodecContext.create("aac", "r")
     decoder.extradata = record
-    frames = [
-        frame
-        for _ in range(3)
-        for frame in decoder.decode(av.Packet(found.payload))
-    ]
+    frames = [frame for _ in range(3) for frame in decoder.decode(av.Packet(found.payload))]
     assert len(frames) == 3
     for frame in frames:
         assert frame.samples == 1024

@@ -20,7 +20,8 @@ from headend.outputs.hls_limits import HlsLimits
 from headend.outputs.hls_numbers import First
 from headend.outputs.hls_packets import Packets
 from headend.outputs.hls_restraint import Restraint
-from headend.outputs.hls_run import Run, Shelf
+from headend.outputs.hls_run import Run
+from headend.outputs.hls_shelf import Shelf
 from headend.outputs.hls_window import Window
 
 WAIT_MS: Final = 1_000  # of media, for a track that may still come when a run starts
@@ -163,7 +164,8 @@ class HlsPackager:
     def _pauses(self, run: Run, kind: TagKind) -> bool:
         """Say whether a track of the run has been silent for long; it is not waited for then."""
         is_own = kind in run.tracks and (kind is VIDEO or run.silence is None)
-        if not is_own or run.silent_ms(kind) < PAUSE_MS[kind]:
+        is_filled = kind is AUDIO and run.is_filled
+        if not is_own or (run.silent_ms(kind) < PAUSE_MS[kind] and not is_filled):
             return False
         self._silent.add(kind)
         return True

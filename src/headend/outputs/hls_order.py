@@ -17,6 +17,7 @@ from headend.media.tag import AUDIO, VIDEO, TagKind
 
 # ms of the other track. Sound comes in bursts; a picture that stands leaves room in its players.
 PATIENCE_MS: Final[Mapping[TagKind, int]] = {AUDIO: 1000, VIDEO: 500}
+ALONE: Final[Mapping[TagKind, int]] = {AUDIO: 4, VIDEO: 4}  # packets of the other track
 MOST: Final = 4_000  # packets that wait: both tracks, 10 s apart and rich
 MOST_BYTES: Final = 64 * 1024 * 1024
 
@@ -34,6 +35,7 @@ class Order:
         self._queues: dict[TagKind, deque[Packet]] = {kind: deque() for kind in kinds}
         self.newest: Final[dict[TagKind, int]] = dict.fromkeys(self._queues, start)
         self._others: Final[dict[TagKind, int]] = dict.fromkeys(self._queues, start)
+        self._alone: Final[dict[TagKind, int]] = dict.fromkeys(self._queues, 0)
         self._start = start
         self._has_come: set[TagKind] = set()
         self._count = 0
@@ -48,13 +50,20 @@ class Order:
             self._has_come.add(kind)
             self._others.update(dict.fromkeys(self._others, newest))
         self._others[kind] = newest
+        for other in self._alone:
+            self._alone[other] = 0 if other is kind else self._alone[other] + 1
         if packet.dts >= self._start:
             self._queues[kind].append(packet)
             self._count += 1
             self._bytes += len(packet.payload)
 
     def silent_ms(self, kind: TagKind) -> int:
-        """Return how far the other track has come since this one came last."""
+        """Return how far the other track has come since this one came last.
+
+        A hole in both is none of one: the other one has to come several times.
+        """
+        if self._alone[kind] < ALONE[kind]:
+            return 0
         return max(self.newest.values()) - self._others[kind]
 
     def ready(self) -> Iterator[Packet]:

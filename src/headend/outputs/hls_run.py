@@ -8,7 +8,7 @@ what is left of each promise, before the packet that would break it. A part may 
 packets.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -19,12 +19,10 @@ from headend.errors import MediaError
 from headend.media.fragment import Fragments, Sample
 from headend.media.package import BadPacketError, Muxer, Packet, Track
 from headend.media.playlist import Segment
-from headend.media.silence import Silence
+from headend.media.silence import Silence, silence_of
 from headend.media.tag import AUDIO, VIDEO, TagKind
-from headend.outputs.hls_limits import HlsLimits
 from headend.outputs.hls_order import PATIENCE_MS, Order
-from headend.outputs.hls_playlists import Playlists
-from headend.outputs.hls_window import Window
+from headend.outputs.hls_shelf import Shelf
 
 SLACK_S: Final = 0.45  # EXTINF is rounded to whole seconds before it is compared (RFC, 4.4.3.1)
 FULLNESS: Final = 0.85  # a part is no shorter than so much of the part target (8216bis, 4.4.4.9)
@@ -33,39 +31,6 @@ FRAME_MS: Final = 40.0  # of video whose rate nobody knows
 SOUND_MS: Final = 23.0  # of a sound, likewise
 LONGEST_SOUND_MS: Final = 500  # a longer one is a pause behind a sound
 HOLE_MS: Final = 1_000  # of media without parts: a frame that lasts longer is a hole
-
-
-@dataclass(slots=True)
-class Shelf:
-    """What all runs of a packager share.
-
-    Attributes:
-        limits: What is wanted.
-        window: Where segments go.
-        playlists: What clients are told.
-        wall_clock: Gives Unix seconds.
-        changed: Called when there is more.
-        left_out: Called with a packet that FFmpeg refuses, and why.
-        interval_s: Longest time from one keyframe to the next, where it is known.
-        runs: How many there were.
-    """
-
-    limits: HlsLimits
-    window: Window
-    wall_clock: Callable[[], float]
-    changed: Callable[[], None]
-    left_out: Callable[[Packet, str], None]
-    interval_s: float = 0.0
-    runs: int = 0
-    playlists: Playlists = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.playlists = Playlists(self.window, has_parts=self.has_parts)
-
-    @property
-    def has_parts(self) -> bool:
-        """Segments come in parts."""
-        return self.limits.container == "fmp4" and self.limits.part_s > 0
 
 
 @dataclass
@@ -83,6 +48,7 @@ class Run:
     Attributes:
         tracks: What it holds, by kind.
         over: Why nothing can follow it under these promises; None: something can.
+        is_filled: The sound pauses, and silence stands in for it.
         is_rare: It is over for a keyframe that came too late for the target duration.
         silence: Stands in for the sound; None: it is the stream's own.
         is_stuck: The picture stands, and the segment can't wait for a keyframe any longer.
@@ -118,6 +84,8 @@ class Run:
         start = next(packet.dts for packet in held if packet.kind is self._lead)
         self._order = Order(tracks, start)
         self.silence = silence
+        self._spare = silence_of(tracks[AUDIO].config) if len(tracks) > 1 else None
+        self.is_filled = False
         self._sounded = float(start)  # up to where silence stands
         self._times = {kind: _Times(step=self._step(kind, held)) for kind in tracks}
         limits = shelf.limits
@@ -177,19 +145,29 @@ class Run:
         Raises:
             MediaError: FFmpeg has given up.
         """
-        if self.silence is not None:
-            self._stand_in(self.silence, packet.dts)
+        if self.is_filled and packet.kind is AUDIO:
+            self.is_filled = False
+            if packet.dts < self._sounded:  # silence stands there
+                self.is_filled = True
+                return
         self._order.add(packet)
+        self._stand_in(packet.dts)
         if packet.kind is self._lead:
             self._lateness = min(self._lateness, self._shelf.wall_clock() - packet.dts / 1000)
         for each in self._order.ready():
             if self.over is None and not self.is_stuck:
                 self._take(each)
 
-    def _stand_in(self, silence: Silence, until: int) -> None:
-        """Write silence up to a picture; a hole in the pictures has none."""
-        if until - self._sounded > HOLE_MS:
-            self._sounded = float(until)
+    def _stand_in(self, until: int) -> None:
+        """Write silence up to here, where the sound does not come or has not for a while."""
+        silence = self.silence or self._spare
+        if silence is None:
+            return
+        if self.silence is None and not self.is_filled:
+            if self._order.silent_ms(AUDIO) < PATIENCE_MS[AUDIO]:
+                return
+            self.is_filled = True
+            self._sounded = self._order.newest[AUDIO] + silence.duration_ms
         while self._sounded <= until:
             time = round(self._sounded)
             self._order.add(Packet(AUDIO, time, time, True, silence.payload))
@@ -275,7 +253,7 @@ class Run:
         is_hole = quiet > self._target_ms or (quiet > HOLE_MS and length > self._limit_s())
         if self._is_empty or not is_hole:
             return now
-        end = self._last + max(1, round(self._times[self._lead].step))
+        end = self._last + max(1, floor(min(self._times[self._lead].step, self._target_ms, quiet)))
         self._shift += now - end
         return end
 
@@ -296,7 +274,8 @@ class Run:
             self._is_independent = packet.is_independent
             return True
         if length + self._times[packet.kind].step / 1000 > limit and not is_start:
-            is_late = now - (self._times[self._lead].last or now) >= PATIENCE_MS[VIDEO]
+            lead = self._times[self._lead]
+            is_late = now - (lead.last or now) > min(3 * lead.step, PATIENCE_MS[VIDEO])
             if self._lead is VIDEO and is_late:
                 self.is_stuck = True
             else:
