@@ -1,5 +1,7 @@
 """This module tests headend.media.playlist by whole playlists."""
 
+from dataclasses import replace
+
 from headend.media.playlist import (
     MediaPlaylist,
     Part,
@@ -42,6 +44,8 @@ def test_multivariant_playlist() -> None:
         'CODECS="avc1.64001f,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=29.970\n'
         "main.m3u8?token=a\n"
     )
+    wide = multivariant_playlist(replace(video, video_range="PQ"), "main.m3u8")
+    assert ",FRAME-RATE=29.970,VIDEO-RANGE=PQ\nmain.m3u8" in wide
     audio = multivariant_playlist(Variant(64_000, 64_000, ["mp4a.40.2"]), "main.m3u8")
     assert 'BANDWIDTH=64000,CODECS="mp4a.40.2"\nmain.m3u8' in audio
 

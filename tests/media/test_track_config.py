@@ -10,6 +10,7 @@ from headend.media.headers import Codec
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.media.track_config import (
     TrackConfig,
+    color_of,
     needs_header,
     says_nothing,
     track_config,
@@ -120,6 +121,15 @@ def test_other_codecs_have_a_name_only() -> None:
     assert needs_header(Codec.H264)
     assert needs_header(Codec.OPUS)
     assert not needs_header(Codec.MP3)
+
+
+def test_colours_are_those_of_metadata_of_the_first_track() -> None:
+    payload = "02 0009 636f6c6f72496e666f 06"
+    assert color_of(video_tag(0, wire(f"d4 68766331 {payload}"))) is None
+    with pytest.raises(MediaError, match="no track 0"):
+        color_of(video_tag(0, wire(f"d6 04 68766331 01 {payload}")))
+    with pytest.raises(MediaError, match="no metadata"):
+        color_of(video_tag(0, wire("90 68766331 01")))
 
 
 def test_header_that_says_nothing_is_known() -> None:

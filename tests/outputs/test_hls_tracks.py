@@ -44,6 +44,64 @@ def test_headers_make_tracks_and_a_repeated_one_changes_nothing() -> None:
     assert (tracks.known, tracks.version) == ({}, 4)
 
 
+# colorInfo with transfer characteristics 16 and 18, and one that takes them back.
+PQ, HLG, RESET = (
+    video_tag(
+        0,
+        wire(
+            "d4 61766331 02 0009 636f6c6f72496e666f 03 000b 636f6c6f72436f6e666967 03"
+            "0017 7472616e7366657243686172616374657269737469637300" + number + "000009 000009"
+        )
+        if number
+        else wire("d4 61766331 02 0009 636f6c6f72496e666f 06"),
+    )
+    for number in ("4030000000000000", "4032000000000000", "")
+)
+
+
+def range_of(tracks: Tracks) -> str | None:
+    color = tracks.known[VIDEO].config.color
+    return None if color is None else color.video_range
+
+
+def test_colours_of_the_picture_are_of_its_track_until_others_come() -> None:
+    tracks = Learned(video_header(), PQ)
+    assert (range_of(tracks), tracks.version) == ("PQ", 2)
+    tracks.learn(PQ)
+    assert tracks.version == 2
+    tracks.learn(video_header(AVCC_2))  # another size, and the same colours
+    assert range_of(tracks) == "PQ"
+    tracks.learn(HLG)
+    assert range_of(tracks) == "HLG"
+    tracks.learn(video_tag(0, HLG.body[:-9]))  # cut short
+    tracks.learn(video_tag(0, HLG.body[:20]))
+    assert range_of(tracks) == "HLG"
+    tracks.learn(RESET)
+    assert range_of(tracks) is None
+    assert tracks.said == []
+
+
+def test_colours_of_no_track_of_another_codec_and_of_a_second_track_say_nothing() -> None:
+    tracks = Learned(PQ, video_header())
+    assert range_of(tracks) is None
+    tracks.learn(video_tag(0, PQ.body.replace(b"avc1", b"hvc1")))
+    tracks.learn(video_tag(0, wire("d6 04 61766331 01") + PQ.body[5:]))
+    assert range_of(tracks) is None
+    tracks.learn(video_tag(0, wire("d6 04 61766331 00") + PQ.body[5:]))
+    assert range_of(tracks) == "PQ"
+
+
+def test_colours_are_dropped_with_the_codec() -> None:
+    tracks = Learned(video_header(), PQ, AV1)
+    assert range_of(tracks) is None
+
+
+def test_channel_layout_of_the_sound_changes_nothing() -> None:
+    tracks = Learned(audio_header())
+    tracks.learn(audio_tag(0, wire("94 6d703461 01 02 00000003")))
+    assert tracks.version == 1
+
+
 def metadata(width: bytes) -> bytes:
     pairs = b"\x00\x05width" + width + b"\x00\x06height" + b"\x00" + struct.pack(">d", 90)
     return wire("02 000a 6f6e4d65746144617461 03") + pairs + wire("000009")

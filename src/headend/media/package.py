@@ -21,6 +21,7 @@ import av.subtitles.stream  # or PyAV loads it with the first muxer, in a stream
 from av.error import FFmpegError
 
 from headend.errors import MediaError
+from headend.media.color import with_color
 from headend.media.flv import serialize_header, serialize_tag
 from headend.media.headers import Codec
 from headend.media.steps import Steps
@@ -156,6 +157,7 @@ class Muxer:
         self.init = b""
         self._is_mp4 = container == "fmp4"
         self._output = _Output()
+        self._color = next((t.config.color for t in tracks if t.config.color is not None), None)
         self._flac = [track.config for track in tracks if track.config.codec is Codec.FLAC]
         self._keeps_back = len(tracks) > 1
         self._steps: dict[TagKind, Steps] = {}
@@ -296,7 +298,7 @@ class Muxer:
             return
         data = self._output.take()
         end = _init_size(data)
-        self.init = _with_sample_sizes(data[:end], self._flac)
+        self.init = with_color(_with_sample_sizes(data[:end], self._flac), self._color)
         self._output.pieces.append(data[end:])
         if not self._output.pieces[0]:
             self._output.pieces.clear()

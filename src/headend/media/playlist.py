@@ -90,6 +90,7 @@ class Variant:
         width: Luma samples; 0: no video.
         height: Likewise.
         frame_rate: Frames a second; None: no video, or not known.
+        video_range: `PQ` or `HLG`; empty: the usual one, or not known.
     """
 
     bandwidth: int
@@ -98,6 +99,7 @@ class Variant:
     width: int = 0
     height: int = 0
     frame_rate: float | None = None
+    video_range: str = ""
 
 
 def multivariant_playlist(variant: Variant, uri: str) -> str:
@@ -111,6 +113,8 @@ def multivariant_playlist(variant: Variant, uri: str) -> str:
         attributes.append(f"RESOLUTION={variant.width}x{variant.height}")
     if variant.frame_rate is not None:
         attributes.append(f"FRAME-RATE={variant.frame_rate:.3f}")
+    if variant.video_range:
+        attributes.append(f"VIDEO-RANGE={variant.video_range}")
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION_LOW_LATENCY}"]
     lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", uri]
     return "\n".join([*lines, ""])

@@ -11,6 +11,7 @@ from headend.errors import MediaError
 from headend.media.av1 import parse_av1_config, parse_vp9_config
 from headend.media.avc import avcc_of, parse_avc_config
 from headend.media.codecs import is_description
+from headend.media.color import Color, parse_color
 from headend.media.headers import (
     AudioPacketType,
     Codec,
@@ -55,6 +56,7 @@ class TrackConfig:
         level: Such as "3.1"; None: not said.
         sample_rate: Hz; 0: video, or not said.
         channels: 0: video, or not said.
+        color: What metadata of the track say of its colours; None: nothing.
     """
 
     kind: TagKind
@@ -68,6 +70,7 @@ class TrackConfig:
     level: str | None = None
     sample_rate: int = 0
     channels: int = 0
+    color: Color | None = None
 
 
 _PICTURES: Final[Mapping[Codec, Callable[[bytes], PictureConfig]]] = {
@@ -116,6 +119,18 @@ def codec_of(tag: Tag) -> Codec:
     """Return the codec of the first track of an audio or video tag."""
     parse = parse_audio_header if tag.kind is AUDIO else parse_video_header
     return parse(tag.body).codec
+
+
+def color_of(tag: Tag) -> Color | None:
+    """Return the colours that metadata of track 0 tell of; None: it takes former ones back.
+
+    Raises:
+        MediaError: It is no such metadata, not of track 0, or damaged.
+    """
+    header = parse_video_header(tag.body)
+    if header.packet_type is not VideoPacketType.METADATA:
+        raise MediaError("no metadata of a video track")
+    return parse_color(tag.body[_first(header.tracks).payload])
 
 
 def says_nothing(tag: Tag) -> bool:

@@ -129,6 +129,7 @@ class Playlists:
             0 if video is None else video.width,
             0 if video is None else video.height,
             None if video is None else self._frame_rate(video),
+            "" if video is None or video.color is None else video.color.video_range,
         )
         return multivariant_playlist(variant, MEDIA_PLAYLIST + query)
 

@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 from headend.errors import HeadendError, MediaError
 from headend.media import amf0
 from headend.media.avc import nalu_length_size
+from headend.media.codecs import is_description, track_ids
 from headend.media.headers import Codec
 from headend.media.package import CODECS, Container, Track
 from headend.media.tag import VIDEO, Tag, TagKind
@@ -15,6 +16,7 @@ from headend.media.track_config import (
     MAX_SIZE,
     TrackConfig,
     codec_of,
+    color_of,
     needs_header,
     says_nothing,
     track_config,
@@ -86,6 +88,9 @@ class Tracks:
         known = self.known.get(tag.kind)
         if known is not None and known.tag.body == tag.body:
             return
+        if tag.kind is VIDEO and is_description(tag):
+            self._learn_color(tag, known)
+            return
         if says_nothing(tag):
             return
         codec = codec_of(tag)
@@ -99,8 +104,22 @@ class Tracks:
                 raise
             self._refuse(tag.kind, codec, str(error))
 
+    def _learn_color(self, tag: Tag, known: Track | None) -> None:
+        """Take note of the colours of the picture; that of another track says nothing of it."""
+        if known is None or codec_of(tag) is not known.config.codec or 0 not in track_ids(tag):
+            return
+        try:
+            color = color_of(tag)
+        except MediaError:
+            return  # damaged, or of another kind of metadata
+        if color != known.config.color:
+            self._add(Track(replace(known.config, color=color), known.tag))
+
     def _config(self, tag: Tag) -> TrackConfig:
         config = track_config(tag)
+        known = self.known.get(tag.kind)
+        if known is not None and known.config.codec is config.codec:
+            config = replace(config, color=known.config.color)
         if tag.kind is VIDEO and not (config.width and config.height):
             if self._size is None:
                 raise MediaError(f"the size of {config.codec} is not known")
