@@ -13,9 +13,9 @@ from tests.outputs.hls_media import audio_header, inter, key, stream, video_head
 from tests.wire import wire
 
 from headend.errors import MediaError
-from headend.media.package import Muxer
 from headend.media.tag import Tag
 from headend.outputs.hls import HlsPackager
+from headend.outputs.hls_run import Run
 from headend.server import hls_streams, status
 
 
@@ -68,13 +68,13 @@ def break_packager(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(HlsPackager, "push", push)
 
 
-def break_muxer(patch: pytest.MonkeyPatch) -> None:
+def break_runs(patch: pytest.MonkeyPatch) -> None:
     """Have every run fail."""
 
-    def write(*_: object) -> Any:
+    def push(*_: object) -> Any:
         raise MediaError("no more")
 
-    patch.setattr(Muxer, "write", write)
+    patch.setattr(Run, "push", push)
 
 
 def test_packager_that_was_lost_is_no_end_of_the_stream_and_is_made_anew(
@@ -152,7 +152,7 @@ def test_stale_playlist_is_not_given_as_live_and_health_says_why(
             monkeypatch.setattr(hls_streams, "STALE_TARGETS", 0)
             assert (await web.get("main.m3u8"))[0] == 200
             with monkeypatch.context() as patch:
-                break_muxer(patch)
+                break_runs(patch)
                 await web.publish(inter(2600), key(3000))
             for name in ("main.m3u8", "index.m3u8"):
                 code, text = await web.get(name)
