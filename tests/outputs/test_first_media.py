@@ -62,3 +62,12 @@ def test_end_is_told() -> None:
     calls = Calls()
     calls.media.end()
     assert (calls.count, calls.media.is_over, calls.media.is_there) == (1, True, False)
+
+
+def test_nobody_is_called_who_waits_no_more() -> None:
+    calls = Calls()
+    calls.media.let_go()
+    calls.media.push(KEYFRAME)
+    calls.media.end()
+    assert calls.count == 0
+    assert (calls.media.is_there, calls.media.is_over) == (True, True)

@@ -1,10 +1,14 @@
-"""This module tests headend.server.deadlines."""
+"""Tests of headend.server.deadlines."""
 
+import gc
+import weakref
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import cast
 
-from headend.server.deadlines import NEVER, Deadlines
+import pytest
+
+from headend.server.deadlines import LEAST_DEAD, NEVER, Deadlines
 
 
 class FakeTimer:
@@ -212,3 +216,62 @@ def test_it_may_be_closed_before_it_has_a_timer() -> None:
     deadlines._timer = None
     deadlines.close()
     assert not loop.timer.is_cancelled
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_forgotten_item_is_held_no_longer(moves: bool) -> None:
+    _, deadlines = start()
+    item = Item(110)
+    deadlines.update(item)
+    if moves:  # the entry of before is there yet
+        item.next = 105
+        deadlines.update(item)
+    held = weakref.ref(item)
+    deadlines.forget(item)
+    gc.disable()
+    try:
+        del item
+        assert held() is None
+    finally:
+        gc.enable()
+
+
+def test_entries_of_the_forgotten_are_never_the_larger_part_of_many() -> None:
+    loop, deadlines = start()
+    staying = [Item(200.0 + number) for number in range(100)]
+    for item in staying:
+        deadlines.update(item)
+    for _ in range(10_000):
+        item = Item(1000)
+        deadlines.update(item)
+        deadlines.forget(item)
+        assert len(deadlines._heap) <= 2 * len(staying) + 1
+    loop.run(301)
+    assert all(item.calls for item in staying)
+
+
+def test_item_whose_deadline_comes_closer_again_and_again_has_few_entries() -> None:
+    loop, deadlines = start()
+    item = Item(1000)
+    for number in range(1000):
+        item.next = 1000.0 - number / 2
+        deadlines.update(item)
+    assert len(deadlines._heap) <= 2 * LEAST_DEAD
+    loop.run(501)
+    assert item.calls == [500.5]
+
+
+def test_item_forgotten_by_another_that_is_called_with_it_is_not_called() -> None:
+    loop, deadlines = start()
+    second = Item(105)
+
+    class First(Item):
+        def deadline_passed(self, now: float) -> None:
+            super().deadline_passed(now)
+            deadlines.forget(second)
+
+    first = First(105)
+    deadlines.update(first)
+    deadlines.update(second)
+    loop.run(200)
+    assert (first.calls, second.calls) == ([105], [])

@@ -1,7 +1,9 @@
 """This module tests headend.server.transport, on a pair of sockets and a loop the test turns."""
 
+import gc
 import socket
 import struct
+import weakref
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -389,3 +391,21 @@ def test_reset_is_what_the_peer_sees_and_happens_once(f: Fixture) -> None:
     assert f.owner.told == ["lost"]
     with pytest.raises(ConnectionResetError):
         f.peer.recv(1)
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_closed_transport_and_its_owner_hold_each_other_no_longer(
+    f: Fixture, is_late: bool
+) -> None:
+    owner = weakref.ref(f.owner)
+    if is_late:  # handed over when it is closed already
+        f.transport.abort()
+        f.transport.hand_over(f.owner)
+    gc.disable()
+    try:
+        f.transport.abort()
+        del f.owner
+        assert owner() is None
+    finally:
+        gc.enable()
+    f.owner = Owner()

@@ -41,6 +41,10 @@ class FirstMedia:
         self.is_there = False
         self.is_over = False
 
+    def let_go(self) -> None:
+        """Call back no more: whoever waited holds us, and is held by the callback."""
+        self._changed = _nothing
+
     def start(self, headers: Sequence[Tag]) -> None:
         for tag in headers:
             self._see(tag)
@@ -66,3 +70,7 @@ class FirstMedia:
         audio = tag.kind is AUDIO or (is_script and _AUDIO_PROPERTY in tag.body)
         video = tag.kind is VIDEO or (is_script and _VIDEO_PROPERTY in tag.body)
         self.kinds = Kinds(self.kinds.has_audio or audio, self.kinds.has_video or video)
+
+
+def _nothing() -> None:
+    """Nobody waits."""

@@ -71,9 +71,14 @@ class Target(ABC):
 
     def start(self, over: Callable[[], None] | None = None) -> None:
         """Begin; `over` is called when there is nothing more to do."""
+
+        def end(_: asyncio.Task[None]) -> None:
+            self._task = None  # one that was cancelled holds its frames, and they us
+            if over is not None:
+                over()
+
         self._task = self._services.loop.create_task(self._run_safely())
-        if over is not None:
-            self._task.add_done_callback(lambda _: over())
+        self._task.add_done_callback(end)
 
     @property
     def is_over(self) -> bool:

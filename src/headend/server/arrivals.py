@@ -103,6 +103,7 @@ class _Arrival:
             self.stream.attach(KEY, self.media)
 
     def detach(self) -> None:
+        self.media.let_go()
         if self.stream.sink(KEY) is self.media:
             self.stream.detach(KEY)
 

@@ -7,21 +7,11 @@ HTTP application in this form.
 import asyncio
 from asyncio import AbstractEventLoop
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Final
 
 from headend.server.transport import LINGER_S, Transport
 
 HIGH_WATER: Final = 64 * 1024  # bytes of backlog at which the protocol is told to pause
-
-
-class WriteListener(Protocol):
-    """Who else writes on the transport."""
-
-    def write_stalled(self) -> None:
-        """The transport has a backlog now."""
-
-    def write_drained(self) -> None:
-        """The transport has no backlog any more."""
 
 
 class AsyncioTransport(asyncio.Transport):
@@ -50,7 +40,6 @@ class AsyncioTransport(asyncio.Transport):
         self._is_writing_paused = False
         self._is_closing = False
         self._is_released = False
-        self._listener: WriteListener | None = None
         self._high_water = HIGH_WATER
         self._lingering: asyncio.TimerHandle | None = None
         transport.hand_over(self)
@@ -61,10 +50,6 @@ class AsyncioTransport(asyncio.Transport):
         """The transport below."""
         return self._transport
 
-    def tap(self, listener: "WriteListener") -> None:
-        """Tell somebody else too when the transport begins and ends to have a backlog."""
-        self._listener = listener
-
     # ------------------------------------------------------------------ for our transport
 
     def data_received(self, data: bytes) -> None:
@@ -72,8 +57,6 @@ class AsyncioTransport(asyncio.Transport):
             self._protocol.data_received(data)
 
     def write_stalled(self) -> None:
-        if self._listener is not None:
-            self._listener.write_stalled()
         self._pause_if_full()
 
     def _pause_if_full(self) -> None:
@@ -85,24 +68,22 @@ class AsyncioTransport(asyncio.Transport):
         if self._is_writing_paused:
             self._is_writing_paused = False
             self._protocol.resume_writing()
-        if self._listener is not None:
-            self._listener.write_drained()
 
     def connection_lost(self, error: OSError | None) -> None:
         self._is_closing = True
         if self._lingering is not None:
             self._lingering.cancel()
+            self._lingering = None  # it holds us
         # As asyncio does: never from inside a call of the protocol's own.
         self._loop.call_soon(self._protocol.connection_lost, error)
 
-    def release(self) -> Transport:
+    def _let_go(self) -> None:
         """Give the transport up, to somebody who hands it over to itself at once.
 
         The protocol is told that the connection is lost; what it still writes goes nowhere.
         """
         self._is_released = self._is_closing = True
         self._loop.call_soon(self._protocol.connection_lost, None)
-        return self._transport
 
     # ------------------------------------------------------------------ for the protocol
 

@@ -79,7 +79,8 @@ class Decisions:
             async with asyncio.timeout(DECISION_S):
                 result = await question
         except Rejected as rejected:
-            result = rejected
+            # Its traceback holds this frame, which holds it: they would hold the peer together.
+            result = rejected.with_traceback(None)
         except TimeoutError:
             result = Rejected(code, f"it was not decided within {DECISION_S:g} s; try again")
         except HeadendError as error:

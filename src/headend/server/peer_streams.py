@@ -303,6 +303,10 @@ class PeerStreams:
             play.closed(why)
             self._say(play, f" closed{note}")
 
+    def let_go(self) -> None:
+        """Hold the connection no longer, which is gone: it holds us. Nothing follows."""
+        del self._connection
+
     def end_publishes(self, why: str, now: float) -> None:
         """End what is published for good: no publisher is waited for."""
         for publish in list(self.publishes.values()):

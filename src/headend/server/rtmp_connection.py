@@ -195,6 +195,8 @@ class RtmpConnection:
         if error is not None and self._closes_at == NEVER:
             self._reason = f"the connection was lost: {error.strerror or error}"
         self._drop_streams(f" ({error.strerror or error})" if error is not None else "")
+        self._streams.let_go()
+        self._requests.let_go()
 
     def _drop_streams(self, note: str) -> None:
         """The peer is gone, or about to be."""

@@ -42,7 +42,7 @@ class Requests:
         self, services: Services, asker: Asker, streams: PeerStreams, session: ServerSession
     ) -> None:
         self._services: Final = services
-        self._asker: Final = asker
+        self._asker = asker
         self._streams: Final = streams
         self._session: Final = session
         self._decisions: Final = Decisions(services.loop, services.undecided)
@@ -59,6 +59,10 @@ class Requests:
     def cancel_all(self) -> None:
         """The peer is gone."""
         self._decisions.cancel_all()
+
+    def let_go(self) -> None:
+        """Hold the connection no longer, which is gone: it holds us. Nothing follows."""
+        del self._asker
 
     # ------------------------------------------------------------------ connect
 

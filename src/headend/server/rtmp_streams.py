@@ -80,12 +80,13 @@ class Publish:
         self._bytes_before = self.publication.stream.bytes_in
 
     def closed(self, reason: str) -> None:
-        """Tell the gate and the bus that it is over."""
+        """Tell the gate and the bus that it is over; once."""
         grant, self.grant = self.grant, None
         if grant is not None:
             self._connection.gate.leave(grant)
         if self.record is not None:
             self.record.end(self.publication.stream.bytes_in - self._bytes_before, reason)
+        del self.publication  # which holds us
 
     @property
     def path(self) -> str:

@@ -24,6 +24,7 @@ from headend.media.tag import Tag
 from headend.server.logs import shown
 from headend.server.services import Services
 from headend.server.thumbnail_process import DecoderLost, ThumbnailProcess
+from headend.server.unbroken import Unbroken
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ class Thumbnails:
         self._idle_timer: TimerHandle | None = None
         self._endings: set[asyncio.Task[None]] = set()
         self._is_closed = False
+        self._unbroken = Unbroken()  # a process whose picture is cancelled has to be killed
         self.made = 0
         self.failed = 0
         self.lost = 0
@@ -111,7 +113,9 @@ class Thumbnails:
             LimitExceeded: Too many requests wait.
         """
         key = (stream.path, stream.began or 0.0, width)
-        kept = self._young(key) or await self._wait(stream, key)
+        kept = self._young(key)
+        if kept is None:
+            kept = await self._unbroken.run(self._wait(stream, key))
         if isinstance(kept.picture, str):
             raise MediaError(kept.picture)
         return kept.picture
@@ -119,6 +123,7 @@ class Thumbnails:
     async def close(self) -> None:
         """End all processes; requests are over by now."""
         self._is_closed = True
+        await self._unbroken.close()
         self._end_idle()
         if self._endings:
             await asyncio.wait(self._endings)

@@ -38,6 +38,25 @@ class Owner(Protocol):
         """The socket is closed; None: by us, or by the peer in good order."""
 
 
+class _Nobody:
+    """Owns a closed transport, so that it and its last owner hold each other no more."""
+
+    def data_received(self, data: bytes) -> None:
+        """Nothing comes any more."""
+
+    def write_stalled(self) -> None:
+        """Nothing is written any more."""
+
+    def write_drained(self) -> None:
+        """Nothing is written any more."""
+
+    def connection_lost(self, error: OSError | None) -> None:
+        """It was lost before."""
+
+
+NOBODY: Final = _Nobody()
+
+
 class Transport:
     """See the module's head.
 
@@ -167,7 +186,7 @@ class Transport:
 
     def hand_over(self, owner: Owner) -> None:
         """Read for another owner from now on."""
-        self._owner = owner
+        self._owner = NOBODY if self._is_closed else owner
 
     # ------------------------------------------------------------------ writing
 
@@ -284,4 +303,5 @@ class Transport:
         self._socket.close()
         self._queue = None
         self.backlog = 0
-        self._owner.connection_lost(error)
+        owner, self._owner = self._owner, NOBODY
+        owner.connection_lost(error)

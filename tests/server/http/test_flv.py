@@ -10,11 +10,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 from tests.live import FRAME, KEYFRAME, VIDEO_HEADER, Live, Peer, live_server, log_lines, run, until
+from tests.raw_http import HEALTH, HttpClient
 from tests.wire import wire
 
 from headend.media.flv import Reader
 from headend.media.tag import Tag
 from headend.server import status
+from headend.server.http import flv_viewer, websocket_viewer
 
 FLV_HEADER = b"FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00"
 
@@ -159,7 +161,7 @@ def test_websocket_viewer_that_sends_something_is_closed(tmp_path: Path) -> None
     async def main() -> None:
         async with serve(tmp_path) as web:
             await web.publish()
-            for data, code in ((b"x", 1003), (bytes(2000), 1009)):
+            for data, code in ((b"x", 1003), (bytes(2000), 1003)):
                 async with web.client.ws_connect(f"{web.base}/live/a.flv") as ws:
                     await ws.send_bytes(data)
                     message = await ws.receive()
@@ -372,5 +374,137 @@ def test_connections_over_a_limit_are_refused(tmp_path: Path) -> None:
             assert await raw(web, b"") == b""
             assert web.live.services.counters.refused == 1
             writer.close()
+
+    run(main())
+
+
+# ---------------------------------------------------------------------- WebSocket, in bytes
+
+
+UPGRADE = (
+    b"GET /live/a.flv HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+PING = bytes.fromhex("8985 37fa213d 7f9f4d5158")  # "Hello"
+CLOSE_4000 = bytes.fromhex("8882 00000000 0fa0")
+
+
+def test_websocket_is_accepted_with_the_first_subprotocol_offered(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            await web.publish()
+            client = await HttpClient.to(web.live)
+            await client.send(UPGRADE + b"Sec-WebSocket-Protocol: flv, other\r\n\r\n")
+            answer = await client.answer()
+            assert answer.status == 101
+            assert answer.headers["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+            assert answer.headers["sec-websocket-protocol"] == "flv"
+            await client.expect(FLV_HEADER)
+
+    run(main())
+
+
+def test_other_version_of_websocket_is_426_and_the_connection_goes_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            await web.publish()
+            client = await HttpClient.to(web.live)
+            await client.send(UPGRADE.replace(b"Version: 13", b"Version: 7") + b"\r\n")
+            answer = await client.answer()
+            assert (answer.status, answer.headers["sec-websocket-version"]) == (426, "13")
+            assert answer.headers["upgrade"] == "websocket"
+            await client.send(HEALTH)
+            assert (await client.answer()).status == 200
+
+    run(main())
+
+
+@pytest.mark.parametrize("is_early", [False, True])
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (b"\x81\x05Hello", 1002),  # not masked
+        (b"\x89\x00", 1002),  # likewise
+        (PING + b"\x88\x02\x03\xe8", 1002),  # likewise, behind a frame that is as it should be
+        (bytes.fromhex("8185 37fa213d 7f9f4d5158"), 1003),  # masked, and not wanted
+    ],
+)
+def test_frames_that_no_viewer_sends_end_the_websocket(
+    sent: bytes, code: int, is_early: bool, tmp_path: Path
+) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            await web.publish()
+            client = await HttpClient.to(web.live)
+            await client.send(UPGRADE + b"\r\n" + sent * is_early)
+            await client.expect(FLV_HEADER)
+            await client.send(sent * (not is_early))
+            await client.expect(b"\x88")
+            assert (await client.expect_close())[1:3] == code.to_bytes(2, "big")
+            client.close()
+            await web.viewers(0)
+
+    run(main())
+
+
+def test_ping_is_answered_and_a_close_repeated(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            await web.publish()
+            client = await HttpClient.to(web.live)
+            await client.send(UPGRADE + b"\r\n")
+            await client.expect(FLV_HEADER)
+            for byte in PING:
+                await client.send(bytes([byte]))
+            await client.expect(b"\x8a\x05Hello")
+            await client.send(CLOSE_4000)
+            await client.expect(b"\x88")
+            assert (await client.expect_close())[1:3] == b"\x0f\xa0"
+            client.close()
+            await web.viewers(0)
+            assert web.live.services.admission.connections == 1  # the publisher
+
+    run(main())
+
+
+def test_viewer_over_websocket_that_answers_no_ping_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket_viewer, "HEARTBEAT_S", 0.3)
+    monkeypatch.setattr(websocket_viewer, "PONG_S", 0.3)
+
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            await web.publish()
+            client = await HttpClient.to(web.live)
+            await client.send(UPGRADE + b"\r\n")
+            for _ in range(2):
+                await client.expect(b"\x89\x00")
+                await client.send(bytes.fromhex("8a80 37fa213d"))
+            assert web.live.services.viewers
+            await client.expect(b"\x89\x00")
+            await client.expect_close()
+            client.close()
+            await web.viewers(0)
+
+    run(main())
+
+
+def test_websocket_ends_though_the_client_never_answers_the_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flv_viewer, "LINGER_S", 0.2)
+
+    async def main() -> None:
+        async with serve(tmp_path) as web:
+            await web.publish()
+            client = await HttpClient.to(web.live)
+            await client.send(UPGRADE + b"\r\n")
+            await client.expect(FLV_HEADER)
+            web.live.services.registry.end_all()
+            await client.expect(b"\x88\x14\x03\xe8the stream is over")
+            await client.expect_close()
+            client.close()
+            await web.viewers(0)
 
     run(main())

@@ -12,6 +12,12 @@ from tests.server.http.test_flv import serve
 from headend.access.decisions import AccessRequest, Allow, Decision, Deny, Redirect
 from headend.access.tokens import Token
 
+WEBSOCKET = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
 VIP = "auth.private=live/a"
 
 
@@ -26,7 +32,7 @@ def test_private_stream_needs_a_token(tmp_path: Path, scheme: str) -> None:
         async with serve(tmp_path, VIP) as web:
             await web.publish()
             url = f"{web.base.replace('http', scheme)}/live/a.flv"
-            headers = {"Connection": "Upgrade", "Upgrade": "websocket"} if scheme == "ws" else {}
+            headers = WEBSOCKET if scheme == "ws" else {}
             for query, detail in (
                 ("", "this stream needs a token: ?token=…"),
                 ("?token=nonsense", "the token is not valid"),

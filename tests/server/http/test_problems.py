@@ -60,21 +60,39 @@ def test_refusal_of_the_policy_is_forbidden_with_its_reason() -> None:
 
 def test_errors_of_aiohttp_are_put_into_words() -> None:
     assert "There is nothing" in (answer(web.HTTPNotFound()).text or "")
-    response = answer(web.HTTPMethodNotAllowed("POST", ["GET", "HEAD"]))
-    assert (response.status, response.headers["Allow"]) == (405, "GET,HEAD")
-    assert "GET is not possible here; use GET,HEAD." in (response.text or "")
     assert answer(web.HTTPRequestEntityTooLarge(max_size=1, actual_size=2)).status == 413
 
 
-def test_what_is_no_error_passes() -> None:
-    with pytest.raises(web.HTTPFound):
-        answer(web.HTTPFound("/b"))
+def test_redirect_is_an_answer() -> None:
+    response = answer(web.HTTPTemporaryRedirect("/b"))
+    assert (response.status, response.headers["Location"]) == (307, "/b")
+
+
+@pytest.mark.parametrize("kept", [Problem(408, "…"), web.HTTPNotFound()])
+def test_exception_that_is_kept_holds_nothing_of_the_request(kept: Exception) -> None:
+    answer(kept)
+    assert kept.__traceback__ is None
 
 
 @pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError()])
 def test_error_of_the_connection_itself_is_nobodys_answer(error: Exception) -> None:
     with pytest.raises(type(error)):
         answer(error)
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError(), TimeoutError()])
+def test_error_of_another_connection_is_a_bug(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        raise error
+
+    request = make_mocked_request("GET", "/a")
+    assert request.transport is not None
+    request.transport.is_closing.return_value = False  # type: ignore[attr-defined]
+    response = asyncio.run(_wait(tell_problems(request, handler)))
+    assert response.status == 500
+    assert "http GET /a failed: a bug" in caplog.text
 
 
 def test_bug_is_logged_and_answered_without_what_it_says(caplog: pytest.LogCaptureFixture) -> None:

@@ -124,7 +124,11 @@ def test_unknown_addresses_and_methods_are_errors(tmp_path: Path) -> None:
     async def main() -> None:
         async with serve(tmp_path) as http:
             assert (await http.get("/nothing"))[0] == 404
-            assert (await http.get("/healthz", method="POST"))[0] == 405
+            status, problem, response = await http.get("/healthz", method="POST")
+            assert (status, response.headers["Allow"]) == (405, "GET,HEAD")
+            assert problem["detail"] == "POST is not possible here; use GET,HEAD."
+            status, _, response = await http.get("/live/a/index.m3u8", method="DELETE")
+            assert (status, response.headers["Allow"]) == (405, "GET,HEAD,OPTIONS")
             bearer = f"Bearer {token(tmp_path)}"
             assert (await http.get("/api/v1/nothing", bearer))[0] == 404
 

@@ -83,10 +83,14 @@ async def read_body(request: web.Request, model: type[Model]) -> Model:
     if request.content_type != "application/json":
         raise Problem(415, "Send JSON, with Content-Type: application/json.")
     data = bytearray()
-    async for piece in request.content.iter_any():
-        data += piece
-        if len(data) > BODY_BYTES:
-            raise Problem(413, f"The body is larger than {BODY_BYTES} bytes.")
+    try:
+        async for piece in request.content.iter_any():
+            data += piece
+            if len(data) > BODY_BYTES:
+                raise Problem(413, f"The body is larger than {BODY_BYTES} bytes.")
+    except ConnectionError as error:
+        error.__traceback__ = None  # the body keeps it, and its frames hold the body
+        raise ConnectionResetError("the client has left") from None
     try:
         return model.model_validate_json(data)
     except ValidationError as error:

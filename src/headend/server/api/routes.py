@@ -30,6 +30,7 @@ from headend.server.api.sign_in import SignIns
 from headend.server.http import access
 from headend.server.http.problems import Handler, Problem
 from headend.server.services import Services
+from headend.server.unbroken import Unbroken
 
 _PAGE_HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
@@ -58,10 +59,18 @@ def add_routes(application: web.Application, services: Services, admin_token: st
     sign_ins = SignIns(services, admin_token)
     routes = all_routes(services, sign_ins)
 
+    unbroken = Unbroken()
+
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not request.path.startswith("/api/"):
             return await handler(request)
+        if request.method in SAFE:
+            return await let_in(request, handler)
+        # What is changed is noted too, whether the client waits for the answer or not.
+        return await unbroken.run(let_in(request, handler))
+
+    async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
         answering = request.match_info.handler
         is_open = getattr(answering, "is_open", False)
         action: str = getattr(answering, "action", "") or "api"
@@ -87,7 +96,11 @@ def add_routes(application: web.Application, services: Services, admin_token: st
             response.headers.setdefault("Cache-Control", "no-store")
         return response
 
+    async def close(_: web.Application) -> None:
+        await unbroken.close()
+
     application.middlewares.append(guard)
+    application.on_cleanup.append(close)
     for route in routes:
         path = re.sub(r"\{(\w+)\}", lambda match: _PATTERNS.get(match[1], match[0]), route.path)
         application.router.add_route(route.method, path, _handler(route))

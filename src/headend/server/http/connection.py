@@ -90,9 +90,8 @@ class HttpConnection(AsyncioTransport):
         return bool(rest)
 
     def write_stalled(self) -> None:
-        if self._listener is None:  # else it closes the connection itself
-            self._stall.begin(self._transport, self._services.loop.time())
-            self._services.deadlines.update(self)
+        self._stall.begin(self._transport, self._services.loop.time())
+        self._services.deadlines.update(self)
         super().write_stalled()
 
     def write_drained(self) -> None:
@@ -107,11 +106,17 @@ class HttpConnection(AsyncioTransport):
         self._services.admission.leave(self.peer.address)
         super().connection_lost(error)
 
-    def release(self) -> Transport:
-        """Give the transport up; who takes it over leaves the admission."""
+    def release(self) -> tuple[Transport, bytes]:
+        """Give the transport up; who takes it over leaves the admission.
+
+        Returns:
+            The transport, and what has been read of it behind the request.
+        """
         self._services.deadlines.forget(self)
         self._services.admission.must_stay(self)
-        return super().release()
+        rest = self._http.take_rest()
+        self._let_go()
+        return self._transport, rest
 
     # ------------------------------------------------------------------ requests and time
 

@@ -1,33 +1,34 @@
-"""This module serves streams as HTTP-FLV and WebSocket-FLV: `/APP/NAME.flv`.
+"""Streams as HTTP-FLV and WebSocket-FLV: `/APP/NAME.flv`.
 
-aiohttp reads the request; the answer goes over the connection's transport, where the fan-out of
-all viewers writes. Over HTTP the viewer takes the connection over for good; over WebSocket aiohttp
-goes on reading what the client says: pings, and that it closes.
+aiohttp reads the request; then the viewer takes the connection over for good, and the fan-out of
+all viewers writes to its transport.
+
+See docs/decisions/0026-websocket-viewers-take-the-connection-over.md.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Final
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import web
 
 from headend.access.decisions import Address
 from headend.access.gate import Grant
 from headend.errors import LimitExceeded, Rejected
 from headend.hub.stream import Stream
 from headend.outputs.first_media import Kinds
-from headend.server.http import access
+from headend.server.http import access, websocket
 from headend.server.http.connection import HttpConnection
 from headend.server.http.flv_viewer import FlvViewer
 from headend.server.http.heads import answer_headers
 from headend.server.http.paths import stream_path
 from headend.server.http.problems import Problem
+from headend.server.http.websocket_viewer import WebSocketViewer
 from headend.server.services import Services
 
 ROUTE: Final = "/{path:.+}.flv"
 CONTENT_TYPE: Final = "video/x-flv"
-CLIENT_BYTES: Final = 1024  # of a frame of a WebSocket client, which has nothing to say
-HEARTBEAT_S: Final = 30.0  # a WebSocket client that answers no ping in half of it is gone
 
 
 def add_routes(application: web.Application, services: Services) -> None:
@@ -50,19 +51,18 @@ class FlvRoutes:
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Give the stream, once it has media."""
         path = stream_path(request.match_info["path"])
-        is_websocket = request.headers.get("Upgrade", "").lower() == "websocket"
-        protocol = "ws-flv" if is_websocket else "http-flv"
-        if is_websocket:
+        upgrade = None
+        if websocket.is_upgrade(request.headers):
             access.check_origin(self._services, request)
+            upgrade = websocket.accept(request.headers)
+        protocol = "http-flv" if upgrade is None else "ws-flv"
         grant = await access.allow_play(self._services, request, path, protocol)
         try:
             if request.method == "HEAD":
                 return self._head(request, grant)
             peer = access.peer_of(self._services, request)
             found, kinds = await media_of(self._services, grant.path, peer.address)
-            if is_websocket:
-                return await self._serve_websocket(request, found, kinds, grant)
-            return self._serve_http(request, found, kinds, grant)
+            return self._serve(request, found, kinds, grant, upgrade)
         except BaseException:
             self._services.gate.leave(grant)
             raise
@@ -74,54 +74,43 @@ class FlvRoutes:
             raise Problem(404, f"nobody publishes {grant.path}.", title="Stream not found")
         return web.Response(headers=self._headers(request))
 
-    def _serve_http(
-        self, request: web.Request, stream: Stream, kinds: Kinds, grant: Grant
+    def _serve(
+        self,
+        request: web.Request,
+        stream: Stream,
+        kinds: Kinds,
+        grant: Grant,
+        upgrade: dict[str, str] | None,
     ) -> web.Response:
         """Take the connection over for the viewer; aiohttp has no more to do with it."""
         connection = _connection(request)
-        viewer = self._viewer(request, connection, "http", grant)
-        transport = connection.release()
+        viewer: FlvViewer
+        if upgrade is None:
+            viewer = self._viewer(FlvViewer, request, connection, "http", grant)
+            head = _head("200 OK", self._headers(request) | {"Connection": "close"})
+        else:
+            viewer = self._viewer(WebSocketViewer, request, connection, "ws", grant)
+            every = answer_headers(self._services.settings, is_secure=request.secure)
+            head = _head("101 Switching Protocols", every | upgrade)
+        transport, rest = connection.release()
         transport.hand_over(viewer)
-        transport.write(_head(self._headers(request)))
+        transport.write(head)
         viewer.watch(stream, kinds, is_patient=_is_patient(request))
-        return web.Response()  # goes nowhere
-
-    async def _serve_websocket(
-        self, request: web.Request, stream: Stream, kinds: Kinds, grant: Grant
-    ) -> web.StreamResponse:
-        services = self._services
-        socket = web.WebSocketResponse(
-            max_msg_size=CLIENT_BYTES, compress=False, heartbeat=HEARTBEAT_S
-        )
-        await socket.prepare(request)
-        connection = _connection(request)
-        viewer = self._viewer(request, connection, "ws", grant)
-        ended = viewer.ended = services.loop.create_future()
-        connection.tap(viewer)
-        viewer.watch(stream, kinds, is_patient=_is_patient(request))
-
-        def close(_: object) -> None:
-            services.loop.create_task(
-                socket.close(code=WSCloseCode.OK, message=ended.result().encode())
-            )
-
-        ended.add_done_callback(close)
-        try:
-            async for message in socket:
-                if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                    await socket.close(
-                        code=WSCloseCode.UNSUPPORTED_DATA, message=b"a viewer sends nothing"
-                    )
-        finally:
-            viewer.gone()
-        return socket
+        if rest:  # of a client that speaks before it is answered
+            viewer.data_received(rest)
+        return web.Response(status=200 if upgrade is None else 101)  # goes nowhere
 
     def _viewer(
-        self, request: web.Request, connection: HttpConnection, form: str, grant: Grant
+        self,
+        kind: type[FlvViewer],
+        request: web.Request,
+        connection: HttpConnection,
+        form: str,
+        grant: Grant,
     ) -> FlvViewer:
         services = self._services
         is_secure = access.is_secure(services, request)
-        return FlvViewer(
+        return kind(
             services,
             connection.transport,
             (access.peer_of(services, request), connection.peer),
@@ -176,12 +165,11 @@ def _connection(request: web.Request) -> HttpConnection:
     return connection
 
 
-def _head(headers: dict[str, str]) -> bytes:
-    """Write a response's head; the body has no length and ends with the connection."""
+def _head(status: str, headers: Mapping[str, str]) -> bytes:
+    """Write a response's head; a body has no length and ends with the connection."""
     lines = [
-        "HTTP/1.1 200 OK",
+        f"HTTP/1.1 {status}",
         f"Date: {format_datetime(datetime.now(UTC), usegmt=True)}",
         *(f"{name}: {value}" for name, value in headers.items()),
-        "Connection: close",
     ]
     return "\r\n".join([*lines, "", ""]).encode("latin-1")

@@ -1,6 +1,5 @@
-"""This module is one viewer over HTTP or WebSocket: a fan-out's bytes, straight to its socket."""
+"""One viewer over HTTP: a fan-out's bytes, straight to its socket."""
 
-import asyncio
 from typing import Final
 
 from headend.access.gate import Grant
@@ -33,7 +32,6 @@ class FlvViewer:
         user_agent: What it calls itself, at most 200 characters.
         started: When it began, monotonic seconds.
         due: Kept by `Deadlines`.
-        ended: Set when it watches no more, to the reason; only a WebSocket has one.
     """
 
     __slots__ = (
@@ -53,7 +51,6 @@ class FlvViewer:
         "_transport",
         "_viewer",
         "due",
-        "ended",
         "id",
         "peer",
         "protocol",
@@ -103,7 +100,6 @@ class FlvViewer:
         self._reason = "the viewer closed the connection"  # why it ends, for the events
         self._record: SessionRecord | None = None
         self.due = NEVER
-        self.ended: asyncio.Future[str] | None = None
 
     def watch(self, stream: Stream, kinds: Kinds, *, is_patient: bool) -> None:
         """Write the FLV header and become a viewer of the fan-out, made for its first one.
@@ -234,7 +230,6 @@ class FlvViewer:
             self._say(f": closed{reason}")
         self._leave()
         services.counters.bytes_out += self._transport.bytes_out + self._given
-        self._finish("")
 
     def _leave(self) -> None:
         """Be no viewer any more; a fan-out without viewers is dropped."""
@@ -267,15 +262,13 @@ class FlvViewer:
         self._reason = reason
         self._leave()
         self._closes_at = self._services.loop.time() + LINGER_S
-        if self.ended is None:
-            self._transport.close()
+        self._say_goodbye(reason)
         if not self._transport.is_closed:
             self._services.deadlines.update(self)
-        self._finish(reason)
 
-    def _finish(self, reason: str) -> None:
-        if self.ended is not None and not self.ended.done():
-            self.ended.set_result(reason)
+    def _say_goodbye(self, reason: str) -> None:
+        """End our side: over HTTP the connection's end is the stream's."""
+        self._transport.close()
 
     def _say(self, what: str) -> None:
         """Log what becomes of it."""

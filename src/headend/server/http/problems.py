@@ -73,31 +73,37 @@ class Problem(Exception):
 
 @web.middleware
 async def tell_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer with a problem document whatever a handler raises."""
+    """Answer with a problem document whatever a handler raises.
+
+    An exception that something else keeps, such as the request's body, loses its traceback: its
+    frames hold the request, and with it the connection.
+    """
     try:
         return await handler(request)
     except Problem as problem:
+        problem.__traceback__ = None
         return problem.response()
     except Rejected as rejected:
         return Problem(403, rejected.description, code=rejected.code).response()
     except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        return _of_aiohttp(request, error).response()
-    except (ConnectionError, TimeoutError):
-        raise  # of the client's connection: nobody is there to be answered
-    except Exception:
+        error.__traceback__ = None
+        return _of_aiohttp(error)
+    except Exception as error:
+        if isinstance(error, ConnectionError | TimeoutError) and _has_left(request):
+            raise  # nobody is there to be answered
         log.exception("http %s %s failed: a bug", request.method, shown(request.path))
         return Problem(500, "The server failed: its log tells more.").response()
 
 
-def _of_aiohttp(request: web.Request, error: web.HTTPException) -> Problem:
+def _has_left(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
+
+
+def _of_aiohttp(error: web.HTTPException) -> web.Response:
     """Put into our words what aiohttp answers by itself."""
-    headers = {}
+    if error.status < 400:
+        return web.Response(status=error.status, headers=error.headers)
     detail = error.text or error.reason
-    if isinstance(error, web.HTTPMethodNotAllowed):
-        headers["Allow"] = error.headers["Allow"]
-        detail = f"{request.method} is not possible here; use {error.headers['Allow']}."
-    elif isinstance(error, web.HTTPNotFound):
+    if isinstance(error, web.HTTPNotFound):
         detail = "There is nothing at this address."
-    return Problem(error.status, detail, headers=headers)
+    return Problem(error.status, detail).response()

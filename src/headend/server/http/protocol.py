@@ -65,7 +65,19 @@ class HttpProtocol(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._messages:
-            self.newest_body = self._messages[-1][1]
+            newest, self.newest_body = self._messages[-1]
+            error = getattr(newest, "exc", None)
+            if error is not None:  # what stands for bytes that are no request
+                error.__traceback__ = None  # its frames hold us
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self.newest_body = EMPTY_PAYLOAD  # which may hold us
+
+    def take_rest(self) -> bytes:
+        """Return what came behind a request for another protocol, and forget it."""
+        rest, self._message_tail = self._message_tail, b""
+        return rest
 
     def handle_error(
         self,
@@ -81,10 +93,12 @@ class HttpProtocol(web.RequestHandler):
             status: What aiohttp would answer.
             exc: Why.
             message: Not told: it may repeat bytes of the client, and they a token.
-
-        Raises:
-            ConnectionError: Another answer has begun.
         """
+        if self.transport is None or isinstance(exc, ConnectionError):
+            if exc is not None:
+                exc.__traceback__ = None  # the body may keep it, and its frames hold the body
+            self.force_close()
+            return web.Response()  # goes nowhere: the client has left
         if isinstance(exc, HttpProcessingError):
             line = f"http {self._peer} sent no HTTP: {type(exc).__name__}"
             self._notes.fault(self._peer, line, logging.INFO)
@@ -95,7 +109,7 @@ class HttpProtocol(web.RequestHandler):
             log.error("http %s: an answer failed: a bug", self._peer, exc_info=exc)
             detail = "The server failed: its log tells more."
         if request.writer.output_size > 0:
-            raise ConnectionError("the answer has begun")
+            self.force_close()  # half an answer is there, and nothing can mend it
         response = Problem(status, detail).with_headers(EVERY_ANSWER).response()
         response.force_close()
         return response

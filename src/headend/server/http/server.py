@@ -10,7 +10,7 @@ from aiohttp import web
 from headend.server import metrics
 from headend.server.api import routes as api_routes
 from headend.server.arrivals import Arrivals
-from headend.server.http import access, bodies, flv, hls, pages, thumbnail
+from headend.server.http import access, bodies, flv, hls, nothing, pages, thumbnail
 from headend.server.http.connection import HttpConnection, Unclaimed
 from headend.server.http.heads import answer_headers
 from headend.server.http.problems import tell_problems
@@ -42,7 +42,10 @@ class HttpServer:
         services.arrivals = Arrivals(services)
         self._admin_token = admin_token
         self._runner = web.AppRunner(
-            self._application(), handle_signals=False, shutdown_timeout=CLOSE_S
+            self._application(),
+            handle_signals=False,
+            shutdown_timeout=CLOSE_S,
+            handler_cancellation=True,  # of clients that leave: they must hold nothing
         )
 
     async def start(self) -> None:
@@ -96,6 +99,7 @@ class HttpServer:
         thumbnail.add_routes(application, self._services)
         flv.add_routes(application, self._services)
         hls.add_routes(application, self._services)
+        nothing.add_route(application)
         return application
 
     @web.middleware
