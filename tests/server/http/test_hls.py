@@ -218,7 +218,7 @@ def test_stream_that_cannot_be_packaged_is_told_why(
         async with serve(tmp_path) as web:
             vp8 = key(0)._replace(body=wire("91 76703038 00"))
             await web.publish(vp8)
-            monkeypatch.setattr("headend.server.http.hls.READY_S", -9.9)
+            monkeypatch.setattr("headend.server.http.hls.READY_S", -1e6)
             code, text = await web.get("index.m3u8")
             assert code == 503
             assert "nothing yet that can be packaged (vp8 does not go into fmp4)" in text
