@@ -32,7 +32,9 @@ def test_longer_forms_of_headers_are_read() -> None:
     assert tracks_of(long) == {VIDEO: TrackId(7, 90_000)}
 
 
-@pytest.mark.parametrize("init", [b"", b"\x00\x00\x00\x00moov", INIT[:24]])
+@pytest.mark.parametrize(
+    "init", [b"", b"\x00\x00\x00\x00moov", INIT[:24], 70 * wire("00000008 66726565")]
+)
 def test_init_segment_without_a_track_is_an_error(init: bytes) -> None:
     with pytest.raises(MediaError, match="no track"):
         tracks_of(init)

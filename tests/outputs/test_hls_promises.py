@@ -13,6 +13,7 @@ from tests.wire import wire
 
 from headend.media.codecs import video_tag
 from headend.media.tag import AUDIO, VIDEO, Tag
+from headend.outputs import hls_order
 from headend.outputs.hls_numbers import First
 
 UNDECLARED = video_header(wire("0142000affe10007 6742000ada1780 00"))  # without a frame rate
@@ -210,3 +211,28 @@ def test_any_timestamps_break_no_promise(
     out = check(tags, longest_s=60)
     for name in out.find(r"^(?!#)(\S+)$"):
         assert out.playlists.resource(name) is not None
+
+
+@pytest.mark.parametrize("pause", [600, 1300, 1700])
+def test_sound_that_pauses_shortly_goes_on_in_the_same_run(pause: int) -> None:
+    back = 2100 + pause
+    out = check(mixed(stream(9000, gop=50, audio=False), sounds(0, 2100), sounds(back, 9000)))
+    assert sum(out.durations) == pytest.approx(9, abs=0.1)
+
+
+def test_keyframe_that_never_comes_ends_hls_with_a_reason() -> None:
+    tags = [*stream(4000, gop=50), *stream(12_000, start=4000, gop=10_000)]
+    out = check(tags, longest_s=4)
+    assert out.packager.over == "no keyframe came for 4 s (hls.longest_s)"
+
+
+def test_tracks_that_wait_for_each_other_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hls_order, "MOST", 20)
+    late = [tag._replace(timestamp=tag.timestamp) for tag in sounds(0, 3000)]
+    out = check([*stream(3000, gop=50, audio=False), *late])
+    assert out.durations
+
+
+def test_run_that_ends_with_its_first_packets_takes_no_more_of_them() -> None:
+    out = Packaged(key(0), *[inter(n, 9000) for n in range(40, 1200, 40)], max_bytes=50_000)
+    assert out.packager.over is not None

@@ -146,10 +146,9 @@ class Run:
             MediaError: FFmpeg has given up.
         """
         if self.is_filled and packet.kind is AUDIO:
-            self.is_filled = False
             if packet.dts < self._sounded:  # silence stands there
-                self.is_filled = True
                 return
+            self.is_filled = False
         self._order.add(packet)
         self._stand_in(packet.dts)
         if packet.kind is self._lead:
@@ -187,12 +186,8 @@ class Run:
             times = self._times[self._lead]
             end = max((times.last or 0) + max(1, round(times.step)), self._last + 1)
             limit = self._segment_start + floor(1000 * self._limit_s())
-            while end - self._part_start > self._target_ms:
-                self._end_part(self._part_start + floor(self._target_ms), None)
-                if self._is_empty:
-                    break
-            if not self._is_empty:
-                self._end_part(max(min(end, limit), self._part_start + 1), None)
+            promised = self._part_start + min(self._target_ms, limit)
+            self._end_part(floor(max(min(end, limit, promised), self._part_start + 1)), None)
         self._end_segment()
         self._show()
 
