@@ -366,6 +366,18 @@ def test_hls_is_near_the_live_edge_again_after_a_stall(on_air: Server, open_tab:
     assert_plays(tab)
 
 
+def test_hls_that_has_fallen_far_behind_goes_to_the_live_edge_by_itself(
+    on_air: Server, open_tab: OpenTab
+) -> None:
+    tab = open_tab(f"{watch(on_air)}?mode=hls")
+    assert_plays(tab)
+    tab.wait("video.currentTime - video.buffered.start(0) > 12", 40)
+    tab.ask("video.currentTime -= 11")
+    tab.wait("!video.seeking && headend.latency > 9")
+    tab.wait("headend.latency < 4")
+    assert_plays(tab)
+
+
 def test_low_latency_hls_plays_on_while_the_browser_is_slow_to_remove(
     server: Server, peers: Peers, ffmpeg: str, tmp_path: Path, open_tab: OpenTab
 ) -> None:
