@@ -17,7 +17,7 @@ from typing import Final
 
 from headend.errors import MediaError
 from headend.media.fragment import Fragments, Sample
-from headend.media.package import BadPacketError, Muxer, Packet, Track
+from headend.media.package import MAX_HOLE_MS, BadPacketError, Muxer, Packet, Track
 from headend.media.playlist import Segment
 from headend.media.silence import Silence, silence_of
 from headend.media.tag import AUDIO, VIDEO, TagKind
@@ -167,6 +167,8 @@ class Run:
                 return
             self.is_filled = True
             self._sounded = self._order.newest[AUDIO] + silence.duration_ms
+        if until - self._sounded > MAX_HOLE_MS:
+            raise MediaError(f"sound and picture are over {MAX_HOLE_MS // 1000} s apart")
         while self._sounded <= until:
             time = round(self._sounded)
             self._order.add(Packet(AUDIO, time, time, True, silence.payload))
