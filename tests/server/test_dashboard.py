@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.live import KEYFRAME, live_server, run
 
-from headend.server import metrics
+from headend.server.exposition import Exposition
 
 FILE = Path(__file__).parents[2] / "examples" / "grafana-dashboard.json"
 WIDTH = 24  # of Grafana's grid
@@ -45,7 +45,7 @@ def test_dashboard_shows_every_metric_and_no_other(tmp_path: Path) -> None:
             await live.player("a")
             publisher = await live.publisher("a")
             await publisher.send_video(KEYFRAME)
-            body, _ = metrics.render(live.services)
+            body = await Exposition(live.services).text(names_all=True)
             lines = body.decode().splitlines()
         families = [line.split()[2:4] for line in lines if line.startswith("# TYPE headend_")]
         served = {f"{name}_bucket" if form == "histogram" else name for name, form in families}

@@ -6,12 +6,12 @@ from tests.live import FRAME, KEYFRAME, Live, command, live_server, run, until
 
 from headend import __version__
 from headend.client import TlsOptions, publish
-from headend.server import metrics
+from headend.server.exposition import CONTENT_TYPE, Exposition
 
 
-def values(live: Live) -> dict[str, float]:
+async def values(live: Live) -> dict[str, float]:
     """Read what Prometheus would, by name and labels."""
-    body, _ = metrics.render(live.services)
+    body = await Exposition(live.services).text(names_all=True)
     lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
     pairs = [line.rpartition(" ") for line in lines]
     return {name: float(value) for name, _, value in pairs if name.startswith("headend_")}
@@ -20,7 +20,7 @@ def values(live: Live) -> dict[str, float]:
 def test_idle_server_counts_nothing(tmp_path: Path) -> None:
     async def main() -> None:
         async with live_server(tmp_path) as live:
-            seen = values(live)
+            seen = await values(live)
             assert seen.pop(f'headend_info{{version="{__version__}"}}') == 1
             assert not any(seen.values())
             assert seen['headend_sessions{protocol="rtmps"}'] == 0
@@ -50,7 +50,7 @@ def test_connections_requests_and_streams_are_counted(tmp_path: Path) -> None:
             for peer in (second, broken):
                 peer.close()
             await until(lambda: len(live.services.connections) == 2)
-            seen = values(live)
+            seen = await values(live)
             assert seen["headend_connections_accepted_total"] == 5
             assert seen["headend_publishes_total"] == 1
             assert seen["headend_plays_total"] == 1
@@ -75,8 +75,8 @@ def test_connections_requests_and_streams_are_counted(tmp_path: Path) -> None:
 def test_process_is_described_too(tmp_path: Path) -> None:
     async def main() -> None:
         async with live_server(tmp_path) as live:
-            body, content_type = metrics.render(live.services)
-            assert content_type.startswith("text/plain")
+            body = await Exposition(live.services).text(names_all=True)
+            assert CONTENT_TYPE.startswith("text/plain")
             assert b"process_resident_memory_bytes" in body
             assert b"python_info" in body
 
@@ -86,7 +86,7 @@ def test_process_is_described_too(tmp_path: Path) -> None:
 def test_certificates_and_handshakes_are_shown_where_there_are_any(tmp_path: Path) -> None:
     async def main() -> None:
         async with live_server(tmp_path, "tls.listen=127.0.0.1:0") as live:
-            seen = values(live)
+            seen = await values(live)
             assert seen["headend_tls_handshakes"] == 0
             assert seen["headend_tls_handshake_failures_total"] == 0
             (expiry,) = [n for n in seen if n.startswith("headend_tls_cert_expiry_seconds{")]
@@ -101,7 +101,8 @@ def test_sessions_over_tls_are_counted_by_what_they_agreed_on(tmp_path: Path) ->
             (address,) = live.server.addresses["tls"]
             options = TlsOptions(insecure=True)
             async with publish(f"rtmps://{address}/live/a", tls=options):
-                (sessions,) = [n for n in values(live) if n.startswith("headend_tls_sessions{")]
+                seen = await values(live)
+                (sessions,) = [n for n in seen if n.startswith("headend_tls_sessions{")]
                 assert 'version="TLSv1.3"' in sessions
                 assert 'resumed="false"' in sessions
 
@@ -111,7 +112,7 @@ def test_sessions_over_tls_are_counted_by_what_they_agreed_on(tmp_path: Path) ->
 def test_what_comes_with_http_is_shown_with_it(tmp_path: Path) -> None:
     async def main() -> None:
         async with live_server(tmp_path, "http.listen=127.0.0.1:0") as live:
-            seen = values(live)
+            seen = await values(live)
             for kind in ("multivariant", "playlist", "init", "part", "segment"):
                 assert seen[f'headend_hls_requests_total{{kind="{kind}"}}'] == 0
             assert seen["headend_hls_viewers"] == 0
@@ -121,7 +122,7 @@ def test_what_comes_with_http_is_shown_with_it(tmp_path: Path) -> None:
                 assert seen[f'headend_thumbnails_total{{result="{result}"}}'] == 0
             assert live.services.rates is not None
             live.services.rates._sample()
-            seen = values(live)
+            seen = await values(live)
             assert seen['headend_loop_lag_seconds_bucket{le="+Inf"}'] == 1
             assert seen["headend_loop_lag_seconds_count"] == 1
 
@@ -134,7 +135,7 @@ def test_streams_over_the_limit_have_no_names(tmp_path: Path) -> None:
             for name in "abc":
                 publisher = await live.publisher(name)
                 await publisher.send_video(KEYFRAME)
-            seen = values(live)
+            seen = await values(live)
             assert seen['headend_stream_live{stream="live/a"}'] == 1
             assert seen['headend_stream_live{stream="*"}'] == 2
             assert not [name for name in seen if "live/b" in name]

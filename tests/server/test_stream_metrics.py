@@ -30,7 +30,7 @@ def values(streams: list[StreamStatus], most: int) -> dict[tuple[str, ...], floa
     """Return what is shown, by name and labels."""
     return {
         (sample.name.removeprefix("headend_stream_"), *sample.labels.values()): sample.value
-        for metric in collect(streams, most)
+        for metric in collect(streams, most, lambda _: True)
         for sample in metric.samples
     }
 

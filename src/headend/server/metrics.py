@@ -4,37 +4,39 @@ What there is of each stream is in stream_metrics.py.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.registry import Collector
 
 from headend import __version__
 from headend.hub.stream import StreamState
-from headend.server import integration_metrics, relay_metrics, status, stream_metrics
+from headend.server import integration_metrics, relay_metrics, stream_metrics
 from headend.server.rates import LAGS, Rates
 from headend.server.services import Services
 from headend.server.sessions import Session
+from headend.server.status import StreamStatus
 
 # Shown from the start on, so that a graph has no gap before the first one.
 PROTOCOLS = ("rtmp", "rtmps", "http-flv", "https-flv", "ws-flv", "wss-flv")
 
 
-def render(services: Services) -> tuple[bytes, str]:
-    """Return the metrics in Prometheus' text form, and its content type."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    registry.register(_Collector(services))
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+def collect(
+    services: Services, streams: Sequence[StreamStatus], may_name: Callable[[str], bool]
+) -> Iterable[Metric]:
+    """Read all metrics but those of the process.
+
+    Args:
+        services: Whose they are.
+        streams: As they are now.
+        may_name: Says which of them, by path, are shown by name; the others are shown as one.
+    """
+    return _Reading(services, streams, may_name).collect()
 
 
 def database_is_up(services: Services) -> bool:
@@ -43,9 +45,13 @@ def database_is_up(services: Services) -> bool:
     return services.access.is_open and (recorder is None or not recorder.is_failing)
 
 
-class _Collector(Collector):
-    def __init__(self, services: Services) -> None:
+class _Reading:
+    def __init__(
+        self, services: Services, streams: Sequence[StreamStatus], may_name: Callable[[str], bool]
+    ) -> None:
         self._services = services
+        self._streams = streams
+        self._may_name = may_name
 
     def collect(self) -> Iterable[Metric]:
         yield _labelled("headend_info", "The version, as a label.", "version", {__version__: 1})
@@ -56,17 +62,17 @@ class _Collector(Collector):
         yield from self._flushes()
         yield from self._thumbnails()
         yield from self._records()
-        streams = status.streams(self._services)
+        streams = self._streams
         states = Counter(stream["state"] for stream in streams)
         names = [state.name.lower() for state in StreamState if state is not StreamState.ENDED]
         yield _labelled(
             "headend_streams", "Streams now.", "state", {name: states[name] for name in names}
         )
         most = self._services.settings.limits.metrics_streams
-        yield from stream_metrics.collect(streams, most)
+        yield from stream_metrics.collect(streams, most, self._may_name)
         yield from self._access()
         yield from integration_metrics.collect(self._services.integrations)
-        yield from relay_metrics.collect(self._services.relays)
+        yield from relay_metrics.collect(self._services.relays, self._may_name)
 
     def _requests(self) -> Iterable[Metric]:
         services = self._services

@@ -1,6 +1,8 @@
 """This module describes streams and sessions as plain values, for the API and for metrics."""
 
+import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import datetime
 from functools import lru_cache
 from typing import TypedDict
@@ -180,6 +182,20 @@ def streams(services: Services) -> list[StreamStatus]:
         for stream in services.registry.streams()
         if stream.state is not StreamState.ENDED
     ]
+
+
+async def streams_in_turns(services: Services, most: int) -> AsyncIterator[list[StreamStatus]]:
+    """Describe every stream as `streams` does, at most so many in one turn of the loop."""
+    protocols = _protocols(services)
+    known = [each for each in services.registry.streams() if each.state is not StreamState.ENDED]
+    for start in range(0, len(known), most):
+        now = services.loop.time()
+        yield [
+            _stream(services, each, now, protocols.get(each.path, Counter()))
+            for each in known[start : start + most]
+            if each.state is not StreamState.ENDED
+        ]
+        await asyncio.sleep(0)
 
 
 def _protocols(services: Services) -> dict[str, Counter[str]]:

@@ -5,7 +5,8 @@ and go would pile up there.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Final
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,15 +16,19 @@ from headend.server.status import StreamStatus
 REST: Final = "*"  # the label of the rest; no name of a stream holds it
 
 
-def collect(streams: Sequence[StreamStatus], most: int) -> Iterable[Metric]:
+def collect(
+    streams: Sequence[StreamStatus], most: int, may_name: Callable[[str], bool]
+) -> Iterable[Metric]:
     """Show streams.
 
     Args:
         streams: Oldest first, so that a stream keeps its label.
         most: How many have a label of their own.
+        may_name: Says which may have one, by path.
     """
     # Viewers may wait for any name: what nobody has published gets no label.
-    named = [each for each in streams if each["uptime_s"] is not None][:most]
+    begun = (each for each in streams if each["uptime_s"] is not None)
+    named = list(islice((each for each in begun if may_name(each["path"])), most))
     groups = [(each["path"], [each]) for each in named]
     names = {each["path"] for each in named}
     if rest := [each for each in streams if each["path"] not in names]:

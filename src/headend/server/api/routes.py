@@ -54,9 +54,8 @@ def all_routes(services: Services, sign_ins: SignIns) -> Sequence[Route]:
     return tuple(chain.from_iterable(parts))
 
 
-def add_routes(application: web.Application, services: Services, admin_token: str) -> None:
+def add_routes(application: web.Application, services: Services, sign_ins: SignIns) -> None:
     """Serve the API, its document and a page that shows it."""
-    sign_ins = SignIns(services, admin_token)
     routes = all_routes(services, sign_ins)
 
     unbroken = Unbroken()

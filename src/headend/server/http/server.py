@@ -7,9 +7,10 @@ from typing import Final
 
 from aiohttp import web
 
-from headend.server import metrics
 from headend.server.api import routes as api_routes
+from headend.server.api.sign_in import SignIns
 from headend.server.arrivals import Arrivals
+from headend.server.exposition import CONTENT_TYPE, Exposition
 from headend.server.http import access, bodies, flv, hls, nothing, pages, thumbnail
 from headend.server.http.connection import HttpConnection, Unclaimed
 from headend.server.http.heads import answer_headers
@@ -40,7 +41,8 @@ class HttpServer:
         """
         self._services = services
         services.arrivals = Arrivals(services)
-        self._admin_token = admin_token
+        self._sign_ins = SignIns(services, admin_token)
+        self._exposition = Exposition(services)
         self._runner = web.AppRunner(
             self._application(),
             handle_signals=False,
@@ -93,7 +95,7 @@ class HttpServer:
         application.router.add_get("/readyz", self._ready)
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get(ACME_PATH, self._acme_challenge)
-        api_routes.add_routes(application, self._services, self._admin_token)
+        api_routes.add_routes(application, self._services, self._sign_ins)
         pages.add_routes(application, self._services)
         # Names of streams may be anything: what is fixed comes first.
         thumbnail.add_routes(application, self._services)
@@ -126,8 +128,11 @@ class HttpServer:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         access.allow_api(self._services, request)
-        body, content_type = metrics.render(self._services)
-        return web.Response(body=body, headers={"Content-Type": content_type})
+        is_known = "Authorization" in request.headers
+        if is_known:
+            self._sign_ins.check(request)
+        body = await self._exposition.text(names_all=is_known)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
     async def _acme_challenge(self, request: web.Request) -> web.Response:
         """Show an authority that the name it checks leads here."""
