@@ -149,9 +149,11 @@ class PeerStreams:
         self._session.accept(request)
         play.record = self._record("play", grant)
         self._say(play, f" {granted}{self._tls_text()}")
+        transport = self._connection.transport
         self._connection.send()  # the answer, before any media
-        self._connection.transport.set_pace(Pace.PROMPT if self.publishes else Pace.CALM)
-        play.watch(self._connection.transport)
+        transport.set_pace(Pace.PROMPT if self.publishes else Pace.CALM)
+        if not transport.is_closed:
+            play.watch(transport)
 
     def grant_ended(self, stream_id: int, code: str, reason: str) -> None:
         """A key was revoked, a token has expired, the time is over: the peer is told why."""
@@ -216,8 +218,10 @@ class PeerStreams:
             return
         play.leave()
         if not event.is_paused:
+            transport = self._connection.transport
             self._connection.send()  # the answer, before any media
-            play.watch(self._connection.transport, audio=event.audio, video=event.video)
+            if not transport.is_closed:
+                play.watch(transport, audio=event.audio, video=event.video)
 
     # ------------------------------------------------------------------ what the streams tell
 

@@ -195,6 +195,11 @@ class RtmpConnection:
         if error is not None and self._closes_at == NEVER:
             self._reason = f"the connection was lost: {error.strerror or error}"
         self._drop_streams(f" ({error.strerror or error})" if error is not None else "")
+        # Not at once: whoever has just written or read may be in the middle of something.
+        services.loop.call_soon(self._let_go)
+
+    def _let_go(self) -> None:
+        """Be held no longer by what we hold ourselves, so that all of it is freed."""
         self._streams.let_go()
         self._requests.let_go()
 
@@ -215,6 +220,8 @@ class RtmpConnection:
                     publish = self._streams.publishes.get(event.stream_id)
                     if publish is not None:
                         publish.publication.push(event.tags, now)
+                elif self._transport.is_closed:  # an answer before it found the peer gone
+                    return
                 else:
                     is_only_media = False
                     self._handle(event, now)

@@ -43,6 +43,7 @@ class Publish:
     """One stream that the peer publishes; what the hub knows of it.
 
     Attributes:
+        path: `APP/NAME`.
         publication: The right to publish it; set once the hub has granted it.
         grant: What it rests on; None once it is over.
         record: Tells the bus of it; None until it was granted.
@@ -57,6 +58,7 @@ class Publish:
         "grant",
         "hops",
         "is_watched",
+        "path",
         "publication",
         "record",
     )
@@ -66,6 +68,7 @@ class Publish:
     def __init__(
         self, connection: Connection, stream_id: int, grant: Grant, hops: tuple[str, ...] = ()
     ) -> None:
+        self.path: Final = grant.path
         self.grant: Grant | None = grant
         self._connection = connection
         self._stream_id = stream_id
@@ -87,10 +90,6 @@ class Publish:
         if self.record is not None:
             self.record.end(self.publication.stream.bytes_in - self._bytes_before, reason)
         del self.publication  # which holds us
-
-    @property
-    def path(self) -> str:
-        return self.publication.stream.path
 
     @property
     def peer(self) -> str:
