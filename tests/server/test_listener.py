@@ -12,10 +12,11 @@ import pytest
 from tests.live import C0_C1, C2, command, live_server, log_lines, run, until
 
 from headend.errors import HeadendError
+from headend.server import listener
 from headend.server import listener as module
-from headend.server.listener import bound_address, open_socket
+from headend.server.listener import bound_address, listening_text, open_socket
 from headend.server.peer import LOCAL, Peer
-from headend.settings import parse_address
+from headend.settings import Address, parse_address
 
 KEEP_ALIVE = (socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
@@ -282,12 +283,12 @@ def test_proxy_that_says_nothing_is_closed_with_one_line(
             for peer, reason in (
                 (silent, limit),
                 (half, limit),
-                (gone, "it left before its header"),
                 (ended, "it left before its header"),
                 (wrong, "no PROXY protocol header, which this port expects of each connection"),
             ):
                 line = f"WARNING proxy {peer.name} closed: {reason}"
                 assert log_lines(caplog, peer.name) == [line]
+            assert log_lines(caplog, gone.name) == []  # it only looked whether the port is open
 
     run(main())
 
@@ -339,3 +340,43 @@ def test_peer_is_in_networks_of_its_kind_only() -> None:
     assert Peer.at("2001:db8::7", 1).is_in(networks)
     assert not Peer.at("11.0.0.7", 1).is_in(networks)
     assert not LOCAL.is_in(networks)
+
+
+@pytest.mark.parametrize(
+    ("host", "ready", "told"),
+    [
+        (None, "127.0.0.1:", ", on all addresses"),
+        ("::", "127.0.0.1:", ", on all addresses"),
+        ("0.0.0.0", "127.0.0.1:", ", on all addresses of IPv4"),
+        ("127.0.0.1", "127.0.0.1:", ""),
+        ("::1", "[::1]:", ""),
+    ],
+)
+def test_log_tells_all_addresses_where_the_ready_file_has_one_that_works(
+    host: str | None, ready: str, told: str
+) -> None:
+    with open_socket(Address(host=host, port=0)) as sock:
+        port = sock.getsockname()[1]
+        assert bound_address(sock) == f"{ready}{port}"
+        assert listening_text(sock) == (f":{port}{told}" if told else f"{ready}{port}")
+
+
+@pytest.mark.parametrize("host", [None, "::"])
+def test_listener_on_all_addresses_of_ipv6_takes_ipv4_too(host: str | None) -> None:
+    with open_socket(Address(host=host, port=0)) as sock:
+        port = sock.getsockname()[1]
+        for address in ("127.0.0.1", "::1"):
+            socket.create_connection((address, port), 5).close()
+
+
+def test_scope_of_a_link_local_address_is_kept() -> None:
+    class Bound:
+        family = socket.AF_INET6
+
+        def getsockname(self) -> tuple[object, ...]:
+            return "fe80::1", 1935, 0, socket.if_nametoindex("lo")
+
+    assert bound_address(Bound()) == "[fe80::1%lo]:1935"  # type: ignore[arg-type]
+    # What the system makes of the text, the scope included, is what is bound.
+    name = listener.sockaddr("fe80::1%lo", 1935)[1]
+    assert name == ("fe80::1", 1935, 0, socket.if_nametoindex("lo"))

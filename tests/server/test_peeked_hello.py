@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+import trustme
 from cryptography import x509
 from tests.live import Live, live_server, log_lines, run, until
-from tests.tls_peers import client_context
+from tests.tls_live import tls_server
+from tests.tls_peers import client_context, write_pair
 
 NAME = "a.example"
 
@@ -181,8 +183,26 @@ def test_reset_is_survived(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
             peer = socket.create_connection(("127.0.0.1", _port(live)))
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             peer.close()
-            await until(lambda: log_lines(caplog, "closed: Connection reset by peer"))
             client = Client("http/1.1")
             await client.shake_hands(_port(live))
+            assert not log_lines(caplog, "Connection reset by peer")  # it had said nothing
+
+    run(main())
+
+
+@pytest.mark.parametrize("is_reset", [False, True])
+def test_client_that_only_looks_whether_the_port_is_open_leaves_no_line(
+    is_reset: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        pair = write_pair(tmp_path, trustme.CA(), "localhost")
+        async with tls_server(tmp_path, pair) as live:
+            peer = await live.raw()
+            await until(lambda: live.services.admission.connections == 1)
+            peer.reset() if is_reset else peer.close()
+            await until(lambda: not live.services.admission.connections)
+            assert not log_lines(caplog, peer.name)
+            assert live.services.tls is not None
+            assert live.services.tls.handshakes.failures == 0
 
     run(main())

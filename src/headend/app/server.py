@@ -22,7 +22,7 @@ from headend.events import ServerStarted, ServerStopping
 from headend.server import logs, redaction
 from headend.server.folder_watch import FolderWatch
 from headend.server.integrations import Integrations
-from headend.server.listener import Listener, bound_address, open_socket
+from headend.server.listener import Listener, bound_address, listening_text, open_socket
 from headend.server.peer import Peer
 from headend.server.rtmp_connection import RtmpConnection
 from headend.server.running_file import RunningFile
@@ -140,8 +140,8 @@ class Server:
             opened.pop_all()
         for name, sockets in (("rtmp", rtmp), ("tls", tls), ("http", http)):
             self.addresses[name] = [bound_address(sock) for sock in sockets]
-            for address in self.addresses[name]:
-                log.info("%s listens on %s", name, address)
+            for sock in sockets:
+                log.info("%s listens on %s", name, listening_text(sock))
         self._warn_of_open_files()
         self._services.access.configure(self._services.rules, self._rtmps())
         self._services.access.start()

@@ -7,9 +7,9 @@ import socket
 import stat
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from headend.errors import HeadendError, LimitExceeded
 from headend.server.logs import Repeats
@@ -58,13 +58,19 @@ def _reason(error: OSError) -> str:
 
 
 def _open_tcp(host: str | None, port: int) -> socket.socket:
-    if host is None and socket.has_dualstack_ipv6():
-        with suppress(OSError):  # a kernel without IPv6
+    if host in (None, "::") and socket.has_dualstack_ipv6():
+        with suppress(OSError) if host is None else nullcontext():  # a kernel without IPv6
             return socket.create_server(
                 ("", port), family=socket.AF_INET6, dualstack_ipv6=True, reuse_port=False
             )
-    info = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]
-    return socket.create_server(info[4][:2], family=info[0])
+    family, address = sockaddr(host or "0.0.0.0", port)
+    return socket.create_server(address, family=family)
+
+
+def sockaddr(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
+    """Return what a name or an address is to the system: a link-local one has its scope there."""
+    info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return info[0], info[4]
 
 
 def _open_unix(path: str) -> socket.socket:
@@ -81,14 +87,32 @@ def _open_unix(path: str) -> socket.socket:
 
 
 def bound_address(sock: socket.socket) -> str:
-    """Return where a socket listens, as the ready file and the log show it."""
+    """Return where a socket is reached, as the ready file has it."""
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         return f"unix:{name}"
     host, port = name[0], name[1]
-    if host in ("::", "0.0.0.0"):
-        host = "127.0.0.1"  # an address that works, not a wildcard
+    if host in ("::", "0.0.0.0"):  # an address that works, not a wildcard
+        host = "::1" if _is_ipv6_only(sock) else "127.0.0.1"
+    if sock.family == socket.AF_INET6 and name[3]:
+        host = f"{host.partition('%')[0]}%{socket.if_indextoname(name[3])}"
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def listening_text(sock: socket.socket) -> str:
+    """Return where a socket listens, as the log has it."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX or name[0] not in ("::", "0.0.0.0"):
+        return bound_address(sock)
+    if name[0] == "0.0.0.0":
+        return f":{name[1]}, on all addresses of IPv4"
+    return f":{name[1]}, on all addresses{' of IPv6' if _is_ipv6_only(sock) else ''}"
+
+
+def _is_ipv6_only(sock: socket.socket) -> bool:
+    if sock.family != socket.AF_INET6:
+        return False
+    return bool(sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY))
 
 
 def _set_options(sock: socket.socket) -> None:

@@ -63,7 +63,10 @@ class PeekedHello:
         except BlockingIOError:
             return
         except OSError as error:
-            self._close(error.strerror or str(error))
+            self._close(error.strerror or str(error) if self._seen else "")
+            return
+        if not data:
+            self._close("")
             return
         if client_hello.lacks(data, PROTOCOLS):
             self._let_go()
@@ -101,7 +104,9 @@ class PeekedHello:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
     def _close(self, reason: str) -> None:
-        self._services.notes.fault(self._peer, f"tls {self._peer} closed: {reason}")
+        """Close; without a reason where it only looked whether the port is open."""
+        if reason:
+            self._services.notes.fault(self._peer, f"tls {self._peer} closed: {reason}")
         self._let_go()
         self._services.admission.leave(self._peer.address)
         self._socket.close()

@@ -50,7 +50,7 @@ class ProxyHeader:
         try:
             data = self._socket.recv(MOST_BYTES, socket.MSG_PEEK)
             if not data:
-                self._close("it left before its header")
+                self._close("it left before its header" if self._header else "")
                 return
             parsed = proxy_protocol.parse(self._header + data)
             if parsed is None:
@@ -59,7 +59,10 @@ class ProxyHeader:
             self._socket.recv(parsed.length - len(self._header))
         except BlockingIOError:
             return
-        except (OSError, ProtocolError) as error:
+        except OSError as error:
+            self._close(error.strerror or str(error) if self._header else "")
+            return
+        except ProtocolError as error:
             self._close(str(error))
             return
         self._let_go()
@@ -78,7 +81,9 @@ class ProxyHeader:
         self._close(f"no PROXY header within {limit:g} s (limits.handshake_s)")
 
     def _close(self, reason: str) -> None:
-        self._services.notes.fault(self._peer, f"proxy {self._peer} closed: {reason}")
+        """Close; without a reason where it only looked whether the port is open."""
+        if reason:
+            self._services.notes.fault(self._peer, f"proxy {self._peer} closed: {reason}")
         self._let_go()
         self._socket.close()
 

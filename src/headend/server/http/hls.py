@@ -7,6 +7,7 @@
 Source: RFC 8216bis, 6.2.5 and appendix B.
 """
 
+import asyncio
 import re
 from typing import Final
 
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from headend.access.gate import Grant
 from headend.errors import LimitExceeded
+from headend.hub.stream import Stream
 from headend.outputs.hls_playlists import MEDIA_PLAYLIST
 from headend.outputs.hls_window import Resource
 from headend.server.hls_streams import HlsStream, HlsStreams, HlsViewer
@@ -89,7 +91,7 @@ class HlsRoutes:
                     400,
                     f"_HLS_msn={number} is too far ahead: {playlists.next_sequence} comes next.",
                 )
-            await self._wait(stream, number, part)
+            await self._wait(request, stream, number, part)
         text = playlists.media_playlist(skip=skip, query=self._query(request))
         return _count(stream, viewer, self._playlist(request, stream, text, 6 * playlists.target_s))
 
@@ -110,7 +112,7 @@ class HlsRoutes:
         found = stream.playlists.resource(name)
         if found is None and name == stream.playlists.hint:
             number, part = name.rpartition("-")[2].split(".")[:2]
-            await self._wait(stream, int(number), int(part))
+            await self._wait(request, stream, int(number), int(part))
             found = stream.playlists.resource(name)
         if found is None:
             raise Problem(404, "There is no such part of this stream, or not any more.")
@@ -138,13 +140,11 @@ class HlsRoutes:
             is_over = kind == "multivariant" and known.packager.over is not None
             is_anew = known.is_lost or is_over
         if known is None or is_anew:
-            peer = access.peer_of(services, request)
-            found, _ = await media_of(services, path, peer.address)
-            known = hls.begin(found)
+            known = hls.begin(await self._published(request, path))
             # Others came while this one waited: limits hold for all of them.
             grant = await access.allow_play_once(services, request, asked, "hls")
         viewer = self._note(request, known, grant)
-        limit = wanted.longest_s + READY_S
+        limit = wanted.longest_s + READY_S if _may_wait(request) else 0.0
         try:
             is_ready = await known.wait_ready(limit)
         except LimitExceeded as error:
@@ -163,8 +163,23 @@ class HlsRoutes:
         _check_live(known)
         return known, viewer
 
-    async def _wait(self, stream: HlsStream, number: int, part: int | None) -> None:
-        limit = BLOCK_TARGETS * max(stream.playlists.target_s, 1)
+    async def _published(self, request: web.Request, path: str) -> Stream:
+        """Return a stream that has media, once it has some; nobody waits for a head alone."""
+        services = self._services
+        live = services.registry.stream(path)
+        if not _may_wait(request) and (live is None or not live.has_begun):
+            raise Problem(404, f"nobody publishes {path}.", title="Stream not found")
+        peer = access.peer_of(services, request)
+        try:
+            async with asyncio.timeout(None if _may_wait(request) else 0.0):
+                return (await media_of(services, path, peer.address))[0]
+        except TimeoutError:
+            raise Problem(503, f"{path} has no media yet.", headers={"Retry-After": "2"}) from None
+
+    async def _wait(
+        self, request: web.Request, stream: HlsStream, number: int, part: int | None
+    ) -> None:
+        limit = BLOCK_TARGETS * max(stream.playlists.target_s, 1) if _may_wait(request) else 0
         try:
             if not await stream.wait((number, part), limit):
                 raise Problem(
@@ -231,6 +246,11 @@ def _check_live(stream: HlsStream) -> None:
     trouble = stream.trouble()
     if trouble is not None:
         raise Problem(503, f"HLS stands still: {trouble}.", headers={"Retry-After": "2"})
+
+
+def _may_wait(request: web.Request) -> bool:
+    """Say whether the answer is worth waiting for: one without body is not."""
+    return request.method != "HEAD"
 
 
 def _count(stream: HlsStream, viewer: HlsViewer | None, response: web.Response) -> web.Response:

@@ -17,12 +17,16 @@ from headend.server.http.heads import EVERY_ANSWER
 from headend.server.http.problems import Problem
 from headend.server.notes import Notes
 from headend.server.peer import Peer
+from headend.server.proxy_protocol import V1_SIGNATURE, V2_SIGNATURE
 
 log = logging.getLogger(__name__)
 
 # Longer than any proxy keeps a connection to us open: it must not send a request as we close.
 # `HttpConnection` closes those that stay idle, much earlier.
 KEEPALIVE_S: Final = 3600.0
+FIRST_BYTES: Final = 12
+TLS_RECORD: Final = b"\x16\x03"  # a handshake record (RFC 8446, 5.1)
+RTMP_VERSION: Final = b"\x03"  # C0
 
 
 class HttpProtocol(web.RequestHandler):
@@ -32,7 +36,7 @@ class HttpProtocol(web.RequestHandler):
         newest_body: Of the newest request whose head is whole, whether it is handled yet or not.
     """
 
-    __slots__ = ("_notes", "_peer", "newest_body")
+    __slots__ = ("_first", "_notes", "_peer", "newest_body")
 
     def __init__(self, server: Server, loop: AbstractEventLoop, notes: Notes, peer: Peer) -> None:
         """Speak for an application's server.
@@ -55,6 +59,7 @@ class HttpProtocol(web.RequestHandler):
         )
         self._notes: Final = notes
         self._peer: Final = peer
+        self._first = b""  # of the connection: they tell what else is spoken
         self.newest_body: StreamReader = EMPTY_PAYLOAD
 
     @property
@@ -63,6 +68,7 @@ class HttpProtocol(web.RequestHandler):
         return self._request_count
 
     def data_received(self, data: bytes) -> None:
+        self._first = self._first or data[:FIRST_BYTES]
         super().data_received(data)
         if self._messages:
             newest, self.newest_body = self._messages[-1]
@@ -100,8 +106,9 @@ class HttpProtocol(web.RequestHandler):
             self.force_close()
             return web.Response()  # goes nowhere: the client has left
         if isinstance(exc, HttpProcessingError):
-            line = f"http {self._peer} sent no HTTP: {type(exc).__name__}"
-            self._notes.fault(self._peer, line, logging.INFO)
+            spoken = foreign(self._first)
+            line = f"http {self._peer} sent no HTTP: {spoken or type(exc).__name__}"
+            self._notes.fault(self._peer, line, logging.WARNING if spoken else logging.INFO)
             detail = "This cannot be read as an HTTP request."
             if isinstance(exc, LineTooLong):
                 detail = "A line of the request is too long."
@@ -113,3 +120,17 @@ class HttpProtocol(web.RequestHandler):
         response = Problem(status, detail).with_headers(EVERY_ANSWER).response()
         response.force_close()
         return response
+
+
+def foreign(first: bytes) -> str:
+    """Say what is spoken that begins so, and where it is taken; empty: it is not known."""
+    if first.startswith((V1_SIGNATURE, V2_SIGNATURE)):
+        return (
+            "it is a PROXY protocol header, which the RTMP and TLS ports take "
+            "(rtmp.proxy_protocol_from); a proxy of HTTP sends X-Forwarded-For (http.proxies)"
+        )
+    if first[:2] == TLS_RECORD:
+        return "it is TLS: use the TLS port (tls.listen), or http:// here"
+    if first[:1] == RTMP_VERSION:
+        return "it is RTMP: use the RTMP port (rtmp.listen)"
+    return ""

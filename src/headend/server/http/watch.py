@@ -48,7 +48,8 @@ class WatchRoutes:
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Give the page or the state."""
         if _wants_json(request):
-            state = await self._state(request, is_patient=request.query.get("wait") == "1")
+            is_patient = request.query.get("wait") == "1" and request.method != "HEAD"
+            state = await self._state(request, is_patient=is_patient)
             return web.Response(
                 body=json.dumps(state).encode(),
                 content_type=CONTENT_TYPE,
