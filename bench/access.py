@@ -17,14 +17,14 @@ import uvloop
 from bench.endurance import Figure
 from bench.proc import rss_kib
 from headend.access.control import Access
-from headend.access.decisions import AccessRequest
-from headend.access.keys import KeyStore
-from headend.access.publish_key import KeyOptions, NewKey
-from headend.access.tables import PUBLISH_KEYS
 from headend.access.tokens import Token
+from headend.decisions import AccessRequest
 from headend.errors import Rejected
 from headend.events import Events
 from headend.settings import RuleBook, load_settings
+from headend.store.keys import KeyStore
+from headend.store.publish_key import KeyOptions, NewKey
+from headend.store.tables import PUBLISH_KEYS
 
 MOST_MS: Final = 1.0  # a decision may add, median (issue 5)
 LEAST_TOKENS: Final = 2000  # plays with a token a second on one core (ibidem)

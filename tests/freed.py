@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from types import CoroutineType, FrameType, FunctionType
 
-from tests.live import Live, until
+from tests.harness import Live, until
 
 # Values that are kept on purpose, a bounded number of them: what happened, for history and audit;
 # lines of the log, by a test; and what its own peers read with.
@@ -21,13 +21,13 @@ KEPT = frozenset(
         "headend.events.SessionStarted",
         "headend.events.SessionEnded",
         "headend.events.RequestRefused",
-        "headend.access.records.SessionRecord",
-        "headend.access.records.AuditEntry",
-        "headend.server.rates.Sample",
-        "headend.server.peer.Peer",
+        "headend.store.records.SessionRecord",
+        "headend.store.records.AuditEntry",
+        "headend.live.rates.Sample",
+        "headend.net.peer.Peer",
         "headend.rtmp.chunks.ChunkReader",
         "headend.rtmp.chunks.ChunkLimits",
-        "headend.server.deadlines._Entry",  # they hold nothing, see `nothing_left`
+        "headend.net.deadlines._Entry",  # they hold nothing, see `nothing_left`
     }
 )
 LIMIT_S = 8.0  # most of it for the last words of connections to be read

@@ -15,7 +15,7 @@ import logging
 import re
 from pathlib import Path
 
-from headend.server.logs import TextFormatter
+from headend.logs import TextFormatter
 
 # A key is longer; shorter ones stand in tests for what is none.
 KEY = re.compile(rb"hk_[A-Za-z0-9_-]{16,}")

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from headend.access import addresses, places
+from headend.net import addresses, places
 
 OUTER: Final = "127.0.0.1"
 INNER: Final = "127.0.0.2"

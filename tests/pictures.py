@@ -7,9 +7,9 @@ from typing import Final
 import av
 import av.logging
 
+from headend.codec.still import Still, still
 from headend.media.codecs import video_tag
 from headend.media.flv import Reader
-from headend.media.still import Still, still
 from headend.media.tag import Tag
 
 ENCODERS: Final = {

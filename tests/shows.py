@@ -7,7 +7,7 @@ async with serve(tmp_path, *SHOWN) as web:
 
 import re
 
-from tests.live import until
+from tests.harness import until
 from tests.pictures import picture_tags
 from tests.web import Web
 

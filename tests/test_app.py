@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import trustme
-from tests.live import (
+from tests.harness import (
     KEYFRAME,
     Peer,
     live_server,

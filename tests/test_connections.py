@@ -1,7 +1,7 @@
 """This module tests that connections are made by modules that ask whether they may be.
 
 Each module that connects or resolves names is listed with what it calls: one that is new here must
-ask `headend.access.places` first, or say why it need not.
+ask `headend.net.places` first, or say why it need not.
 """
 
 import ast
@@ -20,13 +20,13 @@ WAYS = {
     "urlopen",
 }
 GUARDED = {
-    "access/names.py": {"getaddrinfo"},  # of `places`
+    "net/names.py": {"getaddrinfo"},  # of `places`
     "access/jwks.py": {"ClientSession", "TCPConnector"},
     "client/http_flv.py": {"ClientSession", "TCPConnector"},
     "client/http_opener.py": {"create_connection"},  # has one already
     "client/sockets.py": {"open_connection", "start_connection"},
     "relay/dialling.py": {"start_connection"},
-    "server/outgoing.py": {"ClientSession", "TCPConnector"},
+    "net/outgoing.py": {"ClientSession", "TCPConnector"},
 }
 OTHERS = {
     "cli/api_client.py": {"ClientSession", "TCPConnector"},  # this machine's server
@@ -35,8 +35,8 @@ OTHERS = {
     "relay/link.py": {"ClientSession"},  # of RTMP, on a socket of `dialling`
     "client/negotiation.py": {"ClientSession"},  # the same, of `sockets`
     "testing/slow_reader.py": {"ClientSession"},  # this machine's server
-    "server/listener.py": {"getaddrinfo"},  # where we listen
-    "server/self_signed.py": {"getaddrinfo"},  # our own name
+    "net/listener.py": {"getaddrinfo"},  # where we listen
+    "tls/self_signed.py": {"getaddrinfo"},  # our own name
 }
 
 

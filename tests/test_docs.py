@@ -12,7 +12,7 @@ from headend.settings.listeners import Http, Rtmp, Tls
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
 
-# Modules as the documents name them in code: `server/logs.py`, `events.py`.
+# Modules as the documents name them in code: `logs.py`, `events.py`.
 MODULE = re.compile(r"`((?:\w+/)*\w+\.py)`")
 
 # [text](target), and paths in code such as `docs/protocol.md`.
@@ -68,7 +68,7 @@ def test_every_module_that_is_named_is_there(document: Path) -> None:
 
 
 def test_module_that_is_not_there_is_found() -> None:
-    text = "`server/logs.py`, `commands.py` and `server/nowhere.py`, `logs/server.py`"
+    text = "`logs.py`, `commands.py` and `server/nowhere.py`, `logs/server.py`"
     assert missing_modules(text) == ["server/nowhere.py", "logs/server.py"]
 
 

@@ -1,4 +1,4 @@
-"""This module keeps the layers apart: who may import whom, and what pure layers never import."""
+"""The layers: who may import whom, exactly, and what pure layers never import."""
 
 import ast
 import re
@@ -10,56 +10,81 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src"
 
-# What the modules of a layer may import of Headend besides their own layer.
+# What the modules of a layer may import of Headend besides their own layer, ground floor first.
 LAYERS = {
     "errors": set(),
-    "events": {"errors"},
+    "files": {"errors"},
+    "redaction": set(),
+    "logs": {"redaction"},
+    "decisions": set(),
+    "events": set(),
     "webhooks": {"errors"},
+    "hooks": {"decisions", "events"},
     "settings": {"errors"},
     "media": {"errors"},
     "rtmp": {"errors", "media"},
     "hub": {"errors", "media"},
-    "outputs": {"errors", "media", "rtmp", "hub", "settings"},
-    "sources": {"errors", "media"},
-    "fallback": {"errors", "events", "media", "hub", "settings", "sources", "server"},
-    "access": {"errors", "events", "media", "rtmp", "hub", "outputs", "settings"},
-    "codec": {"errors", "media", "hub", "outputs"},
-    "client": {
-        "errors", "media", "rtmp", "hub", "outputs", "settings", "sources", "access", "server",
-        "codec",
+    "outputs": {"media", "rtmp", "hub"},
+    "codec": {"errors", "media"},
+    "sources": {"errors", "media", "codec"},
+    "net": {"errors", "logs", "decisions", "events", "settings"},
+    "tls": {"errors", "files", "logs", "events", "settings", "net"},
+    "client": {"errors", "media", "rtmp", "hub", "outputs", "codec", "sources", "net"},
+    "store": {"errors", "files", "logs", "decisions", "events", "rtmp", "net"},
+    "access": {"errors", "logs", "decisions", "events", "settings", "rtmp", "net", "store"},
+    "notify": {
+        "errors", "redaction", "logs", "decisions", "events", "webhooks", "hooks",
+        "settings", "net", "store", "access",
     },
-    "hooks": {"errors", "events", "access"},
-    "server": {
-        "errors", "events", "webhooks", "hooks", "media", "rtmp", "hub", "outputs", "settings",
-        "access",
+    "hls": {"errors", "logs", "decisions", "events", "media", "hub", "codec", "net", "access"},
+    "thumbnails": {"errors", "logs", "media", "hub", "codec", "net"},
+    "live": {
+        "errors", "logs", "decisions", "events", "settings", "media", "rtmp", "hub",
+        "outputs", "net", "tls", "store", "access", "notify", "hls", "thumbnails",
+    },
+    "fallback": {
+        "errors", "logs", "events", "settings", "media", "hub", "codec", "sources", "live",
     },
     "relay": {
-        "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
-        "client",
+        "errors", "redaction", "logs", "decisions", "events", "settings", "media", "rtmp",
+        "hub", "outputs", "net", "client", "store", "live",
+    },
+    "http": {
+        "errors", "redaction", "logs", "decisions", "settings", "rtmp", "hub", "outputs",
+        "net", "store", "access", "notify", "hls", "thumbnails", "live",
     },
     "app": {
-        "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
-        "fallback", "relay", "hooks",
+        "errors", "files", "redaction", "logs", "events", "hooks", "settings", "rtmp",
+        "hub", "net", "tls", "store", "access", "notify", "live", "fallback", "relay",
+        "http",
     },
     "embed": {
-        "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
-        "codec", "client", "app", "hooks",
+        "errors", "events", "hooks", "settings", "media", "rtmp", "hub", "outputs", "codec",
+        "store", "live", "app",
     },
     "testing": {
-        "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "server", "access",
-        "codec", "client", "app", "embed",
+        "errors", "decisions", "events", "settings", "media", "rtmp", "net", "tls",
+        "client", "live", "app", "embed",
     },
     "pytest_plugin": {"testing"},
     "cli": {
-        "errors", "events", "media", "rtmp", "hub", "outputs", "settings", "sources", "server",
-        "access", "client", "app",
+        "errors", "files", "redaction", "logs", "settings", "media", "rtmp", "codec",
+        "sources", "net", "tls", "client", "store", "access", "live", "http", "app",
     },
     "__main__": {"cli"},
-    "__init__": {"errors", "hooks", "media", "settings", "codec", "client", "embed"},
+    "__init__": {"hooks", "settings", "media", "codec", "embed"},
 }  # fmt: skip
 
 # Time, randomness and input are arguments there, so that every timeout is testable in microseconds.
 PURE = {"media", "rtmp", "hub", "outputs"}
+PURE_MODULES = (
+    *(
+        f"hls/{path.stem}"
+        for path in (SOURCE / "headend/hls").glob("*.py")
+        if path.stem != "streams"
+    ),
+    *("codec/package", "codec/packets", "codec/tracks", "codec/times", "codec/pictures"),
+)
 IMPURE_MODULES = {
     "asyncio", "logging", "os", "random", "secrets", "selectors", "socket", "ssl", "subprocess",
     "threading", "time",
@@ -106,6 +131,33 @@ def test_module_imports_only_what_its_layer_may(path: Path) -> None:
     assert faults(layer, path.read_text()) == []
 
 
+def used(layer: str) -> set[str]:
+    """Name the layers that the modules of a layer import."""
+    folder = SOURCE / "headend" / layer
+    modules = folder.rglob("*.py") if folder.is_dir() else [folder.with_suffix(".py")]
+    names = {name for path in modules for name in imports(ast.parse(path.read_text()))}
+    found = {layer_of(name) for name in names if name.startswith("headend.")}
+    return found - {layer, "__init__"}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_each_right_of_a_layer_is_used(layer: str) -> None:
+    assert LAYERS[layer] - used(layer) == set()
+
+
+def test_layers_stand_on_those_before_them() -> None:
+    order = list(LAYERS)
+    for number, (layer, imported) in enumerate(LAYERS.items()):
+        assert imported <= set(order[:number]), f"{layer} imports what stands above it"
+
+
+@pytest.mark.parametrize("name", [*PURE_MODULES])
+def test_pure_modules_of_other_layers_take_time_and_input_as_arguments(name: str) -> None:
+    text = (SOURCE / "headend" / f"{name}.py").read_text()
+    roots = {imported.split(".")[0] for imported in imports(ast.parse(text))}
+    assert roots & IMPURE_MODULES == set()
+
+
 @pytest.mark.parametrize(
     ("layer", "source", "found"),
     [
@@ -115,7 +167,7 @@ def test_module_imports_only_what_its_layer_may(path: Path) -> None:
         ("rtmp", "from headend.hub import stream", ["headend.hub.stream"]),
         ("hub", "from headend import rtmp", ["headend.rtmp"]),
         ("media", "from . import tag", ["..tag"]),
-        ("server", "import time\nfrom headend.access import policy", []),
+        ("live", "import time\nfrom headend.access import policy", []),
         ("cli", "from headend import __version__, app", []),
     ],
 )

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.live import Live, Peer, live_server
+from tests.harness import Live, Peer, live_server
 from tests.tls_peers import client_context
 
 from headend.settings import CertificatePair

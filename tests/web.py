@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 from multidict import CIMultiDictProxy
-from tests.live import KEYFRAME, VIDEO_HEADER, Live, Peer, live_server, until
+from tests.harness import KEYFRAME, VIDEO_HEADER, Live, Peer, live_server, until
 from tests.no_secrets import WATCH, is_meant
 
 from headend.hub.stream import Stream

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, TypeVar
 
-from headend.access.decisions import Allow, Decision, Deny, Redirect
+from headend.decisions import Allow, Decision, Deny, Redirect
 from headend.events import (
     CertificateExpiring,
     CertificateFailed,

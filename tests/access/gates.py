@@ -8,10 +8,10 @@ from headend.access.gate import Gate
 from headend.access.guard import Guard
 from headend.access.known_keys import KnownKeys
 from headend.access.policy import Policy
-from headend.access.server_secret import ServerSecret
 from headend.access.tokens import Tokens
 from headend.events import Events
 from headend.settings import RuleBook, Settings
+from headend.store.server_secret import ServerSecret
 
 SECRET = ServerSecret(bytes(range(32)))
 TOKENS = Tokens(SECRET.derive("tokens"))

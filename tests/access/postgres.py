@@ -12,7 +12,7 @@ from pwd import getpwnam
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
-from tests.live import run
+from tests.harness import run
 
 LIMIT_S = 60
 

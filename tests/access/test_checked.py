@@ -3,7 +3,7 @@
 import pytest
 
 from headend.access.checked import DecisionError, checked
-from headend.access.decisions import Allow, Decision, Deny, Redirect
+from headend.decisions import Allow, Decision, Deny, Redirect
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 from tests.access.hanging import Disk
-from tests.live import command, live_server, log_lines, run, until
+from tests.harness import command, live_server, log_lines, run, until
 
 from headend.access import control
-from headend.access.publish_key import KeyOptions
-from headend.access.records import AuditEntry
-from headend.server.metrics import database_is_up
+from headend.http.metrics import database_is_up
+from headend.store.publish_key import KeyOptions
+from headend.store.records import AuditEntry
 
 
 def signer() -> tuple[OKPKey, str]:

@@ -9,16 +9,16 @@ from unittest.mock import Mock
 
 import pytest
 from tests.access.gates import TOKENS, gate
-from tests.live import run
+from tests.harness import run
 
 from headend.access.address_lists import AddressCheck
-from headend.access.decisions import AccessRequest, Action, Allow, Decision
 from headend.access.gate import Gate, Grant
 from headend.access.known_keys import KnownKeys
-from headend.access.publish_key import PublishKey
 from headend.access.tokens import Token
+from headend.decisions import AccessRequest, Action, Allow, Decision
 from headend.errors import DatabaseError, HeadendError, Rejected
 from headend.settings import Settings, load_settings
+from headend.store.publish_key import PublishKey
 
 HERE = ip_address("192.0.2.1")
 

@@ -9,13 +9,13 @@ import pytest
 import trustme
 from aiohttp import web
 from joserfc.jwk import OctKey, OKPKey, RSAKey
-from tests.live import run
+from tests.harness import run
 from tests.outside import FORMS, inner_server, stand_outside
 from tests.receiver import receiver
 
 from headend.access.jwks import DOCUMENT_BYTES, KeysUnavailable, load_keys, read_document
-from headend.access.places import Rules
 from headend.errors import SettingsError
+from headend.net.places import Rules
 
 
 def read(place: str, rules: Rules | None = None) -> str:

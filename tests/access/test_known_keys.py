@@ -7,14 +7,14 @@ from unittest.mock import Mock
 
 import pytest
 from tests.access.gates import SECRET
-from tests.live import run
+from tests.harness import run
 
 from headend.access import known_keys
-from headend.access.keys import KeyStore
 from headend.access.known_keys import KnownKeys, OnError
-from headend.access.publish_key import PublishKey
 from headend.errors import DatabaseError
 from headend.rtmp.authmod import verifier
+from headend.store.keys import KeyStore
+from headend.store.publish_key import PublishKey
 
 KEY = "hk_" + 32 * "a"
 ID = "pk_" + 12 * "b"

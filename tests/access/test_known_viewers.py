@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from headend.access import known_viewers
-from headend.access.decisions import AccessRequest, Allow
 from headend.access.known_viewers import KnownViewers, credentials_digest, question_digest
 from headend.access.viewers import AWAY_S
+from headend.decisions import AccessRequest, Allow
 
 ASKED = AccessRequest(
     "play", "live/a", ip_address("192.0.2.1"), protocol="hls", query={"user": "u1", "pw": "x"}

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 from tests.access.gates import SECRET
-from tests.live import run
+from tests.harness import run
 
 from headend.access import passwords
 from headend.access.known_keys import KnownKeys

@@ -6,8 +6,8 @@ from typing import Literal
 
 import pytest
 
-from headend.access.decisions import AccessRequest, Action
 from headend.access.policy import Policy
+from headend.decisions import AccessRequest, Action
 from headend.errors import Rejected
 from headend.settings import Auth, Rtmp, RuleBook, Settings
 from headend.settings.rules import StreamRule

@@ -6,9 +6,9 @@ from ipaddress import ip_address
 import pytest
 
 from headend.access import viewers
-from headend.access.decisions import AccessRequest
 from headend.access.gate import Grant
 from headend.access.viewers import TokenViewers
+from headend.decisions import AccessRequest
 from headend.errors import Rejected
 
 SESSION = AccessRequest("play", "vip/a", ip_address("192.0.2.1"), protocol="rtmp")

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from tests.live import log_lines, run
+from tests.harness import log_lines, run
 
 from headend.app.closing import Closing
 

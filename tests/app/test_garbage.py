@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
-from tests.live import run
+from tests.harness import run
 
 from headend.app import garbage
 from headend.app.garbage import KEPT, LOOKS, YOUNG, Collector

@@ -6,7 +6,7 @@ import signal
 import threading
 
 import pytest
-from tests.live import log_lines, run, until
+from tests.harness import log_lines, run, until
 
 from headend.app import signals
 from headend.app.signals import Signals

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from headend.access.audit import AuditTrail
-from headend.access.database import Database
-from headend.access.records import AuditEntry
 from headend.cli.main import run
+from headend.store.audit import AuditTrail
+from headend.store.database import Database
+from headend.store.records import AuditEntry
 
 Capture = pytest.CaptureFixture[str]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from headend.access.server_secret import ServerSecret
+from headend.app.running_file import RunningFile
 from headend.cli import data_folder
 from headend.cli.main import run
-from headend.server.running_file import RunningFile
-from headend.server.self_signed import machine_names
+from headend.store.server_secret import ServerSecret
+from headend.tls.self_signed import machine_names
 
 Capture = pytest.CaptureFixture[str]
 

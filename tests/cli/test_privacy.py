@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from headend.access.audit import AuditTrail
-from headend.access.database import Database
-from headend.access.history import History
-from headend.access.pseudonyms import PSEUDONYMS, Pseudonyms
-from headend.access.records import AuditEntry, SessionRecord
-from headend.access.server_secret import ServerSecret
 from headend.cli.main import run
+from headend.net.pseudonyms import PSEUDONYMS, Pseudonyms
+from headend.store.audit import AuditTrail
+from headend.store.database import Database
+from headend.store.history import History
+from headend.store.records import AuditEntry, SessionRecord
+from headend.store.server_secret import ServerSecret
 
 Capture = pytest.CaptureFixture[str]
 

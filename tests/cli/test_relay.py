@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.test_status import with_server
-from tests.live import Live
+from tests.harness import Live
 
 from headend.cli.main import run
 

@@ -14,13 +14,13 @@ from typing import Self
 
 import pytest
 from tests.cli.program import SOURCE
-from tests.live import KEYFRAME, VIDEO_HEADER, Live, live_server, until
-from tests.live import run as run_live
+from tests.harness import KEYFRAME, VIDEO_HEADER, Live, live_server, until
+from tests.harness import run as run_live
 
+from headend.app.running_file import FILE_NAME
 from headend.cli import api_client
 from headend.cli.main import run
-from headend.server.api import events
-from headend.server.running_file import FILE_NAME
+from headend.http.api import events
 
 Capture = pytest.CaptureFixture[str]
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from headend.cli.status_tables import bit_rate, duration, size, tables
-from headend.server.api import models
+from headend.http.api import models
 
 
 def stream(path: str = "live/a", **values: object) -> models.Stream:

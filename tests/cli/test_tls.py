@@ -10,10 +10,10 @@ import trustme
 from tests.tls_peers import tcp_server, write_pair
 
 from headend.cli.main import run
-from headend.server import self_signed
-from headend.server.certificate_files import read_certificate, read_pair
-from headend.server.tls_policy import TlsPolicy
 from headend.settings import CertificatePair
+from headend.tls import self_signed
+from headend.tls.certificate_files import read_certificate, read_pair
+from headend.tls.policy import TlsPolicy
 
 Capture = pytest.CaptureFixture[str]
 

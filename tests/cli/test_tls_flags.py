@@ -12,9 +12,9 @@ from tests.tls_peers import write_pair
 from headend.cli.main import run
 from headend.cli.tls_flags import tls_options
 from headend.errors import SettingsError
+from headend.net.tls_client import TlsOptions
 from headend.rtmp.url import parse_url
-from headend.server.certificate_files import describe
-from headend.server.tls_client import TlsOptions
+from headend.tls.certificate_files import describe
 
 FINGERPRINT = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 RTMPS = parse_url("rtmps://h/live/a")

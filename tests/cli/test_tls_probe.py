@@ -11,7 +11,7 @@ from tests.tls_peers import tcp_server, write_pair
 from headend.cli import tls_probe
 from headend.cli.tls_probe import Report, probe
 from headend.errors import HeadendError, SettingsError
-from headend.server.tls_policy import TlsPolicy
+from headend.tls.policy import TlsPolicy
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

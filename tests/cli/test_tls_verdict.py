@@ -7,7 +7,7 @@ import pytest
 
 from headend.cli.tls_probe import Outcome, Report, Version
 from headend.cli.tls_verdict import judge
-from headend.server.certificate_files import Certificate
+from headend.tls.certificate_files import Certificate
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 

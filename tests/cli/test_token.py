@@ -7,8 +7,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 
-from headend.access.server_secret import ServerSecret
 from headend.cli.main import run
+from headend.store.server_secret import ServerSecret
 
 Capture = pytest.CaptureFixture[str]
 

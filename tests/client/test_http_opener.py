@@ -10,11 +10,11 @@ from tests.client.peers import http_server
 from tests.test_client import run
 from tests.tls_peers import write_pair
 
-from headend.access.places import LookUp
 from headend.app import Server
 from headend.client import Timeouts, TlsOptions
 from headend.client.opening import open_http, parse_source
 from headend.errors import HeadendError, Rejected, RelayError
+from headend.net.places import LookUp
 from headend.rtmp.url import Url
 from headend.settings import load_settings
 

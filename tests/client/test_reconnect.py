@@ -13,11 +13,11 @@ from tests.client.redirects import PLAYED, PUBLISHED, moving, pictures, redirect
 from tests.rtmp.test_client import GREETING, answer, information, status
 from tests.test_client import STARTED, fails, other_server, run, saying
 
-from headend.access.decisions import AccessRequest, Decision, Redirect
 from headend.client import Player, Publisher, Reconnect, Timeouts, play, publish
 from headend.client.continuation import Continuation
 from headend.client.reader import TagReader
 from headend.client.reconnect import ReconnectingReader, Retrier, is_passing, policy_of
+from headend.decisions import AccessRequest, Decision, Redirect
 from headend.errors import MediaError, ProtocolError, Rejected, RelayError
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.rtmp import authmod

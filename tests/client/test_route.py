@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from tests.client.peers import HttpHandler, http_server
 from tests.client.redirects import PLAYED, PUBLISHED, moving, pictures, redirecting
-from tests.live import until
+from tests.harness import until
 from tests.outside import FORMS, INNER, inner_server, stand_outside
 from tests.test_client import fails, other_server, run, saying
 

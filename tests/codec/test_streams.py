@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from tests.live import run, until
+from tests.harness import run, until
 from tests.sources.media import make
 
 from headend.codec import Encoding, TagSink, TagSource

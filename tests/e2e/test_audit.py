@@ -16,12 +16,12 @@ from tests.e2e.server import Server
 from tests.e2e.wait import wait_for
 from tests.no_secrets import WATCH
 
-from headend.access.database import Database
-from headend.access.history import KILLED
-from headend.access.keys import KeyStore
-from headend.access.publish_key import KeyOptions
-from headend.access.server_secret import ServerSecret
 from headend.access.tokens import Token, Tokens
+from headend.store.database import Database
+from headend.store.history import KILLED
+from headend.store.keys import KeyStore
+from headend.store.publish_key import KeyOptions
+from headend.store.server_secret import ServerSecret
 
 pytestmark = pytest.mark.e2e
 

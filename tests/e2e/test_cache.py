@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web as http
 from tests.e2e.peers import Peers
-from tests.live import run, until
+from tests.harness import run, until
 from tests.receiver import Received, receiver
 from tests.shows import SHOWN, addresses, show
 from tests.web import Web, serve

@@ -8,7 +8,7 @@ import pytest
 from tests.e2e import media
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server
-from tests.live import run
+from tests.harness import run
 
 pytestmark = pytest.mark.e2e
 

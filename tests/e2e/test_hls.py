@@ -18,8 +18,8 @@ from tests.e2e.nginx import nginx_in_front
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server
 from tests.e2e.wait import wait_for
+from tests.harness import run, until
 from tests.hls_checker import Checker, merged, parse
-from tests.live import run, until
 
 pytestmark = pytest.mark.e2e
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 
 import pytest
-from tests.live import run
+from tests.harness import run
 
 from headend import Server
 from headend.embed.events import EventStream

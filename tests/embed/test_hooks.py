@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.live import KEYFRAME, run, until
+from tests.harness import KEYFRAME, run, until
 
 from headend import Server
 from headend.client import play, publish

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import uvloop
 from tests.e2e.wait import wait_for
-from tests.live import KEYFRAME, VIDEO_HEADER, run, until
+from tests.harness import KEYFRAME, VIDEO_HEADER, run, until
 
 from headend import Server, Settings
 from headend.client import TlsOptions, play, publish

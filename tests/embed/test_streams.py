@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
-from tests.live import FRAME, KEYFRAME, VIDEO_HEADER, run, until
+from tests.harness import FRAME, KEYFRAME, VIDEO_HEADER, run, until
 
 from headend import Encoding, Server
 from headend.client import play, publish

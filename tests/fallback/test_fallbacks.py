@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.live import (
+from tests.harness import (
     FRAME,
     KEYFRAME,
     OTHER_HEADER,

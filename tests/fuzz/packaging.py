@@ -16,12 +16,12 @@ from typing import Any, Final
 import av
 from tests.wire import wire
 
+from headend.codec.flv_muxer import FlvMuxer
+from headend.hls.limits import HlsLimits
+from headend.hls.numbers import First
+from headend.hls.packager import HlsPackager
 from headend.media.codecs import audio_tag, script_tag, video_tag
-from headend.media.flv_muxer import FlvMuxer
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
-from headend.outputs.hls import HlsPackager
-from headend.outputs.hls_limits import HlsLimits
-from headend.outputs.hls_numbers import First
 
 MEMORY_BYTES: Final = 2 << 30
 VIDEO_CODECS: Final = {

@@ -6,9 +6,9 @@ import av
 import pytest
 from tests.wire import wire
 
+from headend.codec.package import Muxer, Track
 from headend.errors import MediaError
 from headend.media.fragment import Fragments, Sample, TrackId, tracks_of
-from headend.media.package import Muxer, Track
 from headend.media.tag import AUDIO, VIDEO
 from headend.media.track_config import track_config
 from headend.testing.clip import make_clip

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Sequence
 
+from tests.hls.media import audio_header, video_header
 from tests.hls_checker import Checker
-from tests.outputs.hls_media import audio_header, video_header
 
+from headend.hls.limits import HlsLimits
+from headend.hls.numbers import First
+from headend.hls.packager import HlsPackager
 from headend.media.tag import Tag
-from headend.outputs.hls import HlsPackager
-from headend.outputs.hls_limits import HlsLimits
-from headend.outputs.hls_numbers import First
 
 WALL = 1_800_000_000.0
 

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.live import FRAME, KEYFRAME, VIDEO_HEADER, Live, Peer, live_server
+from tests.harness import FRAME, KEYFRAME, VIDEO_HEADER, Live, Peer, live_server
 
-from headend.server.relay_port import TargetStatus
+from headend.live.relay_port import TargetStatus
 
 
 @asynccontextmanager

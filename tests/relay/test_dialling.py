@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 import pytest
-from tests.live import run
+from tests.harness import run
 
-from headend.access.places import Route, Rules
+from headend.net.places import Route, Rules
 from headend.relay import dialling
 from headend.relay.backoff import Failure
 from headend.relay.dialling import RelayFailed, dial

@@ -7,8 +7,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from tests.harness import FRAME, KEYFRAME, VIDEO_HEADER, Live, Peer, command, run, until
 from tests.hub.test_stream import AVC, FakePublisher, key
-from tests.live import FRAME, KEYFRAME, VIDEO_HEADER, Live, Peer, command, run, until
 from tests.relay.servers import into, out, place, publish_pictures, server, states, targets
 
 from headend.relay.relays import MOST_ASKED, Relays

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.live import (
+from tests.harness import (
     FRAME,
     KEYFRAME,
     command,

@@ -10,7 +10,7 @@ import av
 import pytest
 from aiohttp import web
 from tests.client.peers import http_server
-from tests.live import run, until
+from tests.harness import run, until
 from tests.outside import FORMS, INNER, inner_server, stand_outside
 from tests.relay.servers import into, out, publish_pictures, server, states, targets
 from tests.relay.test_push import destination, redirector

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from tests.live import Live, log_lines, run, until
+from tests.harness import Live, log_lines, run, until
 from tests.relay.servers import into, out, publish_pictures, server, states, targets
 
 TLS = "tls.listen=127.0.0.1:0"

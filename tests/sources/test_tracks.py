@@ -8,7 +8,7 @@ import av
 import pytest
 from tests.sources.media import make
 
-from headend.media.flv_muxer import FlvMuxer
+from headend.codec.flv_muxer import FlvMuxer
 from headend.media.tag import AUDIO, VIDEO, Tag
 from headend.sources import tracks
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
-from headend.access.decisions import AccessRequest, Action
 from headend.access.policy import code_of
+from headend.decisions import AccessRequest, Action
 from headend.errors import Rejected
 from headend.settings import Auth
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from headend.access.decisions import AccessRequest, Allow, Authorizer, Deny, Redirect, is_asked
 from headend.access.grant import Grant, narrowed
 from headend.access.policy import code_of
+from headend.decisions import AccessRequest, Allow, Authorizer, Deny, Redirect, is_asked
 from headend.errors import HeadendError, Rejected
 
 

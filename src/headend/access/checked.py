@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from headend.access.decisions import Allow, Decision, Deny, Redirect
+from headend.decisions import Allow, Decision, Deny, Redirect
 from headend.errors import HeadendError, ProtocolError
 from headend.rtmp.url import stream_path
 

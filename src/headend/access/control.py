@@ -17,17 +17,17 @@ from headend.access.guard import Guard
 from headend.access.jwks import load_keys, read_document
 from headend.access.known_keys import KnownKeys
 from headend.access.passwords import Passwords
-from headend.access.places import Rules
 from headend.access.policy import Policy
-from headend.access.server_secret import ServerSecret
 from headend.access.tickets import Tickets
 from headend.access.tokens import Tokens
 from headend.errors import DatabaseError, HeadendError, SettingsError
 from headend.events import Events
+from headend.net.places import Rules
 from headend.settings import RuleBook, Settings
+from headend.store.server_secret import ServerSecret
 
 if TYPE_CHECKING:
-    from headend.access.database import Database
+    from headend.store.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -192,13 +192,13 @@ class Access:
         """Load the database's modules in a thread: they take most of a second."""
 
         def load() -> None:
-            from headend.access import keys  # noqa: F401
+            from headend.store import keys  # noqa: F401
 
             self.tokens.load()
 
         await asyncio.to_thread(load)
-        from headend.access.database import Database
-        from headend.access.keys import KeyStore
+        from headend.store.database import Database
+        from headend.store.keys import KeyStore
 
         url = self._settings.auth.database.get_secret_value()
         database = self._database = Database(url, self._settings.data)
@@ -228,7 +228,7 @@ class Access:
 
     async def _look_for_foreign_keys(self) -> None:
         """Tell of keys that nobody can use, as after a backup was restored in part."""
-        from headend.access.keys import foreign_warning
+        from headend.store.keys import foreign_warning
 
         with suppress(DatabaseError):
             if foreign := await (await self.keys.store()).foreign(time.time()):

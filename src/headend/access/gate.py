@@ -17,17 +17,17 @@ from typing import Final, Protocol
 
 from headend import events
 from headend.access.asking import Redirected, ask, shown
-from headend.access.decisions import AccessRequest, Action, Address, Allow, Authorizer, is_asked
 from headend.access.grant import NEVER, Grant, least, narrowed
 from headend.access.guard import Guard
 from headend.access.known_keys import KnownKeys
 from headend.access.known_viewers import KnownViewers, credentials_digest, question_digest
 from headend.access.policy import DENIED, Policy, code_of
-from headend.access.pseudonyms import shown_address
-from headend.access.publish_key import PublishKey
 from headend.access.tokens import TokenRefused, Tokens
 from headend.access.viewers import TokenViewers
+from headend.decisions import AccessRequest, Action, Address, Allow, Authorizer, is_asked
 from headend.errors import HeadendError, Rejected
+from headend.net.pseudonyms import shown_address
+from headend.store.publish_key import PublishKey
 
 __all__ = ["Check", "Gate", "Grant", "Limiter", "Redirected", "ShutOut"]
 

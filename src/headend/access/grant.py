@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from headend import events
-from headend.access.decisions import Allow
+from headend.decisions import Allow
 
 T = TypeVar("T", int, float)
 

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from headend.access.decisions import Address
-from headend.access.groups import Group, group_of
+from headend.decisions import Address
+from headend.net.groups import Group, group_of
 
 FREE: Final = 3  # typing errors
 FIRST_DELAY_S: Final = 0.25

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from headend.access.places import Found, OutgoingError, Rules, resolve
 from headend.access.tokens import ALGORITHMS
 from headend.errors import HeadendError, SettingsError
+from headend.net.places import Found, OutgoingError, Rules, resolve
 
 if TYPE_CHECKING:
     from joserfc.jwk import Key, KeySet
@@ -95,7 +95,7 @@ async def _fetch(url: str, rules: Rules, ca: Path | None) -> str:
     # Not loaded by a server that fetches nothing.
     import aiohttp
 
-    from headend.access.resolver import Resolver, checked
+    from headend.net.resolver import Resolver, checked
 
     async def look_up(host: str, port: int) -> Found:
         return await resolve(host, port, rules)

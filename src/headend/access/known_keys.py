@@ -11,14 +11,14 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
 
-from headend.access.publish_key import ID_CHARACTERS, ID_PREFIX, KEY_CHARACTERS, PublishKey
-from headend.access.server_secret import ServerSecret
 from headend.errors import DatabaseError
 from headend.rtmp.authmod import Verifier
 from headend.rtmp.url import KEY_PREFIX
+from headend.store.publish_key import ID_CHARACTERS, ID_PREFIX, KEY_CHARACTERS, PublishKey
+from headend.store.server_secret import ServerSecret
 
 if TYPE_CHECKING:
-    from headend.access.keys import KeyStore
+    from headend.store.keys import KeyStore
 
 KNOWN: Final = 10_000  # keys remembered at most, about a kilobyte each
 LOADING_S: Final = 8.0  # the database's modules take a second to load, more on a busy machine

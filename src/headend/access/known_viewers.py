@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields
 from hashlib import blake2b
 from typing import Final
 
-from headend.access.decisions import AccessRequest, Allow
 from headend.access.viewers import AWAY_S
+from headend.decisions import AccessRequest, Allow
 
 ASK_AGAIN_S: Final = 10.0  # after which an answer is old
 VIEWERS: Final = 50_000  # remembered at most; the one away longest is forgotten first

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
-from headend.access.decisions import Address
 from headend.access.known_keys import KnownKeys
-from headend.access.server_secret import ServerSecret
+from headend.decisions import Address
 from headend.errors import DatabaseError, Rejected
 from headend.rtmp import authmod
 from headend.rtmp.authmod import Answer, Challenge, Scheme, Verifier
 from headend.rtmp.events import ConnectRequest
 from headend.rtmp.url import Target, stream_target
+from headend.store.server_secret import ServerSecret
 
 REJECTED: Final = "NetConnection.Connect.Rejected"
 CHALLENGE_S: Final = 60.0  # until the answer; encoders send it at once

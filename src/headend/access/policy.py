@@ -3,7 +3,7 @@
 from fnmatch import fnmatchcase
 from typing import Final
 
-from headend.access.decisions import AccessRequest, Action
+from headend.decisions import AccessRequest, Action
 from headend.errors import Rejected
 from headend.rtmp.url import KEY_PREFIX
 from headend.settings import RuleBook

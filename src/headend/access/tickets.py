@@ -17,8 +17,8 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from headend.access.decisions import Address
-from headend.access.groups import group_of
+from headend.decisions import Address
+from headend.net.groups import group_of
 
 LIFE_S: Final = 7 * 86_400  # authorizers are asked again all the time: this bounds what is kept
 STEP_S: Final = 3600  # the same ticket for so long

@@ -24,7 +24,7 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final, Literal, TypeGuard
 
-from headend.access.decisions import Action, Address
+from headend.decisions import Action, Address
 from headend.errors import HeadendError, SettingsError
 
 if TYPE_CHECKING:

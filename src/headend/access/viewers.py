@@ -9,9 +9,9 @@ import time
 from collections import OrderedDict
 from typing import Final
 
-from headend.access.decisions import UNCOUNTED, AccessRequest
 from headend.access.grant import Grant
 from headend.access.policy import PLAY_FAILED
+from headend.decisions import UNCOUNTED, AccessRequest
 from headend.errors import Rejected
 
 AWAY_S: Final = 20.0  # without a request an HLS viewer is gone: longer than a segment and a wait

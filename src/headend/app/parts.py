@@ -10,31 +10,32 @@ from hashlib import sha256
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from headend.access import pseudonyms
+from headend import logs
 from headend.access.control import Access
-from headend.access.pseudonyms import PSEUDONYMS, Pseudonyms
 from headend.events import Event, Events
 from headend.hub.registry import NameSettings, Registry, RegistrySettings
 from headend.hub.standby import FallbackSettings
 from headend.hub.stream import StreamSettings
+from headend.live.limits import StreamLimits
+from headend.live.rates import Rates
+from headend.live.services import Services
+from headend.live.stream_observer import StreamObserver
+from headend.live.waiting import give_up
+from headend.net import pseudonyms
+from headend.net.admission import Admission
+from headend.net.deadlines import Deadlines
+from headend.net.notes import Notes
+from headend.net.poller import Poller
+from headend.net.pseudonyms import PSEUDONYMS, Pseudonyms
+from headend.net.runtime import Runtime
 from headend.rtmp.chunks import ChunkLimits
 from headend.rtmp.hops import ID_BYTES
 from headend.rtmp.session import SessionSettings
-from headend.server import logs
-from headend.server.admission import Admission
-from headend.server.deadlines import Deadlines
-from headend.server.limits import StreamLimits
-from headend.server.notes import Notes
-from headend.server.poller import Poller
-from headend.server.rates import Rates
-from headend.server.recorder import Recorder
-from headend.server.services import Services
-from headend.server.stream_observer import StreamObserver
-from headend.server.waiting import give_up
 from headend.settings import RuleBook, Settings
+from headend.store.recorder import Recorder
 
 if TYPE_CHECKING:
-    from headend.server.certificates import CertificateStore
+    from headend.tls.certificates import CertificateStore
 
 log = logging.getLogger(__name__)
 
@@ -57,24 +58,25 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
     rules = RuleBook(settings)
     server_id = secrets.token_hex(ID_BYTES)
     made = Services(
-        loop=loop,
+        runtime=Runtime(
+            loop,
+            Poller(loop, live.flush_ms / 1000, live.flush),
+            Deadlines(loop),
+            Admission(settings.limits),
+            rules,
+            events,
+            Notes(events, loop),
+        ),
         began=loop.time(),
         started=time(),
-        poller=Poller(loop, live.flush_ms / 1000, live.flush),
-        deadlines=Deadlines(loop),
         registry=Registry(
             registry_settings(settings, rules), report, StreamObserver(events, loop), give_up
         ),
-        admission=Admission(settings.limits),
-        settings=settings,
-        rules=rules,
         access=Access(loop, settings, events),
         session_settings=session_settings(
             settings, chunk_size=settings.rtmp.chunk_size, server_id=server_id
         ),
         server_id=server_id,
-        events=events,
-        notes=Notes(events, loop),
         reload=reload,
     )
     made.rates = Rates(made)
@@ -149,7 +151,7 @@ def certificates(settings: Settings) -> "CertificateStore":
     Raises:
         SettingsError: One is wrong.
     """
-    from headend.server.certificates import CertificateStore
+    from headend.tls.certificates import CertificateStore
 
     return CertificateStore(
         settings.tls.certificates,

@@ -12,14 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from headend.access import admin_token, files
+from headend import files, logs
 from headend.app.garbage import Collector
 from headend.app.server import Server
 from headend.app.signals import Signals
 from headend.app.urls import web_url
-from headend.server import logs
-from headend.server.tls_policy import ignore_garbled_names
 from headend.settings import LoadedSettings
+from headend.store import admin_token
+from headend.tls.policy import ignore_garbled_names
 
 log = logging.getLogger(__name__)
 

@@ -11,23 +11,21 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from headend import __version__
-from headend.access import admin_token, data_folder, files
+from headend import __version__, files, logs, redaction
 from headend.access.address_lists import AddressCheck
-from headend.access.records import AuditEntry, Outcome
 from headend.app import parts
 from headend.app.closing import Closing
+from headend.app.running_file import RunningFile
 from headend.errors import SettingsError
 from headend.events import ServerStarted, ServerStopping
-from headend.server import logs, redaction
-from headend.server.folder_watch import FolderWatch
-from headend.server.integrations import Integrations
-from headend.server.listener import Listener, bound_address, listening_text, open_socket
-from headend.server.peer import Peer
-from headend.server.rtmp_connection import RtmpConnection
-from headend.server.running_file import RunningFile
-from headend.server.services import Services
-from headend.server.transport import Transport
+from headend.live.rtmp_connection import RtmpConnection
+from headend.live.services import Services
+from headend.net.listener import Listener, bound_address, listening_text, open_socket
+from headend.net.peer import Peer
+from headend.net.tls_facts import TlsFacts
+from headend.net.tls_transport import TlsTransport
+from headend.net.transport import Transport
+from headend.notify.integrations import Integrations
 from headend.settings import (
     NEEDS_RESTART,
     Address,
@@ -37,14 +35,17 @@ from headend.settings import (
     changed_keys,
     secret_values,
 )
+from headend.store import admin_token, data_folder
+from headend.store.records import AuditEntry, Outcome
+from headend.tls.folder_watch import FolderWatch
 
 if TYPE_CHECKING:
     from headend.fallback.fallbacks import Fallbacks
     from headend.hooks import Hooks
+    from headend.http.server import HttpServer
     from headend.relay.relays import Relays
-    from headend.server.acme import AcmeClient
-    from headend.server.http.server import HttpServer
-    from headend.server.tls_port import TlsPort
+    from headend.tls.acme import AcmeClient
+    from headend.tls.port import TlsPort
 
 log = logging.getLogger(__name__)
 
@@ -122,17 +123,21 @@ class Server:
             self._join(settings)
             self._services.addresses = self.addresses
             self._services.sources = self._loaded.sources
-            self._listeners.append(Listener(self._services, "rtmp", rtmp, self._take_rtmp))
+            self._listeners.append(Listener(self._services.runtime, "rtmp", rtmp, self._take_rtmp))
             if tls or http:
                 # Not loaded by a server without HTTP: aiohttp takes a third of a second.
-                from headend.server.http.server import HttpServer
+                from headend.http.server import HttpServer
 
                 self._http = HttpServer(self._services, token)
                 await self._http.start()
                 if http:
                     self._listeners.append(
                         Listener(
-                            self._services, "http", http, self._http.take, has_proxy_header=False
+                            self._services.runtime,
+                            "http",
+                            http,
+                            self._http.take,
+                            has_proxy_header=False,
                         )
                     )
                 if tls:
@@ -184,18 +189,20 @@ class Server:
 
     def _start_tls(self, sockets: Sequence[socket.socket], http: "HttpServer") -> None:
         # Not loaded by a server without TLS.
-        from headend.server.tls_port import TlsPort
+        from headend.tls.port import TlsPort
 
         store = parts.certificates(self._loaded.settings)
-        port = self._tls = TlsPort(self._services, store, http)
+        port = self._tls = TlsPort(
+            self._services.runtime, store, self._take_secure_rtmp, http.take_secure
+        )
         self._services.tls = port
-        self._listeners.append(Listener(self._services, "tls", sockets, port.take))
+        self._listeners.append(Listener(self._services.runtime, "tls", sockets, port.take))
         if self._loaded.settings.tls.acme.domains:
             # Not loaded by a server without ACME: its library takes a quarter of a second.
-            from headend.server.acme import AcmeClient
+            from headend.tls.acme import AcmeClient
 
             has_http = bool(self._loaded.settings.http.listen)
-            self._acme = AcmeClient(self._services, port, has_http=has_http)
+            self._acme = AcmeClient(self._services.runtime, port, has_http=has_http)
             self._acme.start()
         if store.is_self_signed:
             log.info(
@@ -212,6 +219,14 @@ class Server:
     def shutdown_s(self) -> float:
         """Seconds that a stop may take."""
         return self._loaded.settings.limits.shutdown_s
+
+    def _take_secure_rtmp(
+        self, transport: TlsTransport, data: bytes, peer: Peer, facts: TlsFacts
+    ) -> None:
+        connection = RtmpConnection(self._services, peer, facts)
+        transport.hand_over(connection)
+        connection.start(transport)
+        connection.data_received(data)
 
     async def stop(self) -> None:
         """Stop accepting, tell players and publishers, and close within `limits.shutdown_s`."""
@@ -299,7 +314,7 @@ class Server:
         """
         lines: list[str] = []
         if self._tls is not None:
-            from headend.server.certificate_events import tell_reloaded
+            from headend.tls.certificate_events import tell_reloaded
 
             for result in self._tls.store.reload(datetime.now(UTC)):
                 tell_reloaded(self._services.events, result)
@@ -318,7 +333,7 @@ class Server:
     def _warn_of_certificates(self) -> None:
         """Warn now, and check again in a day."""
         # Not loaded by a server without TLS.
-        from headend.server.certificate_events import tell_expiring
+        from headend.tls.certificate_events import tell_expiring
 
         assert self._tls is not None
         tell_expiring(self._services.events, self._tls.store.certificates, datetime.now(UTC))
@@ -381,8 +396,7 @@ class Server:
 
     def _apply(self, settings: Settings) -> None:
         services = self._services
-        services.settings = settings
-        services.rules = RuleBook(settings)
+        services.runtime.rules = RuleBook(settings)
         services.sources = self._loaded.sources
         services.access.configure(services.rules, self._rtmps())
         if services.integrations is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from headend.server.right_url import first_over_tcp
+from headend.live.right_url import first_over_tcp
 
 SCHEMES: Final = (("http", "http"), ("tls", "https"))
 

@@ -11,12 +11,12 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from headend.access import admin_token
+from headend.app.running_file import find
 from headend.errors import HeadendError, SettingsError
-from headend.server.api import models
-from headend.server.api.relays import AddedRelay, NewRelay, Relay, RelayList
-from headend.server.api.route import MOST
-from headend.server.running_file import find
+from headend.http.api import models
+from headend.http.api.relays import AddedRelay, NewRelay, Relay, RelayList
+from headend.http.api.route import MOST
+from headend.store import admin_token
 
 TIMEOUT_S: Final = 10.0
 SILENCE_S: Final = 15.0  # updates come every 2 s

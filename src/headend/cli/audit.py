@@ -12,11 +12,11 @@ from headend.cli.config import JsonFlag
 from headend.cli.data_folder import settings_of_server, tell
 from headend.cli.serve import ConfigFlag, DataFlag, SetFlag
 from headend.errors import SettingsError
-from headend.server.logs import escape
+from headend.logs import escape
 
 if TYPE_CHECKING:
-    from headend.access.database import Database
-    from headend.access.records import AuditEntry, AuditFilter
+    from headend.store.database import Database
+    from headend.store.records import AuditEntry, AuditFilter
 
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
@@ -65,8 +65,8 @@ def list_entries(
 ) -> None:
     """List the audit trail, newest first."""
     effective = settings_of_server(config, settings, data, needs_secret=False)
-    from headend.access.records import AuditFilter
     from headend.cli.database import ask
+    from headend.store.records import AuditFilter
 
     if outcome not in (None, "done", "refused", "failed"):
         raise SettingsError(f"--outcome {outcome}: write done, refused or failed")
@@ -89,7 +89,7 @@ def list_entries(
 
 
 async def _read(database: "Database", wanted: "AuditFilter", limit: int) -> "list[AuditEntry]":
-    from headend.access.audit import AuditTrail
+    from headend.store.audit import AuditTrail
 
     return await AuditTrail(database).page(wanted, limit=limit)
 

@@ -132,7 +132,7 @@ def schema() -> None:
 @group.command()
 def init(file: FileArgument = None, config: FileFlag = None, force: ForceFlag = False) -> None:
     """Write a settings file that holds every key with its default and what it does."""
-    from headend.access import files
+    from headend import files
     from headend.settings import example_toml
 
     file = _file(file, config)

@@ -40,7 +40,7 @@ def settings_of_server(
     loaded = load(config, overrides or [], {"data": data})
     settings = loaded.settings
     _check(loaded, makes=makes, needs_secret=needs_secret)
-    from headend.access.data_folder import warnings
+    from headend.store.data_folder import warnings
 
     for line in warnings(settings.data, settings.auth.database.get_secret_value()):
         output.note(f"warning: {line}")
@@ -58,8 +58,8 @@ def tell(settings: "Settings", *, as_json: bool) -> None:
 
 
 def _check(loaded: "LoadedSettings", *, makes: bool, needs_secret: bool) -> None:
-    from headend.access import server_secret
-    from headend.access.data_folder import database_file
+    from headend.store import server_secret
+    from headend.store.data_folder import database_file
 
     settings = loaded.settings
     data = settings.data
@@ -87,7 +87,7 @@ def _check(loaded: "LoadedSettings", *, makes: bool, needs_secret: bool) -> None
 
 
 def _runs(data: Path) -> bool:
-    from headend.server.running_file import find
+    from headend.app.running_file import find
 
     try:
         return find(data) is not None

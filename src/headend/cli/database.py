@@ -7,12 +7,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from headend.access.records import AuditEntry
 from headend.errors import DatabaseError
+from headend.store.records import AuditEntry
 
 if TYPE_CHECKING:
-    from headend.access.database import Database
     from headend.settings import Settings
+    from headend.store.database import Database
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ def ask(settings: "Settings", question: "Callable[[Database], Awaitable[T]]") ->
         DatabaseError: It can't be used.
         SettingsError: The data folder can't be used.
     """
-    from headend.access.database import Database
+    from headend.store.database import Database
 
     async def answer() -> T:
         database = Database(settings.auth.database.get_secret_value(), settings.data)
@@ -53,7 +53,7 @@ async def note(database: "Database", action: str, target: str, detail: str = "")
     Raises:
         DatabaseError: It is not noted.
     """
-    from headend.access.audit import AuditTrail
+    from headend.store.audit import AuditTrail
 
     actor = f"command line ({user_name()})"
     entry = AuditEntry(time.time(), actor, action, target, None, "done", detail)

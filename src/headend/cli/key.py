@@ -19,10 +19,10 @@ from headend.cli.stream_names import note_name
 from headend.errors import HeadendError, ProtocolError, SettingsError
 
 if TYPE_CHECKING:
-    from headend.access.database import Database
-    from headend.access.keys import KeyStore
-    from headend.access.publish_key import NewKey, PublishKey
     from headend.settings import Settings
+    from headend.store.database import Database
+    from headend.store.keys import KeyStore
+    from headend.store.publish_key import NewKey, PublishKey
 
 PAGE: Final = 1000  # keys read at once
 
@@ -79,8 +79,8 @@ def create(
     """Make a publish key; it is shown this once."""
     effective = settings_of_server(config, settings, data, makes=True)
     from headend.access.lifetimes import parse_expiry
-    from headend.access.publish_key import KeyOptions
     from headend.rtmp.url import stream_path
+    from headend.store.publish_key import KeyOptions
 
     now = time.time()
     try:
@@ -125,7 +125,7 @@ def list_keys(
                 return found
 
     found = _run(effective, read)
-    from headend.access.publish_key import document
+    from headend.store.publish_key import document
 
     if as_json:
         output.result_json([document(key) for key in found])
@@ -153,7 +153,7 @@ def revoke(
     key = _run(effective, end, lambda key: None if key is None else ("key.revoke", key.id))
     if key is None:
         raise HeadendError(f"there is no key {id} in {effective.data}")
-    from headend.access.publish_key import document
+    from headend.store.publish_key import document
 
     if as_json:
         output.result_json(document(key))
@@ -195,9 +195,9 @@ def _run(
         SettingsError: The data folder can't be used.
     """
 
-    from headend.access.keys import KeyStore, foreign_warning
-    from headend.access.server_secret import ServerSecret
     from headend.cli.database import ask, note
+    from headend.store.keys import KeyStore, foreign_warning
+    from headend.store.server_secret import ServerSecret
 
     secret = ServerSecret.load_or_create(settings.data)
 
@@ -221,7 +221,7 @@ def _network(text: str) -> IPv4Network | IPv6Network:
 
 
 def _show_new(new: "NewKey", settings: "Settings", *, as_json: bool) -> None:
-    from headend.access.publish_key import document
+    from headend.store.publish_key import document
 
     servers = _servers(new.key, settings)
     if as_json:
@@ -249,7 +249,7 @@ def _servers(key: "PublishKey", settings: "Settings") -> list[str]:
     """Return where encoders publish with a key, the one that works at once first."""
     from headend.access.policy import Policy
     from headend.cli.reached import addresses, public_host
-    from headend.server.publish_urls import publish_servers
+    from headend.live.publish_urls import publish_servers
     from headend.settings import RuleBook
 
     policy = Policy(RuleBook(settings))

@@ -4,8 +4,8 @@ import json
 import logging
 import sys
 
-from headend.server.logs import escape
-from headend.server.redaction import redact
+from headend.logs import escape
+from headend.redaction import redact
 
 
 def result(text: str) -> None:

@@ -21,7 +21,7 @@ from headend.cli.tls_flags import (
 from headend.errors import RelayError, SettingsError
 
 if TYPE_CHECKING:
-    from headend.server.tls_client import TlsOptions
+    from headend.net.tls_client import TlsOptions
 
 # A stream that stands still counts too, but the last frames of one that runs may come a bit late.
 STALL_S: Final = 5.0

@@ -13,9 +13,9 @@ from headend.cli.serve import ConfigFlag, DataFlag, SetFlag
 from headend.errors import SettingsError
 
 if TYPE_CHECKING:
-    from headend.access.database import Database
-    from headend.access.erasure import Erased, Person
     from headend.settings import Settings
+    from headend.store.database import Database
+    from headend.store.erasure import Erased, Person
 
 DAY_S: Final = 86_400
 MOST_DAYS: Final = 10_000  # whose pseudonyms are looked for: a database takes only so many at once
@@ -50,8 +50,8 @@ def export(
 ) -> None:
     """Print all that is kept about one viewer or publisher as one JSON document."""
     effective = settings_of_server(config, settings, data, needs_secret=bool(address))
-    from headend.access.erasure import export as find
     from headend.cli.database import ask, note
+    from headend.store.erasure import export as find
 
     person = _person(effective, address, subject, key)
 
@@ -78,8 +78,8 @@ def erase(
     effective = settings_of_server(config, settings, data, needs_secret=bool(address))
     from dataclasses import asdict
 
-    from headend.access.erasure import erase as overwrite
     from headend.cli.database import ask, note
+    from headend.store.erasure import erase as overwrite
 
     person = _person(effective, address, subject, key)
 
@@ -104,7 +104,7 @@ def _person(
     Raises:
         SettingsError: Nobody, or an address that is none.
     """
-    from headend.access.erasure import Person
+    from headend.store.erasure import Person
 
     if not (address or subject or key):
         raise SettingsError("say whom: --address IP, --subject TEXT or --key ID")
@@ -113,8 +113,8 @@ def _person(
 
 def _forms(settings: "Settings", text: str) -> list[str]:
     """Return an address in every form in which it may have been kept."""
-    from headend.access.pseudonyms import PSEUDONYMS, Pseudonyms
-    from headend.access.server_secret import ServerSecret
+    from headend.net.pseudonyms import PSEUDONYMS, Pseudonyms
+    from headend.store.server_secret import ServerSecret
 
     try:
         address = ip_address(text.strip())

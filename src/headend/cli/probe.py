@@ -10,7 +10,7 @@ from headend.cli.tls_flags import CaFlag, FingerprintFlag, InsecureFlag, tls_opt
 
 if TYPE_CHECKING:
     from headend.client.probing import AudioFacts, Facts, VideoFacts
-    from headend.server.tls_client import TlsOptions
+    from headend.net.tls_client import TlsOptions
 
 SourceArgument = Annotated[
     str,

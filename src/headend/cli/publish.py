@@ -17,8 +17,8 @@ from headend.cli.tls_flags import (
 from headend.errors import SettingsError
 
 if TYPE_CHECKING:
+    from headend.net.tls_client import TlsOptions
     from headend.rtmp.url import Url
-    from headend.server.tls_client import TlsOptions
     from headend.sources.files import OpenedSource
 
 SourceArgument = Annotated[

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 def addresses(settings: "Settings") -> Mapping[str, Sequence[str]]:
     """Return where the server of the data folder listens, or will by its settings."""
+    from headend.app.running_file import find
     from headend.errors import HeadendError
-    from headend.server.running_file import find
 
     try:
         running = find(settings.data)
@@ -30,7 +30,7 @@ def public_host(settings: "Settings") -> str:
     named = (*settings.tls.acme.domains, *settings.http.hosts)
     if named:
         return named[0]
-    from headend.server.self_signed import machine_names
+    from headend.tls.self_signed import machine_names
 
     names = machine_names()
     outer = [name for name in names if _is_outer(name)]

@@ -17,7 +17,7 @@ from headend.errors import SettingsError
 
 if TYPE_CHECKING:
     from headend.cli.api_client import ApiClient
-    from headend.server.api.relays import NewRelay, Relay
+    from headend.http.api.relays import NewRelay, Relay
 
 group = typer.Typer(help="Streams sent to other servers, and fetched from them.")
 
@@ -90,7 +90,7 @@ def add(
     """Send streams to another server, or fetch them from one; kept over a restart."""
     import asyncio
 
-    from headend.server.api.relays import NewRelay
+    from headend.http.api.relays import NewRelay
 
     urls = url or []
     if is_in:

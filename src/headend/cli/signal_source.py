@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 import av
 
 from headend.cli import picture
-from headend.media.flv_muxer import FlvMuxer
+from headend.codec.flv_muxer import FlvMuxer
 from headend.media.tag import Tag
 
 if TYPE_CHECKING:
-    from headend.media.flv_muxer import Packet
+    from headend.codec.flv_muxer import Packet
 
 FRAME_RATE: Final = 30
 KEYFRAME_S: Final = 2

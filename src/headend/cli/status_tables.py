@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from headend.server.api import models
-from headend.server.logs import escape
+from headend.http.api import models
+from headend.logs import escape
 
 WIDE: Final = 110  # columns; narrower terminals get fewer of them in the tables
 HEAD_LINES: Final = 3

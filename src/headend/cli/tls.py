@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from headend.cli.tls_probe import Report
     from headend.cli.tls_served import Served
     from headend.cli.tls_verdict import Verdict
-    from headend.server.certificate_files import Certificate
     from headend.settings import Settings
+    from headend.tls.certificate_files import Certificate
 
 # Where FFmpeg, GStreamer, librtmp and OBS connect to without a port in an rtmps URL.
 DEFAULT_PORT: Final = 443
@@ -67,7 +67,7 @@ def self_signed(
     force: ForceFlag = False,
 ) -> None:
     """Make a self-signed certificate: self-signed.pem, and its key self-signed.key."""
-    from headend.server import self_signed
+    from headend.tls import self_signed
 
     folder = out or load(config, [], {"data": data}).settings.data / self_signed.FOLDER
     pair = self_signed.pair_in(folder)
@@ -232,7 +232,7 @@ def _fields(certificate: "Certificate") -> dict[str, object]:
 
 def _table(rows: Mapping[str, str]) -> str:
     """Lines of a name and a value; what a peer chose is shown without control characters."""
-    from headend.server.logs import escape
+    from headend.logs import escape
 
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {escape(value)}" for name, value in rows.items())

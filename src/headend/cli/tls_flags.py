@@ -10,8 +10,8 @@ from headend.errors import SettingsError
 if TYPE_CHECKING:
     from yarl import URL
 
+    from headend.net.tls_client import TlsOptions
     from headend.rtmp.url import Url
-    from headend.server.tls_client import TlsOptions
 
 TLS_SCHEMES: Final = frozenset({"rtmps", "https", "wss"})
 
@@ -55,7 +55,7 @@ def tls_options(
         SettingsError: The flags do not go together, or not with the URL.
     """
     if url.scheme in TLS_SCHEMES:
-        from headend.server.tls_client import TlsOptions
+        from headend.net.tls_client import TlsOptions
 
         return TlsOptions(ca, fingerprint, insecure, cert, key)
     if insecure or any(flag is not None for flag in (ca, fingerprint, cert, key)):

@@ -16,7 +16,7 @@ from typing import Final, Literal
 from cryptography import x509
 
 from headend.errors import HeadendError, SettingsError
-from headend.server.certificate_files import Certificate, describe
+from headend.tls.certificate_files import Certificate, describe
 
 TIMEOUT_S: Final = 10.0  # to connect, and for each read of a handshake
 # How long to wait for tickets. They come with the server's last flight or one round trip later.

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Literal
 
 from headend.errors import SettingsError
-from headend.server import self_signed
-from headend.server.acme_files import account_folder, issued_pair
-from headend.server.certificate_files import Certificate, read_certificate, read_pair
 from headend.settings import CertificatePair, Settings
+from headend.tls import self_signed
+from headend.tls.acme_files import account_folder, issued_pair
+from headend.tls.certificate_files import Certificate, read_certificate, read_pair
 
 Source = Literal["settings", "acme", "self-signed"]
 

@@ -103,8 +103,8 @@ def verify(
 
 
 def _tokens(settings: "Settings") -> "Tokens":
-    from headend.access.server_secret import ServerSecret
     from headend.access.tokens import Tokens
+    from headend.store.server_secret import ServerSecret
 
     return Tokens(ServerSecret.load_or_create(settings.data).derive("tokens"))
 
@@ -114,7 +114,7 @@ async def _tokens_of_all(settings: "Settings") -> "Tokens":
     tokens = _tokens(settings)
     if settings.auth.jwks:
         from headend.access.jwks import read_keys
-        from headend.access.places import Rules
+        from headend.net.places import Rules
 
         auth = settings.auth
         others = await read_keys(auth.jwks, Rules.of(auth.outgoing), auth.outgoing_ca)

@@ -13,8 +13,8 @@ from headend.client.publisher import Publisher, publish
 from headend.client.reconnect import Reconnect
 from headend.client.timeouts import Timeouts
 from headend.codec import Encoding
+from headend.net.tls_client import TlsOptions
 from headend.outputs.tag_queue import Policy
-from headend.server.tls_client import TlsOptions
 
 __all__ = [
     "Encoding",

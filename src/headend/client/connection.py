@@ -6,10 +6,10 @@ from typing import Final
 from headend.client.sockets import fail
 from headend.client.timeouts import Timeouts
 from headend.errors import Rejected, RelayError
+from headend.net.tls_client import explain
 from headend.rtmp.client import ClientSession
 from headend.rtmp.client_events import ClientEvent, Refused, Started
 from headend.rtmp.url import Url
-from headend.server.tls_client import explain
 
 READ_SIZE: Final = 64 * 1024  # bytes
 

@@ -17,17 +17,17 @@ import av
 from av.stream import Discard
 from yarl import URL
 
-from headend.access.places import LookUp, PlaceForbidden
 from headend.client.http_flv import place_of
 from headend.client.http_opener import connect_by, opener
 from headend.client.reader import TagReader
 from headend.client.sockets import reason_of
 from headend.client.timeouts import Timeouts
+from headend.codec.flv_muxer import FlvMuxer
 from headend.errors import HeadendError, MediaError, Rejected, RelayError
 from headend.hub.timeline import GAP_MS, Timeline
-from headend.media.flv_muxer import FlvMuxer
 from headend.media.tag import SCRIPT, Tag
-from headend.server.tls_client import TlsOptions, explain_handshake
+from headend.net.places import LookUp, PlaceForbidden
+from headend.net.tls_client import TlsOptions, explain_handshake
 from headend.sources import tracks
 from headend.sources.feed import in_thread
 from headend.sources.pacing import is_end

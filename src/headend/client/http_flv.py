@@ -12,15 +12,15 @@ from aiohttp import WSCloseCode, WSMsgType
 from yarl import URL
 
 from headend import __version__
-from headend.access.places import LookUp
-from headend.access.resolver import Resolver, checked
 from headend.client.reader import TagReader
 from headend.client.sockets import fail
 from headend.client.timeouts import Timeouts
 from headend.errors import HeadendError, ProtocolError, Rejected, RelayError, SettingsError
 from headend.media import flv
 from headend.media.tag import Tag
-from headend.server.tls_client import TlsOptions, explain_handshake
+from headend.net.places import LookUp
+from headend.net.resolver import Resolver, checked
+from headend.net.tls_client import TlsOptions, explain_handshake
 
 MAX_REDIRECTS: Final = 3
 PROBLEM_BYTES: Final = 4096  # of a refusal's body that is looked at

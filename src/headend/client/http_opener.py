@@ -10,8 +10,8 @@ from functools import partial
 from typing import TypeAlias
 
 from headend import __version__
-from headend.access.places import Found, LookUp
-from headend.server.tls_client import TlsOptions
+from headend.net.places import Found, LookUp
+from headend.net.tls_client import TlsOptions
 
 # Connects to a host and a port within so many seconds; blocks.
 Connect: TypeAlias = Callable[[str, int, float], socket.socket]

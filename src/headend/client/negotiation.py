@@ -5,18 +5,18 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from headend.access.places import LookUp
 from headend.client.connection import Connection, Refusal
 from headend.client.sockets import open_streams
 from headend.client.timeouts import Timeouts
 from headend.errors import Rejected, RelayError
+from headend.net.places import LookUp
+from headend.net.tls_client import TlsOptions
 from headend.rtmp import auth_answer
 from headend.rtmp.client import ClientSession, ClientSettings
 from headend.rtmp.handshake import CLIENT_FILLER_SIZE
 from headend.rtmp.redirect import follow
 from headend.rtmp.requests import Action
 from headend.rtmp.url import Url
-from headend.server.tls_client import TlsOptions
 
 MAX_REDIRECTS: Final = 3
 AUTH_STEPS: Final = 2  # who we are, then the answer to the challenge

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from headend.access.places import LookUp, Route
 from headend.client.negotiation import Ask
 from headend.client.reader import TagReader
 from headend.client.rtmp_reader import open_rtmp
 from headend.client.timeouts import Timeouts
 from headend.errors import SettingsError
+from headend.net.places import LookUp, Route
+from headend.net.tls_client import TlsOptions
 from headend.rtmp.url import Url, parse_url, redact
-from headend.server.tls_client import TlsOptions
 
 if TYPE_CHECKING:
     from yarl import URL

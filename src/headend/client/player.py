@@ -11,9 +11,9 @@ from headend.client.reconnect import Reconnect, ReconnectingReader, policy_of
 from headend.client.timeouts import Timeouts
 from headend.codec import TagSource
 from headend.media.tag import Tag
+from headend.net.tls_client import TlsOptions
 from headend.outputs.tag_queue import Policy
 from headend.rtmp.url import Url
-from headend.server.tls_client import TlsOptions
 
 
 @asynccontextmanager

@@ -11,12 +11,12 @@ from typing import Final
 from headend.client.opening import HTTP_SCHEMES
 from headend.client.player import Player, play
 from headend.client.timeouts import Timeouts
+from headend.codec.packets import Packets
 from headend.errors import MediaError
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
 from headend.media.track_config import TrackConfig
-from headend.outputs.hls_packets import Packets
+from headend.net.tls_client import TlsOptions
 from headend.rtmp.url import DEFAULT_PORTS
-from headend.server.tls_client import TlsOptions
 
 PATIENCE: Final = 3  # durations that a stream is waited for which has not begun
 

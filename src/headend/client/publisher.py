@@ -7,7 +7,6 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from headend.access.places import Route
 from headend.client.connection import Connection
 from headend.client.negotiation import Ask, connect
 from headend.client.reconnect import Reconnect, Retrier, policy_of
@@ -16,10 +15,11 @@ from headend.codec import TagSink
 from headend.errors import HeadendError, ProtocolError, Rejected, RelayError
 from headend.hub.headers import Headers
 from headend.media.tag import SCRIPT, VIDEO, Tag
+from headend.net.places import Route
+from headend.net.tls_client import TlsOptions
 from headend.rtmp.client_events import Ended, MoveRequested
 from headend.rtmp.redirect import follow
 from headend.rtmp.url import Url, parse_url
-from headend.server.tls_client import TlsOptions
 
 log = logging.getLogger(__name__)
 

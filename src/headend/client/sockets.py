@@ -8,11 +8,11 @@ from typing import Final, NoReturn, TypeAlias
 
 from aiohappyeyeballs import start_connection
 
-from headend.access.places import LookUp, NoSuchHost
 from headend.client.timeouts import Timeouts
 from headend.errors import RelayError
+from headend.net.places import LookUp, NoSuchHost
+from headend.net.tls_client import TlsOptions, explain_handshake
 from headend.rtmp.url import Url
-from headend.server.tls_client import TlsOptions, explain_handshake
 
 Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 

@@ -13,12 +13,12 @@ import av
 import av.stream
 from av.error import FFmpegError
 
+from headend.codec.flv_muxer import Packet
+from headend.codec.package import Track, template
+from headend.codec.packets import Packets
 from headend.errors import MediaError
 from headend.media.flv import serialize_header, serialize_tag
-from headend.media.flv_muxer import Packet
-from headend.media.package import Track, template
 from headend.media.tag import VIDEO, Tag, TagKind
-from headend.outputs.hls_packets import Packets
 
 T = TypeVar("T")
 

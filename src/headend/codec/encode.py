@@ -13,10 +13,10 @@ import av.stream
 from av.error import FFmpegError
 from av.video.frame import PictureType
 
+from headend.codec.decoding_times import DecodingTimes
 from headend.codec.encoding import Encoding
+from headend.codec.flv_muxer import FlvMuxer, Packet
 from headend.errors import MediaError
-from headend.media.decoding_times import DecodingTimes
-from headend.media.flv_muxer import FlvMuxer, Packet
 from headend.media.tag import SCRIPT, Tag
 
 if TYPE_CHECKING:

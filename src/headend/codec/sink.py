@@ -9,7 +9,7 @@ from headend.media.tag import Tag
 
 if TYPE_CHECKING:
     from headend.codec.encode import Encoder, Frame, PacketMuxer
-    from headend.media.flv_muxer import Packet
+    from headend.codec.flv_muxer import Packet
 
 
 class TagSink(ABC):

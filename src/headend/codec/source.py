@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from headend.codec.demux import Demuxer
-    from headend.media.flv_muxer import Packet
+    from headend.codec.flv_muxer import Packet
 
 T = TypeVar("T")
 

@@ -20,18 +20,18 @@ from typing import Any, Final, Literal, Self, TypeVar, overload
 from urllib.parse import quote
 
 from headend import app
-from headend.access import admin_token
 from headend.embed.events import MAX_WAITING, EventStream
 from headend.embed.given import Given, Values
 from headend.embed.streams import MAX_TAGS, Player, Publisher
 from headend.errors import SettingsError, UsageError
 from headend.events import Event
 from headend.hooks import Hooks
+from headend.live import status
+from headend.live.services import Services
 from headend.outputs.tag_queue import Policy
 from headend.rtmp.url import stream_path
-from headend.server import status
-from headend.server.services import Services
 from headend.settings import LoadedSettings, Settings
+from headend.store import admin_token
 
 E = TypeVar("E", bound=Event)
 

@@ -12,11 +12,11 @@ from headend.codec.source import TagSource
 from headend.errors import LimitExceeded, Rejected, RelayError, UsageError
 from headend.hub.publication import Publication
 from headend.hub.stream import Stream
+from headend.live.services import Services
+from headend.live.waiting import longest_wait_s
 from headend.media.tag import Tag
 from headend.outputs.tag_queue import Policy, TagQueue
 from headend.rtmp.url import stream_path
-from headend.server.services import Services
-from headend.server.waiting import longest_wait_s
 
 PEER: Final = "this process"  # where a publisher is, for people
 MAX_TAGS: Final = 8192  # of a queue: more than a minute of a stream

@@ -16,10 +16,10 @@ from headend.fallback.loop_feed import LoopFeed
 from headend.fallback.slate import Slate, SlateFormat
 from headend.fallback.stand_in import Feed, StandIn
 from headend.fallback.stream_feed import StreamFeed
+from headend.live.services import Services
 from headend.media.headers import Codec
 from headend.media.tag import AUDIO, VIDEO, Tag
 from headend.media.track_config import TrackConfig, track_config
-from headend.server.services import Services
 from headend.settings.fallback_values import FallbackSource
 from headend.sources.files import Source, open_source
 

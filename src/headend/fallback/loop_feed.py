@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from headend.errors import HeadendError
 from headend.fallback.stand_in import Push
-from headend.server.logs import shown
+from headend.logs import shown
 from headend.sources.feed import in_thread
 from headend.sources.files import Source
 from headend.sources.pacing import Pace, repeated

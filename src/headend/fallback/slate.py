@@ -15,8 +15,8 @@ from typing import Final
 import av
 from av.error import FFmpegError
 
+from headend.codec.flv_muxer import FlvMuxer, Packet
 from headend.errors import MediaError
-from headend.media.flv_muxer import FlvMuxer, Packet
 from headend.media.headers import Codec
 from headend.media.tag import Tag
 from headend.media.track_config import TrackConfig

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from headend.hub.publication import Place, Publication
+from headend.live.services import Services
 from headend.media.tag import Tag
-from headend.server.services import Services
 
 Push = Callable[[Tag], None]
 

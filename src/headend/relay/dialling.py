@@ -11,7 +11,8 @@ from typing import Final
 
 from aiohappyeyeballs import start_connection
 
-from headend.access.places import (
+from headend.errors import HeadendError
+from headend.net.places import (
     Found,
     InnerPlace,
     LookUp,
@@ -20,7 +21,6 @@ from headend.access.places import (
     Route,
     Rules,
 )
-from headend.errors import HeadendError
 from headend.relay.backoff import Failure
 
 RESOLVE_S: Final = 5.0

@@ -13,9 +13,18 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Final, Protocol
 
-from headend.access.places import LookUp
 from headend.errors import HeadendError, ProtocolError, RelayError, SettingsError
+from headend.live.loops import LOOP
+from headend.live.services import Services
+from headend.logs import shown
 from headend.media.tag import Tag
+from headend.net.deadlines import NEVER
+from headend.net.places import LookUp
+from headend.net.poller import Pace
+from headend.net.stall import Stall
+from headend.net.tls_client import TlsOptions, explain, explain_handshake
+from headend.net.tls_transport import Handshakes, TlsTransport
+from headend.net.transport import LINGER_S, Transport
 from headend.relay.backoff import Failure
 from headend.relay.dialling import Reach, RelayFailed, dial
 from headend.rtmp.client import ClientSession, ClientSettings
@@ -24,15 +33,6 @@ from headend.rtmp.events import MediaReceived
 from headend.rtmp.handshake import CLIENT_FILLER_SIZE
 from headend.rtmp.redirect import follow
 from headend.rtmp.url import Url
-from headend.server.deadlines import NEVER
-from headend.server.logs import shown
-from headend.server.loops import LOOP
-from headend.server.poller import Pace
-from headend.server.services import Services
-from headend.server.stall import Stall
-from headend.server.tls_client import TlsOptions, explain, explain_handshake
-from headend.server.tls_transport import Handshakes, TlsTransport
-from headend.server.transport import LINGER_S, Transport
 from headend.settings.relay_values import Trust
 
 log = logging.getLogger(__name__)

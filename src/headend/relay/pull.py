@@ -9,21 +9,21 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from headend.access.groups import Group
-from headend.access.places import LookUp, PlaceForbidden
 from headend.client import Timeouts, TlsOptions
 from headend.client.opening import open_http, parse_source
 from headend.errors import HeadendError, MediaError, Rejected, SettingsError
 from headend.hub.publication import Publication
+from headend.live.loops import LOOP
+from headend.live.services import Services
 from headend.media.tag import Tag
+from headend.net.groups import Group
+from headend.net.places import LookUp, PlaceForbidden
 from headend.relay.backoff import Failure
 from headend.relay.dialling import Reach, RelayFailed, dial, why_forbidden
 from headend.relay.link import START_S, Link, Links, follow_redirects, own_ports
 from headend.relay.target import Target
 from headend.rtmp.client import ClientSettings
 from headend.rtmp.url import Url, parse_url
-from headend.server.loops import LOOP
-from headend.server.services import Services
 from headend.settings.relay_values import RelayIn, fill
 
 if TYPE_CHECKING:

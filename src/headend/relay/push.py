@@ -6,11 +6,14 @@ wait for media ─► connect ─► publish granted ─► viewer of the stream
 import asyncio
 from typing import Final
 
-from headend.access.places import LookUp
 from headend.errors import SettingsError
 from headend.hub.stream import Stream, no_audience
+from headend.live.loops import LOOP, route_of
+from headend.live.services import Services
+from headend.live.status import stream_configs
 from headend.media.tag import Tag
 from headend.media.track_config import TrackConfig
+from headend.net.places import LookUp
 from headend.outputs.fanout import Fanout, Viewer
 from headend.outputs.first_media import FirstMedia
 from headend.outputs.rtmp_publish import PublishEncoder, PublishFormat
@@ -21,9 +24,6 @@ from headend.relay.preset_check import check_codecs, check_preset, check_url, ne
 from headend.relay.target import Target
 from headend.rtmp.client import ClientSettings
 from headend.rtmp.url import Url, parse_url
-from headend.server.loops import LOOP, route_of
-from headend.server.services import Services
-from headend.server.status import stream_configs
 from headend.settings.relay_presets import PRESETS
 from headend.settings.relay_values import RelayOut, fill
 

@@ -15,23 +15,23 @@ from hashlib import sha256
 from time import time
 from typing import TYPE_CHECKING, Final, Literal
 
-from headend.access.decisions import Address
-from headend.access.groups import Group, group_of
-from headend.access.places import Rules
+from headend import redaction
+from headend.decisions import Address
 from headend.errors import DatabaseError, HeadendError, Rejected, SettingsError
 from headend.events import Event, StreamConnected
 from headend.hub.shares import gives_way
+from headend.live.relay_port import Direction, RelayStatus
+from headend.live.services import Services
+from headend.live.waiting import give_up
+from headend.logs import Repeats, shown
+from headend.net.buckets import Buckets
+from headend.net.groups import Group, group_of
+from headend.net.places import Rules
 from headend.relay.dialling import Reach
 from headend.relay.link import Links
 from headend.relay.pull import Pull
 from headend.relay.push import Push
 from headend.relay.target import Target
-from headend.server import redaction
-from headend.server.buckets import Buckets
-from headend.server.logs import Repeats, shown
-from headend.server.relay_port import Direction, RelayStatus
-from headend.server.services import Services
-from headend.server.waiting import give_up
 from headend.settings import Settings
 from headend.settings.relay_values import (
     MOST_RELAYS,
@@ -43,7 +43,7 @@ from headend.settings.relay_values import (
 )
 
 if TYPE_CHECKING:
-    from headend.access.relay_store import RelayStore
+    from headend.store.relay_store import RelayStore
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ class Relays:
             raise SettingsError(f"there are {MOST_RELAYS} relays, the most there may be")
         id = ID_PREFIX + secrets.token_hex(6)
         store = await self._store()
-        from headend.access.relay_store import StoredRelay
+        from headend.store.relay_store import StoredRelay
 
         await store.keep(StoredRelay(id, direction, spec), time())
         protect(rule)
@@ -153,7 +153,7 @@ class Relays:
     async def _store(self) -> "RelayStore":
         """Return where relays are kept, once the database is open."""
         # Not loaded by a server to which the API adds none.
-        from headend.access.relay_store import RelayStore
+        from headend.store.relay_store import RelayStore
 
         access = self._services.access
         try:

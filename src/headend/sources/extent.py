@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from headend.errors import MediaError
 
 if TYPE_CHECKING:
-    from headend.media.flv_muxer import Packet
+    from headend.codec.flv_muxer import Packet
     from headend.sources.tracks import Stream
 
 # Containers round, and begin a track late: only what is clearly less is told.

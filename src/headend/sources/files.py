@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 import av
 from av.stream import Disposition
 
+from headend.codec.flv_muxer import FlvMuxer, Packet
 from headend.errors import MediaError
 from headend.media import flv
-from headend.media.flv_muxer import FlvMuxer, Packet
 from headend.media.tag import Tag
 from headend.sources import tracks
 from headend.sources.extent import CutShort, Extent

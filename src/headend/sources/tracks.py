@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import av
 from av.video.frame import PictureType
 
-from headend.media.decoding_times import DecodingTimes
-from headend.media.flv_muxer import Packet
+from headend.codec.decoding_times import DecodingTimes
+from headend.codec.flv_muxer import Packet
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

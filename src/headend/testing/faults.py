@@ -15,12 +15,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from headend.access.decisions import AccessRequest
+from headend.decisions import AccessRequest
 from headend.errors import Rejected
-from headend.server import self_signed
-from headend.server.rtmp_connection import RtmpConnection
+from headend.live.rtmp_connection import RtmpConnection
 from headend.testing.loop_thread import WITHIN_S, wait_for
 from headend.testing.slow_reader import SlowReader
+from headend.tls import self_signed
 
 if TYPE_CHECKING:
     from headend.testing.server import ServerThread
@@ -223,7 +223,7 @@ class Faults:
         It is the server's own kind, for localhost and loopback; `headend_server.certificate` names
         its file meanwhile, so that expiry is all that is wrong with it.
         """
-        from headend.server.certificates import CertificateStore
+        from headend.tls.certificates import CertificateStore
 
         services = self._server.call(lambda: self._server.server.services)
         port = services.tls

@@ -9,11 +9,11 @@ from typing import Any, Final, Self, TypeVar
 
 from headend.embed.server import Form, Server
 from headend.events import Event
-from headend.server import self_signed
-from headend.server.status import StreamStatus
+from headend.live.status import StreamStatus
 from headend.settings import Settings
 from headend.testing.faults import Faults
 from headend.testing.loop_thread import WITHIN_S, LoopThread, wait_for
+from headend.tls import self_signed
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)

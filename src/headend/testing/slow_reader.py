@@ -7,10 +7,10 @@ import time
 from typing import Final
 
 from headend.errors import HeadendError
+from headend.net.peer import Peer
 from headend.rtmp.client import ClientSession, ClientSettings, Started
 from headend.rtmp.handshake import CLIENT_FILLER_SIZE
 from headend.rtmp.url import parse_url
-from headend.server.peer import Peer
 
 RECEIVE_BUFFER: Final = 4096  # bytes; the kernel's own would hide for long that nobody reads
 TURN_S: Final = 0.05

@@ -12,7 +12,7 @@ export class Stream {
    * @param {Location} place Address of the page: …/watch/APP/NAME, perhaps with ?token=
    *   or with what else lets the viewer in.
    * @param {string} root Where the server's addresses begin, seen from the page: ../../ here.
-   * @param {object} told What the page was given: see `_answer` in server/http/watch.py.
+   * @param {object} told What the page was given: see `_answer` in http/watch.py.
    */
   constructor(place, root, told) {
     this.page = new URL(place.pathname, place.origin);

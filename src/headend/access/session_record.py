@@ -1,0 +1,135 @@
+"""This module tells the events bus of publishes and plays: start, end, and those refused."""
+
+import logging
+import uuid
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from headend.access.gate import ShutOut
+from headend.errors import Rejected
+from headend.events import Action, RequestRefused, SessionEnded, SessionStarted, Tags
+from headend.logs import shown
+
+if TYPE_CHECKING:
+    from headend.net.notes import Kind
+    from headend.net.peer import Peer
+    from headend.net.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+class SessionRecord:
+    """One publish or play; made when a request is granted, and ended once.
+
+    Attributes:
+        started: The event that tells of it.
+        is_noted: It is told of, and written. Of plays only so many of an address are, see `Notes`;
+            of publishes more are not granted.
+    """
+
+    __slots__ = ("_began", "_is_over", "_runtime", "is_noted", "started")
+
+    def __init__(
+        self,
+        runtime: "Runtime",
+        action: Action,
+        stream: str,
+        peer: "Peer",
+        *,
+        protocol: str,
+        session: int | None = None,
+        user_agent: str = "",
+        key_id: str | None = None,
+        subject: str | None = None,
+        tags: Tags = (),
+    ) -> None:
+        """Tell that it starts; see `SessionEvent` for the arguments."""
+        self._runtime = runtime
+        self._began = runtime.loop.time()
+        self._is_over = False
+        self.started: Final = SessionStarted(
+            time=time(),
+            id=str(uuid.uuid4()),
+            session=session,
+            action=action,
+            stream=stream,
+            protocol=protocol,
+            address=peer.shown_address,
+            user_agent=shown(user_agent),
+            key_id=key_id,
+            subject=subject,
+            tags=tags,
+        )
+        what = f"{protocol} {peer} {action} {shown(stream)}"
+        self.is_noted: Final = action == "publish" or runtime.notes.may_write(
+            "session", peer.address, what
+        )
+        if self.is_noted:
+            runtime.events.emit(self.started)
+
+    def say(self, line: str, level: int = logging.INFO) -> None:
+        """Log what becomes of it."""
+        if self.is_noted:
+            log.log(level, "%s", line)
+
+    def end(self, size: int, reason: str) -> None:
+        """Tell that it is over; only the first call counts.
+
+        Args:
+            size: Bytes of media published, or given to the viewer.
+            reason: For people.
+        """
+        if self._is_over or not self.is_noted:
+            return
+        self._is_over = True
+        started, runtime = self.started, self._runtime
+        runtime.events.emit(
+            SessionEnded(
+                time=time(),
+                id=started.id,
+                session=started.session,
+                action=started.action,
+                stream=started.stream,
+                protocol=started.protocol,
+                address=started.address,
+                user_agent=started.user_agent,
+                key_id=started.key_id,
+                subject=started.subject,
+                tags=started.tags,
+                bytes=size,
+                duration_s=round(runtime.loop.time() - self._began, 3),
+                reason=reason,
+            )
+        )
+
+
+def kind_of(rejected: Rejected) -> "Kind":
+    """Say what a refusal counts as, of what is written of an address."""
+    return "shut out" if isinstance(rejected, ShutOut) else "refusal"
+
+
+def tell_refused(
+    runtime: "Runtime",
+    action: Action,
+    stream: str,
+    peer: "Peer",
+    protocol: str,
+    rejected: Rejected,
+    session: int | None = None,
+    user_agent: str = "",
+) -> None:
+    """Tell that a request was refused, with what its peer was told."""
+    runtime.events.emit(
+        RequestRefused(
+            time=time(),
+            action=action,
+            stream=stream,
+            protocol=protocol,
+            address=peer.shown_address,
+            code=rejected.code,
+            reason=rejected.description,
+            session=session,
+            user_agent=shown(user_agent),
+            key_id=rejected.key_id,
+        )
+    )

@@ -1,0 +1,1 @@
+"""HLS: the packager, its window and playlists, and the streams that are packaged."""

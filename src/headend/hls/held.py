@@ -1,0 +1,82 @@
+"""Packets that are held back until it is clear which tracks the next run has."""
+
+from collections.abc import Mapping
+from math import inf
+from typing import Final
+
+from headend.codec.package import Packet, Track
+from headend.media.tag import AUDIO, VIDEO, TagKind
+
+MOST: Final = 2_000  # packets
+APART_MS: Final = 10_500  # sound and picture that the hub lets through
+
+
+class Held:
+    """The packets, in the order in which they came.
+
+    Attributes:
+        packets: What is held.
+        anchor: Wall clock at time 0, by the packet that came soonest.
+    """
+
+    def __init__(self) -> None:
+        self.packets: list[Packet] = []
+        self.anchor = inf
+        self._tracks: Mapping[TagKind, Track] = {}
+
+    def add(self, packet: Packet, now: float) -> None:
+        """Hold one more; `now` is its wall clock."""
+        self.packets.append(packet)
+        self.anchor = min(self.anchor, now - packet.dts / 1000)
+
+    def take(self) -> tuple[list[Packet], float]:
+        """Return all of them in the order of time, and the anchor; hold nothing any more."""
+        packets = sorted(self.packets, key=lambda packet: (packet.dts, packet.kind is AUDIO))
+        anchor = self.anchor
+        self.clear()
+        return packets, anchor
+
+    def clear(self) -> None:
+        """Hold nothing any more."""
+        self.packets.clear()
+        self.anchor = inf
+
+    def keep(self, tracks: Mapping[TagKind, Track]) -> bool:
+        """Keep what belongs to these tracks; true: they have changed since the last call."""
+        known = self._tracks
+        if known == tracks:
+            return False
+        self._tracks = dict(tracks)
+        same = {kind for kind, track in tracks.items() if known.get(kind) is track}
+        self.packets = [packet for packet in self.packets if packet.kind in same]
+        return True
+
+    def keep_from(self, dts: int) -> None:
+        """Drop what came before the first packet of this time."""
+        first = next((i for i, each in enumerate(self.packets) if each.dts >= dts), None)
+        self.packets = [] if first is None else self.packets[first:]
+
+    def is_near(self, packet: Packet, gap_ms: int) -> bool:
+        """Say whether a packet follows those of its kind, or of the other if it is the first."""
+        times = [each.dts for each in self.packets if each.kind is packet.kind][-1:]
+        times = times or [each.dts for each in self.packets[-1:]]
+        is_first = not self.has(packet.kind)
+        gap = APART_MS if is_first else gap_ms
+        return not times or -gap < packet.dts - times[0] < gap
+
+    @property
+    def span_ms(self) -> int:
+        """How long the longest track is that is held."""
+        spans = [
+            [each.dts for each in self.packets if each.kind is kind] for kind in (VIDEO, AUDIO)
+        ]
+        return max((times[-1] - times[0] for times in spans if times), default=0)
+
+    def has(self, kind: TagKind) -> bool:
+        """Say whether a packet of this kind is among them."""
+        return any(packet.kind is kind for packet in self.packets)
+
+    @property
+    def is_full(self) -> bool:
+        """No more may be held."""
+        return len(self.packets) >= MOST

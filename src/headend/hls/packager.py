@@ -1,0 +1,297 @@
+"""The packager of HLS: a sink that makes runs of a stream's packets.
+
+    tag ─► packet ─► run: in order, cut into parts and segments ─► window ─► playlists
+
+A run is media of one publisher with unchanged tracks; see `hls_run`. Between two runs there is a
+discontinuity. A track that comes, or falls silent for a while, begins another run. Media sequence
+numbers go on through all of them, and from one packager of a name to the next; see `hls_numbers`.
+"""
+
+from collections.abc import Callable, Sequence
+from math import ceil
+from typing import Final
+
+from headend.codec.package import Packet, Track, unusable
+from headend.codec.packets import Packets
+from headend.errors import MediaError
+from headend.hls.held import APART_MS, Held
+from headend.hls.limits import HlsLimits
+from headend.hls.numbers import First
+from headend.hls.restraint import Restraint
+from headend.hls.run import Run
+from headend.hls.shelf import Shelf
+from headend.hls.window import Window
+from headend.media.silence import silence_of
+from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
+
+WAIT_MS: Final = 1_000  # of media, for a track that may still come when a run starts
+PAUSE_MS: Final = {AUDIO: 1_000, VIDEO: 3_000}  # of the other track: then the run goes on without
+ALONE_MS: Final = 3_000  # of audio without video, after which it goes on alone
+GOOD_SEGMENTS: Final = 3  # after so many a keyframe that is missing was an accident
+RARE: Final = 2  # accidents in a row: the playlist can't keep its promise
+GAP_MS: Final = 3_000  # a longer hole in the media is a discontinuity, not a long frame
+
+
+class HlsPackager:
+    """The sink; see the module's head.
+
+    Attributes:
+        playlists: What clients may ask for.
+        packets: What became of the stream's frames.
+        over: Why packaging has ended though the stream goes on; None: it has not.
+    """
+
+    def __init__(
+        self,
+        limits: HlsLimits,
+        epoch: str,
+        first: First,
+        keyframe_interval_s: float | None,
+        wall_clock: Callable[[], float],
+        changed: Callable[[], None],
+        report: Callable[[str], None],
+    ) -> None:
+        """Make a packager; it is attached to its stream next.
+
+        Args:
+            limits: What is wanted.
+            epoch: Goes into every name, so that names are never used twice.
+            first: Numbers of the first segment.
+            keyframe_interval_s: Of the stream, if it is known.
+            wall_clock: Gives Unix seconds.
+            changed: Called when more can be fetched, and at the end. Must not raise.
+            report: Called with a line for each kind of fault of the media.
+        """
+        self._limits = limits
+        self._wall_clock = wall_clock
+        self._changed = changed
+        suffix = "m4s" if limits.container == "fmp4" else "ts"
+        window = Window(epoch, first, suffix, limits.segments, limits.max_bytes)
+        self._packets = self.packets = Packets(limits.container, report)
+        self._shelf = Shelf(limits, window, wall_clock, self._show, self._packets.leave_out)
+        self._shelf.interval_s = keyframe_interval_s or 0.0
+        self.playlists: Final = self._shelf.playlists
+        self.over: str | None = None
+        self._run: Run | None = None
+        self._version = -1  # of the tracks of the run
+        self._restraint = Restraint()
+        self._failed_version = -1  # of tracks that no muxer takes
+        self._fault: str | None = None  # why the last run failed
+        self._left_out = 0  # frames before the newest run began
+        self._is_new_encoder = False
+        self._held = Held()  # until a run starts
+        self._silent: set[TagKind] = set()  # kinds that are not waited for
+        self._rare = 0  # runs in a row that ended for a keyframe that came too late
+        self._waits_since: int | None = None  # for such a keyframe, ms
+        self._has_come: set[TagKind] = set()  # kinds that came and are not in the run
+
+    @property
+    def fault(self) -> str | None:
+        """Why nothing is packaged now; None: it is, or nothing came that could be."""
+        if self.over is not None:
+            return self.over
+        if self._run is not None:
+            return None
+        return self._fault or self._packets.why_none(self._left_out)
+
+    # ------------------------------------------------------------------ the sink
+
+    def start(self, headers: Sequence[Tag]) -> None:
+        self._put(self._packets.flush())
+        self._end_run()
+        self._packets.clear()
+        self._held.clear()
+        self._silent.clear()
+        self._waits_since = None
+        self._is_new_encoder = True
+        for tag in headers:
+            self._packets.packet(tag)
+
+    def push(self, tag: Tag) -> None:
+        if tag.is_sequence_header:
+            self._put(self._packets.flush())
+        self._put(self._packets.take(tag))
+
+    def _put(self, packets: Sequence[Packet]) -> None:
+        for packet in packets:
+            if self.over is not None:
+                return
+            try:
+                self._silent.discard(packet.kind)
+                if not self._goes_on(packet):
+                    self._hold(packet)
+                elif self._run is not None and self._is_of_run(packet.kind):
+                    self._write(self._run, packet)
+                else:
+                    self._has_come.add(packet.kind)
+            except MediaError as error:
+                self._fail(error)
+
+    def interrupt(self) -> None:
+        """What is held is shown, so that players have all there is."""
+        self._put(self._packets.flush())
+        if self._run is not None:
+            self._run.flush()
+
+    def resume(self) -> None:
+        """Its media comes as tags."""
+
+    def end(self) -> None:
+        self._put(self._packets.flush())
+        self._end_run()
+        self._close()
+
+    # ------------------------------------------------------------------ runs
+
+    def _goes_on(self, packet: Packet) -> bool:
+        """Say whether a packet belongs to the run or to none; else it is one of the next run."""
+        run = self._run
+        if run is None or self._is_new_encoder or self._held.packets:
+            return False
+        has_video = VIDEO in run.tracks
+        if self._version != self._packets.version:
+            # Sound that is new or another can wait for a keyframe, up to which the picture goes on.
+            return has_video and self._is_of_run(VIDEO) and not packet.starts_gop
+        is_new = not self._is_of_run(packet.kind)
+        if not run.is_near(packet.dts, APART_MS if is_new else GAP_MS):
+            return False
+        if not has_video:
+            return not packet.starts_gop
+        if packet.kind is AUDIO:
+            return not self._pauses(run, VIDEO)
+        return not (packet.starts_gop and (AUDIO in self._has_come or self._pauses(run, AUDIO)))
+
+    def _pauses(self, run: Run, kind: TagKind) -> bool:
+        """Say whether a track of the run has been silent for long; it is not waited for then."""
+        is_own = kind in run.tracks and (kind is VIDEO or run.silence is None)
+        is_filled = kind is AUDIO and run.is_filled
+        if not is_own or (run.silent_ms(kind) < PAUSE_MS[kind] and not is_filled):
+            return False
+        self._silent.add(kind)
+        return True
+
+    def _write(self, run: Run, packet: Packet) -> None:
+        run.push(packet)
+        if run.is_stuck:
+            self._silent.add(VIDEO)
+            self._end_run()
+        elif run.over is not None:
+            self._end_run()
+            self._rare = self._rare + 1 if run.segments < GOOD_SEGMENTS else 1
+            if not run.is_rare or self._rare >= RARE:
+                self._stop(run.over)
+            else:
+                self._waits_since = packet.dts
+
+    def _waits(self, packet: Packet) -> bool:
+        """Wait for a keyframe that is late, with the sound: players could not go on without it."""
+        since = self._waits_since
+        if since is None:
+            return False
+        if packet.starts_gop:
+            self._waits_since = None
+            return False
+        if packet.dts - since > 1000 * self._limits.longest_s:
+            self._stop(f"no keyframe came for {self._limits.longest_s:g} s (hls.longest_s)")
+        return True
+
+    def _stop(self, reason: str) -> None:
+        """End packaging though the stream goes on."""
+        self.over = reason
+        self._packets.report(f"HLS ends: {reason}")
+        self._close()
+
+    def _hold(self, packet: Packet) -> None:
+        """Hold a packet back until it is clear which tracks the next run has; then start it."""
+        tracks = self._packets.tracks
+        if self._held.keep(tracks):
+            self._restraint.forget()
+        now = self._wall_clock()
+        # A picture that was held back may be of a track that has gone since.
+        is_refused = self._failed_version == self._packets.version or packet.kind not in tracks
+        if is_refused or self._waits(packet) or not self._restraint.may_begin(now):
+            return
+        held = self._held
+        if not held.is_near(packet, GAP_MS):
+            held.clear()
+        # A run with video begins at a keyframe.
+        is_video_known = VIDEO in tracks and VIDEO not in self._silent
+        if packet.kind is VIDEO and not held.has(VIDEO):
+            if not packet.is_keyframe:
+                return
+            held.keep_from(packet.dts)
+        held.add(packet, now)
+        has_video, has_audio = held.has(VIDEO), held.has(AUDIO)
+        is_late = held.span_ms >= WAIT_MS or held.is_full
+        if has_video and (has_audio or is_late or AUDIO in self._silent):
+            self._start_run(has_video=True, has_audio=has_audio)
+        elif has_audio and (
+            (is_late and not is_video_known) or held.span_ms >= ALONE_MS or held.is_full
+        ):
+            self._start_run(has_video=False, has_audio=True)
+
+    def _is_of_run(self, kind: TagKind) -> bool:
+        """Say whether the run has this track as it is now."""
+        known = self._packets.tracks.get(kind)
+        if kind is AUDIO and self._run is not None and self._run.silence is not None:
+            return False
+        return known is not None and self._run is not None and known is self._run.tracks.get(kind)
+
+    def _fail(self, error: MediaError) -> None:
+        """End a run that cannot go on; the next one begins at a keyframe."""
+        self._fault = str(error)
+        self._packets.report(self._fault)
+        self._restraint.fail(self._wall_clock())
+        self._end_run()
+
+    def _start_run(self, *, has_video: bool, has_audio: bool) -> None:
+        self._end_run()
+        held, anchor = self._held.take()
+        wanted = [kind for kind, is_there in ((VIDEO, has_video), (AUDIO, has_audio)) if is_there]
+        self._version = self._packets.version
+        self._is_new_encoder = False
+        tracks = {kind: self._packets.tracks[kind] for kind in wanted}
+        silence = None
+        if has_video and not has_audio and (sound := self._packets.tracks.get(AUDIO)) is not None:
+            # Players in browsers can't go on without a track that they had, or with one more.
+            silence = silence_of(sound.config)
+            if silence is not None:
+                tracks[AUDIO] = sound
+        self._restraint.begin(self._wall_clock())
+        try:
+            self._run = Run(self._shelf, tracks, held, anchor, silence)
+        except MediaError as error:
+            self._held.packets, self._held.anchor = held, anchor
+            self._go_without(list(tracks.values()), error)
+            return
+        self._has_come.clear()
+        self.playlists.tracks = tuple(track.config for track in tracks.values())
+        self._fault, self._left_out = None, self._packets.left_out
+        for packet in held:
+            if self._run is not None:
+                self._write(self._run, packet)
+
+    def _go_without(self, tracks: Sequence[Track], error: MediaError) -> None:
+        """Start a run of the tracks that FFmpeg takes alone, if it takes any."""
+        refused = unusable(tracks, self._limits.container)
+        if not refused or len(refused) == len(tracks):
+            self._failed_version = self._packets.version
+            raise error
+        for track in refused:
+            self._packets.refuse(track, str(error))
+        self._held.keep(self._packets.tracks)
+        self._start_run(has_video=self._held.has(VIDEO), has_audio=self._held.has(AUDIO))
+
+    def _end_run(self) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.end()
+
+    def _close(self) -> None:
+        """Nothing follows; the playlists say so."""
+        self.playlists.is_over = True
+        self.playlists.target_s = self.playlists.target_s or max(1, ceil(self._limits.segment_s))
+        self._show()
+
+    def _show(self) -> None:
+        self._changed()

@@ -1,0 +1,166 @@
+"""This module answers what HLS clients ask of a packager: its playlists, and what is in them."""
+
+from typing import Final
+
+from headend.hls.numbers import First
+from headend.hls.playlist import (
+    MediaPlaylist,
+    Segment,
+    Variant,
+    media_playlist,
+    multivariant_playlist,
+)
+from headend.hls.window import Resource, Window
+from headend.media.tag import VIDEO
+from headend.media.track_config import TrackConfig
+
+MEDIA_PLAYLIST: Final = "main.m3u8"
+
+RATES: Final = (23.976, 24, 25, 29.97, 30, 48, 50, 59.94, 60, 120)
+# BANDWIDTH is to hold for segments that are not there yet; live ones differ by a third.
+HEADROOM: Final = 1.5
+MOST_TEXTS: Final = 64  # kept written: queries are the clients' own
+
+
+class Playlists:
+    """See the module's head; the packager sets the attributes.
+
+    Attributes:
+        target_s: Target duration, seconds; 0: not decided yet.
+        part_target_s: The same of parts; 0: not decided yet, or there are none.
+        tracks: What is packaged now, video first.
+        is_over: The stream ended.
+    """
+
+    def __init__(self, window: Window, *, has_parts: bool) -> None:
+        self._window = window
+        self._has_parts = has_parts
+        self._texts: dict[tuple[bool, str], str] = {}
+        self._frames = 0
+        self._span_ms = 0
+        self.target_s = 0
+        self.part_target_s = 0.0
+        self.tracks: tuple[TrackConfig, ...] = ()
+        self.is_over = False
+
+    def change(self, frames: int, span_ms: int) -> None:
+        """Write anew from here on: the window or an attribute has changed.
+
+        Args:
+            frames: Pictures of the run so far.
+            span_ms: From the first of them to the last.
+        """
+        self._texts.clear()
+        self._frames = frames
+        self._span_ms = span_ms
+
+    # ------------------------------------------------------------------ what there is
+
+    @property
+    def is_ready(self) -> bool:
+        """A playlist can be given: there is a whole segment, or the stream is over."""
+        return not self.is_empty or self.is_over
+
+    @property
+    def is_empty(self) -> bool:
+        """There is no whole segment."""
+        return not self._window.segments
+
+    @property
+    def next_sequence(self) -> int:
+        """Media sequence number of the segment that grows, or begins next."""
+        return self._window.next_sequence
+
+    @property
+    def following(self) -> First:
+        """Numbers of a segment that continues the newest one."""
+        return self._window.following
+
+    @property
+    def size(self) -> int:
+        """Bytes kept for clients."""
+        return self._window.size
+
+    @property
+    def hint(self) -> str | None:
+        """Name of the part that comes next; None: none comes, or there are no parts."""
+        if not self._has_parts or self.is_over:
+            return None
+        current = self._window.current
+        return self._window.part_name(len(current.parts) if current is not None else 0)
+
+    def has(self, sequence: int, part: int | None) -> bool:
+        """Say whether a segment, or a part of it, is in the playlist or was.
+
+        Args:
+            sequence: Media sequence number of the segment.
+            part: Index of the part; None: the whole segment is meant. One behind the last part of
+                a whole segment is the first of the next.
+        """
+        if self.is_over or sequence < self.next_sequence:
+            segment = self._segment(sequence)
+            is_behind = part is not None and segment is not None and part >= len(segment.parts)
+            if is_behind and not self.is_over:
+                return self.has(sequence + 1, 0)
+            return True
+        if sequence > self.next_sequence or part is None:
+            return False
+        current = self._window.current
+        return current is not None and part < len(current.parts)
+
+    def _segment(self, sequence: int) -> Segment | None:
+        index = sequence - self._window.sequence
+        segments = self._window.segments
+        return segments[index] if 0 <= index < len(segments) else None
+
+    def resource(self, name: str) -> Resource | None:
+        """Return an init segment, a segment or a part by its name."""
+        return self._window.resource(name)
+
+    # ------------------------------------------------------------------ playlists
+
+    def multivariant(self, query: str) -> str:
+        """Write the multivariant playlist; `query` is carried into its URI."""
+        video = next((each for each in self.tracks if each.kind is VIDEO), None)
+        variant = Variant(
+            round(HEADROOM * self._window.peak),
+            self._window.average,
+            [config.codecs for config in self.tracks],
+            0 if video is None else video.width,
+            0 if video is None else video.height,
+            None if video is None else self._frame_rate(video),
+            "" if video is None or video.color is None else video.color.video_range,
+        )
+        return multivariant_playlist(variant, MEDIA_PLAYLIST + query)
+
+    def _frame_rate(self, video: TrackConfig) -> float | None:
+        """Return the declared rate, or the measured one, near which one of the usual is taken."""
+        if video.frame_rate:
+            return video.frame_rate
+        if self._frames < 2 or self._span_ms <= 0:
+            return None
+        rate = 1000 * (self._frames - 1) / self._span_ms
+        return next((usual for usual in RATES if abs(rate / usual - 1) < 0.004), round(rate, 3))
+
+    def media_playlist(self, *, skip: bool, query: str) -> str:
+        """Write the media playlist; see `headend.hls.playlist`."""
+        text = self._texts.get((skip, query))
+        if text is None:
+            window = self._window
+            text = media_playlist(
+                MediaPlaylist(
+                    self.target_s,
+                    self.part_target_s,
+                    window.sequence,
+                    window.discontinuities,
+                    window.segments,
+                    window.current if self._has_parts else None,
+                    self.hint,
+                    self.is_over,
+                ),
+                skip=skip,
+                query=query,
+            )
+            if len(self._texts) < MOST_TEXTS:
+                self._texts[skip, query] = text
+        return text

@@ -1,0 +1,430 @@
+"""One run of a packager: media of one publisher with unchanged tracks, cut into parts and segments.
+
+    packet ─► order of time ─► holes closed ─► cut ─► part ─► segment ─► window
+
+What a playlist says is a promise: a segment is no longer than TARGETDURATION, a part no longer than
+PART-TARGET and no shorter than most of it, and a segment begins with a keyframe. Cuts are made by
+what is left of each promise, before the packet that would break it. A part may end between two
+packets.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import ceil, floor, inf
+from typing import Final
+
+from headend.codec.package import MAX_HOLE_MS, BadPacketError, Muxer, Packet, Track
+from headend.errors import MediaError
+from headend.hls.order import PATIENCE_MS, Order
+from headend.hls.playlist import Segment
+from headend.hls.shelf import Shelf
+from headend.media.fragment import Fragments, Sample
+from headend.media.silence import Silence, silence_of
+from headend.media.tag import AUDIO, VIDEO, TagKind
+
+SLACK_S: Final = 0.45  # EXTINF is rounded to whole seconds before it is compared (RFC, 4.4.3.1)
+FULLNESS: Final = 0.85  # a part is no shorter than so much of the part target (8216bis, 4.4.4.9)
+DRIFT_S: Final = 2.0  # by how much dates may be off before they are corrected
+FRAME_MS: Final = 40.0  # of video whose rate nobody knows
+SOUND_MS: Final = 23.0  # of a sound, likewise
+LONGEST_SOUND_MS: Final = 500  # a longer one is a pause behind a sound
+HOLE_MS: Final = 1_000  # of media without parts: a frame that lasts longer is a hole
+
+
+@dataclass
+class _Times:
+    """Where a track stands, ms."""
+
+    last: int | None = None
+    step: float = FRAME_MS
+    samples: list[Sample] = field(default_factory=list)
+
+
+class Run:
+    """See the module's head.
+
+    Attributes:
+        tracks: What it holds, by kind.
+        over: Why nothing can follow it under these promises; None: something can.
+        is_filled: The sound pauses, and silence stands in for it.
+        is_rare: It is over for a keyframe that came too late for the target duration.
+        silence: Stands in for the sound; None: it is the stream's own.
+        is_stuck: The picture stands, and the segment can't wait for a keyframe any longer.
+        segments: How many it has made.
+    """
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        tracks: dict[TagKind, Track],
+        held: Sequence[Packet],
+        anchor: float,
+        silence: Silence | None = None,
+    ) -> None:
+        """Begin a run.
+
+        Args:
+            shelf: What it shares with others.
+            tracks: At most one of each kind.
+            held: Its first packets, in order of time; pushed next.
+            anchor: Wall clock at time 0.
+            silence: Stands in for the sound, which does not come.
+
+        Raises:
+            MediaError: FFmpeg takes no such tracks.
+        """
+        self._shelf = shelf
+        self.tracks = tracks
+        self.over: str | None = None
+        self.is_rare = self.is_stuck = False
+        self.segments = 0
+        self._lead = VIDEO if VIDEO in tracks else AUDIO
+        start = next(packet.dts for packet in held if packet.kind is self._lead)
+        self._order = Order(tracks, start)
+        self.silence = silence
+        self._spare = silence_of(tracks[AUDIO].config) if len(tracks) > 1 else None
+        self.is_filled = False
+        self._sounded = float(start)  # up to where silence stands
+        self._times = {kind: _Times(step=self._step(kind, held)) for kind in tracks}
+        limits = shelf.limits
+        self._muxer: Muxer | None = None
+        self._fragments: Fragments | None = None
+        self._map = ""
+        if limits.container == "fmp4":
+            init = _init(list(tracks.values()), held)
+            self._fragments = Fragments(init)
+            self._map = shelf.window.add_init(shelf.runs, init)
+        else:
+            self._muxer = Muxer(list(tracks.values()), limits.container)
+        if shelf.has_parts and not shelf.playlists.part_target_s:
+            shelf.playlists.part_target_s = self._part_target(held)
+        self._target_ms = 1000 * shelf.playlists.part_target_s or inf
+        self._starts_discontinuity = shelf.runs > 0
+        shelf.runs += 1
+        self._shift = self._segment_shift = 0  # ms of holes that were closed
+        self._part_start = self._segment_start = self._first = start
+        self._last = start  # of all packets
+        self._is_empty = True
+        self._is_independent = False
+        self._key: int | None = None  # time of the newest keyframe
+        self._bytes = 0  # of the segment
+        self._frames = 0
+        self._anchor = anchor
+        self._lateness = inf  # least of wall clock minus time in the segment
+        self._is_anchored = False
+
+    def _step(self, kind: TagKind, held: Sequence[Packet]) -> float:
+        """Return how long a frame lasts, ms."""
+        times = [packet.dts for packet in held if packet.kind is kind]
+        if len(times) > 1 and times[-1] > times[0]:
+            return (times[-1] - times[0]) / (len(times) - 1)
+        rate = self.tracks[kind].config.frame_rate
+        return (1000 / rate if rate else FRAME_MS) if kind is VIDEO else SOUND_MS
+
+    def _part_target(self, held: Sequence[Packet]) -> float:
+        """Decide the part target: whole frames, which fill most of it."""
+        wanted = self._shelf.limits.part_s * 1000
+        step = self._times[self._lead].step
+        if len(self.tracks) > 1 and step > wanted:
+            step = self._times[AUDIO].step  # it can end with a sound
+        times = [packet.dts for packet in held if packet.kind is self._lead]
+        longest = max((b - a for a, b in pairwise(times)), default=0)
+        frames = max(1, floor(wanted / step + 0.05))
+        needed = frames * step - 1
+        if len(self.tracks) == 1:
+            needed = max(needed, longest)
+        return max(1, floor(needed / FULLNESS)) / 1000
+
+    # ------------------------------------------------------------------ packets
+
+    def push(self, packet: Packet) -> None:
+        """Take a packet of one of its tracks.
+
+        Raises:
+            MediaError: FFmpeg has given up.
+        """
+        if self.is_filled and packet.kind is AUDIO:
+            if packet.dts < self._sounded:  # silence stands there
+                return
+            self.is_filled = False
+        self._order.add(packet)
+        self._stand_in(packet.dts)
+        if packet.kind is self._lead:
+            self._lateness = min(self._lateness, self._shelf.wall_clock() - packet.dts / 1000)
+        for each in self._order.ready():
+            if self.over is None and not self.is_stuck:
+                self._take(each)
+
+    def _stand_in(self, until: int) -> None:
+        """Write silence up to here, where the sound does not come or has not for a while."""
+        silence = self.silence or self._spare
+        if silence is None:
+            return
+        if self.silence is None and not self.is_filled:
+            if self._order.silent_ms(AUDIO) < PATIENCE_MS[AUDIO]:
+                return
+            self.is_filled = True
+            self._sounded = self._order.newest[AUDIO] + silence.duration_ms
+        if until - self._sounded > MAX_HOLE_MS:
+            raise MediaError(f"sound and picture are over {MAX_HOLE_MS // 1000} s apart")
+        while self._sounded <= until:
+            time = round(self._sounded)
+            self._order.add(Packet(AUDIO, time, time, True, silence.payload))
+            self._sounded += silence.duration_ms
+
+    def flush(self) -> None:
+        """Take what waits for the other track."""
+        for each in self._order.drain():
+            if self.over is None and not self.is_stuck:
+                self._take(each)
+
+    def end(self) -> None:
+        """End the run with all that has come."""
+        with suppress(MediaError):
+            self.flush()
+        if not self._is_empty:
+            times = self._times[self._lead]
+            end = max((times.last or 0) + max(1, round(times.step)), self._last + 1)
+            limit = self._segment_start + floor(1000 * self._limit_s())
+            promised = self._part_start + min(self._target_ms, limit)
+            self._end_part(floor(max(min(end, limit, promised), self._part_start + 1)), None)
+        self._end_segment()
+        self._show()
+
+    def silent_ms(self, kind: TagKind) -> int:
+        """Return how far the other track has come since this one came last."""
+        return self._order.silent_ms(kind)
+
+    def is_near(self, dts: int, gap_ms: int) -> bool:
+        """Say whether a time is where its tracks are, or at most so far from it."""
+        newest = self._order.newest.values()
+        return min(newest) - gap_ms < dts < max(newest) + gap_ms
+
+    # ------------------------------------------------------------------ cutting
+
+    def _take(self, packet: Packet) -> None:
+        """Take the next packet in order of time, behind a cut if there is to be one."""
+        kind = packet.kind
+        is_lead = kind is self._lead
+        is_start = is_lead and packet.is_keyframe
+        now = self._close_hole(packet.dts - self._shift)
+        if self._is_empty and self._key is None:
+            self._is_independent = packet.is_independent
+        elif not self._cut(packet, now, is_start=is_start):
+            return
+        if is_start:
+            self._note_keyframe(now)
+        times = self._times[kind]
+        if times.last is not None:
+            now_or_later = max(now, times.last + 1)
+            if 0 < now_or_later - times.last <= HOLE_MS:
+                times.step = now_or_later - times.last
+            now = now_or_later
+        times.last = now
+        self._last = max(self._last, now)
+        self._frames += kind is VIDEO
+        self._is_empty = False
+        self._write(packet, now)
+
+    def _write(self, packet: Packet, now: int) -> None:
+        pts = now + packet.pts - packet.dts
+        self._bytes += len(packet.payload)
+        if self._bytes > self._shelf.limits.max_bytes:
+            self.over = "a segment is larger than hls.bytes; set a shorter keyframe interval"
+            return
+        if self._muxer is None:
+            sample = Sample(now, pts, 0, packet.is_keyframe, packet.payload)
+            self._times[packet.kind].samples.append(sample)
+            return
+        try:
+            self._muxer.write(packet._replace(dts=now, pts=pts))
+        except BadPacketError as error:
+            self._shelf.left_out(packet, str(error))
+
+    def _close_hole(self, now: int) -> int:
+        """Leave out time in which no track has anything, where a promise has no room for it."""
+        quiet = now - self._last
+        length = (now - self._segment_start) / 1000
+        is_hole = quiet > self._target_ms or (quiet > HOLE_MS and length > self._limit_s())
+        if self._is_empty or not is_hole:
+            return now
+        end = self._last + max(1, floor(min(self._times[self._lead].step, self._target_ms, quiet)))
+        self._shift += now - end
+        return end
+
+    def _note_keyframe(self, now: int) -> None:
+        if self._key is not None and self._lead is VIDEO:
+            self._shelf.interval_s = max(self._shelf.interval_s, (now - self._key) / 1000)
+        self._key = now
+
+    def _cut(self, packet: Packet, now: int, *, is_start: bool) -> bool:
+        """Cut before a packet, where it is time; false: nothing can follow."""
+        length = (now - self._segment_start) / 1000
+        limit = self._limit_s()
+        if is_start and (length >= self._goal_s() or length + self._gop_s() > limit):
+            self._fill_parts(now, packet)
+            self._end_part(now, packet)
+            self._end_segment()
+            self._show()
+            self._is_independent = packet.is_independent
+            return True
+        if length + self._times[packet.kind].step / 1000 > limit and not is_start:
+            lead = self._times[self._lead]
+            is_late = now - (lead.last or now) > min(3 * lead.step, PATIENCE_MS[VIDEO])
+            if self._lead is VIDEO and is_late:
+                self.is_stuck = True
+            else:
+                self.over = self._too_rare(limit)
+                self.is_rare = bool(self._shelf.playlists.target_s)
+            return False
+        if self._shelf.has_parts:
+            self._fill_parts(now, packet)
+            part = now - self._part_start
+            if part >= FULLNESS * self._target_ms and self._next_end(packet, now) > (
+                self._part_start + self._target_ms
+            ):
+                self._end_part(now, packet)
+                self._show()
+                self._is_independent = is_start and packet.is_independent
+        return True
+
+    def _fill_parts(self, now: int, packet: Packet) -> None:
+        """End the part where the promise of its length ends, before a packet that is behind it."""
+        if now - self._part_start > self._target_ms:
+            self._end_part(self._part_start + floor(self._target_ms), packet)
+            self._show()
+            self._is_independent = False
+
+    def _next_end(self, packet: Packet, now: int) -> float:
+        """Return when the next frame of the leading track begins: a part should end there."""
+        following = self._order.following(self._lead)
+        if following is not None:
+            return following - self._shift
+        times = self._times[self._lead]
+        last = now if packet.kind is self._lead else times.last
+        expected = (last if last is not None else now) + times.step
+        return expected if expected > now else inf
+
+    def _too_rare(self, limit: float) -> str:
+        if self._shelf.playlists.target_s:
+            return (
+                "keyframes come further apart than before, and than the playlist has promised "
+                f"({limit:.1f} s); set a fixed keyframe interval"
+            )
+        longest = self._shelf.limits.longest_s
+        return (
+            f"keyframes come more than {longest:g} s apart (hls.longest_s); HLS needs one every 2 s"
+        )
+
+    def _goal_s(self) -> float:
+        """Return how long a segment should be; keyframes come a little sooner or later."""
+        wanted = min(self._shelf.limits.segment_s, self._shelf.playlists.target_s or inf)
+        return 0.95 * wanted - min(self._times[self._lead].step, FRAME_MS) / 1000
+
+    def _gop_s(self) -> float:
+        return self._shelf.interval_s if self._lead is VIDEO else self._times[AUDIO].step / 1000
+
+    def _limit_s(self) -> float:
+        """Return how long a segment may be."""
+        target = self._shelf.playlists.target_s
+        return (target or ceil(self._shelf.limits.longest_s)) + SLACK_S
+
+    # ------------------------------------------------------------------ parts and segments
+
+    def _end_part(self, end: int, packet: Packet | None) -> None:
+        """End the part, or the whole segment of MPEG-TS, before a packet."""
+        if self._is_empty:
+            return
+        if self._muxer is not None:
+            body = b"".join(self._muxer.finish())
+            self._muxer = Muxer(list(self.tracks.values()), "mpegts")
+        else:
+            body = self._fragment(packet)
+        self._is_empty = True
+        start, self._part_start = self._part_start, end
+        if not body:
+            return
+        segment = Segment(
+            "",
+            0.0,
+            min(self._anchor, self._lateness) + (self._segment_start + self._segment_shift) / 1000,
+            self._map,
+            self._starts_discontinuity,
+            (),
+        )
+        duration = (end - start) / 1000
+        self._shelf.window.add_part(
+            body, duration, is_independent=self._is_independent, segment=segment
+        )
+        self._starts_discontinuity = False
+
+    def _fragment(self, packet: Packet | None) -> bytes:
+        assert self._fragments is not None
+        samples: dict[TagKind, list[Sample]] = {}
+        for kind, times in self._times.items():
+            made, times.samples = times.samples, []
+            following = self._order.following(kind)
+            if packet is not None and packet.kind is kind:
+                following = packet.dts
+            ends = [each.dts for each in made[1:]]
+            if made:
+                last = made[-1].dts
+                end = last + round(times.step) if following is None else following - self._shift
+                if kind is AUDIO and end - last > LONGEST_SOUND_MS:
+                    end = last + round(times.step)
+                ends.append(max(end, last + 1))
+            samples[kind] = [
+                each._replace(duration=end - each.dts) for each, end in zip(made, ends, strict=True)
+            ]
+        return self._fragments.write(samples)
+
+    def _end_segment(self) -> None:
+        shelf = self._shelf
+        if shelf.window.current is None:
+            return
+        if not shelf.playlists.target_s:
+            shelf.playlists.target_s = self._needed_target(shelf.window.current.duration)
+        self._set_anchor()
+        self._lateness = inf
+        shelf.window.date(self._anchor + (self._segment_start + self._segment_shift) / 1000)
+        shelf.window.end_segment(lists_parts=shelf.has_parts, target_s=shelf.playlists.target_s)
+        self._segment_start, self._segment_shift = self._part_start, self._shift
+        self._bytes = 0
+        self.segments += 1
+
+    def _needed_target(self, length: float) -> int:
+        """Decide the target duration, with the first segment about to end."""
+        limits, interval = self._shelf.limits, self._shelf.interval_s
+        needed = max(length, limits.segment_s)
+        if interval and self._lead is VIDEO:
+            whole = ceil(limits.segment_s / interval - 0.05) * interval
+            needed = max(needed, min(whole, limits.longest_s))
+        return max(1, ceil(needed - SLACK_S))
+
+    def _set_anchor(self) -> None:
+        """Map times to the wall clock, with the first segment of a run and when clocks drift."""
+        if not self._is_anchored:
+            # What came in one go when packaging began came late: the newest says what is now.
+            self._anchor = min(self._lateness, self._anchor)
+            self._is_anchored = True
+        elif DRIFT_S < abs(self._lateness - self._anchor) < inf:
+            self._anchor = self._lateness
+
+    def _show(self) -> None:
+        last = self._times[self._lead].last
+        self._shelf.playlists.change(self._frames, (last or self._first) - self._first)
+        self._shelf.changed()
+
+
+def _init(tracks: Sequence[Track], held: Sequence[Packet]) -> bytes:
+    """Return the init segment; of some codecs FFmpeg writes it with the first packets."""
+    muxer = Muxer(tracks, "fmp4")
+    if not muxer.init:
+        for packet in held:
+            muxer.write(packet)
+        muxer.finish()
+    if not muxer.init:
+        raise MediaError("FFmpeg does not know how to write these tracks")
+    return muxer.init

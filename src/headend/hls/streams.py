@@ -1,0 +1,413 @@
+"""This module packages streams for HLS while somebody asks for them, and has requests wait.
+
+request ─► HlsStream, made for the first one ─► packager attached to the stream
+                └─ requests that wait for a part: woken when it is there
+"""
+
+import asyncio
+import logging
+import secrets
+import string
+import zlib
+from collections import Counter
+from dataclasses import replace
+from time import time
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from headend.access.session_record import SessionRecord
+from headend.decisions import Address
+from headend.errors import LimitExceeded
+from headend.events import Tags
+from headend.hls.limits import HlsLimits
+from headend.hls.numbers import First, Numbers
+from headend.hls.packager import HlsPackager
+from headend.hub.registry import Registry
+from headend.hub.stream import Stream
+from headend.logs import shown
+from headend.net.groups import Group, group_of
+from headend.net.peer import Peer
+from headend.net.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+KEY: Final = "hls"  # of the packager in its stream
+SWEEP_S: Final = 1.0
+VIEWER_S: Final = 15.0  # after its last request a viewer counts so long
+USER_AGENT_CHARACTERS: Final = 200
+VIEWERS: Final = 50_000  # of one stream, that are told apart
+EPOCH_CHARACTERS: Final = 6
+# Target durations without anything new while media comes, after which a playlist is no live one;
+# players wait for one and a half (RFC 8216, 6.3.4), and requests that block for three.
+STALE_TARGETS: Final = 3
+QUIET_S: Final = 1.0  # without media: nothing new can come
+REMAKE_S: Final = 10.0  # at least from one packager of a stream to the next, after a bug in it
+
+_ALPHABET: Final = string.ascii_lowercase + string.digits
+
+Wanted = tuple[int, int | None]  # media sequence number, and part
+Who = tuple[str, str, str | None]  # address, user agent, credentials
+
+
+class HlsViewer:
+    """Who asks for a stream, by address, user agent and the credentials that decided.
+
+    Attributes:
+        asked: When it last did, monotonic seconds.
+        bytes: What it was given.
+        group: Of its address.
+    """
+
+    __slots__ = ("_record", "asked", "bytes", "group")
+
+    def __init__(self, record: SessionRecord, asked: float, group: Group) -> None:
+        self._record = record
+        self.asked = asked
+        self.bytes = 0
+        self.group: Final = group
+
+    def left(self, reason: str) -> None:
+        """Tell the bus that it watches no more."""
+        self._record.end(self.bytes, reason)
+
+
+class HlsStream:
+    """One stream that is packaged.
+
+    Attributes:
+        stream: What is packaged.
+        packager: The sink.
+        playlists: What clients may ask for of it.
+        began: When packaging began, monotonic seconds.
+        asked: When the last request came, likewise.
+        bytes_out: Bytes given to clients.
+    """
+
+    def __init__(
+        self, streams: "HlsStreams", runtime: Runtime, stream: Stream, first: First
+    ) -> None:
+        """Begin to package, with the numbers of the first segment."""
+        self._streams = streams
+        self._runtime = runtime
+        self.stream: Final = stream
+        self._first = first.sequence
+        self.began = self.asked = runtime.loop.time()
+        self._changed_at = self.began  # when something new came, or could not come
+        self.bytes_out = 0
+        self._waiters: dict[Wanted, set[asyncio.Future[None]]] = {}
+        self._viewers: dict[Who, HlsViewer] = {}
+        self._by_address: Counter[Group] = Counter()  # viewers
+        self._packed: dict[str, bytes] = {}
+        interval = stream.keyframe_interval
+        hls = runtime.rules.of(stream.path).hls
+        self.packager: Final = HlsPackager(
+            HlsLimits(
+                hls.container, hls.segment_s, hls.longest_s, hls.part_s, hls.segments, hls.bytes
+            ),
+            "".join(secrets.choice(_ALPHABET) for _ in range(EPOCH_CHARACTERS)),
+            first,
+            None if interval is None else interval / 1000,
+            time,
+            self._changed,
+            self._report,
+        )
+        self.playlists: Final = self.packager.playlists
+        # A tenth of a second is little beside a part and how far players stay behind.
+        stream.attach(KEY, self.packager, is_patient=True, audience=self._audience)
+
+    def close(self) -> None:
+        """Package no more."""
+        if self.stream.sink(KEY) is self.packager:
+            self.stream.detach(KEY)
+        self._wake_all()
+        self._forget(list(self._viewers), "packaging ended")
+
+    @property
+    def is_lost(self) -> bool:
+        """The packager was detached on a bug, and the stream goes on without it."""
+        return self.stream.has_begun and self.stream.sink(KEY) is not self.packager
+
+    def trouble(self) -> str | None:
+        """Say why the playlists are not those of a live stream; None: they are.
+
+        They are also while the publisher is away or sends nothing, and when the stream is over.
+        """
+        if self.is_lost:
+            return "packaging has failed, which is a bug; it begins anew in some seconds"
+        now = self._runtime.loop.time()
+        is_quiet = not self.stream.is_live or self.stream.silent_s(now) >= QUIET_S
+        if is_quiet or self.playlists.is_over:  # which the playlist itself says
+            return None
+        fault = self.packager.fault
+        patience: float = STALE_TARGETS * max(self.playlists.target_s, 1)
+        if fault is None:  # a segment that grows, or a keyframe that is long in coming
+            patience += self._runtime.rules.of(self.stream.path).hls.longest_s
+        if now - self._changed_at <= patience:
+            return None
+        return fault or f"nothing new came within {patience:g} s"
+
+    def findings(self) -> list[str]:
+        """Say what an operator should know of the packaging, a line each."""
+        packets = self.packager.packets
+        trouble = self.trouble()
+        texts = [f"HLS stands still: {trouble}"] if trouble is not None else []
+        if self.packager.over is not None:
+            texts.append(f"HLS has ended: {self.packager.over}")
+        texts += [f"HLS: {refusal}" for refusal in packets.refusals]
+        if packets.left_out:
+            texts.append(f"frames left out by HLS: {packets.left_out}; newest: {packets.fault}")
+        return texts
+
+    def let_time_pass(self, now: float) -> None:
+        """Take note of a publisher that is away or sends nothing: no wonder that nothing is new."""
+        if not self.stream.is_live or self.stream.silent_s(now) >= QUIET_S:
+            self._changed_at = now
+
+    @property
+    def viewers(self) -> int:
+        """Viewers that asked for something lately."""
+        return len(self._viewers)
+
+    def viewers_of(self, group: Group) -> int:
+        """Return how many of the viewers are at one address; see `headend.net.groups`."""
+        return self._by_address[group]
+
+    def is_viewer(
+        self, address: Address | None, user_agent: str, credentials: str | None = None
+    ) -> bool:
+        """Say whether a client is one of the viewers; see `note`."""
+        return (str(address), user_agent[:USER_AGENT_CHARACTERS], credentials) in self._viewers
+
+    @property
+    def is_waited_for(self) -> bool:
+        """A request waits for something."""
+        return any(self._waiters.values())
+
+    def _audience(self) -> int:
+        """Return how many watch: viewers, and whoever may become one."""
+        return len(self._viewers) + self.is_waited_for
+
+    def note(
+        self,
+        peer: Peer,
+        user_agent: str,
+        subject: str | None = None,
+        tags: Tags = (),
+        credentials: str | None = None,
+    ) -> HlsViewer | None:
+        """Count a viewer's request; None: there are too many to tell them apart.
+
+        Args:
+            peer: Where it comes from.
+            user_agent: What it calls itself.
+            subject: Whom the token was made for that it showed first.
+            tags: That its first request was granted with.
+            credentials: What tells it from others at its address; see `Grant.viewer`.
+        """
+        self.asked = self._runtime.loop.time()
+        user_agent = user_agent[:USER_AGENT_CHARACTERS]
+        who = (str(peer.address), user_agent, credentials)
+        viewer = self._viewers.get(who)
+        if viewer is None:
+            if len(self._viewers) >= VIEWERS:
+                return None
+            record = SessionRecord(
+                self._runtime,
+                "play",
+                self.stream.path,
+                peer,
+                protocol="hls",
+                user_agent=user_agent,
+                subject=subject,
+                tags=tags,
+            )
+            viewer = self._viewers[who] = HlsViewer(record, self.asked, group_of(peer.address))
+            self._by_address[viewer.group] += 1
+        viewer.asked = self.asked
+        return viewer
+
+    def gave(self, size: int) -> None:
+        """Count bytes that a client gets."""
+        self.bytes_out += size
+        self._runtime.counters.bytes_out += size
+
+    def forget_viewers(self, now: float) -> None:
+        """Forget those who asked for nothing for a while."""
+        silent = [each for each, v in self._viewers.items() if now - v.asked > VIEWER_S]
+        self._forget(silent, f"it asked for nothing for {VIEWER_S:g} s")
+
+    def _forget(self, viewers: list[Who], reason: str) -> None:
+        for each in viewers:
+            viewer = self._viewers.pop(each)
+            self._by_address[viewer.group] -= 1
+            if not self._by_address[viewer.group]:
+                del self._by_address[viewer.group]
+            viewer.left(reason)
+
+    async def wait(self, wanted: Wanted, timeout_s: float) -> bool:
+        """Wait for a part or a segment; false: it did not come in time.
+
+        Raises:
+            LimitExceeded: Too many requests wait.
+        """
+        if self.playlists.has(*wanted):
+            return True
+        waiter: asyncio.Future[None] = self._runtime.loop.create_future()
+        with self._streams.one_more_waiting():
+            waiters = self._waiters.setdefault(wanted, set())
+            waiters.add(waiter)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await waiter
+            except TimeoutError:
+                return False
+            finally:
+                waiters.discard(waiter)
+        return self.playlists.has(*wanted)
+
+    async def wait_ready(self, timeout_s: float) -> bool:
+        """Wait until a playlist can be given; false: it took too long."""
+        return self.playlists.is_ready or await self.wait((self._first, None), timeout_s)
+
+    def packed(self, text: str) -> bytes:
+        """Return a playlist compressed; the same one is compressed once."""
+        found = self._packed.get(text)
+        if found is None:
+            made = zlib.compressobj(6, zlib.DEFLATED, 31)  # 31: as gzip
+            found = made.compress(text.encode()) + made.flush()
+            if len(self._packed) < 16:
+                self._packed[text] = found
+        return found
+
+    def _changed(self) -> None:
+        """Wake the requests that can be answered now."""
+        self._changed_at = self._runtime.loop.time()
+        self._packed.clear()
+        playlists = getattr(self, "playlists", None)  # none yet: it is being made
+        if playlists is None:
+            return
+        for wanted in [each for each in self._waiters if playlists.has(*each)]:
+            self._wake(self._waiters.pop(wanted))
+
+    def _wake_all(self) -> None:
+        for waiters in self._waiters.values():
+            self._wake(waiters)
+        self._waiters.clear()
+
+    @staticmethod
+    def _wake(waiters: set[asyncio.Future[None]]) -> None:
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _report(self, fault: str) -> None:
+        log.warning("hls %s: %s", shown(self.stream.path), shown(fault))
+
+
+class _Waiting:
+    """One request that waits, while it is entered."""
+
+    def __init__(self, streams: "HlsStreams") -> None:
+        self._streams = streams
+
+    def __enter__(self) -> None:
+        self._streams.waiting += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._streams.waiting -= 1
+
+
+class HlsStreams:
+    """All streams that are packaged.
+
+    Attributes:
+        requests: How many requests there were, by kind.
+        waiting: Requests that wait now.
+        left_out: Frames that were left out of streams that are packaged no more.
+    """
+
+    def __init__(self, runtime: Runtime, registry: Registry) -> None:
+        self._runtime = runtime
+        self._registry = registry
+        self._streams: dict[str, HlsStream] = {}
+        self._numbers = Numbers()
+        # Discontinuity sequence numbers that the streams' timelines have come to.
+        self._timelines: WeakKeyDictionary[Stream, int] = WeakKeyDictionary()
+        self.requests: Counter[str] = Counter()
+        self.waiting = 0
+        self.left_out = 0
+        self._timer = runtime.loop.call_later(SWEEP_S, self._sweep)
+
+    def close(self) -> None:
+        """End all packaging."""
+        self._timer.cancel()
+        for each in self._streams.values():
+            each.close()
+        self._streams.clear()
+
+    def find(self, path: str) -> HlsStream | None:
+        """Return a stream that is packaged."""
+        return self._streams.get(path)
+
+    def begin(self, stream: Stream) -> HlsStream:
+        """Return the packaging of a stream, begun if it is not yet, and anew if it was lost."""
+        known = self._streams.get(stream.path)
+        if known is not None:
+            is_young = self._runtime.loop.time() - known.began < REMAKE_S
+            is_over = known.is_lost or known.packager.over is not None
+            if known.stream is stream and (is_young or not is_over):
+                return known
+            self._close(known)
+        first = self._numbers.first(stream.path, time())
+        if stream in self._timelines:  # players that come back would wait for what they know
+            first = replace(first, discontinuity=self._timelines[stream])
+        made = self._streams[stream.path] = HlsStream(self, self._runtime, stream, first)
+        log.info("hls %s: packaging begins", shown(stream.path))
+        return made
+
+    def _close(self, ended: HlsStream) -> None:
+        """End the packaging of a stream; the name goes on behind its numbers."""
+        self.left_out += ended.packager.packets.left_out
+        ended.close()
+        following = ended.playlists.following
+        self._timelines[ended.stream] = following.discontinuity
+        another = replace(following, discontinuity=following.discontinuity + 1)
+        self._numbers.note(ended.stream.path, another, time())
+
+    def viewers(self, path: str) -> int:
+        """Return the number of viewers of a stream."""
+        known = self._streams.get(path)
+        return 0 if known is None else known.viewers
+
+    def packaged(self) -> list[HlsStream]:
+        """Return all that are packaged."""
+        return list(self._streams.values())
+
+    def one_more_waiting(self) -> _Waiting:
+        """Return a context in which a request waits.
+
+        Raises:
+            LimitExceeded: Too many do.
+        """
+        most = self._runtime.settings.limits.waiting_requests
+        if self.waiting >= most:
+            raise LimitExceeded("limits.waiting_requests", self.waiting + 1, most)
+        return _Waiting(self)
+
+    def _sweep(self) -> None:
+        """Forget viewers, end what nobody asks for, begin what is published."""
+        runtime = self._runtime
+        self._timer = runtime.loop.call_later(SWEEP_S, self._sweep)
+        now = runtime.loop.time()
+        for path, each in list(self._streams.items()):
+            each.forget_viewers(now)
+            each.let_time_pass(now)
+            hls = runtime.rules.of(path).hls
+            is_kept = hls.start == "publish" and not each.playlists.is_over
+            if not is_kept and not each.is_waited_for and now - each.asked > hls.idle_s:
+                self._close(each)
+                del self._streams[path]
+                log.info("hls %s: packaging ends", shown(path))
+        for stream in list(self._registry.streams()):
+            if stream.has_begun and runtime.rules.of(stream.path).hls.start == "publish":
+                self.begin(stream)

@@ -1,0 +1,1 @@
+"""HTTP: media, pages, metrics and the management API."""

@@ -1,0 +1,221 @@
+"""This module decides over HTTP who may watch, and for which web pages."""
+
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from aiohttp import web
+
+from headend.access.address_lists import AddressList
+from headend.access.gate import Grant, Redirected
+from headend.access.session_record import kind_of, tell_refused
+from headend.decisions import AccessRequest
+from headend.errors import Rejected
+from headend.http.credentials import parameters_of
+from headend.http.problems import Handler, Problem
+from headend.live.services import Services
+from headend.logs import shown
+from headend.net.peer import LOCAL, Peer, forwarded_peers, named_by
+from headend.settings.http_values import ANY_ORIGIN
+
+USER_AGENT_CHARACTERS: Final = 200
+PEER: Final = "peer"  # what a connection's `get_extra_info` calls its `Peer`
+IS_PRIVATE: Final = web.RequestKey("is_private", bool)  # caches must not give it to others
+GONE_S: Final = 1  # caches ask again once a second for what is not there
+FAULT_HEADERS: Final = {"Cache-Control": "no-store"}
+
+
+async def allow_play(services: Services, request: web.Request, path: str, protocol: str) -> Grant:
+    """Decide whether the client may watch a stream.
+
+    Args:
+        services: Whose gate decides.
+        request: May show a playback token: `?token=`, or as a bearer token.
+        path: `APP/NAME`.
+        protocol: http-flv, ws-flv, hls, or http for pictures.
+
+    Returns:
+        What was granted; the caller has the gate `leave` it.
+
+    Raises:
+        Problem: 403, or 503 while the server stops.
+        HTTPTemporaryRedirect: It is to be had elsewhere.
+    """
+    if services.is_stopping:
+        raise Problem(503, "The server is stopping.")
+    gate = services.gate
+    peer = peer_of(services, request)
+    asked = AccessRequest(
+        "play",
+        path,
+        peer.address,
+        token=token_of(request),
+        is_secure=is_secure(services, request),
+        protocol=protocol,
+        user_agent=request.headers.get("User-Agent", "")[:USER_AGENT_CHARACTERS],
+        query=parameters_of(services, request, path, protocol, peer.address),
+        is_unknown=peer.is_unknown,
+    )
+    request[IS_PRIVATE] = not gate.is_open(path)
+    try:
+        grant = gate.decide_now(asked) or await gate.decide(asked)
+        request[IS_PRIVATE] = not (gate.is_open(path) and gate.is_open(grant.path))
+        return grant
+    except Redirected as redirected:
+        raise web.HTTPTemporaryRedirect(redirected.url) from None
+    except Rejected as rejected:
+        services.counters.rejected += 1
+        line = f"{protocol} {peer} play {shown(path)} refused: {shown(rejected.description)}"
+        line += f" ({rejected.code})"
+        if services.notes.fault(peer, line, kind=kind_of(rejected)):
+            agent = asked.user_agent or ""
+            tell_refused(services.runtime, "play", path, peer, protocol, rejected, user_agent=agent)
+        raise Problem(403, rejected.description, code=rejected.code) from None
+
+
+async def allow_play_once(
+    services: Services, request: web.Request, path: str, protocol: str
+) -> Grant:
+    """Decide, for one request of a viewer without session; see `allow_play`."""
+    grant = await allow_play(services, request, path, protocol)
+    services.gate.leave(grant)
+    return grant
+
+
+def scope(request: web.Request) -> str:
+    """Say who may keep an answer, for `Cache-Control`.
+
+    What everybody may watch any cache may keep; of anything else only the client that was let in.
+    """
+    return "private" if request.get(IS_PRIVATE, True) else "public"
+
+
+def token_of(request: web.Request) -> str | None:
+    """Return the playback token that a client shows, in the query or as a bearer token."""
+    token = request.query.get("token")
+    if token:
+        return token
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    return value.strip() or None if scheme.lower() == "bearer" else None
+
+
+def allow_api(services: Services, request: web.Request) -> None:
+    """Return if API and metrics may be used from where a request comes.
+
+    Raises:
+        Problem: 403.
+    """
+    auth = services.settings.auth
+    addresses = AddressList(auth.api_from, auth.api_not_from)
+    peer = peer_of(services, request)
+    if not addresses.allows(peer.address, is_known=not peer.is_unknown):
+        raise Problem(403, "This is not given to your address (auth.api_from, auth.api_not_from).")
+
+
+def peer_of(services: Services, request: web.Request) -> Peer:
+    """Say where a request comes from; `X-Forwarded-For` is trusted from `http.proxies` only."""
+    peer = _direct_peer(request)
+    forwarded = request.headers.getall("X-Forwarded-For", ())
+    if not forwarded or not _is_proxy(services, peer):
+        return peer
+    return named_by(peer, forwarded_peers(",".join(forwarded)), services.settings.http.proxies)
+
+
+def is_secure(services: Services, request: web.Request) -> bool:
+    """Say whether a client came over TLS, to us or to a proxy of `http.proxies`."""
+    if request.secure:
+        return True
+    is_told = request.headers.get("X-Forwarded-Proto", "").strip().lower() == "https"
+    return is_told and _is_proxy(services, _direct_peer(request))
+
+
+def media_headers(services: Services, request: web.Request) -> dict[str, str]:
+    """Return headers that let web pages of `http.origins` load media (Fetch, CORS)."""
+    origins = services.settings.http.origins
+    if ANY_ORIGIN in origins:
+        return {"Access-Control-Allow-Origin": ANY_ORIGIN}
+    headers = {"Vary": "Origin"}
+    origin = request.headers.get("Origin", "").lower()
+    if origin in origins:
+        headers["Access-Control-Allow-Origin"] = origin
+    return headers
+
+
+def check_origin(services: Services, request: web.Request) -> None:
+    """Return if the web page that a WebSocket comes from may watch, or it comes from none.
+
+    Browsers let every page open one and read what comes, and leave it to the server to refuse
+    (RFC 6455, 10.2).
+
+    Raises:
+        Problem: 403: the page is neither ours nor one of `http.origins`.
+    """
+    origin = request.headers.get("Origin", "").lower()
+    origins = services.settings.http.origins
+    if not origin or ANY_ORIGIN in origins or origin in origins:
+        return
+    if not _is_ours(services, request, origin):
+        raise Problem(403, "Pages of this origin may not watch here (http.origins).")
+
+
+def _is_ours(services: Services, request: web.Request, origin: str) -> bool:
+    """Say whether an origin is the host that a request was sent to."""
+    try:
+        page = urlsplit(origin)
+        here = urlsplit(f"{'https' if is_secure(services, request) else 'http'}://{request.host}")
+        is_same_port = _port(page) == _port(here)
+    except ValueError:
+        return False
+    # A proxy that passes the host on often leaves its own port out.
+    is_told = here.port is None and _is_proxy(services, _direct_peer(request))
+    return bool(page.hostname) and page.hostname == here.hostname and (is_same_port or is_told)
+
+
+def _port(address: SplitResult) -> int | None:
+    return address.port or {"http": 80, "https": 443}.get(address.scheme)
+
+
+def for_other_pages(services: Services, handler: Handler) -> Handler:
+    """Have web pages of `http.origins` read why media is refused, or where it is to be had."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Problem as problem:
+            kept = FAULT_HEADERS
+            if problem.status == 404:
+                who = "private" if request.get(IS_PRIVATE, False) else "public"
+                kept = {"Cache-Control": f"{who}, max-age={GONE_S}"}
+            raise problem.with_headers(kept | media_headers(services, request)) from None
+        except web.HTTPRedirection as redirect:
+            redirect.headers.update(FAULT_HEADERS | media_headers(services, request))
+            raise
+
+    return handle
+
+
+def preflight_headers(services: Services, request: web.Request) -> dict[str, str]:
+    """Return headers that let browsers ask for media from another page (Fetch, CORS)."""
+    return {
+        **media_headers(services, request),
+        "Access-Control-Allow-Methods": "GET, HEAD, OPTIONS",
+        "Access-Control-Allow-Headers": "Range, Authorization",
+        "Access-Control-Max-Age": "86400",
+    }
+
+
+def _direct_peer(request: web.Request) -> Peer:
+    transport = request.transport
+    known = None if transport is None else transport.get_extra_info(PEER)
+    if isinstance(known, Peer):
+        return known
+    name = None if transport is None else transport.get_extra_info("peername")
+    if not isinstance(name, tuple):
+        return LOCAL  # a unix socket
+    return Peer(ip_address(str(name[0]).partition("%")[0]), int(name[1]))
+
+
+def _is_proxy(services: Services, peer: Peer) -> bool:
+    """Say whether a peer is believed; on a unix socket only what runs here can be one."""
+    proxies = services.settings.http.proxies
+    return bool(proxies) and (peer.address is None or peer.is_in(proxies))

@@ -1,0 +1,138 @@
+"""This module is the API's part about relays: how they are, add one, remove one."""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from headend.errors import DatabaseError, SettingsError
+from headend.http.api.auditing import TARGET
+from headend.http.api.route import V1, Route, read_body
+from headend.http.problems import Problem
+from headend.live.relay_port import Relays
+from headend.live.services import Services
+from headend.redaction import protect
+from headend.settings.relay_presets import PRESETS
+
+_Texts = list[str]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class RelayTarget(_Model):
+    """One stream of a relay."""
+
+    stream: str
+    url: str = Field(description="Where to or from; secrets are hidden.")
+    state: Literal["connecting", "live", "retrying", "failed"]
+    reason: str = Field(description="Why, for people; may be empty.")
+    since: float = Field(description="When this state began, Unix seconds.")
+    tries: int = Field(description="Connections begun.")
+    bit_rate: int = Field(description="bit/s now.")
+    bytes: int = Field(description="Bytes of media so far.")
+    lag_s: float = Field(description="Seconds that a destination is behind.")
+    drops: int = Field(description="How often it lost media because it was late.")
+    warnings: list[str] = Field(description="What to look at, for people.")
+
+
+class Relay(_Model):
+    """Streams that are sent to another server, or fetched from one."""
+
+    id: str
+    direction: Literal["out", "in"]
+    match: list[str] = Field(description="Patterns of streams.")
+    url: list[str] = Field(description="Where to, or from in this order; secrets are hidden.")
+    preset: str = Field(description="Platform; empty: none.")
+    on_demand: bool = Field(description="Fetched while somebody watches.")
+    has_key: bool = Field(description="It has a stream key, which is never shown.")
+    source: Literal["settings", "api"]
+    targets: list[RelayTarget]
+
+
+class RelayList(_Model):
+    """All relays."""
+
+    relays: list[Relay]
+
+
+class NewRelay(_Model):
+    """A relay to add; as in the settings."""
+
+    direction: Literal["out", "in"]
+    match: str | list[str] = Field(description='Patterns of streams, such as "live/*".')
+    url: str | list[str] = Field(
+        default="", description="Where to, or from in this order; {app} and {name} are filled in."
+    )
+    key: str = Field(
+        default="", description="Stream key, joined to the URL as it is; it is never shown again."
+    )
+    preset: str = Field(default="", description=f"Platform: {', '.join(PRESETS)}.")
+    on_demand: bool = Field(default=True, description="Fetch while somebody watches.")
+    fingerprint: str = Field(default="", description="SHA-256 of the one certificate to trust.")
+    insecure: bool = Field(default=False, description="Trust any certificate.")
+
+
+class AddedRelay(_Model):
+    """A relay that was added."""
+
+    id: str
+
+
+def routes(services: Services) -> Sequence[Route]:
+    """List the operations."""
+    api = _Relays(services)
+    return (
+        Route("GET", f"{V1}/relays", "Relays to and from other servers.", api.relays, RelayList),
+        Route("POST", f"{V1}/relays", "Add a relay; it is kept over a restart.", api.add,
+              AddedRelay, NewRelay, status=201, statuses=(503,), action="relay.add"),
+        Route("DELETE", f"{V1}/relays/{{relay}}", "End a relay that was added, and forget it.",
+              api.remove, statuses=(404, 409, 503), action="relay.remove"),
+    )  # fmt: skip
+
+
+class _Relays:
+    def __init__(self, services: Services) -> None:
+        self._services: Final = services
+
+    @property
+    def _held(self) -> Relays:
+        relays = self._services.relays
+        if relays is None:
+            raise Problem(503, "The server is starting.", headers={"Retry-After": "1"})
+        return relays
+
+    async def relays(self, request: web.Request) -> RelayList:
+        found = [Relay.model_validate(each) for each in self._held.status()]
+        return RelayList(relays=found)
+
+    async def add(self, request: web.Request) -> AddedRelay:
+        body = await read_body(request, NewRelay)
+        spec = body.model_dump(exclude={"direction"}, exclude_defaults=True)
+        spec["match"] = body.match
+        protect([body.key])  # the log hides it from now on
+        try:
+            id = request[TARGET] = await self._held.add(body.direction, spec)
+            return AddedRelay(id=id)
+        except SettingsError as error:
+            raise Problem(422, f"{error}.") from None
+        except DatabaseError as error:
+            raise _away(error) from None
+
+    async def remove(self, request: web.Request) -> None:
+        wanted = request.match_info["relay"]
+        relays = self._held
+        try:
+            if await relays.remove(wanted):
+                return
+        except DatabaseError as error:
+            raise _away(error) from None
+        if any(each["id"] == wanted for each in relays.status()):
+            raise Problem(409, "This relay is in the settings: remove it there.")
+        raise Problem(404, "There is no such relay.", title="Relay not found")
+
+
+def _away(error: DatabaseError) -> Problem:
+    return Problem(503, f"{error}.", headers={"Retry-After": "5"})

@@ -1,0 +1,91 @@
+"""This module is the API's part about the server as a whole: state, certificates, settings."""
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from aiohttp import web
+
+from headend import __version__
+from headend.http.api import models
+from headend.http.api.route import V1, Route
+from headend.live import status
+from headend.live.services import Services
+from headend.settings.keys import plain_values
+
+
+def routes(services: Services) -> Sequence[Route]:
+    """List the operations."""
+    api = _Server(services)
+    return (
+        Route("GET", f"{V1}/server", "The server as a whole.", api.server, models.Server),
+        Route("GET", f"{V1}/certificates", "Certificates that are served.", api.certificates,
+              models.Certificates),
+        Route("GET", f"{V1}/settings", "Settings in effect; secrets are hidden.", api.settings,
+              models.Settings),
+        Route("POST", f"{V1}/reload", "Read settings and certificates again.", api.reload,
+              models.Messages, action="settings.reload"),
+    )  # fmt: skip
+
+
+def describe(services: Services) -> models.Server:
+    """Describe the server as it is now."""
+    sessions = [session for session in services.sessions() if not session.is_over]
+    hls = 0 if services.hls is None else sum(each.viewers for each in services.hls.packaged())
+    rates = services.rates
+    started = datetime.fromtimestamp(services.started, UTC)
+    uptime = timedelta(seconds=services.loop.time() - services.began)
+    return models.Server(
+        version=__version__,
+        pid=os.getpid(),
+        started=started.isoformat(timespec="seconds"),
+        uptime_s=round(uptime.total_seconds(), 3),
+        is_stopping=services.is_stopping,
+        listeners=models.Listeners(**services.addresses),
+        streams=sum(stream.is_live for stream in services.registry.streams()),
+        sessions=len(sessions),
+        viewers=sum(len(session.watching) for session in sessions) + hls,
+        bytes_in=services.counters.bytes_in + sum(each.bytes_in for each in sessions),
+        bytes_out=services.counters.bytes_out + sum(each.bytes_out for each in sessions),
+        bit_rate_in=0 if rates is None else rates.bit_rate_in,
+        bit_rate_out=0 if rates is None else rates.bit_rate_out,
+        memory_bytes=resident_bytes(),
+        loop_lag_s=0.0 if rates is None else round(rates.loop_lag_s, 4),
+    )
+
+
+class _Server:
+    def __init__(self, services: Services) -> None:
+        self._services: Final = services
+
+    async def server(self, request: web.Request) -> models.Server:
+        return describe(self._services)
+
+    async def certificates(self, request: web.Request) -> models.Certificates:
+        found = status.certificates(self._services, datetime.now(UTC))
+        return models.Certificates(
+            certificates=[models.Certificate.model_validate(each) for each in found]
+        )
+
+    async def settings(self, request: web.Request) -> models.Settings:
+        sources = self._services.sources
+        values = plain_values(self._services.settings)
+        return models.Settings(
+            settings={
+                key: models.Setting(value=value, source=sources.get(key, "default"))
+                for key, value in values.items()
+            }
+        )
+
+    async def reload(self, request: web.Request) -> models.Messages:
+        return models.Messages(messages=self._services.reload())
+
+
+def resident_bytes() -> int:
+    """Return the memory of this process that is really there; 0 where nobody tells."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0

@@ -1,0 +1,148 @@
+"""This module is the API's part about sessions: lists, one of them, kick.
+
+Sessions that are over or were refused are told of too: the newest from memory, and one that is
+asked for by its number from the database.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+
+from headend.errors import DatabaseError
+from headend.http.api import models
+from headend.http.api.route import MOST_ID, PAGE, V1, Route, Schema, page_after, page_limit
+from headend.http.problems import Problem
+from headend.live import status
+from headend.live.services import Services
+from headend.live.sessions import Session
+from headend.store.records import SessionRecord
+
+ROUNDING_S: Final = 1.0  # of when the server started, told by a clock that is corrected meanwhile
+STATES: Final = ("live", "over", "refused")
+_QUERY: Final[Mapping[str, Schema]] = {
+    **PAGE,
+    "after": {"type": "integer", "minimum": 0, "maximum": MOST_ID},
+    "stream": {"type": "string", "maxLength": 1100},
+    "protocol": {"type": "string", "maxLength": 20},
+    "state": {"type": "string", "enum": [*STATES], "default": "live"},
+}
+
+
+def routes(services: Services) -> Sequence[Route]:
+    """List the operations."""
+    api = _Sessions(services)
+    session = f"{V1}/sessions/{{id}}"
+    return (
+        Route("GET", f"{V1}/sessions", "Sessions, oldest first.", api.sessions, models.Sessions,
+              query=_QUERY),
+        Route("GET", session, "One session.", api.session, models.Session, statuses=(404,)),
+        Route("DELETE", session, "Close a session.", api.kick, statuses=(404,),
+              action="session.kick"),
+    )  # fmt: skip
+
+
+class _Sessions:
+    def __init__(self, services: Services) -> None:
+        self._services: Final = services
+
+    async def sessions(self, request: web.Request) -> models.Sessions:
+        limit, after, query = page_limit(request), page_after(request), request.query
+        state = query.get("state", "live")
+        if state not in STATES:
+            raise Problem(422, f"state: one of {', '.join(STATES)} is expected.")
+        candidates: Sequence[Session | models.Session]
+        candidates = self._running() if state == "live" else self._past(state)
+        found = [session for session in candidates if _is_wanted(query, session)]
+        rest = [session for session in found if session.id > after]
+        # There may be thousands: those that are not on the page are not described.
+        page = [
+            session if isinstance(session, models.Session) else self._describe(session)
+            for session in rest[:limit]
+        ]
+        following = str(page[-1].id) if len(rest) > limit else None
+        return models.Sessions(sessions=page, total=len(found), next=following)
+
+    async def session(self, request: web.Request) -> models.Session:
+        number = int(request.match_info["id"])
+        for session in self._running():
+            if session.id == number:
+                return self._describe(session)
+        known = self._remembered(number) or await self._kept(number)
+        if not known:
+            raise Problem(404, f"There is no session {number}.", title="Session not found")
+        return _over(number, known)
+
+    def _running(self) -> list[Session]:
+        return [session for session in self._services.sessions() if not session.is_over]
+
+    def _describe(self, session: Session) -> models.Session:
+        """Describe a session that goes on, and the newest request of it that was refused."""
+        now = self._services.loop.time()
+        described = models.Session.model_validate(status.describe(session, now))
+        for record in self._remembered(session.id):
+            if record.code is not None:
+                described.code, described.reason = record.code, record.reason
+        return described
+
+    def _past(self, state: str) -> list[models.Session]:
+        recorder = self._services.recorder
+        if recorder is None:
+            return []
+        live = {session.id for session in self._running()}
+        found = [_over(id, recorder.past.of(id)) for id in recorder.past.sessions()]
+        return [each for each in found if each.state == state and each.id not in live]
+
+    def _remembered(self, number: int) -> list[SessionRecord]:
+        recorder = self._services.recorder
+        return [] if recorder is None else recorder.past.of(number)
+
+    async def _kept(self, number: int) -> list[SessionRecord]:
+        """Ask the database; without it nothing is known."""
+        recorder = self._services.recorder
+        if recorder is None or recorder.history is None:
+            return []
+        with suppress(DatabaseError):
+            return await recorder.history.of_session(number, recorder.began - ROUNDING_S)
+        return []
+
+    async def kick(self, request: web.Request) -> None:
+        number = int(request.match_info["id"])
+        for session in self._running():
+            if session.id == number:
+                session.kick()
+                return
+        raise Problem(404, f"There is no session {number} now.", title="Session not found")
+
+
+def _is_wanted(query: Mapping[str, str], session: Session | models.Session) -> bool:
+    """Say whether a session is one that `?protocol=` and `?stream=` ask for."""
+    if isinstance(session, models.Session):
+        streams = (None, *session.publishes, *session.plays)
+    else:
+        streams = (None, *session.publishing, *session.playing)
+    return query.get("protocol") in (None, session.protocol) and query.get("stream") in streams
+
+
+def _over(id: int, records: Sequence[SessionRecord]) -> models.Session:
+    """Describe a session by what it has published, played or was refused; oldest first."""
+    last = records[-1]
+    ended = max(record.ended_at or record.started_at for record in records)
+    began = min(record.started_at for record in records)
+    return models.Session(
+        id=id,
+        protocol=last.protocol,
+        peer=last.address or "-",
+        connected_s=max(0.0, round(ended - began, 3)),
+        publishes=[record.stream for record in records if record.kind == "publish"],
+        plays=[record.stream for record in records if record.kind == "play"],
+        bytes_in=sum(record.bytes for record in records if record.kind == "publish"),
+        bytes_out=sum(record.bytes for record in records if record.kind == "play"),
+        user_agent=last.user_agent or None,
+        tls=None,
+        state="refused" if all(record.code is not None for record in records) else "over",
+        code=last.code,
+        reason=last.reason,
+        ended_at=ended,
+    )

@@ -1,0 +1,181 @@
+"""This module says who may use the API: the admin token as bearer, or a browser that signed in.
+
+A browser has a cookie that scripts can't read, and a CSRF token that it must repeat in a header
+with whatever changes something. Requests must name this server as their host: a page of another
+site that has its name resolved to our address (DNS rebinding) gets nowhere.
+"""
+
+import hmac
+import logging
+import secrets
+import socket
+from collections import OrderedDict
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+
+from aiohttp import web
+
+from headend.access.guard import Guard
+from headend.http import access
+from headend.http.api.auditing import BY_BROWSER, BY_TOKEN, Actor
+from headend.http.problems import Problem
+from headend.live.services import Services
+
+log = logging.getLogger(__name__)
+
+COOKIE: Final = "headend_session"
+CSRF_HEADER: Final = "X-CSRF-Token"
+LIFETIME_S: Final = 12 * 3600
+SESSIONS: Final = 1000  # of browsers; the oldest is signed out first
+WRONG_TOKENS: Final = 10  # in a row, until an address is shut out …
+BAN_S: Final = 60.0  # … for so long
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_HINT: Final = "it is in the file admin.token of the server's data folder"
+
+
+@dataclass(slots=True)
+class BrowserSession:
+    """A browser that signed in."""
+
+    csrf: str
+    ends: float  # monotonic seconds
+
+
+class SignIns:
+    """See the module's head."""
+
+    def __init__(self, services: Services, admin_token: str) -> None:
+        self._services = services
+        self._token = admin_token.encode()
+        self._sessions: OrderedDict[str, BrowserSession] = OrderedDict()
+        self._guard = Guard(WRONG_TOKENS, BAN_S)
+
+    # ------------------------------------------------------------------ requests
+
+    def check(self, request: web.Request) -> Actor:
+        """Return what lets a request use the API.
+
+        Raises:
+            Problem: 401 without a right token or session, 403 without the CSRF token, 421 for a
+                host that is not ours, 429 after too many wrong tokens from another machine.
+        """
+        self.check_host(request)
+        scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            self._check_token(request, shown.strip())
+            return BY_TOKEN
+        session = self.session(request)
+        if session is None:
+            raise Problem(
+                401,
+                f"Send the admin token as Authorization: Bearer TOKEN; {_HINT}.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if request.method not in _SAFE:
+            _check_csrf(request, session)
+        return BY_BROWSER
+
+    def check_host(self, request: web.Request) -> None:
+        """Refuse a request that was meant for another host.
+
+        Raises:
+            Problem: 421.
+        """
+        host = _host_name(request.headers.get("Host", ""))
+        if host and not self._is_ours(host):
+            raise Problem(
+                421, f"This server is not called {host}; if it is, add the name to http.hosts."
+            )
+
+    def session(self, request: web.Request) -> BrowserSession | None:
+        """Return the session of a browser that signed in."""
+        session = self._sessions.get(request.cookies.get(COOKIE, ""))
+        if session is None or session.ends < self._services.loop.time():
+            return None
+        return session
+
+    # ------------------------------------------------------------------ signing in and out
+
+    def sign_in(self, request: web.Request, token: str) -> tuple[str, BrowserSession]:
+        """Begin a session; return its id, which goes into the cookie, and what it is.
+
+        Raises:
+            Problem: The token is wrong.
+        """
+        self._check_token(request, token)
+        id = secrets.token_urlsafe(32)
+        ends = self._services.loop.time() + LIFETIME_S
+        session = self._sessions[id] = BrowserSession(secrets.token_urlsafe(32), ends)
+        if len(self._sessions) > SESSIONS:
+            self._sessions.popitem(last=False)
+        log.info("http %s signed in to the console", access.peer_of(self._services, request))
+        return id, session
+
+    def sign_out(self, request: web.Request) -> bool:
+        """End a session; false: there is none.
+
+        Raises:
+            Problem: 403 without the session's CSRF token.
+        """
+        session = self.session(request)
+        if session is not None:
+            _check_csrf(request, session)
+        self._sessions.pop(request.cookies.get(COOKIE, ""), None)
+        return session is not None
+
+    def _check_token(self, request: web.Request, token: str) -> None:
+        now = self._services.loop.time()
+        peer = access.peer_of(self._services, request)
+        # A program here that keeps a wrong token must not shut the operator out of this machine;
+        # nor need it, to keep 256 random bits from being guessed.
+        is_local = peer.is_local
+        if not is_local and (wait := self._guard.banned_s(peer.address, now)):
+            raise Problem(
+                429,
+                f"Too many wrong tokens came from your address; try again in {wait:.0f} s.",
+                headers={"Retry-After": str(int(wait) + 1)},
+            )
+        if _is_same(token, self._token):
+            self._guard.right(peer.address)
+            return
+        if not is_local:
+            self._guard.wrong(peer.address, now)
+        self._services.notes.fault(peer, f"http {peer} showed a wrong admin token")
+        raise Problem(
+            401,
+            f"The admin token is not right; {_HINT}.",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+    def _is_ours(self, host: str) -> bool:
+        try:
+            ip_address(host)
+        except ValueError:
+            pass
+        else:
+            return True
+        services = self._services
+        ours = {"localhost", socket.gethostname().lower(), *services.settings.http.hosts}
+        if services.tls is not None:
+            ours.update(name for each in services.tls.store.certificates for name in each.names)
+        return host in ours or any(
+            name.startswith("*.") and host.partition(".")[2] == name[2:] for name in ours
+        )
+
+
+def _check_csrf(request: web.Request, session: BrowserSession) -> None:
+    shown = request.headers.get(CSRF_HEADER, "")
+    if not _is_same(shown, session.csrf.encode()):
+        raise Problem(403, f"Send the CSRF token of your session as {CSRF_HEADER}.")
+
+
+def _is_same(shown: str, right: bytes) -> bool:
+    return hmac.compare_digest(shown.encode(errors="replace"), right)
+
+
+def _host_name(text: str) -> str:
+    """Return the name of `name:port`, `[::1]:port`, in lower case."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0].lower().rstrip(".")

@@ -1,0 +1,87 @@
+"""This module is the API's part about streams: lists, one of them, its history, its end."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from aiohttp import web
+
+from headend.http import thumbnail
+from headend.http.api import models
+from headend.http.api.route import PAGE, V1, Route, Schema, page_limit
+from headend.http.problems import Problem
+from headend.live import status
+from headend.live.rates import PERIOD_S
+from headend.live.services import Services
+from headend.thumbnails.thumbnails import DEFAULT_WIDTH
+
+_WIDTH: Final[Mapping[str, Schema]] = {
+    "width": {"type": "integer", "minimum": 1, "maximum": 99999, "default": DEFAULT_WIDTH},
+}
+
+
+def routes(services: Services) -> Sequence[Route]:
+    """List the operations."""
+    api = _Streams(services)
+    stream = f"{V1}/streams/{{path}}"
+    return (
+        Route("GET", f"{V1}/streams", "Streams, by name.", api.streams, models.Streams,
+              query=PAGE),
+        Route("GET", f"{V1}/rates/{{path}}", "A stream second by second.", api.rates,
+              models.History, statuses=(404,)),
+        Route("GET", stream, "One stream.", api.stream, models.Stream, statuses=(404,)),
+        Route("DELETE", stream, "End a stream and its publisher's session.", api.end_stream,
+              statuses=(404,), action="stream.end"),
+        Route("GET", f"{V1}/thumbnails/{{path}}", "The newest picture of a stream.",
+              api.thumbnail, query=_WIDTH, content_type="image/jpeg", statuses=(400, 404, 503)),
+    )  # fmt: skip
+
+
+def no_stream() -> Problem:
+    """Return what is said of a stream that is not there."""
+    return Problem(404, "There is no such stream now.", title="Stream not found")
+
+
+class _Streams:
+    def __init__(self, services: Services) -> None:
+        self._services: Final = services
+
+    async def streams(self, request: web.Request) -> models.Streams:
+        limit, after = page_limit(request), request.query.get("after", "")
+        found = sorted(status.streams(self._services), key=lambda stream: stream["path"])
+        rest = [stream for stream in found if stream["path"] > after]
+        page = [models.Stream.model_validate(stream) for stream in rest[:limit]]
+        following = page[-1].path if len(rest) > limit else None
+        return models.Streams(streams=page, total=len(found), next=following)
+
+    async def stream(self, request: web.Request) -> models.Stream:
+        path = request.match_info["path"]
+        for stream in status.streams(self._services):
+            if stream["path"] == path:
+                return models.Stream.model_validate(stream)
+        raise no_stream()
+
+    async def rates(self, request: web.Request) -> models.History:
+        path = request.match_info["path"]
+        rates = self._services.rates
+        if self._services.registry.stream(path) is None or rates is None:
+            raise no_stream()
+        known = rates.history(path)
+        return models.History(
+            interval_s=PERIOD_S,
+            bit_rate=known.bit_rate,
+            bit_rate_out=known.bit_rate_out,
+            frame_rate=known.frame_rate,
+            viewers=known.viewers,
+        )
+
+    async def end_stream(self, request: web.Request) -> None:
+        path = request.match_info["path"]
+        publishers = [each for each in self._services.sessions() if path in each.publishing]
+        if not self._services.registry.end(path):
+            raise no_stream()
+        for session in publishers:
+            session.kick()
+
+    async def thumbnail(self, request: web.Request) -> web.Response:
+        """Show an administrator what a playback token may be needed for elsewhere."""
+        return await thumbnail.thumbnail(self._services, request, request.match_info["path"])

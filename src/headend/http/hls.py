@@ -1,0 +1,276 @@
+"""This module serves HLS: playlists that may be waited for, and what they name.
+
+    /APP/NAME/index.m3u8          multivariant playlist
+    /APP/NAME/main.m3u8           media playlist; _HLS_msn, _HLS_part, _HLS_skip
+    /APP/NAME/EPOCH-…             init segments, segments, parts: never changed once they are there
+
+Source: RFC 8216bis, 6.2.5 and appendix B.
+"""
+
+import asyncio
+import re
+from typing import Final
+
+from aiohttp import web
+
+from headend.access.gate import Grant
+from headend.errors import LimitExceeded
+from headend.hls.playlists import MEDIA_PLAYLIST
+from headend.hls.streams import HlsStream, HlsStreams, HlsViewer
+from headend.hls.window import Resource
+from headend.http import access
+from headend.http.credentials import query_of_children
+from headend.http.flv import media_of
+from headend.http.paths import stream_path
+from headend.http.problems import Problem
+from headend.hub.stream import Stream
+from headend.live.services import Services
+
+MULTIVARIANT_ROUTE: Final = "/{path:.+}/index.m3u8"
+MEDIA_ROUTE: Final = "/{path:.+}/" + MEDIA_PLAYLIST
+RESOURCE_ROUTE: Final = r"/{path:.+}/{name:[a-z0-9]{6}-[a-z0-9.-]+\.(?:mp4|m4s|ts)}"
+
+PLAYLIST_TYPE: Final = "application/vnd.apple.mpegurl"
+READY_S: Final = 5.0  # a first playlist may take so much longer than the longest segment
+AHEAD: Final = 2  # segments a request may be ahead of the newest (RFC 8216bis, 6.2.5.2)
+BLOCK_TARGETS: Final = 3  # target durations that a request waits at most (ibidem)
+FRESH_S: Final = 1  # a playlist that was not waited for is the newest for so long
+DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
+RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
+
+
+def add_routes(application: web.Application, services: Services) -> None:
+    """Serve HLS."""
+    routes = HlsRoutes(services)
+    services.hls = HlsStreams(services.runtime, services.registry)
+    for path, handler in (
+        (MULTIVARIANT_ROUTE, routes.multivariant),
+        (MEDIA_ROUTE, routes.media),
+        (RESOURCE_ROUTE, routes.resource),
+    ):
+        application.router.add_get(path, access.for_other_pages(services, handler))
+        application.router.add_route("OPTIONS", path, routes.options)
+
+    async def close(_: web.Application) -> None:
+        if services.hls is not None:
+            services.hls.close()
+
+    application.on_cleanup.append(close)
+
+
+class HlsRoutes:
+    """See the module's head."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def options(self, request: web.Request) -> web.StreamResponse:
+        """Answer what browsers ask before a request to another origin (Fetch, preflight)."""
+        return web.Response(status=204, headers=access.preflight_headers(self._services, request))
+
+    async def multivariant(self, request: web.Request) -> web.StreamResponse:
+        """Give the playlist of playlists; packaging begins with the first request for it."""
+        stream, viewer = await self._stream(request, "multivariant")
+        text = stream.playlists.multivariant(self._query(request))
+        return _count(stream, viewer, self._playlist(request, stream, text, 2 * FRESH_S))
+
+    async def media(self, request: web.Request) -> web.StreamResponse:
+        """Give the media playlist, once it holds what is asked for."""
+        stream, viewer = await self._stream(request, "playlist")
+        playlists = stream.playlists
+        number, part = _number(request, "_HLS_msn"), _number(request, "_HLS_part")
+        skip = request.query.get("_HLS_skip", "").upper() in ("YES", "V2")
+        if number is None:
+            if part is not None:
+                raise Problem(400, "_HLS_part needs _HLS_msn.")
+            text = playlists.media_playlist(skip=skip, query=self._query(request))
+            return _count(stream, viewer, self._playlist(request, stream, text, FRESH_S))
+        if not playlists.is_over:
+            if number > playlists.next_sequence + AHEAD:
+                raise Problem(
+                    400,
+                    f"_HLS_msn={number} is too far ahead: {playlists.next_sequence} comes next.",
+                )
+            await self._wait(request, stream, number, part)
+        text = playlists.media_playlist(skip=skip, query=self._query(request))
+        return _count(stream, viewer, self._playlist(request, stream, text, 6 * playlists.target_s))
+
+    async def resource(self, request: web.Request) -> web.StreamResponse:
+        """Give an init segment, a segment or a part; wait for the part that comes next."""
+        services = self._services
+        path, name = stream_path(request.match_info["path"]), request.match_info["name"]
+        grant = await access.allow_play_once(services, request, path, "hls")
+        hls = services.hls
+        assert hls is not None
+        stream = hls.find(grant.path)
+        if stream is None:
+            raise Problem(404, "This stream is not packaged now.")
+        viewer = self._note(request, stream, grant)
+        hls.requests[
+            "init" if ".mp4" in name else "part" if name.count(".") == 2 else "segment"
+        ] += 1
+        found = stream.playlists.resource(name)
+        if found is None and name == stream.playlists.hint:
+            number, part = name.rpartition("-")[2].split(".")[:2]
+            await self._wait(request, stream, int(number), int(part))
+            found = stream.playlists.resource(name)
+        if found is None:
+            raise Problem(404, "There is no such part of this stream, or not any more.")
+        return _count(stream, viewer, self._media(request, found, name))
+
+    # ------------------------------------------------------------------ streams
+
+    async def _stream(self, request: web.Request, kind: str) -> tuple[HlsStream, HlsViewer | None]:
+        """Return a stream whose playlists can be given, and who asks."""
+        services = self._services
+        asked = stream_path(request.match_info["path"])
+        grant = await access.allow_play_once(services, request, asked, "hls")
+        path = grant.path
+        hls = services.hls
+        assert hls is not None
+        wanted = services.rules.of(path).hls
+        if wanted.start == "off":
+            raise Problem(404, "This stream is not given as HLS (hls.start).")
+        hls.requests[kind] += 1
+        known = hls.find(path)
+        live = services.registry.stream(path)
+        is_anew = live is not None and live.has_begun and known is not None
+        if known is not None and is_anew and known.stream is live:
+            # Players that follow it are told its end; others get one that fits the stream.
+            is_over = kind == "multivariant" and known.packager.over is not None
+            is_anew = known.is_lost or is_over
+        if known is None or is_anew:
+            known = hls.begin(await self._published(request, path))
+            # Others came while this one waited: limits hold for all of them.
+            grant = await access.allow_play_once(services, request, asked, "hls")
+        viewer = self._note(request, known, grant)
+        limit = wanted.longest_s + READY_S if _may_wait(request) else 0.0
+        try:
+            is_ready = await known.wait_ready(limit)
+        except LimitExceeded as error:
+            raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
+        over = known.packager.over
+        if over is not None and known.playlists.is_empty:
+            raise Problem(503, f"HLS of this stream has ended: {over}.")
+        if not is_ready or not known.playlists.is_ready:
+            fault = known.packager.fault
+            why = "" if fault is None else f" ({fault})"
+            raise Problem(
+                503,
+                f"The stream has nothing yet that can be packaged{why}.",
+                headers={"Retry-After": "2"},
+            )
+        _check_live(known)
+        return known, viewer
+
+    async def _published(self, request: web.Request, path: str) -> Stream:
+        """Return a stream that has media, once it has some; nobody waits for a head alone."""
+        services = self._services
+        live = services.registry.stream(path)
+        if not _may_wait(request) and (live is None or not live.has_begun):
+            raise Problem(404, f"nobody publishes {path}.", title="Stream not found")
+        peer = access.peer_of(services, request)
+        try:
+            async with asyncio.timeout(None if _may_wait(request) else 0.0):
+                return (await media_of(services, path, peer.address))[0]
+        except TimeoutError:
+            raise Problem(503, f"{path} has no media yet.", headers={"Retry-After": "2"}) from None
+
+    async def _wait(
+        self, request: web.Request, stream: HlsStream, number: int, part: int | None
+    ) -> None:
+        limit = BLOCK_TARGETS * max(stream.playlists.target_s, 1) if _may_wait(request) else 0
+        try:
+            if not await stream.wait((number, part), limit):
+                raise Problem(
+                    503, f"Nothing new came within {limit} s.", headers={"Retry-After": "1"}
+                )
+            _check_live(stream)
+        except LimitExceeded as error:
+            raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
+
+    def _note(self, request: web.Request, stream: HlsStream, grant: Grant) -> HlsViewer | None:
+        peer = access.peer_of(self._services, request)
+        agent = request.headers.get("User-Agent", "")
+        return stream.note(peer, agent, grant.subject, grant.tags, grant.viewer)
+
+    def _query(self, request: web.Request) -> str:
+        """Return what lets a viewer have what its playlist names."""
+        path = stream_path(request.match_info["path"])
+        address = access.peer_of(self._services, request).address
+        return query_of_children(self._services, request, path, address)
+
+    # ------------------------------------------------------------------ answers
+
+    def _playlist(
+        self, request: web.Request, stream: HlsStream, text: str, fresh_s: int
+    ) -> web.Response:
+        headers = {
+            "Content-Type": PLAYLIST_TYPE,
+            "Cache-Control": f"{access.scope(request)}, max-age={fresh_s}",
+            **access.media_headers(self._services, request),
+        }
+        headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Accept-Encoding")))
+        if "gzip" in request.headers.get("Accept-Encoding", "").lower():
+            headers["Content-Encoding"] = "gzip"
+            return web.Response(body=stream.packed(text), headers=headers)
+        return web.Response(body=text.encode(), headers=headers)
+
+    def _media(self, request: web.Request, found: Resource, name: str) -> web.Response:
+        headers = {
+            "Content-Type": found.content_type,
+            "Cache-Control": f"{access.scope(request)}, max-age=31536000, immutable",
+            "Accept-Ranges": "bytes",
+            "ETag": f'"{name}"',
+            **access.media_headers(self._services, request),
+        }
+        if f'"{name}"' in request.headers.get("If-None-Match", ""):
+            return web.Response(status=304, headers=headers)
+        size = len(found.body)
+        wanted = RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
+        if wanted is None or request.method == "HEAD" or not _is_range(wanted[1], wanted[2]):
+            return web.Response(body=found.body, headers=headers)  # other forms may be ignored
+        if wanted[1]:
+            start, end = int(wanted[1]), min(int(wanted[2] or size), size - 1)
+        else:
+            start, end = max(size - int(wanted[2]), 0), size - 1
+        if start >= size:
+            where = {"Content-Range": f"bytes */{size}"}
+            raise Problem(416, f"The range is not within {size} bytes.", headers=where)
+        headers["Content-Range"] = f"bytes {start}-{end}/{size}"
+        return web.Response(status=206, body=found.body[start : end + 1], headers=headers)
+
+
+def _check_live(stream: HlsStream) -> None:
+    """Refuse to give a playlist as live that is not: players would wait for ever."""
+    trouble = stream.trouble()
+    if trouble is not None:
+        raise Problem(503, f"HLS stands still: {trouble}.", headers={"Retry-After": "2"})
+
+
+def _may_wait(request: web.Request) -> bool:
+    """Say whether the answer is worth waiting for: one without body is not."""
+    return request.method != "HEAD"
+
+
+def _count(stream: HlsStream, viewer: HlsViewer | None, response: web.Response) -> web.Response:
+    """Add what is given to what a stream gave, and a viewer got."""
+    if isinstance(response.body, bytes):
+        stream.gave(len(response.body))
+        if viewer is not None:
+            viewer.bytes += len(response.body)
+    return response
+
+
+def _is_range(first: str, last: str) -> bool:
+    """Say whether a range is one (RFC 9110, 14.1.2): it does not end before it begins."""
+    return bool(first or last) and not (first and last and int(last) < int(first))
+
+
+def _number(request: web.Request, name: str) -> int | None:
+    text = request.query.get(name)
+    if text is None:
+        return None
+    if not DIGITS.fullmatch(text):
+        raise Problem(400, f"{name} must be a number.")
+    return int(text)

@@ -1,0 +1,251 @@
+"""This module shows the server's state to Prometheus; everything is read when somebody asks.
+
+What there is of each stream is in stream_metrics.py.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from headend import __version__
+from headend.http import integration_metrics, relay_metrics, stream_metrics
+from headend.hub.stream import StreamState
+from headend.live.rates import LAGS, Rates
+from headend.live.services import Services
+from headend.live.sessions import Session
+from headend.live.status import StreamStatus
+
+# Shown from the start on, so that a graph has no gap before the first one.
+PROTOCOLS = ("rtmp", "rtmps", "http-flv", "https-flv", "ws-flv", "wss-flv")
+
+
+def collect(
+    services: Services, streams: Sequence[StreamStatus], may_name: Callable[[str], bool]
+) -> Iterable[Metric]:
+    """Read all metrics but those of the process.
+
+    Args:
+        services: Whose they are.
+        streams: As they are now.
+        may_name: Says which of them, by path, are shown by name; the others are shown as one.
+    """
+    return _Reading(services, streams, may_name).collect()
+
+
+def database_is_up(services: Services) -> bool:
+    """Say whether the database answers in time, and takes what is written."""
+    recorder = services.recorder
+    return services.access.is_open and (recorder is None or not recorder.is_failing)
+
+
+class _Reading:
+    def __init__(
+        self, services: Services, streams: Sequence[StreamStatus], may_name: Callable[[str], bool]
+    ) -> None:
+        self._services = services
+        self._streams = streams
+        self._may_name = may_name
+
+    def collect(self) -> Iterable[Metric]:
+        yield _labelled("headend_info", "The version, as a label.", "version", {__version__: 1})
+        yield from self._requests()
+        yield from self._sessions()
+        yield from self._http()
+        yield from self._tls()
+        yield from self._flushes()
+        yield from self._thumbnails()
+        yield from self._records()
+        streams = self._streams
+        states = Counter(stream["state"] for stream in streams)
+        names = [state.name.lower() for state in StreamState if state is not StreamState.ENDED]
+        yield _labelled(
+            "headend_streams", "Streams now.", "state", {name: states[name] for name in names}
+        )
+        most = self._services.settings.limits.metrics_streams
+        yield from stream_metrics.collect(streams, most, self._may_name)
+        yield from self._access()
+        yield from integration_metrics.collect(self._services.integrations)
+        yield from relay_metrics.collect(self._services.relays, self._may_name)
+
+    def _requests(self) -> Iterable[Metric]:
+        services = self._services
+        counters = services.counters
+        yield _gauge("headend_connections", "RTMP connections now.", len(services.connections))
+        for name, text, value in (
+            ("headend_connections_accepted", "RTMP connections accepted.", counters.accepted),
+            ("headend_connections_refused", "RTMP connections over a limit.", counters.refused),
+            (
+                "headend_handshake_failures",
+                "RTMP connections that came no further than the handshake.",
+                counters.handshake_failures,
+            ),
+            ("headend_protocol_errors", "Connections closed on a fault.", counters.protocol_errors),
+            ("headend_publishes", "Publish requests granted.", counters.publishes),
+            ("headend_plays", "Play requests granted.", counters.plays),
+            ("headend_requests_refused", "Publish and play refused.", counters.rejected),
+            ("headend_late_viewers_closed", "Viewers that took nothing.", counters.late_closed),
+            ("headend_sink_errors", "Outputs detached after a bug.", counters.sink_errors),
+        ):
+            yield CounterMetricFamily(name, text, value)
+
+    def _sessions(self) -> Iterable[Metric]:
+        services = self._services
+        sessions: list[Session] = [*services.connections, *services.viewers]
+        counts = Counter(each.protocol for each in sessions)
+        yield _labelled(
+            "headend_sessions",
+            "Sessions now.",
+            "protocol",
+            {protocol: counts[protocol] for protocol in sorted({*PROTOCOLS, *counts})},
+        )
+        counters = services.counters
+        received = counters.bytes_in + sum(each.bytes_in for each in sessions)
+        sent = counters.bytes_out + sum(each.bytes_out for each in sessions)
+        yield CounterMetricFamily("headend_received_bytes", "Bytes from all sessions.", received)
+        yield CounterMetricFamily("headend_sent_bytes", "Bytes to all sessions and HLS.", sent)
+
+    def _access(self) -> Iterable[Metric]:
+        guard = self._services.access.guard
+        text = "1: the database answers in time, and takes what is written."
+        yield _gauge("headend_database_up", text, database_is_up(self._services))
+        yield _gauge("headend_guessing_addresses", "Addresses that showed wrong keys.", len(guard))
+        yield CounterMetricFamily("headend_bans", "Addresses shut out for guessing.", guard.bans)
+
+    def _records(self) -> Iterable[Metric]:
+        recorder = self._services.recorder
+        if recorder is not None:
+            yield _gauge(
+                "headend_audit_waiting",
+                "Entries of audit trail and history not written yet.",
+                recorder.waiting,
+            )
+            yield CounterMetricFamily(
+                "headend_audit_lost",
+                "Entries that found no room while the database was away.",
+                recorder.lost,
+            )
+
+    def _http(self) -> Iterable[Metric]:
+        responses = CounterMetricFamily(
+            "headend_http_responses", "HTTP responses.", labels=["status"]
+        )
+        for status_class, count in self._services.counters.responses.items():
+            responses.add_metric([status_class], count)
+        yield responses
+        hls = self._services.hls
+        if hls is None:
+            return
+        requests = CounterMetricFamily("headend_hls_requests", "HLS requests.", labels=["kind"])
+        for kind in sorted({"multivariant", "playlist", "init", "part", "segment", *hls.requests}):
+            requests.add_metric([kind], hls.requests[kind])
+        yield requests
+        packaged = hls.packaged()
+        left_out = hls.left_out + sum(each.packager.packets.left_out for each in packaged)
+        yield CounterMetricFamily(
+            "headend_hls_frames_left_out", "Frames that HLS could not package.", left_out
+        )
+        yield _gauge("headend_hls_streams", "Streams that are packaged.", len(packaged))
+        yield _gauge("headend_hls_waiting", "HLS requests that wait for a part.", hls.waiting)
+        yield _gauge("headend_hls_viewers", "HLS viewers.", sum(each.viewers for each in packaged))
+        size = sum(each.playlists.size for each in packaged)
+        yield _gauge("headend_hls_bytes", "Bytes of segments in memory.", size)
+
+    def _tls(self) -> Iterable[Metric]:
+        tls = self._services.tls
+        if tls is None:
+            return
+        handshakes = tls.handshakes
+        yield _gauge("headend_tls_handshakes", "In progress now.", handshakes.in_progress)
+        yield CounterMetricFamily(
+            "headend_tls_handshake_failures", "Handshakes that failed.", handshakes.failures
+        )
+        yield CounterMetricFamily(
+            "headend_tls_reload_failures",
+            "Certificates on disk that were not served: the log says why.",
+            tls.failed_reloads,
+        )
+        yield CounterMetricFamily(
+            "headend_acme_failures",
+            "Attempts to get a certificate that failed: the log says why.",
+            self._services.counters.acme_failures,
+        )
+        sessions = GaugeMetricFamily(
+            "headend_tls_sessions",
+            "RTMPS sessions now.",
+            labels=["version", "cipher", "resumed"],
+        )
+        facts = [each.tls for each in self._services.connections if each.tls is not None]
+        counts = Counter(
+            (fact.version, fact.cipher, str(fact.is_resumed).lower()) for fact in facts
+        )
+        for agreed, count in counts.items():
+            sessions.add_metric(agreed, count)
+        yield sessions
+        expiry = GaugeMetricFamily(
+            "headend_tls_cert_expiry_seconds", "Until a certificate expires.", labels=["names"]
+        )
+        now = datetime.now(UTC)
+        for names, end in tls.store.expiries():
+            expiry.add_metric([",".join(names)], (end - now).total_seconds())
+        yield expiry
+
+    def _flushes(self) -> Iterable[Metric]:
+        poller, rates = self._services.poller, self._services.rates
+        clock = poller.clock
+        yield CounterMetricFamily("headend_flushes", "Flushes of fan-outs.", clock.flushes)
+        yield CounterMetricFamily("headend_flush_seconds", "Time spent in flushes.", clock.flush_s)
+        yield CounterMetricFamily(
+            "headend_flush_rounds",
+            "How often fan-outs were flushed, together.",
+            clock.rounds,
+        )
+        yield _gauge("headend_turn_pause_seconds", "Pause after the last turn.", poller.pause_s)
+        if rates is not None:
+            yield _gauge(
+                "headend_flush_interval_seconds",
+                "From one round of flushes to the next, lately; 0: there were none.",
+                rates.flush_interval_s,
+            )
+            yield _lags(rates)
+
+    def _thumbnails(self) -> Iterable[Metric]:
+        thumbnails = self._services.thumbnails
+        if thumbnails is not None:
+            results = CounterMetricFamily(
+                "headend_thumbnails", "Keyframes that were decoded.", labels=["result"]
+            )
+            results.add_metric(["made"], thumbnails.made)
+            results.add_metric(["failed"], thumbnails.failed - thumbnails.lost)
+            results.add_metric(["decoder_lost"], thumbnails.lost)
+            yield results
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value)
+
+
+def _labelled(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for value, number in values.items():
+        family.add_metric([value], number)
+    return family
+
+
+def _lags(rates: Rates) -> Metric:
+    """What the event loop was behind, second by second."""
+    family = HistogramMetricFamily(
+        "headend_loop_lag_seconds", "What the event loop is behind, looked at every second."
+    )
+    buckets, total = [], 0
+    for bound, count in zip([*map(str, LAGS), "+Inf"], rates.lags, strict=True):
+        total += count
+        buckets.append((bound, total))
+    family.add_metric([], buckets, rates.lag_s)
+    return family

@@ -1,0 +1,170 @@
+"""This module is the HTTP side: health, metrics and the list of streams, on aiohttp."""
+
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from headend.http import access, bodies, flv, hls, nothing, pages, thumbnail
+from headend.http.api import routes as api_routes
+from headend.http.api.sign_in import SignIns
+from headend.http.connection import HttpConnection, Unclaimed
+from headend.http.exposition import CONTENT_TYPE, Exposition
+from headend.http.heads import answer_headers
+from headend.http.problems import tell_problems
+from headend.http.protocol import HttpProtocol
+from headend.live.arrivals import Arrivals
+from headend.live.services import Services
+from headend.net.peer import Peer
+from headend.net.tls_facts import TlsFacts
+from headend.net.tls_transport import TlsTransport
+from headend.net.transport import Transport
+
+log = logging.getLogger(__name__)
+
+ACME_PATH: Final = "/.well-known/acme-challenge/{token}"  # RFC 8555, 8.3
+CLOSE_S: Final = 1.0  # open requests get so long when the server stops
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class HttpServer:
+    """See the module's head; `start` and `close` once each."""
+
+    def __init__(self, services: Services, admin_token: str) -> None:
+        """Prepare the routes.
+
+        Args:
+            services: What is shown.
+            admin_token: What `Authorization: Bearer …` must hold for /api.
+        """
+        self._services = services
+        services.arrivals = Arrivals(services)
+        self._sign_ins = SignIns(services, admin_token)
+        self._exposition = Exposition(services)
+        self._runner = web.AppRunner(
+            self._application(),
+            handle_signals=False,
+            shutdown_timeout=CLOSE_S,
+            handler_cancellation=True,  # of clients that leave: they must hold nothing
+        )
+
+    async def start(self) -> None:
+        """Get ready; `take` and `take_over` follow."""
+        await self._runner.setup()
+
+    def take(self, sock: socket.socket, peer: Peer) -> None:
+        """Serve an accepted, plain connection."""
+        transport = Transport(sock, self._services.poller, Unclaimed())
+        self.take_over(transport, peer, {"sockname": sock.getsockname()})
+
+    def take_over(
+        self,
+        transport: Transport,
+        peer: Peer,
+        extra: dict[str, object],
+        tls: TlsFacts | None = None,
+    ) -> HttpConnection:
+        """Serve a connection whose transport is there, over TLS or not.
+
+        Args:
+            transport: Handed over.
+            peer: Where it comes from.
+            extra: What the connection's `get_extra_info` knows besides.
+            tls: What the TLS handshake agreed on.
+        """
+        server = self._runner.server
+        assert server is not None
+        name = None if peer.address is None else (str(peer.address), peer.port)
+        known = {"peername": name, access.PEER: peer, **extra}
+        services = self._services
+        protocol = HttpProtocol(server, services.loop, services.notes, peer)
+        return HttpConnection(services, transport, peer, protocol, known, tls)
+
+    def take_secure(
+        self, transport: TlsTransport, data: bytes, peer: Peer, facts: TlsFacts
+    ) -> None:
+        """Serve a connection of the TLS port, whose first bytes are there."""
+        secure = transport.socket
+        extra: dict[str, object] = {
+            "sockname": secure.getsockname(),
+            "sslcontext": secure.context,
+            "ssl_object": secure,
+            "cipher": secure.cipher(),
+        }
+        self.take_over(transport, peer, extra, facts).data_received(data)
+
+    async def close(self) -> None:
+        """Stop serving."""
+        await self._runner.cleanup()
+
+    def _application(self) -> web.Application:
+        application = web.Application(
+            middlewares=[self._count, _mark_request, tell_problems, bodies.refuse_codings]
+        )
+        application.on_response_prepare.append(self._finish_head)
+        application.router.add_get("/healthz", self._health)
+        application.router.add_get("/readyz", self._ready)
+        application.router.add_get("/metrics", self._metrics)
+        application.router.add_get(ACME_PATH, self._acme_challenge)
+        api_routes.add_routes(application, self._services, self._sign_ins)
+        pages.add_routes(application, self._services)
+        # Names of streams may be anything: what is fixed comes first.
+        thumbnail.add_routes(application, self._services)
+        flv.add_routes(application, self._services)
+        hls.add_routes(application, self._services)
+        nothing.add_route(application)
+        return application
+
+    @web.middleware
+    async def _count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        self._services.counters.responses[f"{response.status // 100}xx"] += 1
+        return response
+
+    async def _finish_head(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Add what every answer says."""
+        settings = self._services.settings
+        response.headers.update(answer_headers(settings, is_secure=request.secure))
+        bodies.end_unread(request, response)
+
+    async def _health(self, request: web.Request) -> web.Response:
+        """The process runs and its loop turns."""
+        return web.json_response({"status": "ok"})
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        """The server takes publishers and players."""
+        if self._services.is_stopping:
+            return web.json_response({"status": "stopping"}, status=503)
+        return web.json_response({"status": "ready"})
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        access.allow_api(self._services, request)
+        is_known = "Authorization" in request.headers
+        if is_known:
+            self._sign_ins.check(request)
+        body = await self._exposition.text(names_all=is_known)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+    async def _acme_challenge(self, request: web.Request) -> web.Response:
+        """Show an authority that the name it checks leads here."""
+        tls = self._services.tls
+        answer = None if tls is None else tls.challenges.answer(request.match_info["token"])
+        if answer is None:
+            raise web.HTTPNotFound
+        return web.Response(body=answer.encode(), content_type="application/octet-stream")
+
+
+@web.middleware
+async def _mark_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tell the connection that it has a request to answer: it needs no other for a while."""
+    connection = request.transport
+    if not isinstance(connection, HttpConnection):
+        return await handler(request)
+    connection.request_began(request.content)
+    try:
+        return await handler(request)
+    finally:
+        connection.request_ended()

@@ -1,0 +1,150 @@
+"""This module serves the player page, and tells it how its stream is: `/watch/APP/NAME`.
+
+The same address gives the page to a browser and, to who asks for JSON, the stream's state. With
+`?wait=1` the answer comes when the stream does, or after `live.wait_s`.
+"""
+
+import json
+from time import time
+from typing import Final
+
+from aiohttp import web
+
+from headend.decisions import Address
+from headend.errors import LimitExceeded, ProtocolError, Rejected
+from headend.http import access
+from headend.http.assets import Assets
+from headend.http.problems import Problem
+from headend.hub.stream import Stream
+from headend.live import status
+from headend.live.services import Services
+from headend.rtmp import url
+from headend.settings.http_values import ANY_ORIGIN
+
+ROUTE: Final = "/watch/{path:.+}"
+CONTENT_TYPE: Final = "application/json"
+
+State = dict[str, object]
+
+
+def add_routes(application: web.Application, services: Services, assets: Assets) -> None:
+    """Serve the player page."""
+    routes = WatchRoutes(services, assets)
+    application.router.add_get(ROUTE, routes.get)
+    application.router.add_route("OPTIONS", ROUTE, routes.options)
+
+
+class WatchRoutes:
+    """See the module's head."""
+
+    def __init__(self, services: Services, assets: Assets) -> None:
+        self._services = services
+        self._assets = assets
+
+    async def options(self, request: web.Request) -> web.StreamResponse:
+        """Answer what browsers ask before a request to another origin (Fetch, preflight)."""
+        return web.Response(status=204, headers=access.preflight_headers(self._services, request))
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        """Give the page or the state."""
+        if _wants_json(request):
+            is_patient = request.query.get("wait") == "1" and request.method != "HEAD"
+            state = await self._state(request, is_patient=is_patient)
+            return web.Response(
+                body=json.dumps(state).encode(),
+                content_type=CONTENT_TYPE,
+                headers={
+                    **access.media_headers(self._services, request),
+                    "Cache-Control": "no-store",
+                },
+            )
+        state = await self._state(request, is_patient=False)
+        path = request.match_info["path"]
+        values = {
+            "title": "No such stream" if state["state"] == "invalid" else path,
+            "state": json.dumps(state),
+        }
+        return web.Response(
+            text=await self._assets.page(request, "player.html", values),
+            status=404 if state["state"] == "invalid" else 200,
+            content_type="text/html",
+            headers=self._page_headers(),
+        )
+
+    async def _state(self, request: web.Request, *, is_patient: bool) -> State:
+        """Say how a stream is, to who may know.
+
+        Raises:
+            Problem: 503: the server stops, or too many wait.
+        """
+        text = request.match_info["path"]
+        try:
+            path = url.stream_path(text)
+        except ProtocolError as error:
+            return self._answer("", "invalid", f"No stream has such a name: {error}.")
+        try:
+            grant = await access.allow_play_once(self._services, request, path, "http")
+        except Problem as problem:
+            if problem.status != 403:
+                raise
+            return self._answer(path, "private", problem.detail)
+        stream = self._services.registry.stream(grant.path)
+        if is_patient and (stream is None or not stream.has_begun):
+            peer = access.peer_of(self._services, request)
+            stream = await self._wait(grant.path, peer.address)
+        if stream is None or not stream.has_begun:
+            return self._answer(path, "offline", f"nobody publishes {path}")
+        return self._answer(path, stream.state.name.lower(), "", stream)
+
+    async def _wait(self, path: str, address: Address | None) -> Stream | None:
+        arrivals = self._services.arrivals
+        assert arrivals is not None
+        try:
+            stream, _ = await arrivals.wait(path, address)
+        except Rejected as rejected:
+            if rejected.code == "NetStream.Play.StreamNotFound":
+                return None
+            raise Problem(503, rejected.description, headers={"Retry-After": "5"}) from None
+        except LimitExceeded as error:
+            raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
+        return stream
+
+    def _answer(self, path: str, state: str, detail: str, stream: Stream | None = None) -> State:
+        """Build what the page reads.
+
+        Keys: path; state: live, interrupted, offline, private or invalid; detail: one line for a
+        person; time: of the server, unix seconds; delay_s: what media waits here until it is sent;
+        hls: whether there is HLS; container: of HLS; tracks: as in the API.
+        """
+        services = self._services
+        poller, live = services.poller, services.settings.live
+        hls = services.rules.of(path).hls
+        return {
+            "path": path,
+            "state": state,
+            "detail": detail,
+            "time": time(),
+            "delay_s": round(live.flush_ms / 1000 if live.flush == "fixed" else poller.pause_s, 4),
+            "hls": hls.start != "off",
+            "container": hls.container,
+            "tracks": [] if stream is None else status.tracks(stream),
+        }
+
+    def _page_headers(self) -> dict[str, str]:
+        """Say what the page may do: run its own scripts, and be framed by `http.origins`."""
+        origins = self._services.settings.http.origins
+        framing = "*" if ANY_ORIGIN in origins else " ".join(("'self'", *origins))
+        return {
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": (
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+                "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+                f"frame-ancestors {framing}"
+            ),
+            "Referrer-Policy": "no-referrer",  # the address may hold a token
+            "Vary": "Accept",
+        }
+
+
+def _wants_json(request: web.Request) -> bool:
+    return CONTENT_TYPE in request.headers.get("Accept", "")

@@ -1,0 +1,1 @@
+"""The life of publishers and viewers: RTMP peers, sessions, limits, rates."""

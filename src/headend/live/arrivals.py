@@ -1,0 +1,115 @@
+"""This module has requests wait until a stream has media: one sink for all that wait for one."""
+
+import asyncio
+from typing import Final
+
+from headend.decisions import Address
+from headend.errors import LimitExceeded
+from headend.hub.stream import Stream
+from headend.live.services import Services
+from headend.live.waiting import find_stream, not_found
+from headend.media.tag import AUDIO, VIDEO
+from headend.outputs.first_media import FirstMedia, Kinds
+
+KEY: Final = "arrival"  # of the sink in its stream
+
+
+class Arrivals:
+    """Who waits for what; bounded by `limits.waiting_requests`.
+
+    Attributes:
+        waiting: Requests that wait now.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._arrivals: dict[str, _Arrival] = {}
+        self.waiting = 0
+
+    async def wait(self, path: str, address: Address | None) -> tuple[Stream, Kinds]:
+        """Return a stream once it has media.
+
+        Args:
+            path: `APP/NAME`.
+            address: Of whoever asks.
+
+        Raises:
+            Rejected: Nobody publishes it, within `live.wait_s`.
+            LimitExceeded: Too many requests wait.
+        """
+        stream, wait_s = find_stream(self._services, path, address)
+        arrival = self._arrivals.get(path)
+        if arrival is None or arrival.stream is not stream:
+            arrival = self._arrivals[path] = _Arrival(stream)
+            arrival.attach()
+        try:
+            if not arrival.is_done:
+                await self._wait(arrival, wait_s)
+            if arrival.media.is_over:
+                raise not_found(path)
+            return stream, arrival.kinds
+        finally:
+            if not arrival.waiters:
+                arrival.detach()
+                if self._arrivals.get(path) is arrival:
+                    del self._arrivals[path]
+
+    async def _wait(self, arrival: "_Arrival", wait_s: float) -> None:
+        most = self._services.settings.limits.waiting_requests
+        if self.waiting >= most:
+            raise LimitExceeded("limits.waiting_requests", self.waiting + 1, most)
+        waiter: asyncio.Future[None] = self._services.loop.create_future()
+        self.waiting += 1
+        arrival.waiters.add(waiter)
+        try:
+            async with asyncio.timeout(wait_s or None):
+                await waiter
+        except TimeoutError:
+            raise not_found(arrival.stream.path) from None
+        finally:
+            self.waiting -= 1
+            arrival.waiters.discard(waiter)
+
+
+class _Arrival:
+    """A stream that is waited for."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream: Final = stream
+        self.media: Final = FirstMedia(self._changed)
+        self.waiters: set[asyncio.Future[None]] = set()
+
+    @property
+    def is_done(self) -> bool:
+        """It is over, or there is media of each kind that is waited for."""
+        if self.media.is_over:
+            return True
+        is_whole = self.kinds == self._sent or not self.stream.is_live
+        return self.media.is_there and is_whole
+
+    @property
+    def kinds(self) -> Kinds:
+        """What is sent, or was declared and may still come."""
+        declared = Kinds(False, False) if self.stream.settling.is_over else self.media.kinds
+        sent = self._sent
+        return Kinds(sent.has_audio or declared.has_audio, sent.has_video or declared.has_video)
+
+    @property
+    def _sent(self) -> Kinds:
+        return Kinds(self.stream.sends(AUDIO), self.stream.sends(VIDEO))
+
+    def attach(self) -> None:
+        if self.stream.sink(KEY) is None:
+            self.stream.attach(KEY, self.media)
+
+    def detach(self) -> None:
+        self.media.let_go()
+        if self.stream.sink(KEY) is self.media:
+            self.stream.detach(KEY)
+
+    def _changed(self) -> None:
+        if not self.is_done:
+            return
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(None)

@@ -1,0 +1,232 @@
+"""This module keeps what is published and watched within the limits of settings and grants.
+
+Counts are checked when a grant is given, as a limiter of the gate. Bit rates and durations are
+looked at once a second, all publishers in one sweep, from bytes that their sessions count anyway:
+nothing is done for a tag, and there is no timer for a session.
+"""
+
+import logging
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from headend.access.gate import Grant
+from headend.access.policy import code_of
+from headend.decisions import UNCOUNTED, AccessRequest
+from headend.errors import Rejected
+from headend.live.sessions import Session
+from headend.logs import shown
+from headend.net.groups import Group, group_of
+
+if TYPE_CHECKING:
+    from headend.live.services import Services
+
+log = logging.getLogger(__name__)
+
+# Viewers that have no session: one is known by its address and program, for a while.
+WITHOUT_SESSION: Final = "hls"
+
+
+@dataclass(slots=True)
+class _Publisher:
+    """One publish.
+
+    Attributes:
+        session: Number of its session; None: it has none.
+        began: Monotonic seconds.
+        samples: Times, and bytes received until then.
+    """
+
+    session: int | None
+    began: float
+    samples: deque[tuple[float, int]] = field(default_factory=deque)
+
+
+class StreamLimits:
+    """See the module's head; a limiter of the gate."""
+
+    def __init__(self, services: "Services") -> None:
+        self._services: Final = services
+        self._publishers: dict[Grant, _Publisher] = {}
+        self._plays: dict[Grant, Group] = {}
+        # With a session: by stream, and by stream (None: all of them) and address.
+        self._viewers: Counter[object] = Counter()
+        self._viewers_of: Counter[object] = Counter()
+
+    # ------------------------------------------------------------------ counts
+
+    def enter(self, request: AccessRequest, grant: Grant) -> None:
+        """Count a publish or a viewer.
+
+        Raises:
+            Rejected: There are as many as there may be.
+        """
+        if grant.action == "publish":
+            self._check_streams(grant)
+            self._check_rate(request, grant.path)
+            now = self._services.loop.time()
+            self._publishers[grant] = _Publisher(request.session, now)
+        elif request.protocol != UNCOUNTED:
+            self._check_viewers(request, grant)
+            if request.protocol != WITHOUT_SESSION:
+                group = group_of(request.address)
+                self._plays[grant] = group
+                self._count(grant.path, group, 1)
+
+    def leave(self, grant: Grant) -> None:
+        """A publish is over, or a viewer is gone."""
+        self._publishers.pop(grant, None)
+        if grant in self._plays:
+            self._count(grant.path, self._plays.pop(grant), -1)
+
+    def _count(self, path: str, group: Group, change: int) -> None:
+        for counter, key in (
+            (self._viewers, path),
+            (self._viewers_of, (path, group)),
+            (self._viewers_of, (None, group)),
+        ):
+            counter[key] += change
+            if not counter[key]:
+                del counter[key]
+
+    def _check_streams(self, grant: Grant) -> None:
+        most = self._services.settings.limits.streams_per_key
+        if not most or grant.holder is None:
+            return
+        here = {other.path for other in self._publishers if other.holder == grant.holder}
+        # A name is held for a publisher that is lost, or whatever stands in for it.
+        lost = {
+            stream.path
+            for stream in self._services.registry.streams()
+            if stream.has_begun and stream.key == grant.holder
+        } - here
+        others = here | lost
+        if len(others | {grant.path}) > most:
+            kept = f"; {len(lost)} of them lost, and kept for a while" if lost else ""
+            raise Rejected(
+                code_of("publish"),
+                f"this key publishes {len(others)} streams, as many as it may{kept}",
+                "limits.streams_per_key",
+            )
+
+    def _check_rate(self, request: AccessRequest, path: str) -> None:
+        """Refuse who publishes again and again: each time much is written, told and begun."""
+        what = f"{request.protocol} publish {shown(path)}"
+        if not self._services.notes.may_write("session", request.address, what):
+            text = "too many publishers came from your address lately; try again in a moment"
+            raise Rejected(code_of("publish"), text)
+
+    def _check_viewers(self, request: AccessRequest, grant: Grant) -> None:
+        path = grant.path
+        limits, hls = self._services.rules.of(path).limits, self._services.hls
+        of_publisher = self._of_publisher(path)
+        if not limits.viewers and not limits.viewers_per_stream and of_publisher is None:
+            return
+        packaged = None if hls is None else hls.find(path)
+        if (
+            request.protocol == WITHOUT_SESSION
+            and packaged is not None
+            and packaged.is_viewer(request.address, request.user_agent or "", grant.viewer)
+        ):
+            return
+        group = group_of(request.address)
+        here = self._viewers[path] + (0 if packaged is None else packaged.viewers)
+        own = self._viewers_of[path, group]
+        own += 0 if packaged is None else packaged.viewers_of(group)
+        if limits.viewers_per_stream:
+            limit = "limits.viewers_per_stream"
+            _check_share(limits.viewers_per_stream, here, own, "this stream", limit, group)
+        if of_publisher is not None:
+            limit = "the limit of its publisher"
+            _check_share(of_publisher, here, own, "this stream", limit, group)
+        if limits.viewers:
+            streams = [] if hls is None else hls.packaged()
+            here = len(self._plays) + sum(each.viewers for each in streams)
+            own = self._viewers_of[None, group] + sum(each.viewers_of(group) for each in streams)
+            _check_share(limits.viewers, here, own, "this server", "limits.viewers", group)
+
+    def _of_publisher(self, path: str) -> int | None:
+        """Return how many may watch by what publishers of a stream were granted; None: any."""
+        wanted = (grant.max_viewers for grant in self._publishers if grant.path == path)
+        return min((most for most in wanted if most is not None), default=None)
+
+    # ------------------------------------------------------------------ once a second
+
+    def sweep(self, now: float) -> None:
+        """End publishers that send too much or too long; `now` in monotonic seconds."""
+        if not self._publishers:
+            return
+        end = self._services.gate.end
+        sessions: dict[int, Session] | None = None
+        for grant, publisher in list(self._publishers.items()):
+            limits = self._services.rules.of(grant.path).limits
+            longest = limits.publisher_duration_s
+            if longest and now - publisher.began >= longest:
+                end(grant, f"the longest time allowed, {longest:g} s, is over")
+                continue
+            most = _least(limits.publisher_bit_rate or None, grant.max_bit_rate)
+            if most is None:
+                publisher.samples.clear()
+                continue
+            if sessions is None:
+                sessions = {session.id: session for session in self._services.sessions()}
+            session = sessions.get(publisher.session or 0)
+            size = self._received(session, grant.path)
+            rate = _rate(publisher.samples, now, size, limits.publisher_bit_rate_s)
+            if rate is not None and rate > most:
+                end(
+                    grant,
+                    f"{_mega(rate)} over {limits.publisher_bit_rate_s:g} s is more than the "
+                    f"{_mega(most)} allowed",
+                )
+
+    def _received(self, session: Session | None, path: str) -> int:
+        """Return the bytes that a publisher has sent: of its session if that is all it does."""
+        if session is not None and len(session.publishing) == 1:
+            return session.bytes_in
+        stream = self._services.registry.stream(path)
+        return 0 if stream is None else stream.bytes_in
+
+
+def _rate(
+    samples: deque[tuple[float, int]], now: float, size: int, window_s: float
+) -> float | None:
+    """Take a sample; return the bit rate over the window, None before that is full."""
+    samples.append((now, size))
+    while len(samples) > 2 and samples[1][0] <= now - window_s:
+        samples.popleft()
+    span = now - samples[0][0]
+    return 8 * (size - samples[0][1]) / span if span >= window_s else None
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return min((each for each in (one, other) if each is not None), default=None)
+
+
+def _mega(rate: float) -> str:
+    return f"{rate / 1e6:.3g} Mbit/s"
+
+
+def _check_share(most: int, here: int, own: int, what: str, limit: str, group: Group) -> None:
+    """Check that one more may watch.
+
+    An address may have as many places as it leaves to others: of ten it gets six, however many
+    programs it says to be. What comes through a unix socket is not told apart.
+
+    Args:
+        most: As many may watch.
+        here: As many do.
+        own: As many of them at the address.
+        what: They watch.
+        limit: Says so.
+        group: Of the address.
+
+    Raises:
+        Rejected: There is no place, or none for this address.
+    """
+    if here >= most:
+        raise Rejected(code_of("play"), f"as many watch {what} as may", limit)
+    if own > most - here and group is not None:
+        hint = f"{limit}; if viewers come through a proxy, name it in http.proxies"
+        text = f"as many watch {what} from your address as may, the rest is for others"
+        raise Rejected(code_of("play"), text, hint)

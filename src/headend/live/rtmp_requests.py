@@ -1,0 +1,182 @@
+"""This module takes what an RTMP peer asks for to the gate, and the answer back to the session.
+
+    ConnectRequest ─► user and password, where they are wanted ─┐
+    PublishRequest, PlayRequest ─► the gate, now or later ──────┴─► accept or reject
+
+Nothing else of the connection waits meanwhile.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Protocol
+
+from headend.access.gate import Grant, Redirected
+from headend.access.policy import code_of
+from headend.access.session_record import kind_of, tell_refused
+from headend.decisions import AccessRequest, Action
+from headend.errors import Rejected
+from headend.live.decisions import Decisions
+from headend.live.peer_streams import Connection, PeerStreams
+from headend.live.rtmp_sign_in import CONNECTION, REJECTED, sign_in, why_rejected
+from headend.live.services import Services
+from headend.logs import shown
+from headend.rtmp.events import ConnectRequest, PlayRequest, PublishRequest
+from headend.rtmp.session import ServerSession
+from headend.rtmp.url import Target
+
+
+class Asker(Connection, Protocol):
+    """Whose requests these are."""
+
+    def answer_late(self, answer: Callable[[float], None]) -> None:
+        """Give an answer that had to be waited for, and go on; `answer` takes the time."""
+
+
+class Requests:
+    """Requests of one connection, until they are answered."""
+
+    __slots__ = ("_asker", "_decisions", "_key_id", "_services", "_session", "_streams")
+
+    def __init__(
+        self, services: Services, asker: Asker, streams: PeerStreams, session: ServerSession
+    ) -> None:
+        self._services: Final = services
+        self._asker = asker
+        self._streams: Final = streams
+        self._session: Final = session
+        self._decisions: Final = Decisions(services.loop, services.undecided)
+        self._key_id: str | None = None  # of the key that the peer has proved to hold
+
+    def __len__(self) -> int:
+        """Return how many wait for an answer."""
+        return len(self._decisions)
+
+    def cancel(self, stream_id: int) -> None:
+        """The peer wants no answer any more."""
+        self._decisions.cancel(stream_id)
+
+    def cancel_all(self) -> None:
+        """The peer is gone."""
+        self._decisions.cancel_all()
+
+    def let_go(self) -> None:
+        """Hold the connection no longer, which is gone: it holds us. Nothing follows."""
+        del self._asker
+
+    # ------------------------------------------------------------------ connect
+
+    def connect(self, request: ConnectRequest) -> None:
+        """Accept a connect, or have it wait for the check of user and password."""
+        question = sign_in(self._services, request, self._asker.peer)
+        if question is None:
+            self._session.accept(request)
+            return
+
+        def answer(result: str | Rejected) -> None:
+            self._asker.answer_late(partial(self._connected, request, result))
+
+        self._decisions.ask(CONNECTION, question, REJECTED, answer)
+
+    def _connected(self, request: ConnectRequest, result: str | Rejected, now: float) -> None:
+        if isinstance(result, Rejected):
+            line = f"{self._label} connect refused: {shown(why_rejected(result))}"
+            self._services.notes.fault(self._asker.peer, line, logging.INFO)
+            self._session.reject(request, result.code, result.description)
+        else:
+            self._key_id = result
+            self._session.accept(request)
+
+    # ------------------------------------------------------------------ publish and play
+
+    def ask(self, request: PublishRequest | PlayRequest, now: float) -> None:
+        """Have the gate decide: at once if it can, else the request waits."""
+        gate, action = self._services.gate, action_of(request)
+        try:
+            if self._services.is_stopping:
+                raise Rejected(f"NetStream.{action.title()}.Failed", "the server is stopping")
+            asked = self._access_request(action, request.target)
+            grant = gate.decide_now(asked)
+        except Rejected as rejected:
+            self._reject(request, rejected)
+            return
+        if grant is not None:
+            self._grant(request, grant, now)
+            return
+        self._session.defer(request)
+
+        def answer(result: Grant | Rejected) -> None:
+            self._asker.answer_late(partial(self._decided, request, result))
+
+        self._decisions.ask(request.stream_id, gate.decide(asked), code_of(action), answer)
+
+    def _access_request(self, action: Action, target: Target) -> AccessRequest:
+        asker = self._asker
+        return AccessRequest(
+            action,
+            target.path,
+            asker.peer.address,
+            target.key,
+            target.token,
+            is_secure=asker.tls is not None,
+            certificate=None if asker.tls is None else asker.tls.client_subject,
+            key_id=self._key_id if action == "publish" and target.key is None else None,
+            protocol=asker.protocol,
+            user_agent=asker.user_agent,
+            session=asker.id,
+            is_bare=target.is_bare,
+            query=target.query,
+            is_unknown=asker.peer.is_unknown,
+        )
+
+    def _decided(
+        self, request: PublishRequest | PlayRequest, result: Grant | Rejected, now: float
+    ) -> None:
+        if isinstance(result, Rejected):
+            self._reject(request, result)
+        else:
+            self._grant(request, result, now)
+
+    def _grant(self, request: PublishRequest | PlayRequest, grant: Grant, now: float) -> None:
+        """Do what was granted; the hub may refuse it still."""
+        gate = self._services.gate
+        try:
+            self._streams.granted(request, grant, now)
+        except Rejected as rejected:
+            gate.leave(grant)
+            self._reject(request, rejected)
+            return
+        gate.began(grant, partial(self._streams.grant_ended, request.stream_id))
+
+    def _reject(self, request: PublishRequest | PlayRequest, rejected: Rejected) -> None:
+        services, asker = self._services, self._asker
+        services.counters.rejected += 1
+        action, path = action_of(request), request.target.path
+        line = f"{self._label} {action} {shown(path)} refused: {shown(rejected.description)}"
+        line += f" ({rejected.code})"
+        if rejected.hint:
+            line += f"; {rejected.hint}"
+        is_told = services.notes.fault(asker.peer, line, kind=kind_of(rejected))
+        url = rejected.url if isinstance(rejected, Redirected) else ""
+        redirect = url if url.startswith(("rtmp://", "rtmps://")) else ""
+        self._session.reject(request, rejected.code, rejected.description, redirect)
+        if is_told:
+            tell_refused(
+                services.runtime,
+                action,
+                path,
+                asker.peer,
+                asker.protocol,
+                rejected,
+                asker.id,
+                asker.user_agent,
+            )
+
+    @property
+    def _label(self) -> str:
+        return f"{self._asker.protocol} {self._asker.peer}"
+
+
+def action_of(request: PublishRequest | PlayRequest) -> Action:
+    """Say what a request asks for."""
+    return "publish" if isinstance(request, PublishRequest) else "play"

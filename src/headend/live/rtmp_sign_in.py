@@ -1,0 +1,56 @@
+"""This module has an RTMP connect wait until user and password are checked."""
+
+from collections.abc import Coroutine
+from typing import Final
+
+from headend.access.passwords import REJECTED, SignIn, WrongPassword
+from headend.decisions import AccessRequest
+from headend.errors import Rejected
+from headend.live.services import Services
+from headend.net.peer import Peer
+from headend.rtmp.authmod import PREFIX
+from headend.rtmp.events import ConnectRequest
+
+__all__ = ["CONNECTION", "REJECTED", "sign_in", "why_rejected"]
+
+CONNECTION: Final = 0  # message stream of a connect
+
+
+def sign_in(
+    services: Services, request: ConnectRequest, peer: Peer
+) -> Coroutine[None, None, str] | None:
+    """Return what decides on a connect; None: it is granted.
+
+    Args:
+        services: Whose keys are meant.
+        request: From the peer.
+        peer: Where it comes from.
+
+    Returns:
+        To be awaited for the id of the key that the peer holds; raises Rejected.
+    """
+    asked = services.access.passwords.concerns(request)
+    return None if asked is None else _decide(services, asked, peer)
+
+
+async def _decide(services: Services, asked: SignIn, peer: Peer) -> str:
+    gate, address = services.gate, peer.address
+    request = AccessRequest("publish", asked.target.app, address, is_unknown=peer.is_unknown)
+    try:
+        gate.check_ban(request)
+    except Rejected as rejected:
+        raise Rejected(REJECTED, rejected.description) from None
+    try:
+        return await services.access.passwords.sign_in(asked, address)
+    except WrongPassword:
+        await gate.wrong(request)
+        raise
+
+
+def why_rejected(rejected: Rejected) -> str:
+    """Say in words for the log what a refusal tells an encoder in a form of its own."""
+    if isinstance(rejected, WrongPassword):
+        return "user and password do not go together"
+    if rejected.description.startswith(PREFIX):
+        return "user and password are asked for"
+    return rejected.description

@@ -1,0 +1,138 @@
+"""This module holds what all connections share: one object, made by the app."""
+
+import logging
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from headend.access.control import Access
+from headend.access.gate import Gate
+from headend.events import Events
+from headend.hub.registry import Registry
+from headend.live.sessions import Session
+from headend.logs import Repeats
+from headend.net.admission import Admission
+from headend.net.deadlines import Deadlines
+from headend.net.notes import Notes
+from headend.net.poller import Poller
+from headend.net.runtime import Counters, Runtime
+from headend.rtmp.session import SessionSettings
+from headend.settings import RuleBook, Settings
+
+if TYPE_CHECKING:
+    from headend.hls.streams import HlsStreams
+    from headend.live.arrivals import Arrivals
+    from headend.live.rates import Rates
+    from headend.live.relay_port import Relays
+    from headend.live.rtmp_connection import RtmpConnection
+    from headend.notify.integrations import Integrations
+    from headend.store.recorder import Recorder
+    from headend.thumbnails.thumbnails import Thumbnails
+    from headend.tls.port import TlsPort
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Services:
+    """See the module's head; `settings`, `rules` and `session_settings` change on reload.
+
+    Attributes:
+        runtime: What every connection needs; its parts are properties here.
+        access: All that decides who may what.
+        began: When the server started, monotonic seconds.
+        started: Likewise, Unix seconds by the clock of then; for people.
+        reload: Reads settings and certificates again; returns what happened, a line each.
+        addresses: Where the server listens, by listener: rtmp, tls and http.
+        sources: Where each setting came from.
+        connections: RTMP and RTMPS.
+        viewers: Viewers over HTTP and WebSocket.
+        undecided: Tells the log of requests that could not be decided.
+        arrivals: Requests that wait for a stream; there with HTTP.
+        hls: Streams that are packaged; there with HTTP.
+        rates: What streams bring a second.
+        recorder: Writes audit trail and history, and remembers sessions that are over.
+        thumbnails: Makes pictures of streams; there with HTTP.
+        tls: The TLS port, if there is one.
+        integrations: Webhooks, callback and Python hooks; there after the start.
+        relays: Streams sent to and fetched from other servers.
+        server_id: Ours, among servers that relay to each other; another one with each start.
+    """
+
+    runtime: Runtime
+    began: float
+    started: float
+    registry: Registry
+    access: Access
+    session_settings: SessionSettings
+    reload: Callable[[], list[str]]
+    addresses: dict[str, list[str]] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    connections: set["RtmpConnection"] = field(default_factory=set)
+    viewers: set[Session] = field(default_factory=set)
+    undecided: Repeats = field(
+        default_factory=lambda: Repeats(log, "requests not decided", level=logging.ERROR)
+    )
+    is_stopping: bool = False
+    tls: "TlsPort | None" = None
+    relays: "Relays | None" = None
+    server_id: str = ""
+    arrivals: "Arrivals | None" = None
+    hls: "HlsStreams | None" = None
+    rates: "Rates | None" = None
+    recorder: "Recorder | None" = None
+    thumbnails: "Thumbnails | None" = None
+    integrations: "Integrations | None" = None
+
+    @property
+    def loop(self) -> AbstractEventLoop:
+        return self.runtime.loop
+
+    @property
+    def poller(self) -> Poller:
+        return self.runtime.poller
+
+    @property
+    def deadlines(self) -> Deadlines:
+        return self.runtime.deadlines
+
+    @property
+    def admission(self) -> Admission:
+        return self.runtime.admission
+
+    @property
+    def settings(self) -> Settings:
+        return self.runtime.settings
+
+    @property
+    def rules(self) -> RuleBook:
+        return self.runtime.rules
+
+    @property
+    def events(self) -> Events:
+        return self.runtime.events
+
+    @property
+    def notes(self) -> Notes:
+        return self.runtime.notes
+
+    @property
+    def counters(self) -> Counters:
+        return self.runtime.counters
+
+    @property
+    def gate(self) -> Gate:
+        """Decides who may publish and play."""
+        return self.access.gate
+
+    def next_session_id(self) -> int:
+        """Return the number of a session that begins, from 1 on."""
+        self.counters.sessions += 1
+        return self.counters.sessions
+
+    def sessions(self) -> list["Session"]:
+        """Return every session, in the order in which they began."""
+        sessions: list[Session] = [*self.connections, *self.viewers]
+        return sorted(sessions, key=lambda session: session.id)

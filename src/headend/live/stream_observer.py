@@ -1,0 +1,58 @@
+"""This module turns what the hub tells of its streams into events."""
+
+import logging
+from asyncio import AbstractEventLoop
+from time import time
+from typing import Final
+
+from headend.events import (
+    Event,
+    Events,
+    StreamActive,
+    StreamConnected,
+    StreamCreated,
+    StreamDisconnected,
+    StreamEnded,
+    StreamIdle,
+)
+from headend.hub.ports import Loss, StreamChange
+from headend.hub.stream import Stream
+from headend.logs import shown
+
+log = logging.getLogger(__name__)
+
+
+class StreamObserver:
+    """See the module's head; the hub's `Observer`."""
+
+    def __init__(self, events: Events, loop: AbstractEventLoop) -> None:
+        self._events: Final = events
+        self._loop: Final = loop
+
+    def stream_changed(self, stream: Stream, change: StreamChange, reason: Loss) -> None:
+        self._events.emit(self._event(stream, change, reason))
+
+    def _event(self, stream: Stream, change: StreamChange, reason: Loss) -> Event:
+        now, path = time(), stream.path
+        if change is StreamChange.CREATED:
+            return StreamCreated(time=now, stream=path)
+        if change is StreamChange.CONNECTED:
+            publisher = stream.publisher
+            peer = "" if publisher is None else publisher.peer
+            if stream.tags_in:  # another one, or again
+                log.info("stream %s: on air is %s", shown(path), shown(peer))
+            return StreamConnected(time=now, stream=path, publisher=peer)
+        if change is StreamChange.ACTIVE:
+            return StreamActive(time=now, stream=path)
+        if change is StreamChange.DISCONNECTED:
+            return StreamDisconnected(time=now, stream=path, reason=reason)
+        if change is StreamChange.IDLE:
+            return StreamIdle(time=now, stream=path)
+        began = stream.began
+        return StreamEnded(
+            time=now,
+            stream=path,
+            reason=reason,
+            bytes=stream.bytes_in,
+            duration_s=0.0 if began is None else round(self._loop.time() - began, 3),
+        )

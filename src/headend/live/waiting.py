@@ -1,0 +1,66 @@
+"""Waiting for a stream that nobody publishes yet: how long, how many names, and the end of it."""
+
+from typing import Final
+
+from headend.decisions import Address
+from headend.errors import Rejected
+from headend.hub.stream import Stream, StreamState
+from headend.live.rtmp_streams import Play
+from headend.live.services import Services
+from headend.net.groups import group_of
+from headend.outputs.fanout import Fanout
+
+FETCH_S: Final = 10.0  # a stream that is fetched is worth so long a wait, whatever `live.wait_s`
+
+
+def find_stream(services: Services, path: str, address: Address | None) -> tuple[Stream, float]:
+    """Return a stream that somebody wants, and how long to wait for it if it has not begun.
+
+    Names that are waited for are bounded by address, see `Registry.play`.
+
+    Args:
+        services: What all connections share.
+        path: `APP/NAME`.
+        address: Of whoever wants it.
+
+    Returns:
+        The stream, and seconds.
+
+    Raises:
+        Rejected: Nobody publishes it, no source knows it, or too many are fetched.
+    """
+    registry = services.registry
+    wait_s = longest_wait_s(services, path, address)
+    known = registry.stream(path)
+    if not wait_s and (known is None or not known.has_begun):
+        raise not_found(path)
+    return registry.play(path, group_of(address)), wait_s
+
+
+def longest_wait_s(services: Services, path: str, address: Address | None) -> float:
+    """Have a stream fetched that somebody wants, if a relay does; return how long to wait for it.
+
+    Raises:
+        Rejected: No source knows it, or too many are fetched.
+    """
+    wait_s = services.rules.of(path).live.wait_s
+    relays = services.relays
+    is_fetched = relays is not None and relays.want(path, address)
+    return max(wait_s, FETCH_S) if is_fetched else wait_s
+
+
+def not_found(path: str) -> Rejected:
+    """Return how a request is refused for a stream that nobody publishes."""
+    return Rejected("NetStream.Play.StreamNotFound", f"nobody publishes {path}")
+
+
+def give_up(stream: Stream) -> None:
+    """Have everybody who waits for a stream know that nobody publishes it."""
+    if stream.state is not StreamState.WAITING:
+        return
+    for sink in list(stream.sinks()):
+        if isinstance(sink, Fanout):
+            for viewer in sink.viewers():
+                if isinstance(viewer.audience, Play):
+                    viewer.audience.give_up()
+    stream.end()  # requests over HTTP learn it so

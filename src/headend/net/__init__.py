@@ -1,0 +1,1 @@
+"""Sockets: the ready set, transports with and without TLS, listeners, deadlines, admission."""

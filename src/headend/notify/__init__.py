@@ -1,0 +1,1 @@
+"""Programs that are told and asked: webhooks, the callback, Python hooks."""

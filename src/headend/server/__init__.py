@@ -1,1 +1,0 @@
-"""Where Headend meets the world: sockets, clock, random, logs."""

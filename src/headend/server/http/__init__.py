@@ -1,1 +1,0 @@
-"""The HTTP side, on aiohttp: one module for each kind of route."""

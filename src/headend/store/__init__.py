@@ -1,0 +1,1 @@
+"""The database: tables, migrations, keys, outbox, audit trail, history."""

@@ -1,0 +1,38 @@
+"""This module keeps the admin token: made at the first start, in a file only its owner may read."""
+
+import secrets
+from pathlib import Path
+from typing import Final
+
+from headend import files
+from headend.errors import SettingsError
+
+FILE_NAME: Final = "admin.token"
+TOKEN_BYTES: Final = 32  # of randomness
+
+
+def load_or_create(data: Path) -> tuple[str, bool]:
+    """Return the admin token, and whether it was made just now.
+
+    Args:
+        data: The data folder; made if it is missing.
+
+    Raises:
+        SettingsError: The folder or the file cannot be used.
+        StorageError: The disk is full or broken.
+    """
+    path = data / FILE_NAME
+    what = f"data folder {data}: cannot use {FILE_NAME}"
+    try:
+        files.make_folder(data)
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        if files.create(path, f"{token}\n".encode()):
+            return token, True
+        token = path.read_text(encoding="ascii").strip()
+    except UnicodeDecodeError:
+        raise SettingsError(f"{what}: it is no text") from None
+    except OSError as error:
+        raise files.fault(what, error) from error
+    if not token:
+        raise SettingsError(f"{path} is empty: delete it, and the next start makes a new one")
+    return token, False

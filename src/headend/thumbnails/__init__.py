@@ -1,0 +1,1 @@
+"""Pictures of live streams, made in a process of their own."""

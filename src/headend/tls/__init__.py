@@ -1,0 +1,1 @@
+"""Certificates, their policy, ACME, and the TLS side of a connection."""

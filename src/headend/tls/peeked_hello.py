@@ -1,0 +1,118 @@
+"""This module looks at what a TLS client asks for, and leaves the bytes for OpenSSL to read.
+
+Some things must be decided by ALPN, which Python's SNI callback is not told: an authority that
+comes to check a name (TLS-ALPN-01, RFC 8737) is shown another certificate than everybody else, and
+tickets are for clients that speak HTTP.
+"""
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from headend.errors import ProtocolError
+from headend.net.deadlines import NEVER
+from headend.net.peer import Peer
+from headend.net.runtime import Runtime
+from headend.tls import client_hello
+from headend.tls.challenges import PROTOCOL as ACME_PROTOCOL
+from headend.tls.client_hello import ClientHello
+
+PEEK_BYTES: Final = client_hello.MOST_BYTES + 1024  # with the headers of its records
+
+HTTP_PROTOCOL: Final = b"http/1.1"
+# What anything depends on. A client of RTMP offers none, and a look for them costs a tenth of
+# parsing its message.
+PROTOCOLS: Final = (HTTP_PROTOCOL, ACME_PROTOCOL.encode())
+
+Take = Callable[[socket.socket, Peer, ClientHello | None], None]
+
+
+class PeekedHello:
+    """A connection whose client has not said yet what it asks for.
+
+    Attributes:
+        due: Kept by `Deadlines`.
+    """
+
+    __slots__ = ("_deadline", "_peer", "_runtime", "_seen", "_socket", "_take", "due")
+
+    def __init__(self, runtime: Runtime, sock: socket.socket, peer: Peer, take: Take) -> None:
+        """Wait for the first message.
+
+        Args:
+            runtime: What every connection needs.
+            sock: Accepted and non-blocking.
+            peer: Where it comes from.
+            take: Takes the connection over, every byte still in it; None: it offers none of
+                PROTOCOLS, or this is no client of TLS, which OpenSSL can say better.
+        """
+        self._runtime = runtime
+        self._socket = sock
+        self._peer = peer
+        self._take = take
+        self._seen = 0
+        self._deadline = runtime.loop.time() + runtime.settings.limits.handshake_s
+        self.due = NEVER
+        runtime.poller.register(sock.fileno(), self)
+        runtime.deadlines.update(self)
+
+    def handle_events(self, events: int) -> None:
+        try:
+            data = self._socket.recv(PEEK_BYTES, socket.MSG_PEEK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._close(error.strerror or str(error) if self._seen else "")
+            return
+        if not data:
+            self._close("")
+            return
+        if client_hello.lacks(data, PROTOCOLS):
+            self._let_go()
+            self._take(self._socket, self._peer, None)
+            return
+        try:
+            hello = client_hello.parse(data)
+        except ProtocolError:
+            hello = None
+        else:
+            if hello is None and len(data) > self._seen:
+                self._wait_for_more(len(data))
+                return
+        self._let_go()
+        self._take(self._socket, self._peer, hello)
+
+    def deadline(self) -> float | None:
+        return self._deadline
+
+    def deadline_passed(self, now: float) -> None:
+        limit = self._runtime.settings.limits.handshake_s
+        self._close(f"no handshake and first bytes within {limit:g} s (limits.handshake_s)")
+
+    def _wait_for_more(self, seen: int) -> None:
+        """Sleep until there is more than what was seen, which stays and would wake us at once.
+
+        At the client's end, and on a kind of socket that does not know this, we are woken with
+        nothing new.
+        """
+        self._seen = seen
+        self._set_least(seen + 1)
+
+    def _set_least(self, size: int) -> None:
+        with suppress(OSError):
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+
+    def _close(self, reason: str) -> None:
+        """Close; without a reason where it only looked whether the port is open."""
+        if reason:
+            self._runtime.notes.fault(self._peer, f"tls {self._peer} closed: {reason}")
+        self._let_go()
+        self._runtime.admission.leave(self._peer.address)
+        self._socket.close()
+
+    def _let_go(self) -> None:
+        if self._seen:
+            self._set_least(1)
+        self._runtime.poller.unregister(self._socket.fileno())
+        self._runtime.deadlines.forget(self)

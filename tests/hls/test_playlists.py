@@ -1,0 +1,135 @@
+"""This module tests headend.hls.playlists."""
+
+from dataclasses import replace
+
+import pytest
+
+from headend.hls.numbers import First
+from headend.hls.playlist import Segment
+from headend.hls.playlists import Playlists
+from headend.hls.window import Window
+from headend.media.headers import Codec
+from headend.media.tag import AUDIO, VIDEO
+from headend.media.track_config import TrackConfig
+
+FIRST = Segment("", 0.0, 5.0, "", False, ())
+PICTURE = TrackConfig(VIDEO, Codec.H264, "avc1.42c00b", width=160, height=96)
+SOUND = TrackConfig(AUDIO, Codec.AAC, "mp4a.40.2")
+
+
+class Shown:
+    """A window of one whole segment of two parts, and one part of the next."""
+
+    def __init__(self, *, has_parts: bool = True) -> None:
+        self.window = Window("e", First(0, 0), "m4s", 3, 1000)
+        self.playlists = Playlists(self.window, has_parts=has_parts)
+        self.playlists.target_s = 2
+        self.playlists.part_target_s = 1.0 if has_parts else 0.0
+        self.add(b"ab")
+        self.add(b"cd")
+        self.window.end_segment(lists_parts=has_parts)
+        self.add(b"ef")
+
+    def add(self, body: bytes) -> None:
+        self.window.add_part(body, 1.0, is_independent=True, segment=FIRST)
+
+    def media(self, *, skip: bool = False, query: str = "") -> str:
+        return self.playlists.media_playlist(skip=skip, query=query)
+
+
+def test_what_is_in_the_playlist_or_was_is_there() -> None:
+    shown = Shown()
+    there = [(0, None), (0, 1), (0, 2), (1, 0), (-5, 3)]  # (0, 2) is the first part of the next
+    missing = [(1, 1), (1, None), (2, 0), (2, None)]
+    assert [each for each in there + missing if shown.playlists.has(*each)] == there
+    shown.playlists.is_over = True
+    assert all(shown.playlists.has(*each) for each in there + missing)
+    assert shown.playlists.next_sequence == 1
+    assert shown.playlists.size == 6
+
+
+def test_part_that_comes_next_is_named_until_the_stream_is_over() -> None:
+    shown = Shown()
+    assert shown.playlists.hint == "e-1.1.m4s"
+    shown.window.end_segment(lists_parts=True)
+    assert shown.playlists.hint == "e-2.0.m4s"
+    shown.playlists.is_over = True
+    assert shown.playlists.hint is None
+    assert Shown(has_parts=False).playlists.hint is None
+
+
+def test_playlists_are_ready_with_a_segment_or_at_the_end() -> None:
+    assert Shown().playlists.is_ready
+    empty = Playlists(Window("e", First(0, 0), "m4s", 3, 1000), has_parts=True)
+    assert not empty.is_ready
+    assert not empty.has(0, 0)
+    empty.is_over = True
+    assert empty.is_ready
+
+
+def test_resource_is_of_the_window() -> None:
+    shown = Shown()
+    found = shown.playlists.resource("e-0.1.m4s")
+    assert found is not None
+    assert found.body == b"cd"
+    assert shown.playlists.resource("e-7.m4s") is None
+
+
+def test_segment_that_grows_is_listed_by_its_parts_alone() -> None:
+    shown = Shown().media()
+    assert "#EXT-X-TARGETDURATION:2\n" in shown
+    assert "e-0.m4s" in shown
+    assert "e-1.0.m4s" in shown
+    whole = Shown(has_parts=False).media()
+    assert "e-0.m4s" in whole
+    assert "e-1" not in whole
+    assert "EXT-X-PART" not in whole
+
+
+def test_playlist_is_written_once_for_each_change_and_query() -> None:
+    shown = Shown()
+    first = shown.media(query="?t=a")
+    shown.add(b"gh")
+    assert shown.media(query="?t=a") is first
+    assert "e-1.1.m4s?t=b" in shown.media(query="?t=b")
+    shown.playlists.change(0, 0)
+    assert "e-1.1.m4s?t=a" in shown.media(query="?t=a")
+
+
+def test_only_some_queries_have_their_playlist_kept() -> None:
+    shown = Shown()
+    for number in range(64):
+        shown.media(query=f"?t={number}")
+    assert shown.media(query="?t=63") is shown.media(query="?t=63")
+    assert shown.media(query="?t=64") is not shown.media(query="?t=64")
+
+
+def test_multivariant_playlist_names_the_tracks() -> None:
+    shown = Shown()
+    shown.playlists.tracks = (PICTURE, SOUND)
+    text = shown.playlists.multivariant("?t=1")
+    assert 'CODECS="avc1.42c00b,mp4a.40.2",RESOLUTION=160x96' in text
+    assert text.endswith("main.m3u8?t=1\n")
+    shown.playlists.tracks = (SOUND,)
+    assert "RESOLUTION" not in shown.playlists.multivariant("")
+
+
+@pytest.mark.parametrize(
+    ("declared", "frames", "span_ms", "rate"),
+    [
+        (50.0, 0, 0, "50.000"),
+        (None, 101, 4000, "25.000"),
+        (None, 101, 4010, "25.000"),  # rounded to ms
+        (None, 101, 7000, "14.286"),
+        (None, 1, 0, None),
+        (None, 2, 0, None),
+    ],
+)
+def test_frame_rate_is_the_declared_one_or_measured(
+    declared: float | None, frames: int, span_ms: int, rate: str | None
+) -> None:
+    shown = Shown()
+    shown.playlists.tracks = (replace(PICTURE, frame_rate=declared),)
+    shown.playlists.change(frames, span_ms)
+    text = shown.playlists.multivariant("")
+    assert f"FRAME-RATE={rate}" in text if rate else "FRAME-RATE" not in text

@@ -1,0 +1,160 @@
+"""This module tests headend.tls.folder_watch."""
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import watchfiles
+from tests.harness import log_lines, run, until
+
+from headend.tls.folder_watch import FolderWatch
+
+
+class Seen:
+    """What a watch has told."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.names: set[str] = set()
+
+    def __call__(self, changed: AbstractSet[str]) -> None:
+        self.calls += 1
+        self.names |= {Path(each).name for each in changed}
+
+    async def tells_of(self, path: Path) -> None:
+        """Write a file again and again: the watch may not have begun at the first time."""
+
+        def is_told() -> bool:
+            path.write_text("a")
+            return path.name in self.names
+
+        await until(is_told)
+
+
+@asynccontextmanager
+async def watching(watch: FolderWatch) -> AsyncIterator[None]:
+    task = asyncio.create_task(watch.run())
+    try:
+        yield
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for each in (first, second):
+        each.mkdir()
+    return first, second
+
+
+def test_change_in_a_folder_is_told_and_below_it_is_not(folders: tuple[Path, Path]) -> None:
+    folder, _ = folders
+    (folder / "below").mkdir()
+
+    async def main() -> None:
+        seen = Seen()
+        watch = FolderWatch(seen)
+        watch.add({folder})
+        async with watching(watch):
+            (folder / "below" / "deep").write_text("a")
+            await seen.tells_of(folder / "a")
+            (folder / "below" / "deeper").write_text("a")
+            await seen.tells_of(folder / "b")
+        assert not seen.names & {"deep", "deeper"}
+
+    run(main())
+
+
+def test_folder_that_is_added_later_is_watched_beside_the_first(
+    folders: tuple[Path, Path],
+) -> None:
+    first, second = folders
+
+    async def main() -> None:
+        seen = Seen()
+        watch = FolderWatch(seen)
+        watch.add({first})
+        async with watching(watch):
+            await seen.tells_of(first / "a")
+            watch.add({first, second})
+            await seen.tells_of(second / "b")
+            await seen.tells_of(first / "c")
+
+    run(main())
+
+
+def test_what_changed_before_an_added_folder_is_watched_is_asked_for(
+    folders: tuple[Path, Path],
+) -> None:
+    first, second = folders
+
+    async def main() -> None:
+        seen = Seen()
+        watch = FolderWatch(seen)
+        watch.add({first})
+        async with watching(watch):
+            await asyncio.sleep(0)
+            watch.add({second})
+            await until(lambda: seen.calls)
+            assert not seen.names
+
+    run(main())
+
+
+def test_folder_that_is_not_there_is_one_warning_and_the_others_are_watched(
+    folders: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = folders
+    missing = first / "missing"
+
+    async def main() -> None:
+        seen = Seen()
+        watch = FolderWatch(seen)
+        watch.add({first})
+        async with watching(watch):
+            watch.add({missing})
+            await until(lambda: log_lines(caplog, "changes of files"))
+            await seen.tells_of(first / "a")
+            missing.mkdir()
+            watch.add({missing, second})
+            await seen.tells_of(missing / "b")
+        (line,) = log_lines(caplog, "changes of files")
+        assert line == f"WARNING changes of files are not noticed in {missing}: no such folder"
+
+    run(main())
+
+
+def test_folder_that_may_not_be_watched_is_one_warning(
+    folders: tuple[Path, Path], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = folders
+    awatch = watchfiles.awatch
+
+    def refusing(*paths: Path, recursive: bool) -> AsyncIterator[object]:
+        if first in paths:
+            raise OSError(errno.ENOSPC, "No space left on device")  # what inotify says at its limit
+        return awatch(*paths, recursive=recursive)
+
+    monkeypatch.setattr(watchfiles, "awatch", refusing)
+
+    async def main() -> None:
+        seen = Seen()
+        watch = FolderWatch(seen)
+        watch.add({first})
+        async with watching(watch):
+            await until(lambda: log_lines(caplog, f"not noticed in {first}: "))
+            watch.add({second})
+            await seen.tells_of(second / "a")
+
+    run(main())
+
+
+def test_watch_of_nothing_ends() -> None:
+    run(FolderWatch(Seen()).run())
