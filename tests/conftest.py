@@ -1,5 +1,7 @@
 """This module sets up what all tests share."""
 
+import asyncio
+import inspect
 import itertools
 import logging
 import signal
@@ -32,6 +34,27 @@ def _no_secret_is_let_out() -> Iterator[None]:
     logging.getLogger().removeHandler(handler)
     leaks = WATCH.leaks()
     assert not leaks, "secrets were let out:\n" + "\n".join(leaks)
+
+
+LIMIT_S = 20.0  # of an async test, on a machine that does other things too
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that is a coroutine in a loop of its own, within `@pytest.mark.limit(SECONDS)`."""
+    test = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(test):
+        return None
+    marker = pyfuncitem.get_closest_marker("limit")
+    limit_s = LIMIT_S if marker is None else marker.args[0]
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}
+
+    async def limited() -> None:
+        async with asyncio.timeout(limit_s):
+            await test(**arguments)
+
+    asyncio.run(limited())
+    return True
 
 
 _numbers = itertools.count(1)

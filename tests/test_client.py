@@ -137,78 +137,60 @@ async def publish_on(url: str, timeouts: Timeouts) -> None:
         await write_on(out, 1_000_000)
 
 
-def test_what_is_published_is_played(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with our_server(tmp_path) as base, play(f"{base}/cam1") as stream:
-            async with publish(f"{base}/cam1") as out:
-                for tag in TAGS:
-                    await out.write(tag)
-                received = [await anext(stream) for _ in TAGS]
-            assert [(tag.kind, tag.body) for tag in received] == [(t.kind, t.body) for t in TAGS]
-            assert [tag async for tag in stream] == []
-            assert [tag async for tag in stream] == []
-
-    run(main())
-
-
-def test_player_that_leaves_does_not_disturb_the_publisher(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with our_server(tmp_path) as base, publish(f"{base}/cam1") as out:
+async def test_what_is_published_is_played(tmp_path: Path) -> None:
+    async with our_server(tmp_path) as base, play(f"{base}/cam1") as stream:
+        async with publish(f"{base}/cam1") as out:
             for tag in TAGS:
                 await out.write(tag)
-            async with play(parse_url(f"{base}/cam1")) as stream:
-                assert (await anext(stream)).kind == SCRIPT
-            await out.write(TAGS[-1])
-
-    run(main())
-
-
-def test_name_that_is_taken_is_refused_with_its_code(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with our_server(tmp_path) as base, publish(f"{base}/cam1"):
-            error = await fails(f"{base}/cam1")
-            assert isinstance(error, Rejected)
-            assert error.code == "NetStream.Publish.BadName"
-            assert "already being published" in error.description
-
-    run(main())
+            received = [await anext(stream) for _ in TAGS]
+        assert [(tag.kind, tag.body) for tag in received] == [(t.kind, t.body) for t in TAGS]
+        assert [tag async for tag in stream] == []
+        assert [tag async for tag in stream] == []
 
 
-def test_missing_key_is_refused(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with our_server(tmp_path, "auth.publish=key") as base:
-            error = await fails(f"{base}/cam1")
-            assert isinstance(error, Rejected)
-            assert error.code == "NetStream.Publish.Denied"
-
-    run(main())
-
-
-def test_publisher_that_is_taken_over_learns_it_when_it_writes(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with (
-            our_server(tmp_path, "live.takeover=always") as base,
-            publish(f"{base}/cam1") as first,
-            publish(f"{base}/cam1") as second,
-        ):
-            with pytest.raises(Rejected):
-                await write_on(first)
-            with pytest.raises(Rejected):
-                await first.write(TAGS[-1])
-            await second.write(TAGS[-1])
-
-    run(main())
+async def test_player_that_leaves_does_not_disturb_the_publisher(tmp_path: Path) -> None:
+    async with our_server(tmp_path) as base, publish(f"{base}/cam1") as out:
+        for tag in TAGS:
+            await out.write(tag)
+        async with play(parse_url(f"{base}/cam1")) as stream:
+            assert (await anext(stream)).kind == SCRIPT
+        await out.write(TAGS[-1])
 
 
-def test_write_behind_the_block_is_a_bug(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with our_server(tmp_path) as base:
-            async with publish(f"{base}/cam1") as out:
-                await out.write(TAGS[0])
-            with pytest.raises(UsageError):
-                await out.write(TAGS[0])
+async def test_name_that_is_taken_is_refused_with_its_code(tmp_path: Path) -> None:
+    async with our_server(tmp_path) as base, publish(f"{base}/cam1"):
+        error = await fails(f"{base}/cam1")
+        assert isinstance(error, Rejected)
+        assert error.code == "NetStream.Publish.BadName"
+        assert "already being published" in error.description
 
-    run(main())
+
+async def test_missing_key_is_refused(tmp_path: Path) -> None:
+    async with our_server(tmp_path, "auth.publish=key") as base:
+        error = await fails(f"{base}/cam1")
+        assert isinstance(error, Rejected)
+        assert error.code == "NetStream.Publish.Denied"
+
+
+async def test_publisher_that_is_taken_over_learns_it_when_it_writes(tmp_path: Path) -> None:
+    async with (
+        our_server(tmp_path, "live.takeover=always") as base,
+        publish(f"{base}/cam1") as first,
+        publish(f"{base}/cam1") as second,
+    ):
+        with pytest.raises(Rejected):
+            await write_on(first)
+        with pytest.raises(Rejected):
+            await first.write(TAGS[-1])
+        await second.write(TAGS[-1])
+
+
+async def test_write_behind_the_block_is_a_bug(tmp_path: Path) -> None:
+    async with our_server(tmp_path) as base:
+        async with publish(f"{base}/cam1") as out:
+            await out.write(TAGS[0])
+        with pytest.raises(UsageError):
+            await out.write(TAGS[0])
 
 
 def test_nobody_listens_there() -> None:
@@ -249,14 +231,11 @@ def test_url_that_is_wrong() -> None:
     assert isinstance(asyncio.run(fails("http://h/live/cam1")), SettingsError)
 
 
-def test_server_that_speaks_something_else() -> None:
-    async def main() -> None:
-        async with other_server(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as url:
-            error = await fails(url)
-            assert isinstance(error, ProtocolError)
-            assert "HTTP" in str(error)
-
-    run(main())
+async def test_server_that_speaks_something_else() -> None:
+    async with other_server(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as url:
+        error = await fails(url)
+        assert isinstance(error, ProtocolError)
+        assert "HTTP" in str(error)
 
 
 def close_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -283,144 +262,111 @@ def alert_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         (alert_at_once, "the server speaks TLS on this port, use rtmps://"),
     ],
 )
-def test_server_that_does_not_want_to_hear_of_rtmp_may_want_rtmps(
+async def test_server_that_does_not_want_to_hear_of_rtmp_may_want_rtmps(
     end: Callable[[asyncio.StreamReader, asyncio.StreamWriter], None], words: str, action: Any
 ) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         end(reader, writer)
 
-    async def main() -> None:
-        async with other_server(handler) as url:
-            error = await fails(url, action)
-            assert isinstance(error, RelayError | ProtocolError)
-            assert str(error).endswith(words)
-            assert len(list(causes(error))) < 10
-
-    run(main())
+    async with other_server(handler) as url:
+        error = await fails(url, action)
+        assert isinstance(error, RelayError | ProtocolError)
+        assert str(error).endswith(words)
+        assert len(list(causes(error))) < 10
 
 
-def test_server_that_resets_the_connection() -> None:
+async def test_server_that_resets_the_connection() -> None:
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(1537)
         writer.transport.abort()
 
-    async def main() -> None:
-        async with other_server(reset) as url:
-            assert isinstance(await fails(url, play), RelayError)
-
-    run(main())
+    async with other_server(reset) as url:
+        assert isinstance(await fails(url, play), RelayError)
 
 
-def test_server_that_says_nothing() -> None:
-    async def main() -> None:
-        async with other_server(saying(b"")) as url:
-            error = await fails(url, timeouts=Timeouts(handshake_s=0.01))
-            assert str(error) == "no complete handshake within 0.01 s"
-
-    run(main())
+async def test_server_that_says_nothing() -> None:
+    async with other_server(saying(b"")) as url:
+        error = await fails(url, timeouts=Timeouts(handshake_s=0.01))
+        assert str(error) == "no complete handshake within 0.01 s"
 
 
-def test_server_that_grants_nothing() -> None:
-    async def main() -> None:
-        async with other_server(saying(GREETING)) as url:
-            error = await fails(url, timeouts=Timeouts(command_s=0.01))
-            assert str(error) == "no answer to connect within 0.01 s"
-
-    run(main())
+async def test_server_that_grants_nothing() -> None:
+    async with other_server(saying(GREETING)) as url:
+        error = await fails(url, timeouts=Timeouts(command_s=0.01))
+        assert str(error) == "no answer to connect within 0.01 s"
 
 
-def test_refusal_without_words_is_a_refusal() -> None:
+async def test_refusal_without_words_is_a_refusal() -> None:
     error_of_connect = wire("""
         03 000000 000013 14 00000000 02 0006 5f6572726f72 00 3ff0000000000000 05
     """)
 
-    async def main() -> None:
-        async with other_server(saying(GREETING + error_of_connect)) as url:
-            assert str(await fails(url)) == "refused: no reason given"
-
-    run(main())
+    async with other_server(saying(GREETING + error_of_connect)) as url:
+        assert str(await fails(url)) == "refused: no reason given"
 
 
-def test_what_comes_with_the_start_is_played_up_to_the_refusal() -> None:
+async def test_what_comes_with_the_start_is_played_up_to_the_refusal() -> None:
     frame = wire("04 000005 000003 08 01000000 af0121")
     refusal = on_status("error", "NetStream.Play.StreamNotFound")
 
-    async def main() -> None:
-        async with other_server(saying(STARTED + frame + refusal)) as url, play(url) as stream:
-            assert await anext(stream) == Tag(AUDIO, 5, wire("af0121"), False, False)
-            with pytest.raises(Rejected, match=r"NetStream\.Play\.StreamNotFound"):
-                await anext(stream)
-
-    run(main())
+    async with other_server(saying(STARTED + frame + refusal)) as url, play(url) as stream:
+        assert await anext(stream) == Tag(AUDIO, 5, wire("af0121"), False, False)
+        with pytest.raises(Rejected, match=r"NetStream\.Play\.StreamNotFound"):
+            await anext(stream)
 
 
-def test_play_ends_when_the_server_closes() -> None:
+async def test_play_ends_when_the_server_closes() -> None:
     frame = wire("04 000005 000003 08 01000000 af0121")
 
     async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(STARTED + frame)
         await reader.readuntil(b"play")
 
-    async def main() -> None:
-        async with other_server(close) as url, play(url) as stream:
-            assert len([tag async for tag in stream]) == 1
-
-    run(main())
+    async with other_server(close) as url, play(url) as stream:
+        assert len([tag async for tag in stream]) == 1
 
 
-def test_publish_that_the_server_ends_fails_when_it_writes() -> None:
+async def test_publish_that_the_server_ends_fails_when_it_writes() -> None:
     ending = on_status("status", "NetStream.Unpublish.Success")
 
-    async def main() -> None:
-        async with other_server(saying(STARTED + ending)) as url, publish(url) as out:
-            with pytest.raises(RelayError, match=r"ended the stream \(NetStream.Unpublish"):
-                await write_on(out)
-
-    run(main())
+    async with other_server(saying(STARTED + ending)) as url, publish(url) as out:
+        with pytest.raises(RelayError, match=r"ended the stream \(NetStream.Unpublish"):
+            await write_on(out)
 
 
-def test_publisher_whose_connection_is_lost_fails_when_it_writes() -> None:
+async def test_publisher_whose_connection_is_lost_fails_when_it_writes() -> None:
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(STARTED)
         await reader.readuntil(bytes(10))
         writer.transport.abort()
 
-    async def main() -> None:
-        async with other_server(reset) as url, publish(url) as out:
-            with pytest.raises(RelayError):
-                await write_on(out)
-
-    run(main())
+    async with other_server(reset) as url, publish(url) as out:
+        with pytest.raises(RelayError):
+            await write_on(out)
 
 
-def test_server_that_takes_nothing_is_given_up() -> None:
+async def test_server_that_takes_nothing_is_given_up() -> None:
     left = asyncio.Event()
 
     async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(STARTED)
         await left.wait()
 
-    async def main() -> None:
-        async with other_server(stall) as url:
-            with pytest.raises(RelayError, match=r"the server took nothing for 0\.05 s"):
-                await publish_on(url, Timeouts(send_s=0.05, close_s=0.05))
-            left.set()
-
-    run(main())
+    async with other_server(stall) as url:
+        with pytest.raises(RelayError, match=r"the server took nothing for 0\.05 s"):
+            await publish_on(url, Timeouts(send_s=0.05, close_s=0.05))
+        left.set()
 
 
-def test_server_that_keeps_its_end_open_is_left_in_the_end() -> None:
+async def test_server_that_keeps_its_end_open_is_left_in_the_end() -> None:
     left = asyncio.Event()
 
     async def stay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(STARTED)
         await left.wait()
 
-    async def main() -> None:
-        async with other_server(stay) as url:
-            async with publish(url, timeouts=Timeouts(close_s=0.05)) as out:
-                await out.write(TAGS[-1])
-            left.set()
-
-    run(main())
+    async with other_server(stay) as url:
+        async with publish(url, timeouts=Timeouts(close_s=0.05)) as out:
+            await out.write(TAGS[-1])
+        left.set()

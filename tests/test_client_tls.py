@@ -100,35 +100,29 @@ def place(url: str) -> str:
 # ---------------------------------------------------------------------- trusted
 
 
-def test_what_is_published_over_tls_is_played(ca: Path, pair: CertificatePair) -> None:
+async def test_what_is_published_over_tls_is_played(ca: Path, pair: CertificatePair) -> None:
     tls = TlsOptions(ca)
 
-    async def main() -> None:
-        async with our_server(pair) as base, play(f"{base}/cam1", tls=tls) as stream:
-            async with publish(f"{base}/cam1", tls=tls) as out:
-                for tag in TAGS:
-                    await out.write(tag)
-                received = [await anext(stream) for _ in TAGS]
-            assert [(tag.kind, tag.body) for tag in received] == [(t.kind, t.body) for t in TAGS]
-            assert [tag async for tag in stream] == []
-
-    run(main())
+    async with our_server(pair) as base, play(f"{base}/cam1", tls=tls) as stream:
+        async with publish(f"{base}/cam1", tls=tls) as out:
+            for tag in TAGS:
+                await out.write(tag)
+            received = [await anext(stream) for _ in TAGS]
+        assert [(tag.kind, tag.body) for tag in received] == [(t.kind, t.body) for t in TAGS]
+        assert [tag async for tag in stream] == []
 
 
-def test_authorities_of_the_system_are_trusted(
+async def test_authorities_of_the_system_are_trusted(
     ca: Path, pair: CertificatePair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(ca))
 
-    async def main() -> None:
-        async with our_server(pair) as base, publish(f"{base}/cam1") as out:
-            await out.write(TAGS[-1])
-
-    run(main())
+    async with our_server(pair) as base, publish(f"{base}/cam1") as out:
+        await out.write(TAGS[-1])
 
 
 @pytest.mark.parametrize("in_one_file", [False, True])
-def test_own_certificate_is_shown_to_a_server_that_wants_one(
+async def test_own_certificate_is_shown_to_a_server_that_wants_one(
     in_one_file: bool, ca: Path, pair: CertificatePair, authority: trustme.CA, tmp_path: Path
 ) -> None:
     own = write_pair(tmp_path, authority, "me.example", stem="me")
@@ -138,14 +132,11 @@ def test_own_certificate_is_shown_to_a_server_that_wants_one(
         key = None
     wanted = (f"tls.client_ca={ca}", "tls.client_auth=required")
 
-    async def main() -> None:
-        async with our_server(pair, *wanted) as base:
-            async with publish(f"{base}/cam1", tls=TlsOptions(ca, cert=own.cert, key=key)) as out:
-                await out.write(TAGS[-1])
-            error = await fails(f"{base}/cam1", TlsOptions(ca))
-            assert "it wants a client certificate" in str(error)
-
-    run(main())
+    async with our_server(pair, *wanted) as base:
+        async with publish(f"{base}/cam1", tls=TlsOptions(ca, cert=own.cert, key=key)) as out:
+            await out.write(TAGS[-1])
+        error = await fails(f"{base}/cam1", TlsOptions(ca))
+        assert "it wants a client certificate" in str(error)
 
 
 def test_own_certificate_that_cannot_be_used_is_named(
@@ -165,7 +156,7 @@ def test_own_certificate_that_cannot_be_used_is_named(
         TlsOptions(ca, key=pair.key)
 
 
-def test_certificate_with_the_fingerprint_is_trusted_whoever_signed_it(
+async def test_certificate_with_the_fingerprint_is_trusted_whoever_signed_it(
     authority: trustme.CA, tmp_path: Path
 ) -> None:
     pair = write_pair(
@@ -176,21 +167,18 @@ def test_certificate_with_the_fingerprint_is_trusted_whoever_signed_it(
         not_after=datetime(2021, 1, 1, tzinfo=UTC),
     )
 
-    async def main() -> None:
-        async with other_server(saying(STARTED), context_of(pair)) as url:
-            error = await fails(url, TlsOptions(fingerprint="ab" * 32))
-            seen = bytes.fromhex(fingerprint(pair)).hex(":").upper()
-            assert str(error) == (
-                f"cannot connect to {place(url)}: its certificate has another fingerprint: {seen}"
-            )
-            for text in (seen, fingerprint(pair)):
-                async with play(url, tls=TlsOptions(fingerprint=text)):
-                    pass
-
-    run(main())
+    async with other_server(saying(STARTED), context_of(pair)) as url:
+        error = await fails(url, TlsOptions(fingerprint="ab" * 32))
+        seen = bytes.fromhex(fingerprint(pair)).hex(":").upper()
+        assert str(error) == (
+            f"cannot connect to {place(url)}: its certificate has another fingerprint: {seen}"
+        )
+        for text in (seen, fingerprint(pair)):
+            async with play(url, tls=TlsOptions(fingerprint=text)):
+                pass
 
 
-def test_nothing_is_said_to_a_server_with_another_fingerprint(pair: CertificatePair) -> None:
+async def test_nothing_is_said_to_a_server_with_another_fingerprint(pair: CertificatePair) -> None:
     heard = asyncio.Queue[bytes]()
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -199,30 +187,24 @@ def test_nothing_is_said_to_a_server_with_another_fingerprint(pair: CertificateP
         except OSError:
             heard.put_nowait(b"")
 
-    async def main() -> None:
-        async with other_server(listen, context_of(pair)) as url:
-            await fails(url, TlsOptions(fingerprint="00" * 32))
-            assert await heard.get() == b""
-
-    run(main())
+    async with other_server(listen, context_of(pair)) as url:
+        await fails(url, TlsOptions(fingerprint="00" * 32))
+        assert await heard.get() == b""
 
 
-def test_insecure_trusts_anybody_and_warns_once(
+async def test_insecure_trusts_anybody_and_warns_once(
     pair: CertificatePair, caplog: pytest.LogCaptureFixture
 ) -> None:
     tls = TlsOptions(insecure=True)
 
-    async def main() -> None:
-        async with our_server(pair) as base:
-            url = base.replace("localhost", "127.0.0.1") + "/cam1"
-            for _ in range(2):
-                async with publish(url, tls=tls) as out:
-                    await out.write(TAGS[-1])
-            (line,) = [r for r in caplog.records if "not checked (insecure)" in r.getMessage()]
-            assert line.levelname == "WARNING"
-            assert place(url) in line.getMessage()
-
-    run(main())
+    async with our_server(pair) as base:
+        url = base.replace("localhost", "127.0.0.1") + "/cam1"
+        for _ in range(2):
+            async with publish(url, tls=tls) as out:
+                await out.write(TAGS[-1])
+        (line,) = [r for r in caplog.records if "not checked (insecure)" in r.getMessage()]
+        assert line.levelname == "WARNING"
+        assert place(url) in line.getMessage()
 
 
 def test_server_is_told_its_name(ca: Path, pair: CertificatePair) -> None:
@@ -243,34 +225,30 @@ def test_server_is_told_its_name(ca: Path, pair: CertificatePair) -> None:
 # ---------------------------------------------------------------------- not trusted
 
 
-def test_authority_that_the_system_does_not_know_is_not_trusted(pair: CertificatePair) -> None:
-    async def main() -> None:
-        async with our_server(pair) as base:
-            error = await fails(f"{base}/cam1")
-            assert str(error).startswith(
-                f"cannot connect to {place(base)}: its certificate is not trusted: "
-            )
+async def test_authority_that_the_system_does_not_know_is_not_trusted(
+    pair: CertificatePair,
+) -> None:
+    async with our_server(pair) as base:
+        error = await fails(f"{base}/cam1")
+        assert str(error).startswith(
+            f"cannot connect to {place(base)}: its certificate is not trusted: "
+        )
 
-    run(main())
 
-
-def test_certificate_for_another_name_is_not_taken(ca: Path, pair: CertificatePair) -> None:
-    async def main() -> None:
-        async with our_server(pair) as base:
-            url = base.replace("localhost", "127.0.0.1")
-            error = await fails(f"{url}/cam1", TlsOptions(ca))
-            assert str(error) == (
-                f"cannot connect to {place(url)}: its certificate is not for 127.0.0.1"
-            )
-
-    run(main())
+async def test_certificate_for_another_name_is_not_taken(ca: Path, pair: CertificatePair) -> None:
+    async with our_server(pair) as base:
+        url = base.replace("localhost", "127.0.0.1")
+        error = await fails(f"{url}/cam1", TlsOptions(ca))
+        assert str(error) == (
+            f"cannot connect to {place(url)}: its certificate is not for 127.0.0.1"
+        )
 
 
 @pytest.mark.parametrize(
     ("first", "last", "fault"),
     [(2020, 2021, "its certificate has expired"), (2900, 2901, "its certificate is not valid yet")],
 )
-def test_certificate_out_of_date_is_not_taken(
+async def test_certificate_out_of_date_is_not_taken(
     first: int, last: int, fault: str, ca: Path, authority: trustme.CA, tmp_path: Path
 ) -> None:
     pair = write_pair(
@@ -281,21 +259,15 @@ def test_certificate_out_of_date_is_not_taken(
         not_after=datetime(last, 1, 1, tzinfo=UTC),
     )
 
-    async def main() -> None:
-        async with other_server(saying(b""), context_of(pair)) as url:
-            error = await fails(url, TlsOptions(ca))
-            assert str(error) == f"cannot connect to {place(url)}: {fault}"
-
-    run(main())
+    async with other_server(saying(b""), context_of(pair)) as url:
+        error = await fails(url, TlsOptions(ca))
+        assert str(error) == f"cannot connect to {place(url)}: {fault}"
 
 
-def test_file_of_authorities_is_read_before_anything_is_sent(tmp_path: Path) -> None:
-    async def main() -> None:
-        with pytest.raises(SettingsError, match=r"ca .*gone\.pem: No such file or directory"):
-            async with play("rtmps://localhost:1/a/b", tls=TlsOptions(tmp_path / "gone.pem")):
-                pass
-
-    run(main())
+async def test_file_of_authorities_is_read_before_anything_is_sent(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"ca .*gone\.pem: No such file or directory"):
+        async with play("rtmps://localhost:1/a/b", tls=TlsOptions(tmp_path / "gone.pem")):
+            pass
 
 
 # ---------------------------------------------------------------------- no TLS
@@ -321,37 +293,28 @@ def test_default_port_is_443(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [("::1", 443)]
 
 
-def test_port_that_speaks_something_else() -> None:
-    async def main() -> None:
-        async with other_server(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n"), None) as url:
-            error = await fails(url)
-            assert str(error) == (
-                f"cannot connect to {place(url)}: no TLS on this port; is it rtmp:// there?"
-            )
-
-    run(main())
+async def test_port_that_speaks_something_else() -> None:
+    async with other_server(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n"), None) as url:
+        error = await fails(url)
+        assert str(error) == (
+            f"cannot connect to {place(url)}: no TLS on this port; is it rtmp:// there?"
+        )
 
 
-def test_port_that_closes_when_it_hears_tls() -> None:
+async def test_port_that_closes_when_it_hears_tls() -> None:
     async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
 
-    async def main() -> None:
-        async with other_server(close, None) as url:
-            assert str(await fails(url)).endswith(
-                "it was closed in the TLS handshake; is it rtmp:// there?"
-            )
-
-    run(main())
+    async with other_server(close, None) as url:
+        assert str(await fails(url)).endswith(
+            "it was closed in the TLS handshake; is it rtmp:// there?"
+        )
 
 
-def test_port_that_says_nothing() -> None:
-    async def main() -> None:
-        async with other_server(saying(b""), None) as url:
-            error = await fails(url, timeouts=Timeouts(tls_s=0.05))
-            assert str(error).endswith("no answer to our TLS handshake; is it rtmp:// there?")
-
-    run(main())
+async def test_port_that_says_nothing() -> None:
+    async with other_server(saying(b""), None) as url:
+        error = await fails(url, timeouts=Timeouts(tls_s=0.05))
+        assert str(error).endswith("no answer to our TLS handshake; is it rtmp:// there?")
 
 
 def test_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -367,17 +330,14 @@ def test_host_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 # ---------------------------------------------------------------------- the end
 
 
-def test_server_that_wants_a_client_certificate_is_named_as_such(
+async def test_server_that_wants_a_client_certificate_is_named_as_such(
     ca: Path, pair: CertificatePair
 ) -> None:
     required = (f"tls.client_ca={ca}", "tls.client_auth=required")
 
-    async def main() -> None:
-        async with our_server(pair, *required) as base:
-            error = await fails(f"{base}/cam1", TlsOptions(ca))
-            assert str(error) == "the connection was lost: it wants a client certificate"
-
-    run(main())
+    async with our_server(pair, *required) as base:
+        error = await fails(f"{base}/cam1", TlsOptions(ca))
+        assert str(error) == "the connection was lost: it wants a client certificate"
 
 
 def test_publisher_ends_in_good_order_and_at_once(
@@ -397,7 +357,7 @@ def test_publisher_ends_in_good_order_and_at_once(
     assert any("publish live/cam1 ended" in record.getMessage() for record in caplog.records)
 
 
-def test_connection_that_is_cut_without_close_notify_ends_a_player(
+async def test_connection_that_is_cut_without_close_notify_ends_a_player(
     ca: Path, pair: CertificatePair
 ) -> None:
     async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -407,29 +367,23 @@ def test_connection_that_is_cut_without_close_notify_ends_a_player(
         writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
         await reader.read()
 
-    async def main() -> None:
-        async with (
-            other_server(cut, context_of(pair)) as url,
-            play(url, tls=TlsOptions(ca)) as stream,
-        ):
-            assert [tag async for tag in stream] == []
-
-    run(main())
+    async with (
+        other_server(cut, context_of(pair)) as url,
+        play(url, tls=TlsOptions(ca)) as stream,
+    ):
+        assert [tag async for tag in stream] == []
 
 
-def test_publisher_whose_server_is_gone_fails_when_it_writes(
+async def test_publisher_whose_server_is_gone_fails_when_it_writes(
     ca: Path, pair: CertificatePair
 ) -> None:
     async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(STARTED)
         await reader.readuntil(bytes(10))
 
-    async def main() -> None:
-        async with (
-            other_server(reset, context_of(pair)) as url,
-            publish(url, tls=TlsOptions(ca)) as out,
-        ):
-            with pytest.raises(RelayError):
-                await write_on(out)
-
-    run(main())
+    async with (
+        other_server(reset, context_of(pair)) as url,
+        publish(url, tls=TlsOptions(ca)) as out,
+    ):
+        with pytest.raises(RelayError):
+            await write_on(out)

@@ -45,54 +45,45 @@ def test_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         read(str(tmp_path / "large"))
 
 
-def test_url_is_fetched_where_calls_may_go() -> None:
-    async def main() -> None:
-        async with receiver() as there:
-            there.answer = lambda _: web.Response(text='{"keys": []}')
-            assert await read_document(there.url, Rules()) == '{"keys": []}'
-            url = f"http://localhost:{there.port}/"
-            assert await read_document(url, Rules.of(["localhost"])) == '{"keys": []}'
-            for place in (there.url, url):
-                with pytest.raises(KeysUnavailable, match=r"is not allowed; name it in auth\.out"):
-                    await read_document(place, Rules.of(["keys.example"]))
-            assert len(there.received) == 2
-
-    run(main())
+async def test_url_is_fetched_where_calls_may_go() -> None:
+    async with receiver() as there:
+        there.answer = lambda _: web.Response(text='{"keys": []}')
+        assert await read_document(there.url, Rules()) == '{"keys": []}'
+        url = f"http://localhost:{there.port}/"
+        assert await read_document(url, Rules.of(["localhost"])) == '{"keys": []}'
+        for place in (there.url, url):
+            with pytest.raises(KeysUnavailable, match=r"is not allowed; name it in auth\.out"):
+                await read_document(place, Rules.of(["keys.example"]))
+        assert len(there.received) == 2
 
 
-def test_https_is_verified_by_the_authorities_of_the_setting(tmp_path: Path) -> None:
+async def test_https_is_verified_by_the_authorities_of_the_setting(tmp_path: Path) -> None:
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     ca = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(ca)
 
-    async def main() -> None:
-        async with receiver(context) as there:
-            there.answer = lambda _: web.Response(text="{}")
-            assert await read_document(there.url, Rules(), ca) == "{}"
-            with pytest.raises(KeysUnavailable, match=r"127\.0\.0\.1: .*certificate"):
+    async with receiver(context) as there:
+        there.answer = lambda _: web.Response(text="{}")
+        assert await read_document(there.url, Rules(), ca) == "{}"
+        with pytest.raises(KeysUnavailable, match=r"127\.0\.0\.1: .*certificate"):
+            await read_document(there.url, Rules())
+        with pytest.raises(KeysUnavailable, match="no PEM certificate can be read"):
+            await read_document(there.url, Rules(), tmp_path / "nowhere.pem")
+
+
+async def test_redirect_and_error_are_no_keys() -> None:
+    async with receiver() as there:
+        for status in (302, 500):
+            headers = {"Location": there.url}
+            answer = web.Response(status=status, headers=headers)
+            there.answer = lambda _, answer=answer: answer
+            with pytest.raises(KeysUnavailable, match=f"127.0.0.1 answers {status}"):
                 await read_document(there.url, Rules())
-            with pytest.raises(KeysUnavailable, match="no PEM certificate can be read"):
-                await read_document(there.url, Rules(), tmp_path / "nowhere.pem")
-
-    run(main())
-
-
-def test_redirect_and_error_are_no_keys() -> None:
-    async def main() -> None:
-        async with receiver() as there:
-            for status in (302, 500):
-                headers = {"Location": there.url}
-                answer = web.Response(status=status, headers=headers)
-                there.answer = lambda _, answer=answer: answer
-                with pytest.raises(KeysUnavailable, match=f"127.0.0.1 answers {status}"):
-                    await read_document(there.url, Rules())
-            there.answer = lambda _: web.Response(body=bytes(DOCUMENT_BYTES + 1))
-            with pytest.raises(KeysUnavailable, match="larger than"):
-                await read_document(there.url, Rules())
-
-    run(main())
+        there.answer = lambda _: web.Response(body=bytes(DOCUMENT_BYTES + 1))
+        with pytest.raises(KeysUnavailable, match="larger than"):
+            await read_document(there.url, Rules())
 
 
 @pytest.mark.parametrize("url", ["http://keys.example/", "ftp://localhost/", "gopher://x/"])
@@ -116,18 +107,15 @@ def test_metadata_of_a_cloud_is_not_fetched_however_it_is_written(host: str) -> 
 
 
 @pytest.mark.parametrize("host", FORMS)
-def test_keys_are_not_fetched_elsewhere_however_it_is_written(
+async def test_keys_are_not_fetched_elsewhere_however_it_is_written(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_outside(monkeypatch)
 
-    async def main() -> None:
-        async with inner_server() as inner:
-            with pytest.raises(KeysUnavailable):
-                await read_document(f"https://{host}:{inner.port}/", Rules.of(["keys.example"]))
-            assert inner.visits == 0
-
-    run(main())
+    async with inner_server() as inner:
+        with pytest.raises(KeysUnavailable):
+            await read_document(f"https://{host}:{inner.port}/", Rules.of(["keys.example"]))
+        assert inner.visits == 0
 
 
 @pytest.mark.parametrize("url", ["https://[::1", "https://\u2100.example/"])

@@ -8,7 +8,6 @@ from unittest.mock import Mock
 
 import pytest
 from tests.access.gates import SECRET
-from tests.harness import run
 
 from headend.access import passwords
 from headend.access.known_keys import KnownKeys
@@ -76,75 +75,60 @@ def test_publisher_of_some_apps_is_asked_for_user_and_password() -> None:
     assert made.concerns(connect("live?authmod=adobe&user=a")) is not None
 
 
-def test_who_says_nothing_is_told_how() -> None:
-    async def main() -> None:
-        made = make("studio")
-        asked = made.concerns(connect("studio", type="nonprivate"))
-        assert asked is not None
-        with pytest.raises(Rejected, match="code=403 need auth; authmod=adobe"):
-            await made.sign_in(asked, HERE)
-
-    run(main())
+async def test_who_says_nothing_is_told_how() -> None:
+    made = make("studio")
+    asked = made.concerns(connect("studio", type="nonprivate"))
+    assert asked is not None
+    with pytest.raises(Rejected, match="code=403 need auth; authmod=adobe"):
+        await made.sign_in(asked, HERE)
 
 
 @pytest.mark.parametrize("opaque", [True, False])
-def test_right_answer_signs_in_once(opaque: bool) -> None:
-    async def main() -> None:
-        made = make()
-        asked = await challenge(made)
-        said = answer(asked, opaque=opaque)
-        assert await say(made, said) == USER
-        with pytest.raises(WrongPassword, match="authfailed"):
-            await say(made, said)
-        assert len(made) == 0
-
-    run(main())
+async def test_right_answer_signs_in_once(opaque: bool) -> None:
+    made = make()
+    asked = await challenge(made)
+    said = answer(asked, opaque=opaque)
+    assert await say(made, said) == USER
+    with pytest.raises(WrongPassword, match="authfailed"):
+        await say(made, said)
+    assert len(made) == 0
 
 
-def test_wrong_answers_are_all_refused_alike() -> None:
-    async def main() -> None:
-        made = make()
-        nobody = await challenge(made, "pk_nobody000000")
-        assert nobody["salt"] == (await challenge(made, "pk_nobody000000"))["salt"]
-        assert nobody["opaque"] != (await challenge(made, "pk_nobody000000"))["opaque"]
-        told = set()
-        for said, address in (
-            (answer(await challenge(made), "wrong"), HERE),
-            (answer(nobody), HERE),
-            (answer(await challenge(made)), ELSEWHERE),
-            ("live?authmod=adobe&user=&response=x", HERE),
-            (f"live?authmod=adobe&user={'x' * 65}&response=x", HERE),
-            (f"live?authmod=adobe&user={USER}&response=x", ELSEWHERE),
-        ):
-            with pytest.raises(WrongPassword) as refusal:
-                await say(made, said, address)
-            told.add(refusal.value.description)
-        assert len(told) == 1
-
-    run(main())
+async def test_wrong_answers_are_all_refused_alike() -> None:
+    made = make()
+    nobody = await challenge(made, "pk_nobody000000")
+    assert nobody["salt"] == (await challenge(made, "pk_nobody000000"))["salt"]
+    assert nobody["opaque"] != (await challenge(made, "pk_nobody000000"))["opaque"]
+    told = set()
+    for said, address in (
+        (answer(await challenge(made), "wrong"), HERE),
+        (answer(nobody), HERE),
+        (answer(await challenge(made)), ELSEWHERE),
+        ("live?authmod=adobe&user=&response=x", HERE),
+        (f"live?authmod=adobe&user={'x' * 65}&response=x", HERE),
+        (f"live?authmod=adobe&user={USER}&response=x", ELSEWHERE),
+    ):
+        with pytest.raises(WrongPassword) as refusal:
+            await say(made, said, address)
+        told.add(refusal.value.description)
+    assert len(told) == 1
 
 
-def test_challenges_are_bounded_and_grow_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main() -> None:
-        made = make()
-        monkeypatch.setattr(passwords, "CHALLENGES", 3)
-        first = await challenge(made)
-        for _ in range(3):
-            last = await challenge(made)
-        assert len(made) == 3
-        with pytest.raises(WrongPassword):
-            await say(made, answer(first))
-        monkeypatch.setattr(passwords, "CHALLENGE_S", -1.0)
-        with pytest.raises(WrongPassword):
-            await say(made, answer(last))
-
-    run(main())
+async def test_challenges_are_bounded_and_grow_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make()
+    monkeypatch.setattr(passwords, "CHALLENGES", 3)
+    first = await challenge(made)
+    for _ in range(3):
+        last = await challenge(made)
+    assert len(made) == 3
+    with pytest.raises(WrongPassword):
+        await say(made, answer(first))
+    monkeypatch.setattr(passwords, "CHALLENGE_S", -1.0)
+    with pytest.raises(WrongPassword):
+        await say(made, answer(last))
 
 
-def test_without_database_it_is_no_wrong_password() -> None:
-    async def main() -> None:
-        with pytest.raises(Rejected, match="cannot be checked just now") as refusal:
-            await say(make(fails=True), f"live?authmod=adobe&user={USER}")
-        assert not isinstance(refusal.value, WrongPassword)
-
-    run(main())
+async def test_without_database_it_is_no_wrong_password() -> None:
+    with pytest.raises(Rejected, match="cannot be checked just now") as refusal:
+        await say(make(fails=True), f"live?authmod=adobe&user={USER}")
+    assert not isinstance(refusal.value, WrongPassword)

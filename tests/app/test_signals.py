@@ -89,18 +89,15 @@ def test_process_that_nobody_stops_goes_on(end: End) -> None:
     assert not end.codes
 
 
-def test_hang_up_reloads_in_the_loop_as_often_as_it_comes(end: End) -> None:
-    async def main() -> None:
-        reloads: list[asyncio.AbstractEventLoop] = []
-        with Signals(end) as heard:
-            heard.attach()
-            send(signal.SIGHUP)
-            heard.reload_by(lambda: reloads.append(asyncio.get_running_loop()))
-            assert len(reloads) == 1  # what was asked for before it could be done
-            send(signal.SIGHUP)
-            await until(lambda: len(reloads) == 2)
-
-    run(main())
+async def test_hang_up_reloads_in_the_loop_as_often_as_it_comes(end: End) -> None:
+    reloads: list[asyncio.AbstractEventLoop] = []
+    with Signals(end) as heard:
+        heard.attach()
+        send(signal.SIGHUP)
+        heard.reload_by(lambda: reloads.append(asyncio.get_running_loop()))
+        assert len(reloads) == 1  # what was asked for before it could be done
+        send(signal.SIGHUP)
+        await until(lambda: len(reloads) == 2)
 
 
 def test_signals_after_the_loop_are_no_error(end: End) -> None:

@@ -8,7 +8,7 @@ import pytest
 import trustme
 from aiohttp import web
 from tests.client.peers import HttpHandler, http_server, on_air, our_server
-from tests.test_client import fails, run
+from tests.test_client import fails
 from tests.tls_peers import write_pair
 
 from headend.app import Server
@@ -82,61 +82,49 @@ def payloads(tags: list[Tag], kind: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize("name", ["list.m3u8", "master.m3u8"])
-def test_playlist_is_played_to_its_end(name: str, folder: Path) -> None:
-    async def main() -> None:
-        async with http_server(files(folder)) as base, play(f"{base}/{name}") as stream:
-            tags = [tag async for tag in stream]
-        for kind in (VIDEO, AUDIO):
-            assert any(tag.kind == kind and tag.is_sequence_header for tag in tags)
-            assert payloads(tags, kind) == payloads(list(CLIP.tags), kind)
-        times = [tag.timestamp for tag in tags if tag.kind == VIDEO and len(tag.body) > 5]
-        assert {later - time for time, later in pairwise(times[1:])} == {40}
-
-    run(main())
+async def test_playlist_is_played_to_its_end(name: str, folder: Path) -> None:
+    async with http_server(files(folder)) as base, play(f"{base}/{name}") as stream:
+        tags = [tag async for tag in stream]
+    for kind in (VIDEO, AUDIO):
+        assert any(tag.kind == kind and tag.is_sequence_header for tag in tags)
+        assert payloads(tags, kind) == payloads(list(CLIP.tags), kind)
+    times = [tag.timestamp for tag in tags if tag.kind == VIDEO and len(tag.body) > 5]
+    assert {later - time for time, later in pairwise(times[1:])} == {40}
 
 
-def test_segment_that_has_gone_is_skipped(folder: Path) -> None:
-    async def main() -> None:
-        async with (
-            http_server(files(folder, without="list1.ts")) as base,
-            play(f"{base}/list.m3u8") as stream,
-        ):
-            tags = [tag async for tag in stream]
-        pictures = payloads(tags, VIDEO)
-        whole = payloads(list(CLIP.tags), VIDEO)
-        assert len(pictures) == len(whole) - 10
-        assert pictures[:10] + pictures[10:] == whole[:10] + whole[20:]
-
-    run(main())
+async def test_segment_that_has_gone_is_skipped(folder: Path) -> None:
+    async with (
+        http_server(files(folder, without="list1.ts")) as base,
+        play(f"{base}/list.m3u8") as stream,
+    ):
+        tags = [tag async for tag in stream]
+    pictures = payloads(tags, VIDEO)
+    whole = payloads(list(CLIP.tags), VIDEO)
+    assert len(pictures) == len(whole) - 10
+    assert pictures[:10] + pictures[10:] == whole[:10] + whole[20:]
 
 
-def test_time_goes_on_behind_a_discontinuity(folder: Path) -> None:
+async def test_time_goes_on_behind_a_discontinuity(folder: Path) -> None:
     whole = (folder / "list.m3u8").read_text()
     segments = "".join(f"#EXTINF:0.4,\nlist{number}.ts\n" for number in range(5))
     twice = whole.partition("#EXTINF")[0] + segments + "#EXT-X-DISCONTINUITY\n" + segments
     (folder / "twice.m3u8").write_text(twice + "#EXT-X-ENDLIST\n")
 
-    async def main() -> None:
-        async with http_server(files(folder)) as base, play(f"{base}/twice.m3u8") as stream:
-            tags = [tag async for tag in stream]
-        pictures = payloads(tags, VIDEO)
-        once = payloads(list(CLIP.tags), VIDEO)
-        assert pictures[: len(once)] == once
-        assert len(pictures) > 1.9 * len(once)
-        assert pictures[-30:] == once[-30:]
-        times = [tag.timestamp for tag in tags if tag.kind == VIDEO and not tag.is_sequence_header]
-        assert times == sorted(times)
-        assert times[-1] < 5000
-
-    run(main())
+    async with http_server(files(folder)) as base, play(f"{base}/twice.m3u8") as stream:
+        tags = [tag async for tag in stream]
+    pictures = payloads(tags, VIDEO)
+    once = payloads(list(CLIP.tags), VIDEO)
+    assert pictures[: len(once)] == once
+    assert len(pictures) > 1.9 * len(once)
+    assert pictures[-30:] == once[-30:]
+    times = [tag.timestamp for tag in tags if tag.kind == VIDEO and not tag.is_sequence_header]
+    assert times == sorted(times)
+    assert times[-1] < 5000
 
 
-def test_player_may_leave_early(folder: Path) -> None:
-    async def main() -> None:
-        async with http_server(files(folder)) as base, play(f"{base}/list.m3u8") as stream:
-            await anext(stream)
-
-    run(main())
+async def test_player_may_leave_early(folder: Path) -> None:
+    async with http_server(files(folder)) as base, play(f"{base}/list.m3u8") as stream:
+        await anext(stream)
 
 
 @pytest.mark.parametrize(
@@ -148,71 +136,61 @@ def test_player_may_leave_early(folder: Path) -> None:
         ("empty.m3u8", MediaError, ""),
     ],
 )
-def test_playlist_that_cannot_be_played(name: str, kind: type, words: str, folder: Path) -> None:
-    async def main() -> None:
-        async with http_server(files(folder)) as base:
-            error = await fails(f"{base}/{name}", play)
-            assert type(error) is kind, error
-            assert words in str(error)
-            assert "\n" not in str(error)
+async def test_playlist_that_cannot_be_played(
+    name: str, kind: type, words: str, folder: Path
+) -> None:
+    async with http_server(files(folder)) as base:
+        error = await fails(f"{base}/{name}", play)
+        assert type(error) is kind, error
+        assert words in str(error)
+        assert "\n" not in str(error)
 
-    run(main())
 
-
-def test_server_that_fails_is_named() -> None:
+async def test_server_that_fails_is_named() -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         raise web.HTTPBadGateway
 
-    async def main() -> None:
-        async with http_server(handler) as base:
-            error = await fails(f"{base}/a.m3u8", play)
-            assert str(error) == f"{base.removeprefix('http://')} answers 502"
+    async with http_server(handler) as base:
         error = await fails(f"{base}/a.m3u8", play)
-        assert str(error).endswith(": Connection refused")
-
-    run(main())
-
-
-def test_stream_of_our_own_server_is_played(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with (
-            our_server(tmp_path) as ours,
-            on_air(f"{ours.rtmp}/live/a", CLIP),
-            play(f"{ours.http}/live/a/index.m3u8") as stream,
-        ):
-            tags = [await anext(stream) for _ in range(60)]
-        pictures = payloads(tags, VIDEO)
-        whole = payloads(list(CLIP.tags), VIDEO) * 9
-        assert len(pictures) > 10
-        start = whole.index(pictures[0])
-        assert pictures == whole[start : start + len(pictures)]
-
-    run(main())
+        assert str(error) == f"{base.removeprefix('http://')} answers 502"
+    error = await fails(f"{base}/a.m3u8", play)
+    assert str(error).endswith(": Connection refused")
 
 
-def test_certificate_is_checked(tmp_path: Path) -> None:
+async def test_stream_of_our_own_server_is_played(tmp_path: Path) -> None:
+    async with (
+        our_server(tmp_path) as ours,
+        on_air(f"{ours.rtmp}/live/a", CLIP),
+        play(f"{ours.http}/live/a/index.m3u8") as stream,
+    ):
+        tags = [await anext(stream) for _ in range(60)]
+    pictures = payloads(tags, VIDEO)
+    whole = payloads(list(CLIP.tags), VIDEO) * 9
+    assert len(pictures) > 10
+    start = whole.index(pictures[0])
+    assert pictures == whole[start : start + len(pictures)]
+
+
+async def test_certificate_is_checked(tmp_path: Path) -> None:
     authority = trustme.CA()
     pair = write_pair(tmp_path, authority, "localhost")
     ca = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(ca)
 
-    async def main() -> None:
-        served = f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'
-        listen = ("rtmp.listen=off", "tls.listen=127.0.0.1:0", "http.listen=off")
-        given = [*listen, served, f"data={tmp_path / 'data'}"]
-        server = Server(load_settings(None, given, environ={}))
-        await server.start()
-        base = f"localhost:{server.addresses['tls'][0].rpartition(':')[2]}/live/a"
-        try:
-            async with publish(f"rtmps://{base}", tls=TlsOptions(ca)):
-                url = f"https://{base}/none.m3u8"
-                error = await fails(url, play)
-                assert isinstance(error, RelayError)
-                assert "its certificate is not trusted" in str(error)
-                error = await fails(url, play, tls=TlsOptions(fingerprint="00" * 32))
-                assert "its certificate has another fingerprint" in str(error)
-                assert isinstance(await fails(url, play, tls=TlsOptions(ca)), Rejected)
-        finally:
-            await server.stop()
-
-    run(main())
+    served = f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'
+    listen = ("rtmp.listen=off", "tls.listen=127.0.0.1:0", "http.listen=off")
+    given = [*listen, served, f"data={tmp_path / 'data'}"]
+    server = Server(load_settings(None, given, environ={}))
+    await server.start()
+    base = f"localhost:{server.addresses['tls'][0].rpartition(':')[2]}/live/a"
+    try:
+        async with publish(f"rtmps://{base}", tls=TlsOptions(ca)):
+            url = f"https://{base}/none.m3u8"
+            error = await fails(url, play)
+            assert isinstance(error, RelayError)
+            assert "its certificate is not trusted" in str(error)
+            error = await fails(url, play, tls=TlsOptions(fingerprint="00" * 32))
+            assert "its certificate has another fingerprint" in str(error)
+            assert isinstance(await fails(url, play, tls=TlsOptions(ca)), Rejected)
+    finally:
+        await server.stop()

@@ -11,7 +11,7 @@ import pytest
 import trustme
 from aiohttp import WSMsgType, web
 from tests.client.peers import assert_joined, http_server, media, our_server, published
-from tests.test_client import fails, other_server, run, saying
+from tests.test_client import fails, other_server, saying
 from tests.tls_peers import write_pair
 
 from headend.app import Server
@@ -30,110 +30,97 @@ def body(count: int) -> bytes:
 
 
 @pytest.mark.parametrize("scheme", ["http", "ws"])
-def test_stream_is_played_whole_and_to_its_end(scheme: str, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with our_server(tmp_path) as ours:
-            url = ours.http.replace("http", scheme) + "/live/a.flv"
-            async with AsyncExitStack() as publishing:
-                out = await publishing.enter_async_context(publish(f"{ours.rtmp}/live/a"))
-                for tag in CLIP.tags[:6]:
+async def test_stream_is_played_whole_and_to_its_end(scheme: str, tmp_path: Path) -> None:
+    async with our_server(tmp_path) as ours:
+        url = ours.http.replace("http", scheme) + "/live/a.flv"
+        async with AsyncExitStack() as publishing:
+            out = await publishing.enter_async_context(publish(f"{ours.rtmp}/live/a"))
+            for tag in CLIP.tags[:6]:
+                await out.write(tag)
+            async with play(url) as stream:
+                first = [await anext(stream) for _ in range(3)]
+                for tag in CLIP.tags[6:]:
                     await out.write(tag)
-                async with play(url) as stream:
-                    first = [await anext(stream) for _ in range(3)]
-                    for tag in CLIP.tags[6:]:
-                        await out.write(tag)
-                    await publishing.aclose()
-                    assert_joined([*first, *[tag async for tag in stream]], CLIP)
-
-    run(main())
+                await publishing.aclose()
+                assert_joined([*first, *[tag async for tag in stream]], CLIP)
 
 
-def test_stream_over_https_is_played_with_its_authority_or_fingerprint(tmp_path: Path) -> None:
+async def test_stream_over_https_is_played_with_its_authority_or_fingerprint(
+    tmp_path: Path,
+) -> None:
     authority = trustme.CA()
     pair = write_pair(tmp_path, authority, "localhost")
     ca = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(ca)
 
-    async def main() -> None:
-        served = f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'
-        listen = ("rtmp.listen=off", "tls.listen=127.0.0.1:0", "http.listen=off")
-        given = [*listen, served, f"data={tmp_path / 'data'}"]
-        server = Server(load_settings(None, given, environ={}))
-        await server.start()
-        port = server.addresses["tls"][0].rpartition(":")[2]
-        try:
-            tls = TlsOptions(ca)
-            async with publish(f"rtmps://localhost:{port}/live/a", tls=tls) as out:
-                for tag in CLIP.tags:
-                    await out.write(tag)
-                url = f"https://localhost:{port}/live/a.flv"
-                async with play(url, tls=tls) as stream:
-                    await anext(stream)
-                async with play(url.replace("https", "wss"), tls=TlsOptions(insecure=True)) as s:
-                    await anext(s)
-                wrong = TlsOptions(fingerprint="00" * 32)
-                error = await fails(url, play, tls=wrong)
-                assert "its certificate has another fingerprint: " in str(error)
-                seen = str(error).rpartition(" ")[2]
-                async with play(url, tls=TlsOptions(fingerprint=seen)) as stream:
-                    await anext(stream)
-                error = await fails(url, play)
-                assert isinstance(error, RelayError)
-                assert "its certificate is not trusted" in str(error)
-        finally:
-            await server.stop()
-
-    run(main())
+    served = f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'
+    listen = ("rtmp.listen=off", "tls.listen=127.0.0.1:0", "http.listen=off")
+    given = [*listen, served, f"data={tmp_path / 'data'}"]
+    server = Server(load_settings(None, given, environ={}))
+    await server.start()
+    port = server.addresses["tls"][0].rpartition(":")[2]
+    try:
+        tls = TlsOptions(ca)
+        async with publish(f"rtmps://localhost:{port}/live/a", tls=tls) as out:
+            for tag in CLIP.tags:
+                await out.write(tag)
+            url = f"https://localhost:{port}/live/a.flv"
+            async with play(url, tls=tls) as stream:
+                await anext(stream)
+            async with play(url.replace("https", "wss"), tls=TlsOptions(insecure=True)) as s:
+                await anext(s)
+            wrong = TlsOptions(fingerprint="00" * 32)
+            error = await fails(url, play, tls=wrong)
+            assert "its certificate has another fingerprint: " in str(error)
+            seen = str(error).rpartition(" ")[2]
+            async with play(url, tls=TlsOptions(fingerprint=seen)) as stream:
+                await anext(stream)
+            error = await fails(url, play)
+            assert isinstance(error, RelayError)
+            assert "its certificate is not trusted" in str(error)
+    finally:
+        await server.stop()
 
 
-def test_newest_leaves_out_what_waits_too_long(tmp_path: Path) -> None:
+async def test_newest_leaves_out_what_waits_too_long(tmp_path: Path) -> None:
     clip = make_clip(12.0, gop=25)
 
-    async def main() -> None:
-        async with our_server(tmp_path) as ours, play(f"{ours.rtmp}/live/a", policy="newest") as s:
-            async with published(f"{ours.rtmp}/live/a", clip):
-                first = await anext(s)
-                for _ in range(2000):
-                    if s.skips:
-                        break
-                    await asyncio.sleep(0.005)
-            assert s.skips
-            rest = [tag async for tag in s]
-            assert len(rest) < len(clip.tags) - 1
-            pictures = [tag for tag in rest if tag.kind == 9 and not tag.is_sequence_header]
-            assert pictures[0].is_keyframe
-            assert media([rest[-1]]) == media([clip.tags[-1]])
-            assert first.kind == 18
-
-    run(main())
+    async with our_server(tmp_path) as ours, play(f"{ours.rtmp}/live/a", policy="newest") as s:
+        async with published(f"{ours.rtmp}/live/a", clip):
+            first = await anext(s)
+            for _ in range(2000):
+                if s.skips:
+                    break
+                await asyncio.sleep(0.005)
+        assert s.skips
+        rest = [tag async for tag in s]
+        assert len(rest) < len(clip.tags) - 1
+        pictures = [tag for tag in rest if tag.kind == 9 and not tag.is_sequence_header]
+        assert pictures[0].is_keyframe
+        assert media([rest[-1]]) == media([clip.tags[-1]])
+        assert first.kind == 18
 
 
-def test_newest_ends_with_the_error_that_ended_the_stream() -> None:
+async def test_newest_ends_with_the_error_that_ended_the_stream() -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         return web.Response(body=body(3) + b"\x00" * 4 + b"\x09\xff\xff\xff" + bytes(8))
 
-    async def main() -> None:
-        async with http_server(handler) as base, play(f"{base}/a.flv", policy="newest") as stream:
-            assert len([tag async for tag in stream]) == 3
-
-    run(main())
+    async with http_server(handler) as base, play(f"{base}/a.flv", policy="newest") as stream:
+        assert len([tag async for tag in stream]) == 3
 
 
 # ---------------------------------------------------------------------- refusals
 
 
-def test_stream_that_nobody_publishes_is_refused_in_the_servers_words(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with our_server(tmp_path, "live.wait_s=0") as ours:
-            error = await fails(f"{ours.http}/live/a.flv", play)
-            assert isinstance(error, Rejected)
-            assert error.code == "404"
-            assert "live/a" in error.description
-            error = await fails(f"{ours.http}/live/a.flv".replace("http", "ws"), play)
-            assert isinstance(error, Rejected)
-            assert str(error) == "404: Not Found"
-
-    run(main())
+async def test_stream_that_nobody_publishes_is_refused_in_the_servers_words(tmp_path: Path) -> None:
+    async with our_server(tmp_path, "live.wait_s=0") as ours:
+        error = await fails(f"{ours.http}/live/a.flv", play)
+        assert isinstance(error, Rejected)
+        assert error.code == "404"
+        assert "live/a" in error.description
+        error = await fails(f"{ours.http}/live/a.flv".replace("http", "ws"), play)
+        assert isinstance(error, Rejected)
+        assert str(error) == "404: Not Found"
 
 
 @pytest.mark.parametrize(
@@ -145,21 +132,18 @@ def test_stream_that_nobody_publishes_is_refused_in_the_servers_words(tmp_path: 
         (503, json.dumps({"detail": "full"}), RelayError, "answers 503: full"),
     ],
 )
-def test_refusal(status: int, text: str, kind: type, words: str) -> None:
+async def test_refusal(status: int, text: str, kind: type, words: str) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         return web.Response(status=status, text=text, content_type="application/problem+json")
 
-    async def main() -> None:
-        async with http_server(handler) as base:
-            error = await fails(f"{base}/a.flv?token=secret", play)
-            assert type(error) is kind
-            assert words in str(error)
-            assert "secret" not in str(error)
-
-    run(main())
+    async with http_server(handler) as base:
+        error = await fails(f"{base}/a.flv?token=secret", play)
+        assert type(error) is kind
+        assert words in str(error)
+        assert "secret" not in str(error)
 
 
-def test_redirects_are_followed_but_not_for_ever() -> None:
+async def test_redirects_are_followed_but_not_for_ever() -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         if request.path == "/loop.flv":
             raise web.HTTPFound("/loop.flv")
@@ -167,14 +151,11 @@ def test_redirects_are_followed_but_not_for_ever() -> None:
             raise web.HTTPFound("/there.flv")
         return web.Response(body=body(2))
 
-    async def main() -> None:
-        async with http_server(handler) as base:
-            async with play(f"{base}/moved.flv") as stream:
-                assert len([tag async for tag in stream]) == 2
-            error = await fails(f"{base}/loop.flv", play)
-            assert str(error).endswith("redirects more than 3 times")
-
-    run(main())
+    async with http_server(handler) as base:
+        async with play(f"{base}/moved.flv") as stream:
+            assert len([tag async for tag in stream]) == 2
+        error = await fails(f"{base}/loop.flv", play)
+        assert str(error).endswith("redirects more than 3 times")
 
 
 # ---------------------------------------------------------------------- what goes wrong
@@ -194,47 +175,38 @@ def test_nobody_listens_there() -> None:
             assert str(error) == f"cannot connect to 127.0.0.1:{port}: Connection refused"
 
 
-def test_what_is_no_flv_is_told() -> None:
+async def test_what_is_no_flv_is_told() -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         return web.Response(text="<html>")
 
-    async def main() -> None:
-        async with http_server(handler) as base:
-            async with play(f"{base}/a.flv") as stream:
-                with pytest.raises(MediaError, match="not FLV"):
-                    await anext(stream)
-            error = await fails(f"{base}/a.flv".replace("http", "ws"), play)
-            assert isinstance(error, ProtocolError)
-            assert "does not speak WebSocket" in str(error)
-
-    run(main())
+    async with http_server(handler) as base:
+        async with play(f"{base}/a.flv") as stream:
+            with pytest.raises(MediaError, match="not FLV"):
+                await anext(stream)
+        error = await fails(f"{base}/a.flv".replace("http", "ws"), play)
+        assert isinstance(error, ProtocolError)
+        assert "does not speak WebSocket" in str(error)
 
 
 @pytest.mark.parametrize("said", [b"\x03" + bytes(3072), b"HTTP/1.1 2000 OK\r\n\r\n"])
-def test_server_of_another_protocol(said: bytes) -> None:
-    async def main() -> None:
-        async with other_server(saying(said)) as url:
-            error = await fails(url.replace("rtmp", "http"), play)
-            assert isinstance(error, ProtocolError)
-            assert "\n" not in str(error)
-
-    run(main())
+async def test_server_of_another_protocol(said: bytes) -> None:
+    async with other_server(saying(said)) as url:
+        error = await fails(url.replace("rtmp", "http"), play)
+        assert isinstance(error, ProtocolError)
+        assert "\n" not in str(error)
 
 
-def test_server_that_closes_at_once() -> None:
+async def test_server_that_closes_at_once() -> None:
     async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
 
-    async def main() -> None:
-        async with other_server(close) as url:
-            for scheme in ("http", "ws"):
-                error = await fails(url.replace("rtmp", scheme), play)
-                assert isinstance(error, ProtocolError | RelayError)
-
-    run(main())
+    async with other_server(close) as url:
+        for scheme in ("http", "ws"):
+            error = await fails(url.replace("rtmp", scheme), play)
+            assert isinstance(error, ProtocolError | RelayError)
 
 
-def test_server_that_is_silent_before_and_in_the_stream() -> None:
+async def test_server_that_is_silent_before_and_in_the_stream() -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -242,23 +214,20 @@ def test_server_that_is_silent_before_and_in_the_stream() -> None:
         await asyncio.sleep(60)
         return response
 
-    async def main() -> None:
-        limits = Timeouts(silence_s=0.2, close_s=0.1)
-        async with other_server(saying(b"")) as url:
-            error = await fails(url.replace("rtmp", "http"), play, timeouts=limits)
-            assert str(error) == "the server sent nothing for 0.2 s"
-        async with (
-            http_server(handler) as base,
-            play(f"{base}/a.flv", timeouts=limits) as stream,
-        ):
-            assert len([await anext(stream), await anext(stream)]) == 2
-            with pytest.raises(ProtocolError, match=r"sent nothing for 0\.2 s"):
-                await anext(stream)
-
-    run(main())
+    limits = Timeouts(silence_s=0.2, close_s=0.1)
+    async with other_server(saying(b"")) as url:
+        error = await fails(url.replace("rtmp", "http"), play, timeouts=limits)
+        assert str(error) == "the server sent nothing for 0.2 s"
+    async with (
+        http_server(handler) as base,
+        play(f"{base}/a.flv", timeouts=limits) as stream,
+    ):
+        assert len([await anext(stream), await anext(stream)]) == 2
+        with pytest.raises(ProtocolError, match=r"sent nothing for 0\.2 s"):
+            await anext(stream)
 
 
-def test_answer_that_is_cut_is_told_from_the_end() -> None:
+async def test_answer_that_is_cut_is_told_from_the_end() -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "9999"})
         await response.prepare(request)
@@ -267,12 +236,9 @@ def test_answer_that_is_cut_is_told_from_the_end() -> None:
         request.transport.close()
         return response
 
-    async def main() -> None:
-        async with http_server(handler) as base, play(f"{base}/a.flv") as stream:
-            with pytest.raises(RelayError, match="the connection was lost"):
-                assert [tag async for tag in stream] == []
-
-    run(main())
+    async with http_server(handler) as base, play(f"{base}/a.flv") as stream:
+        with pytest.raises(RelayError, match="the connection was lost"):
+            assert [tag async for tag in stream] == []
 
 
 def websocket(*messages: Any, code: int = 1000) -> Any:
@@ -300,19 +266,16 @@ def websocket(*messages: Any, code: int = 1000) -> Any:
         (websocket(body(2), code=0), "sent nothing for 0.2 s"),
     ],
 )
-def test_ends_of_a_websocket(handler: Any, fault: str | None) -> None:
-    async def main() -> None:
-        limits = Timeouts(silence_s=0.2, close_s=0.1)
-        async with (
-            http_server(handler) as base,
-            play(base.replace("http", "ws") + "/a.flv", timeouts=limits) as stream,
-        ):
-            seen = [await anext(stream), await anext(stream)]
-            assert media(seen) == media(CLIP.tags[:2])
-            if fault is None:
-                assert [tag async for tag in stream] == []
-            else:
-                with pytest.raises((RelayError, ProtocolError), match=fault):
-                    await anext(stream)
-
-    run(main())
+async def test_ends_of_a_websocket(handler: Any, fault: str | None) -> None:
+    limits = Timeouts(silence_s=0.2, close_s=0.1)
+    async with (
+        http_server(handler) as base,
+        play(base.replace("http", "ws") + "/a.flv", timeouts=limits) as stream,
+    ):
+        seen = [await anext(stream), await anext(stream)]
+        assert media(seen) == media(CLIP.tags[:2])
+        if fault is None:
+            assert [tag async for tag in stream] == []
+        else:
+            with pytest.raises((RelayError, ProtocolError), match=fault):
+                await anext(stream)

@@ -7,7 +7,6 @@ import pytest
 import trustme
 from aiohttp import web
 from tests.client.peers import http_server
-from tests.test_client import run
 from tests.tls_peers import write_pair
 
 from headend.app import Server
@@ -42,7 +41,7 @@ async def failure(url: str, look_up: LookUp, tls: TlsOptions | None = None) -> H
 
 
 @NAMES
-def test_host_is_where_it_is_said_to_be_and_certificates_are_those_of_its_name(
+async def test_host_is_where_it_is_said_to_be_and_certificates_are_those_of_its_name(
     name: str, tmp_path: Path
 ) -> None:
     authority = trustme.CA()
@@ -50,72 +49,60 @@ def test_host_is_where_it_is_said_to_be_and_certificates_are_those_of_its_name(
     ca = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(ca)
 
-    async def main() -> None:
-        served = f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'
-        listen = ("rtmp.listen=off", "tls.listen=127.0.0.1:0", "http.listen=off", "live.wait_s=0")
-        server = Server(load_settings(None, [*listen, served, f"data={tmp_path}"], environ={}))
-        await server.start()
-        port = server.addresses["tls"][0].rpartition(":")[2]
-        try:
-            look_up, asked = told("127.0.0.1")
-            error = await failure(f"https://origin.test:{port}/a/{name}", look_up, TlsOptions(ca))
-            assert isinstance(error, Rejected)  # it was the right server, which has no such stream
-            assert asked == [f"origin.test:{port}"]
-            error = await failure(f"https://other.test:{port}/a/{name}", look_up, TlsOptions(ca))
-            assert isinstance(error, RelayError)
-            assert "other.test" in str(error)
-        finally:
-            await server.stop()
-
-    run(main())
+    served = f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'
+    listen = ("rtmp.listen=off", "tls.listen=127.0.0.1:0", "http.listen=off", "live.wait_s=0")
+    server = Server(load_settings(None, [*listen, served, f"data={tmp_path}"], environ={}))
+    await server.start()
+    port = server.addresses["tls"][0].rpartition(":")[2]
+    try:
+        look_up, asked = told("127.0.0.1")
+        error = await failure(f"https://origin.test:{port}/a/{name}", look_up, TlsOptions(ca))
+        assert isinstance(error, Rejected)  # it was the right server, which has no such stream
+        assert asked == [f"origin.test:{port}"]
+        error = await failure(f"https://other.test:{port}/a/{name}", look_up, TlsOptions(ca))
+        assert isinstance(error, RelayError)
+        assert "other.test" in str(error)
+    finally:
+        await server.stop()
 
 
 @NAMES
-def test_addresses_are_asked_for_again_where_a_redirect_leads(name: str) -> None:
-    async def main() -> None:
-        hosts = list[str]()
+async def test_addresses_are_asked_for_again_where_a_redirect_leads(name: str) -> None:
+    hosts = list[str]()
 
-        async def handler(request: web.Request) -> web.StreamResponse:
-            hosts.append(request.host)
-            if request.path.startswith("/first"):
-                raise web.HTTPFound(f"http://127.0.0.1:{request.url.port}/second/{name}")
-            raise web.HTTPNotFound
+    async def handler(request: web.Request) -> web.StreamResponse:
+        hosts.append(request.host)
+        if request.path.startswith("/first"):
+            raise web.HTTPFound(f"http://127.0.0.1:{request.url.port}/second/{name}")
+        raise web.HTTPNotFound
 
-        async with http_server(handler) as base:
-            port = base.rpartition(":")[2]
-            look_up, asked = told("127.0.0.1")
-            error = await failure(f"http://origin.test:{port}/first/{name}", look_up)
-        assert isinstance(error, Rejected)
-        assert hosts == asked == [f"origin.test:{port}", f"127.0.0.1:{port}"]
-
-    run(main())
+    async with http_server(handler) as base:
+        port = base.rpartition(":")[2]
+        look_up, asked = told("127.0.0.1")
+        error = await failure(f"http://origin.test:{port}/first/{name}", look_up)
+    assert isinstance(error, Rejected)
+    assert hosts == asked == [f"origin.test:{port}", f"127.0.0.1:{port}"]
 
 
-def test_next_address_is_tried_and_the_last_failure_told() -> None:
-    async def main() -> None:
-        async def handler(request: web.Request) -> web.StreamResponse:
-            raise web.HTTPNotFound
+async def test_next_address_is_tried_and_the_last_failure_told() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPNotFound
 
-        async with http_server(handler) as base:
-            url = base.replace("127.0.0.1", "origin.test") + "/a.m3u8"
-            look_up, _ = told("127.0.0.2", "127.0.0.1")  # at the first nobody listens
-            assert isinstance(await failure(url, look_up), Rejected)
-        for addresses, words in ((["127.0.0.1"], "Connection refused"), ([], "does not answer")):
-            look_up, _ = told(*addresses)
-            assert words in str(await failure(url, look_up))
-
-    run(main())
+    async with http_server(handler) as base:
+        url = base.replace("127.0.0.1", "origin.test") + "/a.m3u8"
+        look_up, _ = told("127.0.0.2", "127.0.0.1")  # at the first nobody listens
+        assert isinstance(await failure(url, look_up), Rejected)
+    for addresses, words in ((["127.0.0.1"], "Connection refused"), ([], "does not answer")):
+        look_up, _ = told(*addresses)
+        assert words in str(await failure(url, look_up))
 
 
-def test_redirect_leads_to_http_only() -> None:
-    async def main() -> None:
-        async def handler(request: web.Request) -> web.StreamResponse:
-            raise web.HTTPFound("ftp://127.0.0.1/a.m3u8")
+async def test_redirect_leads_to_http_only() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound("ftp://127.0.0.1/a.m3u8")
 
-        async with http_server(handler) as base:
-            look_up, asked = told("127.0.0.1")
-            error = await failure(f"{base}/a.m3u8", look_up)
-        assert isinstance(error, RelayError)
-        assert len(asked) == 1
-
-    run(main())
+    async with http_server(handler) as base:
+        look_up, asked = told("127.0.0.1")
+        error = await failure(f"{base}/a.m3u8", look_up)
+    assert isinstance(error, RelayError)
+    assert len(asked) == 1

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.client.peers import on_air, our_server
 from tests.sources.media import make
-from tests.test_client import STARTED, other_server, run, saying
+from tests.test_client import STARTED, other_server, saying
 
 from headend.client.probing import Facts, Measure, probe
 from headend.errors import MediaError, Rejected
@@ -42,60 +42,51 @@ def check(facts: Facts) -> None:
     assert facts.faults == ()
 
 
-def test_streams_of_all_protocols_are_told(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with our_server(tmp_path) as ours, on_air(f"{ours.rtmp}/live/a", CLIP):
-            socket = ours.http.replace("http", "ws")
-            urls = {
-                "rtmp": f"{ours.rtmp}/live/a",
-                "http-flv": f"{ours.http}/live/a.flv?x=1",
-                "ws-flv": f"{socket}/live/a.flv",
-                "hls": f"{ours.http}/live/a/index.m3u8",
-            }
-            for protocol, url in urls.items():
-                facts = await probe(url, duration_s=1.2)
-                check(facts)
-                assert facts.protocol == protocol
-                assert facts.time_to_connect is not None
-                assert facts.time_to_first_picture is not None
-                assert facts.time_to_first_picture >= facts.time_to_connect
-                assert facts.video is not None
-                assert facts.video.codecs is not None
-                assert facts.video.codecs.startswith("avc1.")
-
-    run(main())
+async def test_streams_of_all_protocols_are_told(tmp_path: Path) -> None:
+    async with our_server(tmp_path) as ours, on_air(f"{ours.rtmp}/live/a", CLIP):
+        socket = ours.http.replace("http", "ws")
+        urls = {
+            "rtmp": f"{ours.rtmp}/live/a",
+            "http-flv": f"{ours.http}/live/a.flv?x=1",
+            "ws-flv": f"{socket}/live/a.flv",
+            "hls": f"{ours.http}/live/a/index.m3u8",
+        }
+        for protocol, url in urls.items():
+            facts = await probe(url, duration_s=1.2)
+            check(facts)
+            assert facts.protocol == protocol
+            assert facts.time_to_connect is not None
+            assert facts.time_to_first_picture is not None
+            assert facts.time_to_first_picture >= facts.time_to_connect
+            assert facts.video is not None
+            assert facts.video.codecs is not None
+            assert facts.video.codecs.startswith("avc1.")
 
 
-def test_files_are_told(tmp_path: Path) -> None:
-    async def main() -> None:
-        facts = await probe(str(written(tmp_path / "a.flv", CLIP.tags)))
-        check(facts)
-        assert (facts.protocol, facts.time_to_connect) == ("file", None)
-        facts = await probe(str(make(tmp_path / "a.mkv", "mpeg4", "aac")))
-        assert facts.video is not None
-        assert facts.audio is not None
-        assert (facts.video.codec, facts.audio.codec) == ("mpeg4", "aac")
-        assert (facts.video.width, facts.video.height) == (64, 48)
-        assert facts.video.frame_rate == pytest.approx(20, abs=0.5)
-        sound = await probe(str(make(tmp_path / "a.wav", None, "pcm_s16le")))
-        assert sound.video is None
-        assert sound.audio is not None
-        assert (sound.audio.codec, sound.audio.channels) == ("pcm_s16le", 2)
-
-    run(main())
+async def test_files_are_told(tmp_path: Path) -> None:
+    facts = await probe(str(written(tmp_path / "a.flv", CLIP.tags)))
+    check(facts)
+    assert (facts.protocol, facts.time_to_connect) == ("file", None)
+    facts = await probe(str(make(tmp_path / "a.mkv", "mpeg4", "aac")))
+    assert facts.video is not None
+    assert facts.audio is not None
+    assert (facts.video.codec, facts.audio.codec) == ("mpeg4", "aac")
+    assert (facts.video.width, facts.video.height) == (64, 48)
+    assert facts.video.frame_rate == pytest.approx(20, abs=0.5)
+    sound = await probe(str(make(tmp_path / "a.wav", None, "pcm_s16le")))
+    assert sound.video is None
+    assert sound.audio is not None
+    assert (sound.audio.codec, sound.audio.channels) == ("pcm_s16le", 2)
 
 
-def test_what_is_no_media_is_told(tmp_path: Path) -> None:
+async def test_what_is_no_media_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
     (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nhello\n")
     written(tmp_path / "empty.flv", ())
 
-    async def main() -> None:
-        for name in ("a.txt", "a.srt", "empty.flv", "none.mp4"):
-            with pytest.raises(MediaError, match=name):
-                await probe(str(tmp_path / name))
-
-    run(main())
+    for name in ("a.txt", "a.srt", "empty.flv", "none.mp4"):
+        with pytest.raises(MediaError, match=name):
+            await probe(str(tmp_path / name))
 
 
 def test_sound_alone_is_told() -> None:
@@ -135,13 +126,10 @@ def test_codec_that_nobody_knows_may_follow_one_that_is_known() -> None:
     assert facts.faults == ("there is a codec that FFmpeg does not decode",)
 
 
-def test_stream_without_media_and_one_that_is_refused(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with other_server(saying(STARTED)) as url:
-            with pytest.raises(MediaError, match="no media came"):
-                await probe(url, duration_s=0.05)
-        async with our_server(tmp_path, "live.wait_s=0") as ours:
-            with pytest.raises(Rejected):
-                await probe(f"{ours.rtmp}/live/none")
-
-    run(main())
+async def test_stream_without_media_and_one_that_is_refused(tmp_path: Path) -> None:
+    async with other_server(saying(STARTED)) as url:
+        with pytest.raises(MediaError, match="no media came"):
+            await probe(url, duration_s=0.05)
+    async with our_server(tmp_path, "live.wait_s=0") as ours:
+        with pytest.raises(Rejected):
+            await probe(f"{ours.rtmp}/live/none")

@@ -11,7 +11,7 @@ import pytest
 from tests.client.peers import our_server, published
 from tests.client.redirects import PLAYED, PUBLISHED, moving, pictures, redirecting
 from tests.rtmp.test_client import GREETING, answer, information, status
-from tests.test_client import STARTED, fails, other_server, run, saying
+from tests.test_client import STARTED, fails, other_server, saying
 
 from headend.client import Player, Publisher, Reconnect, Timeouts, play, publish
 from headend.client.continuation import Continuation
@@ -33,7 +33,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], "asyncio.Future
 # ---------------------------------------------------------------------- lost connections
 
 
-def test_player_goes_on_with_one_timeline() -> None:
+async def test_player_goes_on_with_one_timeline() -> None:
     connections = 0
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,30 +45,24 @@ def test_player_goes_on_with_one_timeline() -> None:
         if connections == 2:
             writer.transport.abort()
 
-    async def main() -> None:
-        async with other_server(handler) as url, play(url, reconnect=QUICK) as stream:
-            tags = [tag async for tag in stream]
-        assert [tag.timestamp for tag in tags[:3]] == [5000, 5040, 5080]
-        assert all(later.timestamp > tag.timestamp for tag, later in pairwise(tags))
-        assert len(tags) >= 6
-        assert connections == 3
-
-    run(main())
+    async with other_server(handler) as url, play(url, reconnect=QUICK) as stream:
+        tags = [tag async for tag in stream]
+    assert [tag.timestamp for tag in tags[:3]] == [5000, 5040, 5080]
+    assert all(later.timestamp > tag.timestamp for tag, later in pairwise(tags))
+    assert len(tags) >= 6
+    assert connections == 3
 
 
-def test_player_without_the_wish_ends() -> None:
+async def test_player_without_the_wish_ends() -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(PLAYED + pictures(0, 3))
         await reader.readuntil(b"play")
 
-    async def main() -> None:
-        async with other_server(handler) as url, play(url) as stream:
-            assert len([tag async for tag in stream]) == 3
-
-    run(main())
+    async with other_server(handler) as url, play(url) as stream:
+        assert len([tag async for tag in stream]) == 3
 
 
-def test_server_that_closes_after_each_connect_is_given_up() -> None:
+async def test_server_that_closes_after_each_connect_is_given_up() -> None:
     connections = 0
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -77,17 +71,14 @@ def test_server_that_closes_after_each_connect_is_given_up() -> None:
         writer.write(PLAYED)
         await reader.readuntil(b"play")
 
-    async def main() -> None:
-        policy = Reconnect(first_s=0.05, longest_s=0.1, jitter_s=0, give_up_s=0.3)
-        async with other_server(handler) as url, play(url, reconnect=policy) as stream:
-            with pytest.raises(RelayError, match="the server closed the connection"):
-                await anext(stream)
-        assert 3 <= connections <= 8
-
-    run(main())
+    policy = Reconnect(first_s=0.05, longest_s=0.1, jitter_s=0, give_up_s=0.3)
+    async with other_server(handler) as url, play(url, reconnect=policy) as stream:
+        with pytest.raises(RelayError, match="the server closed the connection"):
+            await anext(stream)
+    assert 3 <= connections <= 8
 
 
-def test_first_connection_is_tried_again_only_if_wanted(tmp_path: Path) -> None:
+async def test_first_connection_is_tried_again_only_if_wanted(tmp_path: Path) -> None:
     attempts = 0
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -98,22 +89,19 @@ def test_first_connection_is_tried_again_only_if_wanted(tmp_path: Path) -> None:
         writer.write(STARTED)
         await reader.read(100_000)
 
-    async def main() -> None:
-        async with other_server(handler) as url:
-            for action in (play, publish):
-                with pytest.raises(RelayError):
-                    async with action(url, reconnect=True):
-                        pass
-            from_start = Reconnect(first_s=0.01, jitter_s=0, from_start=True)
-            async with play(url, reconnect=from_start):
-                assert attempts == 3
-            async with publish(url, reconnect=from_start):
-                assert attempts == 4
-
-    run(main())
+    async with other_server(handler) as url:
+        for action in (play, publish):
+            with pytest.raises(RelayError):
+                async with action(url, reconnect=True):
+                    pass
+        from_start = Reconnect(first_s=0.01, jitter_s=0, from_start=True)
+        async with play(url, reconnect=from_start):
+            assert attempts == 3
+        async with publish(url, reconnect=from_start):
+            assert attempts == 4
 
 
-def test_publisher_goes_on_at_a_keyframe_with_its_headers() -> None:
+async def test_publisher_goes_on_at_a_keyframe_with_its_headers() -> None:
     seen: list[bytes] = []
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -127,41 +115,35 @@ def test_publisher_goes_on_at_a_keyframe_with_its_headers() -> None:
                 return
         seen.append(data)
 
-    async def main() -> None:
-        async with other_server(handler) as url, publish(url, reconnect=QUICK) as out:
-            await out.write(Tag(SCRIPT, 0, b"\x02\x00\x0aonMetaData\x08", False, False))
-            await out.write(Tag(VIDEO, 0, b"\x17\x00\x00\x00\x00headers", False, True))
-            await out.write(Tag(VIDEO, 0, b"\x17\x01\x00\x00\x00first", True, False))
-            number = 0
-            while not out.reconnects:
-                number += 1
-                await out.write(Tag(VIDEO, 40 * number, b"\x27\x01\x00\x00\x00lost", False, False))
-                await asyncio.sleep(0)
-            await out.write(Tag(AUDIO, 5000, b"\xaf\x01unheard", False, False))
-            await out.write(Tag(VIDEO, 5000, b"\x27\x01\x00\x00\x00unseen", False, False))
-            await out.write(Tag(VIDEO, 5040, b"\x17\x01\x00\x00\x00second", True, False))
-            await out.write(Tag(AUDIO, 5045, b"\xaf\x01heard", False, False))
-        second = seen[1]
-        assert second.index(b"onMetaData") < second.index(b"headers") < second.index(b"second")
-        assert b"\xaf\x01heard" in second
-        assert b"unseen" not in second
-        assert b"unheard" not in second
-
-    run(main())
+    async with other_server(handler) as url, publish(url, reconnect=QUICK) as out:
+        await out.write(Tag(SCRIPT, 0, b"\x02\x00\x0aonMetaData\x08", False, False))
+        await out.write(Tag(VIDEO, 0, b"\x17\x00\x00\x00\x00headers", False, True))
+        await out.write(Tag(VIDEO, 0, b"\x17\x01\x00\x00\x00first", True, False))
+        number = 0
+        while not out.reconnects:
+            number += 1
+            await out.write(Tag(VIDEO, 40 * number, b"\x27\x01\x00\x00\x00lost", False, False))
+            await asyncio.sleep(0)
+        await out.write(Tag(AUDIO, 5000, b"\xaf\x01unheard", False, False))
+        await out.write(Tag(VIDEO, 5000, b"\x27\x01\x00\x00\x00unseen", False, False))
+        await out.write(Tag(VIDEO, 5040, b"\x17\x01\x00\x00\x00second", True, False))
+        await out.write(Tag(AUDIO, 5045, b"\xaf\x01heard", False, False))
+    second = seen[1]
+    assert second.index(b"onMetaData") < second.index(b"headers") < second.index(b"second")
+    assert b"\xaf\x01heard" in second
+    assert b"unseen" not in second
+    assert b"unheard" not in second
 
 
-def test_publisher_that_was_taken_over_does_not_come_back(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with (
-            our_server(tmp_path, "live.takeover=always") as ours,
-            publish(f"{ours.rtmp}/live/a", reconnect=QUICK, timeouts=HASTY) as first,
-            publish(f"{ours.rtmp}/live/a"),
-        ):
-            with pytest.raises(Rejected):
-                await write_on(first)
-            assert not first.reconnects
-
-    run(main())
+async def test_publisher_that_was_taken_over_does_not_come_back(tmp_path: Path) -> None:
+    async with (
+        our_server(tmp_path, "live.takeover=always") as ours,
+        publish(f"{ours.rtmp}/live/a", reconnect=QUICK, timeouts=HASTY) as first,
+        publish(f"{ours.rtmp}/live/a"),
+    ):
+        with pytest.raises(Rejected):
+            await write_on(first)
+        assert not first.reconnects
 
 
 async def write_on(out: Publisher) -> None:
@@ -170,30 +152,27 @@ async def write_on(out: Publisher) -> None:
         await asyncio.sleep(0)
 
 
-def test_stream_goes_on_when_the_server_loses_all_connections(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with our_server(tmp_path) as ours:
-            url = f"{ours.rtmp}/live/a"
-            async with (
-                play(url, reconnect=QUICK) as stream,
-                publish(url, reconnect=QUICK) as out,
-            ):
-                tags: list[Tag] = []
-                for number, tag in enumerate(make_clip(4.0).repeated()):
-                    await out.write(tag)
-                    if number == 20:
-                        tags += [await anext(stream) for _ in range(10)]
-                        for session in list(ours.server.services.sessions()):
-                            session.abort()
-                    if out.reconnects and number > 400:
-                        break
-                    await asyncio.sleep(0.001)
-                tags += [await anext(stream) for _ in range(12)]
-        media = [t.timestamp for t in tags if t.kind is VIDEO and not t.is_sequence_header]
-        assert media == sorted(media)
-        assert out.reconnects == 1
-
-    run(main())
+async def test_stream_goes_on_when_the_server_loses_all_connections(tmp_path: Path) -> None:
+    async with our_server(tmp_path) as ours:
+        url = f"{ours.rtmp}/live/a"
+        async with (
+            play(url, reconnect=QUICK) as stream,
+            publish(url, reconnect=QUICK) as out,
+        ):
+            tags: list[Tag] = []
+            for number, tag in enumerate(make_clip(4.0).repeated()):
+                await out.write(tag)
+                if number == 20:
+                    tags += [await anext(stream) for _ in range(10)]
+                    for session in list(ours.server.services.sessions()):
+                        session.abort()
+                if out.reconnects and number > 400:
+                    break
+                await asyncio.sleep(0.001)
+            tags += [await anext(stream) for _ in range(12)]
+    media = [t.timestamp for t in tags if t.kind is VIDEO and not t.is_sequence_header]
+    assert media == sorted(media)
+    assert out.reconnects == 1
 
 
 # ---------------------------------------------------------------------- redirects
@@ -206,22 +185,19 @@ async def target(tmp_path: Path) -> AsyncIterator[str]:
         yield f"{ours.rtmp}/live"
 
 
-def test_redirect_is_followed(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with target(tmp_path) as app:
-            for redirect in (redirecting(app), redirecting(f"{app}/cam1", "redirect2")):
-                async with other_server(saying(redirect)) as url, play(url) as stream:
-                    assert (await anext(stream)).kind is SCRIPT
-                async with other_server(saying(redirect)) as url:
-                    error = await fails(url, publish)
-                    assert isinstance(error, Rejected)  # it is published there already
-                    assert error.code == "NetStream.Publish.BadName"
-
-    run(main())
+async def test_redirect_is_followed(tmp_path: Path) -> None:
+    async with target(tmp_path) as app:
+        for redirect in (redirecting(app), redirecting(f"{app}/cam1", "redirect2")):
+            async with other_server(saying(redirect)) as url, play(url) as stream:
+                assert (await anext(stream)).kind is SCRIPT
+            async with other_server(saying(redirect)) as url:
+                error = await fails(url, publish)
+                assert isinstance(error, Rejected)  # it is published there already
+                assert error.code == "NetStream.Publish.BadName"
 
 
 @pytest.mark.parametrize("has_name", [True, False])
-def test_redirect_of_our_own_server_is_followed(tmp_path: Path, *, has_name: bool) -> None:
+async def test_redirect_of_our_own_server_is_followed(tmp_path: Path, *, has_name: bool) -> None:
     class Elsewhere:
         def __init__(self, url: str) -> None:
             self._url = url
@@ -229,97 +205,79 @@ def test_redirect_of_our_own_server_is_followed(tmp_path: Path, *, has_name: boo
         async def authorize(self, request: AccessRequest) -> Decision:
             return Redirect(self._url)
 
-    async def main() -> None:
-        (tmp_path / "first").mkdir()
-        async with target(tmp_path) as app, our_server(tmp_path / "first") as first:
-            gate = first.server.services.gate
-            gate.authorizers = [Elsewhere(f"{app}/cam1" if has_name else app)]
-            async with play(f"{first.rtmp}/live/cam1") as stream:
-                assert (await anext(stream)).kind is SCRIPT
-
-    run(main())
+    (tmp_path / "first").mkdir()
+    async with target(tmp_path) as app, our_server(tmp_path / "first") as first:
+        gate = first.server.services.gate
+        gate.authorizers = [Elsewhere(f"{app}/cam1" if has_name else app)]
+        async with play(f"{first.rtmp}/live/cam1") as stream:
+            assert (await anext(stream)).kind is SCRIPT
 
 
-def test_redirect_loop_ends() -> None:
-    async def main() -> None:
-        connections = 0
+async def test_redirect_loop_ends() -> None:
+    connections = 0
 
-        async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            nonlocal connections
-            connections += 1
-            host, port = writer.get_extra_info("sockname")
-            writer.write(redirecting(f"rtmp://{host}:{port}/live"))
-            await reader.read()
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        host, port = writer.get_extra_info("sockname")
+        writer.write(redirecting(f"rtmp://{host}:{port}/live"))
+        await reader.read()
 
-        async with other_server(handler) as url:
-            error = await fails(url, play)
-            assert str(error).endswith("redirects more than 3 times")
-            assert connections == 4
-
-    run(main())
+    async with other_server(handler) as url:
+        error = await fails(url, play)
+        assert str(error).endswith("redirects more than 3 times")
+        assert connections == 4
 
 
-def test_redirect_to_what_is_no_server_is_told() -> None:
-    async def main() -> None:
-        async with other_server(saying(redirecting("http://h/secret"))) as url:
-            error = await fails(url, play)
-            assert isinstance(error, ProtocolError)
-            assert "secret" not in str(error)
-
-    run(main())
+async def test_redirect_to_what_is_no_server_is_told() -> None:
+    async with other_server(saying(redirecting("http://h/secret"))) as url:
+        error = await fails(url, play)
+        assert isinstance(error, ProtocolError)
+        assert "secret" not in str(error)
 
 
 # ---------------------------------------------------------------------- requests to move
 
 
-def test_player_moves_when_the_server_asks(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with target(tmp_path) as app:
-            first = PLAYED + pictures(90_000, 2) + moving(app)
-            async with other_server(saying(first)) as url, play(url) as stream:
-                tags = [await anext(stream) for _ in range(8)]
-        assert [tag.timestamp for tag in tags[:2]] == [90_000, 90_040]
-        assert all(tag.timestamp >= 90_040 for tag in tags[2:])
-        moved = [tag.body for tag in tags[2:] if tag.kind is VIDEO]
-        assert moved == [tag.body for tag in CLIP.tags if tag.kind is VIDEO][: len(moved)]
-
-    run(main())
-
-
-@pytest.mark.parametrize("tc_url", ["rtmp://127.0.0.1:1/live", "http://h/x"])
-def test_player_stays_where_it_cannot_move(tc_url: str) -> None:
-    async def main() -> None:
-        first = PLAYED + moving(tc_url) + moving(tc_url) + pictures(0, 2)
+async def test_player_moves_when_the_server_asks(tmp_path: Path) -> None:
+    async with target(tmp_path) as app:
+        first = PLAYED + pictures(90_000, 2) + moving(app)
         async with other_server(saying(first)) as url, play(url) as stream:
-            assert [(await anext(stream)).timestamp for _ in range(2)] == [0, 40]
-
-    run(main())
-
-
-def test_publisher_moves_at_a_keyframe_when_the_server_asks(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with our_server(tmp_path) as ours, play(f"{ours.rtmp}/live/cam1") as stream:
-            asked = PUBLISHED + moving(f"{ours.rtmp}/live")
-            async with (
-                other_server(saying(asked)) as url,
-                publish(url, is_enhanced=True) as out,
-            ):
-                task = asyncio.create_task(anext(stream))
-                for tag in make_clip(4.0).repeated():
-                    if task.done():
-                        break
-                    await out.write(tag)
-                    await asyncio.sleep(0.002)
-                tags = [await task] + [await anext(stream) for _ in range(3)]
-        kinds = [(tag.kind, tag.is_sequence_header, tag.is_keyframe) for tag in tags]
-        assert kinds[:3] == [(SCRIPT, False, False), (VIDEO, True, False), (AUDIO, True, False)]
-        assert kinds[3][2]
-
-    run(main())
+            tags = [await anext(stream) for _ in range(8)]
+    assert [tag.timestamp for tag in tags[:2]] == [90_000, 90_040]
+    assert all(tag.timestamp >= 90_040 for tag in tags[2:])
+    moved = [tag.body for tag in tags[2:] if tag.kind is VIDEO]
+    assert moved == [tag.body for tag in CLIP.tags if tag.kind is VIDEO][: len(moved)]
 
 
 @pytest.mark.parametrize("tc_url", ["rtmp://127.0.0.1:1/live", "http://h/x"])
-def test_publisher_stays_where_it_cannot_move(tc_url: str) -> None:
+async def test_player_stays_where_it_cannot_move(tc_url: str) -> None:
+    first = PLAYED + moving(tc_url) + moving(tc_url) + pictures(0, 2)
+    async with other_server(saying(first)) as url, play(url) as stream:
+        assert [(await anext(stream)).timestamp for _ in range(2)] == [0, 40]
+
+
+async def test_publisher_moves_at_a_keyframe_when_the_server_asks(tmp_path: Path) -> None:
+    async with our_server(tmp_path) as ours, play(f"{ours.rtmp}/live/cam1") as stream:
+        asked = PUBLISHED + moving(f"{ours.rtmp}/live")
+        async with (
+            other_server(saying(asked)) as url,
+            publish(url, is_enhanced=True) as out,
+        ):
+            task = asyncio.create_task(anext(stream))
+            for tag in make_clip(4.0).repeated():
+                if task.done():
+                    break
+                await out.write(tag)
+                await asyncio.sleep(0.002)
+            tags = [await task] + [await anext(stream) for _ in range(3)]
+    kinds = [(tag.kind, tag.is_sequence_header, tag.is_keyframe) for tag in tags]
+    assert kinds[:3] == [(SCRIPT, False, False), (VIDEO, True, False), (AUDIO, True, False)]
+    assert kinds[3][2]
+
+
+@pytest.mark.parametrize("tc_url", ["rtmp://127.0.0.1:1/live", "http://h/x"])
+async def test_publisher_stays_where_it_cannot_move(tc_url: str) -> None:
     received = bytearray()
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -327,14 +285,11 @@ def test_publisher_stays_where_it_cannot_move(tc_url: str) -> None:
         while data := await reader.read(65_536):
             received.extend(data)
 
-    async def main() -> None:
-        async with other_server(handler) as url, publish(url, is_enhanced=True) as out:
-            for number in range(50):
-                await out.write(Tag(AUDIO, number, b"\xaf\x01sound%d" % number, False, False))
-                await asyncio.sleep(0.001)
-        assert b"sound49" in received
-
-    run(main())
+    async with other_server(handler) as url, publish(url, is_enhanced=True) as out:
+        for number in range(50):
+            await out.write(Tag(AUDIO, number, b"\xaf\x01sound%d" % number, False, False))
+            await asyncio.sleep(0.001)
+    assert b"sound49" in received
 
 
 # ---------------------------------------------------------------------- who we are
@@ -342,7 +297,7 @@ def test_publisher_stays_where_it_cannot_move(tc_url: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["adobe", "llnw"])
 @pytest.mark.parametrize(("password", "is_right"), [("secret", True), ("wrong", False)])
-def test_user_and_password_are_proved(
+async def test_user_and_password_are_proved(
     scheme: authmod.Scheme, password: str, *, is_right: bool
 ) -> None:
     challenge = authmod.Challenge(scheme, "alice", "bm9uY2U=")
@@ -370,19 +325,16 @@ def test_user_and_password_are_proved(
             say(writer, authmod.failed(scheme))
         await reader.read()
 
-    async def main() -> None:
-        async with other_server(handler) as url:
-            url = url.replace("://", f"://alice:{password}@")
-            if is_right:
-                async with publish(url):
-                    pass
-            else:
-                error = await fails(url)
-                assert isinstance(error, Rejected)
-                assert error.description == "user or password is wrong"
-        assert steps == [b"none", b"user", b"right" if is_right else b"wrong"]
-
-    run(main())
+    async with other_server(handler) as url:
+        url = url.replace("://", f"://alice:{password}@")
+        if is_right:
+            async with publish(url):
+                pass
+        else:
+            error = await fails(url)
+            assert isinstance(error, Rejected)
+            assert error.description == "user or password is wrong"
+    assert steps == [b"none", b"user", b"right" if is_right else b"wrong"]
 
 
 KNOWN = authmod.verifier("alice", "secret", "c2FsdA==")
@@ -395,36 +347,30 @@ def say(writer: asyncio.StreamWriter, description: str) -> None:
     writer.write(answer("_error", 1, details))
 
 
-def test_who_names_nobody_is_told_what_is_wanted() -> None:
+async def test_who_names_nobody_is_told_what_is_wanted() -> None:
     refusal = information(
         level="error",
         code="NetConnection.Connect.Rejected",
         description=authmod.need_auth("adobe"),
     )
 
-    async def main() -> None:
-        async with other_server(saying(GREETING + answer("_error", 1, refusal))) as url:
-            error = await fails(url)
-            assert "it wants a user and a password" in str(error)
-            # A server that asks the same again and again has no answer.
-            error = await fails(url.replace("://", "://alice:secret@"))
-            assert "user or password is wrong" in str(error)
-
-    run(main())
+    async with other_server(saying(GREETING + answer("_error", 1, refusal))) as url:
+        error = await fails(url)
+        assert "it wants a user and a password" in str(error)
+        # A server that asks the same again and again has no answer.
+        error = await fails(url.replace("://", "://alice:secret@"))
+        assert "user or password is wrong" in str(error)
 
 
-def test_key_of_a_platform_is_sent_as_the_name(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with (
-            our_server(tmp_path) as ours,
-            play(f"{ours.rtmp}/live/cam1") as stream,
-            publish(f"{ours.rtmp}/live", key="cam1?key=s") as out,
-        ):
-            for tag in CLIP.tags:
-                await out.write(tag)
-            assert (await anext(stream)).kind is SCRIPT
-
-    run(main())
+async def test_key_of_a_platform_is_sent_as_the_name(tmp_path: Path) -> None:
+    async with (
+        our_server(tmp_path) as ours,
+        play(f"{ours.rtmp}/live/cam1") as stream,
+        publish(f"{ours.rtmp}/live", key="cam1?key=s") as out,
+    ):
+        for tag in CLIP.tags:
+            await out.write(tag)
+        assert (await anext(stream)).kind is SCRIPT
 
 
 # ---------------------------------------------------------------------- small parts
@@ -444,7 +390,7 @@ class Broken:
         return None
 
 
-def test_reader_is_opened_again_after_what_may_pass_only() -> None:
+async def test_reader_is_opened_again_after_what_may_pass_only() -> None:
     failures: list[Exception | None] = [RelayError("lost"), ProtocolError("silent"), None]
     failures += [MediaError("no FLV")]
 
@@ -452,35 +398,29 @@ def test_reader_is_opened_again_after_what_may_pass_only() -> None:
     async def opened() -> AsyncIterator[TagReader]:
         yield Broken(failures.pop(0))
 
-    async def main() -> None:
-        reader = ReconnectingReader(opened, QUICK)
-        await reader.start()
-        assert [await reader.read(), await reader.read(), await reader.read()] == [(), (), None]
-        assert reader.reconnects == 2
-        await reader.close()
-        reader = ReconnectingReader(opened, QUICK)
-        await reader.start()
-        with pytest.raises(MediaError):
-            await reader.read()
-
-    run(main())
+    reader = ReconnectingReader(opened, QUICK)
+    await reader.start()
+    assert [await reader.read(), await reader.read(), await reader.read()] == [(), (), None]
+    assert reader.reconnects == 2
+    await reader.close()
+    reader = ReconnectingReader(opened, QUICK)
+    await reader.start()
+    with pytest.raises(MediaError):
+        await reader.read()
 
 
-def test_newest_gives_what_there_is_and_then_the_error() -> None:
+async def test_newest_gives_what_there_is_and_then_the_error() -> None:
     class Reader(Broken):
         tags: ClassVar[list[list[Tag]]] = [list(CLIP.tags[:3])]
 
         async def read(self) -> list[Tag] | None:
             return self.tags.pop() if self.tags else await super().read()
 
-    async def main() -> None:
-        player = Player(Reader(MediaError("broken")), "newest")
-        assert [await anext(player) for _ in range(3)] == list(CLIP.tags[:3])
-        with pytest.raises(MediaError, match="broken"):
-            await anext(player)
-        await player.close()
-
-    run(main())
+    player = Player(Reader(MediaError("broken")), "newest")
+    assert [await anext(player) for _ in range(3)] == list(CLIP.tags[:3])
+    with pytest.raises(MediaError, match="broken"):
+        await anext(player)
+    await player.close()
 
 
 def test_what_may_pass_is_tried_again() -> None:
@@ -493,19 +433,18 @@ def test_what_may_pass_is_tried_again() -> None:
     assert policy_of(QUICK) is QUICK
 
 
-def test_connection_that_lasted_is_made_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connection_that_lasted_is_made_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("headend.client.reconnect.STEADY_S", 0.0)
 
-    async def main() -> None:
-        retrier = Retrier(Reconnect(first_s=60, jitter_s=0, give_up_s=1), "play")
+    retrier = Retrier(Reconnect(first_s=60, jitter_s=0, give_up_s=1), "play")
 
-        async def action() -> int:
-            return 7
+    async def action() -> int:
+        return 7
 
-        for _ in range(3):
-            assert await retrier.retry(action, RelayError("lost")) == 7
-
-    run(main())
+    for _ in range(3):
+        assert await retrier.retry(action, RelayError("lost")) == 7
 
 
 def test_timeline_wraps_and_headers_stand_where_it_is() -> None:

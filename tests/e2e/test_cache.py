@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web as http
 from tests.e2e.peers import Peers
-from tests.harness import run, until
+from tests.harness import until
 from tests.receiver import Received, receiver
 from tests.shows import SHOWN, addresses, show
 from tests.web import Web, serve
@@ -113,39 +113,37 @@ async def cached(peers: Peers, data: Path, *settings: str) -> AsyncIterator[Cach
         yield made
 
 
-def test_cache_gives_an_open_stream_to_many(peers: Peers, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with cached(peers, tmp_path) as web:
-            for path in await web.see_all("", ONE):
-                status, what, _ = await web.see(path, OTHER)
-                assert (status, what) in ((200, "HIT"), (200, "EXPIRED")), path
-
-    run(main(), 60)
+@pytest.mark.limit(60)
+async def test_cache_gives_an_open_stream_to_many(peers: Peers, tmp_path: Path) -> None:
+    async with cached(peers, tmp_path) as web:
+        for path in await web.see_all("", ONE):
+            status, what, _ = await web.see(path, OTHER)
+            assert (status, what) in ((200, "HIT"), (200, "EXPIRED")), path
 
 
-def test_cache_gives_nothing_to_an_address_that_may_not_watch(peers: Peers, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with cached(peers, tmp_path, f"auth.play_from={ONE}") as web:
-            found = await web.see_all("", ONE)
-            for path in found:
-                assert (await web.see(path, OTHER))[:2] == (403, "MISS"), path
-            assert [(await web.see(path, ONE))[0] for path in found] == 4 * [200]
+@pytest.mark.limit(60)
+async def test_cache_gives_nothing_to_an_address_that_may_not_watch(
+    peers: Peers, tmp_path: Path
+) -> None:
+    async with cached(peers, tmp_path, f"auth.play_from={ONE}") as web:
+        found = await web.see_all("", ONE)
+        for path in found:
+            assert (await web.see(path, OTHER))[:2] == (403, "MISS"), path
+        assert [(await web.see(path, ONE))[0] for path in found] == 4 * [200]
 
-    run(main(), 60)
 
-
-def test_cache_gives_nothing_to_whom_a_backend_keeps_out(peers: Peers, tmp_path: Path) -> None:
+@pytest.mark.limit(60)
+async def test_cache_gives_nothing_to_whom_a_backend_keeps_out(
+    peers: Peers, tmp_path: Path
+) -> None:
     def judge(received: Received) -> http.Response:
         is_one = received.document["data"]["address"] == ONE
         return http.Response(status=204 if is_one else 403)
 
-    async def main() -> None:
-        async with receiver() as backend:
-            backend.answer = judge
-            asked = (f"auth.callback_url={backend.url}", "auth.callback_actions=play")
-            async with cached(peers, tmp_path, *asked) as web:
-                for query in ("", "?user=u1"):
-                    for path in await web.see_all(query, ONE):
-                        assert (await web.see(path, OTHER))[:2] == (403, "MISS"), path
-
-    run(main(), 60)
+    async with receiver() as backend:
+        backend.answer = judge
+        asked = (f"auth.callback_url={backend.url}", "auth.callback_actions=play")
+        async with cached(peers, tmp_path, *asked) as web:
+            for query in ("", "?user=u1"):
+                for path in await web.see_all(query, ONE):
+                    assert (await web.see(path, OTHER))[:2] == (403, "MISS"), path

@@ -109,31 +109,30 @@ def test_low_latency_playlists_are_right_from_the_first_to_the_last(
     assert media.hashes(played)["audio0"] == media.hashes(published)["audio0"][first:]
 
 
-def test_parts_make_up_their_segment_and_delta_updates_the_playlist(
+@pytest.mark.limit(60)
+async def test_parts_make_up_their_segment_and_delta_updates_the_playlist(
     server: Server, peers: Peers, long_clip: Path
 ) -> None:
-    async def main() -> None:
-        async with aiohttp.ClientSession() as client:
-            session = Session(server, client)
-            peers.publish(long_clip, server.url("live/a"), is_endless=True)
-            await session.begin()
-            await session.follow(segments=7)
-            before = parse(await session.playlist())
-            last = before.segments[-1]
-            parts = [await session.fetch(name) for name, _, _ in last.parts]
-            assert b"".join(parts) == await session.fetch(last.name)
-            hinted = await session.fetch(before.hint)  # waits for it
-            assert hinted
-            full = parse(await session.playlist())
-            delta = parse((await session.get("main.m3u8?_HLS_skip=YES"))[1])
-            assert delta.skipped >= 1
-            names = [segment.name for segment in full.segments]
-            assert merged(before, delta)[-len(names) :] == names
-
-    run(main(), 60)
+    async with aiohttp.ClientSession() as client:
+        session = Session(server, client)
+        peers.publish(long_clip, server.url("live/a"), is_endless=True)
+        await session.begin()
+        await session.follow(segments=7)
+        before = parse(await session.playlist())
+        last = before.segments[-1]
+        parts = [await session.fetch(name) for name, _, _ in last.parts]
+        assert b"".join(parts) == await session.fetch(last.name)
+        hinted = await session.fetch(before.hint)  # waits for it
+        assert hinted
+        full = parse(await session.playlist())
+        delta = parse((await session.get("main.m3u8?_HLS_skip=YES"))[1])
+        assert delta.skipped >= 1
+        names = [segment.name for segment in full.segments]
+        assert merged(before, delta)[-len(names) :] == names
 
 
-def test_reconnecting_publisher_and_changed_codec_are_discontinuities(
+@pytest.mark.limit(90)
+async def test_reconnecting_publisher_and_changed_codec_are_discontinuities(
     server: Server, peers: Peers, long_clip: Path, tmp_path: Path
 ) -> None:
     other = media.make(
@@ -145,29 +144,26 @@ def test_reconnecting_publisher_and_changed_codec_are_discontinuities(
         *media.AAC,
     )
 
-    async def main() -> None:
-        async with aiohttp.ClientSession() as client:
-            session = Session(server, client)
-            first = peers.publish(long_clip, server.url("live/a"), is_endless=True)
-            await session.begin()
-            await session.follow(segments=2)
-            first.kill()
-            following = asyncio.create_task(session.follow())
-            await asyncio.to_thread(server.wait_stream, "live/a", state="interrupted")
-            again = peers.publish(long_clip, server.url("live/a"), is_endless=True)
-            count = len(session.checker.segments)
-            await until(lambda: len(session.checker.segments) >= count + 3)
-            again.kill()
-            await asyncio.to_thread(server.wait_stream, "live/a", state="interrupted")
-            peers.publish(other, server.url("live/a"), is_paced=True)
-            await following
-            assert len(session.checker.discontinuities()) == 2
-            maps = list(dict.fromkeys(s.map for s in session.checker.segments.values()))
-            assert len(maps) == 3
-            numbers = sorted(session.checker.segments)
-            assert numbers == list(range(numbers[0], numbers[-1] + 1))
-
-    run(main(), 90)
+    async with aiohttp.ClientSession() as client:
+        session = Session(server, client)
+        first = peers.publish(long_clip, server.url("live/a"), is_endless=True)
+        await session.begin()
+        await session.follow(segments=2)
+        first.kill()
+        following = asyncio.create_task(session.follow())
+        await asyncio.to_thread(server.wait_stream, "live/a", state="interrupted")
+        again = peers.publish(long_clip, server.url("live/a"), is_endless=True)
+        count = len(session.checker.segments)
+        await until(lambda: len(session.checker.segments) >= count + 3)
+        again.kill()
+        await asyncio.to_thread(server.wait_stream, "live/a", state="interrupted")
+        peers.publish(other, server.url("live/a"), is_paced=True)
+        await following
+        assert len(session.checker.discontinuities()) == 2
+        maps = list(dict.fromkeys(s.map for s in session.checker.segments.values()))
+        assert len(maps) == 3
+        numbers = sorted(session.checker.segments)
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
 
 
 @pytest.mark.parametrize(
@@ -215,7 +211,8 @@ def test_mpegts_is_played(
     assert player.output() == ""
 
 
-def test_long_and_missing_keyframe_intervals_are_packaged(
+@pytest.mark.limit(60)
+async def test_long_and_missing_keyframe_intervals_are_packaged(
     start_server: StartServer, peers: Peers, tmp_path: Path
 ) -> None:
     server = start_server("hls.longest_s=3")
@@ -232,15 +229,12 @@ def test_long_and_missing_keyframe_intervals_are_packaged(
         "keyint=1000:scenecut=0",
     )
 
-    async def main() -> None:
-        async with aiohttp.ClientSession() as client:
-            session = Session(server, client)
-            peers.publish(clip, server.url("live/a"), is_paced=True)
-            await session.begin()
-            await session.follow()
-            assert parse(await session.playlist()).target == 3
-
-    run(main(), 60)
+    async with aiohttp.ClientSession() as client:
+        session = Session(server, client)
+        peers.publish(clip, server.url("live/a"), is_paced=True)
+        await session.begin()
+        await session.follow()
+        assert parse(await session.playlist()).target == 3
 
 
 def test_packaging_ends_with_the_requests_and_begins_with_a_publisher(
@@ -300,22 +294,20 @@ def test_numbers_do_not_fall_when_the_server_starts_again(
         server.stop()
 
 
-def test_a_thousand_blocked_reloads_are_answered_at_once(
+@pytest.mark.limit(60)
+async def test_a_thousand_blocked_reloads_are_answered_at_once(
     server: Server, peers: Peers, long_clip: Path
 ) -> None:
-    async def main() -> None:
-        connector = aiohttp.TCPConnector(limit=0)
-        async with aiohttp.ClientSession(connector=connector) as client:
-            session = Session(server, client)
-            peers.publish(long_clip, server.url("live/a"), is_endless=True)
-            await session.begin()
-            playlist = parse(await session.playlist())
-            wanted = f"main.m3u8?_HLS_msn={playlist.segments[-1].number + 2}&_HLS_part=0"
-            answers = await asyncio.gather(*(session.get(wanted) for _ in range(1000)))
-            assert {status for status, _ in answers} == {200}
-            assert len({text for _, text in answers}) <= 3
-
-    run(main(), 60)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector) as client:
+        session = Session(server, client)
+        peers.publish(long_clip, server.url("live/a"), is_endless=True)
+        await session.begin()
+        playlist = parse(await session.playlist())
+        wanted = f"main.m3u8?_HLS_msn={playlist.segments[-1].number + 2}&_HLS_part=0"
+        answers = await asyncio.gather(*(session.get(wanted) for _ in range(1000)))
+        assert {status for status, _ in answers} == {200}
+        assert len({text for _, text in answers}) <= 3
 
 
 def test_nginx_in_front_carries_viewers(
@@ -386,7 +378,8 @@ def test_requests_that_make_no_sense_get_the_right_status(
     assert time.monotonic() - started < 30
 
 
-def test_pieces_of_a_segment_are_given_and_other_pages_may_read_why_not(
+@pytest.mark.limit(60)
+async def test_pieces_of_a_segment_are_given_and_other_pages_may_read_why_not(
     server: Server, peers: Peers, long_clip: Path
 ) -> None:
     """Ranges are those of RFC 9110, 14; one that is not satisfiable says how much there is."""
@@ -399,38 +392,35 @@ def test_pieces_of_a_segment_are_given_and_other_pages_may_read_why_not(
             assert response.headers["Access-Control-Allow-Origin"] == "*"
             return response.status, await response.read(), response.headers
 
-    async def main() -> None:
-        async with aiohttp.ClientSession() as client:
-            session = Session(server, client)
-            peers.publish(long_clip, server.url("live/a"), is_endless=True)
-            await session.begin()
-            name = parse(await session.playlist("?_HLS_msn=0")).segments[0].name
-            whole = await session.fetch(name)
-            size = len(whole)
-            for wanted, start, end in (
-                ("bytes=0-99", 0, 99),
-                ("bytes=100-", 100, size - 1),
-                ("bytes=-5", size - 5, size - 1),
-                (f"bytes=7-{size + 1000}", 7, size - 1),
-            ):
-                status, body, headers = await ask(session, name, wanted)
-                assert (status, body) == (206, whole[start : end + 1])
-                assert headers["Content-Range"] == f"bytes {start}-{end}/{size}"
-            for wanted in (f"bytes={size}-", "bytes=999999999-", "bytes=-0"):
-                status, _, headers = await ask(session, name, wanted)
-                assert (status, headers["Content-Range"]) == (416, f"bytes */{size}"), wanted
-                assert headers["Content-Type"] == "application/problem+json"
-            for wanted in ("bytes=9-3", "bytes=0-1,5-6", "elephants=1", "bytes=x-", "bytes=-"):
-                status, body, _ = await ask(session, name, wanted)
-                assert (status, body) == (200, whole), wanted
-            for name, status, kept in (
-                ("aaaaaa-0.m4s", 404, "public, max-age=1"),
-                ("main.m3u8?_HLS_msn=999999999", 400, "no-store"),
-            ):
-                answer = await ask(session, name)
-                assert (answer[0], answer[2]["Cache-Control"]) == (status, kept)
-
-    run(main(), 60)
+    async with aiohttp.ClientSession() as client:
+        session = Session(server, client)
+        peers.publish(long_clip, server.url("live/a"), is_endless=True)
+        await session.begin()
+        name = parse(await session.playlist("?_HLS_msn=0")).segments[0].name
+        whole = await session.fetch(name)
+        size = len(whole)
+        for wanted, start, end in (
+            ("bytes=0-99", 0, 99),
+            ("bytes=100-", 100, size - 1),
+            ("bytes=-5", size - 5, size - 1),
+            (f"bytes=7-{size + 1000}", 7, size - 1),
+        ):
+            status, body, headers = await ask(session, name, wanted)
+            assert (status, body) == (206, whole[start : end + 1])
+            assert headers["Content-Range"] == f"bytes {start}-{end}/{size}"
+        for wanted in (f"bytes={size}-", "bytes=999999999-", "bytes=-0"):
+            status, _, headers = await ask(session, name, wanted)
+            assert (status, headers["Content-Range"]) == (416, f"bytes */{size}"), wanted
+            assert headers["Content-Type"] == "application/problem+json"
+        for wanted in ("bytes=9-3", "bytes=0-1,5-6", "elephants=1", "bytes=x-", "bytes=-"):
+            status, body, _ = await ask(session, name, wanted)
+            assert (status, body) == (200, whole), wanted
+        for name, status, kept in (
+            ("aaaaaa-0.m4s", 404, "public, max-age=1"),
+            ("main.m3u8?_HLS_msn=999999999", 400, "no-store"),
+        ):
+            answer = await ask(session, name)
+            assert (answer[0], answer[2]["Cache-Control"]) == (status, kept)
 
 
 # Last: while a browser of this module is open, nothing else may run a loop.

@@ -527,33 +527,30 @@ def settled_bytes(pid: int) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
-def test_idle_player_takes_little_memory(
+async def test_idle_player_takes_little_memory(
     start: Start, ca: Path, record_property: Callable[[str, object], None]
 ) -> None:
     server = start("live.wait_s=600")
     tls = TlsOptions(ca)
 
-    async def main() -> None:
-        async def stay(number: int) -> None:
-            async with client.play(rtmps(server, f"live/{number % 2}"), tls=tls):
-                ready.release()
-                await leave.wait()
+    async def stay(number: int) -> None:
+        async with client.play(rtmps(server, f"live/{number % 2}"), tls=tls):
+            ready.release()
+            await leave.wait()
 
-        async def join(count: int) -> None:
-            for number in range(count):
-                tasks.create_task(stay(number))
-                await ready.acquire()
+    async def join(count: int) -> None:
+        for number in range(count):
+            tasks.create_task(stay(number))
+            await ready.acquire()
 
-        ready, leave = asyncio.Semaphore(0), asyncio.Event()
-        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-            await join(10)  # what the first ones load is no player's, nor is the database
-            await asyncio.to_thread(server.wait_log, "database is open")
-            before = await asyncio.to_thread(settled_bytes, server.process.pid)
-            await join(IDLE_PLAYERS)
-            each = (resident_bytes(server.process.pid) - before) / IDLE_PLAYERS
-            record_property("bytes_per_idle_player", each)
-            leave.set()
-        print(f"{each / 1024:.1f} KiB per idle player")
-        assert each < MOST_BYTES_PER_PLAYER
-
-    asyncio.run(main())
+    ready, leave = asyncio.Semaphore(0), asyncio.Event()
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        await join(10)  # what the first ones load is no player's, nor is the database
+        await asyncio.to_thread(server.wait_log, "database is open")
+        before = await asyncio.to_thread(settled_bytes, server.process.pid)
+        await join(IDLE_PLAYERS)
+        each = (resident_bytes(server.process.pid) - before) / IDLE_PLAYERS
+        record_property("bytes_per_idle_player", each)
+        leave.set()
+    print(f"{each / 1024:.1f} KiB per idle player")
+    assert each < MOST_BYTES_PER_PLAYER

@@ -67,102 +67,87 @@ def test_runs_in_any_loop_and_serves_over_all_listeners(
         runner.run(asyncio.wait_for(main(), 20))
 
 
-def test_process_stays_as_it_was(tmp_path: Path) -> None:
-    async def main() -> None:
-        handlers = list(logging.getLogger().handlers), list(logging.getLogger("headend").handlers)
-        level, limits = logging.getLogger("headend").level, gc.get_threshold()
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        actions = [signal.getsignal(number) for number in numbers]
-        async with Server(EVERYTHING, data=tmp_path) as server:
-            server.reload(live={"wait_s": 1}, log={"level": "debug"})
-            assert list(logging.getLogger().handlers) == handlers[0]
-            assert list(logging.getLogger("headend").handlers) == handlers[1]
-            assert logging.getLogger("headend").level == level
-            assert gc.get_threshold() == limits
-            assert [signal.getsignal(number) for number in numbers] == actions
-
-    run(main())
+async def test_process_stays_as_it_was(tmp_path: Path) -> None:
+    handlers = list(logging.getLogger().handlers), list(logging.getLogger("headend").handlers)
+    level, limits = logging.getLogger("headend").level, gc.get_threshold()
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    actions = [signal.getsignal(number) for number in numbers]
+    async with Server(EVERYTHING, data=tmp_path) as server:
+        server.reload(live={"wait_s": 1}, log={"level": "debug"})
+        assert list(logging.getLogger().handlers) == handlers[0]
+        assert list(logging.getLogger("headend").handlers) == handlers[1]
+        assert logging.getLogger("headend").level == level
+        assert gc.get_threshold() == limits
+        assert [signal.getsignal(number) for number in numbers] == actions
 
 
-def test_state_lies_in_a_folder_that_goes_with_the_server_unless_one_is_named(
+async def test_state_lies_in_a_folder_that_goes_with_the_server_unless_one_is_named(
     tmp_path: Path,
 ) -> None:
-    async def main() -> None:
-        async with Server(EVERYTHING) as server:
-            folder = server.settings.data
-            assert (folder / "admin.token").read_text().strip() == server.admin_token
-        assert not folder.exists()
-        async with Server(data=tmp_path / "kept") as server:
-            assert server.settings.data == tmp_path / "kept"
-        assert (tmp_path / "kept" / "admin.token").exists()
-
-    run(main())
+    async with Server(EVERYTHING) as server:
+        folder = server.settings.data
+        assert (folder / "admin.token").read_text().strip() == server.admin_token
+    assert not folder.exists()
+    async with Server(data=tmp_path / "kept") as server:
+        assert server.settings.data == tmp_path / "kept"
+    assert (tmp_path / "kept" / "admin.token").exists()
 
 
-def test_urls_and_addresses_are_those_that_work() -> None:
-    async def main() -> None:
-        async with Server(EVERYTHING) as server:
-            rtmp, tls, http = (server.addresses[name][0] for name in ("rtmp", "tls", "http"))
-            assert server.url("live/a") == f"rtmp://{rtmp}/live/a"
-            assert server.url("live/a", "rtmps") == f"rtmps://{tls}/live/a"
-            assert server.url("live/ä", "http-flv") == f"http://{http}/live/%C3%A4.flv"
-            assert server.url("live/a", "wss-flv") == f"wss://{tls}/live/a.flv"
-            assert server.url("live/a", "hls") == f"http://{http}/live/a/index.m3u8"
-            assert server.url("live/a", "https-watch") == f"https://{tls}/watch/live/a"
-            with pytest.raises(ProtocolError):
-                server.url("live/")
-        async with Server() as server:
-            with pytest.raises(SettingsError, match=r"rtmps needs tls.listen, and it is off"):
-                server.url("live/a", "rtmps")
-        with pytest.raises(UsageError, match="the server does not run"):
-            server.url("live/a")
-
-    run(main())
+async def test_urls_and_addresses_are_those_that_work() -> None:
+    async with Server(EVERYTHING) as server:
+        rtmp, tls, http = (server.addresses[name][0] for name in ("rtmp", "tls", "http"))
+        assert server.url("live/a") == f"rtmp://{rtmp}/live/a"
+        assert server.url("live/a", "rtmps") == f"rtmps://{tls}/live/a"
+        assert server.url("live/ä", "http-flv") == f"http://{http}/live/%C3%A4.flv"
+        assert server.url("live/a", "wss-flv") == f"wss://{tls}/live/a.flv"
+        assert server.url("live/a", "hls") == f"http://{http}/live/a/index.m3u8"
+        assert server.url("live/a", "https-watch") == f"https://{tls}/watch/live/a"
+        with pytest.raises(ProtocolError):
+            server.url("live/")
+    async with Server() as server:
+        with pytest.raises(SettingsError, match=r"rtmps needs tls.listen, and it is off"):
+            server.url("live/a", "rtmps")
+    with pytest.raises(UsageError, match="the server does not run"):
+        server.url("live/a")
 
 
-def test_two_servers_pass_a_stream_from_one_to_the_other() -> None:
+async def test_two_servers_pass_a_stream_from_one_to_the_other() -> None:
     async def relay(one: Server, other: Server) -> None:
         async with one.stream("live/a") as source, publish(other.url("live/a")) as out:
             async for tag in source:
                 await out.write(tag)
 
-    async def main() -> None:
-        async with Server() as one, Server(EVERYTHING) as other:
-            relaying = asyncio.create_task(relay(one, other))
-            async with other.stream("live/a") as player:
-                async with one.publish("live/a") as out:
-                    await until(lambda: out.is_watched)
-                    for number in range(100):
-                        await out.write(PICTURE._replace(timestamp=number))
-                seen = [tag.timestamp async for tag in player]
-            assert seen == list(range(100))
-            await relaying
-            # What one counts and holds the other knows nothing of.
-            assert one.services.counters.publishes == other.services.counters.publishes == 1
-            assert one.services.counters.sessions == 0
-            assert one.settings.data != other.settings.data
-
-    run(main())
+    async with Server() as one, Server(EVERYTHING) as other:
+        relaying = asyncio.create_task(relay(one, other))
+        async with other.stream("live/a") as player:
+            async with one.publish("live/a") as out:
+                await until(lambda: out.is_watched)
+                for number in range(100):
+                    await out.write(PICTURE._replace(timestamp=number))
+            seen = [tag.timestamp async for tag in player]
+        assert seen == list(range(100))
+        await relaying
+        # What one counts and holds the other knows nothing of.
+        assert one.services.counters.publishes == other.services.counters.publishes == 1
+        assert one.services.counters.sessions == 0
+        assert one.settings.data != other.settings.data
 
 
-def test_reload_changes_what_needs_no_restart_and_says_what_does(
+async def test_reload_changes_what_needs_no_restart_and_says_what_does(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def main() -> None:
-        async with Server(EVERYTHING) as server:
-            assert server.reload(limits={"idle_s": 7}) == ["settings reloaded: limits.idle_s"]
-            assert server.reload({"live.wait_s": 3}) == ["settings reloaded: live.wait_s"]
-            assert server.services.settings.limits.idle_s == server.settings.limits.idle_s == 7
-            assert server.reload() == ["settings reloaded: nothing changed"]
-            with pytest.raises(SettingsError, match=r"live\.wait_s"):
-                server.reload(live={"wait_s": "soon"})
-            assert server.settings.live.wait_s == 3
-            (line,) = server.reload(rtmp={"chunk_size": 4096})
-            assert line == "settings that need a restart: rtmp.chunk_size"
-            with pytest.raises(SettingsError, match=r"missing\.pem"):
-                server.reload(tls={"certificates": [{"cert": "missing.pem", "key": "k.pem"}]})
-
-    run(main())
+    async with Server(EVERYTHING) as server:
+        assert server.reload(limits={"idle_s": 7}) == ["settings reloaded: limits.idle_s"]
+        assert server.reload({"live.wait_s": 3}) == ["settings reloaded: live.wait_s"]
+        assert server.services.settings.limits.idle_s == server.settings.limits.idle_s == 7
+        assert server.reload() == ["settings reloaded: nothing changed"]
+        with pytest.raises(SettingsError, match=r"live\.wait_s"):
+            server.reload(live={"wait_s": "soon"})
+        assert server.settings.live.wait_s == 3
+        (line,) = server.reload(rtmp={"chunk_size": 4096})
+        assert line == "settings that need a restart: rtmp.chunk_size"
+        with pytest.raises(SettingsError, match=r"missing\.pem"):
+            server.reload(tls={"certificates": [{"cert": "missing.pem", "key": "k.pem"}]})
 
 
 def test_file_is_watched_if_asked_for(tmp_path: Path) -> None:
@@ -218,75 +203,64 @@ def test_exception_and_cancellation_close_everything() -> None:
     run(main())
 
 
-def test_peers_that_stay_are_closed_in_time() -> None:
-    async def main() -> None:
-        before = Left()
-        async with Server(EVERYTHING, limits={"shutdown_s": 0.2}) as server:
-            host, _, port = server.addresses["rtmp"][0].rpartition(":")
-            deaf = [socket.create_connection((host, int(port))) for _ in range(3)]
-            host, _, port = server.addresses["tls"][0].rpartition(":")
-            deaf += [socket.create_connection((host, int(port))) for _ in range(3)]
-            await until(lambda: len(server.services.connections) >= 3)
-            started = time.monotonic()
-        assert time.monotonic() - started < 10
-        for sock in deaf:
-            sock.close()
-        before.assert_same()
-
-    run(main())
-
-
-def test_stop_that_is_cancelled_closes_everything_too() -> None:
-    async def main() -> None:
-        before = Left()
-        server = Server(EVERYTHING)
-        await server.start()
+async def test_peers_that_stay_are_closed_in_time() -> None:
+    before = Left()
+    async with Server(EVERYTHING, limits={"shutdown_s": 0.2}) as server:
         host, _, port = server.addresses["rtmp"][0].rpartition(":")
-        with socket.create_connection((host, int(port))):
-            await until(lambda: server.services.connections)
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.05):
-                    await server.stop()
-        before.assert_same()
+        deaf = [socket.create_connection((host, int(port))) for _ in range(3)]
+        host, _, port = server.addresses["tls"][0].rpartition(":")
+        deaf += [socket.create_connection((host, int(port))) for _ in range(3)]
+        await until(lambda: len(server.services.connections) >= 3)
+        started = time.monotonic()
+    assert time.monotonic() - started < 10
+    for sock in deaf:
+        sock.close()
+    before.assert_same()
 
-    run(main())
+
+async def test_stop_that_is_cancelled_closes_everything_too() -> None:
+    before = Left()
+    server = Server(EVERYTHING)
+    await server.start()
+    host, _, port = server.addresses["rtmp"][0].rpartition(":")
+    with socket.create_connection((host, int(port))):
+        await until(lambda: server.services.connections)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await server.stop()
+    before.assert_same()
 
 
 @pytest.mark.parametrize("listener", ["rtmp", "tls", "http"])
-def test_port_that_is_taken_leaves_nothing_open(listener: str) -> None:
-    async def main() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as other:
-            before = Left()
-            taken = f"127.0.0.1:{other.getsockname()[1]}"
-            server = Server(EVERYTHING | {f"{listener}.listen": taken})
-            with pytest.raises(HeadendError, match="cannot listen on"):
-                await server.start()
-            before.assert_same()
-        await server.start()  # now that the port is free
-        await server.stop()
-        before_again = Left()
-        await server.stop()  # once more is no fault
-        before_again.assert_same()
-
-    run(main())
+async def test_port_that_is_taken_leaves_nothing_open(listener: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        before = Left()
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        server = Server(EVERYTHING | {f"{listener}.listen": taken})
+        with pytest.raises(HeadendError, match="cannot listen on"):
+            await server.start()
+        before.assert_same()
+    await server.start()  # now that the port is free
+    await server.stop()
+    before_again = Left()
+    await server.stop()  # once more is no fault
+    before_again.assert_same()
 
 
-def test_certificate_that_is_wrong_leaves_nothing_open(tmp_path: Path) -> None:
+async def test_certificate_that_is_wrong_leaves_nothing_open(tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("nonsense")
     pair = {"cert": str(tmp_path / "cert.pem"), "key": str(tmp_path / "cert.pem")}
 
-    async def main() -> None:
-        async with Server(EVERYTHING):
-            pass  # modules are loaded
-        before = Left()
-        with pytest.raises(SettingsError, match=r"cert\.pem"):
-            await Server(EVERYTHING, data=tmp_path, tls={"certificates": [pair]}).start()
-        before.assert_same()
-
-    run(main())
+    async with Server(EVERYTHING):
+        pass  # modules are loaded
+    before = Left()
+    with pytest.raises(SettingsError, match=r"cert\.pem"):
+        await Server(EVERYTHING, data=tmp_path, tls={"certificates": [pair]}).start()
+    before.assert_same()
 
 
-def test_fifty_starts_and_stops_leave_nothing_behind() -> None:
+@pytest.mark.limit(60)
+async def test_fifty_starts_and_stops_leave_nothing_behind() -> None:
     async def once() -> None:
         async with Server(EVERYTHING) as server, server.stream("live/a") as player:
             server.events()
@@ -294,23 +268,17 @@ def test_fifty_starts_and_stops_leave_nothing_behind() -> None:
                 await out.write(PICTURE)
                 await anext(player)
 
-    async def main() -> None:
+    await once()
+    before = Left()
+    for _ in range(50):
         await once()
-        before = Left()
-        for _ in range(50):
-            await once()
-        before.assert_same()
-
-    run(main(), 60)
+    before.assert_same()
 
 
-def test_start_of_a_running_server_is_an_error() -> None:
-    async def main() -> None:
-        async with Server() as server:
-            with pytest.raises(UsageError, match="the server runs already"):
-                await server.start()
-
-    run(main())
+async def test_start_of_a_running_server_is_an_error() -> None:
+    async with Server() as server:
+        with pytest.raises(UsageError, match="the server runs already"):
+            await server.start()
 
 
 # ---------------------------------------------------------------------- the package

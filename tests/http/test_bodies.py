@@ -4,7 +4,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from tests.harness import Live, run
+from tests.harness import Live
 from tests.raw_http import HEALTH, HttpClient, http_server
 
 KEYS = "/api/v1/keys"
@@ -39,45 +39,36 @@ def bearer(live: Live) -> str:
     ],
 )
 @pytest.mark.parametrize("path", [KEYS, "/api/v1/sign-in", "/nothing", "/live/a/index.m3u8"])
-def test_body_that_would_have_to_be_decoded_is_not_taken_anywhere(
+async def test_body_that_would_have_to_be_decoded_is_not_taken_anywhere(
     path: str, coding: str, body: bytes, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path) as live:
-            client = await HttpClient.to(live)
-            json = "Content-Type: application/json"
-            await client.send(post(path, body, json, f"Content-Encoding: {coding}", bearer(live)))
-            answer = await client.answer()
-            assert (answer.status, answer.headers["accept-encoding"]) == (415, "identity")
-            assert b"without Content-Encoding" in answer.body
-            await client.send(HEALTH)  # all of the body was there: the connection goes on
-            assert (await client.answer()).status == 200
-
-    run(main())
+    async with http_server(tmp_path) as live:
+        client = await HttpClient.to(live)
+        json = "Content-Type: application/json"
+        await client.send(post(path, body, json, f"Content-Encoding: {coding}", bearer(live)))
+        answer = await client.answer()
+        assert (answer.status, answer.headers["accept-encoding"]) == (415, "identity")
+        assert b"without Content-Encoding" in answer.body
+        await client.send(HEALTH)  # all of the body was there: the connection goes on
+        assert (await client.answer()).status == 200
 
 
 @pytest.mark.parametrize("path", [KEYS, "/nothing"])
-def test_transfer_coding_that_is_not_known_is_refused(path: str, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path) as live:
-            client = await HttpClient.to(live)
-            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n"
-            await client.send(f"{head}Transfer-Encoding: gzip, chunked\r\n\r\n".encode())
-            await client.send(b"3\r\nabc\r\n0\r\n\r\n")
-            assert (await client.answer()).status == 501
-
-    run(main())
+async def test_transfer_coding_that_is_not_known_is_refused(path: str, tmp_path: Path) -> None:
+    async with http_server(tmp_path) as live:
+        client = await HttpClient.to(live)
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n"
+        await client.send(f"{head}Transfer-Encoding: gzip, chunked\r\n\r\n".encode())
+        await client.send(b"3\r\nabc\r\n0\r\n\r\n")
+        assert (await client.answer()).status == 501
 
 
-def test_body_that_is_what_it_is_is_taken(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path) as live:
-            client = await HttpClient.to(live)
-            headers = ("Content-Type: application/json", "Content-Encoding: identity", bearer(live))
-            await client.send(post(KEYS, b'{"stream": "live/a"}', *headers))
-            assert (await client.answer()).status == 201
-
-    run(main())
+async def test_body_that_is_what_it_is_is_taken(tmp_path: Path) -> None:
+    async with http_server(tmp_path) as live:
+        client = await HttpClient.to(live)
+        headers = ("Content-Type: application/json", "Content-Encoding: identity", bearer(live))
+        await client.send(post(KEYS, b'{"stream": "live/a"}', *headers))
+        assert (await client.answer()).status == 201
 
 
 @pytest.mark.parametrize(
@@ -91,29 +82,25 @@ def test_body_that_is_what_it_is_is_taken(tmp_path: Path) -> None:
         ("/nothing", (), 404),
     ],
 )
-def test_rest_of_a_body_that_is_refused_is_not_waited_for(
+async def test_rest_of_a_body_that_is_refused_is_not_waited_for(
     path: str, headers: tuple[str, ...], status: int, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path) as live:
-            client = await HttpClient.to(live)
-            told = (bearer(live) if each == "bearer" else each for each in headers)
-            await client.send(post(path, bytes(70_000), *told, size=10**9))
-            answer = await client.answer()
-            assert (answer.status, answer.headers["connection"]) == (status, "close")
-            await client.expect_close()
-
-    run(main())
+    async with http_server(tmp_path) as live:
+        client = await HttpClient.to(live)
+        told = (bearer(live) if each == "bearer" else each for each in headers)
+        await client.send(post(path, bytes(70_000), *told, size=10**9))
+        answer = await client.answer()
+        assert (answer.status, answer.headers["connection"]) == (status, "close")
+        await client.expect_close()
 
 
-def test_body_that_nobody_reads_does_not_end_the_connection_if_it_is_there(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path) as live:
-            client = await HttpClient.to(live)
-            await client.send(post("/nothing", b"a short one"))
-            answer = await client.answer()
-            assert (answer.status, answer.headers.get("connection")) == (404, None)
-            await client.send(HEALTH)
-            assert (await client.answer()).status == 200
-
-    run(main())
+async def test_body_that_nobody_reads_does_not_end_the_connection_if_it_is_there(
+    tmp_path: Path,
+) -> None:
+    async with http_server(tmp_path) as live:
+        client = await HttpClient.to(live)
+        await client.send(post("/nothing", b"a short one"))
+        answer = await client.answer()
+        assert (answer.status, answer.headers.get("connection")) == (404, None)
+        await client.send(HEALTH)
+        assert (await client.answer()).status == 200

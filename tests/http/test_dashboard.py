@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.harness import KEYFRAME, live_server, run
+from tests.harness import KEYFRAME, live_server
 
 from headend.http.exposition import Exposition
 
@@ -35,24 +35,21 @@ def texts(value: object) -> Iterator[str]:
             yield from texts(inner)
 
 
-def test_dashboard_shows_every_metric_and_no_other(tmp_path: Path) -> None:
+async def test_dashboard_shows_every_metric_and_no_other(tmp_path: Path) -> None:
     document = json.loads(FILE.read_text())
     shown = {name for text in texts(document) for name in re.findall(r"headend_\w+", text)}
 
-    async def main() -> None:
-        listen = ("http.listen=127.0.0.1:0", "tls.listen=127.0.0.1:0")
-        async with live_server(tmp_path, *listen) as live:
-            await live.player("a")
-            publisher = await live.publisher("a")
-            await publisher.send_video(KEYFRAME)
-            body = await Exposition(live.services).text(names_all=True)
-            lines = body.decode().splitlines()
-        families = [line.split()[2:4] for line in lines if line.startswith("# TYPE headend_")]
-        served = {f"{name}_bucket" if form == "histogram" else name for name, form in families}
-        assert shown == served - NOT_SHOWN
-        assert served >= NOT_SHOWN
-
-    run(main())
+    listen = ("http.listen=127.0.0.1:0", "tls.listen=127.0.0.1:0")
+    async with live_server(tmp_path, *listen) as live:
+        await live.player("a")
+        publisher = await live.publisher("a")
+        await publisher.send_video(KEYFRAME)
+        body = await Exposition(live.services).text(names_all=True)
+        lines = body.decode().splitlines()
+    families = [line.split()[2:4] for line in lines if line.startswith("# TYPE headend_")]
+    served = {f"{name}_bucket" if form == "histogram" else name for name, form in families}
+    assert shown == served - NOT_SHOWN
+    assert served >= NOT_SHOWN
 
 
 def test_panels_have_numbers_of_their_own_and_do_not_overlap() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.harness import KEYFRAME, VIDEO_HEADER, Live, run, until
+from tests.harness import KEYFRAME, VIDEO_HEADER, Live, until
 from tests.raw_http import HttpClient, http_server
 
 from headend.http import metrics
@@ -36,72 +36,63 @@ def bearer(live: Live) -> str:
     return f"Authorization: Bearer {token}"
 
 
-def test_stream_that_is_not_open_to_all_is_named_to_the_admin_only(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path, 'auth.private=["live/secret"]') as live:
-            await published(live, "a", "secret")
-            status_code, text = await asked(live)
-            assert status_code == 200
-            assert "secret" not in text
-            assert 'headend_stream_live{stream="live/a"} 1.0' in text
-            assert 'headend_stream_live{stream="*"} 1.0' in text
-            _, text = await asked(live, bearer(live))
-            assert 'headend_stream_live{stream="live/secret"} 1.0' in text
-            assert (await asked(live, "Authorization: Bearer wrong"))[0] == 401
-            assert "secret" not in (await asked(live))[1]
-
-    run(main())
+async def test_stream_that_is_not_open_to_all_is_named_to_the_admin_only(tmp_path: Path) -> None:
+    async with http_server(tmp_path, 'auth.private=["live/secret"]') as live:
+        await published(live, "a", "secret")
+        status_code, text = await asked(live)
+        assert status_code == 200
+        assert "secret" not in text
+        assert 'headend_stream_live{stream="live/a"} 1.0' in text
+        assert 'headend_stream_live{stream="*"} 1.0' in text
+        _, text = await asked(live, bearer(live))
+        assert 'headend_stream_live{stream="live/secret"} 1.0' in text
+        assert (await asked(live, "Authorization: Bearer wrong"))[0] == 401
+        assert "secret" not in (await asked(live))[1]
 
 
-def test_private_streams_of_relays_are_shown_as_one(tmp_path: Path) -> None:
-    async def main() -> None:
-        rule = 'relay.out=[{match="live/*", url="rtmp://127.0.0.1:1/a/{name}"}]'
-        private = 'auth.private=["live/secret*"]'
-        async with http_server(tmp_path, rule, private) as live:
-            await published(live, "a", "secret1", "secret2")
-            relays = live.services.relays
-            assert relays is not None
-            await until(lambda: sum(len(r["targets"]) for r in relays.status()) == 3)
-            _, text = await asked(live)
-            assert "secret" not in text
-            tries = [x for x in text.splitlines() if x.startswith("headend_relay_tries_total{")]
-            assert len(tries) == 2
-            assert any('stream="*"' in each for each in tries)
-            assert (await asked(live, bearer(live)))[1].count('stream="live/secret1"') > 1
-
-    run(main())
+async def test_private_streams_of_relays_are_shown_as_one(tmp_path: Path) -> None:
+    rule = 'relay.out=[{match="live/*", url="rtmp://127.0.0.1:1/a/{name}"}]'
+    private = 'auth.private=["live/secret*"]'
+    async with http_server(tmp_path, rule, private) as live:
+        await published(live, "a", "secret1", "secret2")
+        relays = live.services.relays
+        assert relays is not None
+        await until(lambda: sum(len(r["targets"]) for r in relays.status()) == 3)
+        _, text = await asked(live)
+        assert "secret" not in text
+        tries = [x for x in text.splitlines() if x.startswith("headend_relay_tries_total{")]
+        assert len(tries) == 2
+        assert any('stream="*"' in each for each in tries)
+        assert (await asked(live, bearer(live)))[1].count('stream="live/secret1"') > 1
 
 
-def test_metrics_are_made_once_for_all_who_ask_within_a_second(
+async def test_metrics_are_made_once_for_all_who_ask_within_a_second(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path) as live:
-            made = 0
-            collect = metrics.collect
+    async with http_server(tmp_path) as live:
+        made = 0
+        collect = metrics.collect
 
-            def count(*arguments: object) -> object:
-                nonlocal made
-                made += 1
-                return collect(*arguments)  # type: ignore[arg-type]
+        def count(*arguments: object) -> object:
+            nonlocal made
+            made += 1
+            return collect(*arguments)  # type: ignore[arg-type]
 
-            monkeypatch.setattr(metrics, "collect", count)
-            exposition = Exposition(live.services)
-            now = 100.0
-            monkeypatch.setattr(live.services, "loop", Clock(lambda: now))
-            texts = await asyncio.gather(*(exposition.text(names_all=False) for _ in range(20)))
-            assert (made, len(set(texts))) == (1, 1)
-            await exposition.text(names_all=True)  # another text
-            assert made == 2
-            now = 100.9
-            await exposition.text(names_all=False)
-            assert made == 2
-            now = 101.1
-            await exposition.text(names_all=False)
-            assert made == 3
-            monkeypatch.undo()
-
-    run(main())
+        monkeypatch.setattr(metrics, "collect", count)
+        exposition = Exposition(live.services)
+        now = 100.0
+        monkeypatch.setattr(live.services, "loop", Clock(lambda: now))
+        texts = await asyncio.gather(*(exposition.text(names_all=False) for _ in range(20)))
+        assert (made, len(set(texts))) == (1, 1)
+        await exposition.text(names_all=True)  # another text
+        assert made == 2
+        now = 100.9
+        await exposition.text(names_all=False)
+        assert made == 2
+        now = 101.1
+        await exposition.text(names_all=False)
+        assert made == 3
+        monkeypatch.undo()
 
 
 class Clock:
@@ -111,38 +102,33 @@ class Clock:
         self.time = time
 
 
-def test_making_takes_a_turn_of_the_loop_for_each_few_streams_and_samples(
+async def test_making_takes_a_turn_of_the_loop_for_each_few_streams_and_samples(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path) as live:
-            await published(live, "a")
-            (one,) = status.streams(live.services)
-            many: Sequence[StreamStatus] = [
-                {**one, "path": f"live/{number}"} for number in range(100)
-            ]
-            turns = 0
-            is_done = False
+    async with http_server(tmp_path) as live:
+        await published(live, "a")
+        (one,) = status.streams(live.services)
+        many: Sequence[StreamStatus] = [{**one, "path": f"live/{number}"} for number in range(100)]
+        turns = 0
+        is_done = False
 
-            async def count() -> None:
-                nonlocal turns
-                while not is_done:
-                    turns += 1
-                    await asyncio.sleep(0)
+        async def count() -> None:
+            nonlocal turns
+            while not is_done:
+                turns += 1
+                await asyncio.sleep(0)
 
-            async def streams(*_: object):  # type: ignore[no-untyped-def]
-                for start in range(0, 100, 20):
-                    yield many[start : start + 20]
+        async def streams(*_: object):  # type: ignore[no-untyped-def]
+            for start in range(0, 100, 20):
+                yield many[start : start + 20]
 
-            monkeypatch.setattr(status, "streams_in_turns", streams)
-            counting = asyncio.create_task(count())
-            text = (await Exposition(live.services).text(names_all=True)).decode()
-            is_done = True
-            await counting
-            assert turns > 50
-            lines = text.splitlines()
-            assert sum(x.startswith("headend_stream_live{") for x in lines) == 100
-            heads = [x for x in lines if x.startswith("#")]
-            assert len(heads) == len(set(heads))
-
-    run(main())
+        monkeypatch.setattr(status, "streams_in_turns", streams)
+        counting = asyncio.create_task(count())
+        text = (await Exposition(live.services).text(names_all=True)).decode()
+        is_done = True
+        await counting
+        assert turns > 50
+        lines = text.splitlines()
+        assert sum(x.startswith("headend_stream_live{") for x in lines) == 100
+        heads = [x for x in lines if x.startswith("#")]
+        assert len(heads) == len(set(heads))

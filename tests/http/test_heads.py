@@ -44,26 +44,23 @@ UPGRADE = (
         ("GET /" + 9000 * "a" + " HTTP/1.1", "", 400),
     ],
 )
-def test_answer_is_not_to_be_sniffed_and_names_no_version(
+async def test_answer_is_not_to_be_sniffed_and_names_no_version(
     request_line: str, headers: str, status: int, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path, "live.wait_s=0") as live:
-            publisher = await live.publisher("a")
-            await publisher.send_video(VIDEO_HEADER)
-            await publisher.send_video(KEYFRAME)
-            await live.received("live/a", 2)
-            client = await HttpClient.to(live)
-            await client.send(f"{request_line}\r\nHost: localhost\r\n{headers}\r\n".encode())
-            head = (await client.expect(b"\r\n\r\n")).decode()
-            assert head.split()[1] == str(status)
-            lines = head.lower().split("\r\n")
-            assert [line for line in lines if line.startswith("server:")] == ["server: headend"]
-            assert lines.count("x-content-type-options: nosniff") == 1
-            assert "aiohttp" not in head
-            assert "strict-transport-security" not in head.lower()
-
-    run(main())
+    async with http_server(tmp_path, "live.wait_s=0") as live:
+        publisher = await live.publisher("a")
+        await publisher.send_video(VIDEO_HEADER)
+        await publisher.send_video(KEYFRAME)
+        await live.received("live/a", 2)
+        client = await HttpClient.to(live)
+        await client.send(f"{request_line}\r\nHost: localhost\r\n{headers}\r\n".encode())
+        head = (await client.expect(b"\r\n\r\n")).decode()
+        assert head.split()[1] == str(status)
+        lines = head.lower().split("\r\n")
+        assert [line for line in lines if line.startswith("server:")] == ["server: headend"]
+        assert lines.count("x-content-type-options: nosniff") == 1
+        assert "aiohttp" not in head
+        assert "strict-transport-security" not in head.lower()
 
 
 @pytest.mark.parametrize(("given", "told"), [((), None), (("tls.hsts_s=86400",), "max-age=86400")])
@@ -92,11 +89,8 @@ def test_browsers_are_kept_on_https_only_where_a_setting_says_so(
     run(main())
 
 
-def test_plain_http_never_says_that_browsers_are_to_use_https(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path, "tls.hsts_s=86400") as live:
-            client = await HttpClient.to(live)
-            await client.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            assert "strict-transport-security" not in (await client.answer()).headers
-
-    run(main())
+async def test_plain_http_never_says_that_browsers_are_to_use_https(tmp_path: Path) -> None:
+    async with http_server(tmp_path, "tls.hsts_s=86400") as live:
+        client = await HttpClient.to(live)
+        await client.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert "strict-transport-security" not in (await client.answer()).headers

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.harness import KEYFRAME, VIDEO_HEADER, Live, log_lines, run, until
+from tests.harness import KEYFRAME, VIDEO_HEADER, Live, log_lines, until
 from tests.raw_http import HttpClient, http_server
 
 from headend.store.keys import KeyStore
@@ -44,97 +44,85 @@ NAMES = ["flv", "websocket", "hls", "hls part", "watch"]
 
 @pytest.mark.parametrize("is_reset", [False, True])
 @pytest.mark.parametrize("request_text", REQUESTS, ids=NAMES)
-def test_client_that_leaves_while_it_waits_frees_its_place_and_is_no_error(
+async def test_client_that_leaves_while_it_waits_frees_its_place_and_is_no_error(
     request_text: bytes, is_reset: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path, ONE_PLACE, LONG) as live:
-            for _ in range(3):  # there is one place
-                client = await HttpClient.to(live)
-                await client.send(request_text)
-                await until(lambda: waiting(live) == 1)
-                client.reset() if is_reset else client.close()
-                await until(lambda: waiting(live) == 0)
-                await until(lambda: not live.services.admission.connections)
-            publisher = await live.publisher("a")
-            await publisher.send_video(VIDEO_HEADER)
-            await publisher.send_video(KEYFRAME)
-            await live.received("live/a", 2)
-            assert not live.services.viewers
-        assert not log_lines(caplog, "ERROR")
-        assert "Traceback" not in caplog.text
-
-    run(main())
+    async with http_server(tmp_path, ONE_PLACE, LONG) as live:
+        for _ in range(3):  # there is one place
+            client = await HttpClient.to(live)
+            await client.send(request_text)
+            await until(lambda: waiting(live) == 1)
+            client.reset() if is_reset else client.close()
+            await until(lambda: waiting(live) == 0)
+            await until(lambda: not live.services.admission.connections)
+        publisher = await live.publisher("a")
+        await publisher.send_video(VIDEO_HEADER)
+        await publisher.send_video(KEYFRAME)
+        await live.received("live/a", 2)
+        assert not live.services.viewers
+    assert not log_lines(caplog, "ERROR")
+    assert "Traceback" not in caplog.text
 
 
-def test_client_that_leaves_a_stream_that_is_packaged_frees_its_place(
+async def test_client_that_leaves_a_stream_that_is_packaged_frees_its_place(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path, ONE_PLACE, LONG) as live:
-            publisher = await live.publisher("a")
-            await publisher.send_video(VIDEO_HEADER)
-            await publisher.send_video(KEYFRAME)
-            await live.received("live/a", 2)
-            for _ in range(3):
-                client = await HttpClient.to(live)
-                await client.send(get("/live/a/index.m3u8"))
-                await until(lambda: waiting(live) == 1)
-                client.close()
-                await until(lambda: waiting(live) == 0)
-        assert not log_lines(caplog, "ERROR")
-
-    run(main())
-
-
-def test_client_that_leaves_with_requests_behind_it_frees_all(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path, LONG) as live:
+    async with http_server(tmp_path, ONE_PLACE, LONG) as live:
+        publisher = await live.publisher("a")
+        await publisher.send_video(VIDEO_HEADER)
+        await publisher.send_video(KEYFRAME)
+        await live.received("live/a", 2)
+        for _ in range(3):
             client = await HttpClient.to(live)
-            await client.send(get("/live/a/index.m3u8") * 5)
+            await client.send(get("/live/a/index.m3u8"))
             await until(lambda: waiting(live) == 1)
             client.close()
-            await until(lambda: not live.services.admission.connections)
             await until(lambda: waiting(live) == 0)
+    assert not log_lines(caplog, "ERROR")
 
-    run(main())
+
+async def test_client_that_leaves_with_requests_behind_it_frees_all(tmp_path: Path) -> None:
+    async with http_server(tmp_path, LONG) as live:
+        client = await HttpClient.to(live)
+        await client.send(get("/live/a/index.m3u8") * 5)
+        await until(lambda: waiting(live) == 1)
+        client.close()
+        await until(lambda: not live.services.admission.connections)
+        await until(lambda: waiting(live) == 0)
 
 
-def test_change_goes_on_and_is_noted_though_the_client_leaves(
+async def test_change_goes_on_and_is_noted_though_the_client_leaves(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who has the admin token must not be able to hide what was done with it."""
 
-    async def main() -> None:
-        has_begun, may_go_on = asyncio.Event(), asyncio.Event()
-        noted: list[AuditEntry] = []
-        create = KeyStore.create
+    has_begun, may_go_on = asyncio.Event(), asyncio.Event()
+    noted: list[AuditEntry] = []
+    create = KeyStore.create
 
-        async def slow(self: KeyStore, *arguments: object) -> object:
-            has_begun.set()
-            await may_go_on.wait()
-            return await create(self, *arguments)  # type: ignore[arg-type]
+    async def slow(self: KeyStore, *arguments: object) -> object:
+        has_begun.set()
+        await may_go_on.wait()
+        return await create(self, *arguments)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(KeyStore, "create", slow)
-        async with http_server(tmp_path) as live:
-            monkeypatch.setattr(Recorder, "note", lambda _, entry: noted.append(entry))
-            token = (live.services.settings.data / "admin.token").read_text().strip()
-            body = b'{"stream": "live/a"}'
-            head = (
-                "POST /api/v1/keys HTTP/1.1",
-                "Host: localhost",
-                f"Authorization: Bearer {token}",
-                "Content-Type: application/json",
-                f"Content-Length: {len(body)}",
-            )
-            client = await HttpClient.to(live)
-            await client.send("\r\n".join([*head, "", ""]).encode() + body)
-            await has_begun.wait()
-            client.reset()
-            await until(lambda: not live.services.admission.connections)
-            may_go_on.set()
-            await until(lambda: noted)
-            assert [(entry.action, entry.outcome) for entry in noted] == [("key.create", "done")]
-            assert await (await live.key_store()).count(stream="live/a") == 1
-
-    run(main())
+    monkeypatch.setattr(KeyStore, "create", slow)
+    async with http_server(tmp_path) as live:
+        monkeypatch.setattr(Recorder, "note", lambda _, entry: noted.append(entry))
+        token = (live.services.settings.data / "admin.token").read_text().strip()
+        body = b'{"stream": "live/a"}'
+        head = (
+            "POST /api/v1/keys HTTP/1.1",
+            "Host: localhost",
+            f"Authorization: Bearer {token}",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+        )
+        client = await HttpClient.to(live)
+        await client.send("\r\n".join([*head, "", ""]).encode() + body)
+        await has_begun.wait()
+        client.reset()
+        await until(lambda: not live.services.admission.connections)
+        may_go_on.set()
+        await until(lambda: noted)
+        assert [(entry.action, entry.outcome) for entry in noted] == [("key.create", "done")]
+        assert await (await live.key_store()).count(stream="live/a") == 1

@@ -69,20 +69,17 @@ def policy(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: " ".join(rest) for name, *rest in rules}
 
 
-def test_console_runs_only_its_own_scripts_and_is_not_framed(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path) as web:
-            status, text, headers = await web.get("/")
-            assert status == 200
-            assert text.startswith("<!doctype html>")
-            rules = policy(headers)
-            assert rules["default-src"] == "'none'"
-            assert rules["script-src"] == "'self'"
-            assert rules["frame-ancestors"] == "'none'"
-            assert headers["X-Frame-Options"] == "DENY"
-            assert headers["X-Content-Type-Options"] == "nosniff"
-
-    run(main())
+async def test_console_runs_only_its_own_scripts_and_is_not_framed(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        status, text, headers = await web.get("/")
+        assert status == 200
+        assert text.startswith("<!doctype html>")
+        rules = policy(headers)
+        assert rules["default-src"] == "'none'"
+        assert rules["script-src"] == "'self'"
+        assert rules["frame-ancestors"] == "'none'"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["X-Content-Type-Options"] == "nosniff"
 
 
 @pytest.mark.parametrize(
@@ -92,35 +89,29 @@ def test_console_runs_only_its_own_scripts_and_is_not_framed(tmp_path: Path) -> 
         ("https://a.example,https://b.example", "'self' https://a.example https://b.example"),
     ],
 )
-def test_player_page_may_be_framed_by_pages_that_may_load_streams(
+async def test_player_page_may_be_framed_by_pages_that_may_load_streams(
     origins: str, framing: str, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, f"http.origins={origins}") as web:
-            _, _, headers = await web.get("/watch/live/a")
-            assert policy(headers)["frame-ancestors"] == framing
-            assert policy(headers)["script-src"] == "'self'"
-            assert headers["Referrer-Policy"] == "no-referrer"
-            assert "X-Frame-Options" not in headers
-
-    run(main())
+    async with serve(tmp_path, f"http.origins={origins}") as web:
+        _, _, headers = await web.get("/watch/live/a")
+        assert policy(headers)["frame-ancestors"] == framing
+        assert policy(headers)["script-src"] == "'self'"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert "X-Frame-Options" not in headers
 
 
 @pytest.mark.parametrize("page", ["/", "/console", "/watch/live/a", "/watch/a/deep/b"])
-def test_everything_a_page_names_is_there_and_kept(page: str, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path) as web:
-            _, text, _ = await web.get(page)
-            found = set(re.findall(r'(?:src|href)="(\.[^"]+)"', text))
-            assert found
-            for name in (urljoin(page, each) for each in found):
-                if "/libraries/" in name:  # not in a checkout without npm
-                    continue
-                status, _, headers = await web.get(name)
-                assert status == 200, name
-                assert "immutable" in headers["Cache-Control"]
-
-    run(main())
+async def test_everything_a_page_names_is_there_and_kept(page: str, tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        _, text, _ = await web.get(page)
+        found = set(re.findall(r'(?:src|href)="(\.[^"]+)"', text))
+        assert found
+        for name in (urljoin(page, each) for each in found):
+            if "/libraries/" in name:  # not in a checkout without npm
+                continue
+            status, _, headers = await web.get(name)
+            assert status == 200, name
+            assert "immutable" in headers["Cache-Control"]
 
 
 def test_modules_that_import_each_other_are_there(tmp_path: Path) -> None:
@@ -144,98 +135,74 @@ def test_start_says_in_one_line_which_libraries_are_missing(
     assert len(log_lines(caplog, "the player page has no hls.js and no mpegts.js")) == 1
 
 
-def test_state_of_a_stream_that_nobody_publishes_is_offline(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, "live.flush=fixed", "hls.start=off") as web:
-            state = await web.state("live/a")
-            assert (state["path"], state["state"], state["tracks"]) == ("live/a", "offline", [])
-            assert (state["delay_s"], state["hls"]) == (0.03, False)
-
-    run(main())
+async def test_state_of_a_stream_that_nobody_publishes_is_offline(tmp_path: Path) -> None:
+    async with serve(tmp_path, "live.flush=fixed", "hls.start=off") as web:
+        state = await web.state("live/a")
+        assert (state["path"], state["state"], state["tracks"]) == ("live/a", "offline", [])
+        assert (state["delay_s"], state["hls"]) == (0.03, False)
 
 
-def test_state_of_a_live_stream_names_its_tracks(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path) as web:
-            await web.publish()
-            state = await web.state("live/a")
-            assert state["state"] == "live"
-            assert [track["codec"] for track in state["tracks"]] == ["h264"]
-
-    run(main())
+async def test_state_of_a_live_stream_names_its_tracks(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        await web.publish()
+        state = await web.state("live/a")
+        assert state["state"] == "live"
+        assert [track["codec"] for track in state["tracks"]] == ["h264"]
 
 
-def test_patient_answer_comes_with_the_stream(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path) as web:
-            waiting = asyncio.create_task(web.state("live/a", "?wait=1"))
-            arrivals = web.live.services.arrivals
-            assert arrivals is not None
-            await until(lambda: arrivals.waiting)
-            await web.publish()
-            assert (await waiting)["state"] == "live"
-
-    run(main())
+async def test_patient_answer_comes_with_the_stream(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        waiting = asyncio.create_task(web.state("live/a", "?wait=1"))
+        arrivals = web.live.services.arrivals
+        assert arrivals is not None
+        await until(lambda: arrivals.waiting)
+        await web.publish()
+        assert (await waiting)["state"] == "live"
 
 
-def test_patient_answer_comes_without_the_stream_after_a_time(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, "live.wait_s=0.05") as web:
-            assert (await web.state("live/a", "?wait=1"))["state"] == "offline"
-
-    run(main())
+async def test_patient_answer_comes_without_the_stream_after_a_time(tmp_path: Path) -> None:
+    async with serve(tmp_path, "live.wait_s=0.05") as web:
+        assert (await web.state("live/a", "?wait=1"))["state"] == "offline"
 
 
-def test_nobody_more_waits_than_may(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, "limits.waiting_requests=1") as web:
-            first = asyncio.create_task(web.state("live/a", "?wait=1"))
-            arrivals = web.live.services.arrivals
-            assert arrivals is not None
-            await until(lambda: arrivals.waiting)
-            status, _, headers = await web.get("/watch/live/a?wait=1", JSON)
-            assert (status, headers["Retry-After"]) == (503, "5")
-            first.cancel()
-
-    run(main())
+async def test_nobody_more_waits_than_may(tmp_path: Path) -> None:
+    async with serve(tmp_path, "limits.waiting_requests=1") as web:
+        first = asyncio.create_task(web.state("live/a", "?wait=1"))
+        arrivals = web.live.services.arrivals
+        assert arrivals is not None
+        await until(lambda: arrivals.waiting)
+        status, _, headers = await web.get("/watch/live/a?wait=1", JSON)
+        assert (status, headers["Retry-After"]) == (503, "5")
+        first.cancel()
 
 
-def test_private_stream_says_only_that(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, "rtmp.tls_only=live/*") as web:
-            state = await web.state("live/a")
-            assert state["state"] == "private"
-            assert state["detail"]
-            assert state["tracks"] == []
-            assert (await web.get("/watch/live/a"))[0] == 200
-
-    run(main())
+async def test_private_stream_says_only_that(tmp_path: Path) -> None:
+    async with serve(tmp_path, "rtmp.tls_only=live/*") as web:
+        state = await web.state("live/a")
+        assert state["state"] == "private"
+        assert state["detail"]
+        assert state["tracks"] == []
+        assert (await web.get("/watch/live/a"))[0] == 200
 
 
 @pytest.mark.parametrize(
     "name", ["<script>alert(1)</script>", "<img src=x>", '"onload="x', "a|b", "a*", "a:b"]
 )
-def test_name_that_no_stream_can_have_is_not_repeated(name: str, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path) as web:
-            path = f"live/{quote(name, safe='')}"
-            status, text, _ = await web.get(f"/watch/{path}")
-            assert status == 404
-            assert name not in html.unescape(text)
-            assert (await web.state(path))["state"] == "invalid"
-
-    run(main())
+async def test_name_that_no_stream_can_have_is_not_repeated(name: str, tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        path = f"live/{quote(name, safe='')}"
+        status, text, _ = await web.get(f"/watch/{path}")
+        assert status == 404
+        assert name not in html.unescape(text)
+        assert (await web.state(path))["state"] == "invalid"
 
 
 @pytest.mark.parametrize("name", ["a'b", "a&lt;b", "{{assets}}", "日本語", "a;b=c", "%3Cb%3E x"])
-def test_name_is_in_the_page_as_text(name: str, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path) as web:
-            status, text, _ = await web.get(f"/watch/live/{quote(name)}")
-            assert status == 200
-            assert f"<title>{html.escape('live/' + name)} · Headend</title>" in text
-            found = re.search(r'data-stream="([^"]*)"', text)
-            assert found is not None
-            assert json.loads(html.unescape(found[1]))["path"] == f"live/{name}"
-
-    run(main())
+async def test_name_is_in_the_page_as_text(name: str, tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        status, text, _ = await web.get(f"/watch/live/{quote(name)}")
+        assert status == 200
+        assert f"<title>{html.escape('live/' + name)} · Headend</title>" in text
+        found = re.search(r'data-stream="([^"]*)"', text)
+        assert found is not None
+        assert json.loads(html.unescape(found[1]))["path"] == f"live/{name}"

@@ -43,13 +43,10 @@ def test_what_belongs_to_another_port_leaves_a_line_that_says_which(
         ("/live/silent/index.m3u8", 503),
     ],
 )
-def test_head_is_answered_at_once(target: str, status: int, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path, "live.wait_s=300", "hls.longest_s=120") as live:
-            await live.publisher("silent")
-            client = await HttpClient.to(live)
-            head = f"HEAD {target} HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n"
-            await client.send(head.encode())
-            assert (await client.answer(has_body=False)).status == status
-
-    run(main())
+async def test_head_is_answered_at_once(target: str, status: int, tmp_path: Path) -> None:
+    async with http_server(tmp_path, "live.wait_s=300", "hls.longest_s=120") as live:
+        await live.publisher("silent")
+        client = await HttpClient.to(live)
+        head = f"HEAD {target} HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n"
+        await client.send(head.encode())
+        assert (await client.answer(has_body=False)).status == status

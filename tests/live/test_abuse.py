@@ -21,7 +21,6 @@ from tests.harness import (
     log_lines,
     message,
     resident_bytes,
-    run,
     until,
     witness,
 )
@@ -153,28 +152,25 @@ CLOSED: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("what", CLOSED)
-def test_bad_input_is_answered_by_a_close_with_one_line(
+async def test_bad_input_is_answered_by_a_close_with_one_line(
     what: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     data, reason = CLOSED[what]
 
-    async def main() -> None:
-        async with live_server(tmp_path, *QUICK) as live, witness(live):
-            peer = await live.peer()
-            started = time.monotonic()
-            await peer.send(data)
-            await peer.expect_close()
-            assert time.monotonic() - started < 2
-            peer.close()
-            await until(lambda: len(live.services.connections) == 2)
-            assert live.services.counters.protocol_errors == 1
-            (line,) = log_lines(caplog, peer.name + " closed")
-            assert line.startswith("WARNING")
-            assert reason in line
-            if data[: len(PUBLISHING)] != PUBLISHING:
-                assert log_lines(caplog, peer.name) == [line]
-
-    run(main())
+    async with live_server(tmp_path, *QUICK) as live, witness(live):
+        peer = await live.peer()
+        started = time.monotonic()
+        await peer.send(data)
+        await peer.expect_close()
+        assert time.monotonic() - started < 2
+        peer.close()
+        await until(lambda: len(live.services.connections) == 2)
+        assert live.services.counters.protocol_errors == 1
+        (line,) = log_lines(caplog, peer.name + " closed")
+        assert line.startswith("WARNING")
+        assert reason in line
+        if data[: len(PUBLISHING)] != PUBLISHING:
+            assert log_lines(caplog, peer.name) == [line]
 
 
 # The peer is told what is wrong, the log too, once; then the server closes.
@@ -195,41 +191,35 @@ NAMES = {
     ("action", "code"),
     [("publish", "NetStream.Publish.BadName"), ("play", "NetStream.Play.StreamNotFound")],
 )
-def test_bad_name_is_refused_with_a_reason_and_one_line(
+async def test_bad_name_is_refused_with_a_reason_and_one_line(
     action: str, code: str, what: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     name, reason = NAMES[what]
 
-    async def main() -> None:
-        async with live_server(tmp_path, *QUICK) as live, witness(live):
-            peer = await live.peer()
-            await peer.send(CREATED + command(action, 3, None, name, on=1))
-            said = await peer.expect_close()
-            assert said[-1] == f"onStatus 0 error {code} @1"
-            peer.close()
-            (line,) = log_lines(caplog, peer.name)
-            assert line.startswith(f"WARNING rtmp {peer.name} {action} refused: ")
-            assert line.endswith(f"{reason} ({code})")
-            assert line.isprintable()
-            assert live.services.counters.rejected == 1
-
-    run(main())
+    async with live_server(tmp_path, *QUICK) as live, witness(live):
+        peer = await live.peer()
+        await peer.send(CREATED + command(action, 3, None, name, on=1))
+        said = await peer.expect_close()
+        assert said[-1] == f"onStatus 0 error {code} @1"
+        peer.close()
+        (line,) = log_lines(caplog, peer.name)
+        assert line.startswith(f"WARNING rtmp {peer.name} {action} refused: ")
+        assert line.endswith(f"{reason} ({code})")
+        assert line.isprintable()
+        assert live.services.counters.rejected == 1
 
 
-def test_bad_app_is_refused_with_a_reason_and_one_line(
+async def test_bad_app_is_refused_with_a_reason_and_one_line(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, *QUICK) as live, witness(live):
-            peer = await live.peer()
-            await peer.send(SHAKEN + command("connect", 1, {"app": "a/../b"}))
-            said = await peer.expect_close()
-            assert said[-1] == "_error 1 error NetConnection.Connect.InvalidApp"
-            peer.close()
-            (line,) = log_lines(caplog, peer.name)
-            assert "connect refused: segment 2 of the stream's path is .." in line
-
-    run(main())
+    async with live_server(tmp_path, *QUICK) as live, witness(live):
+        peer = await live.peer()
+        await peer.send(SHAKEN + command("connect", 1, {"app": "a/../b"}))
+        said = await peer.expect_close()
+        assert said[-1] == "_error 1 error NetConnection.Connect.InvalidApp"
+        peer.close()
+        (line,) = log_lines(caplog, peer.name)
+        assert "connect refused: segment 2 of the stream's path is .." in line
 
 
 # ---------------------------------------------------------------------- what is put up with
@@ -279,22 +269,19 @@ TOLERATED = {
 
 
 @pytest.mark.parametrize("what", TOLERATED)
-def test_odd_input_is_answered_or_ignored_and_the_peer_stays(
+async def test_odd_input_is_answered_or_ignored_and_the_peer_stays(
     what: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     data, answers = TOLERATED[what]
 
-    async def main() -> None:
-        async with live_server(tmp_path) as live, witness(live):
-            peer = await live.peer()
-            await peer.send(data + command("getStreamLength", 77, None))
-            await peer.expect("_result 77 ")
-            for answer in answers:
-                assert answer in peer.said
-            assert log_lines(caplog, peer.name) == []
-            peer.close()
-
-    run(main())
+    async with live_server(tmp_path) as live, witness(live):
+        peer = await live.peer()
+        await peer.send(data + command("getStreamLength", 77, None))
+        await peer.expect("_result 77 ")
+        for answer in answers:
+            assert answer in peer.said
+        assert log_lines(caplog, peer.name) == []
+        peer.close()
 
 
 # ---------------------------------------------------------------------- slow, large, many
@@ -306,222 +293,194 @@ async def next_frame(beside: Witness, closing: asyncio.Task[list[str]]) -> None:
     await until(lambda: closing.done() or len(beside.sent) > frames)
 
 
-def test_dripped_handshake_has_one_limit_of_time_however_often_a_byte_comes(
+async def test_dripped_handshake_has_one_limit_of_time_however_often_a_byte_comes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, *QUICK) as live, witness(live) as beside:
-            peer = await live.peer()
-            started = time.monotonic()
-            closing = asyncio.create_task(peer.expect_close())
-            for byte in C0_C1:
-                await peer.send(bytes([byte]))
-                await next_frame(beside, closing)
-                if closing.done():
-                    break
-            assert 0.3 <= time.monotonic() - started < 2
-            (line,) = log_lines(caplog, peer.name)
-            assert "no complete handshake within 0.3 s" in line
-
-    run(main())
+    async with live_server(tmp_path, *QUICK) as live, witness(live) as beside:
+        peer = await live.peer()
+        started = time.monotonic()
+        closing = asyncio.create_task(peer.expect_close())
+        for byte in C0_C1:
+            await peer.send(bytes([byte]))
+            await next_frame(beside, closing)
+            if closing.done():
+                break
+        assert 0.3 <= time.monotonic() - started < 2
+        (line,) = log_lines(caplog, peer.name)
+        assert "no complete handshake within 0.3 s" in line
 
 
 @pytest.mark.parametrize(("request_", "limit"), [("publish", 8 * MIB), ("nothing", MIB)])
-def test_unfinished_messages_of_all_chunk_streams_share_one_limit(
+async def test_unfinished_messages_of_all_chunk_streams_share_one_limit(
     request_: str, limit: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = ("limits.partial_bytes=8 MiB", "limits.message_bytes=8 MiB")
 
-    async def main() -> None:
-        async with live_server(tmp_path, *settings) as live, witness(live):
-            peer = await live.peer()
-            await peer.send(PUBLISHING if request_ == "publish" else CREATED)
-            await peer.send(wire("02 000000 000004 01 00000000 00020000"))  # chunks of 128 KiB
-            before = resident_bytes()
-            closing = asyncio.create_task(peer.expect_close())
-            for chunk_stream in range(4, 64):
-                # Declared as 7.9 MiB of video each; so much comes of it.
-                head = bytes([chunk_stream]) + wire("000000 7f0000 09 01000000")
-                await peer.send(head + bytes(0x20000))
-                for _ in range(2):
-                    await peer.send(bytes([0xC0 | chunk_stream]) + bytes(0x20000))
-            await closing
-            assert resident_bytes() - before < limit + 8 * MIB
-            (line,) = log_lines(caplog, peer.name + " closed")
-            assert "limits.partial_bytes" in line
-            assert line.endswith(f"is over the limit of {limit}")
-
-    run(main())
+    async with live_server(tmp_path, *settings) as live, witness(live):
+        peer = await live.peer()
+        await peer.send(PUBLISHING if request_ == "publish" else CREATED)
+        await peer.send(wire("02 000000 000004 01 00000000 00020000"))  # chunks of 128 KiB
+        before = resident_bytes()
+        closing = asyncio.create_task(peer.expect_close())
+        for chunk_stream in range(4, 64):
+            # Declared as 7.9 MiB of video each; so much comes of it.
+            head = bytes([chunk_stream]) + wire("000000 7f0000 09 01000000")
+            await peer.send(head + bytes(0x20000))
+            for _ in range(2):
+                await peer.send(bytes([0xC0 | chunk_stream]) + bytes(0x20000))
+        await closing
+        assert resident_bytes() - before < limit + 8 * MIB
+        (line,) = log_lines(caplog, peer.name + " closed")
+        assert "limits.partial_bytes" in line
+        assert line.endswith(f"is over the limit of {limit}")
 
 
-def test_flood_of_empty_messages_does_not_stop_the_streams_beside(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path) as live, witness(live) as beside:
-            peer = await live.publisher("bad")
-            await peer.send(wire("04 000000 000000 08 01000000"))
-            for _ in range(16):
-                await peer.send(b"\xc4" * 65_536)
-            sent = len(beside.sent)
-            await until(lambda: len(beside.sent) >= sent + 5)
-            peer.close()
-
-    run(main())
+async def test_flood_of_empty_messages_does_not_stop_the_streams_beside(tmp_path: Path) -> None:
+    async with live_server(tmp_path) as live, witness(live) as beside:
+        peer = await live.publisher("bad")
+        await peer.send(wire("04 000000 000000 08 01000000"))
+        for _ in range(16):
+            await peer.send(b"\xc4" * 65_536)
+        sent = len(beside.sent)
+        await until(lambda: len(beside.sent) >= sent + 5)
+        peer.close()
 
 
-def test_publisher_that_stops_in_the_middle_of_a_frame_is_closed_and_its_players_wait(
+async def test_publisher_that_stops_in_the_middle_of_a_frame_is_closed_and_its_players_wait(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, *QUICK) as live, witness(live):
-            player = await live.player("a")
-            peer = await live.publisher("a")
-            await peer.send_video(KEYFRAME + b"one")
-            await peer.send(message(6, 9, 1, FRAME + bytes(5000))[:3000])
-            await peer.expect_close()
-            await player.expect("type 4 000200000001")  # Stream Dry
-            assert player.media == [KEYFRAME + b"one"]
-            (line,) = log_lines(caplog, peer.name + " closed")
-            assert "publisher sent nothing for 1 s" in line
-
-    run(main())
+    async with live_server(tmp_path, *QUICK) as live, witness(live):
+        player = await live.player("a")
+        peer = await live.publisher("a")
+        await peer.send_video(KEYFRAME + b"one")
+        await peer.send(message(6, 9, 1, FRAME + bytes(5000))[:3000])
+        await peer.expect_close()
+        await player.expect("type 4 000200000001")  # Stream Dry
+        assert player.media == [KEYFRAME + b"one"]
+        (line,) = log_lines(caplog, peer.name + " closed")
+        assert "publisher sent nothing for 1 s" in line
 
 
-def test_players_that_never_read_cost_no_memory_and_are_closed_with_one_line_each(
+async def test_players_that_never_read_cost_no_memory_and_are_closed_with_one_line_each(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = (*QUICK, "live.log_bytes=1 MiB")
 
-    async def main() -> None:
-        async with live_server(tmp_path, *settings) as live, witness(live):
-            peers = [await live.player("a", receive_buffer=4096) for _ in range(20)]
-            publisher = await live.publisher("a")
-            fast = await live.player("a")
+    async with live_server(tmp_path, *settings) as live, witness(live):
+        peers = [await live.player("a", receive_buffer=4096) for _ in range(20)]
+        publisher = await live.publisher("a")
+        fast = await live.player("a")
 
-            async def publish_gop(number: int) -> None:
-                await publisher.send_video(KEYFRAME + bytes([number]) + bytes(100_000))
-                await publisher.send_video(FRAME + bytes([number]) + bytes(100_000))
-                await fast.expect_media(2 * number + 2)
+        async def publish_gop(number: int) -> None:
+            await publisher.send_video(KEYFRAME + bytes([number]) + bytes(100_000))
+            await publisher.send_video(FRAME + bytes([number]) + bytes(100_000))
+            await fast.expect_media(2 * number + 2)
 
-            for number in range(20):
-                await publish_gop(number)
-            before = resident_bytes()
-            fast.media.clear()
-            for number in range(40):  # 8 MB, to 20 players: 160 MB if it were kept
-                await publish_gop(number)
-                fast.media[:] = [b""] * len(fast.media)
-            assert resident_bytes() - before < 16 * MIB
-            await until(lambda: live.services.counters.late_closed == 20)
-            for peer in peers:
-                (line,) = log_lines(caplog, peer.name + " closed")
-                assert line.endswith("it took nothing for 1 s (limits.late_close_s)")
-            assert not log_lines(caplog, fast.name + " closed")
-
-    run(main())
+        for number in range(20):
+            await publish_gop(number)
+        before = resident_bytes()
+        fast.media.clear()
+        for number in range(40):  # 8 MB, to 20 players: 160 MB if it were kept
+            await publish_gop(number)
+            fast.media[:] = [b""] * len(fast.media)
+        assert resident_bytes() - before < 16 * MIB
+        await until(lambda: live.services.counters.late_closed == 20)
+        for peer in peers:
+            (line,) = log_lines(caplog, peer.name + " closed")
+            assert line.endswith("it took nothing for 1 s (limits.late_close_s)")
+        assert not log_lines(caplog, fast.name + " closed")
 
 
-def test_storm_of_resets_leaves_nothing_behind(
+async def test_storm_of_resets_leaves_nothing_behind(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     stages = (b"", C0_C1[:700], SHAKEN, CONNECTED, CREATED, PUBLISHING, PLAYING)
 
-    async def main() -> None:
-        async with live_server(tmp_path, "live.reconnect_window_s=0") as live, witness(live):
-            for _ in range(10):
-                peers = []
-                for stage in stages * 5:
-                    peer = await live.peer()
-                    await peer.send(stage)
-                    peers.append(peer)
-                for peer in peers:
-                    peer.reset()
-            await until(lambda: live.services.counters.accepted >= 352)
-            await until(lambda: len(live.services.connections) == 2)
-            assert live.services.admission.connections == 2
-            await until(lambda: len(list(live.services.registry.streams())) == 1)
-            assert [line for line in log_lines(caplog) if line.startswith("ERROR")] == []
-
-    run(main())
+    async with live_server(tmp_path, "live.reconnect_window_s=0") as live, witness(live):
+        for _ in range(10):
+            peers = []
+            for stage in stages * 5:
+                peer = await live.peer()
+                await peer.send(stage)
+                peers.append(peer)
+            for peer in peers:
+                peer.reset()
+        await until(lambda: live.services.counters.accepted >= 352)
+        await until(lambda: len(live.services.connections) == 2)
+        assert live.services.admission.connections == 2
+        await until(lambda: len(list(live.services.registry.streams())) == 1)
+        assert [line for line in log_lines(caplog) if line.startswith("ERROR")] == []
 
 
-def test_server_without_free_descriptors_says_so_and_goes_on_when_there_are_some(
+async def test_server_without_free_descriptors_says_so_and_goes_on_when_there_are_some(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
-    async def main() -> None:
-        async with live_server(tmp_path) as live, witness(live):
-            socks = [socket.socket() for _ in range(5)]
+    async with live_server(tmp_path) as live, witness(live):
+        socks = [socket.socket() for _ in range(5)]
+        for sock in socks:
+            sock.setblocking(False)
+        # The next descriptor of this process would be over the limit.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (socks[-1].fileno() + 1, hard))
+        try:
             for sock in socks:
-                sock.setblocking(False)
-            # The next descriptor of this process would be over the limit.
-            resource.setrlimit(resource.RLIMIT_NOFILE, (socks[-1].fileno() + 1, hard))
-            try:
-                for sock in socks:
-                    await asyncio.get_running_loop().sock_connect(sock, live.address)
-                await until(lambda: log_lines(caplog, "rtmp cannot accept"))
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            (line,) = log_lines(caplog, "rtmp cannot accept")
-            assert line.startswith("ERROR")
-            assert line.endswith("Too many open files; raise the limit of open files")
-            for peer in map(Peer, socks):
-                await peer.send(CONNECTED)
-                await peer.expect("NetConnection.Connect.Success")
-                peer.close()
-
-    run(main())
+                await asyncio.get_running_loop().sock_connect(sock, live.address)
+            await until(lambda: log_lines(caplog, "rtmp cannot accept"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        (line,) = log_lines(caplog, "rtmp cannot accept")
+        assert line.startswith("ERROR")
+        assert line.endswith("Too many open files; raise the limit of open files")
+        for peer in map(Peer, socks):
+            await peer.send(CONNECTED)
+            await peer.expect("NetConnection.Connect.Success")
+            peer.close()
 
 
 # ---------------------------------------------------------------------- limits of connections
 
 
-def test_connections_over_the_limit_are_refused_and_counted_in_the_log(
+async def test_connections_over_the_limit_are_refused_and_counted_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, "limits.connections=4") as live, witness(live):
-            peers = [await live.peer() for _ in range(5)]
-            for peer in peers[2:]:
-                await peer.expect_close()
-            assert live.services.counters.refused == 3
-            (line,) = log_lines(caplog, "refused")
-            assert line == (
-                f"WARNING rtmp {peers[2].name} refused: "
-                "limits.connections: 5 is over the limit of 4"
-            )
-            peers[0].close()
-            await until(lambda: live.services.admission.connections == 3)
-            again = await live.peer()
-            await again.send(CONNECTED)
-            await again.expect("NetConnection.Connect.Success")
-
-    run(main())
+    async with live_server(tmp_path, "limits.connections=4") as live, witness(live):
+        peers = [await live.peer() for _ in range(5)]
+        for peer in peers[2:]:
+            await peer.expect_close()
+        assert live.services.counters.refused == 3
+        (line,) = log_lines(caplog, "refused")
+        assert line == (
+            f"WARNING rtmp {peers[2].name} refused: limits.connections: 5 is over the limit of 4"
+        )
+        peers[0].close()
+        await until(lambda: live.services.admission.connections == 3)
+        again = await live.peer()
+        await again.send(CONNECTED)
+        await again.expect("NetConnection.Connect.Success")
 
 
-def test_connections_of_one_address_are_limited_and_others_get_in(tmp_path: Path) -> None:
+async def test_connections_of_one_address_are_limited_and_others_get_in(tmp_path: Path) -> None:
     settings = ("limits.connections_per_address=2", "rtmp.proxy_protocol_from=127.0.0.1/32")
 
     def proxied(address: str) -> bytes:
         return f"PROXY TCP4 {address} 10.0.0.1 51044 1935\r\n".encode() + CONNECTED
 
-    async def main() -> None:
-        async with live_server(tmp_path, *settings) as live:
-            peers = []
-            for address in ("203.0.113.7", "203.0.113.7", "203.0.113.7", "203.0.113.8"):
-                peer = await live.peer()
-                await peer.send(proxied(address))
-                peers.append(peer)
-                if len(peers) == 3:
-                    assert await peer.expect_close() == []
-                else:
-                    await peer.expect("NetConnection.Connect.Success")
-            assert live.services.counters.refused == 1
-            seen = sorted(str(c.peer) for c in live.services.connections)
-            assert seen == ["203.0.113.7:51044", "203.0.113.7:51044", "203.0.113.8:51044"]
-            peers[0].close()
-            await until(lambda: live.services.admission.connections == 2)
-            again = await live.peer()
-            await again.send(proxied("203.0.113.7"))
-            await again.expect("NetConnection.Connect.Success")
-
-    run(main())
+    async with live_server(tmp_path, *settings) as live:
+        peers = []
+        for address in ("203.0.113.7", "203.0.113.7", "203.0.113.7", "203.0.113.8"):
+            peer = await live.peer()
+            await peer.send(proxied(address))
+            peers.append(peer)
+            if len(peers) == 3:
+                assert await peer.expect_close() == []
+            else:
+                await peer.expect("NetConnection.Connect.Success")
+        assert live.services.counters.refused == 1
+        seen = sorted(str(c.peer) for c in live.services.connections)
+        assert seen == ["203.0.113.7:51044", "203.0.113.7:51044", "203.0.113.8:51044"]
+        peers[0].close()
+        await until(lambda: live.services.admission.connections == 2)
+        again = await live.peer()
+        await again.send(proxied("203.0.113.7"))
+        await again.expect("NetConnection.Connect.Success")

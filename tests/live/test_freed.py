@@ -403,89 +403,77 @@ VISITS: list[Visit] = [
 
 
 @pytest.mark.parametrize("visit", VISITS, ids=lambda visit: visit.__name__)
-def test_connection_that_is_gone_is_freed_without_the_collector(
+async def test_connection_that_is_gone_is_freed_without_the_collector(
     visit: Visit, pair: CertificatePair, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, pair) as live:
-            await visit(live)  # what is made once is made
-            await until(lambda: live.services.admission.connections == 1)
-            async with nothing_left(live) as left:
-                for _ in range(left.times):
-                    await visit(live)
-                live._peers.clear()
-                await until(lambda: live.services.admission.connections == 1)
-
-    run(main())
-
-
-def test_publisher_behind_a_proxy_is_freed(pair: CertificatePair, tmp_path: Path) -> None:
-    async def main() -> None:
-        given = ("rtmp.proxy_protocol_from=127.0.0.1/32", "limits.handshake_s=0.3")
-        async with tls_server(tmp_path, pair, *given) as live:
-            visits = (behind_a_proxy, port_scan, rtmp_silence, http_on_the_rtmp_port)
-            for visit in visits:
+    async with serve(tmp_path, pair) as live:
+        await visit(live)  # what is made once is made
+        await until(lambda: live.services.admission.connections == 1)
+        async with nothing_left(live) as left:
+            for _ in range(left.times):
                 await visit(live)
-            async with nothing_left(live) as left:
-                for visit in visits * left.times:
-                    await visit(live)
-                await until(lambda: not live.services.admission.connections)
+            live._peers.clear()
+            await until(lambda: live.services.admission.connections == 1)
 
-    run(main())
+
+async def test_publisher_behind_a_proxy_is_freed(pair: CertificatePair, tmp_path: Path) -> None:
+    given = ("rtmp.proxy_protocol_from=127.0.0.1/32", "limits.handshake_s=0.3")
+    async with tls_server(tmp_path, pair, *given) as live:
+        visits = (behind_a_proxy, port_scan, rtmp_silence, http_on_the_rtmp_port)
+        for visit in visits:
+            await visit(live)
+        async with nothing_left(live) as left:
+            for visit in visits * left.times:
+                await visit(live)
+            await until(lambda: not live.services.admission.connections)
 
 
 @pytest.mark.parametrize("scheme", ["rtmp", "rtmps"])
-def test_relay_out_is_freed_when_its_stream_is_over(
+async def test_relay_out_is_freed_when_its_stream_is_over(
     scheme: str, pair: CertificatePair, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        async with tls_server(tmp_path / "there", pair) as there:
-            where = there.server.addresses["rtmp" if scheme == "rtmp" else "tls"][0]
-            url = f"{scheme}://{where}/live/{{name}}"
-            rule = out(url, more=", insecure=true" if scheme == "rtmps" else "")
-            async with server(tmp_path, "here", rule, "live.reconnect_window_s=0") as here:
+    async with tls_server(tmp_path / "there", pair) as there:
+        where = there.server.addresses["rtmp" if scheme == "rtmp" else "tls"][0]
+        url = f"{scheme}://{where}/live/{{name}}"
+        rule = out(url, more=", insecure=true" if scheme == "rtmps" else "")
+        async with server(tmp_path, "here", rule, "live.reconnect_window_s=0") as here:
 
-                async def publish() -> None:
-                    publisher = await here.publisher("a")
-                    await publish_pictures(publisher)
-                    await there.plain.received("live/a", 3)
-                    publisher.close()
-                    await until(lambda: not here.services.connections and not targets(here))
-                    await until(lambda: not there.services.registry.publication("live/a"))
+            async def publish() -> None:
+                publisher = await here.publisher("a")
+                await publish_pictures(publisher)
+                await there.plain.received("live/a", 3)
+                publisher.close()
+                await until(lambda: not here.services.connections and not targets(here))
+                await until(lambda: not there.services.registry.publication("live/a"))
 
-                await publish()
-                async with nothing_left(here) as left:
-                    for _ in range(left.times):
-                        await publish()
-                    here._peers.clear()
-
-    run(main())
+            await publish()
+            async with nothing_left(here) as left:
+                for _ in range(left.times):
+                    await publish()
+                here._peers.clear()
 
 
 @pytest.mark.parametrize("scheme", ["rtmp", "http"])
-def test_relay_in_is_freed_when_nobody_watches(scheme: str, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with server(tmp_path, "origin", "http.listen=127.0.0.1:0") as origin:
-            publisher = await origin.publisher("a")
-            sent = await publish_pictures(publisher)
-            where = origin.server.addresses[scheme][0]
-            rule = into(f"{scheme}://{where}/live/{{name}}{'.flv' * (scheme == 'http')}")
-            async with server(tmp_path, "edge", rule, "relay.idle_s=0") as edge:
+async def test_relay_in_is_freed_when_nobody_watches(scheme: str, tmp_path: Path) -> None:
+    async with server(tmp_path, "origin", "http.listen=127.0.0.1:0") as origin:
+        publisher = await origin.publisher("a")
+        sent = await publish_pictures(publisher)
+        where = origin.server.addresses[scheme][0]
+        rule = into(f"{scheme}://{where}/live/{{name}}{'.flv' * (scheme == 'http')}")
+        async with server(tmp_path, "edge", rule, "relay.idle_s=0") as edge:
 
-                async def watch() -> None:
-                    player = await edge.player("a")
-                    await player.expect_media(len(sent))
-                    player.close()
-                    await until(lambda: not edge.services.connections and not targets(edge))
-                    await until(lambda: len(origin.services.sessions()) == 1)
+            async def watch() -> None:
+                player = await edge.player("a")
+                await player.expect_media(len(sent))
+                player.close()
+                await until(lambda: not edge.services.connections and not targets(edge))
+                await until(lambda: len(origin.services.sessions()) == 1)
 
-                await watch()
-                async with nothing_left(edge) as left:
-                    for _ in range(left.times):
-                        await watch()
-                    edge._peers.clear()
-
-    run(main())
+            await watch()
+            async with nothing_left(edge) as left:
+                for _ in range(left.times):
+                    await watch()
+                edge._peers.clear()
 
 
 @pytest.mark.parametrize("kind", ["rtmp", "rtmps", "http-flv", "ws-flv"])

@@ -12,7 +12,6 @@ from tests.harness import (
     command,
     live_server,
     log_lines,
-    run,
     until,
 )
 from tests.web import Web, serve
@@ -56,35 +55,31 @@ async def watch_hls(web: Web, user_agent: str) -> int:
     return (await web.ask("GET", "/live/a/index.m3u8", headers=headers)).status
 
 
-def test_only_so_many_watch_a_stream(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, "limits.viewers_per_stream=1") as live:
-            first = await live.player("a")
-            await live.player("b")
-            await refused(live, "play", "a", FULL)
-            assert log_lines(caplog, "limits.viewers_per_stream")
-            first.close()
-            await until(lambda: len(live.services.connections) == 1)
-            await live.player("a")
+async def test_only_so_many_watch_a_stream(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with live_server(tmp_path, "limits.viewers_per_stream=1") as live:
+        first = await live.player("a")
+        await live.player("b")
+        await refused(live, "play", "a", FULL)
+        assert log_lines(caplog, "limits.viewers_per_stream")
+        first.close()
+        await until(lambda: len(live.services.connections) == 1)
+        await live.player("a")
 
-    run(main())
 
-
-def test_only_so_many_watch_a_server_over_whatever_protocol(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, "limits.viewers=2") as web:
-            await web.publish()
-            await web.live.player("b")
-            async with web.client.get(f"{web.base}/live/a.flv") as viewer:
-                assert viewer.status == 200
-                answer = await web.ask("GET", "/live/a.flv")
-                assert (answer.status, answer.detail) == (403, "as many watch this server as may")
-                assert await watch_hls(web, "third") == 403
-                await refused(web.live, "play", "a", "as many watch this server as may")
-            await until(lambda: not web.live.services.viewers)
-            await web.live.player("c")
-
-    run(main())
+async def test_only_so_many_watch_a_server_over_whatever_protocol(tmp_path: Path) -> None:
+    async with serve(tmp_path, "limits.viewers=2") as web:
+        await web.publish()
+        await web.live.player("b")
+        async with web.client.get(f"{web.base}/live/a.flv") as viewer:
+            assert viewer.status == 200
+            answer = await web.ask("GET", "/live/a.flv")
+            assert (answer.status, answer.detail) == (403, "as many watch this server as may")
+            assert await watch_hls(web, "third") == 403
+            await refused(web.live, "play", "a", "as many watch this server as may")
+        await until(lambda: not web.live.services.viewers)
+        await web.live.player("c")
 
 
 OWN = "from your address as may"
@@ -100,158 +95,134 @@ def programs(web: Web, count: int, address: str = "127.0.0.1") -> None:
 
 
 @pytest.mark.parametrize("limit", ["limits.viewers=10", "limits.viewers_per_stream=10"])
-def test_one_address_leaves_places_to_others_however_many_programs_it_says_to_be(
+async def test_one_address_leaves_places_to_others_however_many_programs_it_says_to_be(
     limit: str, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, limit, "hls.part_s=0") as web:
-            await web.publish()
-            programs(web, 6)
-            answer = await web.ask("GET", "/live/a/index.m3u8", headers={"User-Agent": "another"})
-            assert (answer.status, OWN in answer.detail) == (403, True)
-            answer = await web.ask("GET", "/live/a/0a1b2c-0.m4s", headers={"User-Agent": "agent 1"})
-            assert answer.status == 404  # one that is there already may go on
-            assert (await web.ask("GET", "/live/a.flv")).status == 403
-            await refused(web.live, "play", "a", OWN)
-            for number in range(2, 5):
-                await web.live.player("a", source=f"127.0.0.{number}")
-            programs(web, 1, "127.0.0.5")
-            peer = await web.live.connected(source="127.0.0.6")
-            await peer.send(command("play", 3, None, "a", on=1))
-            await peer.expect("NetStream.Play.Failed")
-            assert "as may" in peer.reasons[-1]
-            assert OWN not in peer.reasons[-1]  # now all places are taken
-
-    run(main())
+    async with serve(tmp_path, limit, "hls.part_s=0") as web:
+        await web.publish()
+        programs(web, 6)
+        answer = await web.ask("GET", "/live/a/index.m3u8", headers={"User-Agent": "another"})
+        assert (answer.status, OWN in answer.detail) == (403, True)
+        answer = await web.ask("GET", "/live/a/0a1b2c-0.m4s", headers={"User-Agent": "agent 1"})
+        assert answer.status == 404  # one that is there already may go on
+        assert (await web.ask("GET", "/live/a.flv")).status == 403
+        await refused(web.live, "play", "a", OWN)
+        for number in range(2, 5):
+            await web.live.player("a", source=f"127.0.0.{number}")
+        programs(web, 1, "127.0.0.5")
+        peer = await web.live.connected(source="127.0.0.6")
+        await peer.send(command("play", 3, None, "a", on=1))
+        await peer.expect("NetStream.Play.Failed")
+        assert "as may" in peer.reasons[-1]
+        assert OWN not in peer.reasons[-1]  # now all places are taken
 
 
-def test_one_address_leaves_places_to_others_over_rtmp_too(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, "limits.viewers=4") as live:
-            first = [await live.player(name) for name in "abc"]
-            await refused(live, "play", "d", OWN)
-            other = await live.player("a", source="127.0.0.2")
-            other.close()
-            first[0].close()
-            await until(lambda: len(live.services.connections) == 2)
-            await live.player("d")
-
-    run(main())
+async def test_one_address_leaves_places_to_others_over_rtmp_too(tmp_path: Path) -> None:
+    async with live_server(tmp_path, "limits.viewers=4") as live:
+        first = [await live.player(name) for name in "abc"]
+        await refused(live, "play", "d", OWN)
+        other = await live.player("a", source="127.0.0.2")
+        other.close()
+        first[0].close()
+        await until(lambda: len(live.services.connections) == 2)
+        await live.player("d")
 
 
-def test_viewer_of_hls_is_counted_once_however_often_it_asks(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, "limits.viewers_per_stream=1", "hls.part_s=0") as web:
-            await web.publish()
-            hls = web.live.services.hls
-            assert hls is not None
-            stream = web.live.services.registry.stream("live/a")
-            assert stream is not None
-            hls.begin(stream).note(Address.at("127.0.0.1", 1), "one")
-            assert await watch_hls(web, "two") == 403
-            packaged = hls.find("live/a")
-            assert packaged is not None
-            known = await web.ask("GET", "/live/a/abc123-1.m4s", headers={"User-Agent": "one"})
-            assert known.status == 404  # it may ask, but there is no such part
-            await refused(web.live, "play", "a", FULL)
-            packaged.forget_viewers(web.live.services.loop.time() + 60)
-            await web.live.player("a")
-
-    run(main())
+async def test_viewer_of_hls_is_counted_once_however_often_it_asks(tmp_path: Path) -> None:
+    async with serve(tmp_path, "limits.viewers_per_stream=1", "hls.part_s=0") as web:
+        await web.publish()
+        hls = web.live.services.hls
+        assert hls is not None
+        stream = web.live.services.registry.stream("live/a")
+        assert stream is not None
+        hls.begin(stream).note(Address.at("127.0.0.1", 1), "one")
+        assert await watch_hls(web, "two") == 403
+        packaged = hls.find("live/a")
+        assert packaged is not None
+        known = await web.ask("GET", "/live/a/abc123-1.m4s", headers={"User-Agent": "one"})
+        assert known.status == 404  # it may ask, but there is no such part
+        await refused(web.live, "play", "a", FULL)
+        packaged.forget_viewers(web.live.services.loop.time() + 60)
+        await web.live.player("a")
 
 
-def test_key_publishes_only_so_many_streams_and_may_take_its_own_over(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, "limits.streams_per_key=1") as live:
-            first = await live.publisher("a?key=one")
-            await live.publisher("b?key=two")
-            await refused(live, "publish", "c?key=one", "this key publishes 1 streams")
-            await live.publisher("a?key=one")
-            await first.expect("NetStream.Publish.BadName")
-            await live.publisher("c")  # without a key nobody is told from others
-
-    run(main())
+async def test_key_publishes_only_so_many_streams_and_may_take_its_own_over(tmp_path: Path) -> None:
+    async with live_server(tmp_path, "limits.streams_per_key=1") as live:
+        first = await live.publisher("a?key=one")
+        await live.publisher("b?key=two")
+        await refused(live, "publish", "c?key=one", "this key publishes 1 streams")
+        await live.publisher("a?key=one")
+        await first.expect("NetStream.Publish.BadName")
+        await live.publisher("c")  # without a key nobody is told from others
 
 
-def test_key_whose_publisher_is_lost_holds_that_stream_still(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, "limits.streams_per_key=2") as live:
-            for name in "ab":
-                publisher = await live.publisher(f"{name}?key=one")
-                publisher.reset()
-                await until(lambda: not live.services.connections)
-            await refused(live, "publish", "c?key=one", "2 of them lost, and kept for a while")
-            await live.publisher("a?key=one")  # its own
-            await refused(live, "publish", "c?key=one", "1 of them lost, and kept for a while")
-            stream = live.services.registry.stream("live/b")
-            assert stream is not None
-            live.services.registry.end("live/b")
-            await live.publisher("c?key=one")
-
-    run(main())
+async def test_key_whose_publisher_is_lost_holds_that_stream_still(tmp_path: Path) -> None:
+    async with live_server(tmp_path, "limits.streams_per_key=2") as live:
+        for name in "ab":
+            publisher = await live.publisher(f"{name}?key=one")
+            publisher.reset()
+            await until(lambda: not live.services.connections)
+        await refused(live, "publish", "c?key=one", "2 of them lost, and kept for a while")
+        await live.publisher("a?key=one")  # its own
+        await refused(live, "publish", "c?key=one", "1 of them lost, and kept for a while")
+        stream = live.services.registry.stream("live/b")
+        assert stream is not None
+        live.services.registry.end("live/b")
+        await live.publisher("c?key=one")
 
 
-def test_brief_publishers_keep_nobody_from_publishing(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, "limits.streams=3") as live:
-            for number in range(8):
-                publisher = await live.publisher(f"brief{number}")
-                await publisher.send_video(VIDEO_HEADER)
-                await publisher.send_video(KEYFRAME)
-                publisher.reset()
-                await until(lambda: not live.services.connections)
-            for name in "abc":
-                await live.publisher(name)
-            await refused_as(live, "publish", "d", "NetStream.Publish.BadName", "limits.streams")
-            assert {stream.path for stream in live.services.registry.streams()} == {
-                "live/a", "live/b", "live/c",
-            }  # fmt: skip
-
-    run(main())
+async def test_brief_publishers_keep_nobody_from_publishing(tmp_path: Path) -> None:
+    async with live_server(tmp_path, "limits.streams=3") as live:
+        for number in range(8):
+            publisher = await live.publisher(f"brief{number}")
+            await publisher.send_video(VIDEO_HEADER)
+            await publisher.send_video(KEYFRAME)
+            publisher.reset()
+            await until(lambda: not live.services.connections)
+        for name in "abc":
+            await live.publisher(name)
+        await refused_as(live, "publish", "d", "NetStream.Publish.BadName", "limits.streams")
+        assert {stream.path for stream in live.services.registry.streams()} == {
+            "live/a", "live/b", "live/c",
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize("watch", ["rtmp", "hls"])
-def test_name_of_a_lost_publisher_is_held_for_its_viewers(watch: str, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, "limits.streams=1", "hls.part_s=0") as web:
-            live = web.live
-            publisher = await web.publish()
-            hls = live.services.hls
-            assert hls is not None
-            if watch == "rtmp":
-                await live.player("a")
-            else:
-                hls.begin(web.stream()).note(Address.at("127.0.0.1", 1), "one")
-            publisher.reset()
-            await until(lambda: live.services.registry.publication("live/a") is None)
-            await refused_as(live, "publish", "b", "NetStream.Publish.BadName", "limits.streams")
-            if watch == "hls":  # packaged for nobody
-                packaged = hls.find("live/a")
-                assert packaged is not None
-                packaged.forget_viewers(live.services.loop.time() + 60)
-                await live.publisher("b")
-
-    run(main())
+async def test_name_of_a_lost_publisher_is_held_for_its_viewers(watch: str, tmp_path: Path) -> None:
+    async with serve(tmp_path, "limits.streams=1", "hls.part_s=0") as web:
+        live = web.live
+        publisher = await web.publish()
+        hls = live.services.hls
+        assert hls is not None
+        if watch == "rtmp":
+            await live.player("a")
+        else:
+            hls.begin(web.stream()).note(Address.at("127.0.0.1", 1), "one")
+        publisher.reset()
+        await until(lambda: live.services.registry.publication("live/a") is None)
+        await refused_as(live, "publish", "b", "NetStream.Publish.BadName", "limits.streams")
+        if watch == "hls":  # packaged for nobody
+            packaged = hls.find("live/a")
+            assert packaged is not None
+            packaged.forget_viewers(live.services.loop.time() + 60)
+            await live.publisher("b")
 
 
-def test_names_that_are_waited_for_are_shared_out_among_addresses(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, "limits.streams=2") as web:
-            live = web.live
-            one = await live.player("x", source="127.0.0.1")
-            two = await live.player("y", source="127.0.0.1")
-            other = await live.player("z", source="127.0.0.2")
-            await one.expect("NetStream.Play.StreamNotFound")
-            waiting = asyncio.create_task(web.ask("GET", "/live/w.flv"))  # from 127.0.0.1
-            await two.expect("NetStream.Play.StreamNotFound")
-            await live.player("v", source="127.0.0.1")
-            assert (await waiting).status == 404
-            publisher = await live.publisher("z", source="127.0.0.3")
-            await publisher.send_video(VIDEO_HEADER)
-            await publisher.send_video(KEYFRAME)
-            assert await other.expect_media(2) == [VIDEO_HEADER, KEYFRAME]
-
-    run(main())
+async def test_names_that_are_waited_for_are_shared_out_among_addresses(tmp_path: Path) -> None:
+    async with serve(tmp_path, "limits.streams=2") as web:
+        live = web.live
+        one = await live.player("x", source="127.0.0.1")
+        two = await live.player("y", source="127.0.0.1")
+        other = await live.player("z", source="127.0.0.2")
+        await one.expect("NetStream.Play.StreamNotFound")
+        waiting = asyncio.create_task(web.ask("GET", "/live/w.flv"))  # from 127.0.0.1
+        await two.expect("NetStream.Play.StreamNotFound")
+        await live.player("v", source="127.0.0.1")
+        assert (await waiting).status == 404
+        publisher = await live.publisher("z", source="127.0.0.3")
+        await publisher.send_video(VIDEO_HEADER)
+        await publisher.send_video(KEYFRAME)
+        assert await other.expect_media(2) == [VIDEO_HEADER, KEYFRAME]
 
 
 async def send(publisher: Peer, live: Live, size: int) -> None:
@@ -262,67 +233,55 @@ async def send(publisher: Peer, live: Live, size: int) -> None:
     await until(lambda: session.bytes_in >= before + size)
 
 
-def test_publisher_over_its_bit_rate_is_told_and_ended(tmp_path: Path) -> None:
-    async def main() -> None:
-        limits = ("limits.publisher_bit_rate=1000000", "limits.publisher_bit_rate_s=3")
-        async with live_server(tmp_path, *limits, "live.flush_ms=0") as live:
-            publisher = await live.publisher()
-            await publisher.send_video(VIDEO_HEADER)
-            for second in range(10):  # 0.8 Mbit/s: it may go on
-                await send(publisher, live, 100_000)
-                sweep(live, second)
-            assert live.services.registry.stream("live/a")
-            await send(publisher, live, 300_000)
-            sweep(live, 10)
-            await publisher.expect_close()
-            assert b"Mbit/s over 3 s is more than the 1 Mbit/s allowed" in publisher.heard
-            assert b"NetStream.Publish.Denied" in publisher.heard
-
-    run(main())
+async def test_publisher_over_its_bit_rate_is_told_and_ended(tmp_path: Path) -> None:
+    limits = ("limits.publisher_bit_rate=1000000", "limits.publisher_bit_rate_s=3")
+    async with live_server(tmp_path, *limits, "live.flush_ms=0") as live:
+        publisher = await live.publisher()
+        await publisher.send_video(VIDEO_HEADER)
+        for second in range(10):  # 0.8 Mbit/s: it may go on
+            await send(publisher, live, 100_000)
+            sweep(live, second)
+        assert live.services.registry.stream("live/a")
+        await send(publisher, live, 300_000)
+        sweep(live, 10)
+        await publisher.expect_close()
+        assert b"Mbit/s over 3 s is more than the 1 Mbit/s allowed" in publisher.heard
+        assert b"NetStream.Publish.Denied" in publisher.heard
 
 
-def test_publisher_is_ended_when_its_time_is_over(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, "limits.publisher_duration_s=60") as live:
-            publisher = await live.publisher()
-            sweep(live, 59)
-            assert live.services.registry.publication("live/a")
-            sweep(live, 61)
-            await publisher.expect_close()
-            assert b"the longest time allowed, 60 s, is over" in publisher.heard
-
-    run(main())
+async def test_publisher_is_ended_when_its_time_is_over(tmp_path: Path) -> None:
+    async with live_server(tmp_path, "limits.publisher_duration_s=60") as live:
+        publisher = await live.publisher()
+        sweep(live, 59)
+        assert live.services.registry.publication("live/a")
+        sweep(live, 61)
+        await publisher.expect_close()
+        assert b"the longest time allowed, 60 s, is over" in publisher.heard
 
 
-def test_limits_may_be_set_while_the_server_runs(tmp_path: Path) -> None:
-    async def main() -> None:
-        file = tmp_path / "headend.toml"
-        file.write_text("")
-        async with live_server(tmp_path, path=file) as live:
-            publisher = await live.publisher()
-            file.write_text(
-                "[limits]\npublisher_duration_s = 60\nviewers = 1\n"
-                '[auth]\nplay_not_from = ["127.0.0.1"]\n'
-            )
-            live.server.reload()
-            await refused(live, "play", "a", "watching is not allowed from your address")
-            sweep(live, 61)
-            await publisher.expect_close()
-
-    run(main())
+async def test_limits_may_be_set_while_the_server_runs(tmp_path: Path) -> None:
+    file = tmp_path / "headend.toml"
+    file.write_text("")
+    async with live_server(tmp_path, path=file) as live:
+        publisher = await live.publisher()
+        file.write_text(
+            "[limits]\npublisher_duration_s = 60\nviewers = 1\n"
+            '[auth]\nplay_not_from = ["127.0.0.1"]\n'
+        )
+        live.server.reload()
+        await refused(live, "play", "a", "watching is not allowed from your address")
+        sweep(live, 61)
+        await publisher.expect_close()
 
 
-def test_rates_are_sampled_without_http(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            rates = live.services.rates
-            assert rates is not None
-            publisher = await live.publisher()
-            await publisher.send_video(VIDEO_HEADER)
-            await send(publisher, live, 50_000)
-            await until(lambda: rates.history("live/a").viewers)
-
-    run(main())
+async def test_rates_are_sampled_without_http(tmp_path: Path) -> None:
+    async with live_server(tmp_path) as live:
+        rates = live.services.rates
+        assert rates is not None
+        publisher = await live.publisher()
+        await publisher.send_video(VIDEO_HEADER)
+        await send(publisher, live, 50_000)
+        await until(lambda: rates.history("live/a").viewers)
 
 
 @pytest.mark.parametrize(
@@ -333,28 +292,22 @@ def test_rates_are_sampled_without_http(tmp_path: Path) -> None:
         ("auth.play_from=10.0.0.0/8,::1", "play", "watching is not allowed from your address"),
     ],
 )
-def test_address_that_may_not_is_refused(
+async def test_address_that_may_not_is_refused(
     settings: str, what: str, text: str, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, settings) as live:
-            await refused(live, what, "a", text)
-            other = "play" if what == "publish" else "publish"
-            peer = await ask(live, other, "a")
-            await peer.expect(f"NetStream.{other.title()}.Start")
-
-    run(main())
+    async with live_server(tmp_path, settings) as live:
+        await refused(live, what, "a", text)
+        other = "play" if what == "publish" else "publish"
+        peer = await ask(live, other, "a")
+        await peer.expect(f"NetStream.{other.title()}.Start")
 
 
-def test_api_and_metrics_are_kept_from_addresses_that_may_not(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, "auth.api_from=10.0.0.0/8") as web:
-            for path in ("/api/v1/server", "/api/openapi.json", "/metrics"):
-                answer = await web.ask("GET", path)
-                assert (answer.status, "your address" in answer.detail) == (403, True)
-            assert (await web.ask("GET", "/healthz")).status == 200
-        async with serve(tmp_path, "auth.api_from=127.0.0.0/8") as web:
-            assert (await web.get("/server")).status == 200
-            assert (await web.ask("GET", "/metrics")).status == 200
-
-    run(main())
+async def test_api_and_metrics_are_kept_from_addresses_that_may_not(tmp_path: Path) -> None:
+    async with serve(tmp_path, "auth.api_from=10.0.0.0/8") as web:
+        for path in ("/api/v1/server", "/api/openapi.json", "/metrics"):
+            answer = await web.ask("GET", path)
+            assert (answer.status, "your address" in answer.detail) == (403, True)
+        assert (await web.ask("GET", "/healthz")).status == 200
+    async with serve(tmp_path, "auth.api_from=127.0.0.0/8") as web:
+        assert (await web.get("/server")).status == 200
+        assert (await web.ask("GET", "/metrics")).status == 200

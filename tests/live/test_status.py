@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.harness import KEYFRAME, VIDEO_HEADER, live_server, message, run, until
+from tests.harness import KEYFRAME, VIDEO_HEADER, live_server, message, until
 from tests.wire import wire
 
 from headend.hub.stream import Stream
@@ -34,75 +34,66 @@ def only(streams: list[StreamStatus]) -> StreamStatus:
     return stream
 
 
-def test_live_stream_is_described(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            publisher = await live.publisher("a")
-            await publisher.send_video(VIDEO_HEADER)
-            await publisher.send(message(4, 8, 1, AUDIO_HEADER))
-            await publisher.send_video(KEYFRAME)
-            player = await live.player("a")
-            await player.expect_media(3)
-            seen = only(status.streams(live.services))
-            tracks = [(track["kind"], track["codec"], track["codecs"]) for track in seen["tracks"]]
-            assert tracks == [("video", "h264", ""), ("audio", "aac", "mp4a.40.2")]
-            assert seen["viewers_by_protocol"] == {"rtmp": 1}
-            assert seen["health"] == [{"level": "ok", "text": "all is well"}]
-            for key in ("tracks", "viewers_by_protocol", "health"):
-                seen.pop(key)  # type: ignore[misc]
-            repairs = seen.pop("repairs")  # type: ignore[misc]
-            assert isinstance(repairs, dict)
-            assert not any(repairs.values())
-            uptime = seen.pop("uptime_s")  # type: ignore[misc]
-            assert isinstance(uptime, float)
-            assert 0 <= uptime < 20
-            assert seen == {
-                "path": "live/a",
-                "app": "live",
-                "name": "a",
-                "state": "live",
-                "publisher": publisher.name,
-                "standbys": [],
-                "viewers": 1,
-                "late": 0,
-                "skips": 0,
-                "bytes_in": len(VIDEO_HEADER) + len(AUDIO_HEADER) + len(KEYFRAME),
-                "bit_rate": 0,
-                "bit_rate_out": 0,
-                "frame_rate": 0.0,
-                "audio_rate": 0.0,
-                "keyframe_interval_s": None,
-                "rules": [],
-            }
-
-    run(main())
+async def test_live_stream_is_described(tmp_path: Path) -> None:
+    async with live_server(tmp_path) as live:
+        publisher = await live.publisher("a")
+        await publisher.send_video(VIDEO_HEADER)
+        await publisher.send(message(4, 8, 1, AUDIO_HEADER))
+        await publisher.send_video(KEYFRAME)
+        player = await live.player("a")
+        await player.expect_media(3)
+        seen = only(status.streams(live.services))
+        tracks = [(track["kind"], track["codec"], track["codecs"]) for track in seen["tracks"]]
+        assert tracks == [("video", "h264", ""), ("audio", "aac", "mp4a.40.2")]
+        assert seen["viewers_by_protocol"] == {"rtmp": 1}
+        assert seen["health"] == [{"level": "ok", "text": "all is well"}]
+        for key in ("tracks", "viewers_by_protocol", "health"):
+            seen.pop(key)  # type: ignore[misc]
+        repairs = seen.pop("repairs")  # type: ignore[misc]
+        assert isinstance(repairs, dict)
+        assert not any(repairs.values())
+        uptime = seen.pop("uptime_s")  # type: ignore[misc]
+        assert isinstance(uptime, float)
+        assert 0 <= uptime < 20
+        assert seen == {
+            "path": "live/a",
+            "app": "live",
+            "name": "a",
+            "state": "live",
+            "publisher": publisher.name,
+            "standbys": [],
+            "viewers": 1,
+            "late": 0,
+            "skips": 0,
+            "bytes_in": len(VIDEO_HEADER) + len(AUDIO_HEADER) + len(KEYFRAME),
+            "bit_rate": 0,
+            "bit_rate_out": 0,
+            "frame_rate": 0.0,
+            "audio_rate": 0.0,
+            "keyframe_interval_s": None,
+            "rules": [],
+        }
 
 
-def test_stream_that_is_waited_for_has_neither_publisher_nor_uptime(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            await live.player("a")
-            seen = only(status.streams(live.services))
-            assert (seen["state"], seen["publisher"], seen["uptime_s"]) == ("waiting", None, None)
-            assert (seen["viewers"], seen["tracks"]) == (1, [])
-
-    run(main())
+async def test_stream_that_is_waited_for_has_neither_publisher_nor_uptime(tmp_path: Path) -> None:
+    async with live_server(tmp_path) as live:
+        await live.player("a")
+        seen = only(status.streams(live.services))
+        assert (seen["state"], seen["publisher"], seen["uptime_s"]) == ("waiting", None, None)
+        assert (seen["viewers"], seen["tracks"]) == (1, [])
 
 
-def test_stream_whose_publisher_is_lost_is_interrupted_and_one_that_ended_is_not_listed(
+async def test_stream_whose_publisher_is_lost_is_interrupted_and_one_that_ended_is_not_listed(
     tmp_path: Path,
 ) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            publisher = await live.publisher("a")
-            publisher.close()
-            await until(lambda: not live.services.connections)
-            seen = only(status.streams(live.services))
-            assert (seen["state"], seen["publisher"]) == ("interrupted", None)
-            live.services.registry.end_all()
-            assert status.streams(live.services) == []
-
-    run(main())
+    async with live_server(tmp_path) as live:
+        publisher = await live.publisher("a")
+        publisher.close()
+        await until(lambda: not live.services.connections)
+        seen = only(status.streams(live.services))
+        assert (seen["state"], seen["publisher"]) == ("interrupted", None)
+        live.services.registry.end_all()
+        assert status.streams(live.services) == []
 
 
 @pytest.mark.parametrize(
@@ -113,21 +104,18 @@ def test_stream_whose_publisher_is_lost_is_interrupted_and_one_that_ended_is_not
         (UNREADABLE_HEADER, []),
     ],
 )
-def test_header_that_is_damaged_names_the_codec_at_most(
+async def test_header_that_is_damaged_names_the_codec_at_most(
     header: bytes, tracks: list[object], tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            player = await live.player("a")
-            publisher = await live.publisher("a")
-            await publisher.send_video(header)
-            await publisher.send_video(KEYFRAME)
-            await player.expect_media(1)
-            seen = only(status.streams(live.services))["tracks"]
-            said = [(each["kind"], each["track"], each["codec"], each["codecs"]) for each in seen]
-            assert said == tracks
-
-    run(main())
+    async with live_server(tmp_path) as live:
+        player = await live.player("a")
+        publisher = await live.publisher("a")
+        await publisher.send_video(header)
+        await publisher.send_video(KEYFRAME)
+        await player.expect_media(1)
+        seen = only(status.streams(live.services))["tracks"]
+        said = [(each["kind"], each["track"], each["codec"], each["codecs"]) for each in seen]
+        assert said == tracks
 
 
 @pytest.mark.parametrize(
@@ -138,81 +126,63 @@ def test_header_that_is_damaged_names_the_codec_at_most(
         (ULAW_FRAME, "pcm_mulaw", "", 8000, 1),
     ],
 )
-def test_sound_without_a_sequence_header_is_told_by_a_frame(
+async def test_sound_without_a_sequence_header_is_told_by_a_frame(
     frame: bytes, codec: str, codecs: str, sample_rate: int, channels: int, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            player = await live.player("a")
-            publisher = await live.publisher("a")
-            await publisher.send_video(VIDEO_HEADER)
-            await publisher.send_video(KEYFRAME)
-            await publisher.send(message(4, 8, 1, frame))
-            await player.expect_media(3)
-            picture, sound = only(status.streams(live.services))["tracks"]
-            assert picture["codec"] == "h264"
-            assert (sound["kind"], sound["codec"], sound["codecs"]) == ("audio", codec, codecs)
-            assert (sound["sample_rate"], sound["channels"]) == (sample_rate, channels)
-
-    run(main())
+    async with live_server(tmp_path) as live:
+        player = await live.player("a")
+        publisher = await live.publisher("a")
+        await publisher.send_video(VIDEO_HEADER)
+        await publisher.send_video(KEYFRAME)
+        await publisher.send(message(4, 8, 1, frame))
+        await player.expect_media(3)
+        picture, sound = only(status.streams(live.services))["tracks"]
+        assert picture["codec"] == "h264"
+        assert (sound["kind"], sound["codec"], sound["codecs"]) == ("audio", codec, codecs)
+        assert (sound["sample_rate"], sound["channels"]) == (sample_rate, channels)
 
 
-def test_metadata_is_no_track(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            publisher = await live.publisher("a")
-            metadata = b"\x02\x00\x0aonMetaData\x08" + bytes(4) + b"\x00\x00\x09"
-            await publisher.send(message(4, 18, 1, metadata))
-            stream = live.services.registry.stream("live/a")
-            assert isinstance(stream, Stream)
-            await until(stream.headers)
-            assert only(status.streams(live.services))["tracks"] == []
-
-    run(main())
+async def test_metadata_is_no_track(tmp_path: Path) -> None:
+    async with live_server(tmp_path) as live:
+        publisher = await live.publisher("a")
+        metadata = b"\x02\x00\x0aonMetaData\x08" + bytes(4) + b"\x00\x00\x09"
+        await publisher.send(message(4, 18, 1, metadata))
+        stream = live.services.registry.stream("live/a")
+        assert isinstance(stream, Stream)
+        await until(stream.headers)
+        assert only(status.streams(live.services))["tracks"] == []
 
 
-def test_name_without_an_app_is_the_app(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            await live.publisher("?x=1")
-            seen = only(status.streams(live.services))
-            assert (seen["path"], seen["app"], seen["name"]) == ("live", "live", "")
-
-    run(main())
+async def test_name_without_an_app_is_the_app(tmp_path: Path) -> None:
+    async with live_server(tmp_path) as live:
+        await live.publisher("?x=1")
+        seen = only(status.streams(live.services))
+        assert (seen["path"], seen["app"], seen["name"]) == ("live", "live", "")
 
 
-def test_sessions_are_listed_oldest_first_with_what_they_do(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            player = await live.player("a")
-            publisher = await live.publisher("a")
-            first, second = status.sessions(live.services)
-            assert (first["id"], first["peer"], first["protocol"]) == (1, player.name, "rtmp")
-            assert (first["plays"], first["publishes"], first["tls"]) == (["live/a"], [], None)
-            assert (second["id"], second["peer"]) == (2, publisher.name)
-            assert (second["plays"], second["publishes"]) == ([], ["live/a"])
-            assert second["bytes_in"] > 3000
-            assert 0 <= first["connected_s"] < 20
-
-    run(main())
+async def test_sessions_are_listed_oldest_first_with_what_they_do(tmp_path: Path) -> None:
+    async with live_server(tmp_path) as live:
+        player = await live.player("a")
+        publisher = await live.publisher("a")
+        first, second = status.sessions(live.services)
+        assert (first["id"], first["peer"], first["protocol"]) == (1, player.name, "rtmp")
+        assert (first["plays"], first["publishes"], first["tls"]) == (["live/a"], [], None)
+        assert (second["id"], second["peer"]) == (2, publisher.name)
+        assert (second["plays"], second["publishes"]) == ([], ["live/a"])
+        assert second["bytes_in"] > 3000
+        assert 0 <= first["connected_s"] < 20
 
 
-def test_server_without_tls_has_no_certificates(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            assert status.certificates(live.services, datetime.now(UTC)) == []
-
-    run(main())
+async def test_server_without_tls_has_no_certificates(tmp_path: Path) -> None:
+    async with live_server(tmp_path) as live:
+        assert status.certificates(live.services, datetime.now(UTC)) == []
 
 
-def test_certificate_that_is_served_is_described(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, "tls.listen=127.0.0.1:0") as live:
-            now = datetime.now(UTC)
-            (seen,) = status.certificates(live.services, now)
-            assert seen["self_signed"]
-            assert "localhost" in seen["names"]
-            assert seen["expires_in_s"] > 3600
-            assert datetime.fromisoformat(seen["not_after"]) > now
-
-    run(main())
+async def test_certificate_that_is_served_is_described(tmp_path: Path) -> None:
+    async with live_server(tmp_path, "tls.listen=127.0.0.1:0") as live:
+        now = datetime.now(UTC)
+        (seen,) = status.certificates(live.services, now)
+        assert seen["self_signed"]
+        assert "localhost" in seen["names"]
+        assert seen["expires_in_s"] > 3600
+        assert datetime.fromisoformat(seen["not_after"]) > now

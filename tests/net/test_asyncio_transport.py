@@ -4,7 +4,6 @@ import asyncio
 from typing import Any, cast
 
 import pytest
-from tests.harness import run
 
 from headend.net import asyncio_transport
 from headend.net.asyncio_transport import HIGH_WATER, AsyncioTransport
@@ -75,144 +74,117 @@ def make(protocol: asyncio.Protocol) -> tuple[AsyncioTransport, Below]:
     return AsyncioTransport(loop, transport, protocol, {"peername": ("h", 1)}), below
 
 
-def test_bytes_pass_in_both_directions() -> None:
-    async def main() -> None:
-        speaker = Speaker()
-        transport, below = make(speaker)
-        transport.data_received(b"in")
-        changing = bytearray(b"out")
-        transport.write(changing)
-        changing[0] = 0
-        transport.writelines([b"a", b"b"])
-        assert speaker.told == ["made", b"in"]
-        assert below.said == ["hand over", b"out", b"ab"]
-        assert transport.get_extra_info("peername") == ("h", 1)
-        assert not transport.can_write_eof()
-
-    run(main())
+async def test_bytes_pass_in_both_directions() -> None:
+    speaker = Speaker()
+    transport, below = make(speaker)
+    transport.data_received(b"in")
+    changing = bytearray(b"out")
+    transport.write(changing)
+    changing[0] = 0
+    transport.writelines([b"a", b"b"])
+    assert speaker.told == ["made", b"in"]
+    assert below.said == ["hand over", b"out", b"ab"]
+    assert transport.get_extra_info("peername") == ("h", 1)
+    assert not transport.can_write_eof()
 
 
-def test_protocol_pauses_over_the_high_water_mark_until_all_is_sent() -> None:
-    async def main() -> None:
-        speaker = Speaker()
-        transport, below = make(speaker)
-        below.backlog = HIGH_WATER
-        transport.write(b"a")
-        assert speaker.told == ["made"]
-        below.backlog += 1
-        transport.write(b"b")
-        transport.write_stalled()
-        assert speaker.told == ["made", "pause"]
-        assert transport.get_write_buffer_size() == HIGH_WATER + 1
-        below.backlog = 0
-        transport.write_drained()
-        transport.write_drained()
-        assert speaker.told == ["made", "pause", "resume"]
-
-    run(main())
+async def test_protocol_pauses_over_the_high_water_mark_until_all_is_sent() -> None:
+    speaker = Speaker()
+    transport, below = make(speaker)
+    below.backlog = HIGH_WATER
+    transport.write(b"a")
+    assert speaker.told == ["made"]
+    below.backlog += 1
+    transport.write(b"b")
+    transport.write_stalled()
+    assert speaker.told == ["made", "pause"]
+    assert transport.get_write_buffer_size() == HIGH_WATER + 1
+    below.backlog = 0
+    transport.write_drained()
+    transport.write_drained()
+    assert speaker.told == ["made", "pause", "resume"]
 
 
-def test_high_water_mark_can_be_set() -> None:
-    async def main() -> None:
-        speaker = Speaker()
-        transport, below = make(speaker)
-        transport.set_write_buffer_limits(10)
-        assert transport.get_write_buffer_limits() == (0, 10)
-        below.backlog = 11
-        transport.write(b"a")
-        assert speaker.told == ["made", "pause"]
-        transport.set_write_buffer_limits()
-        assert transport.get_write_buffer_limits() == (0, HIGH_WATER)
-
-    run(main())
+async def test_high_water_mark_can_be_set() -> None:
+    speaker = Speaker()
+    transport, below = make(speaker)
+    transport.set_write_buffer_limits(10)
+    assert transport.get_write_buffer_limits() == (0, 10)
+    below.backlog = 11
+    transport.write(b"a")
+    assert speaker.told == ["made", "pause"]
+    transport.set_write_buffer_limits()
+    assert transport.get_write_buffer_limits() == (0, HIGH_WATER)
 
 
-def test_reading_is_paused_and_resumed() -> None:
-    async def main() -> None:
-        transport, _ = make(Speaker())
-        assert transport.is_reading()
-        transport.pause_reading()
-        assert not transport.is_reading()
-        transport.resume_reading()
-        assert transport.is_reading()
-
-    run(main())
+async def test_reading_is_paused_and_resumed() -> None:
+    transport, _ = make(Speaker())
+    assert transport.is_reading()
+    transport.pause_reading()
+    assert not transport.is_reading()
+    transport.resume_reading()
+    assert transport.is_reading()
 
 
-def test_another_protocol_takes_over() -> None:
-    async def main() -> None:
-        first, second = Speaker(), Speaker()
-        transport, _ = make(first)
-        transport.set_protocol(second)
-        assert transport.get_protocol() is second
-        transport.data_received(b"a")
-        transport.set_protocol(asyncio.BaseProtocol())  # knows no data
-        transport.data_received(b"b")
-        assert (first.told, second.told) == (["made"], [b"a"])
-
-    run(main())
+async def test_another_protocol_takes_over() -> None:
+    first, second = Speaker(), Speaker()
+    transport, _ = make(first)
+    transport.set_protocol(second)
+    assert transport.get_protocol() is second
+    transport.data_received(b"a")
+    transport.set_protocol(asyncio.BaseProtocol())  # knows no data
+    transport.data_received(b"b")
+    assert (first.told, second.told) == (["made"], [b"a"])
 
 
-def test_loss_is_told_later_and_not_from_within_a_call() -> None:
-    async def main() -> None:
-        speaker = Speaker()
-        transport, _ = make(speaker)
-        error = OSError()
-        transport.connection_lost(error)
-        assert transport.is_closing()
-        assert speaker.told == ["made"]
-        await asyncio.sleep(0)
-        assert speaker.told == ["made", error]
-
-    run(main())
+async def test_loss_is_told_later_and_not_from_within_a_call() -> None:
+    speaker = Speaker()
+    transport, _ = make(speaker)
+    error = OSError()
+    transport.connection_lost(error)
+    assert transport.is_closing()
+    assert speaker.told == ["made"]
+    await asyncio.sleep(0)
+    assert speaker.told == ["made", error]
 
 
-def test_abort_closes_at_once() -> None:
-    async def main() -> None:
-        transport, below = make(Speaker())
-        transport.abort()
-        transport.close()
-        assert transport.is_closing()
-        assert below.said == ["hand over", "abort"]
-
-    run(main())
+async def test_abort_closes_at_once() -> None:
+    transport, below = make(Speaker())
+    transport.abort()
+    transport.close()
+    assert transport.is_closing()
+    assert below.said == ["hand over", "abort"]
 
 
-def test_close_ends_by_an_abort_when_the_peer_takes_nothing(
+async def test_close_ends_by_an_abort_when_the_peer_takes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(asyncio_transport, "LINGER_S", 2.0)
 
-    async def main() -> None:
-        later: list[tuple[float, Any]] = []
-        transport, below = make(Speaker())
-        loop = asyncio.get_running_loop()
-        monkeypatch.setattr(loop, "call_later", lambda *call: later.append(call))
-        below.backlog = 100
-        transport.close()
-        transport.close()
-        assert transport.is_closing()
-        for drained in (40, 90):  # a slow peer, but it takes something
-            below.drained_bytes, below.backlog = drained, 100 - drained
-            later[-1][1]()
-            assert below.said == ["hand over", "close"]
-        later[-1][1]()  # nothing since
-        assert below.said == ["hand over", "close", "abort"]
-        assert [seconds for seconds, _ in later] == [2.0, 2.0, 2.0]
-
-    run(main())
+    later: list[tuple[float, Any]] = []
+    transport, below = make(Speaker())
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "call_later", lambda *call: later.append(call))
+    below.backlog = 100
+    transport.close()
+    transport.close()
+    assert transport.is_closing()
+    for drained in (40, 90):  # a slow peer, but it takes something
+        below.drained_bytes, below.backlog = drained, 100 - drained
+        later[-1][1]()
+        assert below.said == ["hand over", "close"]
+    later[-1][1]()  # nothing since
+    assert below.said == ["hand over", "close", "abort"]
+    assert [seconds for seconds, _ in later] == [2.0, 2.0, 2.0]
 
 
-def test_close_ends_by_an_abort_when_the_peer_has_all_and_stays(
+async def test_close_ends_by_an_abort_when_the_peer_has_all_and_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(asyncio_transport, "LINGER_S", 0.0)
 
-    async def main() -> None:
-        transport, below = make(Speaker())
-        below.drained_bytes = 100
-        transport.close()
-        await asyncio.sleep(0.01)
-        assert below.said == ["hand over", "close", "abort"]
-
-    run(main())
+    transport, below = make(Speaker())
+    below.drained_bytes = 100
+    transport.close()
+    await asyncio.sleep(0.01)
+    assert below.said == ["hand over", "close", "abort"]

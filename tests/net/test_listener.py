@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.harness import C0_C1, C2, command, live_server, log_lines, run, until
+from tests.harness import C0_C1, C2, command, live_server, log_lines, until
 
 from headend.errors import HeadendError
 from headend.net import listener
@@ -60,7 +60,7 @@ def test_socket_listens_and_tells_where(address: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("inherits", [True, False])
-def test_accepted_connection_sends_at_once_and_notices_a_peer_that_is_gone(
+async def test_accepted_connection_sends_at_once_and_notices_a_peer_that_is_gone(
     inherits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the system hands the options of the listening socket on or not."""
@@ -74,19 +74,16 @@ def test_accepted_connection_sends_at_once_and_notices_a_peer_that_is_gone(
         (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 3,
     }
 
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            if not inherits:
-                (listening,) = live.server._listeners[0]._sockets.values()
-                for option in ((socket.IPPROTO_TCP, socket.TCP_NODELAY), KEEP_ALIVE):
-                    listening.setsockopt(*option, 0)
-            peer = await live.connected()
-            (connection,) = live.services.connections
-            sock = connection._transport._socket
-            assert {key: sock.getsockopt(*key) for key in wanted} == wanted
-            peer.close()
-
-    run(main())
+    async with live_server(tmp_path) as live:
+        if not inherits:
+            (listening,) = live.server._listeners[0]._sockets.values()
+            for option in ((socket.IPPROTO_TCP, socket.TCP_NODELAY), KEEP_ALIVE):
+                listening.setsockopt(*option, 0)
+        peer = await live.connected()
+        (connection,) = live.services.connections
+        sock = connection._transport._socket
+        assert {key: sock.getsockopt(*key) for key in wanted} == wanted
+        peer.close()
 
 
 def test_any_address_without_ipv6_is_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,28 +147,25 @@ def test_name_that_is_not_found_is_said(monkeypatch: pytest.MonkeyPatch) -> None
 # ---------------------------------------------------------------------- unix sockets
 
 
-def test_unix_socket_is_played_over_and_removed_at_the_end(
+async def test_unix_socket_is_played_over_and_removed_at_the_end(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = folder / "rtmp"
 
-    async def main() -> None:
-        async with live_server(folder, f"rtmp.listen=unix:{path}") as live:
-            assert live.server.addresses["rtmp"] == [f"unix:{path}"]
-            reader, writer = await asyncio.open_unix_connection(str(path))
-            writer.write(C0_C1 + C2 + command("connect", 1, {"app": "live"}))
-            writer.write(command("createStream", 2, None))
-            writer.write(command("publish", 3, None, "a", on=1))
-            await reader.readuntil(b"NetStream.Publish.Start")  # counts as loopback
-            assert log_lines(caplog, "rtmp unix publish live/a accepted") != []
-            (connection,) = live.services.connections
-            assert connection.peer == LOCAL
-            writer.close()
-            await until(lambda: not live.services.connections)
-            assert live.services.admission.connections == 0
-        assert not path.exists()
-
-    run(main())
+    async with live_server(folder, f"rtmp.listen=unix:{path}") as live:
+        assert live.server.addresses["rtmp"] == [f"unix:{path}"]
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(C0_C1 + C2 + command("connect", 1, {"app": "live"}))
+        writer.write(command("createStream", 2, None))
+        writer.write(command("publish", 3, None, "a", on=1))
+        await reader.readuntil(b"NetStream.Publish.Start")  # counts as loopback
+        assert log_lines(caplog, "rtmp unix publish live/a accepted") != []
+        (connection,) = live.services.connections
+        assert connection.peer == LOCAL
+        writer.close()
+        await until(lambda: not live.services.connections)
+        assert live.services.admission.connections == 0
+    assert not path.exists()
 
 
 def test_unix_socket_that_a_dead_process_left_is_replaced(folder: Path) -> None:
@@ -200,36 +194,32 @@ def test_unix_socket_in_a_folder_that_is_missing_is_said(folder: Path) -> None:
         open_socket(parse_address(f"unix:{folder}/missing/rtmp"))
 
 
-def test_unix_socket_that_somebody_else_removed_does_not_hinder_the_stop(folder: Path) -> None:
+async def test_unix_socket_that_somebody_else_removed_does_not_hinder_the_stop(
+    folder: Path,
+) -> None:
     path = folder / "rtmp"
 
-    async def main() -> None:
-        async with live_server(folder, f"rtmp.listen=unix:{path}"):
-            path.unlink()
-
-    run(main())
+    async with live_server(folder, f"rtmp.listen=unix:{path}"):
+        path.unlink()
 
 
 # ---------------------------------------------------------------------- accepting
 
 
-def test_storm_of_connections_is_taken_in_over_several_turns(
+async def test_storm_of_connections_is_taken_in_over_several_turns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ACCEPTS", 3)
 
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            clients = [socket.create_connection(live.address) for _ in range(10)]
-            await until(lambda: len(live.services.connections) == 10)
-            for client in clients:
-                client.close()
-            await until(lambda: not live.services.connections)
-
-    run(main())
+    async with live_server(tmp_path) as live:
+        clients = [socket.create_connection(live.address) for _ in range(10)]
+        await until(lambda: len(live.services.connections) == 10)
+        for client in clients:
+            client.close()
+        await until(lambda: not live.services.connections)
 
 
-def test_listener_that_rests_when_the_server_stops_is_not_woken(
+async def test_listener_that_rests_when_the_server_stops_is_not_woken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "ACCEPT_PAUSE_S", 0.01)
@@ -246,72 +236,63 @@ def test_listener_that_rests_when_the_server_stops_is_not_woken(
         def accept(self) -> Any:
             raise OSError(errno.EMFILE, "Too many open files")
 
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            (listener,) = live.server._listeners
-            (sock,) = listener._sockets.values()
-            listener.accept(Exhausted(sock))  # type: ignore[arg-type]
-            assert len(log_lines(caplog, "rtmp cannot accept: Too many open files")) == 1
-            listener.close()
-            await asyncio.sleep(0.02)
-            listener.close()
-            assert log_lines(caplog, "bug") == []
-
-    run(main())
+    async with live_server(tmp_path) as live:
+        (listener,) = live.server._listeners
+        (sock,) = listener._sockets.values()
+        listener.accept(Exhausted(sock))  # type: ignore[arg-type]
+        assert len(log_lines(caplog, "rtmp cannot accept: Too many open files")) == 1
+        listener.close()
+        await asyncio.sleep(0.02)
+        listener.close()
+        assert log_lines(caplog, "bug") == []
 
 
 # ---------------------------------------------------------------------- proxies
 
 
-def test_proxy_that_says_nothing_is_closed_with_one_line(
+async def test_proxy_that_says_nothing_is_closed_with_one_line(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = ("rtmp.proxy_protocol_from=127.0.0.1/32", "limits.handshake_s=0.3")
 
-    async def main() -> None:
-        async with live_server(tmp_path, *settings) as live:
-            silent, half, gone, wrong, ended = [await live.peer() for _ in range(5)]
-            await half.send(b"PROXY TCP4 1.2.3")
-            gone.close()
-            await ended.send(b"PROXY TCP4 1.2.3")
-            ended.close()
-            await wrong.send(C0_C1)
-            for peer in (silent, half, wrong):
-                assert await peer.expect_close() == []
-            await until(lambda: live.services.admission.connections == 0)
-            limit = "no PROXY header within 0.3 s (limits.handshake_s)"
-            for peer, reason in (
-                (silent, limit),
-                (half, limit),
-                (ended, "it left before its header"),
-                (wrong, "no PROXY protocol header, which this port expects of each connection"),
-            ):
-                line = f"WARNING proxy {peer.name} closed: {reason}"
-                assert log_lines(caplog, peer.name) == [line]
-            assert log_lines(caplog, gone.name) == []  # it only looked whether the port is open
-
-    run(main())
+    async with live_server(tmp_path, *settings) as live:
+        silent, half, gone, wrong, ended = [await live.peer() for _ in range(5)]
+        await half.send(b"PROXY TCP4 1.2.3")
+        gone.close()
+        await ended.send(b"PROXY TCP4 1.2.3")
+        ended.close()
+        await wrong.send(C0_C1)
+        for peer in (silent, half, wrong):
+            assert await peer.expect_close() == []
+        await until(lambda: live.services.admission.connections == 0)
+        limit = "no PROXY header within 0.3 s (limits.handshake_s)"
+        for peer, reason in (
+            (silent, limit),
+            (half, limit),
+            (ended, "it left before its header"),
+            (wrong, "no PROXY protocol header, which this port expects of each connection"),
+        ):
+            line = f"WARNING proxy {peer.name} closed: {reason}"
+            assert log_lines(caplog, peer.name) == [line]
+        assert log_lines(caplog, gone.name) == []  # it only looked whether the port is open
 
 
-def test_header_in_pieces_is_waited_for_without_a_busy_loop(tmp_path: Path) -> None:
+async def test_header_in_pieces_is_waited_for_without_a_busy_loop(tmp_path: Path) -> None:
     settings = ("rtmp.proxy_protocol_from=127.0.0.1/32",)
 
-    async def main() -> None:
-        async with live_server(tmp_path, *settings) as live:
-            peer = await live.peer()
-            await peer.send(b"PROXY TCP4 203.0.113.7 10.0.0.1 ")
-            await until(lambda: live.services.poller.turns >= 2)
-            turns = live.services.poller.turns
-            for _ in range(10):
-                await asyncio.sleep(0.01)
-            assert live.services.poller.turns - turns < 5
-            await peer.send(b"51044 1935\r\n" + C0_C1 + C2)
-            await peer.send(command("connect", 1, {"app": "live"}))
-            await peer.expect("NetConnection.Connect.Success")
-            (connection,) = live.services.connections
-            assert str(connection.peer) == "203.0.113.7:51044"
-
-    run(main())
+    async with live_server(tmp_path, *settings) as live:
+        peer = await live.peer()
+        await peer.send(b"PROXY TCP4 203.0.113.7 10.0.0.1 ")
+        await until(lambda: live.services.poller.turns >= 2)
+        turns = live.services.poller.turns
+        for _ in range(10):
+            await asyncio.sleep(0.01)
+        assert live.services.poller.turns - turns < 5
+        await peer.send(b"51044 1935\r\n" + C0_C1 + C2)
+        await peer.send(command("connect", 1, {"app": "live"}))
+        await peer.expect("NetConnection.Connect.Success")
+        (connection,) = live.services.connections
+        assert str(connection.peer) == "203.0.113.7:51044"
 
 
 # ---------------------------------------------------------------------- peers

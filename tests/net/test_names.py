@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from tests.harness import run, until
+from tests.harness import until
 
 from headend.net import names
 from headend.net.names import look_up
@@ -47,76 +47,58 @@ def dns(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dns]:
     made.speaks.set()
 
 
-def test_name_has_addresses_each_once() -> None:
-    async def main() -> None:
-        assert (socket.AF_INET, "127.0.0.1") in await look_up("localhost", 80)
-        assert await look_up("localhost", 80, socket.AF_INET) == [(socket.AF_INET, "127.0.0.1")]
-        assert await look_up("::1", 80) == [(socket.AF_INET6, "::1")]
-
-    run(main())
+async def test_name_has_addresses_each_once() -> None:
+    assert (socket.AF_INET, "127.0.0.1") in await look_up("localhost", 80)
+    assert await look_up("localhost", 80, socket.AF_INET) == [(socket.AF_INET, "127.0.0.1")]
+    assert await look_up("::1", 80) == [(socket.AF_INET6, "::1")]
 
 
-def test_name_that_nobody_knows_is_an_error(dns: Dns) -> None:
-    async def main() -> None:
-        for _ in range(2):
-            with pytest.raises(socket.gaierror, match="not known"):
-                await look_up("unknown.example", 80)
-        assert dns.asked == ["unknown.example"] * 2
-
-    run(main())
+async def test_name_that_nobody_knows_is_an_error(dns: Dns) -> None:
+    for _ in range(2):
+        with pytest.raises(socket.gaierror, match="not known"):
+            await look_up("unknown.example", 80)
+    assert dns.asked == ["unknown.example"] * 2
 
 
-def test_name_that_cannot_be_one_is_an_error() -> None:
-    async def main() -> None:
-        with pytest.raises(UnicodeError):
-            await look_up("a" * 70 + ".example", 80)
-
-    run(main())
+async def test_name_that_cannot_be_one_is_an_error() -> None:
+    with pytest.raises(UnicodeError):
+        await look_up("a" * 70 + ".example", 80)
 
 
-def test_names_that_are_not_answered_hold_up_no_other(dns: Dns) -> None:
-    async def main() -> None:
-        silent = [asyncio.create_task(look_up(f"{number}.{SILENT}", 80)) for number in range(40)]
-        await until(lambda: len(dns.asked) == 40)
-        assert await look_up("known.example", 80) == [(socket.AF_INET, "203.0.113.9")]
-        dns.speaks.set()
-        assert await asyncio.gather(*silent) == [[(socket.AF_INET, "203.0.113.9")]] * 40
-
-    run(main())
+async def test_names_that_are_not_answered_hold_up_no_other(dns: Dns) -> None:
+    silent = [asyncio.create_task(look_up(f"{number}.{SILENT}", 80)) for number in range(40)]
+    await until(lambda: len(dns.asked) == 40)
+    assert await look_up("known.example", 80) == [(socket.AF_INET, "203.0.113.9")]
+    dns.speaks.set()
+    assert await asyncio.gather(*silent) == [[(socket.AF_INET, "203.0.113.9")]] * 40
 
 
-def test_name_is_asked_for_once_at_a_time_whoever_waits(dns: Dns) -> None:
-    async def main() -> None:
-        first = asyncio.create_task(look_up(SILENT, 80))
-        second = asyncio.create_task(look_up(SILENT, 80))
-        await until(lambda: dns.asked)
-        first.cancel()
-        with suppress(asyncio.CancelledError):
-            await first
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await look_up(SILENT, 80)
-        dns.speaks.set()
-        assert await second == [(socket.AF_INET, "203.0.113.9")]
-        assert dns.asked == [SILENT]
-        assert await look_up(SILENT, 80) == [(socket.AF_INET, "203.0.113.9")]
-        assert dns.asked == [SILENT] * 2
-
-    run(main())
+async def test_name_is_asked_for_once_at_a_time_whoever_waits(dns: Dns) -> None:
+    first = asyncio.create_task(look_up(SILENT, 80))
+    second = asyncio.create_task(look_up(SILENT, 80))
+    await until(lambda: dns.asked)
+    first.cancel()
+    with suppress(asyncio.CancelledError):
+        await first
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await look_up(SILENT, 80)
+    dns.speaks.set()
+    assert await second == [(socket.AF_INET, "203.0.113.9")]
+    assert dns.asked == [SILENT]
+    assert await look_up(SILENT, 80) == [(socket.AF_INET, "203.0.113.9")]
+    assert dns.asked == [SILENT] * 2
 
 
-def test_there_is_a_limit(dns: Dns, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_there_is_a_limit(dns: Dns, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(names, "MOST", 1)
 
-    async def main() -> None:
-        waiting = asyncio.create_task(look_up(SILENT, 80))
-        await until(lambda: dns.asked)
-        with pytest.raises(OSError, match="too many names"):
-            await look_up("known.example", 80)
-        dns.speaks.set()
-        await waiting
-
-    run(main())
+    waiting = asyncio.create_task(look_up(SILENT, 80))
+    await until(lambda: dns.asked)
+    with pytest.raises(OSError, match="too many names"):
+        await look_up("known.example", 80)
+    dns.speaks.set()
+    await waiting
 
 
 ENDS = """

@@ -203,18 +203,15 @@ def test_stranger_who_asks_again_and_again_over_rtmp_is_told_of_in_a_sum(
         run(main())
 
 
-def test_connections_that_break_the_protocol_are_told_of_in_a_sum(
+async def test_connections_that_break_the_protocol_are_told_of_in_a_sum(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            for _ in range(100):
-                peer = await live.peer()
-                await peer.send(b"GET / HTTP/1.1\r\n\r\n")
-                await peer.expect_close()
-            assert len(log_lines(caplog, "closed: ")) <= BUDGETS["refusal"][0] + 2
-
-    run(main())
+    async with live_server(tmp_path) as live:
+        for _ in range(100):
+            peer = await live.peer()
+            await peer.send(b"GET / HTTP/1.1\r\n\r\n")
+            await peer.expect_close()
+        assert len(log_lines(caplog, "closed: ")) <= BUDGETS["refusal"][0] + 2
 
 
 def few_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,23 +257,20 @@ def test_viewer_of_many_names_is_told_of_in_a_sum_and_served(
         run(main())
 
 
-def test_publisher_who_comes_again_and_again_is_refused_and_others_are_not(
+async def test_publisher_who_comes_again_and_again_is_refused_and_others_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few_sessions(monkeypatch)
 
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            for number in range(10):
-                publisher = await live.publisher(f"a{number}")
-                publisher.close()
-            peer = await live.connected()
-            await peer.send(command("publish", 3, None, "b", "live", on=1))
-            await peer.expect("NetStream.Publish.Denied")
-            assert "too many publishers came from your address" in peer.reasons[-1]
-            await live.publisher("b", source="127.0.0.2")
-
-    run(main())
+    async with live_server(tmp_path) as live:
+        for number in range(10):
+            publisher = await live.publisher(f"a{number}")
+            publisher.close()
+        peer = await live.connected()
+        await peer.send(command("publish", 3, None, "b", "live", on=1))
+        await peer.expect("NetStream.Publish.Denied")
+        assert "too many publishers came from your address" in peer.reasons[-1]
+        await live.publisher("b", source="127.0.0.2")
 
 
 def test_fetches_of_names_that_somebody_invents_are_told_of_in_a_sum(
@@ -300,19 +294,16 @@ def test_fetches_of_names_that_somebody_invents_are_told_of_in_a_sum(
         run(main())
 
 
-def test_two_addresses_are_told_of_apart(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            told: list[PeerNoisy] = []
-            live.services.events.subscribe(
-                lambda event: told.append(event) if isinstance(event, PeerNoisy) else None
-            )
-            for source in ("127.0.0.2", "127.0.0.3"):
-                peers = [await live.peer(source=source) for _ in range(70)]
-                for peer in peers:
-                    await peer.send(b"nonsense")
-                await asyncio.gather(*(peer.expect_close() for peer in peers))
-            live.services.notes.close()
-            assert {event.address for event in told} == {"127.0.0.2", "127.0.0.3"}
-
-    run(main())
+async def test_two_addresses_are_told_of_apart(tmp_path: Path) -> None:
+    async with live_server(tmp_path) as live:
+        told: list[PeerNoisy] = []
+        live.services.events.subscribe(
+            lambda event: told.append(event) if isinstance(event, PeerNoisy) else None
+        )
+        for source in ("127.0.0.2", "127.0.0.3"):
+            peers = [await live.peer(source=source) for _ in range(70)]
+            for peer in peers:
+                await peer.send(b"nonsense")
+            await asyncio.gather(*(peer.expect_close() for peer in peers))
+        live.services.notes.close()
+        assert {event.address for event in told} == {"127.0.0.2", "127.0.0.3"}

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from tests.harness import C0_C1, C2, Live, Peer, command, live_server, run, until
+from tests.harness import C0_C1, C2, Live, Peer, command, live_server, until
 from tests.web import Web, serve
 from tests.wire import wire
 
@@ -86,54 +86,42 @@ async def connected(live: Live, header: bytes) -> Peer:
 
 
 @pytest.mark.parametrize("header", UNKNOWN.values(), ids=UNKNOWN.keys())
-def test_peer_that_its_balancer_does_not_name_is_not_this_machine(
+async def test_peer_that_its_balancer_does_not_name_is_not_this_machine(
     header: bytes, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, BALANCED) as live:  # auth.publish is loopback
-            peer = await connected(live, header)
-            await peer.send(command("publish", 3, None, "a", "live", on=1))
-            await peer.expect("NetStream.Publish.Denied")
-            assert "from another machine" in peer.reasons[-1]
-
-    run(main())
+    async with live_server(tmp_path, BALANCED) as live:  # auth.publish is loopback
+        peer = await connected(live, header)
+        await peer.send(command("publish", 3, None, "a", "live", on=1))
+        await peer.expect("NetStream.Publish.Denied")
+        assert "from another machine" in peer.reasons[-1]
 
 
-def test_balancer_that_connects_for_itself_is_where_it_is(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, BALANCED) as live:
-            peer = await connected(live, wire("0d0a0d0a000d0a515549540a 20 00 0000"))
-            await peer.send(command("publish", 3, None, "a", "live", on=1))
-            await peer.expect("NetStream.Publish.Start")
-
-    run(main())
+async def test_balancer_that_connects_for_itself_is_where_it_is(tmp_path: Path) -> None:
+    async with live_server(tmp_path, BALANCED) as live:
+        peer = await connected(live, wire("0d0a0d0a000d0a515549540a 20 00 0000"))
+        await peer.send(command("publish", 3, None, "a", "live", on=1))
+        await peer.expect("NetStream.Publish.Start")
 
 
-def test_peer_that_nobody_names_is_shut_out_for_its_guesses(tmp_path: Path) -> None:
-    async def main() -> None:
-        settings = (BALANCED, "auth.private=live/*", "auth.wrong_attempts=2")
-        async with live_server(tmp_path, *settings) as live:
-            for _ in range(3):
-                peer = await connected(live, b"PROXY UNKNOWN\r\n")
-                await peer.send(command("play", 3, None, "a?token=nonsense", on=1))
-                await peer.expect("NetStream.Play.Failed")
-            assert peer.reasons[-1].startswith("too many wrong keys")
-
-    run(main())
-
-
-def test_lists_of_addresses_have_nobody_that_is_unknown(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with live_server(tmp_path, BALANCED, "auth.play_from=127.0.0.0/8") as live:
+async def test_peer_that_nobody_names_is_shut_out_for_its_guesses(tmp_path: Path) -> None:
+    settings = (BALANCED, "auth.private=live/*", "auth.wrong_attempts=2")
+    async with live_server(tmp_path, *settings) as live:
+        for _ in range(3):
             peer = await connected(live, b"PROXY UNKNOWN\r\n")
-            await peer.send(command("play", 3, None, "a", on=1))
+            await peer.send(command("play", 3, None, "a?token=nonsense", on=1))
             await peer.expect("NetStream.Play.Failed")
-            assert peer.reasons[-1] == "watching is not allowed from your address"
-            peer = await connected(live, b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n")
-            await peer.send(command("play", 3, None, "a", on=1))
-            await peer.expect("NetStream.Play.Start")
+        assert peer.reasons[-1].startswith("too many wrong keys")
 
-    run(main())
+
+async def test_lists_of_addresses_have_nobody_that_is_unknown(tmp_path: Path) -> None:
+    async with live_server(tmp_path, BALANCED, "auth.play_from=127.0.0.0/8") as live:
+        peer = await connected(live, b"PROXY UNKNOWN\r\n")
+        await peer.send(command("play", 3, None, "a", on=1))
+        await peer.expect("NetStream.Play.Failed")
+        assert peer.reasons[-1] == "watching is not allowed from your address"
+        peer = await connected(live, b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n")
+        await peer.send(command("play", 3, None, "a", on=1))
+        await peer.expect("NetStream.Play.Start")
 
 
 # ---------------------------------------------------------------------- over HTTP
@@ -150,16 +138,13 @@ async def guess(web: Web, by: str) -> str:
 
 
 @pytest.mark.parametrize("by", ["198.51.100.10:4711", "[2001:db8::9]:1", "nonsense"])
-def test_guesses_behind_a_proxy_count_for_who_makes_them(by: str, tmp_path: Path) -> None:
-    async def main() -> None:
-        settings = (BEHIND, "auth.private=live/*", "auth.wrong_attempts=2")
-        async with serve(tmp_path, *settings) as web:
-            details = [await guess(web, by) for _ in range(3)]
-            assert details[:2] == 2 * ["the token is not valid"]
-            assert details[2].startswith("too many wrong keys")
-            assert await guess(web, "198.51.100.77:1") == "the token is not valid"
-
-    run(main())
+async def test_guesses_behind_a_proxy_count_for_who_makes_them(by: str, tmp_path: Path) -> None:
+    settings = (BEHIND, "auth.private=live/*", "auth.wrong_attempts=2")
+    async with serve(tmp_path, *settings) as web:
+        details = [await guess(web, by) for _ in range(3)]
+        assert details[:2] == 2 * ["the token is not valid"]
+        assert details[2].startswith("too many wrong keys")
+        assert await guess(web, "198.51.100.77:1") == "the token is not valid"
 
 
 async def viewers(web: Web) -> list[str]:
@@ -169,48 +154,39 @@ async def viewers(web: Web) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["http", "ws"])
-def test_viewers_of_flv_behind_a_proxy_are_who_they_are(scheme: str, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, BEHIND) as web:
-            await web.publish()
-            headers, url = forwarded("198.51.100.10:4711"), f"{web.base}/live/a.flv"
-            if scheme == "ws":
-                async with web.client.ws_connect(url, headers=headers) as socket:
-                    assert (await socket.receive_bytes())[:3] == b"FLV"
-                    assert await viewers(web) == ["198.51.100.10:4711"]
-            else:
-                async with web.client.get(url, headers=headers) as response:
-                    assert (await response.content.readexactly(3)) == b"FLV"
-                    assert await viewers(web) == ["198.51.100.10:4711"]
-            await web.client.close()  # the admission counts out what it has counted in
-            publishers = len(web.live.services.connections)
-            await until(lambda: web.live.services.admission.connections == publishers)
-
-    run(main())
+async def test_viewers_of_flv_behind_a_proxy_are_who_they_are(scheme: str, tmp_path: Path) -> None:
+    async with serve(tmp_path, BEHIND) as web:
+        await web.publish()
+        headers, url = forwarded("198.51.100.10:4711"), f"{web.base}/live/a.flv"
+        if scheme == "ws":
+            async with web.client.ws_connect(url, headers=headers) as socket:
+                assert (await socket.receive_bytes())[:3] == b"FLV"
+                assert await viewers(web) == ["198.51.100.10:4711"]
+        else:
+            async with web.client.get(url, headers=headers) as response:
+                assert (await response.content.readexactly(3)) == b"FLV"
+                assert await viewers(web) == ["198.51.100.10:4711"]
+        await web.client.close()  # the admission counts out what it has counted in
+        publishers = len(web.live.services.connections)
+        await until(lambda: web.live.services.admission.connections == publishers)
 
 
-def test_viewers_of_hls_behind_a_proxy_are_told_apart(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, BEHIND, "limits.viewers_per_stream=1", "hls.part_s=0") as web:
-            await web.publish()
-            hls = web.live.services.hls
-            assert hls is not None
-            packaged = hls.begin(web.stream())
-            packaged.note(Address.at("198.51.100.10", 1), "")
-            path = "/live/a/abc123-1.m4s"
-            headers = {"User-Agent": "", **forwarded("198.51.100.10:4711")}
-            assert (await web.ask("GET", path, headers=headers)).status == 404  # it may ask
-            headers |= forwarded("198.51.100.11:4711")
-            assert (await web.ask("GET", path, headers=headers)).status == 403
-
-    run(main())
+async def test_viewers_of_hls_behind_a_proxy_are_told_apart(tmp_path: Path) -> None:
+    async with serve(tmp_path, BEHIND, "limits.viewers_per_stream=1", "hls.part_s=0") as web:
+        await web.publish()
+        hls = web.live.services.hls
+        assert hls is not None
+        packaged = hls.begin(web.stream())
+        packaged.note(Address.at("198.51.100.10", 1), "")
+        path = "/live/a/abc123-1.m4s"
+        headers = {"User-Agent": "", **forwarded("198.51.100.10:4711")}
+        assert (await web.ask("GET", path, headers=headers)).status == 404  # it may ask
+        headers |= forwarded("198.51.100.11:4711")
+        assert (await web.ask("GET", path, headers=headers)).status == 403
 
 
-def test_api_is_not_given_to_who_is_not_named(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path, BEHIND, "auth.api_from=127.0.0.1") as web:
-            assert (await web.get("/server")).status == 200
-            assert (await web.get("/server", headers=forwarded("nonsense"))).status == 403
-            assert (await web.get("/server", headers=forwarded("127.0.0.1:1"))).status == 200
-
-    run(main())
+async def test_api_is_not_given_to_who_is_not_named(tmp_path: Path) -> None:
+    async with serve(tmp_path, BEHIND, "auth.api_from=127.0.0.1") as web:
+        assert (await web.get("/server")).status == 200
+        assert (await web.get("/server", headers=forwarded("nonsense"))).status == 403
+        assert (await web.get("/server", headers=forwarded("127.0.0.1:1"))).status == 200

@@ -4,7 +4,6 @@ import socket
 from ipaddress import ip_address
 
 import pytest
-from tests.harness import run
 from tests.outside import FORMS, INNER, OUTER, stand_outside
 
 from headend.net import places
@@ -64,128 +63,103 @@ def test_list_allows_what_it_names_and_nothing_else(
 
 
 @pytest.mark.parametrize("host", FORMS)
-def test_forbidden_address_is_found_however_it_is_written(
+async def test_forbidden_address_is_found_however_it_is_written(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        stand_outside(monkeypatch)
-        rules = Rules.of(["10.0.0.0/8", "other.example"])
-        with pytest.raises(PlaceForbidden, match="is not allowed; name it in auth"):
-            await resolve(host.strip("[]"), 80, rules)
-        assert await resolve(host.strip("[]"), 80, Rules.of([INNER]))
-
-    run(main())
+    stand_outside(monkeypatch)
+    rules = Rules.of(["10.0.0.0/8", "other.example"])
+    with pytest.raises(PlaceForbidden, match="is not allowed; name it in auth"):
+        await resolve(host.strip("[]"), 80, rules)
+    assert await resolve(host.strip("[]"), 80, Rules.of([INNER]))
 
 
-def test_name_is_allowed_however_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main() -> None:
-        stand_outside(monkeypatch)
-        for host in ("inner.test", "INNER.TEST.", "\uff49nner\u3002test"):
-            assert await resolve(host, 80, Rules.of(["inner.test"])) == [(socket.AF_INET, INNER)]
-            with pytest.raises(PlaceForbidden):
-                await resolve(host, 80, Rules.of(["*.example"]))
-
-    run(main())
+async def test_name_is_allowed_however_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_outside(monkeypatch)
+    for host in ("inner.test", "INNER.TEST.", "\uff49nner\u3002test"):
+        assert await resolve(host, 80, Rules.of(["inner.test"])) == [(socket.AF_INET, INNER)]
+        with pytest.raises(PlaceForbidden):
+            await resolve(host, 80, Rules.of(["*.example"]))
 
 
 @pytest.mark.parametrize("host", ["a" * 70 + ".example", "256.1.1.1", "a b", "\u2100", ""])
-def test_what_can_be_no_host_has_no_address(host: str) -> None:
-    async def main() -> None:
-        for rules in (None, Rules()):
-            with pytest.raises(NoSuchHost, match="no such host"):
-                await resolve(host, 80, rules)
-
-    run(main())
+async def test_what_can_be_no_host_has_no_address(host: str) -> None:
+    for rules in (None, Rules()):
+        with pytest.raises(NoSuchHost, match="no such host"):
+            await resolve(host, 80, rules)
 
 
 # ---------------------------------------------------------------------- routes
 
 
 @pytest.mark.parametrize("host", FORMS)
-def test_nobody_outside_leads_inside(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main() -> None:
-        stand_outside(monkeypatch)
-        route = Route(OUTER)
-        await route.look_up(OUTER, 80)
-        with pytest.raises(InnerPlace, match="is an inner address, and a server outside sends us"):
-            await route.look_up(host.strip("[]"), 80)
-
-    run(main())
+async def test_nobody_outside_leads_inside(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_outside(monkeypatch)
+    route = Route(OUTER)
+    await route.look_up(OUTER, 80)
+    with pytest.raises(InnerPlace, match="is an inner address, and a server outside sends us"):
+        await route.look_up(host.strip("[]"), 80)
 
 
-def test_inside_leads_inside_and_anywhere_leads_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main() -> None:
-        stand_outside(monkeypatch)
-        route = Route("inner.test")
-        await route.look_up("inner.test", 80)
-        assert await route.look_up("127.0.0.3", 80)
-        assert await route.look_up(OUTER, 80)
-        with pytest.raises(InnerPlace):  # it came from outside by now …
-            await route.look_up("127.0.0.3", 80)
-        assert await route.look_up("INNER.test.", 80)  # … but this is what was named
-
-    run(main())
-
-
-def test_networks_that_a_setting_names_are_reached_from_outside_too(
+async def test_inside_leads_inside_and_anywhere_leads_outside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def main() -> None:
-        stand_outside(monkeypatch)
-        named = Rules.of([f"{INNER}/32", OUTER])
-        route = Route(OUTER, None, named)
-        await route.look_up(OUTER, 80)
-        assert await route.look_up("127.2", 80)
-        with pytest.raises(PlaceForbidden):
-            await route.look_up("127.0.0.3", 80)
-        by_name = Route(OUTER, None, Rules.of(["inner.test"]))  # a name is no network
-        await by_name.look_up(OUTER, 80)
-        with pytest.raises(InnerPlace):
-            await by_name.look_up("inner.test", 80)
-
-    run(main())
+    stand_outside(monkeypatch)
+    route = Route("inner.test")
+    await route.look_up("inner.test", 80)
+    assert await route.look_up("127.0.0.3", 80)
+    assert await route.look_up(OUTER, 80)
+    with pytest.raises(InnerPlace):  # it came from outside by now …
+        await route.look_up("127.0.0.3", 80)
+    assert await route.look_up("INNER.test.", 80)  # … but this is what was named
 
 
-def test_place_that_is_named_is_asked_by_its_own_rules() -> None:
-    async def main() -> None:
-        assert await Route("169.254.169.254").look_up("169.254.169.254", 80)
-        with pytest.raises(PlaceForbidden):
-            await Route("169.254.169.254", Rules()).look_up("169.254.169.254", 80)
-        with pytest.raises(PlaceForbidden):
-            await Route("127.0.0.1").look_up("169.254.169.254", 80)
+async def test_networks_that_a_setting_names_are_reached_from_outside_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stand_outside(monkeypatch)
+    named = Rules.of([f"{INNER}/32", OUTER])
+    route = Route(OUTER, None, named)
+    await route.look_up(OUTER, 80)
+    assert await route.look_up("127.2", 80)
+    with pytest.raises(PlaceForbidden):
+        await route.look_up("127.0.0.3", 80)
+    by_name = Route(OUTER, None, Rules.of(["inner.test"]))  # a name is no network
+    await by_name.look_up(OUTER, 80)
+    with pytest.raises(InnerPlace):
+        await by_name.look_up("inner.test", 80)
 
-    run(main())
+
+async def test_place_that_is_named_is_asked_by_its_own_rules() -> None:
+    assert await Route("169.254.169.254").look_up("169.254.169.254", 80)
+    with pytest.raises(PlaceForbidden):
+        await Route("169.254.169.254", Rules()).look_up("169.254.169.254", 80)
+    with pytest.raises(PlaceForbidden):
+        await Route("127.0.0.1").look_up("169.254.169.254", 80)
 
 
-def test_name_with_an_address_outside_is_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_name_with_an_address_outside_is_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     def getaddrinfo(host: str, port: int, **_: object) -> list[object]:
         both = ("127.0.0.3", "203.0.113.9") if host == "two.test" else (host,)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (text, port)) for text in both]
 
-    async def main() -> None:
-        stand_outside(monkeypatch)
-        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-        monkeypatch.setattr(places, "is_inner", lambda address: str(address) != "203.0.113.9")
-        route = Route("two.test")
-        assert len(await route.look_up("two.test", 80)) == 2
-        with pytest.raises(InnerPlace):
-            await route.look_up(INNER, 80)
-        outer = Route("203.0.113.9")
-        await outer.look_up("203.0.113.9", 80)
-        assert await outer.look_up("two.test", 80) == [(socket.AF_INET, "203.0.113.9")]
-
-    run(main())
+    stand_outside(monkeypatch)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(places, "is_inner", lambda address: str(address) != "203.0.113.9")
+    route = Route("two.test")
+    assert len(await route.look_up("two.test", 80)) == 2
+    with pytest.raises(InnerPlace):
+        await route.look_up(INNER, 80)
+    outer = Route("203.0.113.9")
+    await outer.look_up("203.0.113.9", 80)
+    assert await outer.look_up("two.test", 80) == [(socket.AF_INET, "203.0.113.9")]
 
 
-def test_proxy_is_called_and_what_it_fetches_is_taken_for_outside() -> None:
-    async def main() -> None:
-        route = Route("127.0.0.1")
-        route.take_proxies(["127.0.0.9"])
-        assert await route.look_up("127.0.0.2", 80)
-        assert await route.look_up("127.0.0.9", 80)
-        with pytest.raises(InnerPlace):
-            await route.look_up("127.0.0.2", 80)
-        assert await route.look_up("127.0.0.9", 80)
-        assert await route.look_up("127.0.0.1", 80)
-
-    run(main())
+async def test_proxy_is_called_and_what_it_fetches_is_taken_for_outside() -> None:
+    route = Route("127.0.0.1")
+    route.take_proxies(["127.0.0.9"])
+    assert await route.look_up("127.0.0.2", 80)
+    assert await route.look_up("127.0.0.9", 80)
+    with pytest.raises(InnerPlace):
+        await route.look_up("127.0.0.2", 80)
+    assert await route.look_up("127.0.0.9", 80)
+    assert await route.look_up("127.0.0.1", 80)

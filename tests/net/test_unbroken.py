@@ -11,39 +11,33 @@ from tests.harness import run, until
 from headend.net.unbroken import Unbroken
 
 
-def test_work_is_finished_though_the_caller_is_cancelled() -> None:
-    async def main() -> None:
-        unbroken, may_end, done = Unbroken(), asyncio.Event(), []
+async def test_work_is_finished_though_the_caller_is_cancelled() -> None:
+    unbroken, may_end, done = Unbroken(), asyncio.Event(), []
 
-        async def work() -> None:
-            await may_end.wait()
-            done.append(True)
+    async def work() -> None:
+        await may_end.wait()
+        done.append(True)
 
-        caller = asyncio.create_task(unbroken.run(work()))
-        await asyncio.sleep(0)
-        caller.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await caller
-        may_end.set()
-        await until(lambda: done)
-
-    run(main())
+    caller = asyncio.create_task(unbroken.run(work()))
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    may_end.set()
+    await until(lambda: done)
 
 
-def test_result_and_exception_are_the_callers() -> None:
-    async def main() -> None:
-        async def good() -> int:
-            return 1
+async def test_result_and_exception_are_the_callers() -> None:
+    async def good() -> int:
+        return 1
 
-        async def bad() -> None:
-            raise KeyError("a")
+    async def bad() -> None:
+        raise KeyError("a")
 
-        unbroken = Unbroken()
-        assert await unbroken.run(good()) == 1
-        with pytest.raises(KeyError):
-            await unbroken.run(bad())
-
-    run(main())
+    unbroken = Unbroken()
+    assert await unbroken.run(good()) == 1
+    with pytest.raises(KeyError):
+        await unbroken.run(bad())
 
 
 def test_exception_holds_nothing_when_the_caller_has_dealt_with_it() -> None:
@@ -70,14 +64,11 @@ def test_exception_holds_nothing_when_the_caller_has_dealt_with_it() -> None:
         gc.enable()
 
 
-def test_close_cancels_what_is_not_done() -> None:
-    async def main() -> None:
-        unbroken = Unbroken()
-        caller = asyncio.create_task(unbroken.run(asyncio.Event().wait()))
-        await asyncio.sleep(0)
-        await unbroken.close()
-        with pytest.raises(asyncio.CancelledError):
-            await caller
-        await unbroken.close()
-
-    run(main())
+async def test_close_cancels_what_is_not_done() -> None:
+    unbroken = Unbroken()
+    caller = asyncio.create_task(unbroken.run(asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    await unbroken.close()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await unbroken.close()

@@ -71,46 +71,40 @@ async def asked(*settings: str) -> AsyncIterator[Asked]:
             await outgoing.close()
 
 
-def test_question_holds_who_wants_what_and_is_signed() -> None:
-    async def main() -> None:
-        async with asked(f"auth.callback_secret={SECRET}") as backend:
-            assert await backend.ask() == Allow()
-            (got,) = backend.there.received
-            assert got.path == "/ask?x=y"
-            assert got.headers["content-type"] == "application/json"
-            question = got.document
-            assert verify(got.body, got.headers, SECRET) == question["id"]
-            assert question["type"] == "authorize.publish"
-            assert question["data"] == {
-                "action": "publish",
-                "stream": "live/a",
-                "app": "live",
-                "name": "a",
-                "address": "10.0.0.7",
-                "protocol": "rtmps",
-                "is_secure": True,
-                "session": 7,
-                "user_agent": "FMLE/3.0",
-                "key_id": "pk_1",
-                "subject": "Ann",
-                "certificate": None,
-            }
-            assert b"secret" not in got.body
-
-    run(main())
+async def test_question_holds_who_wants_what_and_is_signed() -> None:
+    async with asked(f"auth.callback_secret={SECRET}") as backend:
+        assert await backend.ask() == Allow()
+        (got,) = backend.there.received
+        assert got.path == "/ask?x=y"
+        assert got.headers["content-type"] == "application/json"
+        question = got.document
+        assert verify(got.body, got.headers, SECRET) == question["id"]
+        assert question["type"] == "authorize.publish"
+        assert question["data"] == {
+            "action": "publish",
+            "stream": "live/a",
+            "app": "live",
+            "name": "a",
+            "address": "10.0.0.7",
+            "protocol": "rtmps",
+            "is_secure": True,
+            "session": 7,
+            "user_agent": "FMLE/3.0",
+            "key_id": "pk_1",
+            "subject": "Ann",
+            "certificate": None,
+        }
+        assert b"secret" not in got.body
 
 
-def test_credentials_are_sent_where_the_settings_say_so_and_the_rest_is_unsigned() -> None:
-    async def main() -> None:
-        async with asked("auth.callback_credentials=true") as backend:
-            await backend.ask()
-            (got,) = backend.there.received
-            assert got.document["data"]["key"] == "k3y-secret"
-            assert got.document["data"]["token"] == "t0ken-secret"
-            assert got.document["data"]["query"] == {"sign": "s1gn-secret"}
-            assert "webhook-signature" not in got.headers
-
-    run(main())
+async def test_credentials_are_sent_where_the_settings_say_so_and_the_rest_is_unsigned() -> None:
+    async with asked("auth.callback_credentials=true") as backend:
+        await backend.ask()
+        (got,) = backend.there.received
+        assert got.document["data"]["key"] == "k3y-secret"
+        assert got.document["data"]["token"] == "t0ken-secret"
+        assert got.document["data"]["query"] == {"sign": "s1gn-secret"}
+        assert "webhook-signature" not in got.headers
 
 
 @pytest.mark.parametrize(
@@ -148,13 +142,10 @@ def test_credentials_are_sent_where_the_settings_say_so_and_the_rest_is_unsigned
         ),
     ],
 )
-def test_answer_is_a_decision(status: int, document: object, decision: Decision) -> None:
-    async def main() -> None:
-        async with asked() as backend:
-            backend.answer(document, status)
-            assert await backend.ask() == decision
-
-    run(main())
+async def test_answer_is_a_decision(status: int, document: object, decision: Decision) -> None:
+    async with asked() as backend:
+        backend.answer(document, status)
+        assert await backend.ask() == decision
 
 
 @pytest.mark.parametrize(
@@ -231,80 +222,66 @@ def test_fault_of_the_backend_lets_nobody_in_or_everybody(
     assert words in line
 
 
-def test_what_is_no_text_is_escaped_before_it_is_sent() -> None:
+async def test_what_is_no_text_is_escaped_before_it_is_sent() -> None:
     odd = "a\0b\x1b[0m\ud800\u202e\n"
     plain = r"a\x00b\x1b[0m\ud800\u202e\n"
 
-    async def main() -> None:
-        async with asked("auth.callback_credentials=true") as backend:
-            request = replace(
-                PUBLISH, user_agent=odd, certificate=odd, key=odd, token=odd, query={odd: odd}
-            )
-            assert await backend.ask(request) == Allow()
-            (got,) = backend.there.received
-            got.body.decode("ascii")
-            assert b"\\u" not in got.body.replace(b"\\\\u", b"")
-            data = got.document["data"]
-            for name in ("user_agent", "certificate", "key", "token"):
-                assert data[name] == plain
-            assert data["query"] == {plain: plain}
-
-    run(main())
+    async with asked("auth.callback_credentials=true") as backend:
+        request = replace(
+            PUBLISH, user_agent=odd, certificate=odd, key=odd, token=odd, query={odd: odd}
+        )
+        assert await backend.ask(request) == Allow()
+        (got,) = backend.there.received
+        got.body.decode("ascii")
+        assert b"\\u" not in got.body.replace(b"\\\\u", b"")
+        data = got.document["data"]
+        for name in ("user_agent", "certificate", "key", "token"):
+            assert data[name] == plain
+        assert data["query"] == {plain: plain}
 
 
-def test_slow_answer_is_a_failure() -> None:
-    async def main() -> None:
-        async with asked("auth.callback_timeout_s=0.1") as backend:
+async def test_slow_answer_is_a_failure() -> None:
+    async with asked("auth.callback_timeout_s=0.1") as backend:
 
-            async def never(_: Received) -> web.Response:
-                await asyncio.sleep(60)
-                return web.Response()
+        async def never(_: Received) -> web.Response:
+            await asyncio.sleep(60)
+            return web.Response()
 
-            backend.there.answer = never
-            with pytest.raises(CallbackError):
-                await backend.ask()
-
-    run(main())
+        backend.there.answer = never
+        with pytest.raises(CallbackError):
+            await backend.ask()
 
 
-def test_no_more_are_asked_at_once_than_the_settings_say() -> None:
-    async def main() -> None:
-        async with asked("auth.callback_calls=2") as backend:
-            now, most = 0, 0
+async def test_no_more_are_asked_at_once_than_the_settings_say() -> None:
+    async with asked("auth.callback_calls=2") as backend:
+        now, most = 0, 0
 
-            async def slow(_: Received) -> web.Response:
-                nonlocal now, most
-                now += 1
-                most = max(most, now)
-                await asyncio.sleep(0.02)
-                now -= 1
-                return web.Response()
+        async def slow(_: Received) -> web.Response:
+            nonlocal now, most
+            now += 1
+            most = max(most, now)
+            await asyncio.sleep(0.02)
+            now -= 1
+            return web.Response()
 
-            backend.there.answer = slow
-            await asyncio.gather(*(backend.ask() for _ in range(8)))
-            assert most == 2
-            backend.configure("auth.callback_calls=4")
-            await asyncio.gather(*(backend.ask() for _ in range(8)))
-            assert most == 4
-
-    run(main())
+        backend.there.answer = slow
+        await asyncio.gather(*(backend.ask() for _ in range(8)))
+        assert most == 2
+        backend.configure("auth.callback_calls=4")
+        await asyncio.gather(*(backend.ask() for _ in range(8)))
+        assert most == 4
 
 
-def test_those_that_wait_for_their_turn_too_long_fail() -> None:
-    async def main() -> None:
-        async with asked("auth.callback_calls=1", "auth.callback_timeout_s=0.2") as backend:
+async def test_those_that_wait_for_their_turn_too_long_fail() -> None:
+    async with asked("auth.callback_calls=1", "auth.callback_timeout_s=0.2") as backend:
 
-            async def never(_: Received) -> web.Response:
-                await asyncio.sleep(60)
-                return web.Response()
+        async def never(_: Received) -> web.Response:
+            await asyncio.sleep(60)
+            return web.Response()
 
-            backend.there.answer = never
-            results = await asyncio.gather(
-                *(backend.ask() for _ in range(4)), return_exceptions=True
-            )
-            assert all(isinstance(each, CallbackError) for each in results)
-
-    run(main())
+        backend.there.answer = never
+        results = await asyncio.gather(*(backend.ask() for _ in range(4)), return_exceptions=True)
+        assert all(isinstance(each, CallbackError) for each in results)
 
 
 def pause_is_over(backend: Asked) -> None:
@@ -341,106 +318,88 @@ def test_backend_that_fails_is_left_alone_and_then_asked_once(
     assert len(log_lines(caplog, "callback answers again")) == 1
 
 
-def test_publishers_and_viewers_are_apart() -> None:
+async def test_publishers_and_viewers_are_apart() -> None:
     def only_viewers_fail(received: Received) -> web.Response:
         is_play = received.document["data"]["action"] == "play"
         return web.Response(status=503 if is_play else 403)
 
-    async def main() -> None:
-        async with asked("auth.callback_fail=open") as backend:
-            backend.there.answer = only_viewers_fail
-            for number in range(10):
-                viewer = replace(PLAY, address=ip_address(f"10.0.0.{number}"))
-                assert await backend.ask(viewer) == Allow()
-                assert await backend.ask(PUBLISH) == Deny("this is not allowed")
-            assert backend.callback.outcomes == {"failed": 5, "paused": 5, "deny": 10}
-
-    run(main())
+    async with asked("auth.callback_fail=open") as backend:
+        backend.there.answer = only_viewers_fail
+        for number in range(10):
+            viewer = replace(PLAY, address=ip_address(f"10.0.0.{number}"))
+            assert await backend.ask(viewer) == Allow()
+            assert await backend.ask(PUBLISH) == Deny("this is not allowed")
+        assert backend.callback.outcomes == {"failed": 5, "paused": 5, "deny": 10}
 
 
-def test_viewers_that_wait_for_an_answer_leave_calls_for_publishers() -> None:
-    async def main() -> None:
-        async with asked("auth.callback_calls=1", "auth.callback_timeout_s=10") as backend:
-            hung = asyncio.Event()
+async def test_viewers_that_wait_for_an_answer_leave_calls_for_publishers() -> None:
+    async with asked("auth.callback_calls=1", "auth.callback_timeout_s=10") as backend:
+        hung = asyncio.Event()
 
-            async def only_viewers_hang(received: Received) -> web.Response:
-                if received.document["data"]["action"] == "play":
-                    await hung.wait()
-                return web.Response()
+        async def only_viewers_hang(received: Received) -> web.Response:
+            if received.document["data"]["action"] == "play":
+                await hung.wait()
+            return web.Response()
 
-            backend.there.answer = only_viewers_hang
-            viewers = [asyncio.create_task(backend.ask(PLAY)) for _ in range(3)]
-            await until(lambda: backend.there.received)
-            assert await backend.ask(PUBLISH) == Allow()
-            assert not any(each.done() for each in viewers)
-            hung.set()
-            assert await asyncio.gather(*viewers) == 3 * [Allow()]
-
-    run(main())
+        backend.there.answer = only_viewers_hang
+        viewers = [asyncio.create_task(backend.ask(PLAY)) for _ in range(3)]
+        await until(lambda: backend.there.received)
+        assert await backend.ask(PUBLISH) == Allow()
+        assert not any(each.done() for each in viewers)
+        hung.set()
+        assert await asyncio.gather(*viewers) == 3 * [Allow()]
 
 
-def test_what_one_address_makes_the_backend_fail_on_switches_it_off_for_that_address_only() -> None:
+async def test_what_one_address_makes_the_backend_fail_on_is_off_for_that_address_only() -> None:
     def fails_on_odd_names(received: Received) -> web.Response:
         is_odd = received.document["data"]["name"] == "odd"
         return web.Response(status=500 if is_odd else 403)
 
-    async def main() -> None:
-        async with asked("auth.callback_fail=open") as backend:
-            backend.there.answer = fails_on_odd_names
-            odd = replace(PUBLISH, path="live/odd")
-            for _ in range(7):
-                assert await backend.ask(odd) == Allow()
-            assert backend.callback.outcomes == {"failed": 5, "paused": 2}
-            neighbour = replace(PUBLISH, address=ip_address("10.0.0.8"))
-            assert await backend.ask(neighbour) == Deny("this is not allowed")
-
-    run(main())
+    async with asked("auth.callback_fail=open") as backend:
+        backend.there.answer = fails_on_odd_names
+        odd = replace(PUBLISH, path="live/odd")
+        for _ in range(7):
+            assert await backend.ask(odd) == Allow()
+        assert backend.callback.outcomes == {"failed": 5, "paused": 2}
+        neighbour = replace(PUBLISH, address=ip_address("10.0.0.8"))
+        assert await backend.ask(neighbour) == Deny("this is not allowed")
 
 
-def test_calls_that_are_not_free_tell_nothing_of_the_backend() -> None:
-    async def main() -> None:
-        async with asked("auth.callback_calls=1", "auth.callback_timeout_s=0.3") as backend:
-            hung = asyncio.Event()
+async def test_calls_that_are_not_free_tell_nothing_of_the_backend() -> None:
+    async with asked("auth.callback_calls=1", "auth.callback_timeout_s=0.3") as backend:
+        hung = asyncio.Event()
 
-            async def hangs(_: Received) -> web.Response:
-                await hung.wait()
-                return web.Response()
+        async def hangs(_: Received) -> web.Response:
+            await hung.wait()
+            return web.Response()
 
-            backend.there.answer = hangs
-            asking = [asyncio.create_task(backend.ask()) for _ in range(20)]
-            results = await asyncio.gather(*asking, return_exceptions=True)
-            assert all(isinstance(each, CallbackError) for each in results)
-            assert not backend.callback.is_paused  # one call was silent
-            hung.set()
-            assert await backend.ask() == Allow()
-
-    run(main())
+        backend.there.answer = hangs
+        asking = [asyncio.create_task(backend.ask()) for _ in range(20)]
+        results = await asyncio.gather(*asking, return_exceptions=True)
+        assert all(isinstance(each, CallbackError) for each in results)
+        assert not backend.callback.is_paused  # one call was silent
+        hung.set()
+        assert await backend.ask() == Allow()
 
 
-def test_another_url_is_asked_at_once() -> None:
-    async def main() -> None:
-        async with asked("auth.callback_fail=open") as backend, receiver() as other:
-            backend.answer(status=503)
-            for _ in range(6):
-                await backend.ask()
-            backend.there = other
-            backend.configure("auth.callback_fail=open")
+async def test_another_url_is_asked_at_once() -> None:
+    async with asked("auth.callback_fail=open") as backend, receiver() as other:
+        backend.answer(status=503)
+        for _ in range(6):
             await backend.ask()
-            assert len(other.received) == 1
+        backend.there = other
+        backend.configure("auth.callback_fail=open")
+        await backend.ask()
+        assert len(other.received) == 1
 
-    run(main())
 
-
-def test_only_what_the_settings_name_is_asked_about() -> None:
-    async def main() -> None:
-        async with asked("auth.callback_actions=play") as backend:
-            backend.answer({"decision": "deny", "reason": "no"})
-            assert await backend.ask(PUBLISH) == Allow()
-            assert await backend.ask(PLAY) == Deny("no")
-            (got,) = backend.there.documents()
-            assert (got["type"], got["data"]["address"]) == ("authorize.play", None)
-
-    run(main())
+async def test_only_what_the_settings_name_is_asked_about() -> None:
+    async with asked("auth.callback_actions=play") as backend:
+        backend.answer({"decision": "deny", "reason": "no"})
+        assert await backend.ask(PUBLISH) == Allow()
+        assert await backend.ask(PLAY) == Deny("no")
+        (got,) = backend.there.documents()
+        assert (got["type"], got["data"]["address"]) == ("authorize.play", None)
 
 
 def test_place_that_is_not_allowed_is_not_asked(caplog: pytest.LogCaptureFixture) -> None:

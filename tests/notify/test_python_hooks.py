@@ -218,54 +218,48 @@ def test_hook_that_hangs_stalls_neither_the_loop_nor_other_hooks_for_long(
         release.set()
 
 
-def test_coroutine_that_blocks_its_loop_does_not_block_the_servers() -> None:
+async def test_coroutine_that_blocks_its_loop_does_not_block_the_servers() -> None:
     hooks, release = Hooks(), threading.Event()
 
     @hooks.on_publish
     async def blocks(request: PublishRequest) -> None:
         release.wait(60)
 
-    async def main() -> None:
-        async with running(hooks, timeout_s=1) as made:
-            turns = 0
+    async with running(hooks, timeout_s=1) as made:
+        turns = 0
 
-            async def turn() -> None:
-                nonlocal turns
-                while True:
-                    await asyncio.sleep(0.01)
-                    turns += 1
+        async def turn() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0.01)
+                turns += 1
 
-            turning = asyncio.create_task(turn())
-            with pytest.raises(HookError):
-                await made.made.authorize(PUBLISH)
-            turning.cancel()
-            assert turns >= 3
-            release.set()
-            assert sum(made.made.failures.values()) == 1
-
-    run(main())
+        turning = asyncio.create_task(turn())
+        with pytest.raises(HookError):
+            await made.made.authorize(PUBLISH)
+        turning.cancel()
+        assert turns >= 3
+        release.set()
+        assert sum(made.made.failures.values()) == 1
 
 
-def test_plain_functions_that_hang_do_not_take_all_threads_there_are(
+async def test_plain_functions_that_hang_do_not_take_all_threads_there_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "THREADS", 2)
     hooks, release = Hooks(), threading.Event()
     hooks.on_publish(lambda request: release.wait(60))
 
-    async def main() -> None:
-        async with running(hooks, timeout_s=0.05) as made:
-            for _ in range(4):
-                with pytest.raises(HookError):
-                    await made.made.authorize(PUBLISH)
-            hanging = [each for each in threading.enumerate() if each.name.startswith("hook ")]
-            assert len(hanging) == 2
-            release.set()
-
-    run(main())
+    async with running(hooks, timeout_s=0.05) as made:
+        for _ in range(4):
+            with pytest.raises(HookError):
+                await made.made.authorize(PUBLISH)
+        hanging = [each for each in threading.enumerate() if each.name.startswith("hook ")]
+        assert len(hanging) == 2
+        release.set()
 
 
-def test_hooks_are_told_of_events_by_kind_in_order() -> None:
+async def test_hooks_are_told_of_events_by_kind_in_order() -> None:
     hooks, seen, others = Hooks(), list[str](), list[Event]()
 
     @hooks.on(StreamEvent)
@@ -281,17 +275,14 @@ def test_hooks_are_told_of_events_by_kind_in_order() -> None:
     def fail(event: Event) -> None:
         raise ZeroDivisionError
 
-    async def main() -> None:
-        async with running(hooks) as made:
-            for number in range(20):
-                made.bus.emit(StreamCreated(time=1, stream=f"live/{number}"))
-            made.bus.emit(StreamIdle(time=2, stream="live/x"))
-        assert seen == [f"stream.created live/{n}" for n in range(20)] + ["stream.idle live/x"]
-        assert others == [StreamIdle(time=2, stream="live/x")]
-        (name,) = made.made.failures
-        assert made.made.failures[name] == 21
-
-    run(main())
+    async with running(hooks) as made:
+        for number in range(20):
+            made.bus.emit(StreamCreated(time=1, stream=f"live/{number}"))
+        made.bus.emit(StreamIdle(time=2, stream="live/x"))
+    assert seen == [f"stream.created live/{n}" for n in range(20)] + ["stream.idle live/x"]
+    assert others == [StreamIdle(time=2, stream="live/x")]
+    (name,) = made.made.failures
+    assert made.made.failures[name] == 21
 
 
 def test_events_for_a_hook_that_hangs_are_bounded(
@@ -378,7 +369,7 @@ def test_functions_of_a_module_are_in_the_default_object(
         load("short:other", folder)
 
 
-def test_two_servers_call_the_default_object_and_one_of_its_own_apart(
+async def test_two_servers_call_the_default_object_and_one_of_its_own_apart(
     folder: Path, no_default: Hooks
 ) -> None:
     (folder / "short.py").write_text(SHORT)
@@ -388,15 +379,12 @@ def test_two_servers_call_the_default_object_and_one_of_its_own_apart(
     def check(request: PublishRequest) -> Allow:
         return Allow(subject="own")
 
-    async def main() -> None:
-        hooks = load("short", folder)
-        async with running(hooks) as one, running(hooks) as two, running(own) as other:
-            assert await one.made.authorize(PUBLISH) == Deny("not today")
-            assert await two.made.authorize(PUBLISH) == Deny("not today")
-            assert await other.made.authorize(PUBLISH) == Allow(subject="own")
-            assert one.made.calls == two.made.calls == {"check": 1}
-
-    run(main())
+    hooks = load("short", folder)
+    async with running(hooks) as one, running(hooks) as two, running(own) as other:
+        assert await one.made.authorize(PUBLISH) == Deny("not today")
+        assert await two.made.authorize(PUBLISH) == Deny("not today")
+        assert await other.made.authorize(PUBLISH) == Allow(subject="own")
+        assert one.made.calls == two.made.calls == {"check": 1}
 
 
 @pytest.mark.usefixtures("no_default")
@@ -428,7 +416,7 @@ def test_hooks_that_cannot_be_loaded_are_told_in_one_line(
     assert "\n" not in str(failure.value)
 
 
-def test_hooks_of_a_program_run_in_its_own_loop_and_leave_no_task() -> None:
+async def test_hooks_of_a_program_run_in_its_own_loop_and_leave_no_task() -> None:
     hooks, loops, told = Hooks(), list[asyncio.AbstractEventLoop](), list[str]()
 
     @hooks.on_publish
@@ -445,17 +433,14 @@ def test_hooks_of_a_program_run_in_its_own_loop_and_leave_no_task() -> None:
         loops.append(asyncio.get_running_loop())
         told.append(event.stream)
 
-    async def main() -> None:
-        bus = Events(lambda event, error: pytest.fail(str(error)))
-        made = PythonHooks(hooks, 0.05, "closed", asyncio.get_running_loop())
-        made.start(bus)
-        assert await made.authorize(PUBLISH) == Deny("not today")
-        with pytest.raises(HookError, match="hang failed"):
-            await made.authorize(PLAY)
-        bus.emit(StreamCreated(time=0, stream="live/a"))
-        await made.close()
-        assert told == ["live/a"]
-        assert set(loops) == {asyncio.get_running_loop()}
-        assert len(asyncio.all_tasks()) == 1
-
-    run(main())
+    bus = Events(lambda event, error: pytest.fail(str(error)))
+    made = PythonHooks(hooks, 0.05, "closed", asyncio.get_running_loop())
+    made.start(bus)
+    assert await made.authorize(PUBLISH) == Deny("not today")
+    with pytest.raises(HookError, match="hang failed"):
+        await made.authorize(PLAY)
+    bus.emit(StreamCreated(time=0, stream="live/a"))
+    await made.close()
+    assert told == ["live/a"]
+    assert set(loops) == {asyncio.get_running_loop()}
+    assert len(asyncio.all_tasks()) == 1

@@ -28,59 +28,44 @@ async def failure(host: str, port: int, rules: Rules | None = None) -> RelayFail
     return caught.value
 
 
-def test_server_that_is_there_is_connected_to(listening: int) -> None:
-    async def main() -> None:
-        sock = await dial("localhost", listening, Route("localhost").look_up, [])
-        with sock:
-            assert sock.getpeername()[1] == listening
-            assert not sock.getblocking()
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-
-    run(main())
+async def test_server_that_is_there_is_connected_to(listening: int) -> None:
+    sock = await dial("localhost", listening, Route("localhost").look_up, [])
+    with sock:
+        assert sock.getpeername()[1] == listening
+        assert not sock.getblocking()
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_server_that_refuses_is_away() -> None:
-    async def main() -> None:
-        with socket.socket() as sock:  # bound, and nobody listens
-            sock.bind(("127.0.0.1", 0))
-            port = sock.getsockname()[1]
-            failed = await failure("127.0.0.1", port)
-        assert failed.failure is Failure.AWAY
-        assert str(failed) == f"cannot connect to 127.0.0.1:{port}: Connection refused"
-
-    run(main())
+async def test_server_that_refuses_is_away() -> None:
+    with socket.socket() as sock:  # bound, and nobody listens
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        failed = await failure("127.0.0.1", port)
+    assert failed.failure is Failure.AWAY
+    assert str(failed) == f"cannot connect to 127.0.0.1:{port}: Connection refused"
 
 
-def test_name_that_nobody_knows_is_away() -> None:
-    async def main() -> None:
-        failed = await failure("no-such-host.invalid", 1935)
-        assert failed.failure is Failure.AWAY
-        assert failed.reason.startswith("no-such-host.invalid: ")
-
-    run(main())
+async def test_name_that_nobody_knows_is_away() -> None:
+    failed = await failure("no-such-host.invalid", 1935)
+    assert failed.failure is Failure.AWAY
+    assert failed.reason.startswith("no-such-host.invalid: ")
 
 
-def test_address_that_may_not_be_called_is_wrong(listening: int) -> None:
-    async def main() -> None:
-        forbidden = await failure("169.254.169.254", 80, Rules())
-        assert forbidden.failure is Failure.WRONG
-        assert "auth.outgoing" in forbidden.reason
-        elsewhere = Rules(networks=(ip_network("10.0.0.0/8"),))
-        assert (await failure("127.0.0.1", listening, elsewhere)).failure is Failure.WRONG
-        own = Rules(networks=(ip_network("127.0.0.0/8"),))
-        (await dial("127.0.0.1", listening, Route("127.0.0.1", own).look_up, [])).close()
-
-    run(main())
+async def test_address_that_may_not_be_called_is_wrong(listening: int) -> None:
+    forbidden = await failure("169.254.169.254", 80, Rules())
+    assert forbidden.failure is Failure.WRONG
+    assert "auth.outgoing" in forbidden.reason
+    elsewhere = Rules(networks=(ip_network("10.0.0.0/8"),))
+    assert (await failure("127.0.0.1", listening, elsewhere)).failure is Failure.WRONG
+    own = Rules(networks=(ip_network("127.0.0.0/8"),))
+    (await dial("127.0.0.1", listening, Route("127.0.0.1", own).look_up, [])).close()
 
 
-def test_own_port_on_this_machine_is_a_loop(listening: int) -> None:
-    async def main() -> None:
-        for host in ("127.0.0.1", "localhost"):
-            with pytest.raises(RelayFailed, match="relay loop") as caught:
-                await dial(host, listening, Route(host).look_up, [listening])
-            assert caught.value.failure is Failure.WRONG
-
-    run(main())
+async def test_own_port_on_this_machine_is_a_loop(listening: int) -> None:
+    for host in ("127.0.0.1", "localhost"):
+        with pytest.raises(RelayFailed, match="relay loop") as caught:
+            await dial(host, listening, Route(host).look_up, [listening])
+        assert caught.value.failure is Failure.WRONG
 
 
 def test_server_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,20 +89,17 @@ def test_server_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch) ->
     run(main())
 
 
-def test_name_that_dns_says_nothing_of_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_name_that_dns_says_nothing_of_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     speaks = threading.Event()
 
     def getaddrinfo(*_: object, **__: object) -> list[object]:
         speaks.wait()
         return []
 
-    async def main() -> None:
-        monkeypatch.setattr(dialling, "RESOLVE_S", 0.05)
-        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-        for rules in (None, Rules()):
-            failed = await failure("silent.example", 1935, rules)
-            assert failed.failure is Failure.AWAY
-            assert failed.reason.startswith("silent.example: DNS does not say within")
-        speaks.set()
-
-    run(main())
+    monkeypatch.setattr(dialling, "RESOLVE_S", 0.05)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    for rules in (None, Rules()):
+        failed = await failure("silent.example", 1935, rules)
+        assert failed.failure is Failure.AWAY
+        assert failed.reason.startswith("silent.example: DNS does not say within")
+    speaks.set()

@@ -10,7 +10,7 @@ import av
 import pytest
 from aiohttp import web
 from tests.client.peers import http_server
-from tests.harness import run, until
+from tests.harness import until
 from tests.outside import FORMS, INNER, inner_server, stand_outside
 from tests.relay.servers import into, out, publish_pictures, server, states, targets
 from tests.relay.test_push import destination, redirector
@@ -107,24 +107,21 @@ def always(url: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["a.flv", "a.m3u8"])
-def test_origin_over_http_is_where_its_name_was_checked(
+async def test_origin_over_http_is_where_its_name_was_checked(
     name: str, folder: Path, tmp_path: Path, dns: Rebinding
 ) -> None:
-    async def main() -> None:
-        origin = Origin(folder)
-        async with http_server(origin.handle) as base:
-            url = base.replace("127.0.0.1", "origin.test")
-            async with server(tmp_path, "edge", always(f"{url}/{name}")) as edge:
-                await until(lambda: states(edge) == ["live"])
-                assert origin.hosts == {url.removeprefix("http://")}
-                assert dns.asked == {"origin.test": 1}
-
-    run(main())
+    origin = Origin(folder)
+    async with http_server(origin.handle) as base:
+        url = base.replace("127.0.0.1", "origin.test")
+        async with server(tmp_path, "edge", always(f"{url}/{name}")) as edge:
+            await until(lambda: states(edge) == ["live"])
+            assert origin.hosts == {url.removeprefix("http://")}
+            assert dns.asked == {"origin.test": 1}
 
 
 @pytest.mark.parametrize("name", ["a.flv", "a.m3u8"])
 @pytest.mark.parametrize("host", [METADATA, "origin.test"])
-def test_origin_over_http_sends_nobody_on_to_where_calls_may_not_go(
+async def test_origin_over_http_sends_nobody_on_to_where_calls_may_not_go(
     name: str, host: str, tmp_path: Path, dns: Rebinding
 ) -> None:
     dns.asked["origin.test"] = 1  # it is the wrong address that is named from now on
@@ -132,157 +129,136 @@ def test_origin_over_http_sends_nobody_on_to_where_calls_may_not_go(
     async def handler(request: web.Request) -> web.StreamResponse:
         raise web.HTTPFound(f"http://{host}/latest/{name}")
 
-    async def main() -> None:
-        async with (
-            http_server(handler) as base,
-            server(tmp_path, "edge", always(f"{base}/{name}")) as edge,
-        ):
-            await until(lambda: states(edge) == ["failed"])
-            assert f"{host} is not allowed" in targets(edge)[0]["reason"]
-
-    run(main())
+    async with (
+        http_server(handler) as base,
+        server(tmp_path, "edge", always(f"{base}/{name}")) as edge,
+    ):
+        await until(lambda: states(edge) == ["failed"])
+        assert f"{host} is not allowed" in targets(edge)[0]["reason"]
 
 
-def test_segments_come_from_where_calls_may_go_only(folder: Path, tmp_path: Path) -> None:
+async def test_segments_come_from_where_calls_may_go_only(folder: Path, tmp_path: Path) -> None:
     asked = list[str]()
 
     async def elsewhere(request: web.Request) -> web.StreamResponse:
         asked.append(request.path)
         raise web.HTTPNotFound
 
-    async def main() -> None:
-        async with http_server(elsewhere) as forbidden:
-            port = forbidden.rpartition(":")[2]
+    async with http_server(elsewhere) as forbidden:
+        port = forbidden.rpartition(":")[2]
 
-            async def origin(request: web.Request) -> web.StreamResponse:
-                lines = (folder / "a.m3u8").read_text().splitlines(keepends=True)
-                there = f"http://127.0.0.1:{port}/"
-                moved = (line if line.startswith("#") else there + line for line in lines)
-                return web.Response(text="".join([*moved, "#EXT-X-ENDLIST\n"]))
+        async def origin(request: web.Request) -> web.StreamResponse:
+            lines = (folder / "a.m3u8").read_text().splitlines(keepends=True)
+            there = f"http://127.0.0.1:{port}/"
+            moved = (line if line.startswith("#") else there + line for line in lines)
+            return web.Response(text="".join([*moved, "#EXT-X-ENDLIST\n"]))
 
-            async with http_server(origin) as base:
-                url = base.replace("127.0.0.1", "localhost") + "/a.m3u8"
-                allowed = 'auth.outgoing=["shop.example"]'
-                async with server(tmp_path, "edge", always(url), allowed) as edge:
-                    await until(lambda: states(edge) not in ([], ["connecting"], ["live"]))
-                    assert states(edge) != ["live"]
-        assert asked == []
-
-    run(main())
+        async with http_server(origin) as base:
+            url = base.replace("127.0.0.1", "localhost") + "/a.m3u8"
+            allowed = 'auth.outgoing=["shop.example"]'
+            async with server(tmp_path, "edge", always(url), allowed) as edge:
+                await until(lambda: states(edge) not in ([], ["connecting"], ["live"]))
+                assert states(edge) != ["live"]
+    assert asked == []
 
 
-def test_redirect_of_rtmp_leads_only_where_calls_may_go(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with (
-            destination(redirector(f"rtmp://{METADATA}/live")) as there,
-            server(tmp_path, "here", out(f"rtmp://{there}/live/{{name}}")) as live,
-        ):
-            await publish_pictures(await live.publisher("a"))
-            await until(lambda: states(live) == ["failed"])
-            assert f"{METADATA} is not allowed" in targets(live)[0]["reason"]
-
-    run(main())
+async def test_redirect_of_rtmp_leads_only_where_calls_may_go(tmp_path: Path) -> None:
+    async with (
+        destination(redirector(f"rtmp://{METADATA}/live")) as there,
+        server(tmp_path, "here", out(f"rtmp://{there}/live/{{name}}")) as live,
+    ):
+        await publish_pictures(await live.publisher("a"))
+        await until(lambda: states(live) == ["failed"])
+        assert f"{METADATA} is not allowed" in targets(live)[0]["reason"]
 
 
 SENT = "a server outside sends us there; auth.outgoing can name its network"
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_redirect_of_rtmp_does_not_lead_a_relay_inside(
+async def test_redirect_of_rtmp_does_not_lead_a_relay_inside(
     form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_outside(monkeypatch)
 
-    async def main() -> None:
-        async with (
-            inner_server() as inner,
-            destination(redirector(f"rtmp://{form}:{inner.port}/live")) as there,
-            server(
-                tmp_path,
-                "here",
-                out(f"rtmp://{there}/live/{{name}}", match="live/a"),
-                into(f"rtmp://{there}/live/b", match="live/b", more=", on_demand=false"),
-            ) as live,
-        ):
-            await publish_pictures(await live.publisher("a"))
-            await until(lambda: states(live) == ["failed", "failed"])
-            assert all(SENT in target["reason"] for target in targets(live))
-            assert inner.visits == 0
-
-    run(main())
+    async with (
+        inner_server() as inner,
+        destination(redirector(f"rtmp://{form}:{inner.port}/live")) as there,
+        server(
+            tmp_path,
+            "here",
+            out(f"rtmp://{there}/live/{{name}}", match="live/a"),
+            into(f"rtmp://{there}/live/b", match="live/b", more=", on_demand=false"),
+        ) as live,
+    ):
+        await publish_pictures(await live.publisher("a"))
+        await until(lambda: states(live) == ["failed", "failed"])
+        assert all(SENT in target["reason"] for target in targets(live))
+        assert inner.visits == 0
 
 
 @pytest.mark.parametrize("form", [INNER, "127.2", "0x7f000002", "[::ffff:127.0.0.2]", "inner.test"])
 @pytest.mark.parametrize("name", ["a.flv", "a.m3u8"])
-def test_redirect_of_http_does_not_lead_a_relay_inside(
+async def test_redirect_of_http_does_not_lead_a_relay_inside(
     form: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_outside(monkeypatch)
 
-    async def main() -> None:
-        async with inner_server() as inner:
+    async with inner_server() as inner:
 
-            async def handler(request: web.Request) -> web.StreamResponse:
-                location = f"http://{form}:{inner.port}/{name}"
-                return web.Response(status=302, headers={"Location": location})
+        async def handler(request: web.Request) -> web.StreamResponse:
+            location = f"http://{form}:{inner.port}/{name}"
+            return web.Response(status=302, headers={"Location": location})
 
-            async with (
-                http_server(handler) as base,
-                server(tmp_path, "edge", always(f"{base}/{name}")) as edge,
-            ):
-                await until(lambda: states(edge) == ["failed"])
-                assert SENT in targets(edge)[0]["reason"]
-            assert inner.visits == 0
-
-    run(main())
+        async with (
+            http_server(handler) as base,
+            server(tmp_path, "edge", always(f"{base}/{name}")) as edge,
+        ):
+            await until(lambda: states(edge) == ["failed"])
+            assert SENT in targets(edge)[0]["reason"]
+        assert inner.visits == 0
 
 
 @pytest.mark.parametrize(
     "line", ["#EXTINF:1,\n{there}/s.ts", '#EXT-X-KEY:METHOD=AES-128,URI="{there}/k"']
 )
-def test_playlist_that_goes_on_does_not_lead_a_relay_inside(
+async def test_playlist_that_goes_on_does_not_lead_a_relay_inside(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_outside(monkeypatch)
 
-    async def main() -> None:
-        async with inner_server() as inner:
+    async with inner_server() as inner:
 
-            async def handler(request: web.Request) -> web.StreamResponse:
-                if not request.path.endswith(".m3u8"):
-                    return web.Response(body=bytes(1880))
-                head = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n"
-                named = line.format(there=f"http://{INNER}:{inner.port}")
-                return web.Response(text=f"{head}{named}\n#EXTINF:1,\ns.ts\n")
+        async def handler(request: web.Request) -> web.StreamResponse:
+            if not request.path.endswith(".m3u8"):
+                return web.Response(body=bytes(1880))
+            head = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n"
+            named = line.format(there=f"http://{INNER}:{inner.port}")
+            return web.Response(text=f"{head}{named}\n#EXTINF:1,\ns.ts\n")
 
-            async with (
-                http_server(handler) as base,
-                server(tmp_path, "edge", always(f"{base}/a.m3u8")) as edge,
-            ):
-                await until(lambda: states(edge) == ["failed"])
-                assert SENT in targets(edge)[0]["reason"]
-            assert inner.visits == 0
-
-    run(main())
+        async with (
+            http_server(handler) as base,
+            server(tmp_path, "edge", always(f"{base}/a.m3u8")) as edge,
+        ):
+            await until(lambda: states(edge) == ["failed"])
+            assert SENT in targets(edge)[0]["reason"]
+        assert inner.visits == 0
 
 
-def test_network_that_is_named_may_be_led_to_from_outside(
+async def test_network_that_is_named_may_be_led_to_from_outside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_outside(monkeypatch)
 
-    async def main() -> None:
-        async with (
-            inner_server() as inner,
-            destination(redirector(f"rtmp://127.2:{inner.port}/live")) as there,
-            server(
-                tmp_path,
-                "here",
-                out(f"rtmp://{there}/live/{{name}}"),
-                'auth.outgoing=["127.0.0.0/8"]',
-            ) as live,
-        ):
-            await publish_pictures(await live.publisher("a"))
-            await until(lambda: inner.visits > 0)
-
-    run(main())
+    async with (
+        inner_server() as inner,
+        destination(redirector(f"rtmp://127.2:{inner.port}/live")) as there,
+        server(
+            tmp_path,
+            "here",
+            out(f"rtmp://{there}/live/{{name}}"),
+            'auth.outgoing=["127.0.0.0/8"]',
+        ) as live,
+    ):
+        await publish_pictures(await live.publisher("a"))
+        await until(lambda: inner.visits > 0)

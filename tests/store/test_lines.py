@@ -39,107 +39,89 @@ async def change(asked: Database, timeout_s: float = 0.05, *, fails: bool = Fals
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_question_that_hangs_is_over_in_time_and_so_is_closing(
+async def test_question_that_hangs_is_over_in_time_and_so_is_closing(
     place: Place, tmp_path: Path, disk: Disk
 ) -> None:
-    async def main() -> None:
-        opened = Database("", tmp_path)
-        await opened.open()
-        disk.hangs_at = place
-        if place in ("execute", "commit", "rollback"):
-            with pytest.raises(DatabaseError, match="no answer within"):
-                await change(opened, fails=place == "rollback")
-        await opened.close()
-        disk.answer()
-        await opened.open()
-        await change(opened, 5)
-        await opened.close()
-
-    run(main())
+    opened = Database("", tmp_path)
+    await opened.open()
+    disk.hangs_at = place
+    if place in ("execute", "commit", "rollback"):
+        with pytest.raises(DatabaseError, match="no answer within"):
+            await change(opened, fails=place == "rollback")
+    await opened.close()
+    disk.answer()
+    await opened.open()
+    await change(opened, 5)
+    await opened.close()
 
 
-def test_cancelled_question_ends_at_once_although_its_thread_hangs(
+async def test_cancelled_question_ends_at_once_although_its_thread_hangs(
     tmp_path: Path, disk: Disk
 ) -> None:
-    async def main() -> None:
-        opened = Database("", tmp_path)
-        await opened.open()
-        disk.hangs_at = "commit"
-        asking = asyncio.create_task(change(opened, 60))
-        await asyncio.wait([asking], timeout=0.05)
-        asking.cancel()
-        await asyncio.wait([asking])
-        assert asking.cancelled()
-        disk.answer()
-        await opened.close()
-
-    run(main())
+    opened = Database("", tmp_path)
+    await opened.open()
+    disk.hangs_at = "commit"
+    asking = asyncio.create_task(change(opened, 60))
+    await asyncio.wait([asking], timeout=0.05)
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert asking.cancelled()
+    disk.answer()
+    await opened.close()
 
 
-def test_connecting_that_hangs_is_over_in_time(tmp_path: Path, disk: Disk) -> None:
-    async def main() -> None:
-        opened = Database("", tmp_path)
-        disk.hangs_at = "connect"
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await opened.open()
-        await opened.close()
-
-    run(main())
+async def test_connecting_that_hangs_is_over_in_time(tmp_path: Path, disk: Disk) -> None:
+    opened = Database("", tmp_path)
+    disk.hangs_at = "connect"
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await opened.open()
+    await opened.close()
 
 
-def test_threads_that_hang_are_bounded(tmp_path: Path, disk: Disk) -> None:
-    async def main() -> None:
-        opened = Database("", tmp_path)
-        await opened.open()
-        before = threading.active_count()
-        disk.hangs_at = "execute"
-        for _ in range(LEFT):
-            with pytest.raises(DatabaseError, match="no answer within"):
-                await change(opened)
-        for _ in range(3):
-            with pytest.raises(DatabaseError, match="the disk does not answer"):
-                await change(opened)
-        assert threading.active_count() < before + LEFT
-        disk.answer()
-        await opened.close()
-
-    run(main())
+async def test_threads_that_hang_are_bounded(tmp_path: Path, disk: Disk) -> None:
+    opened = Database("", tmp_path)
+    await opened.open()
+    before = threading.active_count()
+    disk.hangs_at = "execute"
+    for _ in range(LEFT):
+        with pytest.raises(DatabaseError, match="no answer within"):
+            await change(opened)
+    for _ in range(3):
+        with pytest.raises(DatabaseError, match="the disk does not answer"):
+            await change(opened)
+    assert threading.active_count() < before + LEFT
+    disk.answer()
+    await opened.close()
 
 
-def test_server_that_is_frozen_holds_up_neither_a_question_nor_closing(
+async def test_server_that_is_frozen_holds_up_neither_a_question_nor_closing(
     server: Postgres,
 ) -> None:
     url = create_database(server.url, "frozen")
 
-    async def main() -> None:
-        opened = Database(url, Path("/nowhere"))
-        await opened.open()
-        await asyncio.gather(*(change(opened, 5) for _ in range(4)))  # connections that idle
-        with server.frozen():
-            with pytest.raises(DatabaseError, match="no answer within"):
-                await change(opened)
-            await opened.close()
-        await opened.open()
-        await change(opened, 5)
+    opened = Database(url, Path("/nowhere"))
+    await opened.open()
+    await asyncio.gather(*(change(opened, 5) for _ in range(4)))  # connections that idle
+    with server.frozen():
+        with pytest.raises(DatabaseError, match="no answer within"):
+            await change(opened)
         await opened.close()
+    await opened.open()
+    await change(opened, 5)
+    await opened.close()
 
-    run(main())
 
-
-def test_server_that_is_frozen_when_it_is_opened_is_told_as_such(
+async def test_server_that_is_frozen_when_it_is_opened_is_told_as_such(
     server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = create_database(server.url, "frozen_at_first")
     monkeypatch.setattr(database, "CONNECT_S", 0.05)
 
-    async def main() -> None:
-        opened = Database(url, Path("/nowhere"))
-        with server.frozen(), pytest.raises(DatabaseError, match="it does not answer"):
-            await opened.open()
-        await opened.close()
-
-    run(main())
+    opened = Database(url, Path("/nowhere"))
+    with server.frozen(), pytest.raises(DatabaseError, match="it does not answer"):
+        await opened.open()
+    await opened.close()
 
 
 def test_closed_loop_that_a_thread_would_tell_its_answer_is_no_error(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from tests.harness import Live, live_server, log_lines, run, until
+from tests.harness import Live, live_server, log_lines, until
 from tests.tls_peers import NOW
 
 from headend.errors import SettingsError
@@ -136,77 +136,64 @@ def _names(live: Live) -> list[tuple[str, ...]]:
     return [each.names for each in tls.store.certificates]
 
 
-def test_server_starts_at_once_and_serves_the_certificate_when_it_comes(
+async def test_server_starts_at_once_and_serves_the_certificate_when_it_comes(
     tmp_path: Path, authority: Authority
 ) -> None:
-    async def main() -> None:
-        authority.gate.clear()
-        authority.answer = _issue("a.example")
-        async with live_server(tmp_path, *SETTINGS) as live:
-            await until(lambda: authority.asked)
-            assert "localhost" in _names(live)[0]  # self-signed
-            authority.gate.set()
-            await until(lambda: _names(live) == [("a.example",)])
-            assert (tmp_path / FOLDER / "certificate.pem").stat().st_mode & 0o777 == 0o600
-            assert live.services.counters.acme_failures == 0
-        assert len(authority.asked) == 1
-
-    run(main())
+    authority.gate.clear()
+    authority.answer = _issue("a.example")
+    async with live_server(tmp_path, *SETTINGS) as live:
+        await until(lambda: authority.asked)
+        assert "localhost" in _names(live)[0]  # self-signed
+        authority.gate.set()
+        await until(lambda: _names(live) == [("a.example",)])
+        assert (tmp_path / FOLDER / "certificate.pem").stat().st_mode & 0o777 == 0o600
+        assert live.services.counters.acme_failures == 0
+    assert len(authority.asked) == 1
 
 
-def test_http_is_offered_where_there_is_a_listener(tmp_path: Path, authority: Authority) -> None:
-    async def main() -> None:
-        authority.answer = _issue("a.example")
-        async with live_server(tmp_path / "a", *SETTINGS):
-            await until(lambda: len(authority.asked) == 1)
-        assert authority.asked[0].kinds == ("tls-alpn-01",)
-        async with live_server(tmp_path / "b", *SETTINGS, "http.listen=127.0.0.1:0"):
-            await until(lambda: len(authority.asked) == 2)
-        assert authority.asked[1].kinds == ("tls-alpn-01", "http-01")
-
-    run(main())
-
-
-def test_last_certificate_is_served_from_the_start_and_no_other_is_got(
+async def test_http_is_offered_where_there_is_a_listener(
     tmp_path: Path, authority: Authority
 ) -> None:
-    async def main() -> None:
-        _put(tmp_path, _issue("a.example"))
-        async with live_server(tmp_path, *SETTINGS) as live:
-            assert _names(live) == [("a.example",)]
-            await asyncio.sleep(0.05)
-        assert authority.asked == []
+    authority.answer = _issue("a.example")
+    async with live_server(tmp_path / "a", *SETTINGS):
+        await until(lambda: len(authority.asked) == 1)
+    assert authority.asked[0].kinds == ("tls-alpn-01",)
+    async with live_server(tmp_path / "b", *SETTINGS, "http.listen=127.0.0.1:0"):
+        await until(lambda: len(authority.asked) == 2)
+    assert authority.asked[1].kinds == ("tls-alpn-01", "http-01")
 
-    run(main())
 
-
-def test_certificate_that_is_about_to_expire_is_served_until_the_new_one_comes(
+async def test_last_certificate_is_served_from_the_start_and_no_other_is_got(
     tmp_path: Path, authority: Authority
 ) -> None:
-    async def main() -> None:
-        authority.gate.clear()
-        authority.answer = _issue("a.example", "b.example")
-        _put(tmp_path, _issue("a.example", age_days=61))
-        async with live_server(tmp_path, *SETTINGS) as live:
-            await until(lambda: authority.asked)
-            assert _names(live) == [("a.example",)]
-            authority.gate.set()
-            await until(lambda: _names(live) == [("a.example", "b.example")])
-
-    run(main())
+    _put(tmp_path, _issue("a.example"))
+    async with live_server(tmp_path, *SETTINGS) as live:
+        assert _names(live) == [("a.example",)]
+        await asyncio.sleep(0.05)
+    assert authority.asked == []
 
 
-def test_last_certificate_that_cannot_be_served_is_told_and_replaced(
+async def test_certificate_that_is_about_to_expire_is_served_until_the_new_one_comes(
+    tmp_path: Path, authority: Authority
+) -> None:
+    authority.gate.clear()
+    authority.answer = _issue("a.example", "b.example")
+    _put(tmp_path, _issue("a.example", age_days=61))
+    async with live_server(tmp_path, *SETTINGS) as live:
+        await until(lambda: authority.asked)
+        assert _names(live) == [("a.example",)]
+        authority.gate.set()
+        await until(lambda: _names(live) == [("a.example", "b.example")])
+
+
+async def test_last_certificate_that_cannot_be_served_is_told_and_replaced(
     tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        authority.answer = _issue("a.example")
-        _put(tmp_path, b"junk")
-        async with live_server(tmp_path, *SETTINGS) as live:
-            assert log_lines(caplog, "WARNING acme: the last certificate is not served: ")
-            await until(lambda: _names(live) == [("a.example",)])
-
-    run(main())
+    authority.answer = _issue("a.example")
+    _put(tmp_path, b"junk")
+    async with live_server(tmp_path, *SETTINGS) as live:
+        assert log_lines(caplog, "WARNING acme: the last certificate is not served: ")
+        await until(lambda: _names(live) == [("a.example",)])
 
 
 @pytest.mark.parametrize(
@@ -219,7 +206,7 @@ def test_last_certificate_that_cannot_be_served_is_told_and_replaced(
         (TypeError("a bug"), "a bug", "0:2"),
     ],
 )
-def test_failure_is_told_counted_and_not_repeated_at_once(
+async def test_failure_is_told_counted_and_not_repeated_at_once(
     answer: bytes | Exception,
     reason: str,
     wait: str,
@@ -227,22 +214,19 @@ def test_failure_is_told_counted_and_not_repeated_at_once(
     authority: Authority,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def main() -> None:
-        authority.answer = answer
-        async with live_server(tmp_path, *SETTINGS) as live:
-            await until(lambda: live.services.counters.acme_failures)
-            (line,) = log_lines(caplog, "ERROR acme: no certificate for a.example: ")
-            assert reason in line
-            assert f"; attempt 1, the next one in {wait}" in line
-            await asyncio.sleep(0.05)
-            player = await live.player("a")  # the server goes on
-            player.close()
-        assert len(authority.asked) == 1
-
-    run(main())
+    authority.answer = answer
+    async with live_server(tmp_path, *SETTINGS) as live:
+        await until(lambda: live.services.counters.acme_failures)
+        (line,) = log_lines(caplog, "ERROR acme: no certificate for a.example: ")
+        assert reason in line
+        assert f"; attempt 1, the next one in {wait}" in line
+        await asyncio.sleep(0.05)
+        player = await live.player("a")  # the server goes on
+        player.close()
+    assert len(authority.asked) == 1
 
 
-def test_failed_attempt_is_repeated_when_its_time_has_come(
+async def test_failed_attempt_is_repeated_when_its_time_has_come(
     tmp_path: Path,
     authority: Authority,
     monkeypatch: pytest.MonkeyPatch,
@@ -250,57 +234,49 @@ def test_failed_attempt_is_repeated_when_its_time_has_come(
 ) -> None:
     monkeypatch.setattr(acme, "retry_in_s", lambda failures, *_: 0.01 * failures)
 
-    async def main() -> None:
-        authority.answer = AcmeError("no")
-        async with live_server(tmp_path, *SETTINGS) as live:
-            await until(lambda: live.services.counters.acme_failures >= 2)
-            assert log_lines(caplog, "; attempt 2, ")
-            authority.answer = _issue("a.example")
-            await until(lambda: _names(live) == [("a.example",)])
-
-    run(main())
+    authority.answer = AcmeError("no")
+    async with live_server(tmp_path, *SETTINGS) as live:
+        await until(lambda: live.services.counters.acme_failures >= 2)
+        assert log_lines(caplog, "; attempt 2, ")
+        authority.answer = _issue("a.example")
+        await until(lambda: _names(live) == [("a.example",)])
 
 
-def test_server_stops_while_an_order_is_on_its_way(tmp_path: Path, authority: Authority) -> None:
-    async def main() -> None:
-        authority.gate.clear()
-        async with live_server(tmp_path, *SETTINGS):
-            await until(lambda: authority.asked)
-        authority.answer = AcmeError("too late")
-        authority.gate.set()
-        await asyncio.sleep(0.05)
+async def test_server_stops_while_an_order_is_on_its_way(
+    tmp_path: Path, authority: Authority
+) -> None:
+    authority.gate.clear()
+    async with live_server(tmp_path, *SETTINGS):
+        await until(lambda: authority.asked)
+    authority.answer = AcmeError("too late")
+    authority.gate.set()
+    await asyncio.sleep(0.05)
 
-    run(main())
 
-
-def test_certificate_stays_when_other_settings_of_tls_change(
+async def test_certificate_stays_when_other_settings_of_tls_change(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        _put(tmp_path, _issue("a.example"))
-        async with live_server(tmp_path, *SETTINGS) as live:
-            monkeypatch.setenv("HEADEND_TLS__PROFILE", "modern")
-            assert any("tls.profile" in line for line in live.server.reload())
-            assert _names(live) == [("a.example",)]
-
-    run(main())
+    _put(tmp_path, _issue("a.example"))
+    async with live_server(tmp_path, *SETTINGS) as live:
+        monkeypatch.setenv("HEADEND_TLS__PROFILE", "modern")
+        assert any("tls.profile" in line for line in live.server.reload())
+        assert _names(live) == [("a.example",)]
 
 
-def test_answer_of_a_challenge_is_shown_over_http(tmp_path: Path, authority: Authority) -> None:
-    async def main() -> None:
-        authority.gate.clear()
-        async with live_server(tmp_path, *SETTINGS, "http.listen=127.0.0.1:0") as live:
-            tls = live.services.tls
-            assert tls is not None
-            tls.challenges.add_http("abc", "abc.thumbprint")
-            for path, words in (("abc", "200 OK"), ("abd", "404 Not Found")):
-                host, _, port = live.server.addresses["http"][0].rpartition(":")
-                reader, writer = await asyncio.open_connection(host, int(port))
-                request = f"GET /.well-known/acme-challenge/{path} HTTP/1.0\r\n\r\n"
-                writer.write(request.encode())
-                answer = (await reader.read()).decode()
-                assert words in answer.splitlines()[0]
-                assert answer.endswith("\r\n\r\nabc.thumbprint") == (path == "abc")
-                writer.close()
-
-    run(main())
+async def test_answer_of_a_challenge_is_shown_over_http(
+    tmp_path: Path, authority: Authority
+) -> None:
+    authority.gate.clear()
+    async with live_server(tmp_path, *SETTINGS, "http.listen=127.0.0.1:0") as live:
+        tls = live.services.tls
+        assert tls is not None
+        tls.challenges.add_http("abc", "abc.thumbprint")
+        for path, words in (("abc", "200 OK"), ("abd", "404 Not Found")):
+            host, _, port = live.server.addresses["http"][0].rpartition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            request = f"GET /.well-known/acme-challenge/{path} HTTP/1.0\r\n\r\n"
+            writer.write(request.encode())
+            answer = (await reader.read()).decode()
+            assert words in answer.splitlines()[0]
+            assert answer.endswith("\r\n\r\nabc.thumbprint") == (path == "abc")
+            writer.close()

@@ -54,84 +54,72 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return first, second
 
 
-def test_change_in_a_folder_is_told_and_below_it_is_not(folders: tuple[Path, Path]) -> None:
+async def test_change_in_a_folder_is_told_and_below_it_is_not(folders: tuple[Path, Path]) -> None:
     folder, _ = folders
     (folder / "below").mkdir()
 
-    async def main() -> None:
-        seen = Seen()
-        watch = FolderWatch(seen)
-        watch.add({folder})
-        async with watching(watch):
-            (folder / "below" / "deep").write_text("a")
-            await seen.tells_of(folder / "a")
-            (folder / "below" / "deeper").write_text("a")
-            await seen.tells_of(folder / "b")
-        assert not seen.names & {"deep", "deeper"}
-
-    run(main())
+    seen = Seen()
+    watch = FolderWatch(seen)
+    watch.add({folder})
+    async with watching(watch):
+        (folder / "below" / "deep").write_text("a")
+        await seen.tells_of(folder / "a")
+        (folder / "below" / "deeper").write_text("a")
+        await seen.tells_of(folder / "b")
+    assert not seen.names & {"deep", "deeper"}
 
 
-def test_folder_that_is_added_later_is_watched_beside_the_first(
+async def test_folder_that_is_added_later_is_watched_beside_the_first(
     folders: tuple[Path, Path],
 ) -> None:
     first, second = folders
 
-    async def main() -> None:
-        seen = Seen()
-        watch = FolderWatch(seen)
-        watch.add({first})
-        async with watching(watch):
-            await seen.tells_of(first / "a")
-            watch.add({first, second})
-            await seen.tells_of(second / "b")
-            await seen.tells_of(first / "c")
-
-    run(main())
+    seen = Seen()
+    watch = FolderWatch(seen)
+    watch.add({first})
+    async with watching(watch):
+        await seen.tells_of(first / "a")
+        watch.add({first, second})
+        await seen.tells_of(second / "b")
+        await seen.tells_of(first / "c")
 
 
-def test_what_changed_before_an_added_folder_is_watched_is_asked_for(
+async def test_what_changed_before_an_added_folder_is_watched_is_asked_for(
     folders: tuple[Path, Path],
 ) -> None:
     first, second = folders
 
-    async def main() -> None:
-        seen = Seen()
-        watch = FolderWatch(seen)
-        watch.add({first})
-        async with watching(watch):
-            await asyncio.sleep(0)
-            watch.add({second})
-            await until(lambda: seen.calls)
-            assert not seen.names
-
-    run(main())
+    seen = Seen()
+    watch = FolderWatch(seen)
+    watch.add({first})
+    async with watching(watch):
+        await asyncio.sleep(0)
+        watch.add({second})
+        await until(lambda: seen.calls)
+        assert not seen.names
 
 
-def test_folder_that_is_not_there_is_one_warning_and_the_others_are_watched(
+async def test_folder_that_is_not_there_is_one_warning_and_the_others_are_watched(
     folders: tuple[Path, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     first, second = folders
     missing = first / "missing"
 
-    async def main() -> None:
-        seen = Seen()
-        watch = FolderWatch(seen)
-        watch.add({first})
-        async with watching(watch):
-            watch.add({missing})
-            await until(lambda: log_lines(caplog, "changes of files"))
-            await seen.tells_of(first / "a")
-            missing.mkdir()
-            watch.add({missing, second})
-            await seen.tells_of(missing / "b")
-        (line,) = log_lines(caplog, "changes of files")
-        assert line == f"WARNING changes of files are not noticed in {missing}: no such folder"
-
-    run(main())
+    seen = Seen()
+    watch = FolderWatch(seen)
+    watch.add({first})
+    async with watching(watch):
+        watch.add({missing})
+        await until(lambda: log_lines(caplog, "changes of files"))
+        await seen.tells_of(first / "a")
+        missing.mkdir()
+        watch.add({missing, second})
+        await seen.tells_of(missing / "b")
+    (line,) = log_lines(caplog, "changes of files")
+    assert line == f"WARNING changes of files are not noticed in {missing}: no such folder"
 
 
-def test_folder_that_may_not_be_watched_is_one_warning(
+async def test_folder_that_may_not_be_watched_is_one_warning(
     folders: tuple[Path, Path], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = folders
@@ -144,16 +132,13 @@ def test_folder_that_may_not_be_watched_is_one_warning(
 
     monkeypatch.setattr(watchfiles, "awatch", refusing)
 
-    async def main() -> None:
-        seen = Seen()
-        watch = FolderWatch(seen)
-        watch.add({first})
-        async with watching(watch):
-            await until(lambda: log_lines(caplog, f"not noticed in {first}: "))
-            watch.add({second})
-            await seen.tells_of(second / "a")
-
-    run(main())
+    seen = Seen()
+    watch = FolderWatch(seen)
+    watch.add({first})
+    async with watching(watch):
+        await until(lambda: log_lines(caplog, f"not noticed in {first}: "))
+        watch.add({second})
+        await seen.tells_of(second / "a")
 
 
 def test_watch_of_nothing_ends() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from tests.harness import run
 from tests.web import Web, serve
 
 SKIPPED = {"HEAD", "OPTIONS"}
@@ -28,96 +27,75 @@ def operations(found: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     }
 
 
-def test_document_is_right_by_the_rules_of_openapi(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path) as web:
-            found = await document(web)
-            assert found["openapi"] == "3.1.0"
-            OpenAPIV31SpecValidator(found).validate()
-
-    run(main())
+async def test_document_is_right_by_the_rules_of_openapi(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        found = await document(web)
+        assert found["openapi"] == "3.1.0"
+        OpenAPIV31SpecValidator(found).validate()
 
 
-def test_every_operation_is_in_the_document_and_on_the_page(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path) as web:
-            described = operations(await document(web))
-            http = web.live.server._http
-            assert http is not None
-            served = {
-                (route.method, re.sub(r"\{(\w+):.*?\}+", r"{\1}", route.resource.canonical))
-                for route in http._runner.app.router.routes()
-                if route.resource is not None and route.method not in SKIPPED
-            }
-            served = {(method, path) for method, path in served if path.startswith("/api/v1/")}
-            assert described.keys() == served
-            page = (await web.ask("GET", "/api/docs")).body.decode()
-            for method, path in described:
-                assert f"<td>{method}</td><td><code>{path}</code>" in page
-
-    run(main())
+async def test_every_operation_is_in_the_document_and_on_the_page(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        described = operations(await document(web))
+        http = web.live.server._http
+        assert http is not None
+        served = {
+            (route.method, re.sub(r"\{(\w+):.*?\}+", r"{\1}", route.resource.canonical))
+            for route in http._runner.app.router.routes()
+            if route.resource is not None and route.method not in SKIPPED
+        }
+        served = {(method, path) for method, path in served if path.startswith("/api/v1/")}
+        assert described.keys() == served
+        page = (await web.ask("GET", "/api/docs")).body.decode()
+        for method, path in described:
+            assert f"<td>{method}</td><td><code>{path}</code>" in page
 
 
-def test_operations_have_names_of_their_own(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path) as web:
-            described = operations(await document(web)).values()
-            names = [operation["operationId"] for operation in described]
-            assert len(names) == len(set(names))
-            assert all(operation["summary"] for operation in described)
-
-    run(main())
+async def test_operations_have_names_of_their_own(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        described = operations(await document(web)).values()
+        names = [operation["operationId"] for operation in described]
+        assert len(names) == len(set(names))
+        assert all(operation["summary"] for operation in described)
 
 
-def test_only_signing_in_needs_no_token(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path) as web:
-            for (method, path), operation in operations(await document(web)).items():
-                is_open = operation["security"] == []
-                assert is_open == (path == "/api/v1/sign-in")
-                asked = path.replace("{path}", "live/a").replace("{id}", "1")
-                answer = await web.ask(method, re.sub(r"\{\w+\}", "x", asked))
-                assert (answer.status == 401) == (not is_open or method == "GET")
-
-    run(main())
+async def test_only_signing_in_needs_no_token(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        for (method, path), operation in operations(await document(web)).items():
+            is_open = operation["security"] == []
+            assert is_open == (path == "/api/v1/sign-in")
+            asked = path.replace("{path}", "live/a").replace("{id}", "1")
+            answer = await web.ask(method, re.sub(r"\{\w+\}", "x", asked))
+            assert (answer.status == 401) == (not is_open or method == "GET")
 
 
-def test_page_needs_nothing_and_every_link_of_it_leads_somewhere(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path) as web:
-            answer = await web.ask("GET", "/api/docs")
-            assert answer.type == "text/html"
-            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-            page = answer.body.decode()
-            ids = set(re.findall(r'id="(\w+)"', page))
-            links = set(re.findall(r'href="([^"]+)"', page))
-            assert {link[1:] for link in links if link.startswith("#")} <= ids
-            assert {link for link in links if not link.startswith("#")} == {"openapi.json"}
-            for name in (await document(web))["components"]["schemas"]:
-                assert f'<h3 id="{name}">' in page
-
-    run(main())
+async def test_page_needs_nothing_and_every_link_of_it_leads_somewhere(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        answer = await web.ask("GET", "/api/docs")
+        assert answer.type == "text/html"
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        page = answer.body.decode()
+        ids = set(re.findall(r'id="(\w+)"', page))
+        links = set(re.findall(r'href="([^"]+)"', page))
+        assert {link[1:] for link in links if link.startswith("#")} <= ids
+        assert {link for link in links if not link.startswith("#")} == {"openapi.json"}
+        for name in (await document(web))["components"]["schemas"]:
+            assert f'<h3 id="{name}">' in page
 
 
 @pytest.mark.parametrize("path", ["/api/v1/streams", "/api/openapi.json", "/api/docs", "/api/x"])
-def test_answers_of_the_api_are_kept_by_nobody(path: str, tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path) as web:
-            shown = {"Authorization": f"Bearer {web.token}"}
-            answer = await web.ask("GET", path, headers=shown)
-            assert (answer.status == 404) == (path == "/api/x")
-            if answer.status == 200:
-                assert answer.headers["Cache-Control"] == "no-store"
-
-    run(main())
+async def test_answers_of_the_api_are_kept_by_nobody(path: str, tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        shown = {"Authorization": f"Bearer {web.token}"}
+        answer = await web.ask("GET", path, headers=shown)
+        assert (answer.status == 404) == (path == "/api/x")
+        if answer.status == 200:
+            assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_method_that_is_not_there_is_told_which_are(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serve(tmp_path) as web:
-            answer = await web.api("PUT", "/streams")
-            assert answer.status == 405
-            assert answer.headers["Allow"] == "GET"
-            assert answer.detail == "PUT is not possible here; use GET."
-
-    run(main())
+async def test_method_that_is_not_there_is_told_which_are(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        answer = await web.api("PUT", "/streams")
+        assert answer.status == 405
+        assert answer.headers["Allow"] == "GET"
+        assert answer.detail == "PUT is not possible here; use GET."
