@@ -1,4 +1,4 @@
-"""This module keeps the links of the documents alive, and the documents complete."""
+"""The documents: their links lead somewhere, and they are complete."""
 
 import re
 from collections.abc import Iterator
@@ -11,6 +11,9 @@ from headend.settings.listeners import Http, Rtmp, Tls
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
+DECISIONS = sorted(
+    set((ROOT / "docs/decisions").glob("*.md")) - {ROOT / "docs/decisions/README.md"}
+)
 
 # Modules as the documents name them in code: `logs.py`, `events.py`.
 MODULE = re.compile(r"`((?:\w+/)*\w+\.py)`")
@@ -73,9 +76,19 @@ def test_module_that_is_not_there_is_found() -> None:
 
 
 def test_decisions_have_numbers_of_their_own() -> None:
-    numbers = [path.name[:4] for path in sorted((ROOT / "docs" / "decisions").glob("*.md"))]
+    numbers = [path.name[:4] for path in DECISIONS]
     assert all(number.isdigit() for number in numbers)
     assert len(numbers) == len(set(numbers))
+
+
+def test_index_of_decisions_names_each_and_every_number_that_is_missing() -> None:
+    text = (ROOT / "docs" / "decisions" / "README.md").read_text()
+    assert set(re.findall(r"^\| \[\d+\]\((.*?)\) \|", text, flags=re.MULTILINE)) == {
+        path.name for path in DECISIONS
+    }
+    numbers = {int(path.name[:4]) for path in DECISIONS}
+    missing = {int(number) for number in re.findall(r"^\| (\d{4}) \|", text, flags=re.MULTILINE)}
+    assert missing == set(range(1, max(numbers))) - numbers
 
 
 def test_readme_names_every_section_of_the_settings() -> None:
