@@ -115,8 +115,8 @@ def test_schema_knows_the_keys_of_a_rule() -> None:
         ),
         ('[{ match = "a", live.fallback = ["x"] }]', "sources must be backup, stream:APP/NAME"),
         (
-            '[{ match = "b", hls.part_s = 0 }, { match = "a", hls.segment_s = 30 }]',
-            "rule 2 (a): hls.longest_s must not be less than hls.segment_s (30)",
+            '[{ match = "b", hls.part_s = 0 }, { match = "a", hls.segment_s = 40 }]',
+            "rule 2 (a): hls.longest_s must not be less than hls.segment_s (40)",
         ),
     ],
 )

@@ -27,93 +27,111 @@ class Auth(Section):
 
     publish: Literal["loopback", "key", "open"] = Field(
         default="loopback",
-        description="Who needs no key to publish: loopback, key (nobody) or open (everybody).",
+        description="Peers that publish without a key: programs on this machine (loopback), none "
+        "(key) or all (open).",
     )
     certificates: bool = Field(
         default=False,
-        description="A client certificate that tls.client_ca vouches for may publish, like a key.",
+        description="Accept a client certificate from an authority of tls.client_ca in place of "
+        "a publish key.",
     )
     password_apps: Patterns = Field(
         default=(),
-        description='Apps whose publishers are asked for user and password, such as ["studio"].',
+        description='Apps whose publishers must send a user and a password, such as ["studio"].',
     )
     password_scheme: Literal["adobe", "llnw"] = Field(
         default="adobe",
-        description="How they are asked (authmod): adobe or llnw.",
+        description="Method by which publishers send user and password (authmod): adobe or llnw.",
     )
     private: Patterns = Field(
         default=(),
-        description='Streams that are watched with a token only, such as ["vip/*"].',
+        description='Streams whose viewers need a token, such as ["vip/*"].',
     )
     jwks: Place = Field(
         default="",
-        description="JWKS, a file or https URL, with keys of others who sign tokens; empty: none.",
+        description="JWKS with the keys of other services that sign tokens: a file or an https "
+        "URL; empty: none.",
     )
     jwks_refresh_s: Seconds = Field(
-        default=300, ge=1, le=86_400, description="Seconds until it is read again."
+        default=300, ge=1, le=86_400, description="Seconds until the server reads auth.jwks again."
     )
     database: DatabaseUrl = Field(
         default=SecretStr(""),
-        description="postgresql://USER:PASSWORD@HOST/NAME; empty: SQLite in the data folder.",
+        description="Database: postgresql://USER:PASSWORD@HOST/NAME; if empty, SQLite in the "
+        "data folder.",
     )
     on_database_error: Literal["deny", "allow-known"] = Field(
         default="deny",
-        description="Without database: no key is valid (deny) or those seen lately (allow-known).",
+        description="Keys that are valid while the database fails: none (deny) or recent ones "
+        "(allow-known).",
     )
     known_s: Seconds = Field(
         default=86_400,
         ge=0,
         le=31_536_000,
-        description="Seconds that allow-known believes a key that was valid.",
+        description="Seconds for which allow-known accepts a key after it was last found valid.",
     )
     wrong_attempts: Count = Field(
         default=20,
         ge=1,
         le=10_000,
-        description="Wrong keys, tokens or passwords in a row until an address is shut out.",
+        description="Wrong keys, tokens or passwords in a row after which an address is shut out.",
     )
-    ban_s: Seconds = Field(default=600, ge=1, le=86_400, description="Seconds that it is shut out.")
+    ban_s: Seconds = Field(
+        default=600, ge=1, le=86_400, description="Seconds for which the address is shut out."
+    )
 
     callback_url: OptionalUrl = Field(
         default="",
-        description="URL that is asked who may publish and play (docs/hooks.md); empty: none.",
+        description="URL that the server asks whether a peer may publish or play "
+        "(docs/hooks.md); empty: none.",
     )
     callback_secret: Secret = Field(
         default=SecretStr(""),
-        description="Signs what is sent to callback_url, as webhooks are signed; empty: unsigned.",
+        description="Secret that signs requests to callback_url, in the way of webhooks; empty: "
+        "unsigned.",
     )
     callback_actions: Actions = Field(
         default=("publish", "play"),
-        description='What is asked about: ["publish", "play"], or one of them.',
+        description='Actions that the server asks the callback about: ["publish", "play"], or '
+        "one of them.",
     )
     callback_credentials: bool = Field(
         default=False,
-        description="Send it keys and tokens as shown, for a backend that checks its own.",
+        description="Send the peers' keys and tokens to the callback, for a backend with "
+        "keys of its own.",
     )
     callback_timeout_s: Seconds = Field(
-        default=3, ge=0.1, le=10, description="Seconds that the answer may take."
+        default=3, ge=0.1, le=10, description="Seconds that the callback may take to answer."
     )
     callback_calls: Count = Field(
-        default=64, ge=1, le=256, description="Questions asked at once for each action; more wait."
+        default=64,
+        ge=1,
+        le=256,
+        description="Requests to the callback at once, for each action; further requests wait.",
     )
     callback_fail: Literal["closed", "open"] = Field(
         default="closed",
-        description="What holds without an answer: nobody is let in (closed) or everybody (open).",
+        description="What happens when the callback fails: nobody is let in (closed) or "
+        "everybody (open).",
     )
     hook_timeout_s: Seconds = Field(
         default=3, ge=0.1, le=10, description="Seconds that a Python hook may take to decide."
     )
     hook_fail: Literal["closed", "open"] = Field(
         default="closed",
-        description="What holds when a Python hook fails: nobody is let in (closed) or all (open).",
+        description="What happens when a Python hook fails: nobody is let in (closed) or "
+        "everybody (open).",
     )
     outgoing: Outgoing = Field(
         default=(),
-        description="Hosts and networks that callback, webhooks, relays, JWKS go to; []: most.",
+        description="Hosts and networks that the callback, webhooks, relays and JWKS may reach; "
+        "[]: most.",
     )
     outgoing_ca: OptionalFile = Field(
         default=None,
-        description="PEM file of authorities that they trust instead of the system's; empty: none.",
+        description="PEM file of authorities that these calls trust; if empty, the system's "
+        "authorities.",
     )
     publish_from: Networks = Field(
         default=(), description='Networks that may publish, such as ["10.0.0.0/8"]; []: all.'
@@ -129,7 +147,9 @@ class Auth(Section):
         default=(), description="Networks that may use the API and metrics; []: all."
     )
     api_not_from: Networks = Field(
-        default=(), description="Networks that may not, even if auth.api_from has them."
+        default=(),
+        description="Networks that may not use the API and metrics, even if auth.api_from has "
+        "them.",
     )
 
 
@@ -137,7 +157,7 @@ class Audit(Section):
     """Who did what, kept in the database."""
 
     retention_days: Count = Field(
-        default=365, ge=1, le=36_500, description="Days that the audit trail is kept."
+        default=365, ge=1, le=36_500, description="Days for which the server keeps the audit trail."
     )
 
 
@@ -146,7 +166,8 @@ class Privacy(Section):
 
     addresses: Literal["full", "pseudonymous", "none"] = Field(
         default="full",
-        description="IP addresses in logs, history, audit and events: full, pseudonymous or none.",
+        description="Form of IP addresses in logs, history, audit trail and events: full, "
+        "pseudonymous or none.",
     )
     pseudonym_days: Count = Field(
         default=1,
@@ -158,5 +179,6 @@ class Privacy(Section):
         default=90,
         ge=0,
         le=36_500,
-        description="Days that it is kept who published and watched what; 0: it is not kept.",
+        description="Days for which the server keeps the history of who published and watched "
+        "what; 0: no history.",
     )

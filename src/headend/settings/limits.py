@@ -21,76 +21,82 @@ class Limits(Section):
         default=5,
         ge=0.1,
         le=300,
-        description="Seconds for a handshake, or the head of an HTTP request.",
+        description="Seconds that a handshake, or the head of an HTTP request, may take.",
     )
     command_s: Seconds = Field(
         default=10,
         ge=0.1,
         le=300,
-        description="Seconds from the start to connect, or of an HTTP request from head to body.",
+        description="Seconds until RTMP's connect command, or until the body of an HTTP request "
+        "is complete.",
     )
     idle_s: Seconds = Field(
         default=60,
         ge=1,
         le=3600,
-        description="Seconds that a connection may neither publish nor play.",
+        description="Seconds after which a connection that neither publishes nor plays is closed.",
     )
     publisher_silence_s: Seconds = Field(
-        default=20, ge=1, le=3600, description="Seconds without media until a publisher is closed."
+        default=20,
+        ge=1,
+        le=3600,
+        description="Seconds without media after which a publisher is closed.",
     )
     late_close_s: Seconds = Field(
         default=15,
         ge=1,
         le=600,
-        description="Seconds without progress until a late viewer is closed.",
+        description="Seconds without progress after which a late viewer is closed.",
     )
     shutdown_s: Seconds = Field(
-        default=10, ge=0, le=300, description="Seconds a stopping server takes at most."
+        default=10, ge=0, le=300, description="Seconds that the server may take to stop."
     )
     connections: Count = Field(
         default=20_000,
         ge=1,
         le=1_000_000,
-        description="Connections in all; idle ones over HTTP give way to new ones.",
+        description="Connections in all; when all are taken, new ones replace idle HTTP "
+        "connections.",
     )
     connections_per_address: Count = Field(
         default=200,
         ge=1,
         le=1_000_000,
-        description="Connections from one IP address; not from loopback.",
+        description="Connections from one IP address; loopback has no such limit.",
     )
     connections_per_minute: Count = Field(
         default=1200,
         ge=0,
         le=1_000_000,
-        description="New ones a minute, each a TLS handshake or an attempt; likewise; 0: any.",
+        description="New connections a minute from one IP address; loopback has no such limit; "
+        "0: any number.",
     )
     message_bytes: Size = Field(
         default=16 * MIB,
         ge=64 * KIB,
         le=16 * MIB,
-        description="Size of an audio, video or data message.",
+        description="Largest size of an audio, video or data message.",
     )
     command_bytes: Size = Field(
-        default=64 * KIB, ge=KIB, le=16 * MIB, description="Size of a command message."
+        default=64 * KIB, ge=KIB, le=16 * MIB, description="Largest size of a command message."
     )
     partial_bytes: Size = Field(
         default=32 * MIB,
         ge=64 * KIB,
         le=GIB,
-        description="Bytes of unfinished messages in a connection.",
+        description="Bytes of unfinished messages on one connection.",
     )
     chunk_streams: Count = Field(
         default=64,
         ge=4,
         le=65_597,
-        description="Chunk streams that a peer may use in a connection.",
+        description="Chunk streams that a peer may use on one connection.",
     )
     streams_per_connection: Count = Field(
         default=8,
         ge=1,
         le=1000,
-        description="Message streams that a peer may create in a connection.",
+        description="Message streams that a peer may create on one connection.",
     )
     commands_per_s: Count = Field(
         default=100, ge=1, le=100_000, description="Commands a second from one connection."
@@ -100,7 +106,8 @@ class Limits(Section):
         default=0,
         ge=0,
         le=100_000,
-        description="Live and held streams of a publish key, token or client certificate; 0: any.",
+        description="Live and held streams of one publish key, token or client certificate; 0: "
+        "any number.",
     )
     viewers: Count = Field(
         default=0, ge=0, le=1_000_000, description="Viewers of all streams; 0: any number."
@@ -112,37 +119,37 @@ class Limits(Section):
         default=0,
         ge=0,
         le=10_000_000_000,
-        description="bit/s of media that a publisher may send; 0: any.",
+        description="Highest bit rate of a publisher's media, in bit/s; 0: any.",
     )
     publisher_bit_rate_s: Seconds = Field(
         default=10,
         ge=1,
         le=3600,
-        description="Seconds over its bit rate after which a publisher is ended.",
+        description="Seconds above the bit rate limit after which a publisher is ended.",
     )
     publisher_duration_s: Seconds = Field(
         default=0,
         ge=0,
         le=31_536_000,
-        description="Seconds after which a publisher is ended; 0: never.",
+        description="Seconds after which every publisher is ended; 0: never.",
     )
     metrics_streams: Count = Field(
         default=200,
         ge=0,
         le=100_000,
-        description="Streams that /metrics names; it shows the rest as one, called *.",
+        description="Streams that /metrics names; it adds up all others under the name *.",
     )
     relays: Count = Field(
         default=500,
         ge=1,
         le=10_000,
-        description="Streams sent to other servers; as many more are fetched on demand.",
+        description="Streams sent to other servers; as many again may be fetched on demand.",
     )
     waiting_requests: Count = Field(
         default=20_000,
         ge=1,
         le=1_000_000,
-        description="HTTP requests that wait for a stream or for the next part of one.",
+        description="HTTP requests that wait for a stream, or for its next part.",
     )
 
     @field_validator("partial_bytes")

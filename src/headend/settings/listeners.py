@@ -23,30 +23,33 @@ from headend.settings.values import (
 class Rtmp(Section):
     """RTMP listeners and what they announce."""
 
-    listen: Listen = Field(default=(Address(port=1935),), description="RTMP addresses; off: none.")
+    listen: Listen = Field(
+        default=(Address(port=1935),), description="Addresses that listen for RTMP; off: none."
+    )
     chunk_size: Size = Field(
         default=65_536,
         ge=128,
         le=0xFFFFFF,
-        description="Bytes of a chunk we send, announced to every peer.",
+        description="Size of the chunks that the server sends and announces to every peer.",
     )
     window_size: Size = Field(
         default=2_500_000,
         ge=4 * KIB,
         le=2**31 - 1,
-        description="Bytes until peers must acknowledge.",
+        description="Bytes after which a peer must acknowledge what it received.",
     )
     proxy_protocol_from: Networks = Field(
         default=(),
-        description="Networks of load balancers that send a PROXY protocol v1 or v2 header.",
+        description="Networks of load balancers that send a PROXY protocol header, version 1 or 2.",
     )
     require_tls: Literal["never", "publish", "always"] = Field(
         default="never",
-        description="Who is sent from RTMP to RTMPS: nobody (never), publishers or all (always).",
+        description="Peers that must use RTMPS: nobody (never), publishers (publish) or "
+        "everybody (always).",
     )
     tls_only: Patterns = Field(
         default=(),
-        description='Streams taken and given over TLS only, such as ["vip/*"].',
+        description='Streams that are published and played over TLS only, such as ["vip/*"].',
     )
 
 
@@ -55,18 +58,20 @@ class Acme(Section):
 
     domains: Domains = Field(
         default=(),
-        description='Names to get a certificate for, such as ["live.example.com"]; []: none.',
+        description='Host names to get a certificate for, such as ["live.example.com"]; []: none.',
     )
     email: Email = Field(
-        default="", description="Where the authority may write when something is wrong."
+        default="", description="E-mail address to which the authority reports problems."
     )
     directory: DirectoryUrl = Field(
         default="https://acme-v02.api.letsencrypt.org/directory",
-        description="Directory of the authority; naming domains agrees to its terms of service.",
+        description="URL of the authority's directory. By naming domains you agree to its terms "
+        "of service.",
     )
     ca: OptionalFile = Field(
         default=None,
-        description="PEM file to trust for a private authority's directory; empty: the usual ones.",
+        description="PEM file of authorities to trust for the directory's URL; if empty, the "
+        "system's authorities.",
     )
 
 
@@ -74,29 +79,33 @@ class Tls(Section):
     """RTMPS and HTTPS listeners."""
 
     listen: Listen = Field(
-        default=(Address(port=1936),), description="RTMPS and HTTPS addresses; off: none."
+        default=(Address(port=1936),),
+        description="Addresses that listen for RTMPS and HTTPS; off: none.",
     )
     certificates: Certificates = Field(
         default=(),
-        description='[{ cert = "chain.pem", key = "key.pem" }], first is default; []: self-signed.',
+        description='[{ cert = "chain.pem", key = "key.pem" }]; the first is the default; []: '
+        "self-signed.",
     )
     profile: Literal["intermediate", "modern"] = Field(
         default="intermediate",
-        description="Mozilla's profile: intermediate (TLS 1.2 and 1.3) or modern (1.3 only).",
+        description="Mozilla's TLS profile: intermediate (TLS 1.2 and 1.3) or modern (TLS 1.3 "
+        "only).",
     )
     client_ca: OptionalFile = Field(
         default=None,
-        description="PEM file of the authorities whose client certificates are accepted.",
+        description="PEM file of the authorities whose client certificates the server accepts.",
     )
     client_auth: Literal["off", "optional", "required"] = Field(
         default="off",
-        description="Whether clients are asked for a certificate: off, optional or required.",
+        description="Whether the server asks clients for a certificate: off, optional or required.",
     )
     hsts_s: Seconds = Field(
         default=0,
         ge=0,
         le=63_072_000,
-        description="Seconds in which browsers use this host over HTTPS only (HSTS); 0: not told.",
+        description="Seconds for which browsers must use HTTPS for this host (HSTS); 0: browsers "
+        "are not told.",
     )
     acme: Acme = Acme()
 
@@ -112,19 +121,24 @@ class Tls(Section):
 class Http(Section):
     """HTTP: streams for browsers, player page, console, API, metrics; the TLS port has it too."""
 
-    listen: Listen = Field(default=(Address(port=8080),), description="HTTP addresses; off: none.")
+    listen: Listen = Field(
+        default=(Address(port=8080),), description="Addresses that listen for HTTP; off: none."
+    )
     origins: Origins = Field(
         default=("*",),
-        description='Web pages that may load streams (CORS), such as ["https://example.com"].',
+        description="Origins of web pages that may load streams (CORS), such as "
+        '["https://example.com"].',
     )
     hosts: Hosts = Field(
         default=(),
-        description="Names of this server for API and console, besides addresses and its own name.",
+        description="Host names that API and console accept, besides addresses and the machine's "
+        "own name.",
     )
     proxies: Networks = Field(
         default=(),
-        description="Networks of HTTP proxies whose X-Forwarded-For and -Proto are believed.",
+        description="Networks of HTTP proxies whose X-Forwarded-For and X-Forwarded-Proto "
+        "headers are trusted.",
     )
     thumbnail_s: Seconds = Field(
-        default=5, ge=1, le=3600, description="Seconds until a thumbnail is made anew."
+        default=5, ge=1, le=3600, description="Seconds until the server makes a new thumbnail."
     )

@@ -24,10 +24,12 @@ class Log(Section):
     """What is logged, on stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least level that is logged: debug, info, warning or error."
+        default="info",
+        description="Lowest level that the server logs: debug, info, warning or error.",
     )
     format: Literal["text", "json"] = Field(
-        default="text", description="A line of text or a JSON object for each fact."
+        default="text",
+        description="Form of each log entry: a line of text (text) or a JSON object (json).",
     )
 
 
@@ -36,15 +38,16 @@ class Settings(Section):
 
     data: Folder = Field(
         default_factory=default_data_folder,
-        description="Folder for the server's state; empty: the platform's user data folder.",
+        description="Folder for the server's state; if empty, the platform's user data folder.",
     )
     hooks: ModuleObject = Field(
         default="",
-        description='Python hooks, such as "my_hooks" for my_hooks.py beside this file.',
+        description='Module of Python hooks, such as "my_hooks" for the file my_hooks.py beside '
+        "this one.",
     )
     webhooks: Webhooks = Field(
         default=(),
-        description="Who is told what happens: [{ name, url, events, secret }] (docs/hooks.md).",
+        description="URLs that receive events: [{ name, url, events, secret }] (docs/hooks.md).",
     )
     rtmp: Rtmp = Rtmp()
     tls: Tls = Tls()
@@ -59,7 +62,8 @@ class Settings(Section):
     log: Log = Log()
     stream: Rules = Field(
         default=(),
-        description='Rules for some streams: [[stream]] with match = "vip/*" and keys of sections.',
+        description='Rules for some streams: [[stream]] tables with match = "vip/*" and keys of '
+        "the sections.",
     )
 
     @field_validator("stream")

@@ -39,19 +39,23 @@ MOST_PATTERNS: Final = 1000  # of one rule
 class StreamAuth(Section):
     """Keys of `auth` that a rule may have."""
 
-    private: bool = Field(default=False, description="Watching needs a token.")
+    private: bool = Field(default=False, description="Viewers need a token.")
 
 
 class StreamRtmp(Section):
     """Keys of `rtmp` that a rule may have."""
 
-    tls_only: bool = Field(default=False, description="Taken and given over TLS only.")
+    tls_only: bool = Field(
+        default=False, description="The stream is published and played over TLS only."
+    )
 
 
 class StreamLive(Section):
     """Keys of `live` that have another form in a rule."""
 
-    fallback: FallbackSources = Field(default=(), description="What stands in, in this order.")
+    fallback: FallbackSources = Field(
+        default=(), description="Sources that stand in for a silent publisher, in this order."
+    )
 
 
 def _fields(model: type[BaseModel], *names: str) -> dict[str, tuple[type[BaseModel], FieldInfo]]:

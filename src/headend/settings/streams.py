@@ -24,37 +24,44 @@ class Live(Section):
         default=30,
         ge=0,
         le=3600,
-        description="Seconds a player waits for a name nobody publishes yet.",
+        description="Seconds that a player waits for a name that nobody publishes yet.",
     )
     reconnect_window_s: Seconds = Field(
         default=60,
         ge=0,
         le=1800,
-        description="Seconds a stream waits for a publisher that was lost.",
+        description="Seconds that a stream waits for a lost publisher to come back.",
     )
     takeover: Literal["same-key", "always", "never"] = Field(
         default="same-key",
-        description="Whether a second publisher takes a name over: same-key, always or never.",
+        description="When a second publisher of a name takes it over: same-key, always or never.",
     )
     gop_cache: bool = Field(
         default=True,
-        description="Start viewers at the newest keyframe (true) or at the next one (false).",
+        description="Viewers start at the newest keyframe (true) or at the next one (false).",
     )
     log_s: Seconds = Field(
-        default=20, ge=0, le=300, description="Seconds of a stream kept for viewers."
+        default=20,
+        ge=0,
+        le=300,
+        description="Seconds of a stream that the server keeps in memory for viewers.",
     )
     log_bytes: Size = Field(
-        default=32 * MIB, ge=64 * KIB, le=4 * GIB, description="Bytes of a stream kept for viewers."
+        default=32 * MIB,
+        ge=64 * KIB,
+        le=4 * GIB,
+        description="Bytes of a stream that the server keeps in memory for viewers.",
     )
     flush_ms: Count = Field(
         default=30,
         ge=0,
         le=1000,
-        description="Milliseconds that viewers' data may wait for a flush.",
+        description="Milliseconds that data for viewers may wait before it is sent.",
     )
     flush: Literal["adaptive", "fixed"] = Field(
         default="adaptive",
-        description="Flush at once at low load (adaptive) or flush_ms after a byte (fixed).",
+        description="Send at once while load is low (adaptive), or flush_ms after the first byte "
+        "that waits (fixed).",
     )
     fallback: FallbackRules = Field(
         default=(),
@@ -62,19 +69,23 @@ class Live(Section):
         "(docs/fallback.md).",
     )
     fallback_after_s: Seconds = Field(
-        default=1.5, ge=0.5, le=60, description="Seconds of silence until something stands in."
+        default=1.5,
+        ge=0.5,
+        le=60,
+        description="Seconds of silence after which the next source stands in.",
     )
     fallback_steady_s: Seconds = Field(
         default=3,
         ge=0,
         le=300,
-        description="Seconds that a better source must have been there to come back.",
+        description="Seconds without a gap after which a better source is on air again.",
     )
     fallback_hold_s: Seconds = Field(
         default=3600,
         ge=0,
         le=7 * 86_400,
-        description="Seconds that a file or picture stands in for a publisher that is gone.",
+        description="Seconds for which a file, picture or stream stands in for a publisher that "
+        "is gone.",
     )
 
 
@@ -83,27 +94,40 @@ class Hls(Section):
 
     start: Literal["request", "publish", "off"] = Field(
         default="request",
-        description="When packaging starts: with the first request, with a publisher, or off.",
+        description="When packaging starts: at the first request (request), with a publisher "
+        "(publish), never (off).",
     )
     container: Literal["fmp4", "mpegts"] = Field(
         default="fmp4",
-        description="Form of segments: fmp4 (CMAF, low latency) or mpegts (for old players).",
+        description="Format of segments: fmp4 (CMAF, low latency) or mpegts (for old players).",
     )
     segment_s: Seconds = Field(
-        default=2, ge=0.5, le=60, description="Seconds of a segment; it ends at the next keyframe."
+        default=2,
+        ge=0.5,
+        le=60,
+        description="Length of a segment in seconds; the segment ends at the next keyframe.",
     )
     longest_s: Seconds = Field(
         default=30,
         ge=1,
         le=120,
-        description="Seconds that a segment waits for a keyframe; rarer ones end HLS.",
+        description="Seconds that a segment waits for a keyframe; if none comes, HLS of the "
+        "stream ends.",
     )
     part_s: Seconds = Field(
-        default=0.2, ge=0, le=2, description="Seconds of a part (low latency); 0: no parts."
+        default=0.2,
+        ge=0,
+        le=2,
+        description="Length of a part in seconds (low latency); 0: no parts.",
     )
-    segments: Count = Field(default=7, ge=3, le=1000, description="Segments in a playlist.")
+    segments: Count = Field(
+        default=7, ge=3, le=1000, description="Number of segments in a playlist."
+    )
     bytes: Size = Field(
-        default=128 * MIB, ge=MIB, le=4 * GIB, description="Bytes of a stream's segments in memory."
+        default=128 * MIB,
+        ge=MIB,
+        le=4 * GIB,
+        description="Bytes of a stream's segments that the server keeps in memory.",
     )
     idle_s: Seconds = Field(
         default=30,
@@ -126,22 +150,25 @@ class Relay(Section):
 
     out: RelaysOut = Field(
         default=(),
-        description="Where streams are sent: [[relay.out]] with match, url, key, preset.",
+        description="Servers to send streams to: [[relay.out]] tables with match, url, key, "
+        "preset.",
     )
     in_: RelaysIn = Field(
         default=(),
         alias="in",
-        description="Where streams come from: [[relay.in]] with match, url, on_demand.",
+        description="Servers to fetch streams from: [[relay.in]] tables with match, url, "
+        "on_demand.",
     )
     idle_s: Seconds = Field(
         default=10,
         ge=0,
         le=3600,
-        description="Seconds after the last viewer until fetching on demand ends.",
+        description="Seconds after the last viewer left until the server stops fetching a stream "
+        "on demand.",
     )
     unknown_s: Seconds = Field(
         default=5,
         ge=0,
         le=3600,
-        description="Seconds until a name that the origin does not know is asked for again.",
+        description="Seconds until the server asks again for a name that the origin does not know.",
     )
