@@ -34,7 +34,7 @@ def test_wheel_holds_pages_migrations_and_browser_libraries(tmp_path: Path) -> N
     assert names >= assets
     assert names >= {f"headend/web/libraries/{name}" for name in ("hls.mjs", "mpegts.js")}
     assert names >= {"headend/web/libraries/hls.js.LICENSE.txt", "headend/py.typed"}
-    assert "headend/access/migrations/script.py.mako" in names
+    assert "headend/store/migrations/script.py.mako" in names
     assert not [name for name in names if "node_modules" in name]
 
 

@@ -81,7 +81,7 @@ async def test_metrics_are_made_once_for_all_who_ask_within_a_second(
         monkeypatch.setattr(metrics, "collect", count)
         exposition = Exposition(live.services)
         now = 100.0
-        monkeypatch.setattr(live.services, "loop", Clock(lambda: now))
+        monkeypatch.setattr(live.services.runtime, "loop", Clock(lambda: now))
         texts = await asyncio.gather(*(exposition.text(names_all=False) for _ in range(20)))
         assert (made, len(set(texts))) == (1, 1)
         await exposition.text(names_all=True)  # another text

@@ -98,7 +98,7 @@ async def test_threads_that_hang_are_bounded(tmp_path: Path, disk: Disk) -> None
 async def test_server_that_is_frozen_holds_up_neither_a_question_nor_closing(
     server: Postgres,
 ) -> None:
-    url = create_database(server.url, "frozen")
+    url = await asyncio.to_thread(create_database, server.url, "frozen")
 
     opened = Database(url, Path("/nowhere"))
     await opened.open()
@@ -115,7 +115,7 @@ async def test_server_that_is_frozen_holds_up_neither_a_question_nor_closing(
 async def test_server_that_is_frozen_when_it_is_opened_is_told_as_such(
     server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url = create_database(server.url, "frozen_at_first")
+    url = await asyncio.to_thread(create_database, server.url, "frozen_at_first")
     monkeypatch.setattr(database, "CONNECT_S", 0.05)
 
     opened = Database(url, Path("/nowhere"))

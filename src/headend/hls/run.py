@@ -184,12 +184,11 @@ class Run:
         """End the run with all that has come."""
         with suppress(MediaError):
             self.flush()
-        if not self._is_empty:
-            times = self._times[self._lead]
-            end = max((times.last or 0) + max(1, round(times.step)), self._last + 1)
-            limit = self._segment_start + floor(1000 * self._limit_s())
-            promised = self._part_start + min(self._target_ms, limit)
-            self._end_part(floor(max(min(end, limit, promised), self._part_start + 1)), None)
+        times = self._times[self._lead]
+        end = max((times.last or 0) + max(1, round(times.step)), self._last + 1)
+        limit = self._segment_start + floor(1000 * self._limit_s())
+        promised = self._part_start + min(self._target_ms, limit)
+        self._end_part(floor(max(min(end, limit, promised), self._part_start + 1)), None)
         self._end_segment()
         self._show()
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from aiohttp import web
 
-FOLDER: Final = Path(__file__).parents[2] / "web"
+FOLDER: Final = Path(__file__).parents[1] / "web"
 LIBRARIES: Final = {"hls.js": "libraries/hls.mjs", "mpegts.js": "libraries/mpegts.js"}
 TYPES: Final = {
     ".css": "text/css; charset=utf-8",
