@@ -251,7 +251,7 @@ def test_viewer_of_many_names_is_told_of_in_a_sum_and_served(
             assert rows == 10
             (summary,) = (entry for entry in entries if entry.action == "peer.noisy")
             assert summary.count == 1 + 15 + 15 + 15 - 10
-            assert len(log_lines(caplog, " play ")) <= 2 * 9 + 1
+            assert len(log_lines(caplog, " play live/a")) <= 2 * 9 + 1
 
     with caplog.at_level(logging.INFO):
         run(main())
