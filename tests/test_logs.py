@@ -147,6 +147,18 @@ def test_long_values_and_messages_are_cut() -> None:
     assert len(second) < 2040
 
 
+def test_line_that_was_made_beforehand_is_told_whole_and_cut_as_a_message_is() -> None:
+    stream = _text()
+    log.info("%s", "x" * 1999 + "!")
+    log.info("%s", ValueError("y" * 1999 + "!"))
+    log.info("%s", "z\n" * 10_000)
+    first, second, third = stream.getvalue().splitlines()
+    assert first.endswith("x!")
+    assert second.endswith("y!")
+    assert third.endswith("…")
+    assert len(third) < 2040
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -236,6 +248,17 @@ def test_repeats_are_logged_at_once_and_then_once_a_period_with_a_count() -> Non
     assert _messages(stream) == []
     repeats.tick(now=20)
     assert _messages(stream) == ["rtmp refused: 2 more in 10 s, the last: rtmp 10.0.0.1:6 refused"]
+
+
+def test_long_line_that_repeats_is_told_to_its_end() -> None:
+    stream = _text()
+    repeats = Repeats(log, "rtmp refused", period_s=10)
+    for _ in range(2):
+        repeats.add("x" * 500 + "!", now=0)
+    repeats.tick(now=10)
+    first, second = _messages(stream)
+    assert first.endswith("x!")
+    assert second.endswith("x!")
 
 
 def test_what_happens_again_after_a_quiet_period_is_logged_at_once() -> None:

@@ -23,6 +23,9 @@ VALUE_CHARACTERS: Final = 200
 # Of a whole message, for values that come in by other ways than an argument.
 MESSAGE_CHARACTERS: Final = 2000
 
+# A message that was made beforehand: its argument is no value of a peer, it has shown those itself.
+_LINE: Final = "%s"
+
 # Often enough to see that it goes on, seldom enough not to fill a disk.
 REPEATS_PERIOD_S: Final = 60.0
 
@@ -90,7 +93,9 @@ def _is_plain(value: object) -> bool:
 def _message(record: logging.LogRecord) -> str:
     # Numbers stay what they are for %d and %.1f.
     args = record.args
-    if isinstance(args, Mapping):
+    if record.msg == _LINE and isinstance(args, tuple):
+        args = tuple(map(str, args))
+    elif isinstance(args, Mapping):
         args = {name: each if _is_plain(each) else shown(each) for name, each in args.items()}
     elif args:
         args = tuple(each if _is_plain(each) else shown(each) for each in args)
@@ -215,13 +220,7 @@ class Repeats:
     def tick(self, now: float) -> None:
         """Log how many were counted if the period is over, so that the last are told too."""
         if self._count and now >= self._due:
-            self._log.log(
-                self._level,
-                "%s: %d more in %g s, the last: %s",
-                self._what,
-                self._count,
-                self._period_s,
-                self._last,
-            )
+            line = f"{self._what}: {self._count} more in {self._period_s:g} s"
+            self._log.log(self._level, "%s", f"{line}, the last: {self._last}")
             self._count = 0
             self._due = now + self._period_s

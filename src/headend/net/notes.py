@@ -130,7 +130,7 @@ class Notes:
             period_s=round(now - left_out.since, 1),
         )
         # The last one is for the log only: it may name others, whom nobody could erase there.
-        log.warning("%s, the last: %s", summary(event), left_out.last)
+        log.warning("%s", f"{summary(event)}, the last: {left_out.last}")
         self._events.emit(event)
 
 
