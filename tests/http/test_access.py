@@ -28,12 +28,13 @@ from headend.settings import load_settings
 def services(*settings: str) -> Services:
     """What of the services is asked here."""
     loaded = load_settings(None, settings, environ={}).settings
-    made = Mock(spec=["settings", "gate", "counters", "is_stopping", "events", "notes"])
+    made = Mock(spec=["runtime", "settings", "gate", "counters", "is_stopping", "events", "notes"])
     made.settings = loaded
     made.gate = gate(loaded)
     made.counters = Counters()
     made.events = Mock()
     made.notes = Mock()
+    made.runtime = made
     made.is_stopping = False
     assert isinstance(made, Mock)
     return made
