@@ -31,10 +31,13 @@ PURE := $(addsuffix /*,$(addprefix src/headend/,media rtmp hub outputs hls)) \
 	$(addprefix src/headend/codec/,package.py packets.py tracks.py times.py pictures.py \
 	flv_muxer.py decoding_times.py still.py)
 IMPURE := src/headend/hls/streams.py
+# Tests of what needs no peer, no database and no server: the pure layers, settings, the ground floor.
+UNIT := $(addprefix tests/,media rtmp hub outputs codec hls settings \
+	$(addprefix test_,$(addsuffix .py,decisions docs errors events files layers logs redaction settings webhooks)))
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help serve test check format bench fuzz docs libraries npm peers rivals
+.PHONY: help serve test unit check format bench fuzz docs libraries npm peers rivals
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -49,6 +52,9 @@ ifeq ($(strip $(ARGS)),)
 else
 	$(BIN)/python -m pytest $(ARGS)
 endif
+
+unit: $(VENV)/.test ## run the tests that need no peer, in under a minute
+	$(BIN)/python -m pytest --numprocesses=$(JOBS) --dist=loadfile -m 'not slow and not e2e' $(UNIT) $(ARGS)
 
 check: $(VENV)/.test ## check style and types
 	$(BIN)/ruff check $(CODE)
