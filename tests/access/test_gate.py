@@ -182,32 +182,33 @@ def signed(stream: str, action: Action, viewers: int | None = None) -> str:
 
 
 @pytest.mark.parametrize(
-    ("setting", "request_", "words"),
+    ("setting", "ask", "words"),
     [
-        ("auth.private=vip/*", play(), "this stream needs a token"),
-        ("auth.private=vip/*", play(token="x"), "the token is not valid"),
+        ("auth.private=vip/*", play, "this stream needs a token"),
+        ("auth.private=vip/*", lambda: play(token="x"), "the token is not valid"),
         (
             "auth.private=vip/*",
-            play(token=signed("live/*", "play")),
+            lambda: play(token=signed("live/*", "play")),
             "the token is not for this stream",
         ),
-        ("rtmp.tls_only=vip/*", play(), "plain RTMP is not taken here"),
-        ("rtmp.tls_only=vip/*", publish(key="hk_a"), "plain RTMP is not taken here"),
-        ("auth.password_apps=vip", publish(), "needs user and password"),
+        ("rtmp.tls_only=vip/*", play, "plain RTMP is not taken here"),
+        ("rtmp.tls_only=vip/*", lambda: publish(key="hk_a"), "plain RTMP is not taken here"),
+        ("auth.password_apps=vip", publish, "needs user and password"),
     ],
 )
 def test_settings_decide_about_the_name_that_an_authorizer_gives(
-    setting: str, request_: AccessRequest, words: str
+    setting: str, ask: Callable[[], AccessRequest], words: str
 ) -> None:
     async def test(made: Gate) -> None:
+        asked = ask()  # a token is signed now: it does not last long
         made.authorizers = [Narrow(Allow(stream="vip/a"))]
-        for request in (request_, replace(request_, protocol="hls")):
+        for request in (asked, replace(asked, protocol="hls")):
             with pytest.raises(Rejected, match=words):
                 await made.decide(request)
             with pytest.raises(Rejected, match=words):  # remembered or not
                 await made.decide(request)
         made.authorizers = []
-        assert (await made.decide(request_)).path == "live/a"
+        assert (await made.decide(asked)).path == "live/a"
 
     with_gate(test, setting, "auth.publish=open")
 
