@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiosqlite import Cursor
 from pydantic import SecretStr
 from tests.access.hanging import Disk
 from tests.access.postgres import create_database, postgres_server
@@ -647,6 +648,20 @@ async def test_one_event_that_is_never_taken_does_not_make_the_receiver_away(
         fixture.bus.emit(created("live/good"))
         await until(lambda: fixture.endpoint.delivered == 1)
         assert not fixture.endpoint.is_away
+
+
+async def test_server_that_stops_waits_for_no_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with receiver() as there, hooked(f"sqlite:///{tmp_path}/test.db", webhook(there.url)):
+        close, is_asked = Cursor.close, asyncio.Event()
+
+        async def notice(cursor: Cursor) -> None:
+            is_asked.set()
+            await close(cursor)
+
+        monkeypatch.setattr(Cursor, "close", notice)
+        await is_asked.wait()  # the server stops when SQLite has a question to answer
 
 
 async def test_server_that_stops_has_forgotten_what_has_arrived(database_url: str) -> None:

@@ -51,6 +51,7 @@ _DRIVERS: Final = {
 _MIGRATION_LOCK: Final = 0x4845_4144
 _CHANGE_NOTHING: Final = sa.text("UPDATE alembic_version SET version_num = version_num")
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
+_FAILURES: Final = (SQLAlchemyError, OSError, sqlite3.Error)  # of a database
 
 
 class Database:
@@ -95,11 +96,11 @@ class Database:
         end = time.monotonic() + OPEN_S
         while True:
             try:
-                async with _alone(), self._engine.connect() as connection:
+                async with _staying_cancelled(), _alone(), self._engine.connect() as connection:
                     await connection.run_sync(_migrate)
                     await connection.commit()
                 break
-            except (SQLAlchemyError, OSError, sqlite3.Error) as error:
+            except _FAILURES as error:
                 if time.monotonic() > end or "is locked" not in _first_line(error):
                     raise DatabaseError(f"database: {_first_line(error)}") from error
                 await asyncio.sleep(OPEN_PAUSE_S)
@@ -129,7 +130,7 @@ class Database:
                 was on its way to the disk may be written yet.
         """
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(timeout_s), _staying_cancelled():
                 await self._ready.wait()
                 assert self._engine is not None
                 async with self._engine.begin() as connection:
@@ -137,7 +138,7 @@ class Database:
         except TimeoutError as error:
             self.is_suspect = True
             raise DatabaseError(f"database: no answer within {timeout_s:g} s") from error
-        except (SQLAlchemyError, OSError, sqlite3.Error) as error:
+        except _FAILURES as error:
             self.is_suspect = True
             raise DatabaseError(f"database: {_first_line(error)}") from error
 
@@ -224,6 +225,25 @@ def _tune_sqlite(connection: sqlite3.Connection, record: object) -> None:
     for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=NORMAL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+@asynccontextmanager
+async def _staying_cancelled() -> AsyncIterator[None]:
+    """Have a block that is cancelled end as cancelled, whatever fails on its way out.
+
+    A connection whose question was cancelled refuses the rollback that follows. If its error took
+    the place of the cancellation, a task that tries again would go on, and who stops it would wait
+    for ever.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    before = task.cancelling()
+    try:
+        yield
+    except Exception as error:
+        if task.cancelling() > before:
+            raise asyncio.CancelledError from error
+        raise
 
 
 _migrating: list[None] = []

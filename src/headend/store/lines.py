@@ -28,7 +28,7 @@ class SqliteLine(aiosqlite.Connection):
     """A connection to SQLite, whose calls run in a thread of its own.
 
     Once a call was cancelled the connection takes no others. When that call is over, its thread
-    closes the file and ends.
+    gives the transaction up, closes the file and ends.
     """
 
     def __init__(self, path: str, **options: Any) -> None:
@@ -54,7 +54,11 @@ class SqliteLine(aiosqlite.Connection):
 
     def stop(self) -> "asyncio.Future[Any] | None":
         """Have the thread end after what it does; a second time it may not hear of it."""
-        return super().stop() if self._running else None
+        if not self._running:
+            return None
+        # While someone still holds a statement, closing alone would leave the file locked.
+        self._tx.put_nowait((None, self._give_up))
+        return super().stop()
 
     async def close(self) -> None:
         """Close it, or leave it if that takes longer than GOODBYE_S."""
@@ -62,6 +66,10 @@ class SqliteLine(aiosqlite.Connection):
             with suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
                     await super().close()
+
+    def _give_up(self) -> None:
+        if self._connection is not None:
+            self._connection.rollback()
 
     async def _execute(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         try:
