@@ -333,6 +333,8 @@ def test_servers_chunk_size_changes_only_what_is_read() -> None:
         answer("_result", 1),
         answer("_result", 4, number(2)),
         answer("_onbwcheck", 0),
+        answer("FCUnpublish", 1),
+        answer("deleteStream", 2),
         status("NetStream.Data.Start"),
         status("NetStream.Play.Reset"),
         chunk(3, wire("00001000")),
@@ -365,6 +367,9 @@ def test_bandwidth_check_that_wants_an_answer_gets_zero() -> None:
         (status("NetStream.Play.Complete"), "NetStream.Play.Complete"),
         (status("NetConnection.Connect.Closed"), "NetConnection.Connect.Closed"),
         (answer("onFCUnsubscribe", 0), "onFCUnsubscribe"),
+        (answer("FCUnpublish", 1), "FCUnpublish"),
+        (answer("closeStream", 0), "closeStream"),
+        (answer("deleteStream", 2), "deleteStream"),
         (chunk(4, wire("0001 00000001")), "StreamEOF"),
     ],
 )
@@ -383,7 +388,7 @@ def test_end_before_the_start_is_ignored() -> None:
     session = client("play")
     session.receive_data(GREETING + CONNECTED + CREATED, 0)
     session.receive_data(status("NetStream.Play.Stop") + chunk(4, wire("0001 00000001")), 0)
-    session.receive_data(answer("onFCUnsubscribe", 0), 0)
+    session.receive_data(answer("onFCUnsubscribe", 0) + answer("deleteStream", 0), 0)
     assert session.events() == []
 
 

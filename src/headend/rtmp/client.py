@@ -321,6 +321,11 @@ class ClientSession:
         if self._step is _Step.STARTED:
             self._end(call.name)
 
+    def _on_sender_end(self, call: replies.Call) -> None:
+        """A sender that plays the server, as FFmpeg does with `-listen 1`, ends as a publisher."""
+        if self._settings.action == "play":
+            self._on_fc_unsubscribe(call)
+
     def _on_bandwidth_check(self, call: replies.Call) -> None:
         if call.transaction_id:
             message = replies.result(call.transaction_id, 0.0)
@@ -432,5 +437,8 @@ _COMMANDS: Final[dict[str, Callable[[ClientSession, replies.Call], None]]] = {
     "_error": ClientSession._on_error,
     "onStatus": ClientSession._on_status,
     "onFCUnsubscribe": ClientSession._on_fc_unsubscribe,
+    "FCUnpublish": ClientSession._on_sender_end,
+    "closeStream": ClientSession._on_sender_end,
+    "deleteStream": ClientSession._on_sender_end,
     "_onbwcheck": ClientSession._on_bandwidth_check,
 }
