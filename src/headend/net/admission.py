@@ -1,4 +1,4 @@
-"""This module counts connections, in all and for each address, against the limits.
+"""The number of connections, in all and for each address, held against the limits.
 
 Every connection counts when it is accepted, before a TLS handshake that would cost us more than its
 peer. IPv6 addresses count by /64, which is what one customer has.

@@ -1,4 +1,4 @@
-"""This module lets an asyncio protocol, such as aiohttp's, speak over one of our transports.
+"""One of our transports in the form that an asyncio protocol, such as aiohttp's, expects.
 
 The TLS port serves RTMPS and HTTPS alike: a connection that turns out to be HTTP is handed to the
 HTTP application in this form.

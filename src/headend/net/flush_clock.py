@@ -32,7 +32,7 @@ class Flushable(Protocol):
 
 
 class FlushClock:
-    """When fan-outs are flushed; see the head of the module.
+    """The clock that says when fan-outs are flushed.
 
     Attributes:
         is_fixed: Flushes come a budget after the first byte that waits, whatever the load.

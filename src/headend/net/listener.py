@@ -1,4 +1,4 @@
-"""This module opens listening sockets and accepts connections within the limits."""
+"""Listening sockets, and the connections that are accepted within the limits."""
 
 import errno
 import logging

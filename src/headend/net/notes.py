@@ -60,7 +60,7 @@ class _LeftOut:
 
 
 class Notes:
-    """See the module's head; `tick` about once a second, `close` once."""
+    """What may be written of each address; `tick` about once a second, `close` once."""
 
     def __init__(self, events: Events, loop: AbstractEventLoop) -> None:
         self._events: Final = events

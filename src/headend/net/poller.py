@@ -64,7 +64,7 @@ class Handler(Protocol):
 
 
 class Poller:
-    """See the head of the module.
+    """The ready set, and the turns in which it is served.
 
     Attributes:
         clock: Says when what is pending is flushed.

@@ -1,4 +1,4 @@
-"""This module reads the PROXY protocol header off a connection from a trusted proxy.
+"""The PROXY protocol header of a connection from a trusted proxy, read before anything else.
 
 The bytes behind it, a TLS handshake perhaps, stay in the socket for whoever comes next.
 """

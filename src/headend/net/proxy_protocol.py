@@ -1,4 +1,4 @@
-"""This module reads the PROXY protocol header in which a load balancer names the real client.
+"""The PROXY protocol header, in which a load balancer names the real client.
 
     1: PROXY TCP4 203.0.113.7 10.0.0.1 51044 1935 CR LF                 one line, at most 107 bytes
     2: 0d0a0d0a000d0a515549540a | 21 | 11 | 000c | addresses, extensions       12 + 1 + 1 + 2 bytes

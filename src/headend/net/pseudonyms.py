@@ -1,4 +1,4 @@
-"""This module decides how IP addresses are shown, and stands pseudonyms in for them.
+"""How IP addresses are shown, and the pseudonyms that stand in for them.
 
     203.0.113.7 ─ HMAC with a key of the server's secret and the period ─► anon-mfzwizltoq2w
 

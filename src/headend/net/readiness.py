@@ -1,4 +1,4 @@
-"""This module tells which descriptors are ready: by epoll on Linux, by kqueue on macOS and BSD.
+"""Sets of descriptors that tell which are ready: epoll on Linux, kqueue on macOS and BSD.
 
 Either kind of set has itself a descriptor, which an event loop can watch.
 """

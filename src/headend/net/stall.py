@@ -1,4 +1,4 @@
-"""This module notices a peer that takes nothing any more, while bytes wait for it."""
+"""A peer that takes nothing any more while bytes wait for it, and how that is noticed."""
 
 from headend.net.deadlines import NEVER
 from headend.net.transport import Transport

@@ -11,7 +11,7 @@ from typing import Final
 
 
 class SteadyClock:
-    """See the module's head."""
+    """A clock in Unix seconds that never jumps."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""This module is TLS as a client speaks it: whom to trust, and what went wrong, in words."""
+"""TLS as a client speaks it: whom to trust, and what went wrong, in words."""
 
 import hashlib
 import logging

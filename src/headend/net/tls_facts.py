@@ -1,4 +1,4 @@
-"""This module says what a TLS handshake agreed on, or why it failed, for logs and the API."""
+"""What a TLS handshake agreed on, or why it failed, for logs and the API."""
 
 import ssl
 from dataclasses import dataclass

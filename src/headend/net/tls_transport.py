@@ -1,4 +1,4 @@
-"""This module is a TLS socket as a transport: sessions and fan-outs do not know the difference.
+"""A TLS socket as a transport: sessions and fan-outs do not know the difference.
 
 OpenSSL works on the socket itself (`SSLSocket`, non-blocking), not on buffers in memory as
 asyncio's TLS does: a third less time for each write, and a tenth of the memory. Encryption by the
@@ -75,7 +75,7 @@ class Handshakes:
 
 
 class TlsTransport(Transport):
-    """See the module's head. It begins with the handshake, then reads for its owner.
+    """The transport of a TLS socket. It begins with the handshake, then reads for its owner.
 
     Attributes:
         socket: For what the handshake agreed on: version, cipher, certificates.

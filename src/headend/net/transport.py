@@ -1,4 +1,4 @@
-"""This module is one TCP or unix socket: reads for its owner, writes without ever blocking.
+"""One TCP or unix socket: reads for its owner, writes without ever blocking.
 
 A `Transport` is the `Writer` of a connection. What the kernel does not take at once is kept as
 views of the shared bytes, so a full socket costs no copy.
@@ -58,7 +58,7 @@ NOBODY: Final = _Nobody()
 
 
 class Transport:
-    """See the module's head.
+    """One socket of a peer, plain TCP or unix.
 
     Attributes:
         backlog: Bytes taken and not yet sent.

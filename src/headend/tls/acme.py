@@ -1,4 +1,4 @@
-"""This module gets the server's certificate from an ACME authority, and renews it in time.
+"""The server's certificate from an ACME authority, ordered and renewed in time.
 
     due? ─ no ─► sleep
       └─ yes ─► order, in a thread ─┬─ certificate ─► file ─► served from the next handshake on
@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 
 class AcmeClient:
-    """See the module's head; `start` and `stop` once each.
+    """The client of an ACME authority; `start` and `stop` once each.
 
     Attributes:
         reason: Why the last attempt failed; empty if it did not.

@@ -1,4 +1,4 @@
-"""This module keeps what belongs to an ACME account: its key, and the certificate it got last.
+"""What belongs to an ACME account: its key, and the certificate it got last.
 
 DATA/tls/acme/acme-v02.api.letsencrypt.org_directory/
 ├── account.pem       key of the account

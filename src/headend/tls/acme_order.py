@@ -1,4 +1,4 @@
-"""This module gets one certificate from an ACME authority (RFC 8555), in a thread of its own.
+"""One certificate from an ACME authority (RFC 8555), ordered in a thread of its own.
 
     account ─► order ─► each name: challenge ─► the authority comes and looks ─► certificate
 

@@ -1,4 +1,4 @@
-"""This module tells the events bus what becomes of certificates."""
+"""What becomes of certificates, told on the bus of events."""
 
 from collections.abc import Iterable
 from datetime import datetime

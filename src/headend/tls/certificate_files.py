@@ -1,4 +1,4 @@
-"""This module reads certificates and keys from PEM files, and says what is wrong with them."""
+"""Certificates and keys in PEM files, and what is wrong with them."""
 
 import ipaddress
 from collections.abc import Iterator

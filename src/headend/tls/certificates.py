@@ -1,4 +1,4 @@
-"""This module serves certificates: chooses one by the name a client asks for, and reloads them.
+"""The certificates that are served: chosen by the name a client asks for, and reloaded.
 
 A context of OpenSSL is never changed once it serves: a new certificate is a new context, and the
 old one lives as long as the connections that began with it.

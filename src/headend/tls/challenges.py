@@ -1,4 +1,4 @@
-"""This module answers an authority that checks whether we are who we say: ACME's challenges.
+"""Answers to an authority that checks whether we are who we say: ACME's challenges.
 
 TLS-ALPN-01 (RFC 8737): the authority connects to the TLS port for the name, with the protocol
 `acme-tls/1`, and must be shown a certificate that holds a digest. HTTP-01 (RFC 8555, 8.3): it

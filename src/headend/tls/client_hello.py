@@ -1,4 +1,4 @@
-"""This module reads which name and which protocols a TLS client asks for, before OpenSSL does.
+"""The name and the protocols that a TLS client asks for, read before OpenSSL does.
 
     16 0301 LENGTH  01 LENGTH  0303 RANDOM  SESSION  CIPHERS  COMPRESSION  EXTENSIONS
     └─ record ────┘ └ message ┘                                            0000 name, 0010 ALPN

@@ -1,4 +1,4 @@
-"""This module takes a connection on the TLS port from the handshake to whoever speaks on it.
+"""A connection on the TLS port, from the handshake to the protocol that is spoken on it.
 
 handshake ─► first decrypted byte ─┬─► 03, 06 …: RTMP
                                    └─► G, P, H …: HTTP, on the application of the plain port

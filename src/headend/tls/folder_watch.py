@@ -1,4 +1,4 @@
-"""This module tells when something changes in some folders, to which more may be added later."""
+"""A watch on some folders for changes; more folders may be added later."""
 
 import asyncio
 import logging

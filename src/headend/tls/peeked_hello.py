@@ -1,4 +1,4 @@
-"""This module looks at what a TLS client asks for, and leaves the bytes for OpenSSL to read.
+"""What a TLS client asks for, looked at while the bytes stay for OpenSSL to read.
 
 Some things must be decided by ALPN, which Python's SNI callback is not told: an authority that
 comes to check a name (TLS-ALPN-01, RFC 8737) is shown another certificate than everybody else, and

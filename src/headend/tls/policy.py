@@ -1,4 +1,4 @@
-"""This module holds what the server agrees to in TLS: versions, ciphers, resumption, clients.
+"""What the server agrees to in TLS: versions, ciphers, resumption, clients.
 
 Source: Mozilla, Security/Server Side TLS, version 5.7, profiles intermediate and modern.
 """

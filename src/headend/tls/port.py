@@ -1,4 +1,4 @@
-"""This module is the TLS port: RTMPS and HTTPS on the same one.
+"""The TLS port: RTMPS and HTTPS on the same one.
 
 accepted ─► PeekedHello ─► TlsConnection: handshake, first byte ─┬─► RtmpConnection
                                                                  └─► HTTP application

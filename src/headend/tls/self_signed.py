@@ -1,4 +1,4 @@
-"""This module makes the certificate that is served when none is configured.
+"""The certificate that is served when none is configured.
 
 It is signed by its own key, so that nobody vouches for it: encoders that verify must be given the
 file, or be told not to verify. All others publish encrypted without any settings.
