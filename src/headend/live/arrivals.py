@@ -1,4 +1,4 @@
-"""This module has requests wait until a stream has media: one sink for all that wait for one."""
+"""Requests that wait until a stream has media: one sink for all that wait for one."""
 
 import asyncio
 from typing import Final

@@ -1,4 +1,4 @@
-"""This module waits for what the gate decides later, without holding up anything else.
+"""Decisions of the gate that come later, awaited without holding up anything else.
 
 One task for each request that waits, until it is answered, cancelled or takes too long.
 """

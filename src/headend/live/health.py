@@ -1,4 +1,4 @@
-"""This module puts the health of a stream's ingest into words: what an operator should look at."""
+"""The health of a stream's ingest in words: what an operator should look at."""
 
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple

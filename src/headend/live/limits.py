@@ -1,4 +1,4 @@
-"""This module keeps what is published and watched within the limits of settings and grants.
+"""The limits of settings and grants on what is published and watched.
 
 Counts are checked when a grant is given, as a limiter of the gate. Bit rates and durations are
 looked at once a second, all publishers in one sweep, from bytes that their sessions count anyway:
@@ -43,7 +43,7 @@ class _Publisher:
 
 
 class StreamLimits:
-    """See the module's head; a limiter of the gate."""
+    """The limits on streams and viewers; a limiter of the gate."""
 
     def __init__(self, services: "Services") -> None:
         self._services: Final = services

@@ -1,4 +1,4 @@
-"""This module keeps what one RTMP peer publishes and plays, from the grant to the end.
+"""What one RTMP peer publishes and plays, from the grant to the end.
 
 grant ─┬─► Publish: a publication of the hub ─┬─► ended by the peer, the hub, the gate or time
        └─► Play: a viewer of a fan-out ───────┘
@@ -71,7 +71,7 @@ class Connection(Protocol):
 
 
 class PeerStreams:
-    """See the module's head.
+    """The streams of one RTMP peer.
 
     Attributes:
         publishes: By message stream.

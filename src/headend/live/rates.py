@@ -1,4 +1,4 @@
-"""This module samples all streams once a second: bit rates, frame rates, viewers, loop lag."""
+"""Samples of all streams, one a second: bit rates, frame rates, viewers, loop lag."""
 
 from bisect import bisect_left
 from collections import deque

@@ -1,4 +1,4 @@
-"""This module is how the rest of the server sees its relays."""
+"""Relays as the rest of the server sees them."""
 
 from collections.abc import Collection, Sequence
 from typing import Literal, Protocol, TypedDict

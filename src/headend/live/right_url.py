@@ -1,4 +1,4 @@
-"""This module names the URL that somebody meant who came to the RTMP port with something else."""
+"""The right URL for a peer that came to the RTMP port with another protocol."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""This module joins one RTMP peer to the hub: what it publishes, and what it plays.
+"""One RTMP peer, joined to the hub: what it publishes, and what it plays.
 
 transport ─► session ─► events ─┬─► media: Publication.push
                                 └─► Requests, PeerStreams ─► a publication, a viewer of a fan-out
@@ -42,7 +42,7 @@ USER_AGENT_CHARACTERS: Final = 200
 
 
 class RtmpConnection:
-    """One peer: see the module's head.
+    """One RTMP peer and its connection.
 
     Attributes:
         id: Number of the session, from 1 on; there after `start`.

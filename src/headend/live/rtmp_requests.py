@@ -1,4 +1,4 @@
-"""This module takes what an RTMP peer asks for to the gate, and the answer back to the session.
+"""The requests of an RTMP peer, taken to the gate, and the answers to them.
 
     ConnectRequest ─► user and password, where they are wanted ─┐
     PublishRequest, PlayRequest ─► the gate, now or later ──────┴─► accept or reject

@@ -1,4 +1,4 @@
-"""This module has an RTMP connect wait until user and password are checked."""
+"""The wait of an RTMP connect until user and password are checked."""
 
 from collections.abc import Coroutine
 from typing import Final

@@ -1,4 +1,4 @@
-"""This module is one stream of an RTMP connection: published by the peer, or played by it."""
+"""One stream of an RTMP connection: published by the peer, or played by it."""
 
 from typing import Final, Protocol
 

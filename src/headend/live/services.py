@@ -1,4 +1,4 @@
-"""This module holds what all connections share: one object, made by the app."""
+"""What all connections share: one object, made by the app."""
 
 import logging
 from asyncio import AbstractEventLoop
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Services:
-    """See the module's head; `settings`, `rules` and `session_settings` change on reload.
+    """The shared objects of a server; `settings`, `rules` and `session_settings` change on reload.
 
     Attributes:
         runtime: What every connection needs; its parts are properties here.

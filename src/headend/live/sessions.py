@@ -1,4 +1,4 @@
-"""This module says what all sessions have in common, for the API and the console."""
+"""What all sessions have in common, for the API and the console."""
 
 from typing import Protocol
 

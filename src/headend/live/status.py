@@ -1,4 +1,4 @@
-"""This module describes streams and sessions as plain values, for the API and for metrics."""
+"""Streams and sessions as plain values, for the API and for metrics."""
 
 import asyncio
 from collections import Counter

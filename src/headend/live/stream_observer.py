@@ -1,4 +1,4 @@
-"""This module turns what the hub tells of its streams into events."""
+"""What the hub tells of its streams, made into events."""
 
 import logging
 from asyncio import AbstractEventLoop
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class StreamObserver:
-    """See the module's head; the hub's `Observer`."""
+    """The observer that makes events of what the hub tells; the hub's `Observer`."""
 
     def __init__(self, events: Events, loop: AbstractEventLoop) -> None:
         self._events: Final = events

@@ -1,4 +1,4 @@
-"""This module keeps the admin token: made at the first start, in a file only its owner may read."""
+"""The admin token: made at the first start, in a file only its owner may read."""
 
 import secrets
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module keeps the audit trail: who did what, to what, from where, and how it ended.
+"""The audit trail: who did what, to what, from where, and how it ended.
 
 Rows are only ever added. They go when they are older than `audit.retention_days`, and what
 identifies a person in them is overwritten when that person is to be forgotten (`erasure.py`).

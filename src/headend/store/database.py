@@ -1,4 +1,4 @@
-"""This module opens the database: SQLite in the data folder, or PostgreSQL by URL.
+"""The database: SQLite in the data folder, or PostgreSQL by URL.
 
 Media never waits for it: the server opens it beside its work, and what asks it has a time limit.
 """
@@ -55,7 +55,7 @@ _FAILURES: Final = (SQLAlchemyError, OSError, sqlite3.Error)  # of a database
 
 
 class Database:
-    """See the module's head; `open` and `close` once each.
+    """The database of one server; `open` and `close` once each.
 
     Attributes:
         is_suspect: A question has failed since it was last seen to take what is written.

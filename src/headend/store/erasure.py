@@ -1,4 +1,4 @@
-"""This module finds what is kept about one person, gives it out, and overwrites it.
+"""What is kept about one person: found, given out, and overwritten.
 
     by an address    history, audit trail, last use of keys, webhooks not delivered yet
     by a subject     whom a playback token was made for: history, audit trail, webhooks

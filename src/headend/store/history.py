@@ -1,4 +1,4 @@
-"""This module keeps the history of sessions: who published and watched what, and until when.
+"""The history of sessions: who published and watched what, and until when.
 
 One row for each publish or play, and for each that was refused. A row is written when it starts
 and once more when it ends. Servers that share a database have rows and a heartbeat of their own:

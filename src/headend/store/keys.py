@@ -1,4 +1,4 @@
-"""This module keeps publish keys: made once, shown once, stored as a keyed hash."""
+"""Publish keys: made once, shown once, stored as a keyed hash."""
 
 import json
 import secrets

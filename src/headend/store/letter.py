@@ -1,4 +1,4 @@
-"""This module is one event for one webhook, as the outbox keeps it."""
+"""A letter: one event for one webhook, as the outbox keeps it."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,4 +1,4 @@
-"""This module keeps events for webhooks until they are delivered: a letter for each receiver.
+"""Events for webhooks, kept until they are delivered: a letter for each receiver.
 
 Of servers that share a database each delivers its own letters, in their order. Those of a server
 that is gone are adopted by one that names the same receiver.

@@ -1,4 +1,4 @@
-"""This module turns events into what is kept of them, and remembers sessions that are over.
+"""What is kept of events, and the memory of sessions that are over.
 
 `GET /api/v1/sessions/ID` tells of a session that was refused or has ended what its peer, the log
 and the events were told: the newest some thousands from memory, older ones from the database.

@@ -1,4 +1,4 @@
-"""This module says what is known of a publish key.
+"""A publish key, and what is known of it.
 
 hk_ + 32 characters     the key: what an encoder shows; enough to publish its stream
 pk_ + 12 characters     its id: for lists, logs and as user name beside the key as password

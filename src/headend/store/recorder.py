@@ -1,4 +1,4 @@
-"""This module writes the audit trail and the history of sessions to the database, in batches.
+"""The writer of audit trail and history: to the database, in batches.
 
     events, notes ─► memory, bounded ─► a batch a second ─► database
 
@@ -41,7 +41,7 @@ LONG_AWAY_S: Final = 30 * DAY_S  # a server that was not seen for longer doubts 
 
 
 class Recorder:
-    """See the module's head; `start` and `close` once each.
+    """The writer of audit trail and history; `start` and `close` once each.
 
     Attributes:
         retention_days: How long the audit trail is kept; replaced on reload.

@@ -1,4 +1,4 @@
-"""This module holds what is kept about what went on: entries of the audit trail, and sessions."""
+"""What is kept about what went on: entries of the audit trail, and sessions."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,4 @@
-"""This module keeps the relays that the API added: their URLs and keys are secrets at rest."""
+"""The relays that the API added: their URLs and keys are secrets at rest."""
 
 import json
 from dataclasses import dataclass, field

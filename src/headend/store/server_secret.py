@@ -1,4 +1,4 @@
-"""This module keeps the server's own secret, of which all others are derived.
+"""The server's own secret, from which all others are derived.
 
 It hashes publish keys, encrypts what must be read again, and signs tokens: one file to keep and to
 back up. Who loses it must make all keys anew.

@@ -1,4 +1,4 @@
-"""This module lays out the database: what each table holds.
+"""The tables of the database, and what each holds.
 
 Times are Unix seconds, so that SQLite and PostgreSQL agree. A change here is a new file in
 `migrations/versions/`; a test compares both.

@@ -1,4 +1,4 @@
-"""This module is what Alembic runs: it migrates over the connection that it is given."""
+"""The script that Alembic runs: it migrates over the connection that it is given."""
 
 from alembic import context
 
