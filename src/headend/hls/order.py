@@ -23,7 +23,7 @@ MOST_BYTES: Final = 64 * 1024 * 1024
 
 
 class Order:
-    """See the module's head."""
+    """Packets of one or two tracks in order of time."""
 
     def __init__(self, kinds: Iterable[TagKind], start: int) -> None:
         """Begin with nothing.

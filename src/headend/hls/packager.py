@@ -33,7 +33,7 @@ GAP_MS: Final = 3_000  # a longer hole in the media is a discontinuity, not a lo
 
 
 class HlsPackager:
-    """The sink; see the module's head.
+    """The sink that packages a stream for HLS.
 
     Attributes:
         playlists: What clients may ask for.

@@ -1,4 +1,4 @@
-"""This module writes HLS playlists.
+"""HLS playlists, written as text.
 
 Source: RFC 8216bis (draft-pantos-hls-rfc8216bis), 4 and appendix B for low latency.
 """

@@ -1,4 +1,4 @@
-"""This module answers what HLS clients ask of a packager: its playlists, and what is in them."""
+"""What HLS clients may ask of a packager: its playlists, and what is in them."""
 
 from typing import Final
 
@@ -23,7 +23,7 @@ MOST_TEXTS: Final = 64  # kept written: queries are the clients' own
 
 
 class Playlists:
-    """See the module's head; the packager sets the attributes.
+    """The playlists of one packager; the packager sets the attributes.
 
     Attributes:
         target_s: Target duration, seconds; 0: not decided yet.

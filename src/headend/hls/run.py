@@ -43,7 +43,7 @@ class _Times:
 
 
 class Run:
-    """See the module's head.
+    """One run of a packager.
 
     Attributes:
         tracks: What it holds, by kind.

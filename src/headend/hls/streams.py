@@ -1,4 +1,4 @@
-"""This module packages streams for HLS while somebody asks for them, and has requests wait.
+"""Streams that are packaged for HLS while somebody asks for them, and requests that wait.
 
 request ─► HlsStream, made for the first one ─► packager attached to the stream
                 └─ requests that wait for a part: woken when it is there

@@ -1,4 +1,4 @@
-"""This module keeps what HLS clients may fetch: init segments, segments and parts, within bounds.
+"""What HLS clients may fetch: init segments, segments and parts, within bounds.
 
 Names hold the packager's epoch, so that none is ever used for two things:
 

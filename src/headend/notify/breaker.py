@@ -14,7 +14,7 @@ PAUSE_S: Final = 10.0  # … for so long; then one request is asked about
 
 
 class Breaker:
-    """See the module's head; monotonic seconds throughout."""
+    """A circuit breaker; monotonic seconds throughout."""
 
     def __init__(self) -> None:
         self._in_a_row = 0

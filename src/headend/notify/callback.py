@@ -71,7 +71,7 @@ class _Answer(BaseModel):
 
 
 class Callback:
-    """See the module's head; an `Authorizer`.
+    """The URL that is asked who may publish and play; an `Authorizer`.
 
     Attributes:
         outcomes: How many requests came to what: allow, deny, redirect, not_understood (which

@@ -1,4 +1,4 @@
-"""This module runs what joins a server to other programs: webhooks, callback, Python hooks.
+"""What joins a server to other programs: webhooks, callback, Python hooks.
 
 Each is loaded with the first settings that name it: HTTP takes a third of a second, the database
 most of one.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Integrations:
-    """See the module's head; `start` and `close` once each.
+    """The webhooks, callback and Python hooks of one server; `start` and `close` once each.
 
     Attributes:
         webhooks: None as long as no settings named any.

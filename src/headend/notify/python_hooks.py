@@ -1,4 +1,4 @@
-"""This module calls the Python hooks of the settings, where they can do no harm.
+"""The Python hooks of the settings, called where they can do no harm.
 
     gate ──► authorize ──► hooks' own loop, in a thread ──► coroutine functions
     bus  ──► queues  ─────►        (or threads)         ──► plain functions
@@ -101,7 +101,7 @@ class _Queue:
 
 
 class PythonHooks:
-    """See the module's head; an `Authorizer`. `start` and `close` once each.
+    """The Python hooks of the settings; an `Authorizer`. `start` and `close` once each.
 
     Attributes:
         timeout_s: That a decision may take.

@@ -1,4 +1,4 @@
-"""This module delivers letters to one webhook: in order within a stream, until each has arrived.
+"""Delivery of letters to one webhook: in order within a stream, until each has arrived.
 
     outbox ─► the first letters ─► by stream: one after the other ─┬─► arrived: removed
                                    streams side by side            └─► failed: the stream waits
@@ -94,7 +94,7 @@ class Attempt:
 
 
 class Endpoint:
-    """See the module's head.
+    """One webhook and the letters for it.
 
     Attributes:
         webhook: To whom; may be replaced by one of the same name.

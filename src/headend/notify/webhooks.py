@@ -1,4 +1,4 @@
-"""This module tells webhooks what happens: each event becomes letters that outlive the server.
+"""Webhooks that are told what happens: each event becomes letters that outlive the server.
 
     bus ─► queue in memory ─► outbox in the database ─► an Endpoint for each webhook
            (bounded)          (from here on it is safe)
@@ -69,7 +69,7 @@ class _Note:
 
 
 class Webhooks:
-    """See the module's head; `start` and `close` once each.
+    """All webhooks of one server; `start` and `close` once each.
 
     Attributes:
         lost: Letters that were lost, by cause: queue, held or refusals.

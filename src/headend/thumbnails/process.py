@@ -1,4 +1,4 @@
-"""This module talks to the process that makes thumbnails: starts it, asks it, and ends it.
+"""The process that makes thumbnails, as the server starts it, asks it and ends it.
 
 A picture that kills the process, or keeps it busy for too long, costs that process only.
 """

@@ -1,4 +1,4 @@
-"""This module gives the newest picture of a stream as JPEG, made by processes of their own.
+"""The newest picture of a stream as JPEG, made by processes of their own.
 
     request ─► kept and young enough ─► it
                  └─ else the newest keyframe ─► a process ─► JPEG, kept for `http.thumbnail_s`
@@ -75,7 +75,7 @@ Key = tuple[str, float, int]  # path, beginning and width
 
 
 class Thumbnails:
-    """See the module's head; `close` ends the processes.
+    """The newest pictures of all streams; `close` ends the processes.
 
     Attributes:
         made: Pictures made.

@@ -1,4 +1,4 @@
-"""This module is a process that makes JPEG pictures of keyframes: `python -m` runs it.
+"""A process that makes JPEG pictures of keyframes: `python -m` runs it.
 
 What it decodes comes from strangers, so it may crash, hang or want too much without harm to the
 server: it holds no secrets, writes no files, and has limits of memory and CPU. It imports little,
