@@ -1,4 +1,4 @@
-"""This module decides over HTTP who may watch, and for which web pages."""
+"""Who may watch over HTTP, and for which web pages."""
 
 from ipaddress import ip_address
 from typing import Final

@@ -1,4 +1,4 @@
-"""This module holds the files that browsers get: pages, styles, scripts and libraries.
+"""The files that browsers get: pages, styles, scripts and libraries.
 
 They are read and compressed once, when the first browser comes, away from the event loop. Addresses
 of scripts and styles hold a hash of all files: browsers keep them for good, and a new version of
@@ -45,7 +45,7 @@ class Asset:
 
 
 class Assets:
-    """See the module's head."""
+    """The files that browsers get."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self._folder: Final = folder

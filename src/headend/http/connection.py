@@ -33,7 +33,7 @@ HEAD_END_BYTES: Final = len(HEAD_END)
 
 
 class HttpConnection(AsyncioTransport):
-    """See the module's head. While it has no request in progress it gives way to others.
+    """One HTTP connection. While it has no request in progress it gives way to others.
 
     Attributes:
         peer: Where it comes from.

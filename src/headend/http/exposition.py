@@ -27,7 +27,7 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 
 class Exposition:
-    """See the module's head."""
+    """The text of the metrics."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

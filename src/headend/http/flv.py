@@ -39,7 +39,7 @@ def add_routes(application: web.Application, services: Services) -> None:
 
 
 class FlvRoutes:
-    """See the module's head."""
+    """The routes of FLV over HTTP and WebSocket."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -22,7 +22,7 @@ END_OF_STREAM: Final = "the stream is over"
 
 
 class FlvViewer:
-    """See the module's head; also the owner of its transport, and a session.
+    """One viewer over HTTP; also the owner of its transport, and a session.
 
     Attributes:
         id: Number of the session.

@@ -1,4 +1,4 @@
-"""This module serves HLS: playlists that may be waited for, and what they name.
+"""HLS over HTTP: playlists that may be waited for, and what they name.
 
     /APP/NAME/index.m3u8          multivariant playlist
     /APP/NAME/main.m3u8           media playlist; _HLS_msn, _HLS_part, _HLS_skip
@@ -59,7 +59,7 @@ def add_routes(application: web.Application, services: Services) -> None:
 
 
 class HlsRoutes:
-    """See the module's head."""
+    """The routes of HLS."""
 
     def __init__(self, services: Services) -> None:
         self._services = services

@@ -1,4 +1,4 @@
-"""This module is the metrics' part about webhooks, callback and Python hooks."""
+"""The metrics of webhooks, callback and Python hooks."""
 
 from collections.abc import Iterable, Mapping
 

@@ -1,4 +1,4 @@
-"""This module shows the server's state to Prometheus; everything is read when somebody asks.
+"""The server's state as Prometheus sees it; everything is read when somebody asks.
 
 What there is of each stream is in stream_metrics.py.
 """

@@ -1,4 +1,4 @@
-"""This module serves the console and the files of both pages: `/`, `/console`, `/assets/…`.
+"""The console and the files of both pages: `/`, `/console`, `/assets/…`.
 
 The pages run nothing but their own scripts (Content-Security-Policy), so that no name of a stream,
 whatever it holds, becomes code.

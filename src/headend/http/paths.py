@@ -1,4 +1,4 @@
-"""This module reads the names of streams in the addresses of requests."""
+"""Names of streams in the addresses of requests."""
 
 from headend.errors import ProtocolError
 from headend.http.problems import Problem

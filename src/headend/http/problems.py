@@ -1,4 +1,4 @@
-"""This module tells HTTP clients what went wrong: problem documents (RFC 9457)."""
+"""What went wrong, for HTTP clients: problem documents (RFC 9457)."""
 
 import json
 import logging

@@ -30,7 +30,7 @@ RTMP_VERSION: Final = b"\x03"  # C0
 
 
 class HttpProtocol(web.RequestHandler):
-    """See the module's head.
+    """The protocol of one HTTP connection.
 
     Attributes:
         newest_body: Of the newest request whose head is whole, whether it is handled yet or not.

@@ -1,4 +1,4 @@
-"""This module shows relays to Prometheus; `limits.relays` bounds how many label sets there are."""
+"""Relays as Prometheus sees them; `limits.relays` bounds how many label sets there are."""
 
 from collections.abc import Callable, Iterable
 from typing import Final

@@ -1,4 +1,4 @@
-"""This module is the HTTP side: health, metrics and the list of streams, on aiohttp."""
+"""The HTTP side, on aiohttp: health, metrics, the API, pages and media."""
 
 import logging
 import socket
@@ -31,7 +31,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class HttpServer:
-    """See the module's head; `start` and `close` once each."""
+    """The HTTP side of a server; `start` and `close` once each."""
 
     def __init__(self, services: Services, admin_token: str) -> None:
         """Prepare the routes.

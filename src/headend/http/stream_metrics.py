@@ -1,4 +1,4 @@
-"""This module shows streams to Prometheus, of which the first ones by name and the rest as one.
+"""Streams as Prometheus sees them: the first ones by name and the rest as one.
 
 A label for each of thousands of streams would be more than Prometheus likes, and names that come
 and go would pile up there.

@@ -1,4 +1,4 @@
-"""This module serves the newest picture of a stream: `/APP/NAME/thumbnail.jpg`."""
+"""The newest picture of a stream over HTTP: `/APP/NAME/thumbnail.jpg`."""
 
 import re
 from typing import Final

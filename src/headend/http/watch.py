@@ -1,4 +1,4 @@
-"""This module serves the player page, and tells it how its stream is: `/watch/APP/NAME`.
+"""The player page, and how its stream is: `/watch/APP/NAME`.
 
 The same address gives the page to a browser and, to who asks for JSON, the stream's state. With
 `?wait=1` the answer comes when the stream does, or after `live.wait_s`.
@@ -35,7 +35,7 @@ def add_routes(application: web.Application, services: Services, assets: Assets)
 
 
 class WatchRoutes:
-    """See the module's head."""
+    """The routes of the player page."""
 
     def __init__(self, services: Services, assets: Assets) -> None:
         self._services = services

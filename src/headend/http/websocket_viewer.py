@@ -31,7 +31,7 @@ PONG_S: Final = HEARTBEAT_S / 2
 
 
 class WebSocketViewer(FlvViewer):
-    """See the module's head."""
+    """One viewer over a WebSocket."""
 
     __slots__ = ("_code", "_frames", "_has_failed", "_heard", "_is_asked")
 

@@ -1,4 +1,4 @@
-"""This module notes in the audit trail who did what over the API, and who was not let in."""
+"""Notes in the audit trail: who did what over the API, and who was not let in."""
 
 from time import time
 from typing import Final, Literal

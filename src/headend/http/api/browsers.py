@@ -1,4 +1,4 @@
-"""This module is the API's part about browsers: they sign in with the admin token, and out."""
+"""The API's part about browsers: they sign in with the admin token, and out."""
 
 from collections.abc import Sequence
 from typing import Final

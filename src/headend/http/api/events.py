@@ -1,4 +1,4 @@
-"""This module sends what a console shows, again and again: server-sent events."""
+"""What a console shows, sent again and again: server-sent events."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

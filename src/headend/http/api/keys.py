@@ -1,4 +1,4 @@
-"""This module is the API's part about publish keys and tokens.
+"""The API's part about publish keys and tokens.
 
 A key itself is in the answer to its making only, and nowhere else.
 """

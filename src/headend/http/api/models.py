@@ -1,4 +1,4 @@
-"""This module defines what the API takes and gives; the OpenAPI document is made of it."""
+"""What the API takes and gives; the OpenAPI document is made of it."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""This module describes the API as an OpenAPI 3.1 document, made of the routes and the models."""
+"""The API as an OpenAPI 3.1 document, made of the routes and the models."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""This module shows the API to people: one page, of the same routes and models as the document."""
+"""The API on a page for people, made of the same routes and models as the document."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape

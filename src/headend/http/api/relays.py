@@ -1,4 +1,4 @@
-"""This module is the API's part about relays: how they are, add one, remove one."""
+"""The API's part about relays: how they are, add one, remove one."""
 
 from collections.abc import Sequence
 from typing import Final, Literal

@@ -1,4 +1,4 @@
-"""This module says what an operation of the API is, and reads and writes what all of them do.
+"""One operation of the API, and what all of them read and write.
 
 Every module of the API has `routes(services)`, which lists its operations; `routes.py` puts the
 lists together, serves them and has the OpenAPI document made of them.

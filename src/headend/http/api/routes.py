@@ -1,4 +1,4 @@
-"""This module puts the API together: it serves the routes of its parts, and their description.
+"""The API as a whole: the routes of its parts, and their description.
 
 A part is a module with `routes(services)`; it is added in one line of `all_routes`.
 """

@@ -1,4 +1,4 @@
-"""This module is the API's part about the server as a whole: state, certificates, settings."""
+"""The API's part about the server as a whole: state, certificates, settings."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""This module is the API's part about sessions: lists, one of them, kick.
+"""The API's part about sessions: lists, one of them, kick.
 
 Sessions that are over or were refused are told of too: the newest from memory, and one that is
 asked for by its number from the database.

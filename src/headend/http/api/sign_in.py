@@ -1,4 +1,4 @@
-"""This module says who may use the API: the admin token as bearer, or a browser that signed in.
+"""Who may use the API: the admin token as bearer, or a browser that signed in.
 
 A browser has a cookie that scripts can't read, and a CSRF token that it must repeat in a header
 with whatever changes something. Requests must name this server as their host: a page of another
@@ -43,7 +43,7 @@ class BrowserSession:
 
 
 class SignIns:
-    """See the module's head."""
+    """The admin token, and the browsers that have signed in."""
 
     def __init__(self, services: Services, admin_token: str) -> None:
         self._services = services

@@ -1,4 +1,4 @@
-"""This module is the API's part about streams: lists, one of them, its history, its end."""
+"""The API's part about streams: lists, one of them, its history, its end."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""This module is the API's part about webhooks: receivers, what waits for them, sending again."""
+"""The API's part about webhooks: receivers, what waits for them, sending again."""
 
 from collections.abc import Mapping, Sequence
 from time import time
