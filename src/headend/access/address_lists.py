@@ -1,4 +1,4 @@
-"""This module says from which addresses something may be done, by lists of networks.
+"""Lists of networks that say from which addresses something may be done.
 
 A list of who may, which is everybody where it is empty, and one of who may not, which is stronger.
 """

@@ -1,4 +1,4 @@
-"""This module checks what a callback or a Python hook decided, before anybody acts on it."""
+"""What a callback or a Python hook decided, checked before anybody acts on it."""
 
 import re
 from dataclasses import replace

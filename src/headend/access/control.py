@@ -1,4 +1,4 @@
-"""This module runs all that decides who may what, beside a server: it never holds that up.
+"""All that decides who may what, run beside a server: it never holds that up.
 
 The database is opened in the background, and tried again for ever. While it runs, keys in use are
 looked at twice a second: one that another process revoked ends its sessions within a second.
@@ -43,7 +43,7 @@ CLOSE_S: Final = 3.0  # for what was asked of the database when the server stops
 
 
 class Access:
-    """See the module's head; `start` and `close` once each.
+    """All that decides who may what in one server; `start` and `close` once each.
 
     Attributes:
         gate: Decides.

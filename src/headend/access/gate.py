@@ -1,4 +1,4 @@
-"""This module is the gate: every request to publish or to play passes it, and it alone decides.
+"""The gate: every request to publish or to play passes it, and it alone decides.
 
     ban ─► address lists ─► TLS, mode ─► key or token ─► authorizers ─► limits ─► Grant
                      ▲                                        │
@@ -73,7 +73,7 @@ End = Callable[[str, str], None]  # takes the code and the reason
 
 
 class Gate:
-    """See the module's head.
+    """The gate that decides every request to publish or to play.
 
     Attributes:
         policy: What the settings say; replaced on reload.

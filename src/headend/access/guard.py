@@ -1,4 +1,4 @@
-"""This module slows down who guesses keys and tokens, and shuts him out for a time.
+"""The guard against guesses of keys and tokens: a delay, then a ban for a time.
 
 An address may be wrong FREE times; then each answer takes twice as long as the one before, and
 after `most` wrong ones in a row it is refused unheard until the ban is over. IPv6 addresses count

@@ -1,4 +1,4 @@
-"""This module finds publish keys for the gate, and goes on while the database is gone.
+"""Publish keys for the gate, also while the database is gone.
 
 Every key that is shown is asked for in the database, so that one revoked by another process is
 refused at once. Keys that were valid lately are remembered: with `auth.on_database_error =
@@ -32,7 +32,7 @@ V = TypeVar("V")
 
 
 class KnownKeys:
-    """See the module's head.
+    """The publish keys that are known.
 
     Attributes:
         on_error: What happens while that gives no answer; replaced on reload.

@@ -31,7 +31,7 @@ class _Known:
 
 
 class KnownViewers:
-    """See the module's head."""
+    """Answers about viewers without a session."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, _Known] = OrderedDict()

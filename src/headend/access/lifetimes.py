@@ -1,4 +1,4 @@
-"""This module reads how long a key or a token is to be valid, as a person writes it."""
+"""How long a key or a token is to be valid, as a person writes it."""
 
 import re
 from datetime import UTC, datetime

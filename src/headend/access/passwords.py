@@ -1,4 +1,4 @@
-"""This module signs publishers in by user and password: authmod `adobe` and `llnw`.
+"""Publishers who sign in by user and password: authmod `adobe` and `llnw`.
 
 The user is the id of a publish key, the password the key. Who guesses gets the same answers for a
 user that is not there, and each wrong answer counts as a wrong key.
@@ -46,7 +46,7 @@ class SignIn:
 
 
 class Passwords:
-    """See the module's head.
+    """Sign-ins by user and password.
 
     Attributes:
         apps: Whose publishers are asked for user and password; replaced on reload.

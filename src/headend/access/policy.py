@@ -1,4 +1,4 @@
-"""This module says what the settings alone decide about a request to publish or to play."""
+"""What the settings alone decide about a request to publish or to play."""
 
 from fnmatch import fnmatchcase
 from typing import Final
@@ -28,7 +28,7 @@ def code_of(action: Action) -> str:
 
 
 class Policy:
-    """See the module's head."""
+    """What the settings alone decide."""
 
     def __init__(self, rules: RuleBook, rtmps: str = "rtmps://") -> None:
         """Make a policy.

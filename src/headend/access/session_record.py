@@ -1,4 +1,4 @@
-"""This module tells the events bus of publishes and plays: start, end, and those refused."""
+"""What the events bus is told of publishes and plays: start, end, and those refused."""
 
 import logging
 import uuid

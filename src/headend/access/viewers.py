@@ -19,7 +19,7 @@ TOKENS: Final = 20_000  # whose HLS viewers are remembered at most
 
 
 class TokenViewers:
-    """See the module's head; a limiter of the gate."""
+    """The viewers of each token or other credentials; a limiter of the gate."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, set[Grant]] = {}

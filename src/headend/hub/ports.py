@@ -1,4 +1,4 @@
-"""This module holds the ports of the hub: outputs, publishers, and what viewers read from."""
+"""The ports of the hub: outputs, publishers, observers, and where bytes leave."""
 
 from collections.abc import Callable, Sequence
 from enum import Enum, auto

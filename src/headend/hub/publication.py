@@ -1,4 +1,4 @@
-"""This module is the right to publish one stream: on air, or standing by for who is."""
+"""The right to publish one stream, on air or in reserve."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

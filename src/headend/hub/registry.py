@@ -1,4 +1,4 @@
-"""This module knows all streams by name, and decides who may hold a name, and who is on air.
+"""All streams by name: who may hold a name, and who is on air.
 
 publish ─► Publication ─┬─► Stream ◄─ play
                         └─► Reserve, while another publication of the name is on air

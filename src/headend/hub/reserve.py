@@ -1,4 +1,4 @@
-"""This module keeps what a source that stands by brings, so that it can be switched to at once.
+"""What a source that stands by brings, kept so that it can be switched to at once.
 
     push ─► headers, tags from the newest keyframe on ─► the stream, once the source is on air
 
@@ -17,7 +17,7 @@ GAP_S: Final = 1.0  # without media: from then on a source counts as steady anew
 
 
 class Reserve:
-    """See the module's head.
+    """What one source that stands by brings.
 
     Attributes:
         last_media: When media came last, monotonic seconds; None: never.

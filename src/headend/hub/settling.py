@@ -16,7 +16,7 @@ UNSENT_S: Final = 3.0
 
 
 class Settling:
-    """See the module's head.
+    """The tracks of a publisher that are announced.
 
     Attributes:
         is_over: Media have come for long enough; what is declared is waited for no more.

@@ -1,4 +1,4 @@
-"""This module knows who stands by for a name, and chooses who goes on air next."""
+"""The publishers that stand by for a name, and which of them goes on air next."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""This module is one live stream: its timeline, its headers, its log, and the sinks it feeds.
+"""One live stream: its timeline, its headers, its log, and the sinks it feeds.
 
     publish(tags) ─► timeline ─► headers ─► log ─► every sink
 
