@@ -1,4 +1,4 @@
-"""This module holds what AMF0 and AMF3 share: the Python types of their values and the limits.
+"""What AMF0 and AMF3 share: the Python types of their values and the limits.
 
 AMF arrives from strangers, so a message is read under one `Budget`, whichever of the two formats
 its parts are in. Nothing is allocated from a declared count before its bytes are known to be there.

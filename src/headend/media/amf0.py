@@ -1,4 +1,4 @@
-"""This module reads and writes AMF0, the values in RTMP commands and in FLV script tags.
+"""AMF0, read and written: the values in RTMP commands and in FLV script tags.
 
     marker  Python                            marker  Python
     00      float (int too when writing)      08      EcmaArray, a dict

@@ -1,4 +1,4 @@
-"""This module reads and writes AMF3 values, which RTMP knows as single values inside AMF0.
+"""AMF3, read and written: RTMP knows it as single values inside AMF0.
 
     marker  Python                          marker  Python
     00      UNDEFINED                       08      Date

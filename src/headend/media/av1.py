@@ -1,4 +1,4 @@
-"""This module reads the configurations of AV1 and VP9: av1C with its sequence header, and vpcC.
+"""The configurations of AV1 and VP9: av1C with its sequence header, and vpcC.
 
     av1C   81, profile 3 level 5, tier 1 high_bitdepth 1 twelve_bit 1 monochrome 1 …, one byte, OBUs
     vpcC   version u8, flags u24, profile u8, level u8, bit depth 4 …

@@ -1,4 +1,4 @@
-"""This module reads the configuration of H.264: avcC and the SPS in it.
+"""The configuration of H.264: avcC and the SPS in it.
 
     avcC   01 profile compatibility level, 6 bits 1 and lengthSizeMinusOne 2,
            3 bits 1 and number of SPS 5, (size u16, SPS)*, number of PPS u8, (size u16, PPS)*

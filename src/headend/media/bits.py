@@ -1,4 +1,4 @@
-"""This module reads bits: fixed fields, and the exp-Golomb codes of H.264 and HEVC."""
+"""Bits, read as fixed fields and as the exp-Golomb codes of H.264 and HEVC."""
 
 import re
 from typing import Final

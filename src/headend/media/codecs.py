@@ -1,4 +1,4 @@
-"""This module makes tags of audio, video and data messages: once per message, so two bytes deep.
+"""Tags of audio, video and data messages: made once per message, so two bytes deep.
 
 What may be a keyframe or a sequence header is one body in a hundred; `headend.media.headers` reads
 its header in full. All names of that module are here too.

@@ -1,4 +1,4 @@
-"""This module reads and writes FLV, the form of recordings, HTTP-FLV and WebSocket-FLV.
+"""FLV, read and written: the form of recordings, HTTP-FLV and WebSocket-FLV.
 
     file   "FLV" 01 flags, data offset u32 = 9, then units of:
     unit   PreviousTagSize u32 | type u8, size u24, timestamp u24, timestamp bits 31 to 24 u8,

@@ -1,4 +1,4 @@
-"""This module parses what stands before the payload of audio and video bodies.
+"""What stands before the payload of audio and video bodies.
 
     legacy video     FrameType 4 | CodecID 4                [packet type u8, composition time s24]
     legacy audio     SoundFormat 4 | rate, size, type 4     [AAC packet type u8]

@@ -1,4 +1,4 @@
-"""This module reads the configuration of HEVC: hvcC and the SPS in it.
+"""The configuration of HEVC: hvcC and the SPS in it.
 
     hvcC   01, profile space 2 tier 1 profile 5, compatibility u32, constraints 6 bytes, level u8,
            10 bytes more, number of arrays u8, (type 6 bits, count u16, (size u16, NALU)*)*

@@ -1,4 +1,4 @@
-"""This module holds what a video configuration says of the picture, whatever the codec."""
+"""What a video configuration says of the picture, whatever the codec."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""This module reads the configurations of audio codecs, and the frame headers of those without.
+"""The configurations of audio codecs, and the frame headers of those without.
 
 Source: ISO/IEC 14496-3, 1.6.2.1 (AAC); RFC 7845, 5.1 (Opus); RFC 9639, 8.2 (FLAC); ISO/IEC 11172-3,
 2.4.1.3 (MP3); ETSI TS 102 366, 4.4.1 and E.1.2 (AC-3, E-AC-3); FLV 10.1, E.4.2.1 (the others).

@@ -1,4 +1,4 @@
-"""This module holds the one value that travels from encoder to output: the Tag.
+"""The one value that travels from encoder to output: the Tag.
 
 RTMP audio, video and data messages are FLV tag bodies, so one value serves the whole way. A tag is
 a named tuple, not a frozen dataclass: one is built for every message, at a third of the cost

@@ -1,4 +1,4 @@
-"""This module says what a track is, in a player's terms: codec string, size, rates.
+"""What a track is, in a player's terms: codec string, size, rates.
 
 It reads a sequence header, or a coded frame of a codec that has none.
 """

@@ -1,4 +1,4 @@
-"""This module keeps the encoded bytes of a stream from its newest keyframe on, for all viewers.
+"""The encoded bytes of a stream from its newest keyframe on, for all viewers.
 
 Positions are counted from the first byte ever appended, so a viewer needs only a number to know
 where it is, whatever is merged or dropped meanwhile.

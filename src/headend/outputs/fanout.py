@@ -1,4 +1,4 @@
-"""This module gives one stream in one format to all its viewers: encoded once, sent on one flush.
+"""One stream in one format for all its viewers: encoded once, sent on one flush.
 
     push ─► encoder ─► pending ─► flush ─┬─► every live viewer: one `send` of the same bytes
                                          └─► log, from the newest keyframe on
@@ -97,7 +97,7 @@ class Viewer:
 
 
 class Fanout:
-    """The sink of one format: see the module's head.
+    """The sink of one format, with all its viewers.
 
     Attributes:
         skips: How often a viewer, past or present, lost media because it was late.

@@ -1,4 +1,4 @@
-"""This module waits for a stream's first media and says which kinds of tracks it has.
+"""The wait for a stream's first media, which says which kinds of tracks it has.
 
 A viewer over HTTP is answered only then: before it nobody knows what to announce, or whether
 anybody will publish at all.

@@ -1,4 +1,4 @@
-"""This module is how viewers over HTTP get a stream: as FLV, or as FLV in WebSocket frames.
+"""A stream as viewers over HTTP get it: FLV, or FLV in WebSocket frames.
 
     HTTP         FLV header, PreviousTagSize 0 | tag, PreviousTagSize | …
     WebSocket    the same in binary frames: one for the header, one for each tag

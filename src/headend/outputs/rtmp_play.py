@@ -1,4 +1,4 @@
-"""This module is how RTMP players get a stream: type 0 chunks that are valid for every player.
+"""A stream as RTMP players get it: type 0 chunks that are valid for every player.
 
 That holds because all sessions announce the same chunk size, and media goes out on chunk streams
 that no session writes on itself. Players whose message stream is not 1, or who switched a medium

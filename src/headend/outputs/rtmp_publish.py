@@ -1,4 +1,4 @@
-"""This module is how relays publish a stream to other servers: one encoding for all of them.
+"""A stream as relays publish it to other servers: one encoding for all of them.
 
 That holds because all of them announce the same chunk size, and media goes out on chunk streams
 that no client session writes on itself. Nearly every server gives message stream 1; destinations

@@ -1,4 +1,4 @@
-"""This module is how a program that embeds the server gets a stream: a bounded queue of tags.
+"""A stream as a program that embeds the server gets it: a bounded queue of tags.
 
 Whoever takes the tags may be slow. Over the limit the queue acts as its policy says:
 
@@ -17,7 +17,7 @@ Policy = Literal["newest", "all"]
 
 
 class TagQueue:
-    """See the module's head; a `Sink`.
+    """A bounded queue of tags; a `Sink`.
 
     Attributes:
         tags: What waits, oldest first; `take` removes it.

@@ -1,4 +1,4 @@
-"""This module answers a server that asks for user and password: authmod `adobe` and `llnw`.
+"""The answer to a server that asks for user and password: authmod `adobe` and `llnw`.
 
 Each refusal tells what to add to the next connect, on a new connection; `headend.rtmp.authmod`
 shows the three steps, from the server's side.

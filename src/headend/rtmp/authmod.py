@@ -1,4 +1,4 @@
-"""This module checks a user and password the way RTMP encoders know: authmod `adobe` and `llnw`.
+"""Checks of user and password the way RTMP encoders know: authmod `adobe` and `llnw`.
 
     1  connect live                                     refused: need auth; authmod=adobe
     2  connect live?authmod=adobe&user=U                refused: salt=S challenge=C opaque=O

@@ -1,4 +1,4 @@
-"""This module turns chunks into messages and messages into chunks.
+"""Chunks, turned into messages, and messages, turned into chunks.
 
 `ChunkReader` is the ingest hot path: one pass over the bytes of a read, one copy of a payload that
 came in one chunk, two of one that came in several. Payload is taken as it arrives, never allocated

@@ -1,4 +1,4 @@
-"""This module is the client's side of one RTMP connection, without I/O: publish or play one stream.
+"""The client's side of one RTMP connection, without I/O: publish or play one stream.
 
     handshake ─► Set Chunk Size, connect ─► createStream ─► publish or play ─► Started
                                             before it, to publish: releaseStream, FCPublish

@@ -1,4 +1,4 @@
-"""This module holds what a client session tells of its server."""
+"""What a client session tells of its server."""
 
 from dataclasses import dataclass, field
 from typing import TypeAlias

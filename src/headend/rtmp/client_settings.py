@@ -1,4 +1,4 @@
-"""This module holds what a client session is to do."""
+"""What a client session is to do."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""This module answers the commands of one RTMP peer: its NetConnection and its message streams.
+"""The commands of one RTMP peer, answered: its NetConnection and its message streams.
 
     command ─► Commands ─┬─► messages, the answers
                          └─► events: requests for the application, and what the peer ended
@@ -37,7 +37,7 @@ MAX_NAME: Final = 4096  # characters of a name or URL in a command; SRS and FFmp
 
 
 class Commands:
-    """See the module's head.
+    """The commands of one RTMP peer.
 
     Attributes:
         streams: The peer's message streams; the session holds what must wait there.

@@ -1,4 +1,4 @@
-"""This module makes script tags of data messages: AMF0, without the publisher's own instructions.
+"""Script tags of data messages: AMF0, without the publisher's own instructions.
 
     type 18   "@setDataFrame" "onMetaData" {…}   ─►   "onMetaData" {…}
     type 15   00 "onMetaData" 11 {…}             ─►   "onMetaData" {…}     AMF3 becomes AMF0

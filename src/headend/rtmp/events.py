@@ -1,4 +1,4 @@
-"""This module holds what a session tells the application: requests to answer, and facts.
+"""What a session tells the application: requests to answer, and facts.
 
 A request is answered with `accept` or `reject`, or put off with `defer`; until then the session
 processes nothing more.

@@ -1,4 +1,4 @@
-"""This module exchanges the opening bytes of an RTMP connection, as a server and as a client.
+"""The opening bytes of an RTMP connection, for a server and for a client.
 
     client                      server
     C0 (1)  C1 (1536)  ───────►

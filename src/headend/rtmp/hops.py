@@ -1,4 +1,4 @@
-"""This module carries the route of a relayed stream, so that a relay that comes back is noticed.
+"""The route of a relayed stream, so that a relay that comes back is noticed.
 
 Every server has an id. A relay says in its connect command through which servers the stream came,
 its own last. It does so in `flashVer`, behind what the peer calls itself, because some platforms

@@ -1,4 +1,4 @@
-"""This module knows the types of RTMP messages and the bytes of their payloads.
+"""The types of RTMP messages and the bytes of their payloads.
 
 Source: RTMP 1.0, 5.4, 6 and 7.1.
 """

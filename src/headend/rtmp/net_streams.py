@@ -1,4 +1,4 @@
-"""This module keeps the message streams of one RTMP peer: what each does, and what waits there.
+"""The message streams of one RTMP peer: what each does, and what waits there.
 
     createStream ─► IDLE ─► WAITING ─► PUBLISHING or PLAYING ─► IDLE
                                └─ what comes behind a deferred request is held
@@ -57,7 +57,7 @@ class NetStream:
 
 
 class NetStreams:
-    """See the module's head.
+    """The message streams of one RTMP peer.
 
     Attributes:
         most: How many there may be.

@@ -1,4 +1,4 @@
-"""This module builds what a server answers to commands; each answer as some client needs it.
+"""What a server answers to commands; each answer as some client needs it.
 
 Key order and the codes are part of the protocol here: old encoders crash when they change.
 

@@ -1,4 +1,4 @@
-"""This module builds what a client says to a server, each message as servers of all kinds take it.
+"""What a client says to a server, each message as servers of all kinds take it.
 
 Source: RTMP 1.0, 7.2; Enhanced RTMP v2; docs/protocol.md.
 """

@@ -1,4 +1,4 @@
-"""This module is the server's side of one RTMP connection, without I/O.
+"""The server's side of one RTMP connection, without I/O.
 
     receive_data ─► handshake ─► chunks ─► messages ─┬─► media, as tags ─► events
                                                      └─► Commands ─► answers and events

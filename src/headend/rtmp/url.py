@@ -1,4 +1,4 @@
-"""This module takes RTMP URLs apart: those a person gives us, and the pieces a peer sends.
+"""RTMP URLs, taken apart: those a person gives us, and the pieces a peer sends.
 
 A client splits `rtmp://host/app/name?query` into what goes into connect (app, tcUrl) and what goes
 into publish or play (name). Clients do not agree where: of `/a/b/c/d` FFmpeg makes app `a/b` and
