@@ -6,6 +6,8 @@ import pytest
 from tests.harness import command
 from tests.web import serve_stored
 
+from headend.http.api.keys import KeyRequest, TokenRequest
+
 
 async def test_key_is_made_used_rotated_and_revoked(tmp_path: Path) -> None:
     async with serve_stored(tmp_path, "auth.publish=key") as web:
@@ -96,3 +98,13 @@ async def test_token_that_would_be_refused_is_not_signed(tmp_path: Path) -> None
             answer = await web.api("POST", "/tokens", json=body)
             assert answer.status == 422
             assert b"cannot be printed" in answer.body
+
+
+def test_document_says_of_which_characters_texts_of_keys_and_tokens_are() -> None:
+    for model, name in (
+        (KeyRequest, "label"),
+        (TokenRequest, "pattern"),
+        (TokenRequest, "subject"),
+    ):
+        written = model.model_json_schema()["properties"][name]["pattern"]
+        assert written == r"^([^\p{C}\p{Z}]| )*$", name
