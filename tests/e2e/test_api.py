@@ -36,7 +36,7 @@ expected-statuses = ["2xx", 401, 403, 422, 503]
 include-operation-id = "keys_create"
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 401, 403, 422, 503]
-# The document names Unicode's categories; schemathesis leaves out no more than control characters.
+# What else cannot be printed is more than a pattern can tell everybody.
 [[operations]]
 include-operation-id = "keys_sign"
 [operations.checks.positive_data_acceptance]

@@ -103,16 +103,16 @@ Network = Annotated[
 ]
 
 
-# For the document alone, as `str.isprintable` is asked where keys and tokens are made: spaces are
-# taken, but no other separators, nor control characters and what Unicode has not assigned.
-Printable = Annotated[str, Field(json_schema_extra={"pattern": r"^([^\p{C}\p{Z}]| )*$"})]
+# For the document alone, as `str.isprintable` is asked where keys and tokens are made. Not every
+# dialect of patterns knows Unicode's categories: control characters are as far as all go.
+Printable = Annotated[str, Field(json_schema_extra={"pattern": r"^[^\x00-\x1F\x7F-\x9F]*$"})]
 
 
 class KeyRequest(_Model):
     """A key to be made."""
 
     stream: str = Field(max_length=1024)
-    label: Printable = Field("", max_length=LABEL_CHARACTERS)
+    label: Printable = Field("", max_length=LABEL_CHARACTERS, description="Printable.")
     expires_at: float | None = Field(None, ge=0, le=LATEST)
     networks: list[Network] = Field(default=[], max_length=NETWORKS)
     tls_only: bool = False
@@ -123,13 +123,13 @@ class TokenRequest(_Model):
     """A token to be signed."""
 
     pattern: Printable = Field(
-        min_length=1, max_length=PATTERN_CHARACTERS, description="Such as vip/*."
+        min_length=1, max_length=PATTERN_CHARACTERS, description="Printable, such as vip/*."
     )
     action: Literal["play", "publish"] = "play"
     expires_s: float = Field(3600, gt=0, le=LONGEST_S)
     ip: Network | None = None
     max_viewers: int | None = Field(None, ge=1, le=1_000_000)
-    subject: Printable = Field("", max_length=200)
+    subject: Printable = Field("", max_length=200, description="Printable.")
 
 
 class SignedToken(_Model):
