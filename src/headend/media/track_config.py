@@ -1,6 +1,6 @@
 """What a track is, in a player's terms: codec string, size, rates.
 
-It reads a sequence header, or a coded frame of a codec that has none.
+A sequence header is read, or a coded frame of a codec that has none.
 """
 
 from collections.abc import Callable, Mapping

@@ -3,8 +3,8 @@
     1: PROXY TCP4 203.0.113.7 10.0.0.1 51044 1935 CR LF                 one line, at most 107 bytes
     2: 0d0a0d0a000d0a515549540a | 21 | 11 | 000c | addresses, extensions       12 + 1 + 1 + 2 bytes
 
-It does no I/O: the listener calls `parse` with what has arrived, until it gives a value. A listener
-must expect the header only from addresses it trusts, for whoever connects can write one.
+There is no I/O here: the listener calls `parse` with what has arrived, until it gives a value. A
+listener must expect the header only from addresses that it trusts: any other peer could write one.
 
 Source: haproxy, doc/proxy-protocol.txt, sections 2.1 and 2.2.
 """

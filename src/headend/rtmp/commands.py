@@ -3,7 +3,7 @@
     command ─► Commands ─┬─► messages, the answers
                          └─► events: requests for the application, and what the peer ended
 
-It knows who publishes and plays what on which message stream; bytes, media and time are the
+`Commands` knows who publishes and plays what on which message stream; bytes, media and time are the
 session's.
 
 Source: RTMP 1.0, 7.2; what real peers send and need: docs/protocol.md.
