@@ -94,6 +94,16 @@ def test_value_of_a_secret_parameter_is_never_seen(
     assert secret not in redact(repr({name: secret, "x": after}))
 
 
+@pytest.mark.parametrize("password", ["00000/000000", "12345?x", "1/2/3", "99999#s", "1935/live"])
+def test_password_that_begins_as_a_port_does_is_hidden(password: str) -> None:
+    assert password not in redact(f"rtmp://ann:{password}@host/a")
+    assert password not in redact(f"rtmps://ann:{password}@[::1]:443/live/a is lost")
+
+
+def test_name_with_an_at_sign_is_no_user() -> None:
+    assert redact("rtmp://host:1935/live/a@b is live") == "rtmp://host:1935/live/a@b is live"
+
+
 @given(secret=SECRETS, before=WORDS, after=WORDS)
 def test_keys_tokens_and_passwords_are_never_seen_anywhere(
     secret: str, before: str, after: str

@@ -44,8 +44,10 @@ _KEY: Final = re.compile(
 )
 _JWT: Final = re.compile(r"eyJ[\w\-]{4,}+(?:\.[\w\-]*+){0,4}")
 # `ann:pass@` after `://`; a password may hold what should have been percent-encoded.
+# What begins as a port does (`ann:12345/x@host/a`) is one only if no host with a path follows.
 _USER: Final = re.compile(
-    r"(://)(?:[^/?#\s]{0,1024}@|[^/?#\s:]{0,256}:(?!\d{1,5}(?:[/?#\s]|$))[^\s@]{0,256}@)"
+    r"(://)(?:[^/?#\s]{0,1024}@|[^/?#\s:]{0,256}:(?!\d{1,5}(?:[/?#\s]|$))[^\s@]{0,256}@"
+    r"|[^/?#\s:]{0,256}:\d{1,5}[/?#][^\s@]{0,256}@(?=[\w.\-\[\]:]{1,256}/))"
 )
 _ENCODED_USER: Final = re.compile(r"(?i)(%3a%2f%2f)[\w.\-~%+]{0,256}?%40")
 
