@@ -20,23 +20,34 @@ if TYPE_CHECKING:
 
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
-ActorFlag = Annotated[str | None, typer.Option(metavar="WHO", help="Of this one only.")]
-ActionFlag = Annotated[
-    str | None, typer.Option(metavar="WHAT", help="Such as publish, key or key.create.")
+ActorFlag = Annotated[
+    str | None, typer.Option(metavar="WHO", help="Show only what this actor did.")
 ]
-TargetFlag = Annotated[str | None, typer.Option(metavar="ID", help="Done to this only.")]
+ActionFlag = Annotated[
+    str | None,
+    typer.Option(metavar="WHAT", help="Show only this action, such as publish, key or key.create."),
+]
+TargetFlag = Annotated[
+    str | None, typer.Option(metavar="ID", help="Show only what was done to this target.")
+]
 AddressFlag = Annotated[
-    str | None, typer.Option(metavar="TEXT", help="From there only, as it is shown.")
+    str | None, typer.Option(metavar="TEXT", help="Show only this address, written as in the list.")
 ]
 OutcomeFlag = Annotated[
-    str | None, typer.Option(metavar="OUTCOME", help="done, refused or failed.")
+    str | None,
+    typer.Option(metavar="OUTCOME", help="Show only this outcome: done, refused or failed."),
 ]
 SinceFlag = Annotated[
-    str | None, typer.Option(metavar="WHEN", help="12h, 30d or 2026-01-31: from then on.")
+    str | None,
+    typer.Option(metavar="WHEN", help="Show entries since then: 12h, 30d or 2026-01-31."),
 ]
-LimitFlag = Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="The newest N.")]
+LimitFlag = Annotated[
+    int, typer.Option(min=1, max=100_000, metavar="N", help="Show the newest N entries.")
+]
 
-group = typer.Typer(help="Show who did what, and who was refused.", no_args_is_help=False)
+group = typer.Typer(
+    help="Show what administrators did, and which requests were refused.", no_args_is_help=False
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +57,7 @@ def register(app: typer.Typer) -> None:
 
 @group.callback()
 def _group() -> None:
-    """Show who did what, and who was refused."""
+    """Show what administrators did, and which requests were refused."""
 
 
 @group.command("list")

@@ -28,9 +28,9 @@ BUSY_PERCENT: Final = 80.0  # of a core, from which on the load's own work shows
 UrlArgument = Annotated[
     str, typer.Argument(metavar="URL", help="rtmp[s]://HOST/APP/NAME?key=KEY of a free name.")
 ]
-PlayersFlag = Annotated[int, typer.Option(min=1, help="How many players.")]
-PublishersFlag = Annotated[int, typer.Option(min=1, help="How many publishers.")]
-SecondsFlag = Annotated[float, typer.Option(min=0.1, max=3600, help="How long to measure.")]
+PlayersFlag = Annotated[int, typer.Option(min=1, help="Number of players.")]
+PublishersFlag = Annotated[int, typer.Option(min=1, help="Number of publishers.")]
+SecondsFlag = Annotated[float, typer.Option(min=0.1, max=3600, help="Seconds to measure.")]
 KbpsFlag = Annotated[int, typer.Option(min=100, max=50_000, help="Bit rate of a stream.")]
 OwnFlag = Annotated[
     bool, typer.Option("--yes-it-is-mine", help="Load a server that is not on this machine.")
@@ -56,7 +56,7 @@ def fanout(
     is_own: OwnFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Publish one stream to many players: what they get, gaps and latency."""
+    """Publish one stream to many players; measure what they get, gaps and latency."""
     from headend.cli import bench_report
     from headend.cli.bench_load import Plan, play_many
 
@@ -79,7 +79,7 @@ def latency(
     is_own: OwnFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Publish one stream and tell how old its pictures are at a player: `fanout` for few."""
+    """Publish one stream to a few players and measure how old its pictures are there."""
     from headend.cli import bench_report
     from headend.cli.bench_load import Plan, play_many
 
@@ -102,7 +102,7 @@ def ingest(
     is_own: OwnFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Publish NAME-0, NAME-1 and so on, which nobody plays: how long encoders had to wait."""
+    """Publish NAME-0, NAME-1 and so on without players; measure how long encoders wait."""
     from headend.cli import bench_report
     from headend.cli.bench_load import Plan, publish_many
 
@@ -120,7 +120,7 @@ def compare_tls(
     kbps: KbpsFlag = 2650,
     as_json: JsonFlag = False,
 ) -> None:
-    """Start a server of its own and compare RTMP with RTMPS: CPU per viewer, and latency."""
+    """Start a separate server and compare RTMP with RTMPS: CPU per viewer, and latency."""
     from headend.cli import bench_report
     from headend.cli.bench_load import Plan, play_many
     from headend.cli.bench_server import own_server

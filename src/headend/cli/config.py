@@ -16,14 +16,15 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.
 WhatArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[FILE|APP/NAME]", help="Settings file, or a stream to tell what holds for it."
+        metavar="[FILE|APP/NAME]", help="Settings file, or a stream whose settings to show."
     ),
 ]
 FileArgument = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Settings file.")]
 FileFlag = Annotated[
-    Path | None, typer.Option("-c", "--config", metavar="FILE", help="The same, as other commands.")
+    Path | None,
+    typer.Option("-c", "--config", metavar="FILE", help="Settings file, as with other commands."),
 ]
-ForceFlag = Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")]
+ForceFlag = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 
 group = typer.Typer(help="Show and check settings.", no_args_is_help=False)
 
@@ -40,7 +41,7 @@ def show(
     settings: SetFlag = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show the effective settings and where each came from; secrets are hidden."""
+    """Show the settings in effect and where each came from; secrets are hidden."""
     loaded = load(config, settings or [], {"data": data})
     if as_json:
         output.result_json(_document(loaded))
@@ -131,7 +132,7 @@ def schema() -> None:
 
 @group.command()
 def init(file: FileArgument = None, config: FileFlag = None, force: ForceFlag = False) -> None:
-    """Write a settings file that holds every key with its default and what it does."""
+    """Write a settings file with every setting, its default and its purpose."""
     from headend import files
     from headend.settings import example_toml
 

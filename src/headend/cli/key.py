@@ -31,11 +31,11 @@ T = TypeVar("T")
 StreamArgument = Annotated[
     str, typer.Argument(metavar="APP/NAME", help="Stream that the key publishes.")
 ]
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Of the key; starts with pk_.")]
-LabelFlag = Annotated[str, typer.Option(metavar="TEXT", help="Whose key it is, or what for.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the key; starts with pk_.")]
+LabelFlag = Annotated[str, typer.Option(metavar="TEXT", help="Owner or purpose of the key.")]
 ExpiresFlag = Annotated[
     str | None,
-    typer.Option(metavar="WHEN", help="12h, 30d or 2030-12-31; without it never."),
+    typer.Option(metavar="WHEN", help="Expiry: 12h, 30d or 2030-12-31; default: never."),
 ]
 NetworkFlag = Annotated[
     list[str] | None,
@@ -48,7 +48,7 @@ PriorityFlag = Annotated[
         min=-1000,
         max=1000,
         metavar="N",
-        help="Of the publishers of a stream the highest is on air.",
+        help="The publisher with the highest priority is on air.",
     ),
 ]
 OnlyFlag = Annotated[
@@ -112,7 +112,7 @@ def list_keys(
     settings: SetFlag = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """List publish keys, revoked and expired ones too; the keys themselves are not kept."""
+    """List publish keys, also revoked and expired ones; the keys themselves are not stored."""
     effective = settings_of_server(config, settings, data)
 
     async def read(keys: "KeyStore") -> list["PublishKey"]:
@@ -144,7 +144,7 @@ def revoke(
     settings: SetFlag = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Revoke a publish key for good; a running server ends what it publishes within a second."""
+    """Revoke a publish key for ever; a running server ends its streams within a second."""
     effective = settings_of_server(config, settings, data)
 
     async def end(keys: "KeyStore") -> "PublishKey | None":
@@ -170,7 +170,7 @@ def rotate(
     settings: SetFlag = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make a key that does what another did, and revoke that one."""
+    """Make a new key with the same rights as another, and revoke the other one."""
     effective = settings_of_server(config, settings, data)
 
     async def replace(keys: "KeyStore") -> "NewKey | None":

@@ -38,7 +38,8 @@ OutputFlag = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="FILE", help="FLV file; - is stdout.")
 ]
 DurationFlag = Annotated[
-    float | None, typer.Option(metavar="SECONDS", min=0, help="Stop after so much of the stream.")
+    float | None,
+    typer.Option(metavar="SECONDS", min=0, help="Stop after this many seconds of the stream."),
 ]
 ReconnectFlag = Annotated[
     bool, typer.Option("--reconnect", help="Connect again when the connection is lost.")

@@ -22,16 +22,14 @@ MOST_DAYS: Final = 10_000  # whose pseudonyms are looked for: a database takes o
 
 AddressFlag = Annotated[
     str | None,
-    typer.Option(metavar="IP", help="An IP address; what was kept under its pseudonyms too."),
+    typer.Option(metavar="IP", help="IP address; also finds data under its pseudonyms."),
 ]
 SubjectFlag = Annotated[
-    str | None, typer.Option(metavar="TEXT", help="Whom playback tokens were made for.")
+    str | None, typer.Option(metavar="TEXT", help="Subject that playback tokens were made for.")
 ]
-KeyFlag = Annotated[str | None, typer.Option(metavar="ID", help="A publish key: pk_…")]
+KeyFlag = Annotated[str | None, typer.Option(metavar="ID", help="Id of a publish key: pk_…")]
 
-group = typer.Typer(
-    help="Give out, or overwrite, what is kept about one person.", no_args_is_help=False
-)
+group = typer.Typer(help="Export or erase the data about one person.", no_args_is_help=False)
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +46,7 @@ def export(
     data: DataFlag = None,
     settings: SetFlag = None,
 ) -> None:
-    """Print all that is kept about one viewer or publisher as one JSON document."""
+    """Print all data about one viewer or publisher as one JSON document."""
     effective = settings_of_server(config, settings, data, needs_secret=bool(address))
     from headend.cli.database import ask, note
     from headend.store.erasure import export as find

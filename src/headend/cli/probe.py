@@ -20,9 +20,9 @@ SourceArgument = Annotated[
     ),
 ]
 DurationFlag = Annotated[
-    float, typer.Option(metavar="SECONDS", min=0.1, help="How long a live stream is looked at.")
+    float, typer.Option(metavar="SECONDS", min=0.1, help="Seconds to watch a live stream.")
 ]
-JsonFlag = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +39,7 @@ def probe(
     insecure: InsecureFlag = False,
     log_level: LogLevelFlag = None,
 ) -> None:
-    """Tell codecs, size, frame rate, bit rates, keyframe interval and time to the first picture."""
+    """Show codecs, size, frame rate, bit rates, keyframe interval and time to the first picture."""
     import asyncio
 
     from headend.client.opening import parse_source

@@ -38,9 +38,9 @@ OptionFlag = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="Option of the format; repeatable."),
 ]
-LoopFlag = Annotated[bool, typer.Option("--loop", help="Start again at the end, for ever.")]
+LoopFlag = Annotated[bool, typer.Option("--loop", help="Repeat the source for ever.")]
 NoPaceFlag = Annotated[
-    bool, typer.Option("--no-pace", help="As fast as it goes, not in real time.")
+    bool, typer.Option("--no-pace", help="Publish as fast as possible, not in real time.")
 ]
 ReconnectFlag = Annotated[
     bool, typer.Option("--reconnect", help="Connect again when the connection is lost.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from headend.cli.api_client import ApiClient
     from headend.http.api.relays import NewRelay, Relay
 
-group = typer.Typer(help="Streams sent to other servers, and fetched from them.")
+group = typer.Typer(help="Send streams to other servers, and fetch streams from them.")
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 def list_relays(
     config: ConfigFlag = None, data: DataFlag = None, as_json: JsonFlag = False
 ) -> None:
-    """List relays, and how each of their streams is."""
+    """List relays, and the state of each of their streams."""
     import asyncio
 
     found = asyncio.run(_list(_client(config, data)))
@@ -64,10 +64,10 @@ def _lines(relay: "Relay") -> list[str]:
 
 @group.command()
 def add(
-    match: Annotated[str, typer.Argument(help='Streams, such as live/show or "live/*".')],
+    match: Annotated[str, typer.Argument(help='Streams to relay, such as live/show or "live/*".')],
     url: Annotated[
         list[str] | None,
-        typer.Argument(help="Where to; with --from where from, several in order."),
+        typer.Argument(help="Destination; with --from one or several sources, in order."),
     ] = None,
     key: Annotated[
         str, typer.Option("--key", help="Stream key; - reads it from stdin.", metavar="KEY")
@@ -75,19 +75,21 @@ def add(
     preset: Annotated[
         str, typer.Option("--preset", help="Platform: youtube, twitch, facebook, kick …")
     ] = "",
-    is_in: Annotated[bool, typer.Option("--from", help="Fetch, do not send.")] = False,
+    is_in: Annotated[
+        bool, typer.Option("--from", help="Fetch streams instead of sending them.")
+    ] = False,
     always: Annotated[
-        bool, typer.Option("--always", help="Fetch also while nobody watches.")
+        bool, typer.Option("--always", help="Also fetch while nobody watches.")
     ] = False,
     fingerprint: Annotated[
-        str, typer.Option("--fingerprint", help="SHA-256 of the one certificate to trust.")
+        str, typer.Option("--fingerprint", help="Trust only the certificate with this SHA-256.")
     ] = "",
     insecure: Annotated[bool, typer.Option("--insecure", help="Trust any certificate.")] = False,
     config: ConfigFlag = None,
     data: DataFlag = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Send streams to another server, or fetch them from one; kept over a restart."""
+    """Send streams to another server, or fetch them from one; the relay survives restarts."""
     import asyncio
 
     from headend.http.api.relays import NewRelay
@@ -158,11 +160,11 @@ async def _add(client: "ApiClient", new: "NewRelay") -> str:
 
 @group.command()
 def remove(
-    id: Annotated[str, typer.Argument(help="As `headend relay list` shows it.")],
+    id: Annotated[str, typer.Argument(help="Id of the relay, from `headend relay list`.")],
     config: ConfigFlag = None,
     data: DataFlag = None,
 ) -> None:
-    """End a relay that was added, and forget it."""
+    """End a relay that was added, and delete it."""
     import asyncio
 
     asyncio.run(_remove(_client(config, data), id))

@@ -20,7 +20,7 @@ ConfigFlag = Annotated[
         "-c",
         "--config",
         metavar="FILE",
-        help="Settings file; without it headend.toml of this folder, if there is one.",
+        help="Settings file; default: headend.toml in this folder, if it exists.",
     ),
 ]
 RtmpFlag = Annotated[
@@ -38,14 +38,18 @@ DataFlag = Annotated[
 ]
 SetFlag = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable."),
+    typer.Option(
+        "--set", metavar="SECTION.KEY=VALUE", help="Any setting, by its name; repeatable."
+    ),
 ]
 ReadyFileFlag = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Written with the addresses once all listeners accept."),
+    typer.Option(metavar="FILE", help="File to write the addresses to once all ports listen."),
 ]
-LogFormatFlag = Annotated[FORMATS | None, typer.Option(help="One line or one JSON object a fact.")]
-LogLevelFlag = Annotated[LEVELS | None, typer.Option(help="Least level that is logged.")]
+LogFormatFlag = Annotated[
+    FORMATS | None, typer.Option(help="Log lines as text or as JSON objects.")
+]
+LogLevelFlag = Annotated[LEVELS | None, typer.Option(help="Lowest level to log.")]
 
 
 def register(app: typer.Typer) -> None:

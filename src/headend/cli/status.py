@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(config: ConfigFlag = None, data: DataFlag = None, as_json: JsonFlag = False) -> None:
-    """Show streams, sessions and rates of the server that runs with the data folder."""
+    """Show streams, sessions and rates of the server that uses the data folder."""
     import asyncio
 
     from headend.cli.api_client import ApiClient

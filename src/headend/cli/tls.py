@@ -24,19 +24,19 @@ DEFAULT_PORT: Final = 443
 
 OutFlag = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FOLDER", help="Where to write; without it the data folder."),
+    typer.Option("--out", metavar="FOLDER", help="Folder to write to; default: the data folder."),
 ]
 NameFlag = Annotated[
     list[str] | None,
     typer.Option(
         "--name",
         metavar="HOST",
-        help="Host name or IP address it is for; repeatable. Without it this machine's.",
+        help="Host name or IP address of the server; repeatable; default: this machine's.",
     ),
 ]
-ForceFlag = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+ForceFlag = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 TargetArgument = Annotated[
-    str, typer.Argument(metavar="HOST[:PORT]", help="Any TLS server; without a port 443.")
+    str, typer.Argument(metavar="HOST[:PORT]", help="Any TLS server; the default port is 443.")
 ]
 CaFlag = Annotated[
     Path | None,
@@ -91,7 +91,7 @@ def show(
     settings: SetFlag = None,
     as_json: JsonFlag = False,
 ) -> int:
-    """Show the certificates that a server with these settings serves, the default one first."""
+    """Show the certificates that a server with these settings uses, the default one first."""
     from headend.cli.tls_served import served
 
     effective = load(config, settings or [], {"data": data}).settings
@@ -142,7 +142,7 @@ def _show_document(settings: "Settings", shown: Sequence["Served"]) -> dict[str,
 
 @group.command()
 def check(target: TargetArgument, ca: CaFlag = None, as_json: JsonFlag = False) -> int:
-    """Check a TLS server, RTMPS or not, and tell what encoders will say; exit code 1: trouble."""
+    """Check any TLS server and say what encoders will do; exit code 1 if there are problems."""
     from headend.cli.tls_probe import probe
     from headend.cli.tls_verdict import judge
 

@@ -26,17 +26,19 @@ FingerprintFlag = Annotated[
     typer.Option(metavar="HEX", help="rtmps: trust the certificate with this SHA-256 only."),
 ]
 InsecureFlag = Annotated[
-    bool, typer.Option("--insecure", help="rtmps: trust anybody; for tests only.")
+    bool, typer.Option("--insecure", help="rtmps: trust every certificate; for tests only.")
 ]
 CertFlag = Annotated[
     Path | None,
     typer.Option(
-        "--cert", metavar="FILE", help="rtmps: our own certificate (PEM), if it is asked for."
+        "--cert",
+        metavar="FILE",
+        help="rtmps: certificate (PEM) to send if the server asks for one.",
     ),
 ]
 KeyFlag = Annotated[
     Path | None,
-    typer.Option("--key", metavar="FILE", help="rtmps: its key, if that is in another file."),
+    typer.Option("--key", metavar="FILE", help="rtmps: key of --cert, if it is in another file."),
 ]
 
 

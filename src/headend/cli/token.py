@@ -19,18 +19,29 @@ if TYPE_CHECKING:
     from headend.settings import Settings
 
 PatternArgument = Annotated[
-    str, typer.Argument(metavar="PATTERN", help="Streams it is for, such as vip/cam1 or vip/*.")
+    str,
+    typer.Argument(
+        metavar="PATTERN", help="Streams that the token is for, such as vip/cam1 or vip/*."
+    ),
 ]
-TokenArgument = Annotated[str, typer.Argument(metavar="TOKEN", help="As signed; - reads stdin.")]
-ForFlag = Annotated[str, typer.Option("--for", metavar="play|publish", help="What it allows.")]
-ExpiresFlag = Annotated[str, typer.Option(metavar="WHEN", help="90s, 1h, 30d or 2030-12-31.")]
+TokenArgument = Annotated[
+    str, typer.Argument(metavar="TOKEN", help="A signed token; - reads it from stdin.")
+]
+ForFlag = Annotated[
+    str, typer.Option("--for", metavar="play|publish", help="Action that the token allows.")
+]
+ExpiresFlag = Annotated[
+    str, typer.Option(metavar="WHEN", help="Expiry: 90s, 1h, 30d or 2030-12-31.")
+]
 IpFlag = Annotated[
     str | None, typer.Option("--ip", metavar="CIDR", help="Valid from this address only.")
 ]
 MaxViewersFlag = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="How many may use it at once.")
+    int | None, typer.Option(min=1, metavar="N", help="Number of viewers that may use it at once.")
 ]
-SubjectFlag = Annotated[str, typer.Option(metavar="TEXT", help="Whom it is for.")]
+SubjectFlag = Annotated[
+    str, typer.Option(metavar="TEXT", help="Holder of the token, for history and events.")
+]
 
 group = typer.Typer(help="Sign and check tokens.", no_args_is_help=False)
 
@@ -53,7 +64,7 @@ def sign(
     settings: SetFlag = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Sign a token with the server's secret; it is shown as ?token=…"""
+    """Sign a token with the server's secret; viewers use it as ?token=…"""
     effective = settings_of_server(config, settings, data, makes=True)
     from headend.access.lifetimes import parse_expiry
     from headend.access.tokens import Token
@@ -86,7 +97,7 @@ def verify(
     settings: SetFlag = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what a token allows; exit code 1 if it is not valid, or not any more."""
+    """Say what a token allows; exit code 1 if it is not valid, or no longer valid."""
     effective = settings_of_server(config, settings, data)
     import asyncio
 

@@ -13,7 +13,7 @@ from headend.errors import SettingsError
 STDIN: Final = "-"
 ENVIRONMENT: Final = "env:"
 MOST: Final = 16 * 1024  # characters; more is no URL
-HELP: Final = "env:NAME reads it from the environment, - from stdin."
+HELP: Final = "env:NAME reads the URL from the environment, - from stdin."
 
 
 def given_url(text: str) -> str:
