@@ -1,4 +1,4 @@
-"""This module holds the settings of who may do what, and of what is kept about it."""
+"""Settings of access, of the audit trail, and of privacy."""
 
 from typing import Literal
 
@@ -23,7 +23,7 @@ from headend.settings.values import (
 
 
 class Auth(Section):
-    """Who may do what."""
+    """Access: who may publish, watch and use the API."""
 
     publish: Literal["loopback", "key", "open"] = Field(
         default="loopback",
@@ -154,7 +154,7 @@ class Auth(Section):
 
 
 class Audit(Section):
-    """Who did what, kept in the database."""
+    """The audit trail: who did what, kept in the database."""
 
     retention_days: Count = Field(
         default=365, ge=1, le=36_500, description="Days for which the server keeps the audit trail."
@@ -162,7 +162,7 @@ class Audit(Section):
 
 
 class Privacy(Section):
-    """What is kept about people."""
+    """The data that the server keeps about people."""
 
     addresses: Literal["full", "pseudonymous", "none"] = Field(
         default="full",

@@ -1,4 +1,4 @@
-"""This module holds the settings of what one peer, and all peers together, may use."""
+"""Settings that limit what one peer, and all peers together, can use."""
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -15,7 +15,7 @@ from headend.settings.values import (
 
 
 class Limits(Section):
-    """What one peer, and all peers together, may use."""
+    """Limits on what one peer, and all peers together, can use."""
 
     handshake_s: Seconds = Field(
         default=5,

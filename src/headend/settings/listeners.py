@@ -1,4 +1,4 @@
-"""This module holds the settings of the listeners: RTMP, TLS and HTTP."""
+"""Settings of the listeners: RTMP, TLS and HTTP."""
 
 from typing import Literal
 
@@ -21,7 +21,7 @@ from headend.settings.values import (
 
 
 class Rtmp(Section):
-    """RTMP listeners and what they announce."""
+    """RTMP listeners, and the values that they announce."""
 
     listen: Listen = Field(
         default=(Address(port=1935),), description="Addresses that listen for RTMP; off: none."

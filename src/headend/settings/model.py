@@ -1,4 +1,4 @@
-"""This module holds all settings: each with its type, limits, default and one line on it."""
+"""All settings: each with its type, limits, default and a line that describes it."""
 
 from typing import Literal
 
@@ -21,7 +21,7 @@ from headend.settings.values import (
 
 
 class Log(Section):
-    """What is logged, on stderr."""
+    """The log, on stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",

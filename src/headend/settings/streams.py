@@ -1,4 +1,4 @@
-"""This module holds the settings of streams: how they go on, how they leave, where they go."""
+"""Settings of streams: how they live, how viewers get them, and where relays send them."""
 
 from typing import Literal
 
@@ -18,7 +18,7 @@ from headend.settings.values import (
 
 
 class Live(Section):
-    """How streams start, go on and end."""
+    """How streams start, continue and end."""
 
     wait_s: Seconds = Field(
         default=30,
