@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import itertools
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from tests.no_secrets import WATCH, LogWatch
+
+from headend.codec.priority import kept_priority
 
 # `make fuzz`: as many examples as a night allows; a run can be stopped at any time.
 settings.register_profile("fuzz", max_examples=50_000, deadline=None)
@@ -34,6 +37,15 @@ def _no_secret_is_let_out() -> Iterator[None]:
     logging.getLogger().removeHandler(handler)
     leaks = WATCH.leaks()
     assert not leaks, "secrets were let out:\n" + "\n".join(leaks)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_goes_before_all_others() -> Iterator[None]:
+    """Give the thread its priority back, which encoding in a test or a fixture may raise."""
+    with kept_priority():
+        if hasattr(os, "sched_setscheduler"):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        yield
 
 
 LIMIT_S = 20.0  # of an async test, on a machine that does other things too

@@ -16,6 +16,7 @@ import av
 from av.error import FFmpegError
 
 from headend.codec.flv_muxer import FlvMuxer, Packet
+from headend.codec.priority import kept_priority
 from headend.errors import MediaError
 from headend.media.headers import Codec
 from headend.media.tag import Tag
@@ -73,7 +74,8 @@ class Slate:
             MediaError: The picture cannot be read, or there is no encoder.
         """
         try:
-            self._tags = _encode(format, picture)
+            with kept_priority():
+                self._tags = _encode(format, picture)
         except (FFmpegError, ValueError, OSError) as error:
             what = "slate" if picture is None else str(picture)
             reason = getattr(error, "strerror", None) or str(error)
