@@ -32,7 +32,7 @@ KEPT = frozenset(
 )
 LIMIT_S = 8.0  # most of it for the last words of connections to be read
 PACKAGES = ("headend.", "aiohttp.")
-PATHS = ("/headend/", "/aiohttp/")
+PATHS = ("/src/headend/", "/aiohttp/")  # not the tests, whatever the folder is called
 
 
 def _name(each: object) -> str:
