@@ -1,7 +1,6 @@
 """This module tests HLS with real publishers and players, playlist by playlist."""
 
 import asyncio
-import os
 import re
 import signal
 import time
@@ -14,7 +13,7 @@ from multidict import CIMultiDictProxy
 from tests.e2e import media
 from tests.e2e.browser import OpenTab
 from tests.e2e.conftest import StartServer
-from tests.e2e.nginx import nginx_in_front
+from tests.e2e.nginx import configuration, nginx_in_front
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server
 from tests.e2e.wait import wait_for
@@ -321,14 +320,7 @@ def test_nginx_in_front_carries_viewers(
         .replace("listen 80;", f"listen unix:{listen};")
         .replace("/var/cache/nginx", str(tmp_path / "cache"))
     )
-    config = "user root;\n" if os.getuid() == 0 else ""
-    config += f"daemon off; pid {tmp_path}/nginx.pid; error_log stderr; worker_processes 1;\n"
-    config += "events { worker_connections 512; }\nhttp { access_log off;\n"
-    config += "".join(
-        f"{name}_temp_path {tmp_path}/{name};\n"
-        for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (tmp_path / "nginx.conf").write_text(f"{config}{site}\n}}\n")
+    (tmp_path / "nginx.conf").write_text(configuration(site, tmp_path))
     nginx = peers.run("nginx", "-c", f"{tmp_path}/nginx.conf", "-p", str(tmp_path))
     wait_for(listen.exists, "nginx")
 

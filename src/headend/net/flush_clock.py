@@ -133,7 +133,7 @@ class FlushClock:
 
     def turn_ended(self) -> None:
         """Flush what is due, unless flushes are fixed."""
-        if self._due and not self.is_fixed:
+        if self.is_due:
             self._flush_due()
 
     def flush(self) -> None:
