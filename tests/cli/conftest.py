@@ -9,11 +9,18 @@ from tests.sources.clip import write_clip
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that lets go of a name soon after its publisher is lost."""
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """See `server`."""
     running = Server(tmp_path_factory.mktemp("server"), "--set", "live.wait_s=1")
     yield running
     assert running.interrupt() == 0
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Server:
+    """A server that lets go of a name soon after its publisher is lost; its log begins here."""
+    shared_server.begin_log()
+    return shared_server
 
 
 @pytest.fixture

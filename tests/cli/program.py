@@ -75,5 +75,14 @@ class Server(Program):
         super().__init__(folder, command, *listeners, *state, *arguments)
         wait_for(lambda: ready.exists() or not self.is_running)
         assert self.is_running, self.errors.read_text()
+        self._earlier = 0
         address = json.loads(ready.read_text())["rtmp"][0]
         self.url = f"rtmp://{address}/live"
+
+    def begin_log(self) -> None:
+        """Have `log` begin here: what other tests of a shared server made it say is no news."""
+        self._earlier = self.errors.stat().st_size
+
+    def log(self) -> str:
+        """Return what the server has said since its start, or since `begin_log`."""
+        return self.errors.read_bytes()[self._earlier :].decode()

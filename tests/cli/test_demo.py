@@ -29,7 +29,7 @@ def test_demo_is_on_the_air_until_it_is_interrupted(tmp_path: Path) -> None:
         assert server.interrupt() == 0
     finally:
         server.kill()
-    assert "Traceback" not in server.errors.read_text()
+    assert "Traceback" not in server.log()
 
 
 def test_picture_is_published_on_a_server_of_the_same_process(
@@ -57,7 +57,7 @@ def test_picture_is_published_on_a_server_of_the_same_process(
 def test_demo_that_may_not_publish_is_refused(tmp_path: Path) -> None:
     server = Server(tmp_path, "--set", "auth.publish=key", command="demo")
     assert server.wait() == 3
-    assert "NetStream.Publish.Denied" in server.errors.read_text()
+    assert "NetStream.Publish.Denied" in server.log()
 
 
 def test_flags_are_those_of_serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def url(server: Server, clip: Path, tmp_path: Path) -> Iterator[str]:
     (tmp_path / "publisher").mkdir()
     url = f"{server.url}/{tmp_path.name}"
     publisher = Program(tmp_path / "publisher", "publish", str(clip), url, "--loop")
-    wait_for(lambda: f"publish live/{tmp_path.name} accepted" in server.errors.read_text())
+    wait_for(lambda: f"publish live/{tmp_path.name} accepted" in server.log())
     yield url
     publisher.kill()
 

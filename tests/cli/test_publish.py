@@ -26,7 +26,7 @@ def test_bodies_of_an_flv_file_arrive_untouched(clip: Path, tmp_path: Path) -> N
     copy = tmp_path / "copy.flv"
     try:
         player = Program(tmp_path, "play", f"{server.url}/exact", "-o", str(copy))
-        wait_for(lambda: "play live/exact waits" in server.errors.read_text())
+        wait_for(lambda: "play live/exact waits" in server.log())
         assert run(["publish", str(clip), f"{server.url}/exact", "--no-pace"]) == 0
         assert player.wait() == 0, player.errors.read_text()
     finally:
@@ -53,7 +53,7 @@ def test_loop_goes_on_until_it_is_interrupted(server: Server, clip: Path, tmp_pa
     (tmp_path / "publisher").mkdir()
     arguments = ("publish", str(clip), f"{server.url}/loop", "--loop", "--no-pace")
     publisher = Program(tmp_path / "publisher", *arguments)
-    wait_for(lambda: "publish live/loop accepted" in server.errors.read_text())
+    wait_for(lambda: "publish live/loop accepted" in server.log())
     assert run(["play", f"{server.url}/loop", "-o", str(copy), "--duration", "10"]) == 0
     assert copy.stat().st_size > 3 * clip.stat().st_size
     assert publisher.interrupt() == 130
@@ -107,7 +107,7 @@ def test_name_that_is_taken(
     server: Server, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     publisher = Program(tmp_path, "publish", str(clip), f"{server.url}/taken", "--loop")
-    wait_for(lambda: "publish live/taken accepted" in server.errors.read_text())
+    wait_for(lambda: "publish live/taken accepted" in server.log())
     assert run(["publish", str(clip), f"{server.url}/taken"]) == 3
     assert "NetStream.Publish.BadName: live/taken is already" in capsys.readouterr().err
     assert publisher.interrupt() == 130
