@@ -1,0 +1,1 @@
+"""Recordings: streams written to disk, and what is known of them."""

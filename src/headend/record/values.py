@@ -1,0 +1,87 @@
+"""What was recorded of a stream, as values: a recording, its files and their segments.
+
+    recording ─┬─ file 0: ftyp moov │ moof mdat  moof mdat │ moof mdat …
+               │          init_size │ segment 0            │ segment 1
+               └─ file 1: …          a codec changed, or the file got too long
+
+A file is fragmented MP4 (ISO/IEC 14496-12), playable by itself. A segment is the byte range of all
+its parts, `moof mdat` each. The timeline of a recording begins at 0 with its first frame.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["recording", "ready", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recording.
+
+    Attributes:
+        id: Unique for good.
+        stream: `APP/NAME`.
+        state: `recording`: it runs; `ready`: it is whole; `failed`: it ended before the stream did.
+        started: When its first frame was sent, Unix seconds.
+        ended: When it ended, Unix seconds; None: it runs.
+        bytes: Of all its files.
+        files: How many there are.
+        duration_s: Of all its segments.
+    """
+
+    id: str
+    stream: str
+    state: State
+    started: float
+    ended: float | None
+    bytes: int
+    files: int
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """One file of a recording.
+
+    Attributes:
+        recording_id: Of its recording.
+        number: Of the file in its recording, from 0 on.
+        path: Relative to `record.folder`.
+        init_size: Bytes of `ftyp moov`, with which it begins.
+        discontinuity: Timestamps or codecs do not go on from the file before.
+        codecs: As RFC 6381 writes them, with commas.
+        width: Luma samples; 0: no video.
+        height: Likewise.
+    """
+
+    recording_id: str
+    number: int
+    path: str
+    init_size: int
+    discontinuity: bool
+    codecs: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSegment:
+    """One segment of a recording.
+
+    Attributes:
+        file: Number of its file.
+        offset: Of its first byte in the file.
+        size: Bytes.
+        start_s: Seconds on the timeline of the recording.
+        duration_s: Seconds.
+        date: When its first frame was sent, Unix seconds.
+        is_keyframe: It begins with a keyframe, or with sound where there is no video.
+    """
+
+    file: int
+    offset: int
+    size: int
+    start_s: float
+    duration_s: float
+    date: float
+    is_keyframe: bool
