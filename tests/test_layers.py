@@ -13,6 +13,7 @@ SOURCE = ROOT / "src"
 # What the modules of a layer may import of Headend besides their own layer, ground floor first.
 LAYERS = {
     "errors": set(),
+    "names": {"errors"},
     "files": {"errors"},
     "redaction": set(),
     "logs": {"redaction"},
@@ -22,7 +23,7 @@ LAYERS = {
     "hooks": {"decisions", "events"},
     "settings": {"errors"},
     "media": {"errors"},
-    "rtmp": {"errors", "media"},
+    "rtmp": {"errors", "names", "media"},
     "hub": {"errors", "media"},
     "outputs": {"media", "rtmp", "hub"},
     "codec": {"errors", "media"},
@@ -30,8 +31,11 @@ LAYERS = {
     "net": {"errors", "logs", "decisions", "events", "settings"},
     "tls": {"errors", "files", "logs", "events", "settings", "net"},
     "client": {"errors", "media", "rtmp", "hub", "outputs", "codec", "sources", "net"},
-    "store": {"errors", "files", "logs", "decisions", "events", "rtmp", "net"},
-    "access": {"errors", "logs", "decisions", "events", "settings", "rtmp", "net", "store"},
+    "store": {"errors", "names", "files", "logs", "decisions", "events", "rtmp", "net"},
+    "access": {
+        "errors", "names", "logs", "decisions", "events", "settings", "rtmp", "net",
+        "store",
+    },
     "notify": {
         "errors", "redaction", "logs", "decisions", "events", "webhooks", "hooks",
         "settings", "net", "store", "access",
@@ -51,7 +55,7 @@ LAYERS = {
         "hub", "outputs", "net", "client", "store", "live",
     },
     "http": {
-        "errors", "redaction", "logs", "decisions", "settings", "rtmp", "hub", "outputs",
+        "errors", "names", "redaction", "logs", "decisions", "settings", "hub", "outputs",
         "net", "store", "access", "notify", "hls", "thumbnails", "live",
     },
     "app": {
@@ -60,8 +64,8 @@ LAYERS = {
         "http",
     },
     "embed": {
-        "errors", "events", "hooks", "settings", "media", "rtmp", "hub", "outputs", "codec",
-        "store", "live", "app",
+        "errors", "names", "events", "hooks", "settings", "media", "hub", "outputs",
+        "codec", "store", "live", "app",
     },
     "testing": {
         "errors", "decisions", "events", "settings", "media", "rtmp", "net", "tls",
@@ -69,8 +73,9 @@ LAYERS = {
     },
     "pytest_plugin": {"testing"},
     "cli": {
-        "errors", "files", "redaction", "logs", "settings", "media", "rtmp", "codec",
-        "sources", "net", "tls", "client", "store", "access", "live", "http", "app",
+        "errors", "names", "files", "redaction", "logs", "settings", "media", "rtmp",
+        "codec", "sources", "net", "tls", "client", "store", "access", "live", "http",
+        "app",
     },
     "__main__": {"cli"},
     "__init__": {"hooks", "settings", "media", "codec", "embed"},

@@ -1,4 +1,4 @@
-"""This module tests headend.hub.headers."""
+"""Tests of headend.hub.headers."""
 
 from tests.wire import wire
 

@@ -1,4 +1,4 @@
-"""This module tests headend.hub.registry."""
+"""Tests of headend.hub.registry."""
 
 import pytest
 from tests.hub.test_stream import FakeObserver, FakePublisher, FakeSink, key
@@ -414,16 +414,16 @@ def test_name_that_was_waited_for_counts_once_it_is_published() -> None:
 def test_stream_knows_whose_it_was_last_and_what_stands_in_is_nobody() -> None:
     hub = registry("always")
     stream = lose(hub, "live/a", 0, "hk_1")
-    assert stream.key == "hk_1"
+    assert stream.holder == "hk_1"
     hub.publish("live/a", FakePublisher(), None, 1, Place(5, lambda _is_on_air: None))
     hub.sweep(2)
     assert stream.is_live
-    assert stream.key == "hk_1"
+    assert stream.holder == "hk_1"
     publication = hub.publish("live/a", FakePublisher(), "hk_2", 3)
     for now in (3.0, 3.9, 4.8, 5.7, 6.6):
         publication.push([key(round(1000 * now))], now)
     assert publication.is_current
-    assert stream.key == "hk_2"
+    assert stream.holder == "hk_2"
 
 
 def test_names_that_are_only_waited_for_keep_no_publisher_out() -> None:

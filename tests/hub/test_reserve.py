@@ -1,4 +1,4 @@
-"""This module tests headend.hub.reserve."""
+"""Tests of headend.hub.reserve."""
 
 from tests.hub.test_stream import AAC, AVC, AVC_2, META, inter, key, name, sound
 from tests.wire import wire

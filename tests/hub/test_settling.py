@@ -1,4 +1,4 @@
-"""This module tests headend.hub.settling."""
+"""Tests of headend.hub.settling."""
 
 from tests.hub.test_stream import AAC, AVC, META
 

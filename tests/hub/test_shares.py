@@ -1,4 +1,4 @@
-"""This module tests headend.hub.shares."""
+"""Tests of headend.hub.shares."""
 
 from collections import Counter
 from itertools import count

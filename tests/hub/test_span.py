@@ -1,4 +1,4 @@
-"""This module tests headend.hub.span."""
+"""Tests of headend.hub.span."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""This module tests headend.hub.standby, and how the registry switches sources by it."""
+"""Tests of headend.hub.standby, and how the registry switches sources by it."""
 
 import pytest
 from tests.hub.test_stream import AVC, FakePublisher, FakeSink, inter, key

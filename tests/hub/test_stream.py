@@ -1,4 +1,4 @@
-"""This module tests headend.hub.stream."""
+"""Tests of headend.hub.stream."""
 
 from collections.abc import Callable, Sequence
 from typing import Self

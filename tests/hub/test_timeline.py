@@ -1,4 +1,4 @@
-"""This module tests headend.hub.timeline."""
+"""Tests of headend.hub.timeline."""
 
 from collections.abc import Iterable
 from itertools import pairwise

@@ -129,7 +129,7 @@ async def test_right_key_publishes_its_stream(tmp_path: Path, form: str) -> None
         await peer.expect("NetStream.Publish.Start")
         publication = live.services.registry.publication("live/a")
         assert publication is not None
-        assert publication.key == f"key:{new.key.id}"
+        assert publication.holder == f"key:{new.key.id}"
 
 
 async def test_what_is_wrong_with_a_key_is_told(
@@ -214,8 +214,8 @@ async def test_same_key_takes_over_and_other_priorities_stand_by(tmp_path: Path)
         registry = live.services.registry
         holder = registry.publication("live/a")
         assert holder is not None
-        assert holder.key == f"key:{key.key.id}"
-        keys = [each.key for each in registry.standbys("live/a")]
+        assert holder.holder == f"key:{key.key.id}"
+        keys = [each.holder for each in registry.standbys("live/a")]
         assert keys == [f"key:{high.key.id}", f"key:{low.key.id}"]
 
 

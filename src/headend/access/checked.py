@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from headend.decisions import Allow, Decision, Deny, Redirect
 from headend.errors import HeadendError, ProtocolError
-from headend.rtmp.url import stream_path
+from headend.names import stream_path
 
 REASON_CHARACTERS: Final = 200
 SUBJECT_CHARACTERS: Final = 200

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
 
 from headend.errors import DatabaseError
+from headend.names import KEY_PREFIX
 from headend.rtmp.authmod import Verifier
-from headend.rtmp.url import KEY_PREFIX
 from headend.store.publish_key import ID_CHARACTERS, ID_PREFIX, KEY_CHARACTERS, PublishKey
 from headend.store.server_secret import ServerSecret
 

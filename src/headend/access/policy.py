@@ -5,7 +5,7 @@ from typing import Final
 
 from headend.decisions import AccessRequest, Action
 from headend.errors import Rejected
-from headend.rtmp.url import KEY_PREFIX
+from headend.names import KEY_PREFIX
 from headend.settings import RuleBook
 
 DENIED: Final = "NetStream.Publish.Denied"

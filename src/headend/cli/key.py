@@ -79,7 +79,7 @@ def create(
     """Make a publish key; it is shown this once."""
     effective = settings_of_server(config, settings, data, makes=True)
     from headend.access.lifetimes import parse_expiry
-    from headend.rtmp.url import stream_path
+    from headend.names import stream_path
     from headend.store.publish_key import KeyOptions
 
     now = time.time()

@@ -28,8 +28,8 @@ from headend.events import Event
 from headend.hooks import Hooks
 from headend.live import status
 from headend.live.services import Services
+from headend.names import stream_path
 from headend.outputs.tag_queue import Policy
-from headend.rtmp.url import stream_path
 from headend.settings import LoadedSettings, Settings
 from headend.store import admin_token
 

@@ -15,8 +15,8 @@ from headend.hub.stream import Stream
 from headend.live.services import Services
 from headend.live.waiting import longest_wait_s
 from headend.media.tag import Tag
+from headend.names import stream_path
 from headend.outputs.tag_queue import Policy, TagQueue
-from headend.rtmp.url import stream_path
 
 PEER: Final = "this process"  # where a publisher is, for people
 MAX_TAGS: Final = 8192  # of a queue: more than a minute of a stream

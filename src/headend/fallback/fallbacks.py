@@ -83,8 +83,8 @@ class Fallbacks:
     def _note_format(self, path: str) -> None:
         """Encode slates for what the publisher brings, unless they are there."""
         registry = self._services.registry
-        stream, holder = registry.stream(path), registry.publication(path)
-        if stream is None or holder is None or holder.place.on_air is not None:
+        stream, on_air = registry.stream(path), registry.publication(path)
+        if stream is None or on_air is None or on_air.place.is_on_demand:
             return
         format = format_of(stream.headers())
         if format == SlateFormat(None, None) or self._formats.get(path) == format:

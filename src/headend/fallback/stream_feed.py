@@ -32,9 +32,9 @@ class StreamFeed:
         """Begin at the other stream's newest keyframe; it may not be there at all."""
         self.stop()
         stream = self._registry.stream(self._other)
-        holder = self._registry.publication(self._other)
+        on_air = self._registry.publication(self._other)
         # One that is fed itself is no better than nothing, and may be fed by us.
-        if stream is None or holder is None or holder.place.on_air is not None:
+        if stream is None or on_air is None or on_air.place.is_on_demand:
             return
         self._stream, self._tap = stream, _Tap(push)
         stream.attach(self._key, self._tap, audience=no_audience)

@@ -1,9 +1,9 @@
 """Names of streams in the addresses of requests."""
 
+from headend import names
 from headend.errors import ProtocolError
 from headend.http.problems import Problem
 from headend.redaction import redact
-from headend.rtmp import url
 
 
 def stream_path(text: str) -> str:
@@ -18,6 +18,6 @@ def stream_path(text: str) -> str:
     if redact(text) != text:  # somebody mixed up the fields of a form; it is not repeated
         raise Problem(404, "No stream has such a name: it looks like a key or a token.")
     try:
-        return url.stream_path(text)
+        return names.stream_path(text)
     except ProtocolError as error:
         raise Problem(404, f"No stream has such a name: {error}.") from None

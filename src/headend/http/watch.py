@@ -18,7 +18,7 @@ from headend.http.problems import Problem
 from headend.hub.stream import Stream
 from headend.live import status
 from headend.live.services import Services
-from headend.rtmp import url
+from headend.names import stream_path
 from headend.settings.http_values import ANY_ORIGIN
 
 ROUTE: Final = "/watch/{path:.+}"
@@ -79,7 +79,7 @@ class WatchRoutes:
         """
         text = request.match_info["path"]
         try:
-            path = url.stream_path(text)
+            path = stream_path(text)
         except ProtocolError as error:
             return self._answer("", "invalid", f"No stream has such a name: {error}.")
         try:

@@ -32,6 +32,11 @@ class Place:
         """Return where it comes among the others, the best first; of one order there is one."""
         return self.rank, -self.priority
 
+    @property
+    def is_on_demand(self) -> bool:
+        """Say whether it brings media only while it is on air."""
+        return self.on_air is not None
+
 
 PRIMARY: Final = Place()
 
@@ -55,26 +60,26 @@ class Publication:
     Attributes:
         stream: Published by whoever is on air.
         publisher: Who has the right.
-        key: Publish key it showed, if any.
+        holder: Names who publishes, such as `key:pk_1`; None: nobody who can be told apart.
         place: Among those of the name.
         reserve: What it brings while it stands by, or is on air and has no keyframe yet.
         failed: When it was on air and brought nothing, monotonic seconds; None: never.
     """
 
-    __slots__ = ("_desk", "failed", "key", "place", "publisher", "reserve", "stream")
+    __slots__ = ("_desk", "failed", "holder", "place", "publisher", "reserve", "stream")
 
     def __init__(
         self,
         desk: Desk,
         stream: Stream,
         publisher: Publisher,
-        key: str | None,
+        holder: str | None,
         place: Place = PRIMARY,
     ) -> None:
         self._desk = desk
         self.stream: Final = stream
         self.publisher: Final = publisher
-        self.key: Final = key
+        self.holder: Final = holder
         self.place: Final = place
         self.reserve: Reserve | None = None
         self.failed: float | None = None

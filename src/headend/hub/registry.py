@@ -95,7 +95,7 @@ class Registry:
         self,
         path: str,
         publisher: Publisher,
-        key: str | None,
+        holder: str | None,
         now: float,
         place: Place = PRIMARY,
     ) -> Publication:
@@ -107,7 +107,7 @@ class Registry:
         Args:
             path: `APP/NAME`.
             publisher: Told when somebody takes the name over.
-            key: Names who publishes, such as a publish key; the same one may take over.
+            holder: Names who publishes, such as `key:pk_1`; the same one may take over.
             now: Monotonic seconds.
             place: Among other publishers of the name.
 
@@ -115,17 +115,17 @@ class Registry:
             Rejected: The name is in use, or there are too many streams. A name that is only held
                 for a publisher that is lost, and that nobody watches, gives way.
         """
-        holder = self._publications.get(path)
+        on_air = self._publications.get(path)
         standbys = self._standbys.get(path, ())
-        rivals = [*([] if holder is None else [holder]), *standbys]
+        rivals = [*([] if on_air is None else [on_air]), *standbys]
         rival = next((each for each in rivals if each.place.order == place.order), None)
-        self._check_place(path, rival, key, place)
+        self._check_place(path, rival, holder, place)
         stream = self._stream_to_publish(path)
-        publication = Publication(self, stream, publisher, key, place)
-        if rival is not None and rival is holder:
+        publication = Publication(self, stream, publisher, holder, place)
+        if rival is not None and rival is on_air:
             stream.interrupt(now, "replaced")
             self._publications[path] = publication
-        elif holder is None and place.on_air is None:
+        elif on_air is None and not place.is_on_demand:
             self._publications[path] = publication
         else:
             if rival is not None:
@@ -179,13 +179,13 @@ class Registry:
 
     def media_in_reserve(self, publication: Publication, now: float) -> None:
         """There is a new keyframe: one that stands by goes on air if it is better, and steady."""
-        holder = self._publications.get(publication.stream.path)
+        on_air = self._publications.get(publication.stream.path)
         reserve = publication.reserve
         assert reserve is not None
-        if holder is publication:
+        if on_air is publication:
             _go_on(publication, now)
-        elif holder is None or (
-            publication.place.order < holder.place.order
+        elif on_air is None or (
+            publication.place.order < on_air.place.order
             and reserve.is_steady(now, self._fallback(publication.stream).steady_s)
         ):
             self._switch(publication, now)
@@ -274,33 +274,33 @@ class Registry:
 
     def _is_only_held(self, stream: Stream) -> bool:
         """Say whether nobody watches a stream, and no publisher is there."""
-        holder = self._publications.get(stream.path)
-        is_lost = holder is None or (
-            holder.place.on_air is not None
+        on_air = self._publications.get(stream.path)
+        is_lost = on_air is None or (
+            on_air.place.is_on_demand
             and not self._standbys.get(stream.path, Standbys()).has_publisher
         )
         return is_lost and not stream.is_watched
 
     def _check_place(
-        self, path: str, rival: Publication | None, key: str | None, place: Place
+        self, path: str, rival: Publication | None, holder: str | None, place: Place
     ) -> None:
         """Raise Rejected unless a publisher may have its place, which a rival may hold."""
-        if rival is not None and not self._may_take_over(rival, key):
+        if rival is not None and not self._may_take_over(rival, holder):
             raise Rejected(
                 PUBLISH_REFUSED,
                 f"{path} is already being published; stop the other encoder, or publish both "
                 "with the same key to take over",
             )
         standbys = self._standbys.get(path)
-        is_publisher = rival is None and place.on_air is None
+        is_publisher = rival is None and not place.is_on_demand
         if is_publisher and standbys is not None and standbys.is_full:
             text = f"{MOST_PUBLISHERS} publishers stand by for {path}, as many as may"
             raise Rejected(PUBLISH_REFUSED, text)
 
-    def _may_take_over(self, rival: Publication, key: str | None) -> bool:
+    def _may_take_over(self, rival: Publication, holder: str | None) -> bool:
         takeover = self.settings.of(rival.stream.path).takeover
         if takeover == "same-key":
-            return key is not None and rival.key == key
+            return holder is not None and rival.holder == holder
         return takeover == "always"
 
     # ------------------------------------------------------------------ several sources
@@ -318,13 +318,13 @@ class Registry:
     def _switch(self, publication: Publication, now: float) -> None:
         """Put one that stands by on air; who was there stands by from now on."""
         stream = publication.stream
-        holder = self._publications.get(stream.path)
+        on_air = self._publications.get(stream.path)
         self._standbys[stream.path].remove(publication)
         self._publications[stream.path] = publication
-        if holder is not None:
+        if on_air is not None:
             stream.interrupt(now, "replaced")
-            self._stand_by(holder, stream.all_headers())
-            _tell(holder, is_on_air=False)
+            self._stand_by(on_air, stream.all_headers())
+            _tell(on_air, is_on_air=False)
         _begin(publication, now)
         _go_on(publication, now)
         _tell(publication, is_on_air=True)
@@ -336,15 +336,15 @@ class Registry:
             return
         standbys = self._standbys[stream.path]
         fallback = self._fallback(stream)
-        holder = self._publications.get(stream.path)
-        if holder is None or stream.silent_s(now) >= fallback.after_s:
+        on_air = self._publications.get(stream.path)
+        if on_air is None or stream.silent_s(now) >= fallback.after_s:
             following = standbys.best(now, fallback.after_s)
-            if holder is not None and holder.place.on_air is not None:
-                holder.failed = now
+            if on_air is not None and on_air.place.is_on_demand:
+                on_air.failed = now
             if following is not None:
                 self._switch(following, now)
-                holder = following
-        if holder is None or holder.place.on_air is None or standbys.has_publisher:
+                on_air = following
+        if on_air is None or not on_air.place.is_on_demand or standbys.has_publisher:
             standbys.held_since = None
         elif standbys.held_since is None:
             standbys.held_since = now
@@ -353,13 +353,13 @@ class Registry:
 
     def _end(self, stream: Stream, reason: Loss) -> None:
         """End a stream, and dismiss the sources that stand by for it on demand."""
-        holder = self._publications.pop(stream.path, None)
-        publications = [] if holder is None else [holder]
+        on_air = self._publications.pop(stream.path, None)
+        publications = [] if on_air is None else [on_air]
         publications += self._standbys.pop(stream.path, ())
         stream.end(reason)
         for publication in publications:
             publication.stand_by(None)
-            if publication.place.on_air is not None:
+            if publication.place.is_on_demand:
                 publication.publisher.replaced()
 
     def _forget(self, publication: Publication) -> None:
@@ -372,8 +372,8 @@ class Registry:
 def _begin(publication: Publication, now: float) -> None:
     """Put a publication on air."""
     stream = publication.stream
-    if publication.place.on_air is None:  # what stands in for a publisher is nobody
-        stream.key = publication.key
+    if not publication.place.is_on_demand:  # what stands in for a publisher is nobody
+        stream.holder = publication.holder
     stream.begin(publication.publisher, now)
 
 

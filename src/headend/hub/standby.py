@@ -58,12 +58,12 @@ class Standbys:
     @property
     def has_publisher(self) -> bool:
         """Say whether somebody publishes, besides sources on demand."""
-        return any(each.place.on_air is None for each in self)
+        return any(not each.place.is_on_demand for each in self)
 
     @property
     def is_full(self) -> bool:
         """Say whether no other publisher may stand by."""
-        return sum(each.place.on_air is None for each in self) >= MOST_PUBLISHERS
+        return sum(not each.place.is_on_demand for each in self) >= MOST_PUBLISHERS
 
     def best(self, now: float, silence_s: float) -> Publication | None:
         """Return the best one that can go on air at once; None: there is none.
@@ -74,13 +74,13 @@ class Standbys:
 
     def best_publisher(self, now: float, silence_s: float) -> Publication | None:
         """Return the best publisher, one whose media are there already rather than another."""
-        publishers = [each for each in self if each.place.on_air is None]
+        publishers = [each for each in self if not each.place.is_on_demand]
         ready = (each for each in publishers if _can_go(each, now, silence_s))
         return next(ready, publishers[0] if publishers else None)
 
 
 def _can_go(publication: Publication, now: float, silence_s: float) -> bool:
-    if publication.place.on_air is not None:
+    if publication.place.is_on_demand:
         return publication.failed is None or now - publication.failed >= RETRY_S
     reserve = publication.reserve
     return reserve is not None and reserve.is_ready(now, silence_s)

@@ -50,7 +50,7 @@ class Stream:
         keyframe_interval: From one keyframe to the next, the newest, ms; None: not known.
         asker: Owner of the name while it is only waited for, see `Registry.play`.
         lost_at: When the last publisher was lost, monotonic seconds.
-        key: Of who published last, as it was given to `Registry.publish`.
+        holder: Who published last, as it was given to `Registry.publish`.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Stream:
         self.keyframe_interval: int | None = None
         self.asker: Hashable = None
         self.lost_at = 0.0
-        self.key: str | None = None
+        self.holder: str | None = None
         self._keyframe_time: int | None = None
         self._is_in_keyframe = False  # no other picture came since
         self._picture_time: int | None = None  # of the newest picture, which may be many messages

@@ -98,7 +98,7 @@ class StreamLimits:
         lost = {
             stream.path
             for stream in self._services.registry.streams()
-            if stream.has_begun and stream.key == grant.holder
+            if stream.has_begun and stream.holder == grant.holder
         } - here
         others = here | lost
         if len(others | {grant.path}) > most:

@@ -12,15 +12,18 @@ from typing import Final
 from urllib.parse import unquote
 
 from headend.errors import LimitExceeded, ProtocolError, SettingsError
+from headend.names import (
+    KEY_PREFIX,
+    PARAMETER,
+    SECRET_WORDS,
+    check_for_secrets,
+    check_segments,
+    holds_secret,
+)
 
 DEFAULT_PORTS: Final = {"rtmp": 1935, "rtmps": 443}
 
 MAX_TEXT: Final = 4096  # bytes of app, tcUrl and name each; FFmpeg cuts at 1024, tokens may be long
-MAX_PATH: Final = 1024  # bytes of app/name
-MAX_SEGMENT: Final = 255  # bytes, the longest file name of common file systems
-FORBIDDEN: Final = frozenset('\\:*?"<>|')  # with "/", what some file system does not take
-
-KEY_PREFIX: Final = "hk_"  # a publish key given in place of a name starts so
 INSTANCE: Final = "_definst_"  # Flash Media Server's default instance, sent by old encoders
 
 # Container names before a stream name: FFmpeg and librtmp add `mp4:` themselves when a name ends in
@@ -31,14 +34,8 @@ OPTIONS: Final = re.compile(r"(?<! ) +[A-Za-z]+=.*$", re.DOTALL)
 AFTER_HOST: Final = re.compile(r"^[A-Za-z]+://[^/?]*(.*)$", re.DOTALL)
 
 HIDDEN: Final = "***"
-SECRET_WORDS: Final = ("key", "token", "pass", "pwd", "secret", "sign", "auth", "response")
 USER_INFO: Final = re.compile(r"(?<=://)[^/?#\s]*@")
 BARE_KEY: Final = re.compile(r"(?<![A-Za-z0-9_])hk_[^/?&\s'\"]*")
-# Tried only where a parameter can begin, so that it stays linear in hostile text.
-# A key or a token, with nothing in front of it that could keep it from being one.
-WHOLE_SECRET: Final = re.compile(r"hk_[A-Za-z0-9]{24,}|eyJ[\w-]{8,}\.[\w-]{8,}")
-DECODINGS: Final = 3  # programs encode for each other, and some twice
-PARAMETER: Final = re.compile(r"(?<![^?&;\s'\"])([^=?&;\s'\"]+=)([^&\s]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +183,10 @@ def stream_target(app: str, tc_url: str, name: str) -> Target:
     name_path, name_query = _split_query(CONTAINER.sub("", _clean("stream name", name)))
     query = _parse_query(tc_query) | _parse_query(app_query) | _parse_query(name_query)
     segments = _segments(f"{app_path or tc_path}/{name_path}")
-    _check_segments(segments)
+    check_segments(segments)
     token = query.get("token")
     is_bare = bool(segments) and segments[-1].startswith(KEY_PREFIX)
-    _check_for_secrets(segments[:-1] if is_bare else segments)
+    check_for_secrets(segments[:-1] if is_bare else segments)
     if is_bare:
         return Target("/".join(segments[:-1]), "", segments[-1], token, query)
     if not segments:
@@ -199,28 +196,10 @@ def stream_target(app: str, tc_url: str, name: str) -> Target:
     return Target("/".join(segments[:-1]), segments[-1], query.get("key"), token, query)
 
 
-def stream_path(text: str) -> str:
-    """Return a stream's path that somebody typed or an address names, if it can be one.
-
-    Args:
-        text: `APP/NAME`, taken literally: nothing is dropped or decoded.
-
-    Raises:
-        ProtocolError: It cannot be one; the line says why, without repeating it.
-        LimitExceeded: The path or a segment is too long.
-    """
-    segments = text.split("/")
-    if not all(segments):
-        raise ProtocolError("a segment of the stream's path is empty")
-    _check_segments(segments)
-    _check_for_secrets(segments)
-    return text
-
-
 def public_name(text: str) -> str:
     """Return what may be shown of a stream name that a peer sent: without its query."""
     name = redact(text.partition("?")[0])
-    return HIDDEN if _holds_secret(name) else name
+    return HIDDEN if holds_secret(name) else name
 
 
 def redact(text: str) -> str:
@@ -278,43 +257,3 @@ def _parse_query(query: str) -> dict[str, str]:
 
 def _segments(path: str) -> list[str]:
     return [segment for segment in path.split("/") if segment and segment != INSTANCE]
-
-
-def _check_segments(segments: list[str]) -> None:
-    for index, segment in enumerate(segments, 1):
-        where = f"segment {index} of the stream's path"
-        for char in segment:
-            if not char.isprintable():
-                raise ProtocolError(f"{where} holds U+{ord(char):04X}, which cannot be printed")
-            if char in FORBIDDEN:
-                raise ProtocolError(f"{where} holds {char}, which is not allowed")
-        if segment in (".", ".."):
-            raise ProtocolError(f"{where} is {segment}, which is not allowed")
-        if (size := len(segment.encode())) > MAX_SEGMENT:
-            raise LimitExceeded(f"bytes of {where}", size, MAX_SEGMENT)
-    if (size := len("/".join(segments).encode())) > MAX_PATH:
-        raise LimitExceeded("bytes of the stream's path", size, MAX_PATH)
-
-
-def _check_for_secrets(segments: list[str]) -> None:
-    """Refuse a key or token where a name belongs: names are shown to everybody."""
-    for index, segment in enumerate(segments, 1):
-        if _holds_secret(segment):
-            raise ProtocolError(
-                f"segment {index} of the stream's path looks like a key or token, which belongs "
-                "behind ?key= or ?token="
-            )
-
-
-def _holds_secret(text: str) -> bool:
-    for _ in range(DECODINGS):
-        if WHOLE_SECRET.search(text) or any(map(_is_secret, PARAMETER.finditer(text))):
-            return True
-        text = unquote(text)
-    return False
-
-
-def _is_secret(parameter: re.Match[str]) -> bool:
-    """Say whether a parameter holds a secret; padding of base64 is no value."""
-    name, value = parameter[1].lower(), parameter[2].strip("=")
-    return bool(value) and any(word in name for word in SECRET_WORDS)

@@ -10,8 +10,8 @@ from typing import Final
 import sqlalchemy as sa
 
 from headend.errors import SettingsError
+from headend.names import KEY_PREFIX, stream_path
 from headend.rtmp.authmod import SALT_BYTES, Verifier, verifier
-from headend.rtmp.url import KEY_PREFIX, stream_path
 from headend.store.database import Database
 from headend.store.publish_key import (
     ID_CHARACTERS,

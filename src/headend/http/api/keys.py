@@ -25,7 +25,7 @@ from headend.http.api.route import PAGE, V1, Route, Schema, page_limit, read_bod
 from headend.http.problems import Problem
 from headend.live.publish_urls import publish_servers
 from headend.live.services import Services
-from headend.rtmp.url import stream_path
+from headend.names import stream_path
 from headend.store.publish_key import LABEL_CHARACTERS, KeyOptions, NewKey, PublishKey, document
 
 if TYPE_CHECKING:
