@@ -20,6 +20,8 @@ from headend.codec.flv_muxer import FlvMuxer
 from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First
 from headend.hls.packager import HlsPackager
+from headend.hls.playlists import Playlists
+from headend.hls.window import Window
 from headend.media.codecs import audio_tag, script_tag, video_tag
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 
@@ -145,11 +147,20 @@ def mutated(tags: tuple[Tag, ...], choose: random.Random) -> list[Tag]:
     return made
 
 
+class Reports:
+    """Takes what is reported of the media."""
+
+    def reported(self, fault: str) -> None:
+        assert fault
+
+
 def package(tags: list[Tag], container: str, choose: random.Random) -> float:
     """Package a stream; return the longest time that a tag took, seconds."""
     now = 0.0
     limits = HlsLimits(container=container, part_s=choose.choice((0.0, 0.2)))  # type: ignore[arg-type]
-    packager = HlsPackager(limits, "e", First(), None, lambda: now, lambda: None, lambda _: None)
+    window = Window("e", First(), limits)
+    playlists = Playlists(window)
+    packager = HlsPackager(limits, window, Reports(), lambda: now)
     packager.start(())
     longest = 0.0
     for number, tag in enumerate(tags):
@@ -161,12 +172,12 @@ def package(tags: list[Tag], container: str, choose: random.Random) -> float:
             packager.interrupt()
             packager.start(())
     packager.end()
-    text = packager.playlists.media_playlist(skip=False, query="")
+    text = playlists.media_playlist(skip=False, query="")
     assert text.startswith("#EXTM3U\n")
     for line in text.splitlines():
         if line and not line.startswith("#"):
-            assert packager.playlists.resource(line) is not None
-    assert packager.playlists.multivariant("")
+            assert playlists.resource(line) is not None
+    assert playlists.multivariant("")
     assert packager.fault is None or packager.fault
     return longest
 

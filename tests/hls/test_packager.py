@@ -60,12 +60,13 @@ def test_parts_are_whole_frames_and_the_first_is_independent() -> None:
 def test_last_part_is_no_longer_than_others_whenever_the_stream_ends(end_ms: int) -> None:
     out = Packaged(*(tag for tag in stream(2000) if tag.timestamp <= end_ms))
     pieces: list[tuple[float, int]] = []
-    out.packager._shelf.window.add_part = lambda body, duration, **_: pieces.append(  # type: ignore[method-assign]
-        (duration, body.count(b"moof"))
+    out.window.add_part = lambda part: pieces.append(  # type: ignore[method-assign]
+        (part.duration, part.body.count(b"moof"))
     )
+    out.window.end_segment = lambda: None  # type: ignore[method-assign]
     out.packager.end()
     assert {fragments for _, fragments in pieces} == {1}
-    assert all(duration <= out.playlists.part_target_s for duration, _ in pieces)
+    assert all(duration <= out.window.part_target_s for duration, _ in pieces)
 
 
 def test_nothing_is_ready_before_the_first_segment() -> None:

@@ -1,18 +1,18 @@
-"""This module tests headend.hls.playlists."""
+"""Tests of headend.hls.playlists."""
 
 from dataclasses import replace
 
 import pytest
 
+from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First
-from headend.hls.playlist import Segment
 from headend.hls.playlists import Playlists
+from headend.hls.store import Init, MediaPart
 from headend.hls.window import Window
 from headend.media.headers import Codec
 from headend.media.tag import AUDIO, VIDEO
 from headend.media.track_config import TrackConfig
 
-FIRST = Segment("", 0.0, 5.0, "", False, ())
 PICTURE = TrackConfig(VIDEO, Codec.H264, "avc1.42c00b", width=160, height=96)
 SOUND = TrackConfig(AUDIO, Codec.AAC, "mp4a.40.2")
 
@@ -21,17 +21,16 @@ class Shown:
     """A window of one whole segment of two parts, and one part of the next."""
 
     def __init__(self, *, has_parts: bool = True) -> None:
-        self.window = Window("e", First(0, 0), "m4s", 3, 1000)
-        self.playlists = Playlists(self.window, has_parts=has_parts)
-        self.playlists.target_s = 2
-        self.playlists.part_target_s = 1.0 if has_parts else 0.0
+        self.window = Window("e", First(0, 0), HlsLimits(part_s=1.0 if has_parts else 0.0))
+        self.playlists = Playlists(self.window)
+        self.window.promise(2, 1.0 if has_parts else 0.0)
         self.add(b"ab")
         self.add(b"cd")
-        self.window.end_segment(lists_parts=has_parts)
+        self.window.end_segment()
         self.add(b"ef")
 
-    def add(self, body: bytes) -> None:
-        self.window.add_part(body, 1.0, is_independent=True, segment=FIRST)
+    def add(self, body: bytes, duration: float = 1.0, frames: int = 0) -> None:
+        self.window.add_part(MediaPart(body, 0.0, duration, True, frames, False))
 
     def media(self, *, skip: bool = False, query: str = "") -> str:
         return self.playlists.media_playlist(skip=skip, query=query)
@@ -42,28 +41,30 @@ def test_what_is_in_the_playlist_or_was_is_there() -> None:
     there = [(0, None), (0, 1), (0, 2), (1, 0), (-5, 3)]  # (0, 2) is the first part of the next
     missing = [(1, 1), (1, None), (2, 0), (2, None)]
     assert [each for each in there + missing if shown.playlists.has(*each)] == there
-    shown.playlists.is_over = True
+    shown.window.end()
     assert all(shown.playlists.has(*each) for each in there + missing)
     assert shown.playlists.next_sequence == 1
     assert shown.playlists.size == 6
+    assert shown.playlists.target_s == 2
 
 
 def test_part_that_comes_next_is_named_until_the_stream_is_over() -> None:
     shown = Shown()
     assert shown.playlists.hint == "e-1.1.m4s"
-    shown.window.end_segment(lists_parts=True)
+    shown.window.end_segment()
     assert shown.playlists.hint == "e-2.0.m4s"
-    shown.playlists.is_over = True
+    shown.window.end()
     assert shown.playlists.hint is None
     assert Shown(has_parts=False).playlists.hint is None
 
 
 def test_playlists_are_ready_with_a_segment_or_at_the_end() -> None:
     assert Shown().playlists.is_ready
-    empty = Playlists(Window("e", First(0, 0), "m4s", 3, 1000), has_parts=True)
+    window = Window("e", First(0, 0), HlsLimits())
+    empty = Playlists(window)
     assert not empty.is_ready
     assert not empty.has(0, 0)
-    empty.is_over = True
+    window.end()
     assert empty.is_ready
 
 
@@ -89,10 +90,9 @@ def test_segment_that_grows_is_listed_by_its_parts_alone() -> None:
 def test_playlist_is_written_once_for_each_change_and_query() -> None:
     shown = Shown()
     first = shown.media(query="?t=a")
-    shown.add(b"gh")
     assert shown.media(query="?t=a") is first
-    assert "e-1.1.m4s?t=b" in shown.media(query="?t=b")
-    shown.playlists.change(0, 0)
+    assert "e-1.0.m4s?t=b" in shown.media(query="?t=b")
+    shown.add(b"gh")
     assert "e-1.1.m4s?t=a" in shown.media(query="?t=a")
 
 
@@ -106,11 +106,11 @@ def test_only_some_queries_have_their_playlist_kept() -> None:
 
 def test_multivariant_playlist_names_the_tracks() -> None:
     shown = Shown()
-    shown.playlists.tracks = (PICTURE, SOUND)
+    shown.window.add_init(Init(b"", (PICTURE, SOUND)))
     text = shown.playlists.multivariant("?t=1")
     assert 'CODECS="avc1.42c00b,mp4a.40.2",RESOLUTION=160x96' in text
     assert text.endswith("main.m3u8?t=1\n")
-    shown.playlists.tracks = (SOUND,)
+    shown.window.add_init(Init(b"", (SOUND,)))
     assert "RESOLUTION" not in shown.playlists.multivariant("")
 
 
@@ -118,9 +118,9 @@ def test_multivariant_playlist_names_the_tracks() -> None:
     ("declared", "frames", "span_ms", "rate"),
     [
         (50.0, 0, 0, "50.000"),
-        (None, 101, 4000, "25.000"),
-        (None, 101, 4010, "25.000"),  # rounded to ms
-        (None, 101, 7000, "14.286"),
+        (None, 100, 4000, "25.000"),
+        (None, 100, 4010, "25.000"),  # rounded to ms
+        (None, 100, 7000, "14.286"),
         (None, 1, 0, None),
         (None, 2, 0, None),
     ],
@@ -129,7 +129,7 @@ def test_frame_rate_is_the_declared_one_or_measured(
     declared: float | None, frames: int, span_ms: int, rate: str | None
 ) -> None:
     shown = Shown()
-    shown.playlists.tracks = (replace(PICTURE, frame_rate=declared),)
-    shown.playlists.change(frames, span_ms)
+    shown.window.add_init(Init(b"", (replace(PICTURE, frame_rate=declared),)))
+    shown.add(b"ij", span_ms / 1000, frames)
     text = shown.playlists.multivariant("")
     assert f"FRAME-RATE={rate}" in text if rate else "FRAME-RATE" not in text

@@ -1,37 +1,42 @@
-"""This module tests headend.hls.window."""
+"""Tests of headend.hls.window."""
 
+from dataclasses import replace
+
+from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First
-from headend.hls.playlist import Segment
+from headend.hls.store import Init, MediaPart
 from headend.hls.window import Resource, Window
 
 
-def fill(
-    window: Window,
-    body: bytes = b"a",
-    *,
-    map: str = "",
-    is_discontinuous: bool = False,
-    parts: int = 2,
-    target_s: int = 0,
-) -> None:
-    first = Segment("", 0.0, 5.0, map, is_discontinuous, ())
+def window_of(most: int, max_bytes: int = 1000, first: First | None = None) -> Window:
+    return Window("e", first or First(0, 0), HlsLimits(segments=most, max_bytes=max_bytes))
+
+
+def part(body: bytes, duration: float = 1.0, *, key: bool = True) -> MediaPart:
+    return MediaPart(body, 0.0, duration, key, 25, False)
+
+
+def fill(window: Window, body: bytes = b"a", *, parts: int = 2) -> None:
+    window.date(5.0)
     for index in range(parts):
-        window.add_part(body, 1.0, is_independent=index == 0, segment=first)
-    window.end_segment(lists_parts=True, target_s=target_s)
+        window.add_part(part(body, key=index == 0))
+    window.end_segment()
 
 
 def test_segment_grows_by_parts_and_both_can_be_fetched() -> None:
-    window = Window("e", First(0, 0), "m4s", 3, 1000)
-    init = window.add_init(0, b"init")
-    first = Segment("", 0.0, 5.0, init, False, ())
-    window.add_part(b"ab", 0.5, is_independent=True, segment=first)
+    window = window_of(3)
+    window.add_init(Init(b"init", ()))
+    init = "e-init-0.mp4"
+    window.date(5.0)
+    window.add_part(part(b"ab", 0.5))
     assert window.current is not None
+    assert window.current.date == 5.0
     assert (window.current.name, window.current.duration) == ("e-0.m4s", 0.5)
     assert window.resource("e-0.0.m4s") == Resource(b"ab", "video/iso.segment")
     assert window.resource("e-0.m4s") is None
-    window.add_part(b"cd", 0.25, is_independent=False, segment=first)
+    window.add_part(part(b"cd", 0.25, key=False))
     window.date(7.0)
-    window.end_segment(lists_parts=True)
+    window.end_segment()
     assert window.resource("e-0.m4s") == Resource(b"abcd", "video/iso.segment")
     assert window.resource("e-0.1.m4s") == Resource(b"cd", "video/iso.segment")
     assert window.resource(init) == Resource(b"init", "video/mp4")
@@ -43,12 +48,11 @@ def test_segment_grows_by_parts_and_both_can_be_fetched() -> None:
 
 
 def test_parts_and_segment_can_be_fetched_in_any_order() -> None:
-    window = Window("e", First(0, 0), "m4s", 3, 1000)
-    first = Segment("", 0.0, 5.0, "", False, ())
+    window = window_of(3)
     pieces = [b"a", b"bcd", b"ef"]
     for piece in pieces:
-        window.add_part(piece, 0.5, is_independent=True, segment=first)
-    window.end_segment(lists_parts=True)
+        window.add_part(part(piece, 0.5))
+    window.end_segment()
 
     def parts() -> list[bytes]:
         found = [window.resource(f"e-0.{index}.m4s") for index in range(3)]
@@ -61,66 +65,111 @@ def test_parts_and_segment_can_be_fetched_in_any_order() -> None:
     assert window.size == 6
 
 
-def test_nothing_is_ended_without_a_part() -> None:
-    window = Window("e", First(0, 0), "ts", 3, 1000)
-    window.date(1.0)
-    window.end_segment(lists_parts=False)
-    assert window.segments == []
-    assert window.average == 0
-
-
 def test_parts_may_stay_unlisted() -> None:
-    window = Window("e", First(0, 0), "ts", 3, 1000)
-    first = Segment("", 0.0, 5.0, "", False, ())
-    window.add_part(b"ab", 0.0, is_independent=True, segment=first)
-    window.end_segment(lists_parts=False)
+    window = Window("e", First(0, 0), HlsLimits(container="mpegts"))
+    window.add_part(part(b"ab", 0.0))
+    window.end_segment()
     assert window.segments[0].parts == ()
     assert window.resource("e-0.ts") == Resource(b"ab", "video/mp2t")
     assert window.resource("e-0.0.ts") is None
-    assert window.peak == 0  # it has no length
+    assert window.peak == window.average == 0  # it has no length
+
+
+class Seen:
+    """An observer."""
+
+    def __init__(self) -> None:
+        self.changes = 0
+
+    def changed(self) -> None:
+        self.changes += 1
+
+
+def test_observers_are_told_of_parts_segments_and_the_end() -> None:
+    window, seen = window_of(3), Seen()
+    window.observers.append(seen)
+    window.promise(2, 0.5)
+    window.date(5.0)
+    assert (window.target_s, window.part_target_s, seen.changes) == (2, 0.5, 0)
+    window.add_part(part(b"a"))
+    assert seen.changes == 1
+    window.add_part(replace(part(b"b"), is_last=True))  # what may be short at the end alone
+    assert seen.changes == 1
+    window.end_segment()
+    assert seen.changes == 2
+    window.end()
+    assert (seen.changes, window.version, window.is_over) == (3, 3, True)
+
+
+def test_init_segment_with_which_nothing_was_made_is_not_kept() -> None:
+    window = window_of(3)
+    window.add_init(Init(b"old", ()))
+    window.add_init(Init(b"new!", ()))
+    assert (window.resource("e-init-0.mp4"), window.size) == (None, 4)
+    fill(window)
+    window.add_init(Init(b"newest", ()))
+    assert window.resource("e-init-1.mp4") is not None
+    window.add_init(Init(b"and newer", ()))
+    assert window.resource("e-init-2.mp4") is None
+
+
+def test_frame_rate_is_that_since_the_newest_init_segment() -> None:
+    window = window_of(3)
+    assert window.frame_rate is None
+    fill(window)
+    assert window.frame_rate == 25.0
+    window.add_init(Init(b"", ()))
+    assert window.frame_rate is None
+    window.add_part(replace(part(b"a", 2.0), frames=1))
+    assert window.frame_rate is None
+    window.add_part(replace(part(b"a", 2.0), frames=99))
+    assert window.frame_rate == 25.0
 
 
 def test_old_segments_leave_the_list_and_later_the_memory() -> None:
-    window = Window("e", First(0, 0), "m4s", 2, 1000)
-    old = window.add_init(0, b"i")
-    fill(window, map=old)
-    new = window.add_init(1, b"j")
-    for number in range(4):
+    window = window_of(2)
+    window.add_init(Init(b"i", ()))
+    fill(window)
+    window.add_init(Init(b"j", ()))
+    window.discontinuity()
+    for _ in range(4):
         assert window.resource("e-0.m4s") is not None, "two are listed, for 4 s, and one is kept"
-        fill(window, map=new, is_discontinuous=number == 0)
+        fill(window)
     assert (window.sequence, window.discontinuities) == (3, 1)
     assert [segment.name for segment in window.segments] == ["e-3.m4s", "e-4.m4s"]
     assert window.resource("e-0.m4s") is not None
     for _ in range(2):
-        fill(window, map=new)
+        fill(window)
     assert window.resource("e-0.m4s") is None
     assert window.resource("e-0.1.m4s") is None
-    assert window.resource(old) is None
+    assert window.resource("e-init-0.mp4") is None
     assert window.resource("e-1.m4s") is not None
-    assert window.resource(new) is not None
+    assert window.resource("e-init-1.mp4") is not None
 
 
 def test_segments_of_three_target_durations_stay_listed() -> None:
-    window = Window("e", First(0, 0), "m4s", 2, 1000)
+    window = window_of(2)
+    window.promise(1, 0.0)
     for _ in range(5):
-        fill(window, parts=1, target_s=1)
+        fill(window, parts=1)
     assert [segment.name for segment in window.segments] == ["e-2.m4s", "e-3.m4s", "e-4.m4s"]
 
 
 def test_numbers_of_what_follows_are_behind_all_that_were_given() -> None:
-    window = Window("e", First(700, 30), "m4s", 2, 1000)
+    window = window_of(2, first=First(700, 30))
     assert window.following == First(700, 30)
     for _ in range(3):
-        fill(window, is_discontinuous=True)
+        window.discontinuity()
+        fill(window)
     assert (window.sequence, window.discontinuities) == (701, 31)
     assert window.following == First(703, 33)
-    growing = Segment("", 0.0, 5.0, "", True, ())
-    window.add_part(b"a", 1.0, is_independent=True, segment=growing)
+    window.discontinuity()
+    window.add_part(part(b"a"))
     assert window.following == First(704, 34)
 
 
 def test_bytes_are_bounded_and_two_segments_stay() -> None:
-    window = Window("e", First(0, 0), "m4s", 100, 50)
+    window = window_of(100, 50)
     for _ in range(10):
         fill(window, bytes(10))
     assert [segment.name for segment in window.segments] == ["e-8.m4s", "e-9.m4s"]
@@ -131,7 +180,7 @@ def test_bytes_are_bounded_and_two_segments_stay() -> None:
 
 
 def test_segments_that_are_not_listed_go_first() -> None:
-    window = Window("e", First(0, 0), "m4s", 2, 100)
+    window = window_of(2, 100)
     for _ in range(4):
         fill(window, bytes(10))
     fill(window, bytes(30))

@@ -1,4 +1,4 @@
-"""This module packages tags for the tests of HLS, and reads what came of it."""
+"""Tags that are packaged for the tests of HLS, and what came of it."""
 
 import re
 from collections.abc import Sequence
@@ -9,6 +9,8 @@ from tests.hls_checker import Checker
 from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First
 from headend.hls.packager import HlsPackager
+from headend.hls.playlists import Playlists
+from headend.hls.window import Window
 from headend.media.tag import Tag
 
 WALL = 1_800_000_000.0
@@ -30,20 +32,24 @@ class Packaged:
         self.changes = 0
         self.reports: list[str] = []
         self.checker = checker
+        wanted = HlsLimits(**({"segments": 100} | limits))  # type: ignore[arg-type]
+        self.window = Window("e", first or First(0, 0), wanted)
+        self.window.observers.append(self)
+        self.playlists = Playlists(self.window)
         self.packager = HlsPackager(
-            HlsLimits(**({"segments": 100} | limits)),  # type: ignore[arg-type]
-            "e",
-            first or First(0, 0),
-            interval_s,
+            wanted,
+            self.window,
+            self,
             lambda: WALL + self.now,
-            self._changed,
-            self.reports.append,
+            keyframe_interval_s=interval_s,
         )
-        self.playlists = self.packager.playlists
         self.packager.start((video_header(), audio_header()) if headers is None else headers)
         self.push(*tags)
 
-    def _changed(self) -> None:
+    def reported(self, fault: str) -> None:
+        self.reports.append(fault)
+
+    def changed(self) -> None:
         self.changes += 1
         if self.checker is not None and self.playlists.is_ready:
             self.checker.check(self.playlist())

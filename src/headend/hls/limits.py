@@ -15,3 +15,8 @@ class HlsLimits:
     part_s: float = 0.2
     segments: int = 7
     max_bytes: int = 128 * 1024 * 1024
+
+    @property
+    def has_parts(self) -> bool:
+        """Segments come in parts."""
+        return self.container == "fmp4" and self.part_s > 0

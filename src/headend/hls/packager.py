@@ -1,26 +1,24 @@
 """The packager of HLS: a sink that makes runs of a stream's packets.
 
-    tag ─► packet ─► run: in order, cut into parts and segments ─► window ─► playlists
+    tag ─► packet ─► run: in order, cut into parts and segments ─► store
 
-A run is media of one publisher with unchanged tracks; see `hls_run`. Between two runs there is a
-discontinuity. A track that comes, or falls silent for a while, begins another run. Media sequence
-numbers go on through all of them, and from one packager of a name to the next; see `hls_numbers`.
+A run is media of one publisher with unchanged tracks; see `headend.hls.run`. Between two runs there
+is a discontinuity. A track that comes, or falls silent for a while, begins another run.
 """
 
 from collections.abc import Callable, Sequence
 from math import ceil
-from typing import Final
+from typing import Final, Protocol
 
 from headend.codec.package import Packet, Track, unusable
 from headend.codec.packets import Packets
 from headend.errors import MediaError
 from headend.hls.held import APART_MS, Held
 from headend.hls.limits import HlsLimits
-from headend.hls.numbers import First
 from headend.hls.restraint import Restraint
 from headend.hls.run import Run
 from headend.hls.shelf import Shelf
-from headend.hls.window import Window
+from headend.hls.store import SegmentStore
 from headend.media.silence import silence_of
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
 
@@ -32,11 +30,17 @@ RARE: Final = 2  # accidents in a row: the playlist can't keep its promise
 GAP_MS: Final = 3_000  # a longer hole in the media is a discontinuity, not a long frame
 
 
+class PackagerObserver(Protocol):
+    """Is told of a packager."""
+
+    def reported(self, fault: str) -> None:
+        """The media has a fault of a kind that it did not have before. Must not raise."""
+
+
 class HlsPackager:
     """The sink that packages a stream for HLS.
 
     Attributes:
-        playlists: What clients may ask for.
         packets: What became of the stream's frames.
         over: Why packaging has ended though the stream goes on; None: it has not.
     """
@@ -44,33 +48,26 @@ class HlsPackager:
     def __init__(
         self,
         limits: HlsLimits,
-        epoch: str,
-        first: First,
-        keyframe_interval_s: float | None,
+        store: SegmentStore,
+        observer: PackagerObserver,
         wall_clock: Callable[[], float],
-        changed: Callable[[], None],
-        report: Callable[[str], None],
+        *,
+        keyframe_interval_s: float | None = None,
     ) -> None:
         """Make a packager; it is attached to its stream next.
 
         Args:
             limits: What is wanted.
-            epoch: Goes into every name, so that names are never used twice.
-            first: Numbers of the first segment.
-            keyframe_interval_s: Of the stream, if it is known.
+            store: Takes the segments.
+            observer: Is told of faults.
             wall_clock: Gives Unix seconds.
-            changed: Called when more can be fetched, and at the end. Must not raise.
-            report: Called with a line for each kind of fault of the media.
+            keyframe_interval_s: Of the stream, if it is known.
         """
         self._limits = limits
         self._wall_clock = wall_clock
-        self._changed = changed
-        suffix = "m4s" if limits.container == "fmp4" else "ts"
-        window = Window(epoch, first, suffix, limits.segments, limits.max_bytes)
-        self._packets = self.packets = Packets(limits.container, report)
-        self._shelf = Shelf(limits, window, wall_clock, self._show, self._packets.leave_out)
+        self._packets = self.packets = Packets(limits.container, observer.reported)
+        self._shelf = Shelf(limits, store, wall_clock, self._packets.leave_out)
         self._shelf.interval_s = keyframe_interval_s or 0.0
-        self.playlists: Final = self._shelf.playlists
         self.over: str | None = None
         self._run: Run | None = None
         self._version = -1  # of the tracks of the run
@@ -265,7 +262,6 @@ class HlsPackager:
             self._go_without(list(tracks.values()), error)
             return
         self._has_come.clear()
-        self.playlists.tracks = tuple(track.config for track in tracks.values())
         self._fault, self._left_out = None, self._packets.left_out
         for packet in held:
             if self._run is not None:
@@ -288,10 +284,7 @@ class HlsPackager:
             run.end()
 
     def _close(self) -> None:
-        """Nothing follows; the playlists say so."""
-        self.playlists.is_over = True
-        self.playlists.target_s = self.playlists.target_s or max(1, ceil(self._limits.segment_s))
-        self._show()
-
-    def _show(self) -> None:
-        self._changed()
+        """Nothing follows; the store is told so, and what was promised in any case."""
+        if not self._shelf.target_s:
+            self._shelf.promise(target_s=max(1, ceil(self._limits.segment_s)))
+        self._shelf.store.end()

@@ -1,4 +1,4 @@
-"""What HLS clients may ask of a packager: its playlists, and what is in them."""
+"""The presentation of a window: its playlists, and what is in them."""
 
 from typing import Final
 
@@ -23,38 +23,29 @@ MOST_TEXTS: Final = 64  # kept written: queries are the clients' own
 
 
 class Playlists:
-    """The playlists of one packager; the packager sets the attributes.
+    """The playlists of one window."""
 
-    Attributes:
-        target_s: Target duration, seconds; 0: not decided yet.
-        part_target_s: The same of parts; 0: not decided yet, or there are none.
-        tracks: What is packaged now, video first.
-        is_over: The stream ended.
-    """
-
-    def __init__(self, window: Window, *, has_parts: bool) -> None:
+    def __init__(self, window: Window) -> None:
         self._window = window
-        self._has_parts = has_parts
+        self._version = window.version
         self._texts: dict[tuple[bool, str], str] = {}
-        self._frames = 0
-        self._span_ms = 0
-        self.target_s = 0
-        self.part_target_s = 0.0
-        self.tracks: tuple[TrackConfig, ...] = ()
-        self.is_over = False
-
-    def change(self, frames: int, span_ms: int) -> None:
-        """Write anew from here on: the window or an attribute has changed.
-
-        Args:
-            frames: Pictures of the run so far.
-            span_ms: From the first of them to the last.
-        """
-        self._texts.clear()
-        self._frames = frames
-        self._span_ms = span_ms
 
     # ------------------------------------------------------------------ what there is
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing follows."""
+        return self._window.is_over
+
+    @property
+    def target_s(self) -> int:
+        """Target duration, seconds; 0: not decided yet."""
+        return self._window.target_s
+
+    @property
+    def tracks(self) -> tuple[TrackConfig, ...]:
+        """What is packaged now, video first."""
+        return self._window.tracks
 
     @property
     def is_ready(self) -> bool:
@@ -84,7 +75,7 @@ class Playlists:
     @property
     def hint(self) -> str | None:
         """Name of the part that comes next; None: none comes, or there are no parts."""
-        if not self._has_parts or self.is_over:
+        if not self._window.has_parts or self.is_over:
             return None
         current = self._window.current
         return self._window.part_name(len(current.parts) if current is not None else 0)
@@ -137,26 +128,29 @@ class Playlists:
         """Return the declared rate, or the measured one, near which one of the usual is taken."""
         if video.frame_rate:
             return video.frame_rate
-        if self._frames < 2 or self._span_ms <= 0:
+        rate = self._window.frame_rate
+        if rate is None:
             return None
-        rate = 1000 * (self._frames - 1) / self._span_ms
         return next((usual for usual in RATES if abs(rate / usual - 1) < 0.004), round(rate, 3))
 
     def media_playlist(self, *, skip: bool, query: str) -> str:
         """Write the media playlist; see `headend.hls.playlist`."""
+        window = self._window
+        if self._version != window.version:
+            self._version = window.version
+            self._texts.clear()
         text = self._texts.get((skip, query))
         if text is None:
-            window = self._window
             text = media_playlist(
                 MediaPlaylist(
-                    self.target_s,
-                    self.part_target_s,
+                    window.target_s,
+                    window.part_target_s,
                     window.sequence,
                     window.discontinuities,
                     window.segments,
-                    window.current if self._has_parts else None,
+                    window.current if window.has_parts else None,
                     self.hint,
-                    self.is_over,
+                    window.is_over,
                 ),
                 skip=skip,
                 query=query,

@@ -1,6 +1,6 @@
 """One run of a packager: media of one publisher with unchanged tracks, cut into parts and segments.
 
-    packet ─► order of time ─► holes closed ─► cut ─► part ─► segment ─► window
+    packet ─► order of time ─► holes closed ─► cut ─► part ─► segment ─► store
 
 What a playlist says is a promise: a segment is no longer than TARGETDURATION, a part no longer than
 PART-TARGET and no shorter than most of it, and a segment begins with a keyframe. Cuts are made by
@@ -18,8 +18,8 @@ from typing import Final
 from headend.codec.package import MAX_HOLE_MS, BadPacketError, Muxer, Packet, Track
 from headend.errors import MediaError
 from headend.hls.order import PATIENCE_MS, Order
-from headend.hls.playlist import Segment
 from headend.hls.shelf import Shelf
+from headend.hls.store import Init, MediaPart
 from headend.media.fragment import Fragments, Sample
 from headend.media.silence import Silence, silence_of
 from headend.media.tag import AUDIO, VIDEO, TagKind
@@ -91,26 +91,28 @@ class Run:
         limits = shelf.limits
         self._muxer: Muxer | None = None
         self._fragments: Fragments | None = None
-        self._map = ""
+        init = b""
         if limits.container == "fmp4":
             init = _init(list(tracks.values()), held)
             self._fragments = Fragments(init)
-            self._map = shelf.window.add_init(shelf.runs, init)
         else:
             self._muxer = Muxer(list(tracks.values()), limits.container)
-        if shelf.has_parts and not shelf.playlists.part_target_s:
-            shelf.playlists.part_target_s = self._part_target(held)
-        self._target_ms = 1000 * shelf.playlists.part_target_s or inf
-        self._starts_discontinuity = shelf.runs > 0
+        shelf.store.add_init(Init(init, tuple(track.config for track in tracks.values())))
+        if shelf.runs:
+            shelf.store.discontinuity()
         shelf.runs += 1
+        if limits.has_parts and not shelf.part_target_s:
+            shelf.promise(part_target_s=self._part_target(held))
+        self._target_ms = 1000 * shelf.part_target_s or inf
         self._shift = self._segment_shift = 0  # ms of holes that were closed
-        self._part_start = self._segment_start = self._first = start
+        self._part_start = self._segment_start = start
         self._last = start  # of all packets
+        self._is_begun = False  # the segment has a part
         self._is_empty = True
         self._is_independent = False
         self._key: int | None = None  # time of the newest keyframe
         self._bytes = 0  # of the segment
-        self._frames = 0
+        self._frames = 0  # pictures of the part
         self._anchor = anchor
         self._lateness = inf  # least of wall clock minus time in the segment
         self._is_anchored = False
@@ -188,9 +190,9 @@ class Run:
         end = max((times.last or 0) + max(1, round(times.step)), self._last + 1)
         limit = self._segment_start + floor(1000 * self._limit_s())
         promised = self._part_start + min(self._target_ms, limit)
-        self._end_part(floor(max(min(end, limit, promised), self._part_start + 1)), None)
+        end = floor(max(min(end, limit, promised), self._part_start + 1))
+        self._end_part(end, None, is_last=True)
         self._end_segment()
-        self._show()
 
     def silent_ms(self, kind: TagKind) -> int:
         """Return how far the other track has come since this one came last."""
@@ -264,9 +266,8 @@ class Run:
         limit = self._limit_s()
         if is_start and (length >= self._goal_s() or length + self._gop_s() > limit):
             self._fill_parts(now, packet)
-            self._end_part(now, packet)
+            self._end_part(now, packet, is_last=True)
             self._end_segment()
-            self._show()
             self._is_independent = packet.is_independent
             return True
         if length + self._times[packet.kind].step / 1000 > limit and not is_start:
@@ -276,16 +277,15 @@ class Run:
                 self.is_stuck = True
             else:
                 self.over = self._too_rare(limit)
-                self.is_rare = bool(self._shelf.playlists.target_s)
+                self.is_rare = bool(self._shelf.target_s)
             return False
-        if self._shelf.has_parts:
+        if self._shelf.limits.has_parts:
             self._fill_parts(now, packet)
             part = now - self._part_start
             if part >= FULLNESS * self._target_ms and self._next_end(packet, now) > (
                 self._part_start + self._target_ms
             ):
                 self._end_part(now, packet)
-                self._show()
                 self._is_independent = is_start and packet.is_independent
         return True
 
@@ -293,7 +293,6 @@ class Run:
         """End the part where the promise of its length ends, before a packet that is behind it."""
         if now - self._part_start > self._target_ms:
             self._end_part(self._part_start + floor(self._target_ms), packet)
-            self._show()
             self._is_independent = False
 
     def _next_end(self, packet: Packet, now: int) -> float:
@@ -307,7 +306,7 @@ class Run:
         return expected if expected > now else inf
 
     def _too_rare(self, limit: float) -> str:
-        if self._shelf.playlists.target_s:
+        if self._shelf.target_s:
             return (
                 "keyframes come further apart than before, and than the playlist has promised "
                 f"({limit:.1f} s); set a fixed keyframe interval"
@@ -319,7 +318,7 @@ class Run:
 
     def _goal_s(self) -> float:
         """Return how long a segment should be; keyframes come a little sooner or later."""
-        wanted = min(self._shelf.limits.segment_s, self._shelf.playlists.target_s or inf)
+        wanted = min(self._shelf.limits.segment_s, self._shelf.target_s or inf)
         return 0.95 * wanted - min(self._times[self._lead].step, FRAME_MS) / 1000
 
     def _gop_s(self) -> float:
@@ -327,12 +326,12 @@ class Run:
 
     def _limit_s(self) -> float:
         """Return how long a segment may be."""
-        target = self._shelf.playlists.target_s
+        target = self._shelf.target_s
         return (target or ceil(self._shelf.limits.longest_s)) + SLACK_S
 
     # ------------------------------------------------------------------ parts and segments
 
-    def _end_part(self, end: int, packet: Packet | None) -> None:
+    def _end_part(self, end: int, packet: Packet | None, *, is_last: bool = False) -> None:
         """End the part, or the whole segment of MPEG-TS, before a packet."""
         if self._is_empty:
             return
@@ -343,21 +342,21 @@ class Run:
             body = self._fragment(packet)
         self._is_empty = True
         start, self._part_start = self._part_start, end
+        frames, self._frames = self._frames, 0
         if not body:
             return
-        segment = Segment(
-            "",
-            0.0,
-            min(self._anchor, self._lateness) + (self._segment_start + self._segment_shift) / 1000,
-            self._map,
-            self._starts_discontinuity,
-            (),
+        if not self._is_begun:
+            self._is_begun = True
+            self._shelf.store.date(self._date(min(self._anchor, self._lateness)))
+        self._shelf.store.add_part(
+            MediaPart(
+                body, start / 1000, (end - start) / 1000, self._is_independent, frames, is_last
+            )
         )
-        duration = (end - start) / 1000
-        self._shelf.window.add_part(
-            body, duration, is_independent=self._is_independent, segment=segment
-        )
-        self._starts_discontinuity = False
+
+    def _date(self, anchor: float) -> float:
+        """Return when the first frame of the segment was sent, Unix seconds."""
+        return anchor + (self._segment_start + self._segment_shift) / 1000
 
     def _fragment(self, packet: Packet | None) -> bytes:
         assert self._fragments is not None
@@ -380,15 +379,16 @@ class Run:
         return self._fragments.write(samples)
 
     def _end_segment(self) -> None:
-        shelf = self._shelf
-        if shelf.window.current is None:
+        if not self._is_begun:
             return
-        if not shelf.playlists.target_s:
-            shelf.playlists.target_s = self._needed_target(shelf.window.current.duration)
+        self._is_begun = False
+        if not self._shelf.target_s:
+            length = (self._part_start - self._segment_start) / 1000
+            self._shelf.promise(target_s=self._needed_target(length))
         self._set_anchor()
         self._lateness = inf
-        shelf.window.date(self._anchor + (self._segment_start + self._segment_shift) / 1000)
-        shelf.window.end_segment(lists_parts=shelf.has_parts, target_s=shelf.playlists.target_s)
+        self._shelf.store.date(self._date(self._anchor))
+        self._shelf.store.end_segment()
         self._segment_start, self._segment_shift = self._part_start, self._shift
         self._bytes = 0
         self.segments += 1
@@ -410,11 +410,6 @@ class Run:
             self._is_anchored = True
         elif DRIFT_S < abs(self._lateness - self._anchor) < inf:
             self._anchor = self._lateness
-
-    def _show(self) -> None:
-        last = self._times[self._lead].last
-        self._shelf.playlists.change(self._frames, (last or self._first) - self._first)
-        self._shelf.changed()
 
 
 def _init(tracks: Sequence[Track], held: Sequence[Packet]) -> bytes:

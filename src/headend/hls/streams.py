@@ -22,6 +22,9 @@ from headend.events import Tags
 from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First, Numbers
 from headend.hls.packager import HlsPackager
+from headend.hls.playlists import Playlists
+from headend.hls.store import Tee
+from headend.hls.window import Window
 from headend.hub.registry import Registry
 from headend.hub.stream import Stream
 from headend.logs import shown
@@ -77,6 +80,7 @@ class HlsStream:
     Attributes:
         stream: What is packaged.
         packager: The sink.
+        media: Where its segments go; other stores may join.
         playlists: What clients may ask for of it.
         began: When packaging began, monotonic seconds.
         asked: When the last request came, likewise.
@@ -98,20 +102,23 @@ class HlsStream:
         self._viewers: dict[Who, HlsViewer] = {}
         self._by_address: Counter[Group] = Counter()  # viewers
         self._packed: dict[str, bytes] = {}
-        interval = stream.keyframe_interval
         hls = runtime.rules.of(stream.path).hls
-        self.packager: Final = HlsPackager(
-            HlsLimits(
-                hls.container, hls.segment_s, hls.longest_s, hls.part_s, hls.segments, hls.bytes
-            ),
-            "".join(secrets.choice(_ALPHABET) for _ in range(EPOCH_CHARACTERS)),
-            first,
-            None if interval is None else interval / 1000,
-            time,
-            self._changed,
-            self._report,
+        limits = HlsLimits(
+            hls.container, hls.segment_s, hls.longest_s, hls.part_s, hls.segments, hls.bytes
         )
-        self.playlists: Final = self.packager.playlists
+        epoch = "".join(secrets.choice(_ALPHABET) for _ in range(EPOCH_CHARACTERS))
+        window = Window(epoch, first, limits)
+        window.observers.append(self)
+        self.playlists: Final = Playlists(window)
+        self.media: Final = Tee([window])
+        interval = stream.keyframe_interval
+        self.packager: Final = HlsPackager(
+            limits,
+            self.media,
+            self,
+            time,
+            keyframe_interval_s=None if interval is None else interval / 1000,
+        )
         # A tenth of a second is little beside a part and how far players stay behind.
         stream.attach(KEY, self.packager, is_patient=True, audience=self._audience)
 
@@ -279,15 +286,16 @@ class HlsStream:
                 self._packed[text] = found
         return found
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
         """Wake the requests that can be answered now."""
         self._changed_at = self._runtime.loop.time()
         self._packed.clear()
-        playlists = getattr(self, "playlists", None)  # none yet: it is being made
-        if playlists is None:
-            return
-        for wanted in [each for each in self._waiters if playlists.has(*each)]:
+        for wanted in [each for each in self._waiters if self.playlists.has(*each)]:
             self._wake(self._waiters.pop(wanted))
+
+    def reported(self, fault: str) -> None:
+        """Tell the log of a fault of the media."""
+        log.warning("hls %s: %s", shown(self.stream.path), shown(fault))
 
     def _wake_all(self) -> None:
         for waiters in self._waiters.values():
@@ -299,9 +307,6 @@ class HlsStream:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
-
-    def _report(self, fault: str) -> None:
-        log.warning("hls %s: %s", shown(self.stream.path), shown(fault))
 
 
 class _Waiting:

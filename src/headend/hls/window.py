@@ -1,4 +1,4 @@
-"""What HLS clients may fetch: init segments, segments and parts, within bounds.
+"""The segments of HLS in memory: init segments, segments and parts, within bounds.
 
 Names hold the packager's epoch, so that none is ever used for two things:
 
@@ -6,10 +6,13 @@ Names hold the packager's epoch, so that none is ever used for two things:
 """
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
+from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First
 from headend.hls.playlist import Part, Segment
+from headend.hls.store import Init, MediaPart
+from headend.media.track_config import TrackConfig
 
 LISTED: Final = 3  # target durations that stay listed at least (RFC 8216, 6.2.2)
 
@@ -59,10 +62,24 @@ class _Media:
         return self._pieces[0]
 
 
+class WindowObserver(Protocol):
+    """Is told of a window."""
+
+    def changed(self) -> None:
+        """More can be fetched, or nothing follows. Must not raise."""
+
+
 class Window:
-    """Segments, oldest first, and the one that grows.
+    """Segments, oldest first, and the one that grows: the store in memory.
 
     Attributes:
+        observers: Are told of each change.
+        version: Grows with each change.
+        has_parts: Parts are listed and can be fetched.
+        target_s: How long segments are at most, seconds; 0: not decided yet.
+        part_target_s: The same of parts; 0: not decided yet, or there are none.
+        tracks: What the newest segments hold, video first.
+        is_over: Nothing follows.
         segments: Whole segments that are listed.
         sequence: Media sequence number of the first of them.
         discontinuities: Discontinuity sequence number of the first of them.
@@ -70,25 +87,36 @@ class Window:
         peak: Highest bit rate of a segment so far, bit/s.
     """
 
-    def __init__(self, epoch: str, first: First, suffix: str, most: int, max_bytes: int) -> None:
+    def __init__(self, epoch: str, first: First, limits: HlsLimits) -> None:
         """Make an empty window.
 
         Args:
             epoch: Part of every name.
             first: Numbers of the first segment.
-            suffix: `m4s` or `ts`.
-            most: Segments listed.
-            max_bytes: Of all that is kept.
+            limits: What is wanted.
         """
         self._epoch = epoch
-        self._suffix = suffix
-        self._most = most
-        self._max_bytes = max_bytes
+        self._suffix = "m4s" if limits.container == "fmp4" else "ts"
+        self._most = limits.segments
+        self._max_bytes = limits.max_bytes
+        self.has_parts: Final = limits.has_parts
+        self.observers: Final[list[WindowObserver]] = []
+        self.version = 0
+        self.target_s = 0
+        self.part_target_s = 0.0
+        self.tracks: tuple[TrackConfig, ...] = ()
+        self.is_over = False
         self._kept: list[Segment] = []  # not listed any more
         self.segments: list[Segment] = []
         self.sequence = first.sequence
         self.discontinuities = first.discontinuity
         self.current: Segment | None = None
+        self._runs = 0
+        self._map = ""  # name of the newest init segment
+        self._is_discontinuous = False
+        self._date = 0.0
+        self._frames = 0  # pictures since the newest init segment
+        self._frames_s = 0.0
         self._inits: dict[str, bytes] = {}
         self._media: dict[str, _Media] = {}  # of whole segments
         self._parts: dict[str, tuple[_Media, int]] = {}  # by the names of parts
@@ -117,94 +145,20 @@ class Window:
         return round(8 * self._total_bytes / self._total_s) if self._total_s else 0
 
     @property
+    def frame_rate(self) -> float | None:
+        """Pictures a second since the newest init segment; None: not known."""
+        is_known = self._frames > 1 and self._frames_s > 0
+        return self._frames / self._frames_s if is_known else None
+
+    @property
     def size(self) -> int:
         """Bytes kept."""
         return self._bytes
-
-    def add_init(self, number: int, body: bytes) -> str:
-        """Keep an init segment; return its name."""
-        name = f"{self._epoch}-init-{number}.mp4"
-        self._inits[name] = body
-        self._bytes += len(body)
-        return name
 
     def part_name(self, index: int, sequence: int | None = None) -> str:
         """Name a part of the current segment, or of another one."""
         number = self.next_sequence if sequence is None else sequence
         return f"{self._epoch}-{number}.{index}.{self._suffix}"
-
-    def add_part(
-        self,
-        body: bytes,
-        duration: float,
-        *,
-        is_independent: bool,
-        segment: Segment,
-    ) -> None:
-        """Add a part to the segment that grows.
-
-        Args:
-            body: A fragment.
-            duration: Seconds.
-            is_independent: It starts with a keyframe.
-            segment: What the segment is, if this is its first part.
-        """
-        current = self.current or replace(segment, name=self._name(self.next_sequence))
-        name = self.part_name(len(current.parts))
-        part = Part(name, duration, is_independent)
-        self.current = replace(
-            current, duration=current.duration + duration, parts=(*current.parts, part)
-        )
-        self._parts[name] = self._growing, len(current.parts)
-        self._growing.append(body)
-        self._bytes += len(body)
-
-    def date(self, seconds: float) -> None:
-        """Say when the first frame of the current segment was sent, Unix seconds."""
-        if self.current is not None:
-            self.current = replace(self.current, date=seconds)
-
-    def end_segment(self, *, lists_parts: bool, target_s: int = 0) -> None:
-        """Make the current segment a whole one; without a part nothing happens.
-
-        Args:
-            lists_parts: They are listed, and can be fetched.
-            target_s: Target duration.
-        """
-        segment = self.current
-        if segment is None:
-            return
-        media, self._growing = self._growing, _Media()
-        self._media[segment.name] = media
-        if not lists_parts:
-            for part in segment.parts:
-                del self._parts[part.name]
-        self.current = None
-        self.segments.append(segment if lists_parts else replace(segment, parts=()))
-        if segment.duration > 0:
-            self.peak = max(self.peak, round(8 * media.size / segment.duration))
-            self._total_bytes += media.size
-            self._total_s += segment.duration
-        listed = sum(each.duration for each in self.segments)
-        self._longest_s = max(self._longest_s, listed)
-        while len(self.segments) > self._most:
-            listed -= self.segments[0].duration
-            if listed < LISTED * target_s:
-                break
-            self._unlist()
-        # A segment stays for its duration and that of the longest playlist that listed it.
-        kept = sum(each.duration for each in self._kept)
-        while self._kept and kept - 2 * self._kept[0].duration >= self._longest_s:
-            kept -= self._kept[0].duration
-            self._forget()
-        self.trim()
-
-    def trim(self) -> None:
-        """Let the oldest go while there are too many bytes; two segments stay listed."""
-        while self._bytes > self._max_bytes and (self._kept or len(self.segments) > 2):
-            if not self._kept:
-                self._unlist()
-            self._forget()
 
     def resource(self, name: str) -> Resource | None:
         """Return something by its name."""
@@ -221,6 +175,102 @@ class Window:
 
     def _name(self, number: int) -> str:
         return f"{self._epoch}-{number}.{self._suffix}"
+
+    # ------------------------------------------------------------------ the store
+
+    def promise(self, target_s: int, part_target_s: float) -> None:
+        self.target_s, self.part_target_s = target_s, part_target_s
+
+    def add_init(self, init: Init) -> None:
+        newest = self.current or (self.segments[-1] if self.segments else None)
+        if self._map and (newest is None or newest.map != self._map):
+            self._bytes -= len(self._inits.pop(self._map))  # nothing was made with it
+        self.tracks = init.tracks
+        self._frames, self._frames_s = 0, 0.0
+        self._map = ""
+        if init.body:
+            self._map = f"{self._epoch}-init-{self._runs}.mp4"
+            self._inits[self._map] = init.body
+            self._bytes += len(init.body)
+        self._runs += 1
+
+    def discontinuity(self) -> None:
+        self._is_discontinuous = True
+
+    def date(self, seconds: float) -> None:
+        self._date = seconds
+        if self.current is not None:
+            self.current = replace(self.current, date=seconds)
+
+    def add_part(self, part: MediaPart) -> None:
+        current = self.current
+        if current is None:
+            name = self._name(self.next_sequence)
+            current = Segment(name, 0.0, self._date, self._map, self._is_discontinuous, ())
+            self._is_discontinuous = False
+        name = self.part_name(len(current.parts))
+        listed = Part(name, part.duration, part.is_independent)
+        self.current = replace(
+            current, duration=current.duration + part.duration, parts=(*current.parts, listed)
+        )
+        self._frames += part.frames
+        self._frames_s += part.duration
+        self._parts[name] = self._growing, len(current.parts)
+        self._growing.append(part.body)
+        self._bytes += len(part.body)
+        if not part.is_last:  # a short part is in order at the end of a segment alone
+            self._change()
+
+    def end_segment(self) -> None:
+        segment = self.current
+        assert segment is not None
+        media, self._growing = self._growing, _Media()
+        self._media[segment.name] = media
+        if not self.has_parts:
+            for part in segment.parts:
+                del self._parts[part.name]
+        self.current = None
+        self.segments.append(segment if self.has_parts else replace(segment, parts=()))
+        if segment.duration > 0:
+            self.peak = max(self.peak, round(8 * media.size / segment.duration))
+            self._total_bytes += media.size
+            self._total_s += segment.duration
+        self._unlist_old()
+        self._change()
+
+    def end(self) -> None:
+        self.is_over = True
+        self._change()
+
+    def _change(self) -> None:
+        self.version += 1
+        for observer in self.observers:
+            observer.changed()
+
+    # ------------------------------------------------------------------ bounds
+
+    def _unlist_old(self) -> None:
+        """Take off the list what need not stay, and let go what nobody can ask for any more."""
+        listed = sum(each.duration for each in self.segments)
+        self._longest_s = max(self._longest_s, listed)
+        while len(self.segments) > self._most:
+            listed -= self.segments[0].duration
+            if listed < LISTED * self.target_s:
+                break
+            self._unlist()
+        # A segment stays for its duration and that of the longest playlist that listed it.
+        kept = sum(each.duration for each in self._kept)
+        while self._kept and kept - 2 * self._kept[0].duration >= self._longest_s:
+            kept -= self._kept[0].duration
+            self._forget()
+        self._trim()
+
+    def _trim(self) -> None:
+        """Let the oldest go while there are too many bytes; two segments stay listed."""
+        while self._bytes > self._max_bytes and (self._kept or len(self.segments) > 2):
+            if not self._kept:
+                self._unlist()
+            self._forget()
 
     def _unlist(self) -> None:
         """Take the oldest segment off the list."""

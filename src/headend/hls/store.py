@@ -1,0 +1,137 @@
+"""The port to which a packager writes, and a tee that gives several stores the same media.
+
+packager ─► tee ─┬─► window: what HLS viewers fetch, in memory
+                 └─► recording: files on the disk
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from headend.media.track_config import TrackConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """What the parts that follow have in common.
+
+    Attributes:
+        body: Init segment of fMP4; empty for MPEG-TS.
+        tracks: What they hold, video first.
+    """
+
+    body: bytes
+    tracks: tuple[TrackConfig, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPart:
+    """The media of a part, or of a whole segment that has no parts.
+
+    Attributes:
+        body: A fragment of MP4, or a whole segment of MPEG-TS.
+        start: Decoding time of its first frame in its own clock, seconds.
+        duration: Seconds.
+        is_independent: It begins with a keyframe.
+        frames: Pictures in it.
+        is_last: The segment ends with it, as the store is told next.
+    """
+
+    body: bytes
+    start: float
+    duration: float
+    is_independent: bool
+    frames: int
+    is_last: bool
+
+
+class SegmentStore(Protocol):
+    """Where segments lie. No method blocks or raises."""
+
+    def promise(self, target_s: int, part_target_s: float) -> None:
+        """Take note of how long segments and parts are at most; 0: not decided, or no parts."""
+
+    def add_init(self, init: Init) -> None:
+        """Take what the following parts have in common."""
+
+    def discontinuity(self) -> None:
+        """Take note that the next part does not continue the one before."""
+
+    def date(self, seconds: float) -> None:
+        """Say when the first frame of the segment that grows, or comes next, was sent, Unix s."""
+
+    def add_part(self, part: MediaPart) -> None:
+        """Add a part to the segment that grows."""
+
+    def end_segment(self) -> None:
+        """Make a whole segment of the parts since the last one; there is at least one."""
+
+    def end(self) -> None:
+        """Take note that nothing follows."""
+
+
+class Tee:
+    """A store that passes everything on to others. A store may come and go between two parts."""
+
+    def __init__(self, stores: Sequence[SegmentStore] = ()) -> None:
+        self._stores = list(stores)
+        self._joining: list[SegmentStore] = []
+        self._init: Init | None = None
+        self._is_growing = False
+        self._promise: tuple[int, float] = 0, 0.0
+
+    def join(self, store: SegmentStore) -> None:
+        """Give another store what comes, from the next segment on."""
+        self._joining.append(store)
+        if not self._is_growing:
+            self._admit()
+
+    def leave(self, store: SegmentStore) -> None:
+        """Give a store no more; it is not told that it ends."""
+        for stores in (self._stores, self._joining):
+            if store in stores:
+                stores.remove(store)
+
+    def _admit(self) -> None:
+        """Have the stores that wait begin with the next segment."""
+        joining, self._joining = self._joining, []
+        for store in joining:
+            store.promise(*self._promise)
+            if self._init is not None:
+                store.add_init(self._init)
+        self._stores += joining
+
+    # ------------------------------------------------------------------ the store
+
+    def promise(self, target_s: int, part_target_s: float) -> None:
+        self._promise = target_s, part_target_s
+        for store in self._stores:
+            store.promise(target_s, part_target_s)
+
+    def add_init(self, init: Init) -> None:
+        self._init = init
+        for store in self._stores:
+            store.add_init(init)
+
+    def discontinuity(self) -> None:
+        for store in self._stores:
+            store.discontinuity()
+
+    def date(self, seconds: float) -> None:
+        for store in self._stores:
+            store.date(seconds)
+
+    def add_part(self, part: MediaPart) -> None:
+        self._is_growing = True
+        for store in self._stores:
+            store.add_part(part)
+
+    def end_segment(self) -> None:
+        self._is_growing = False
+        for store in self._stores:
+            store.end_segment()
+        self._admit()
+
+    def end(self) -> None:
+        for store in (*self._stores, *self._joining):
+            store.end()
