@@ -1,47 +1,37 @@
-"""This module tests headend.cli.status_tables."""
+"""Tests of headend.cli.status_tables."""
 
 import io
+from typing import Any, Literal
 
 import pytest
 from rich.console import Console
+from tests.described import described
 
 from headend.cli.status_tables import bit_rate, duration, size, tables
 from headend.http.api import models
+from headend.live.health import Finding
+from headend.live.status import SessionStatus, StreamStatus, TrackStatus
 
 
-def stream(path: str = "live/a", **values: object) -> models.Stream:
-    known: dict[str, object] = dict.fromkeys(models.Stream.model_fields)
-    known |= {"app": "live", "name": "a", "state": "live", "uptime_s": 65.0, "viewers": 3}
-    known |= {"late": 0, "skips": 0, "bytes_in": 0, "repairs": {}, "viewers_by_protocol": {}}
-    known |= {"bit_rate": 2_500_000, "bit_rate_out": 7_500_000, "frame_rate": 25.0}
-    known |= {"audio_rate": 0.0, "health": [{"level": "ok", "text": "all is well"}]}
-    known |= {
-        "rules": [],
-        "standbys": [],
-        "tracks": [track("h264", 1280, 720), track("aac")],
-        "path": path,
-    }
-    return models.Stream.model_validate(known | values)
+def stream(path: str = "live/a", **values: Any) -> StreamStatus:
+    return described(path, **{"tracks": [track("h264", 1280, 720), track("aac")], **values})
 
 
-def track(codec: str, width: int = 0, height: int = 0) -> models.Track:
-    known: dict[str, object] = dict.fromkeys(models.Track.model_fields)
-    known |= {"kind": "video" if width else "audio", "track": 0, "codec": codec, "codecs": ""}
-    known |= {"width": width, "height": height, "sample_rate": 0, "channels": 0}
-    return models.Track.model_validate(known)
+def track(codec: str, width: int = 0, height: int = 0) -> TrackStatus:
+    kind: Literal["audio", "video"] = "video" if width else "audio"
+    return TrackStatus(kind, 0, codec, "", width, height, None, None, None, 0, 0)
 
 
-def session(id: int, **values: object) -> models.Session:
-    known: dict[str, object] = dict.fromkeys(models.Session.model_fields)
-    known |= {"id": id, "protocol": "rtmp", "peer": "10.0.0.7:51044", "connected_s": 65.0}
-    known |= {"publishes": ["live/a"], "plays": [], "bytes_in": 1_500_000, "bytes_out": 12}
-    known |= {"state": "live"}
-    return models.Session.model_validate(known | values)
+def session(id: int, **values: Any) -> SessionStatus:
+    known: dict[str, Any] = {"id": id, "protocol": "rtmp", "peer": "10.0.0.7:51044"}
+    known |= {"connected_s": 65.0, "publishes": ["live/a"], "plays": [], "tls": None}
+    known |= {"bytes_in": 1_500_000, "bytes_out": 12, "user_agent": None}
+    return SessionStatus(**{**known, **values})
 
 
 def shown(
-    streams: list[models.Stream],
-    sessions: list[models.Session],
+    streams: list[StreamStatus],
+    sessions: list[SessionStatus],
     *,
     width: int = 140,
     height: int = 1000,
@@ -83,7 +73,7 @@ def test_server_streams_and_sessions_are_shown() -> None:
 
 
 def test_what_an_operator_should_look_at_is_named() -> None:
-    slow = {"level": "warning", "text": "there is no sound"}
+    slow = Finding("warning", "there is no sound")
     lines = shown([stream(late=2, health=[slow], state="interrupted")], [])
     assert any("3 (2 late)" in line and "there is no sound" in line for line in lines)
     assert any(line.startswith("live/a interrupted") for line in lines)
@@ -96,8 +86,8 @@ def test_narrow_terminal_gets_fewer_columns() -> None:
 
 
 def test_narrow_terminal_is_told_why_a_stream_is_yellow() -> None:
-    silent = {"level": "warning", "text": "there is no sound"}
-    slow = {"level": "warning", "text": "keyframe interval 9 s"}
+    silent = Finding("warning", "there is no sound")
+    slow = Finding("warning", "keyframe interval 9 s")
     streams = [stream("live/a", health=[silent, slow]), stream("live/b")]
     lines = shown(streams, [session(1)], width=90)
     assert "live/a: there is no sound; keyframe interval 9 s" in lines

@@ -1,7 +1,7 @@
 """Tests of headend.http.exposition."""
 
 import asyncio
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +57,7 @@ async def test_private_streams_of_relays_are_shown_as_one(tmp_path: Path) -> Non
         await published(live, "a", "secret1", "secret2")
         relays = live.services.relays
         assert relays is not None
-        await until(lambda: sum(len(r["targets"]) for r in relays.status()) == 3)
+        await until(lambda: sum(len(r.targets) for r in relays.status()) == 3)
         _, text = await asked(live)
         assert "secret" not in text
         tries = [x for x in text.splitlines() if x.startswith("headend_relay_tries_total{")]
@@ -108,7 +108,7 @@ async def test_making_takes_a_turn_of_the_loop_for_each_few_streams_and_samples(
     async with http_server(tmp_path) as live:
         await published(live, "a")
         (one,) = status.streams(live.services)
-        many: Sequence[StreamStatus] = [{**one, "path": f"live/{number}"} for number in range(100)]
+        many = [replace(one, path=f"live/{number}") for number in range(100)]
         turns = 0
         is_done = False
 
@@ -118,11 +118,10 @@ async def test_making_takes_a_turn_of_the_loop_for_each_few_streams_and_samples(
                 turns += 1
                 await asyncio.sleep(0)
 
-        async def streams(*_: object):  # type: ignore[no-untyped-def]
-            for start in range(0, 100, 20):
-                yield many[start : start + 20]
+        async def streams(*_: object) -> list[StreamStatus]:
+            return many
 
-        monkeypatch.setattr(status, "streams_in_turns", streams)
+        monkeypatch.setattr(status, "in_turns", streams)
         counting = asyncio.create_task(count())
         text = (await Exposition(live.services).text(names_all=True)).decode()
         is_done = True

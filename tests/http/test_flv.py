@@ -82,7 +82,7 @@ async def test_viewer_who_comes_late_gets_what_describes_the_track(tmp_path: Pat
             tags = await read_tags(response, Reader(), 3)
         assert [tag.body for tag in tags] == [hevc, color, picture]
         (stream,) = web.live.services.registry.streams()
-        assert [track["codec"] for track in status.tracks(stream)] == ["hevc"]
+        assert [track.codec for track in status.tracks(stream)] == ["hevc"]
 
 
 async def test_viewer_gets_the_stream_from_its_keyframe_and_its_end(tmp_path: Path) -> None:

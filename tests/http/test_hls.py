@@ -47,7 +47,7 @@ class Served:
     def health(self) -> list[str]:
         """Return what an operator is told of the stream."""
         (found,) = status.streams(self.live.services)
-        return [each["text"] for each in found["health"]]
+        return [each.text for each in found.health]
 
 
 @asynccontextmanager

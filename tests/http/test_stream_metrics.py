@@ -1,29 +1,25 @@
-"""This module tests headend.http.stream_metrics."""
+"""Tests of headend.http.stream_metrics."""
 
-from typing import Any, cast
+from typing import Any
+
+from tests.described import described
 
 from headend.http.stream_metrics import collect
 from headend.live.status import StreamStatus
 
 
 def stream(path: str, **values: Any) -> StreamStatus:
-    described = {
-        "path": path,
-        "state": "live",
-        "uptime_s": 1.0,
+    known = {
         "viewers": 1,
-        "late": 0,
         "skips": 2,
         "bytes_in": 100,
         "repairs": {"wrap_31": 1},
         "viewers_by_protocol": {"rtmp": 1},
         "bit_rate": 1000,
         "bit_rate_out": 2000,
-        "frame_rate": 25.0,
         "keyframe_interval_s": 2.0,
-        **values,
     }
-    return cast("StreamStatus", described)
+    return described(path, **{**known, **values})
 
 
 def values(streams: list[StreamStatus], most: int) -> dict[tuple[str, ...], float]:

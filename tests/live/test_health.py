@@ -2,7 +2,7 @@
 
 import pytest
 
-from headend.live.health import Ingest, findings
+from headend.live.health import Finding, Ingest, findings
 from headend.live.rates import StreamRates
 from headend.media.headers import Codec
 from headend.media.tag import AUDIO, VIDEO
@@ -14,12 +14,12 @@ WELL = Ingest(60.0, True, [PICTURE, SOUND], StreamRates(10**6, 0, 25.0, 43.0), 2
 
 
 def test_stream_that_is_well_has_nothing_to_be_told() -> None:
-    assert findings(WELL) == [("ok", "all is well")]
+    assert findings(WELL) == [Finding("ok", "all is well")]
 
 
 def test_stream_without_a_publisher_is_not_judged() -> None:
     gone = WELL._replace(is_live=False, rates=StreamRates(), repairs=99)
-    assert findings(gone) == [("ok", "nobody publishes now")]
+    assert findings(gone) == [Finding("ok", "nobody publishes now")]
 
 
 @pytest.mark.parametrize(
@@ -59,18 +59,18 @@ def test_stream_without_a_publisher_is_not_judged() -> None:
     ],
 )
 def test_fault_is_told_in_words(ingest: Ingest, said: str) -> None:
-    assert findings(ingest) == [("warning", said)]
+    assert findings(ingest) == [Finding("warning", said)]
 
 
 def test_stream_that_just_began_is_judged_by_its_codecs_only() -> None:
     begun = WELL._replace(age_s=4.9, rates=StreamRates(), keyframe_interval_s=None, tracks=[SOUND])
-    assert findings(begun) == [("warning", "there is no picture")]
+    assert findings(begun) == [Finding("warning", "there is no picture")]
     early = WELL._replace(age_s=8.0, keyframe_interval_s=None)
-    assert findings(early) == [("ok", "all is well")]
+    assert findings(early) == [Finding("ok", "all is well")]
 
 
 def test_frame_rate_that_is_not_declared_is_not_compared() -> None:
     silent = WELL._replace(
         tracks=[TrackConfig(VIDEO, Codec.H264), SOUND], rates=StreamRates(10**6, 0, 1.0, 43.0)
     )
-    assert findings(silent) == [("ok", "all is well")]
+    assert findings(silent) == [Finding("ok", "all is well")]

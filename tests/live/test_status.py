@@ -1,5 +1,6 @@
 """This module tests headend.live.status."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,19 +44,15 @@ async def test_live_stream_is_described(tmp_path: Path) -> None:
         player = await live.player("a")
         await player.expect_media(3)
         seen = only(status.streams(live.services))
-        tracks = [(track["kind"], track["codec"], track["codecs"]) for track in seen["tracks"]]
+        tracks = [(track.kind, track.codec, track.codecs) for track in seen.tracks]
         assert tracks == [("video", "h264", ""), ("audio", "aac", "mp4a.40.2")]
-        assert seen["viewers_by_protocol"] == {"rtmp": 1}
-        assert seen["health"] == [{"level": "ok", "text": "all is well"}]
-        for key in ("tracks", "viewers_by_protocol", "health"):
-            seen.pop(key)  # type: ignore[misc]
-        repairs = seen.pop("repairs")  # type: ignore[misc]
-        assert isinstance(repairs, dict)
-        assert not any(repairs.values())
-        uptime = seen.pop("uptime_s")  # type: ignore[misc]
-        assert isinstance(uptime, float)
-        assert 0 <= uptime < 20
-        assert seen == {
+        assert seen.viewers_by_protocol == {"rtmp": 1}
+        told = asdict(seen)
+        assert told.pop("health") == [{"level": "ok", "text": "all is well"}]
+        assert [told.pop(key) for key in ("tracks", "viewers_by_protocol")]
+        assert not any(told.pop("repairs").values())
+        assert 0 <= told.pop("uptime_s") < 20
+        assert told == {
             "path": "live/a",
             "app": "live",
             "name": "a",
@@ -79,8 +76,8 @@ async def test_stream_that_is_waited_for_has_neither_publisher_nor_uptime(tmp_pa
     async with live_server(tmp_path) as live:
         await live.player("a")
         seen = only(status.streams(live.services))
-        assert (seen["state"], seen["publisher"], seen["uptime_s"]) == ("waiting", None, None)
-        assert (seen["viewers"], seen["tracks"]) == (1, [])
+        assert (seen.state, seen.publisher, seen.uptime_s) == ("waiting", None, None)
+        assert (seen.viewers, seen.tracks) == (1, [])
 
 
 async def test_stream_whose_publisher_is_lost_is_interrupted_and_one_that_ended_is_not_listed(
@@ -91,7 +88,7 @@ async def test_stream_whose_publisher_is_lost_is_interrupted_and_one_that_ended_
         publisher.close()
         await until(lambda: not live.services.connections)
         seen = only(status.streams(live.services))
-        assert (seen["state"], seen["publisher"]) == ("interrupted", None)
+        assert (seen.state, seen.publisher) == ("interrupted", None)
         live.services.registry.end_all()
         assert status.streams(live.services) == []
 
@@ -113,8 +110,8 @@ async def test_header_that_is_damaged_names_the_codec_at_most(
         await publisher.send_video(header)
         await publisher.send_video(KEYFRAME)
         await player.expect_media(1)
-        seen = only(status.streams(live.services))["tracks"]
-        said = [(each["kind"], each["track"], each["codec"], each["codecs"]) for each in seen]
+        seen = only(status.streams(live.services)).tracks
+        said = [(each.kind, each.track, each.codec, each.codecs) for each in seen]
         assert said == tracks
 
 
@@ -136,10 +133,10 @@ async def test_sound_without_a_sequence_header_is_told_by_a_frame(
         await publisher.send_video(KEYFRAME)
         await publisher.send(message(4, 8, 1, frame))
         await player.expect_media(3)
-        picture, sound = only(status.streams(live.services))["tracks"]
-        assert picture["codec"] == "h264"
-        assert (sound["kind"], sound["codec"], sound["codecs"]) == ("audio", codec, codecs)
-        assert (sound["sample_rate"], sound["channels"]) == (sample_rate, channels)
+        picture, sound = only(status.streams(live.services)).tracks
+        assert picture.codec == "h264"
+        assert (sound.kind, sound.codec, sound.codecs) == ("audio", codec, codecs)
+        assert (sound.sample_rate, sound.channels) == (sample_rate, channels)
 
 
 async def test_metadata_is_no_track(tmp_path: Path) -> None:
@@ -150,14 +147,14 @@ async def test_metadata_is_no_track(tmp_path: Path) -> None:
         stream = live.services.registry.stream("live/a")
         assert isinstance(stream, Stream)
         await until(stream.headers)
-        assert only(status.streams(live.services))["tracks"] == []
+        assert only(status.streams(live.services)).tracks == []
 
 
 async def test_name_without_an_app_is_the_app(tmp_path: Path) -> None:
     async with live_server(tmp_path) as live:
         await live.publisher("?x=1")
         seen = only(status.streams(live.services))
-        assert (seen["path"], seen["app"], seen["name"]) == ("live", "live", "")
+        assert (seen.path, seen.app, seen.name) == ("live", "live", "")
 
 
 async def test_sessions_are_listed_oldest_first_with_what_they_do(tmp_path: Path) -> None:
@@ -165,12 +162,12 @@ async def test_sessions_are_listed_oldest_first_with_what_they_do(tmp_path: Path
         player = await live.player("a")
         publisher = await live.publisher("a")
         first, second = status.sessions(live.services)
-        assert (first["id"], first["peer"], first["protocol"]) == (1, player.name, "rtmp")
-        assert (first["plays"], first["publishes"], first["tls"]) == (["live/a"], [], None)
-        assert (second["id"], second["peer"]) == (2, publisher.name)
-        assert (second["plays"], second["publishes"]) == ([], ["live/a"])
-        assert second["bytes_in"] > 3000
-        assert 0 <= first["connected_s"] < 20
+        assert (first.id, first.peer, first.protocol) == (1, player.name, "rtmp")
+        assert (first.plays, first.publishes, first.tls) == (["live/a"], [], None)
+        assert (second.id, second.peer) == (2, publisher.name)
+        assert (second.plays, second.publishes) == ([], ["live/a"])
+        assert second.bytes_in > 3000
+        assert 0 <= first.connected_s < 20
 
 
 async def test_server_without_tls_has_no_certificates(tmp_path: Path) -> None:
@@ -182,7 +179,7 @@ async def test_certificate_that_is_served_is_described(tmp_path: Path) -> None:
     async with live_server(tmp_path, "tls.listen=127.0.0.1:0") as live:
         now = datetime.now(UTC)
         (seen,) = status.certificates(live.services, now)
-        assert seen["self_signed"]
-        assert "localhost" in seen["names"]
-        assert seen["expires_in_s"] > 3600
-        assert datetime.fromisoformat(seen["not_after"]) > now
+        assert seen.self_signed
+        assert "localhost" in seen.names
+        assert seen.expires_in_s > 3600
+        assert datetime.fromisoformat(seen.not_after) > now

@@ -286,7 +286,7 @@ def test_fetches_of_names_that_somebody_invents_are_told_of_in_a_sum(
             for number in range(30):
                 relays.want(f"live/{number}", HOME)
             await until(
-                lambda: all(t["state"] == "retrying" for r in relays.status() for t in r["targets"])
+                lambda: all(t.state == "retrying" for r in relays.status() for t in r.targets)
             )
             assert len(log_lines(caplog, "relay in")) == 10
 

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tests.harness import FRAME, KEYFRAME, VIDEO_HEADER, Live, Peer, live_server
-
-from headend.live.relay_port import TargetStatus
 
 
 @asynccontextmanager
@@ -33,11 +33,11 @@ def into(*urls: str, match: str = "live/*", more: str = "") -> str:
     return f'relay.in=[{{match="{match}", url=[{listed}]{more}}}]'
 
 
-def targets(live: Live) -> list[TargetStatus]:
-    """Return the streams of all relays of a server."""
+def targets(live: Live) -> list[dict[str, Any]]:
+    """Return the streams of all relays of a server, as the API gives them."""
     relays = live.services.relays
     assert relays is not None
-    return [target for relay in relays.status() for target in relay["targets"]]
+    return [asdict(target) for relay in relays.status() for target in relay.targets]
 
 
 def states(live: Live) -> list[str]:

@@ -84,7 +84,7 @@ async def has_closed(peer: Peer) -> None:
 
 def bytes_in(live: TlsLive, path: str) -> int:
     """Bytes of media that a stream has brought."""
-    return sum(each["bytes_in"] for each in streams(live.services) if each["path"] == path)
+    return sum(each.bytes_in for each in streams(live.services) if each.path == path)
 
 
 # ---------------------------------------------------------------------- no TLS, half of it
@@ -578,8 +578,8 @@ async def test_slow_player_skips_to_a_keyframe_in_one_unbroken_tls_stream(
         for number, body in enumerate(bodies):
             await publisher.send_video(body, 10 * number)
             await fast.expect_media(number + 2)
-        (stream,) = [each for each in streams(live.services) if each["path"] == "live/a"]
-        assert stream["late"] == 1
+        (stream,) = [each for each in streams(live.services) if each.path == "live/a"]
+        assert stream.late == 1
         await slow.expect_media(2)
         while slow.media[-1] != bodies[-1]:  # a broken record or chunk would raise
             await slow.receive()

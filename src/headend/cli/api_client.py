@@ -14,8 +14,10 @@ from yarl import URL
 from headend.app.running_file import find
 from headend.errors import HeadendError, SettingsError
 from headend.http.api import models
-from headend.http.api.relays import AddedRelay, NewRelay, Relay, RelayList
+from headend.http.api.relays import AddedRelay, NewRelay, RelayList
 from headend.http.api.route import MOST
+from headend.live.relay_port import RelayStatus
+from headend.live.status import SessionStatus, StreamStatus
 from headend.store import admin_token
 
 TIMEOUT_S: Final = 10.0
@@ -82,9 +84,9 @@ class ApiClient:
         """Ask for the server as a whole."""
         return models.Server.model_validate(await self._get("/api/v1/server"))
 
-    async def streams(self) -> list[models.Stream]:
+    async def streams(self) -> list[StreamStatus]:
         """Ask for all streams."""
-        found: list[models.Stream] = []
+        found: list[StreamStatus] = []
         query = {"limit": str(MOST)}
         while True:
             page = models.Streams.model_validate(await self._get("/api/v1/streams", query))
@@ -93,9 +95,9 @@ class ApiClient:
                 return found
             query["after"] = page.next
 
-    async def sessions(self) -> list[models.Session]:
+    async def sessions(self) -> list[SessionStatus]:
         """Ask for all sessions."""
-        found: list[models.Session] = []
+        found: list[SessionStatus] = []
         query = {"limit": str(MOST)}
         while True:
             page = models.Sessions.model_validate(await self._get("/api/v1/sessions", query))
@@ -112,7 +114,7 @@ class ApiClient:
                 if line.startswith(b"data: "):
                     yield models.Event.model_validate_json(line[6:])
 
-    async def relays(self) -> list[Relay]:
+    async def relays(self) -> list[RelayStatus]:
         """Ask for the relays."""
         return RelayList.model_validate(await self._get("/api/v1/relays")).relays
 

@@ -5,6 +5,7 @@ It asks the server that runs with the data folder; relays of the settings are ch
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +18,8 @@ from headend.errors import SettingsError
 
 if TYPE_CHECKING:
     from headend.cli.api_client import ApiClient
-    from headend.http.api.relays import NewRelay, Relay
+    from headend.http.api.relays import NewRelay
+    from headend.live.relay_port import RelayStatus
 
 group = typer.Typer(help="Send streams to other servers, and fetch streams from them.")
 
@@ -36,18 +38,18 @@ def list_relays(
 
     found = asyncio.run(_list(_client(config, data)))
     if as_json:
-        output.result_json({"relays": [each.model_dump() for each in found]})
+        output.result_json({"relays": [asdict(each) for each in found]})
         return
     for each in found:
         output.result("\n".join(_lines(each)))
 
 
-async def _list(client: "ApiClient") -> "list[Relay]":
+async def _list(client: "ApiClient") -> "list[RelayStatus]":
     async with client:
         return await client.relays()
 
 
-def _lines(relay: "Relay") -> list[str]:
+def _lines(relay: "RelayStatus") -> list[str]:
     """Show a relay: a line about it, and one for each of its streams."""
     arrow = "to" if relay.direction == "out" else "from"
     more = [relay.preset] if relay.preset else []

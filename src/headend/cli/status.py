@@ -1,6 +1,7 @@
-"""This module is the command `status`: what a running server does, refreshed."""
+"""The command `status`: what a running server does, refreshed."""
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,8 +41,8 @@ async def _print(client: "ApiClient") -> None:
     output.result_json(
         {
             "server": server.model_dump(),
-            "streams": [stream.model_dump() for stream in streams],
-            "sessions": [session.model_dump() for session in sessions],
+            "streams": [asdict(stream) for stream in streams],
+            "sessions": [asdict(session) for session in sessions],
         }
     )
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from headend.http.api import models
+from headend.live.status import SessionStatus, StreamStatus
 from headend.logs import escape
 
 WIDE: Final = 110  # columns; narrower terminals get fewer of them in the tables
@@ -47,7 +48,7 @@ def _server(server: models.Server) -> Text:
     )
 
 
-def _streams(streams: list[models.Stream], total: int, width: int) -> Table:
+def _streams(streams: list[StreamStatus], total: int, width: int) -> Table:
     table = _table("Streams", total - len(streams))
     is_wide = width >= WIDE
     for name in ("stream", "state", "up", "codecs", "in", "frames/s", "viewers"):
@@ -73,11 +74,11 @@ def _streams(streams: list[models.Stream], total: int, width: int) -> Table:
     return table
 
 
-def _warnings(stream: models.Stream) -> list[str]:
+def _warnings(stream: StreamStatus) -> list[str]:
     return [finding.text for finding in stream.health if finding.level == "warning"]
 
 
-def _notes(streams: list[models.Stream]) -> list[Text]:
+def _notes(streams: list[StreamStatus]) -> list[Text]:
     """Say of each stream in yellow why it is, where the table has no column for that."""
     warned = [each for each in streams if _warnings(each)]
     lines = [f"{escape(each.path)}: {'; '.join(_warnings(each))}" for each in warned[:NOTES]]
@@ -86,7 +87,7 @@ def _notes(streams: list[models.Stream]) -> list[Text]:
     return [Text(line, style="yellow", no_wrap=True, overflow="ellipsis") for line in lines]
 
 
-def _codecs(stream: models.Stream) -> str:
+def _codecs(stream: StreamStatus) -> str:
     words = []
     for track in stream.tracks:
         size = f" {track.width}×{track.height}" if track.width else ""
@@ -94,7 +95,7 @@ def _codecs(stream: models.Stream) -> str:
     return ", ".join(words)
 
 
-def _sessions(sessions: list[models.Session], total: int, width: int) -> Table:
+def _sessions(sessions: list[SessionStatus], total: int, width: int) -> Table:
     table = _table("Sessions", total - len(sessions))
     is_wide = width >= WIDE
     for name in ("id", "protocol", "peer", "for", "publishes", "plays"):

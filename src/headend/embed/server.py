@@ -14,6 +14,7 @@ import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, overload
@@ -185,9 +186,9 @@ class Server:
         """
         return Publisher(self.services, path, key)
 
-    def streams(self) -> list[status.StreamStatus]:
-        """Describe every stream, as the API does."""
-        return status.streams(self.services)
+    def streams(self) -> list[dict[str, Any]]:
+        """Describe every stream, with the keys and values that the API gives."""
+        return [asdict(each) for each in status.streams(self.services)]
 
     # ------------------------------------------------------------------ events
 

@@ -21,7 +21,6 @@ from headend.live import status
 from headend.live.services import Services
 
 FRESH_S: Final = 1.0
-STREAMS: Final = 20  # described in one turn: under a millisecond
 SAMPLES: Final = 40  # written in one turn: under a millisecond
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
@@ -53,9 +52,7 @@ class Exposition:
         ProcessCollector(registry=process)
         PlatformCollector(registry=process)
         texts = [generate_latest(process)]
-        streams: list[status.StreamStatus] = []
-        async for some in status.streams_in_turns(self._services, STREAMS):
-            streams += some
+        streams = await status.in_turns(self._services, status.listed(self._services))
         may_name = _any if names_all else self._services.gate.is_open
         for family in metrics.collect(self._services, streams, may_name):
             for start in range(0, max(len(family.samples), 1), SAMPLES):

@@ -6,6 +6,7 @@ What there is of each stream is in stream_metrics.py.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import get_args
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -16,11 +17,10 @@ from prometheus_client.metrics_core import (
 
 from headend import __version__
 from headend.http import integration_metrics, relay_metrics, stream_metrics
-from headend.hub.stream import StreamState
 from headend.live.rates import LAGS, Rates
 from headend.live.services import Services
 from headend.live.sessions import Session
-from headend.live.status import StreamStatus
+from headend.live.status import State, StreamStatus
 
 # Shown from the start on, so that a graph has no gap before the first one.
 PROTOCOLS = ("rtmp", "rtmps", "http-flv", "https-flv", "ws-flv", "wss-flv")
@@ -63,11 +63,9 @@ class _Reading:
         yield from self._thumbnails()
         yield from self._records()
         streams = self._streams
-        states = Counter(stream["state"] for stream in streams)
-        names = [state.name.lower() for state in StreamState if state is not StreamState.ENDED]
-        yield _labelled(
-            "headend_streams", "Streams now.", "state", {name: states[name] for name in names}
-        )
+        states = Counter(stream.state for stream in streams)
+        counts = {name: states[name] for name in get_args(State)}
+        yield _labelled("headend_streams", "Streams now.", "state", counts)
         most = self._services.settings.limits.metrics_streams
         yield from stream_metrics.collect(streams, most, self._may_name)
         yield from self._access()
@@ -182,9 +180,7 @@ class _Reading:
             labels=["version", "cipher", "resumed"],
         )
         facts = [each.tls for each in self._services.connections if each.tls is not None]
-        counts = Counter(
-            (fact.version, fact.cipher, str(fact.is_resumed).lower()) for fact in facts
-        )
+        counts = Counter((fact.version, fact.cipher, str(fact.resumed).lower()) for fact in facts)
         for agreed, count in counts.items():
             sessions.add_metric(agreed, count)
         yield sessions

@@ -35,16 +35,16 @@ def collect(relays: Relays | None, may_name: Callable[[str], bool]) -> Iterable[
     tries = CounterMetricFamily("headend_relay_tries", "Connections begun.", labels=LABELS)
     for relay in relays.status():
         groups: dict[str, list[TargetStatus]] = {}
-        for target in relay["targets"]:
-            name = target["stream"] if may_name(target["stream"]) else REST
+        for target in relay.targets:
+            name = target.stream if may_name(target.stream) else REST
             groups.setdefault(name, []).append(target)
         for name, group in groups.items():
-            values = [relay["id"], name, relay["direction"]]
+            values = [relay.id, name, relay.direction]
             for each in STATES:
-                state.add_metric([*values, each], sum(each == one["state"] for one in group))
-            bit_rate.add_metric(values, sum(one["bit_rate"] for one in group))
-            lag.add_metric(values, max(one["lag_s"] for one in group))
-            drops.add_metric(values, sum(one["drops"] for one in group))
-            size.add_metric(values, sum(one["bytes"] for one in group))
-            tries.add_metric(values, sum(one["tries"] for one in group))
+                state.add_metric([*values, each], sum(each == one.state for one in group))
+            bit_rate.add_metric(values, sum(one.bit_rate for one in group))
+            lag.add_metric(values, max(one.lag_s for one in group))
+            drops.add_metric(values, sum(one.drops for one in group))
+            size.add_metric(values, sum(one.bytes for one in group))
+            tries.add_metric(values, sum(one.tries for one in group))
     yield from (state, bit_rate, lag, drops, size, tries)

@@ -27,11 +27,11 @@ def collect(
         may_name: Says which may have one, by path.
     """
     # Viewers may wait for any name: what nobody has published gets no label.
-    begun = (each for each in streams if each["uptime_s"] is not None)
-    named = list(islice((each for each in begun if may_name(each["path"])), most))
-    groups = [(each["path"], [each]) for each in named]
-    names = {each["path"] for each in named}
-    if rest := [each for each in streams if each["path"] not in names]:
+    begun = (each for each in streams if each.uptime_s is not None)
+    named = list(islice((each for each in begun if may_name(each.path)), most))
+    groups = [(each.path, [each]) for each in named]
+    names = {each.path for each in named}
+    if rest := [each for each in streams if each.path not in names]:
         groups.append((REST, rest))
     yield from _numbers(groups)
     yield from _counts(groups)
@@ -60,13 +60,13 @@ def _numbers(groups: Groups) -> Iterable[Metric]:
         "headend_stream_received_bytes", "Bytes of media published.", labels=labels
     )
     for name, group in groups:
-        live.add_metric([name], sum(each["state"] == "live" for each in group))
-        viewers.add_metric([name], sum(each["viewers"] for each in group))
-        late.add_metric([name], sum(each["late"] for each in group))
-        bit_rate.add_metric([name], sum(each["bit_rate"] for each in group))
-        bit_rate_out.add_metric([name], sum(each["bit_rate_out"] for each in group))
-        skips.add_metric([name], sum(each["skips"] for each in group))
-        received.add_metric([name], sum(each["bytes_in"] for each in group))
+        live.add_metric([name], sum(each.state == "live" for each in group))
+        viewers.add_metric([name], sum(each.viewers for each in group))
+        late.add_metric([name], sum(each.late for each in group))
+        bit_rate.add_metric([name], sum(each.bit_rate for each in group))
+        bit_rate_out.add_metric([name], sum(each.bit_rate_out for each in group))
+        skips.add_metric([name], sum(each.skips for each in group))
+        received.add_metric([name], sum(each.bytes_in for each in group))
     yield from (live, viewers, late, bit_rate, bit_rate_out, skips, received)
 
 
@@ -82,8 +82,8 @@ def _counts(groups: Groups) -> Iterable[Metric]:
         causes: Counter[str] = Counter()
         protocols: Counter[str] = Counter()
         for each in group:
-            causes.update(each["repairs"])
-            protocols.update(each["viewers_by_protocol"])
+            causes.update(each.repairs)
+            protocols.update(each.viewers_by_protocol)
         for cause, count in causes.items():
             repairs.add_metric([name, cause], count)
         for protocol, count in protocols.items():
@@ -100,8 +100,8 @@ def _of_video(groups: Groups) -> Iterable[Metric]:
         "headend_stream_keyframe_interval_seconds", "The newest.", labels=["stream"]
     )
     for name, group in groups:
-        frame_rate.add_metric([name], min(each["frame_rate"] for each in group))
-        known = [each["keyframe_interval_s"] for each in group]
+        frame_rate.add_metric([name], min(each.frame_rate for each in group))
+        known = [each.keyframe_interval_s for each in group]
         if intervals := [each for each in known if each is not None]:
             interval.add_metric([name], max(intervals))
     yield from (frame_rate, interval)

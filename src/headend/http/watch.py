@@ -5,6 +5,7 @@ The same address gives the page to a browser and, to who asks for JSON, the stre
 """
 
 import json
+from dataclasses import asdict
 from time import time
 from typing import Final
 
@@ -127,7 +128,7 @@ class WatchRoutes:
             "delay_s": round(live.flush_ms / 1000 if live.flush == "fixed" else poller.pause_s, 4),
             "hls": hls.start != "off",
             "container": hls.container,
-            "tracks": [] if stream is None else status.tracks(stream),
+            "tracks": [] if stream is None else list(map(asdict, status.tracks(stream))),
         }
 
     def _page_headers(self) -> dict[str, str]:

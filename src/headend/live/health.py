@@ -1,7 +1,10 @@
 """The health of a stream's ingest in words: what an operator should look at."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
+
+from pydantic import ConfigDict
 
 from headend.live.rates import StreamRates
 from headend.media.headers import Codec
@@ -20,8 +23,11 @@ _WEB_VIDEO: Final = frozenset({Codec.H264, Codec.AV1, Codec.VP9})
 _WEB_AUDIO: Final = frozenset({Codec.AAC, Codec.MP3, Codec.OPUS, Codec.FLAC})
 
 
-class Finding(NamedTuple):
-    """One thing that was looked at."""
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What to know of a stream's ingest."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     level: Level
     text: str

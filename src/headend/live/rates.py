@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from pydantic import ConfigDict
+
 from headend.hub.stream import Stream
 from headend.live.services import Services
 from headend.outputs.fanout import Fanout
@@ -50,6 +52,9 @@ class StreamRates:
 class History:
     """A stream second by second, oldest first."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    interval_s: float
     bit_rate: list[int]
     bit_rate_out: list[int]
     frame_rate: list[float]
@@ -118,6 +123,7 @@ class Rates:
         samples = list(self._of(path))
         pairs = list(pairwise(samples))
         return History(
+            PERIOD_S,
             [_bit_rate(b.bytes - a.bytes, b.time - a.time) for a, b in pairs],
             [_bit_rate(b.bytes_out - a.bytes_out, b.time - a.time) for a, b in pairs],
             [round((b.frames - a.frames) / (b.time - a.time), 1) for a, b in pairs],

@@ -1,53 +1,54 @@
 """Relays as the rest of the server sees them."""
 
 from collections.abc import Collection, Sequence
-from typing import Literal, Protocol, TypedDict
+from dataclasses import dataclass
+from typing import Annotated, Literal, Protocol
+
+from pydantic import ConfigDict, Field
 
 from headend.decisions import Address
 
 State = Literal["connecting", "live", "retrying", "failed"]
 Direction = Literal["out", "in"]
+Source = Literal["settings", "api"]
 
 
-class TargetStatus(TypedDict):
-    """One stream of a relay.
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """One stream of a relay."""
 
-    Keys: stream: `APP/NAME` here; url: where to or from, secrets hidden; state: connecting, live,
-    retrying or failed; reason: of the state, for people, may be empty; since: when the state began,
-    Unix seconds; tries: connections begun; bit_rate: bit/s now; bytes: so far; lag_s: how far a
-    destination is behind, as far as we know; drops: how often it lost media because it was late;
-    warnings: what to look at.
-    """
+    __pydantic_config__ = ConfigDict(title="RelayTarget", extra="forbid")
 
     stream: str
-    url: str
+    url: Annotated[str, Field(description="Where to or from; secrets are hidden.")]
     state: State
-    reason: str
-    since: float
-    tries: int
-    bit_rate: int
-    bytes: int
-    lag_s: float
-    drops: int
-    warnings: list[str]
+    reason: Annotated[str, Field(description="Why, for people; may be empty.")]
+    since: Annotated[float, Field(description="When this state began, Unix seconds.")]
+    tries: Annotated[int, Field(description="Connections begun.")]
+    bit_rate: Annotated[int, Field(description="bit/s now.")]
+    bytes: Annotated[int, Field(description="Bytes of media so far.")]
+    lag_s: Annotated[float, Field(description="Seconds that a destination is behind.")]
+    drops: Annotated[int, Field(description="How often it lost media because it was late.")]
+    warnings: Annotated[list[str], Field(description="What to look at, for people.")]
 
 
-class RelayStatus(TypedDict):
-    """One relay, as settings or the API name it.
+@dataclass(frozen=True, slots=True)
+class RelayStatus:
+    """Streams that are sent to another server, or fetched from one."""
 
-    Keys: id; direction: out or in; match: patterns of streams; url: where to or from, secrets
-    hidden; preset: platform, or empty; on_demand: of a relay in; has_key; source: settings or api;
-    targets: its streams.
-    """
+    __pydantic_config__ = ConfigDict(title="Relay", extra="forbid")
 
     id: str
     direction: Direction
-    match: list[str]
-    url: list[str]
-    preset: str
-    on_demand: bool
-    has_key: bool
-    source: Literal["settings", "api"]
+    match: Annotated[list[str], Field(description="Patterns of streams.")]
+    url: Annotated[
+        list[str],
+        Field(description="Where to, or from in this order; secrets are hidden."),
+    ]
+    preset: Annotated[str, Field(description="Platform; empty: none.")]
+    on_demand: Annotated[bool, Field(description="Fetched while somebody watches.")]
+    has_key: Annotated[bool, Field(description="It has a stream key, which is never shown.")]
+    source: Source
     targets: list[TargetStatus]
 
 

@@ -119,7 +119,7 @@ class Requests:
             target.key,
             target.token,
             is_secure=asker.tls is not None,
-            certificate=None if asker.tls is None else asker.tls.client_subject,
+            certificate=None if asker.tls is None else asker.tls.client_certificate,
             key_id=self._key_id if action == "publish" and target.key is None else None,
             protocol=asker.protocol,
             user_agent=asker.user_agent,

@@ -1,15 +1,18 @@
-"""Streams and sessions as plain values, for the API and for metrics."""
+"""Streams and sessions as plain values, for the API, for metrics and for programs."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import TypedDict
+from typing import Annotated, Final, Literal, cast
+
+from pydantic import ConfigDict, Field
 
 from headend.errors import MediaError
 from headend.hub.stream import Stream, StreamState
-from headend.live.health import Ingest, findings
+from headend.live.health import Finding, Ingest, findings
 from headend.live.rates import StreamRates
 from headend.live.services import Services
 from headend.live.sessions import Session
@@ -19,17 +22,21 @@ from headend.media.track_config import MAX_RECORD, TrackConfig, track_config
 from headend.net.tls_facts import TlsFacts
 from headend.outputs.fanout import Fanout
 
+TURN: Final = 20  # streams that are described in one turn of the loop
 
-class TrackStatus(TypedDict):
-    """One track, as its sequence header tells, or a frame of a codec that has none.
+State = Literal["live", "interrupted", "waiting"]
 
-    See `TrackConfig`. Unknown: "", 0 or null.
-    """
 
-    kind: str
+@dataclass(frozen=True, slots=True)
+class TrackStatus:
+    """A track, as its sequence header tells; what is not known is empty, 0 or null."""
+
+    __pydantic_config__ = ConfigDict(title="Track", extra="forbid")
+
+    kind: Literal["audio", "video"]
     track: int
     codec: str
-    codecs: str
+    codecs: Annotated[str, Field(description="As RFC 6381 writes it.")]
     width: int
     height: int
     frame_rate: float | None
@@ -39,64 +46,48 @@ class TrackStatus(TypedDict):
     channels: int
 
 
-class Finding(TypedDict):
-    """One thing to know of a stream's ingest; level: "ok" or "warning"."""
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """A stream by its name."""
 
-    level: str
-    text: str
-
-
-class StreamStatus(TypedDict):
-    """One stream.
-
-    Keys: path; app and name, its parts; state: "waiting", "live" or "interrupted"; uptime_s: since
-    the first publisher came, null before; publisher: its address or what stands in for it, null
-    without one; standbys: who would be next, likewise; tracks; viewers and, of these, late ones;
-    skips: how often a late viewer lost media; bytes_in: bytes of media;
-    repairs: timestamp faults mended, by cause; bit_rate and bit_rate_out (bit/s), frame_rate and
-    audio_rate (frames a second) of the last few seconds; keyframe_interval_s: the newest, null
-    before there is one; health: what to look at; rules: what rules for some streams say of it.
-    """
+    __pydantic_config__ = ConfigDict(title="Stream", extra="forbid")
 
     path: str
     app: str
     name: str
-    state: str
+    state: State
     uptime_s: float | None
-    publisher: str | None
-    standbys: list[str]
+    publisher: Annotated[
+        str | None, Field(description="Address of the encoder, or what stands in for it.")
+    ]
+    standbys: Annotated[list[str], Field(description="Who would be next on air, likewise.")]
     tracks: list[TrackStatus]
     viewers: int
-    late: int
-    skips: int
+    late: Annotated[int, Field(description="Viewers that do not keep up.")]
+    skips: Annotated[int, Field(description="How often a late viewer lost media.")]
     bytes_in: int
-    repairs: dict[str, int]
+    repairs: Annotated[dict[str, int], Field(description="Timestamps mended, by cause.")]
     viewers_by_protocol: dict[str, int]
-    bit_rate: int
-    bit_rate_out: int
+    bit_rate: Annotated[int, Field(description="bit/s published, over the last seconds.")]
+    bit_rate_out: Annotated[int, Field(description="bit/s given to all viewers.")]
     frame_rate: float
     audio_rate: float
     keyframe_interval_s: float | None
     health: list[Finding]
-    rules: list[str]
+    rules: Annotated[
+        list[str],
+        Field(
+            description="What rules for some streams say of it, such as "
+            "`hls.segment_s = 4 (vip/*)`."
+        ),
+    ]
 
 
-class TlsStatus(TypedDict):
-    """What a TLS handshake agreed on; see `TlsFacts`."""
+@dataclass(frozen=True, slots=True)
+class SessionStatus:
+    """One peer that publishes or watches, or did, or was refused."""
 
-    version: str
-    cipher: str
-    server_name: str | None
-    resumed: bool
-    client_certificate: str | None
-
-
-class SessionStatus(TypedDict):
-    """One RTMP or RTMPS session.
-
-    Keys: id; protocol: "rtmp" or "rtmps"; peer: address and port; connected_s: since it was
-    accepted; publishes and plays: paths of streams; bytes_in: received; tls: null without TLS.
-    """
+    __pydantic_config__ = ConfigDict(title="Session", extra="forbid")
 
     id: int
     protocol: str
@@ -107,11 +98,22 @@ class SessionStatus(TypedDict):
     bytes_in: int
     bytes_out: int
     user_agent: str | None
-    tls: TlsStatus | None
+    tls: TlsFacts | None
+    state: Literal["live", "over", "refused"] = "live"
+    code: Annotated[
+        str | None, Field(description="Of its newest refusal, as its peer and the log were told.")
+    ] = None
+    reason: Annotated[str | None, Field(description="Why it was refused or is over; likewise.")] = (
+        None
+    )
+    ended_at: Annotated[float | None, Field(description="Unix seconds; null: it goes on.")] = None
 
 
-class CertificateStatus(TypedDict):
-    """One certificate that is served; the first is for clients that ask for no known name."""
+@dataclass(frozen=True, slots=True)
+class CertificateStatus:
+    """A certificate that is served."""
+
+    __pydantic_config__ = ConfigDict(title="Certificate", extra="forbid")
 
     names: list[str]
     issuer: str
@@ -130,18 +132,18 @@ def sessions(services: Services, most: int | None = None) -> list[SessionStatus]
 
 def describe(session: Session, now: float) -> SessionStatus:
     """Describe one session; `now` in monotonic seconds."""
-    return {
-        "id": session.id,
-        "protocol": session.protocol,
-        "peer": str(session.peer),
-        "connected_s": round(now - session.started, 3),
-        "publishes": session.publishing,
-        "plays": session.playing,
-        "bytes_in": session.bytes_in,
-        "bytes_out": session.bytes_out,
-        "user_agent": getattr(session, "user_agent", None),
-        "tls": _tls(session.tls),
-    }
+    return SessionStatus(
+        id=session.id,
+        protocol=session.protocol,
+        peer=str(session.peer),
+        connected_s=round(now - session.started, 3),
+        publishes=session.publishing,
+        plays=session.playing,
+        bytes_in=session.bytes_in,
+        bytes_out=session.bytes_out,
+        user_agent=getattr(session, "user_agent", None),
+        tls=session.tls,
+    )
 
 
 def certificates(services: Services, now: datetime) -> list[CertificateStatus]:
@@ -149,65 +151,64 @@ def certificates(services: Services, now: datetime) -> list[CertificateStatus]:
     if services.tls is None:
         return []
     return [
-        {
-            "names": list(certificate.names),
-            "issuer": certificate.issuer,
-            "not_after": certificate.not_after.isoformat(),
-            "expires_in_s": (certificate.not_after - now).total_seconds(),
-            "fingerprint": certificate.fingerprint,
-            "self_signed": certificate.is_self_signed,
-        }
+        CertificateStatus(
+            names=list(certificate.names),
+            issuer=certificate.issuer,
+            not_after=certificate.not_after.isoformat(),
+            expires_in_s=(certificate.not_after - now).total_seconds(),
+            fingerprint=certificate.fingerprint,
+            self_signed=certificate.is_self_signed,
+        )
         for certificate in services.tls.store.certificates
     ]
 
 
-def _tls(facts: TlsFacts | None) -> TlsStatus | None:
-    if facts is None:
-        return None
-    return {
-        "version": facts.version,
-        "cipher": facts.cipher,
-        "server_name": facts.server_name,
-        "resumed": facts.is_resumed,
-        "client_certificate": facts.client_subject,
-    }
+def listed(services: Services) -> list[Stream]:
+    """Return every stream that is live, interrupted or waited for, oldest first."""
+    return [each for each in services.registry.streams() if each.state is not StreamState.ENDED]
 
 
 def streams(services: Services) -> list[StreamStatus]:
     """Describe every stream that is live, interrupted or waited for."""
-    now = services.loop.time()
-    protocols = _protocols(services)
-    return [
-        _stream(services, stream, now, protocols.get(stream.path, Counter()))
-        for stream in services.registry.streams()
-        if stream.state is not StreamState.ENDED
-    ]
+    now, viewers = services.loop.time(), _viewers(services)
+    return [_stream(services, each, now, viewers[each.path]) for each in listed(services)]
 
 
-async def streams_in_turns(services: Services, most: int) -> AsyncIterator[list[StreamStatus]]:
-    """Describe every stream as `streams` does, at most so many in one turn of the loop."""
-    protocols = _protocols(services)
-    known = [each for each in services.registry.streams() if each.state is not StreamState.ENDED]
-    for start in range(0, len(known), most):
+def stream(services: Services, path: str) -> StreamStatus | None:
+    """Describe one stream, as `streams` does; None if there is none."""
+    found = services.registry.stream(path)
+    if found is None or found.state is StreamState.ENDED:
+        return None
+    return _stream(services, found, services.loop.time(), _viewers(services, path)[path])
+
+
+async def in_turns(services: Services, known: Sequence[Stream]) -> list[StreamStatus]:
+    """Describe these streams as `streams` does, TURN of them in one turn of the loop."""
+    viewers = _viewers(services)
+    described: list[StreamStatus] = []
+    for start in range(0, len(known), TURN):
+        if start:
+            await asyncio.sleep(0)
         now = services.loop.time()
-        yield [
-            _stream(services, each, now, protocols.get(each.path, Counter()))
-            for each in known[start : start + most]
+        described += [
+            _stream(services, each, now, viewers[each.path])
+            for each in known[start : start + TURN]
             if each.state is not StreamState.ENDED
         ]
-        await asyncio.sleep(0)
+    return described
 
 
-def _protocols(services: Services) -> dict[str, Counter[str]]:
-    """Count the viewers of every stream by protocol."""
-    counts: dict[str, Counter[str]] = {}
+def _viewers(services: Services, only: str | None = None) -> Mapping[str, Counter[str]]:
+    """Count the viewers of every stream, or of one only, by protocol."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for session in services.sessions():
         for path in session.watching:
-            counts.setdefault(path, Counter())[session.protocol] += 1
+            if only in (None, path):
+                counts[path][session.protocol] += 1
     if services.hls is not None:
         for each in services.hls.packaged():
-            if each.viewers:
-                counts.setdefault(each.stream.path, Counter())["hls"] += each.viewers
+            if each.viewers and only in (None, each.stream.path):
+                counts[each.stream.path]["hls"] += each.viewers
     return counts
 
 
@@ -235,29 +236,29 @@ def _stream(
         sum(stream.timeline.repairs.values()),
         () if packaged is None or packaged.stream is not stream else packaged.findings(),
     )
-    return {
-        "path": stream.path,
-        "app": app or name,
-        "name": name if app else "",
-        "state": stream.state.name.lower(),
-        "uptime_s": None if stream.began is None else round(now - stream.began, 3),
-        "publisher": None if publication is None else publication.publisher.peer,
-        "standbys": [each.publisher.peer for each in services.registry.standbys(stream.path)],
-        "tracks": [_track(config) for config in configs],
-        "viewers": sum(protocols.values()),
-        "late": sum(fanout.late for fanout in outputs),
-        "skips": sum(fanout.skips for fanout in outputs),
-        "bytes_in": stream.bytes_in,
-        "repairs": {str(cause): count for cause, count in stream.timeline.repairs.items()},
-        "viewers_by_protocol": dict(protocols),
-        "bit_rate": rates.bit_rate,
-        "bit_rate_out": rates.bit_rate_out,
-        "frame_rate": rates.frame_rate,
-        "audio_rate": rates.audio_rate,
-        "keyframe_interval_s": ingest.keyframe_interval_s,
-        "health": [{"level": each.level, "text": each.text} for each in findings(ingest)],
-        "rules": list(services.rules.of(stream.path).told),
-    }
+    return StreamStatus(
+        path=stream.path,
+        app=app or name,
+        name=name if app else "",
+        state=cast("State", stream.state.name.lower()),
+        uptime_s=None if stream.began is None else round(now - stream.began, 3),
+        publisher=None if publication is None else publication.publisher.peer,
+        standbys=[each.publisher.peer for each in services.registry.standbys(stream.path)],
+        tracks=[_track(config) for config in configs],
+        viewers=sum(protocols.values()),
+        late=sum(fanout.late for fanout in outputs),
+        skips=sum(fanout.skips for fanout in outputs),
+        bytes_in=stream.bytes_in,
+        repairs={str(cause): count for cause, count in stream.timeline.repairs.items()},
+        viewers_by_protocol=dict(protocols),
+        bit_rate=rates.bit_rate,
+        bit_rate_out=rates.bit_rate_out,
+        frame_rate=rates.frame_rate,
+        audio_rate=rates.audio_rate,
+        keyframe_interval_s=ingest.keyframe_interval_s,
+        health=findings(ingest),
+        rules=list(services.rules.of(stream.path).told),
+    )
 
 
 def tracks(stream: Stream) -> list[TrackStatus]:
@@ -286,19 +287,19 @@ def _config_by_frame(frame: Tag | None) -> TrackConfig | None:
 
 
 def _track(config: TrackConfig) -> TrackStatus:
-    return {
-        "kind": config.kind.name.lower(),
-        "track": 0,
-        "codec": str(config.codec),
-        "codecs": config.codecs,
-        "width": config.width,
-        "height": config.height,
-        "frame_rate": config.frame_rate,
-        "profile": config.profile,
-        "level": config.level,
-        "sample_rate": config.sample_rate,
-        "channels": config.channels,
-    }
+    return TrackStatus(
+        kind="audio" if config.kind is AUDIO else "video",
+        track=0,
+        codec=str(config.codec),
+        codecs=config.codecs,
+        width=config.width,
+        height=config.height,
+        frame_rate=config.frame_rate,
+        profile=config.profile,
+        level=config.level,
+        sample_rate=config.sample_rate,
+        channels=config.channels,
+    )
 
 
 def _configs(kind: TagKind, body: bytes) -> tuple[TrackConfig, ...]:

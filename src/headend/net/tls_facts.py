@@ -3,33 +3,37 @@
 import ssl
 from dataclasses import dataclass
 
+from pydantic import ConfigDict
+
 
 @dataclass(frozen=True, slots=True)
 class TlsFacts:
-    """What a handshake agreed on.
+    """What a TLS handshake agreed on.
 
     Attributes:
         version: Such as `TLSv1.3`.
         cipher: OpenSSL's name of the cipher suite.
         server_name: What the client asked for; None without SNI.
-        is_resumed: An earlier session went on.
-        client_subject: Common name of the client's verified certificate, if it showed one.
+        resumed: An earlier session went on.
+        client_certificate: Common name of the client's verified certificate, if it showed one.
     """
+
+    __pydantic_config__ = ConfigDict(title="Tls", extra="forbid")
 
     version: str
     cipher: str
     server_name: str | None
-    is_resumed: bool
-    client_subject: str | None
+    resumed: bool
+    client_certificate: str | None
 
     def __str__(self) -> str:
         words = [self.version, self.cipher]
         if self.server_name is not None:
             words.append(f"sni={self.server_name}")
-        if self.is_resumed:
+        if self.resumed:
             words.append("resumed")
-        if self.client_subject is not None:
-            words.append(f"client={self.client_subject}")
+        if self.client_certificate is not None:
+            words.append(f"client={self.client_certificate}")
         return " ".join(words)
 
 
@@ -40,8 +44,8 @@ def tls_facts(sock: ssl.SSLSocket, server_name: str | None) -> TlsFacts:
         version=sock.version() or "",
         cipher=cipher[0] if cipher else "",
         server_name=server_name,
-        is_resumed=bool(sock.session_reused),
-        client_subject=_common_name(sock.getpeercert()),
+        resumed=bool(sock.session_reused),
+        client_certificate=_common_name(sock.getpeercert()),
     )
 
 

@@ -20,7 +20,7 @@ from headend.decisions import Address
 from headend.errors import DatabaseError, HeadendError, Rejected, SettingsError
 from headend.events import Event, StreamConnected
 from headend.hub.shares import gives_way
-from headend.live.relay_port import Direction, RelayStatus
+from headend.live.relay_port import Direction, RelayStatus, Source
 from headend.live.services import Services
 from headend.live.waiting import give_up
 from headend.logs import Repeats, shown
@@ -57,7 +57,6 @@ ASKS_PER_S: Final = 10.0  # of one address, and MOST_ASKED at once: each is a co
 MOST_UNKNOWN: Final = 10_000  # names that are remembered because no source knows them
 
 Rule = RelayOut | RelayIn
-Source = Literal["settings", "api"]
 Kind = Literal["sent", "always fetched", "fetched on demand"]
 
 
@@ -360,17 +359,17 @@ class Relays:
         rule = entry.rule
         targets = [t for (relay, _), t in self._targets.items() if relay == id and not t.is_over]
         is_out = isinstance(rule, RelayOut)
-        return {
-            "id": id,
-            "direction": "out" if is_out else "in",
-            "match": list(rule.match),
-            "url": [rule.shown_url] if isinstance(rule, RelayOut) else list(rule.shown_urls),
-            "preset": rule.preset if isinstance(rule, RelayOut) else "",
-            "on_demand": isinstance(rule, RelayIn) and rule.on_demand,
-            "has_key": isinstance(rule, RelayOut) and rule.key is not None,
-            "source": entry.source,
-            "targets": [target.status() for target in targets],
-        }
+        return RelayStatus(
+            id=id,
+            direction="out" if is_out else "in",
+            match=list(rule.match),
+            url=[rule.shown_url] if isinstance(rule, RelayOut) else list(rule.shown_urls),
+            preset=rule.preset if isinstance(rule, RelayOut) else "",
+            on_demand=isinstance(rule, RelayIn) and rule.on_demand,
+            has_key=isinstance(rule, RelayOut) and rule.key is not None,
+            source=entry.source,
+            targets=[target.status() for target in targets],
+        )
 
 
 def parse_spec(direction: Direction, spec: dict[str, object]) -> Rule:

@@ -222,16 +222,16 @@ class Target(ABC):
     def status(self) -> TargetStatus:
         """Describe it."""
         rate = self._bit_rate
-        return {
-            "stream": self.path,
-            "url": self.shown_url,
-            "state": self.state,
-            "reason": self._reason,
-            "since": round(self._since, 3),
-            "tries": self._tries,
-            "bit_rate": int(rate) if self.state == "live" else 0,
-            "bytes": self.bytes,
-            "lag_s": round(self.behind_bytes * 8 / rate, 2) if rate > 1000 else 0.0,
-            "drops": self.drops,
-            "warnings": self.warnings(),
-        }
+        return TargetStatus(
+            stream=self.path,
+            url=self.shown_url,
+            state=self.state,
+            reason=self._reason,
+            since=round(self._since, 3),
+            tries=self._tries,
+            bit_rate=int(rate) if self.state == "live" else 0,
+            bytes=self.bytes,
+            lag_s=round(self.behind_bytes * 8 / rate, 2) if rate > 1000 else 0.0,
+            drops=self.drops,
+            warnings=self.warnings(),
+        )

@@ -9,7 +9,6 @@ from typing import Any, Final, Self, TypeVar
 
 from headend.embed.server import Form, Server
 from headend.events import Event
-from headend.live.status import StreamStatus
 from headend.settings import Settings
 from headend.testing.faults import Faults
 from headend.testing.loop_thread import WITHIN_S, LoopThread, wait_for
@@ -112,11 +111,13 @@ class ServerThread:
 
     # ------------------------------------------------------------------ what happens there
 
-    def streams(self) -> dict[str, StreamStatus]:
+    def streams(self) -> dict[str, dict[str, Any]]:
         """Return all streams by path, as the API describes them."""
         return {stream["path"]: stream for stream in self.call(self.server.streams)}
 
-    def wait_stream(self, path: str, within_s: float = WITHIN_S, **values: object) -> StreamStatus:
+    def wait_stream(
+        self, path: str, within_s: float = WITHIN_S, **values: object
+    ) -> dict[str, Any]:
         """Wait until a stream is live and has these values, such as `viewers=2`; return it.
 
         Args:
@@ -129,7 +130,7 @@ class ServerThread:
         """
         values = {"state": "live", **values}
 
-        def look() -> StreamStatus | None:
+        def look() -> dict[str, Any] | None:
             stream = self.streams().get(path)
             return stream if stream is not None and values.items() <= stream.items() else None
 

@@ -1,4 +1,4 @@
-"""This module tests headend.http.api.events: what consoles are told."""
+"""Tests of headend.http.api.events: what consoles are told."""
 
 import asyncio
 import json
@@ -11,6 +11,7 @@ from tests.harness import until, until_so
 from tests.web import Web, serve
 
 from headend.http.api import events
+from headend.live import status
 
 
 async def following(response: aiohttp.ClientResponse) -> dict[str, Any]:
@@ -81,6 +82,32 @@ async def test_consoles_that_look_at_once_are_told_the_same(
             async with asked(web, "?count=1") as response:
                 seen.add(await response.read())
         assert len(seen) == 1
+
+
+async def test_streams_are_described_once_for_all_consoles_and_over_several_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "EVENT_S", 1000.0)
+    monkeypatch.setattr(status, "TURN", 1)
+    made = 0
+    describe = status._stream
+
+    def count(*arguments: Any) -> status.StreamStatus:
+        nonlocal made
+        made += 1
+        return describe(*arguments)
+
+    monkeypatch.setattr(status, "_stream", count)
+    async with serve(tmp_path) as web:
+        for name in "abc":
+            await web.publish(name)
+
+        async def read() -> bytes:
+            async with asked(web, "?count=1") as response:
+                return await response.read()
+
+        texts = await asyncio.gather(*(read() for _ in range(5)))
+        assert (len(set(texts)), made) == (1, 3)
 
 
 async def test_browser_that_signs_out_is_told_nothing_more(tmp_path: Path) -> None:

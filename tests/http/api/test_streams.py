@@ -1,11 +1,17 @@
-"""This module tests headend.http.api.streams."""
+"""Tests of headend.http.api.streams."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.harness import KEYFRAME, until
 from tests.pictures import is_red, picture_tags
 from tests.web import serve
+
+from headend.hub.stream import Stream
+from headend.live import status
+from headend.live.services import Services
 
 
 async def test_streams_come_by_name_in_pages(tmp_path: Path) -> None:
@@ -95,3 +101,40 @@ async def test_administrator_sees_the_picture_too(tmp_path: Path) -> None:
         assert answer.headers["Cache-Control"] == "private, max-age=5"
         assert (await web.ask("GET", "/api/v1/thumbnails/live/a")).status == 401
         assert (await web.get("/thumbnails/live/b")).status == 404
+
+
+async def test_stream_that_is_asked_for_is_the_only_one_described(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = []
+    describe = status._stream
+
+    def note(services: Services, stream: Stream, *more: Any) -> status.StreamStatus:
+        described.append(stream.path)
+        return describe(services, stream, *more)
+
+    monkeypatch.setattr(status, "_stream", note)
+    async with serve(tmp_path) as web:
+        for name in "abc":
+            await web.publish(name)
+        answer = await web.get("/streams/live/b")
+        assert (answer.json["path"], described) == ("live/b", ["live/b"])
+        described.clear()
+        page = await web.get("/streams?limit=2")
+        assert page.json["total"] == 3
+        assert described == ["live/a", "live/b"]
+
+
+async def test_many_streams_are_described_over_several_turns_of_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "TURN", 1)
+    async with serve(tmp_path) as web:
+        for name in "abc":
+            await web.publish(name)
+        services = web.live.services
+        described = asyncio.ensure_future(status.in_turns(services, status.listed(services)))
+        await asyncio.sleep(0)  # the first turn
+        services.registry.end("live/b")
+        await described
+        assert [each.path for each in described.result()] == ["live/a", "live/c"]

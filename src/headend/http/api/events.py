@@ -45,6 +45,7 @@ class _Events:
         self._listeners = 0
         self._event = b""
         self._made = -EVENT_S
+        self._making: Final = asyncio.Lock()
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Send an update now and every EVENT_S, until the client or the server goes."""
@@ -57,7 +58,7 @@ class _Events:
             await response.prepare(request)
             while left and not self._services.is_stopping:
                 async with asyncio.timeout(WRITE_S):
-                    await response.write(self._update())
+                    await response.write(await self._update())
                 if left := left - 1:
                     await asyncio.sleep(EVENT_S)
                     self._sign_ins.check(request)  # signed out meanwhile, perhaps
@@ -67,23 +68,25 @@ class _Events:
             self._listeners -= 1
         return response
 
-    def _update(self) -> bytes:
-        """Return what all consoles are told now."""
+    async def _update(self) -> bytes:
+        """Return what all consoles are told now; made once for all who ask meanwhile."""
         services = self._services
-        now = services.loop.time()
-        if now - self._made > EVENT_S / 2:
+        async with self._making:
+            now = services.loop.time()
+            if now - self._made <= EVENT_S / 2:
+                return self._event
             self._made = now
-            streams, sessions = status.streams(services), status.sessions(services, SESSIONS)
+            known, sessions = status.listed(services), status.sessions(services, SESSIONS)
             about = server.describe(services)
-            event = models.Event(
+            event = models.Event.model_construct(
                 server=about,
-                streams=[models.Stream.model_validate(each) for each in streams[:STREAMS]],
-                sessions=[models.Session.model_validate(each) for each in sessions],
-                more_streams=max(0, len(streams) - STREAMS),
+                streams=await status.in_turns(services, known[:STREAMS]),
+                sessions=sessions,
+                more_streams=max(0, len(known) - STREAMS),
                 more_sessions=max(0, about.sessions - len(sessions)),
             )
             self._event = f"event: update\ndata: {event.model_dump_json()}\n\n".encode()
-        return self._event
+            return self._event
 
 
 def _count(request: web.Request) -> int:

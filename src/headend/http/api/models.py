@@ -1,15 +1,20 @@
-"""What the API takes and gives; the OpenAPI document is made of it."""
+"""What the API takes and gives besides values of the server; the OpenAPI document is made of both.
 
-from typing import Literal
+A value of the server, a frozen dataclass such as `StreamStatus`, is given as it is.
+"""
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from headend.live.status import CertificateStatus, SessionStatus, StreamStatus
 
-class _Model(BaseModel):
+
+class Model(BaseModel):
+    """A JSON object; a field that it does not know is an error."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class Problem(_Model):
+class Problem(Model):
     """What went wrong (RFC 9457)."""
 
     type: str
@@ -18,7 +23,7 @@ class Problem(_Model):
     detail: str
 
 
-class Listeners(_Model):
+class Listeners(Model):
     """Addresses, HOST:PORT or unix:PATH."""
 
     rtmp: list[str]
@@ -26,7 +31,7 @@ class Listeners(_Model):
     http: list[str]
 
 
-class Server(_Model):
+class Server(Model):
     """The server as a whole."""
 
     version: str
@@ -46,167 +51,64 @@ class Server(_Model):
     loop_lag_s: float
 
 
-class Track(_Model):
-    """A track, as its sequence header tells; what is not known is empty, 0 or null."""
-
-    kind: Literal["audio", "video"]
-    track: int
-    codec: str
-    codecs: str = Field(description="As RFC 6381 writes it.")
-    width: int
-    height: int
-    frame_rate: float | None
-    profile: str | None
-    level: str | None
-    sample_rate: int
-    channels: int
-
-
-class Finding(_Model):
-    """What to know of a stream's ingest."""
-
-    level: Literal["ok", "warning"]
-    text: str
-
-
-class Stream(_Model):
-    """A stream by its name."""
-
-    path: str
-    app: str
-    name: str
-    state: Literal["live", "interrupted", "waiting"]
-    uptime_s: float | None
-    publisher: str | None = Field(description="Address of the encoder, or what stands in for it.")
-    standbys: list[str] = Field(description="Who would be next on air, likewise.")
-    tracks: list[Track]
-    viewers: int
-    late: int = Field(description="Viewers that do not keep up.")
-    skips: int = Field(description="How often a late viewer lost media.")
-    bytes_in: int
-    repairs: dict[str, int] = Field(description="Timestamps mended, by cause.")
-    viewers_by_protocol: dict[str, int]
-    bit_rate: int = Field(description="bit/s published, over the last seconds.")
-    bit_rate_out: int = Field(description="bit/s given to all viewers.")
-    frame_rate: float
-    audio_rate: float
-    keyframe_interval_s: float | None
-    health: list[Finding]
-    rules: list[str] = Field(
-        description="What rules for some streams say of it, such as `hls.segment_s = 4 (vip/*)`."
-    )
-
-
-class Streams(_Model):
+class Streams(Model):
     """A page of streams."""
 
-    streams: list[Stream]
+    streams: list[StreamStatus]
     total: int
     next: str | None = Field(description="What `after` takes for the next page.")
 
 
-class History(_Model):
-    """A stream second by second, oldest first."""
-
-    interval_s: float
-    bit_rate: list[int]
-    bit_rate_out: list[int]
-    frame_rate: list[float]
-    viewers: list[int]
-
-
-class Tls(_Model):
-    """What a TLS handshake agreed on."""
-
-    version: str
-    cipher: str
-    server_name: str | None
-    resumed: bool
-    client_certificate: str | None
-
-
-class Session(_Model):
-    """One peer that publishes or watches, or did, or was refused."""
-
-    id: int
-    protocol: str
-    peer: str
-    connected_s: float
-    publishes: list[str]
-    plays: list[str]
-    bytes_in: int
-    bytes_out: int
-    user_agent: str | None
-    tls: Tls | None
-    state: Literal["live", "over", "refused"] = "live"
-    code: str | None = Field(
-        default=None, description="Of its newest refusal, as its peer and the log were told."
-    )
-    reason: str | None = Field(default=None, description="Why it was refused or is over; likewise.")
-    ended_at: float | None = Field(default=None, description="Unix seconds; null: it goes on.")
-
-
-class Sessions(_Model):
+class Sessions(Model):
     """A page of sessions."""
 
-    sessions: list[Session]
+    sessions: list[SessionStatus]
     total: int
     next: str | None = Field(description="What `after` takes for the next page.")
 
 
-class Certificate(_Model):
-    """A certificate that is served."""
-
-    names: list[str]
-    issuer: str
-    not_after: str
-    expires_in_s: float
-    fingerprint: str
-    self_signed: bool
-
-
-class Certificates(_Model):
+class Certificates(Model):
     """All certificates; the first is for clients that ask for no known name."""
 
-    certificates: list[Certificate]
+    certificates: list[CertificateStatus]
 
 
-class Setting(_Model):
+class Setting(Model):
     """One setting in effect."""
 
     value: object
     source: str = Field(description="default, file NAME, environment NAME or flag NAME.")
 
 
-class Settings(_Model):
+class Settings(Model):
     """All settings in effect, by key; secrets are hidden."""
 
     settings: dict[str, Setting]
 
 
-class Messages(_Model):
+class Messages(Model):
     """What happened, a line each."""
 
     messages: list[str]
 
 
-class SignIn(_Model):
+class SignIn(Model):
     """What a browser shows to sign in."""
 
     token: str = Field(min_length=1, max_length=200, description="The admin token.")
 
 
-class SignedIn(_Model):
+class SignedIn(Model):
     """A browser's session."""
 
     csrf: str = Field(description="To be sent as X-CSRF-Token with what changes something.")
 
 
-class Event(_Model):
+class Event(Model):
     """What an update of /api/v1/events holds."""
 
     server: Server
-    streams: list[Stream]
-    sessions: list[Session]
+    streams: list[StreamStatus]
+    sessions: list[SessionStatus]
     more_streams: int = Field(description="How many streams there are besides.")
     more_sessions: int = Field(description="How many sessions there are besides.")

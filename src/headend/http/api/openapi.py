@@ -1,15 +1,17 @@
 """The API as an OpenAPI 3.1 document, made of the routes and the models."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import WithDefaultSchema
 
 from headend import __version__
 from headend.http.api import models
-from headend.http.api.route import Route, Schema
+from headend.http.api.route import Route, Schema, adapter
 from headend.http.api.sign_in import COOKIE, CSRF_HEADER
 
 _TEXTS: Final = {
@@ -64,14 +66,40 @@ def document(routes: Sequence[Route]) -> dict[str, object]:
 
 
 def schemas(routes: Sequence[Route]) -> dict[str, dict[str, object]]:
-    """Return the JSON schemas of all models, by name."""
-    used: set[type[BaseModel]] = {models.Problem}
-    used |= {model for route in routes for model in (route.answer, route.body) if model is not None}
-    _, document = models_json_schema(
-        [(model, "serialization") for model in sorted(used, key=lambda model: model.__name__)],
+    """Return the JSON schemas of all types, by name."""
+    used: set[type] = {models.Problem}
+    used |= {kind for route in routes for kind in (route.answer, route.body) if kind is not None}
+    _, document = TypeAdapter.json_schemas(
+        [(kind, "serialization", adapter(kind)) for kind in sorted(used, key=name_of)],
         ref_template="#/components/schemas/{model}",
+        schema_generator=_Schemas,
     )
-    return cast("dict[str, dict[str, object]]", document["$defs"])
+    found = cast("dict[str, dict[str, object]]", document["$defs"])
+    names = {name: str(schema["title"]) for name, schema in found.items()}
+    text = re.sub(
+        r'(?<="#/components/schemas/)\w+', lambda match: names[match[0]], json.dumps(found)
+    )
+    named = {names[name]: schema for name, schema in json.loads(text).items()}
+    # What follows in a docstring is for readers of the code.
+    return {
+        name: {**schema, "description": schema["description"].partition("\n\n")[0]}
+        for name, schema in named.items()
+    }
+
+
+class _Schemas(GenerateJsonSchema):
+    """Schemas of types; a value of the server that is given with all its fields has no defaults."""
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        if self._config.json_schema_serialization_defaults_required:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+
+def name_of(kind: type) -> str:
+    """Name a type as the document does: by its title, if it has one."""
+    config = getattr(kind, "__pydantic_config__", {})
+    return str(config.get("title", kind.__name__))
 
 
 def tag_of(route: Route) -> str:
@@ -147,4 +175,4 @@ def _failures(route: Route) -> set[int]:
 
 
 def _reference(model: type) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"$ref": f"#/components/schemas/{name_of(model)}"}

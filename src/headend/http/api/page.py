@@ -48,9 +48,9 @@ def _more(route: Route) -> str:
     if route.query:
         words.append(", ".join(f"<code>?{escape(name)}=</code>" for name in route.query))
     if route.body is not None:
-        words.append(f"takes {_link(route.body.__name__)}")
+        words.append(f"takes {_link(openapi.name_of(route.body))}")
     if route.answer is not None:
-        words.append(f"gives {_link(route.answer.__name__)}")
+        words.append(f"gives {_link(openapi.name_of(route.answer))}")
     elif route.content_type != "application/json":
         words.append(f"gives <code>{escape(route.content_type)}</code>")
     return "; ".join(words)

@@ -1,67 +1,32 @@
 """The API's part about relays: how they are, add one, remove one."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from headend.errors import DatabaseError, SettingsError
 from headend.http.api.auditing import TARGET
+from headend.http.api.models import Model
 from headend.http.api.route import V1, Route, read_body
 from headend.http.problems import Problem
-from headend.live.relay_port import Relays
+from headend.live.relay_port import Direction, Relays, RelayStatus
 from headend.live.services import Services
 from headend.redaction import protect
 from headend.settings.relay_presets import PRESETS
 
-_Texts = list[str]
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class RelayTarget(_Model):
-    """One stream of a relay."""
-
-    stream: str
-    url: str = Field(description="Where to or from; secrets are hidden.")
-    state: Literal["connecting", "live", "retrying", "failed"]
-    reason: str = Field(description="Why, for people; may be empty.")
-    since: float = Field(description="When this state began, Unix seconds.")
-    tries: int = Field(description="Connections begun.")
-    bit_rate: int = Field(description="bit/s now.")
-    bytes: int = Field(description="Bytes of media so far.")
-    lag_s: float = Field(description="Seconds that a destination is behind.")
-    drops: int = Field(description="How often it lost media because it was late.")
-    warnings: list[str] = Field(description="What to look at, for people.")
-
-
-class Relay(_Model):
-    """Streams that are sent to another server, or fetched from one."""
-
-    id: str
-    direction: Literal["out", "in"]
-    match: list[str] = Field(description="Patterns of streams.")
-    url: list[str] = Field(description="Where to, or from in this order; secrets are hidden.")
-    preset: str = Field(description="Platform; empty: none.")
-    on_demand: bool = Field(description="Fetched while somebody watches.")
-    has_key: bool = Field(description="It has a stream key, which is never shown.")
-    source: Literal["settings", "api"]
-    targets: list[RelayTarget]
-
-
-class RelayList(_Model):
+class RelayList(Model):
     """All relays."""
 
-    relays: list[Relay]
+    relays: list[RelayStatus]
 
 
-class NewRelay(_Model):
+class NewRelay(Model):
     """A relay to add; as in the settings."""
 
-    direction: Literal["out", "in"]
+    direction: Direction
     match: str | list[str] = Field(description='Patterns of streams, such as "live/*".')
     url: str | list[str] = Field(
         default="", description="Where to, or from in this order; {app} and {name} are filled in."
@@ -75,7 +40,7 @@ class NewRelay(_Model):
     insecure: bool = Field(default=False, description="Trust any certificate.")
 
 
-class AddedRelay(_Model):
+class AddedRelay(Model):
     """A relay that was added."""
 
     id: str
@@ -105,8 +70,7 @@ class _Relays:
         return relays
 
     async def relays(self, request: web.Request) -> RelayList:
-        found = [Relay.model_validate(each) for each in self._held.status()]
-        return RelayList(relays=found)
+        return RelayList(relays=list(self._held.status()))
 
     async def add(self, request: web.Request) -> AddedRelay:
         body = await read_body(request, NewRelay)
@@ -129,7 +93,7 @@ class _Relays:
                 return
         except DatabaseError as error:
             raise _away(error) from None
-        if any(each["id"] == wanted for each in relays.status()):
+        if any(each.id == wanted for each in relays.status()):
             raise Problem(409, "This relay is in the settings: remove it there.")
         raise Problem(404, "There is no such relay.", title="Relay not found")
 

@@ -7,10 +7,11 @@ lists together, serves them and has the OpenAPI document made of them.
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from functools import cache
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from headend.http.problems import Problem
 
@@ -22,8 +23,7 @@ MOST_ID: Final = 10**14
 DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
 
 Schema = Mapping[str, object]
-Answer = BaseModel | web.StreamResponse | None
-Call = Callable[[web.Request], Awaitable[Answer]]
+Call = Callable[[web.Request], Awaitable[object]]
 Model = TypeVar("Model", bound=BaseModel)
 
 # Query parameters of a list that comes in pages, with their JSON schema.
@@ -42,13 +42,13 @@ class Route:
         path: With parameters in braces; {path} is a stream, {id} a number, any other a text
             without slashes.
         summary: What it does, for the document.
-        call: What answers: a model, a response of its own, or None for 204.
-        answer: Model of the answer; None: nothing, or no JSON.
+        call: What answers: a value, a response of its own, or None for 204.
+        answer: Type of the answer, a model or a dataclass; None: nothing, or no JSON.
         body: Model of the request's body.
         query: Parameters, with their JSON schema.
         is_open: Needs no token.
         content_type: Of the answer.
-        status: Of the answer, where it is a model.
+        status: Of the answer, where it is a value.
         statuses: What it may fail with besides what the form of the operation tells.
         action: Its name in the audit trail, such as `session.kick`; empty: method and path. What
             only reads is not noted there.
@@ -58,7 +58,7 @@ class Route:
     path: str
     summary: str
     call: Call
-    answer: type[BaseModel] | None = None
+    answer: type | None = None
     body: type[BaseModel] | None = None
     query: Mapping[str, Schema] | None = None
     is_open: bool = False
@@ -68,9 +68,16 @@ class Route:
     action: str = ""
 
 
-def json_response(model: BaseModel, status: int = 200) -> web.Response:
-    """Return a model as JSON."""
-    body = model.model_dump_json().encode()
+@cache
+def adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return what writes values of a type as JSON, and describes them."""
+    return TypeAdapter(kind)
+
+
+def json_response(answer: object, status: int = 200) -> web.Response:
+    """Return a model or a dataclass as JSON."""
+    kind: Any = type(answer)
+    body = adapter(kind).dump_json(answer)
     return web.Response(body=body, status=status, content_type="application/json")
 
 

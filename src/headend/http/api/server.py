@@ -63,9 +63,8 @@ class _Server:
         return describe(self._services)
 
     async def certificates(self, request: web.Request) -> models.Certificates:
-        found = status.certificates(self._services, datetime.now(UTC))
         return models.Certificates(
-            certificates=[models.Certificate.model_validate(each) for each in found]
+            certificates=status.certificates(self._services, datetime.now(UTC))
         )
 
     async def settings(self, request: web.Request) -> models.Settings:

@@ -6,6 +6,7 @@ asked for by its number from the database.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
@@ -17,6 +18,7 @@ from headend.http.problems import Problem
 from headend.live import status
 from headend.live.services import Services
 from headend.live.sessions import Session
+from headend.live.status import SessionStatus
 from headend.store.records import SessionRecord
 
 ROUNDING_S: Final = 1.0  # of when the server started, told by a clock that is corrected meanwhile
@@ -37,7 +39,7 @@ def routes(services: Services) -> Sequence[Route]:
     return (
         Route("GET", f"{V1}/sessions", "Sessions, oldest first.", api.sessions, models.Sessions,
               query=_QUERY),
-        Route("GET", session, "One session.", api.session, models.Session, statuses=(404,)),
+        Route("GET", session, "One session.", api.session, SessionStatus, statuses=(404,)),
         Route("DELETE", session, "Close a session.", api.kick, statuses=(404,),
               action="session.kick"),
     )  # fmt: skip
@@ -52,19 +54,19 @@ class _Sessions:
         state = query.get("state", "live")
         if state not in STATES:
             raise Problem(422, f"state: one of {', '.join(STATES)} is expected.")
-        candidates: Sequence[Session | models.Session]
+        candidates: Sequence[Session | SessionStatus]
         candidates = self._running() if state == "live" else self._past(state)
         found = [session for session in candidates if _is_wanted(query, session)]
         rest = [session for session in found if session.id > after]
         # There may be thousands: those that are not on the page are not described.
         page = [
-            session if isinstance(session, models.Session) else self._describe(session)
+            session if isinstance(session, SessionStatus) else self._describe(session)
             for session in rest[:limit]
         ]
         following = str(page[-1].id) if len(rest) > limit else None
         return models.Sessions(sessions=page, total=len(found), next=following)
 
-    async def session(self, request: web.Request) -> models.Session:
+    async def session(self, request: web.Request) -> SessionStatus:
         number = int(request.match_info["id"])
         for session in self._running():
             if session.id == number:
@@ -77,16 +79,16 @@ class _Sessions:
     def _running(self) -> list[Session]:
         return [session for session in self._services.sessions() if not session.is_over]
 
-    def _describe(self, session: Session) -> models.Session:
+    def _describe(self, session: Session) -> SessionStatus:
         """Describe a session that goes on, and the newest request of it that was refused."""
         now = self._services.loop.time()
-        described = models.Session.model_validate(status.describe(session, now))
+        described = status.describe(session, now)
         for record in self._remembered(session.id):
             if record.code is not None:
-                described.code, described.reason = record.code, record.reason
+                described = replace(described, code=record.code, reason=record.reason)
         return described
 
-    def _past(self, state: str) -> list[models.Session]:
+    def _past(self, state: str) -> list[SessionStatus]:
         recorder = self._services.recorder
         if recorder is None:
             return []
@@ -116,21 +118,21 @@ class _Sessions:
         raise Problem(404, f"There is no session {number} now.", title="Session not found")
 
 
-def _is_wanted(query: Mapping[str, str], session: Session | models.Session) -> bool:
+def _is_wanted(query: Mapping[str, str], session: Session | SessionStatus) -> bool:
     """Say whether a session is one that `?protocol=` and `?stream=` ask for."""
-    if isinstance(session, models.Session):
+    if isinstance(session, SessionStatus):
         streams = (None, *session.publishes, *session.plays)
     else:
         streams = (None, *session.publishing, *session.playing)
     return query.get("protocol") in (None, session.protocol) and query.get("stream") in streams
 
 
-def _over(id: int, records: Sequence[SessionRecord]) -> models.Session:
+def _over(id: int, records: Sequence[SessionRecord]) -> SessionStatus:
     """Describe a session by what it has published, played or was refused; oldest first."""
     last = records[-1]
     ended = max(record.ended_at or record.started_at for record in records)
     began = min(record.started_at for record in records)
-    return models.Session(
+    return SessionStatus(
         id=id,
         protocol=last.protocol,
         peer=last.address or "-",

@@ -10,7 +10,7 @@ from headend.http.api import models
 from headend.http.api.route import PAGE, V1, Route, Schema, page_limit
 from headend.http.problems import Problem
 from headend.live import status
-from headend.live.rates import PERIOD_S
+from headend.live.rates import History
 from headend.live.services import Services
 from headend.thumbnails.thumbnails import DEFAULT_WIDTH
 
@@ -27,8 +27,8 @@ def routes(services: Services) -> Sequence[Route]:
         Route("GET", f"{V1}/streams", "Streams, by name.", api.streams, models.Streams,
               query=PAGE),
         Route("GET", f"{V1}/rates/{{path}}", "A stream second by second.", api.rates,
-              models.History, statuses=(404,)),
-        Route("GET", stream, "One stream.", api.stream, models.Stream, statuses=(404,)),
+              History, statuses=(404,)),
+        Route("GET", stream, "One stream.", api.stream, status.StreamStatus, statuses=(404,)),
         Route("DELETE", stream, "End a stream and its publisher's session.", api.end_stream,
               statuses=(404,), action="stream.end"),
         Route("GET", f"{V1}/thumbnails/{{path}}", "The newest picture of a stream.",
@@ -47,32 +47,24 @@ class _Streams:
 
     async def streams(self, request: web.Request) -> models.Streams:
         limit, after = page_limit(request), request.query.get("after", "")
-        found = sorted(status.streams(self._services), key=lambda stream: stream["path"])
-        rest = [stream for stream in found if stream["path"] > after]
-        page = [models.Stream.model_validate(stream) for stream in rest[:limit]]
-        following = page[-1].path if len(rest) > limit else None
-        return models.Streams(streams=page, total=len(found), next=following)
+        known = sorted(status.listed(self._services), key=lambda stream: stream.path)
+        rest = [stream for stream in known if stream.path > after]
+        page = await status.in_turns(self._services, rest[:limit])
+        following = rest[limit - 1].path if len(rest) > limit else None
+        return models.Streams(streams=page, total=len(known), next=following)
 
-    async def stream(self, request: web.Request) -> models.Stream:
-        path = request.match_info["path"]
-        for stream in status.streams(self._services):
-            if stream["path"] == path:
-                return models.Stream.model_validate(stream)
-        raise no_stream()
+    async def stream(self, request: web.Request) -> status.StreamStatus:
+        stream = status.stream(self._services, request.match_info["path"])
+        if stream is None:
+            raise no_stream()
+        return stream
 
-    async def rates(self, request: web.Request) -> models.History:
+    async def rates(self, request: web.Request) -> History:
         path = request.match_info["path"]
         rates = self._services.rates
         if self._services.registry.stream(path) is None or rates is None:
             raise no_stream()
-        known = rates.history(path)
-        return models.History(
-            interval_s=PERIOD_S,
-            bit_rate=known.bit_rate,
-            bit_rate_out=known.bit_rate_out,
-            frame_rate=known.frame_rate,
-            viewers=known.viewers,
-        )
+        return rates.history(path)
 
     async def end_stream(self, request: web.Request) -> None:
         path = request.match_info["path"]
