@@ -1,4 +1,4 @@
-"""This module publishes the picture of `headend demo` with the time in it, for a browser to read.
+"""The picture of `headend demo` with the time in it, published for a browser to read.
 
 Below the box stands the time in ms, in 32 squares, white for 1 and black for 0, the highest bit
 first. A page that reads them knows how old the picture is that it shows, from drawing to screen.
@@ -13,29 +13,30 @@ from contextlib import aclosing
 from typing import Final
 
 from headend import client
-from headend.cli import picture
 from headend.cli.signal_source import batches
+from headend.codec.signal_picture import BLACK, WHITE, SignalPicture
 from headend.sources.feed import in_thread
 
 BITS: Final = 32
 CELL: Final = 24  # pixels
-CODE_Y: Final = picture.BOX_Y + picture.BOX + 4
+PICTURE: Final = SignalPicture()
+CODE_Y: Final = PICTURE.box_y + PICTURE.box + 4
 
 
 def coded(plane: bytes, time_ms: int) -> bytes:
     """Draw a time into a Y plane."""
-    levels = (picture.WHITE if time_ms >> bit & 1 else picture.BLACK for bit in range(BITS))
+    levels = (WHITE if time_ms >> bit & 1 else BLACK for bit in range(BITS))
     row = b"".join(bytes((level,)) * CELL for level in reversed(list(levels)))
     drawn = bytearray(plane)
     for y in range(CODE_Y, CODE_Y + CELL):
-        start = y * picture.WIDTH
+        start = y * PICTURE.width
         drawn[start : start + len(row)] = row
     return bytes(drawn)
 
 
 def draw(clock: str, frame: int) -> bytes:
     """Draw the Y plane of a frame, and the time it is."""
-    return coded(picture.luma(clock, frame), int(time.time() * 1000) & 0xFFFF_FFFF)
+    return coded(PICTURE.luma(clock, frame), int(time.time() * 1000) & 0xFFFF_FFFF)
 
 
 async def publish(url: str) -> None:

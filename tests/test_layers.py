@@ -68,7 +68,7 @@ LAYERS = {
         "codec", "store", "live", "app",
     },
     "testing": {
-        "errors", "decisions", "events", "settings", "media", "rtmp", "net", "tls",
+        "errors", "decisions", "events", "settings", "media", "rtmp", "codec", "net", "tls",
         "client", "live", "app", "embed",
     },
     "pytest_plugin": {"testing"},
@@ -155,6 +155,15 @@ def test_layers_stand_on_those_before_them() -> None:
     order = list(LAYERS)
     for number, (layer, imported) in enumerate(LAYERS.items()):
         assert imported <= set(order[:number]), f"{layer} imports what stands above it"
+
+
+def test_codec_alone_knows_ffmpeg() -> None:
+    users = {
+        path.relative_to(SOURCE / "headend").parts[0]
+        for path in MODULES
+        if any(name.split(".")[0] == "av" for name in imports(ast.parse(path.read_text())))
+    }
+    assert users == {"codec"}
 
 
 @pytest.mark.parametrize("name", [*PURE_MODULES])

@@ -1,19 +1,17 @@
 """This module keeps the bench of the player page working; it times nothing."""
 
 from bench.web import Watched, targets
-from bench.web_source import BITS, CELL, CODE_Y, coded
-
-from headend.cli import picture
+from bench.web_source import BITS, CELL, CODE_Y, PICTURE, coded
 
 
 def test_time_is_drawn_in_squares_highest_bit_first() -> None:
-    plane = picture.luma("12:34:56.789", 0)
+    plane = PICTURE.luma("12:34:56.789", 0)
     drawn = coded(plane, 0x80000005)
     assert len(drawn) == len(plane)
-    middle = (CODE_Y + CELL // 2) * picture.WIDTH
+    middle = (CODE_Y + CELL // 2) * PICTURE.width
     levels = [drawn[middle + bit * CELL + CELL // 2] for bit in range(BITS)]
     assert levels == [235, *[24] * 28, 235, 24, 235]
-    assert drawn[: CODE_Y * picture.WIDTH] == plane[: CODE_Y * picture.WIDTH]
+    assert drawn[: CODE_Y * PICTURE.width] == plane[: CODE_Y * PICTURE.width]
 
 
 def test_figures_are_set_beside_what_must_be_reached() -> None:

@@ -1,4 +1,4 @@
-"""This module tests headend.cli.signal_source."""
+"""Tests of headend.cli.signal_source."""
 
 from contextlib import closing
 from itertools import pairwise

@@ -35,7 +35,7 @@ def check(facts: Facts) -> None:
     assert video.bit_rate is not None
     assert 10_000 < video.bit_rate < 1_000_000
     assert audio is not None
-    assert (audio.codec, audio.sample_rate, audio.channels) == ("aac", 44100, 1)
+    assert (audio.codec, audio.sample_rate, audio.channels) == ("aac", 48000, 1)
     assert facts.bit_rate is not None
     assert audio.bit_rate is not None
     assert facts.bit_rate > audio.bit_rate

@@ -15,7 +15,7 @@ from tests.harness import (
     until,
 )
 
-from headend.fallback.slate import Slate
+from headend.codec.slate import Slate
 
 FAST = ("live.fallback_after_s=0.5", "live.fallback_steady_s=0")
 OWN = KEYFRAME + b"own"

@@ -13,6 +13,7 @@ from headend.media.codecs import (
     audio_tag,
     for_players,
     is_description,
+    is_end,
     is_keyframe_of,
     parse_audio_header,
     parse_video_header,
@@ -329,3 +330,18 @@ def test_any_bytes_give_a_tag(body: bytes) -> None:
 )
 def test_keyframe_of_a_track_is_told(body: str, track_id: int, is_keyframe: bool) -> None:
     assert is_keyframe_of(wire(body), track_id) is is_keyframe
+
+
+@pytest.mark.parametrize(
+    ("body", "is_one"),
+    [
+        ("17 02 000000", True),
+        ("92 68766331", True),
+        ("17 01 000000", False),
+        ("91 68766331", False),
+        ("17 02", False),
+    ],
+)
+def test_end_of_a_track_is_told_from_other_short_tags(body: str, is_one: bool) -> None:
+    assert is_end(Tag(TagKind.VIDEO, 0, wire(body), False, False)) is is_one
+    assert not is_end(Tag(TagKind.AUDIO, 0, wire(body), False, False))

@@ -18,7 +18,7 @@ INIT = Muxer([Track(track_config(tag), tag) for tag in HEADERS], "fmp4").init
 
 
 def test_tracks_of_an_init_segment_are_found() -> None:
-    assert tracks_of(INIT) == {VIDEO: TrackId(1, 16_000), AUDIO: TrackId(2, 44_100)}
+    assert tracks_of(INIT) == {VIDEO: TrackId(1, 16_000), AUDIO: TrackId(2, 48_000)}
 
 
 def test_longer_forms_of_headers_are_read() -> None:
@@ -53,9 +53,9 @@ def test_fragment_is_as_the_specification_prints_it() -> None:
         "00000280 00000003 02000000 00000500"
         "000003c0 00000001 01010000 fffffd80"
         "00000050 74726166 00000010 74666864 00020000 00000002"
-        "00000014 74666474 01000000 000000000000ac44"
+        "00000014 74666474 01000000 000000000000bb80"
         "00000024 7472756e 01000f01 00000001 000000d4"
-        "000001b9 00000002 02000000 00000000"
+        "000001e0 00000002 02000000 00000000"
         "0000000e 6d646174 61626364 6566"
     )
 

@@ -7,9 +7,9 @@ import pytest
 from tests.sources.clip import tag
 from tests.sources.media import make
 
+from headend.codec.extent import CutShort
 from headend.errors import MediaError
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
-from headend.sources.extent import CutShort
 from headend.sources.files import open_source
 
 

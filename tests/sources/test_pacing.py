@@ -6,9 +6,9 @@ from itertools import islice
 import pytest
 from tests.wire import wire
 
+from headend.codec.extent import CutShort
 from headend.errors import MediaError
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
-from headend.sources.extent import CutShort
 from headend.sources.pacing import Pace, repeated
 
 METADATA = Tag(SCRIPT, 0, b"\x02", False, False)

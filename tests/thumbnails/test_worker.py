@@ -12,8 +12,9 @@ import pytest
 from tests.media.bitstring import bits
 from tests.pictures import ENCODERS, RED, decode_jpeg, is_red, picture
 
+from headend.codec.jpeg import thumbnail
 from headend.codec.still import Still
-from headend.thumbnails.worker import ANSWER, OK, READY, REQUEST, serve, thumbnail
+from headend.thumbnails.worker import ANSWER, OK, READY, REQUEST, serve
 
 
 @pytest.fixture(autouse=True)

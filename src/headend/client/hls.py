@@ -10,11 +10,9 @@ import io
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Generator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO, Final
+from contextlib import aclosing, asynccontextmanager
+from typing import BinaryIO, Final
 
-import av
-from av.stream import Discard
 from yarl import URL
 
 from headend.client.http_flv import place_of
@@ -22,21 +20,13 @@ from headend.client.http_opener import connect_by, opener
 from headend.client.reader import TagReader
 from headend.client.sockets import reason_of
 from headend.client.timeouts import Timeouts
-from headend.codec.flv_muxer import FlvMuxer
+from headend.codec.hls_input import read_hls
 from headend.errors import HeadendError, MediaError, Rejected, RelayError
 from headend.hub.timeline import GAP_MS, Timeline
 from headend.media.tag import SCRIPT, Tag
 from headend.net.places import LookUp, PlaceForbidden
 from headend.net.tls_client import TlsOptions, explain_handshake
-from headend.sources import tracks
 from headend.sources.feed import in_thread
-from headend.sources.pacing import is_end
-
-if TYPE_CHECKING:
-    from av.container import InputContainer
-
-# FFmpeg would use connections of its own for what comes after the first segment.
-OPTIONS: Final = {"http_persistent": "0", "http_multiple": "0"}
 
 
 @asynccontextmanager
@@ -104,45 +94,18 @@ class _Demuxer:
 
     def batches(self) -> Generator[list[Tag], None, None]:
         """Demux, and give the tags; blocks."""
+        name = f"HLS of {place_of(self._url)}"
+        line = Timeline(steady_ms=GAP_MS)  # segments come at once, whatever their pictures' times
         try:
-            with self._open() as container:
-                yield from self._tags(container)
-        except (OSError, ValueError, av.FFmpegError, http.client.HTTPException) as error:
+            url, silence_s = str(self._url), self._timeouts.silence_s
+            for tags in read_hls(name, url, self._fetch, silence_s):
+                yield _mapped(line, tags)
+        except (MediaError, http.client.HTTPException) as error:
             if self._failure is not None:
                 raise self._failure from error
-            reason = getattr(error, "strerror", None) or str(error)
-            raise MediaError(f"HLS of {place_of(self._url)}: {reason}") from error
-
-    def _tags(self, container: "InputContainer") -> Generator[list[Tag], None, None]:
-        streams = _chosen(container)
-        line = Timeline(steady_ms=GAP_MS)  # segments come at once, whatever their pictures' times
-        muxer, takes = _muxer_of(streams)
-        for packet in container.demux(*streams):
-            stream, times = packet.stream, (packet.dts, packet.pts, packet.time_base)
-            try:
-                tags = _muxed(muxer, takes, packet)
-            except av.ArgumentError:  # time goes back: a discontinuity
-                with suppress(av.FFmpegError):
-                    yield _mapped(line, [tag for tag in muxer.close() if not is_end(tag)])
-                muxer, takes = _muxer_of(streams)
-                packet.stream = stream
-                packet.dts, packet.pts, packet.time_base = times
-                tags = _muxed(muxer, takes, packet)
-            if tags:
-                yield _mapped(line, tags)
-        if tags := muxer.close():
-            yield _mapped(line, tags)
-
-    def _open(self) -> "InputContainer":
-        limits = (self._timeouts.silence_s, self._timeouts.silence_s)
-        return av.open(
-            str(self._url),
-            "r",
-            format="hls",
-            options=OPTIONS,
-            timeout=limits,
-            io_open=self._fetch,
-        )
+            if isinstance(error, MediaError):
+                raise
+            raise MediaError(f"{name}: {str(error) or type(error).__name__}") from error
 
     def _fetch(self, url: str, _flags: int, _options: object) -> BinaryIO:
         """Open what FFmpeg asks for.
@@ -185,11 +148,6 @@ def _why(error: Exception, url: URL) -> str:
     return str(reason) or type(error).__name__
 
 
-def _muxer_of(streams: Sequence[tracks.Stream]) -> tuple[FlvMuxer, dict[int, tracks.Track]]:
-    muxer = FlvMuxer()
-    return muxer, {stream.index: tracks.add_track(stream, muxer.container) for stream in streams}
-
-
 def _mapped(line: Timeline, tags: Sequence[Tag]) -> list[Tag]:
     """Give tags one timeline; those without a time of their own stay as they are."""
     line.review()
@@ -199,21 +157,3 @@ def _mapped(line: Timeline, tags: Sequence[Tag]) -> list[Tag]:
         else tag._replace(timestamp=line.map(tag.kind, tag.timestamp))
         for tag in tags
     ]
-
-
-def _muxed(
-    muxer: FlvMuxer, takes: dict[int, tracks.Track], packet: "av.Packet[av.stream.Stream]"
-) -> list[Tag]:
-    return [tag for ready in takes[packet.stream.index](packet) for tag in muxer.mux(ready)]
-
-
-def _chosen(container: "InputContainer") -> list[tracks.Stream]:
-    """Choose the best picture and sound; other variants are not fetched."""
-    best = (container.streams.best("video"), container.streams.best("audio"))
-    chosen = [s for s in best if isinstance(s, av.VideoStream | av.AudioStream)]
-    if not chosen:
-        raise MediaError("the playlist holds neither video nor audio")
-    for stream in container.streams:
-        if stream not in chosen:
-            stream.discard = Discard.all
-    return chosen

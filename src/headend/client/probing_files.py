@@ -1,10 +1,8 @@
-"""This module tells what a file is: FLV by its tags, all else through PyAV, nothing decoded."""
+"""What a file is: FLV by its tags, all else through FFmpeg, nothing decoded."""
 
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import av
+from typing import Final
 
 from headend.client.probing import (
     AudioFacts,
@@ -15,12 +13,10 @@ from headend.client.probing import (
     span_of,
     total,
 )
+from headend.codec.file_packets import opened
 from headend.errors import MediaError
 from headend.media import flv
-from headend.sources.files import best_streams
-
-if TYPE_CHECKING:
-    from av.container import InputContainer
+from headend.media.tag import VIDEO
 
 MAX_S: Final = 600.0  # of media; the rates of a longer file are those of its beginning
 READ_SIZE: Final = 1024 * 1024  # bytes
@@ -55,37 +51,20 @@ def _probe_flv(path: Path) -> Facts:
 
 
 def _probe_other(path: Path) -> Facts:
-    try:
-        with av.open(str(path)) as container:
-            return _measure(container, path)
-    except (av.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise MediaError(f"{path}: {reason}") from error
-
-
-def _measure(container: "InputContainer", path: Path) -> Facts:
-    streams = best_streams(container)
-    if not streams:
-        raise MediaError(f"{path} holds neither video nor audio")
-    counts: dict[int, TrackCount] = {}
-    for packet in islice(container.demux(*streams), MAX_PACKETS):
-        if packet.dts is None or packet.time_base is None:
-            continue
-        dts = round(packet.dts * packet.time_base * 1000)
-        pts = dts if packet.pts is None else round(packet.pts * packet.time_base * 1000)
-        count = counts.setdefault(packet.stream.index, TrackCount(dts))
-        count.add(dts, pts, packet.size, is_keyframe=packet.is_keyframe)
-        if span_of(counts.values()) > MAX_S * 1000:
-            break
+    with opened(path) as file:
+        counts: dict[int, TrackCount] = {}
+        for number, dts, pts, size, is_keyframe in islice(file.packets(), MAX_PACKETS):
+            count = counts.setdefault(number, TrackCount(dts))
+            count.add(dts, pts, size, is_keyframe=is_keyframe)
+            if span_of(counts.values()) > MAX_S * 1000:
+                break
     video: VideoFacts | None = None
     audio: AudioFacts | None = None
-    for stream in streams:
-        count = counts.setdefault(stream.index, TrackCount(0))
-        name = stream.codec.canonical_name
-        if isinstance(stream, av.VideoStream):
-            declared = float(stream.average_rate) if stream.average_rate else None
-            size = (stream.width, stream.height)
-            video = count.video(name, None, size, declared, (stream.profile, None))
+    for track in file.tracks:
+        count = counts.setdefault(track.index, TrackCount(0))
+        if track.kind is VIDEO:
+            profile = (track.profile, None)
+            video = count.video(track.codec, None, track.size, track.frame_rate, profile)
         else:
-            audio = count.audio(name, None, stream.sample_rate, stream.channels, stream.profile)
+            audio = count.audio(track.codec, None, track.sample_rate, track.channels, track.profile)
     return total(PROTOCOL, counts.values(), video, audio)

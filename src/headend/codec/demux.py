@@ -101,6 +101,24 @@ def decode(
         return []
 
 
+def decode_all(data: bytes) -> tuple[int, str | None]:
+    """Decode every picture and sound of an FLV file; blocks.
+
+    Returns:
+        How many frames were decoded, and what FFmpeg complains of, if it does.
+    """
+    seen = 0
+    try:
+        with av.open(io.BytesIO(data), "r", format="flv") as container:
+            for stream in (*container.streams.video, *container.streams.audio):
+                stream.codec_context.options = {"err_detect": "explode"}
+            for packet in container.demux():
+                seen += len(packet.decode())
+    except FFmpegError as error:
+        return seen, str(error)
+    return seen, None
+
+
 def _open(track: Track, first: Tag) -> Stream:
     """Have FFmpeg say what a track is, which begins with this tag: a header alone is not enough."""
     is_video = track.config.kind is VIDEO

@@ -1,4 +1,4 @@
-"""This module makes tags of what programs have: packets of PyAV, frames, arrays.
+"""Tags made of what programs have: packets of PyAV, frames, arrays.
 
 packet   ─► FLV muxer ─► tags                   as it is
 frame    ─► H.264 or AAC ─► FLV muxer ─► tags   encoded
@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import av
 import av.stream
 from av.error import FFmpegError
-from av.video.frame import PictureType
 
 from headend.codec.decoding_times import DecodingTimes
+from headend.codec.encoders import (
+    MILLISECOND,
+    UnevenPictures,
+    add_aac,
+    add_video,
+    encode_audio,
+)
 from headend.codec.encoding import Encoding
 from headend.codec.flv_muxer import FlvMuxer, Packet
 from headend.errors import MediaError
+from headend.media.codecs import is_end
 from headend.media.tag import SCRIPT, Tag
 
 if TYPE_CHECKING:
@@ -28,10 +35,6 @@ if TYPE_CHECKING:
     Picture: TypeAlias = NDArray[np.uint8]
 
 Frame: TypeAlias = "av.VideoFrame | av.AudioFrame | Picture"
-
-MILLISECOND: Final = Fraction(1, 1000)  # the clock of FLV
-AVC_END: Final = b"\x17\x02"  # with which FFmpeg ends a file
-AAC_RATES: Final = frozenset({44_100, 48_000})
 
 
 class Encoder:
@@ -113,26 +116,14 @@ class _Video:
         options = {"preset": encoding.preset, "tune": "zerolatency", **encoding.options}
         if encoding.bit_rate is None:
             options.setdefault("crf", "23")
-        stream = self._muxer.container.add_stream("libx264", rate=rate, options=options)
-        stream.width, stream.height = (max(2, side & ~1) for side in size)  # 4:2:0 halves them
-        stream.pix_fmt = "yuv420p"
+        gop = round(rate * Fraction(encoding.keyframe_s))
+        stream = add_video(self._muxer.container, size, rate, gop, options)
         if encoding.bit_rate is not None:
             stream.bit_rate = encoding.bit_rate
-        stream.codec_context.gop_size = max(1, round(rate * Fraction(encoding.keyframe_s)))
-        stream.codec_context.time_base = MILLISECOND  # pictures need not come evenly
-        self._stream = stream
-        self._newest = -1
+        self._encoder = UnevenPictures(stream)
 
     def encode(self, frame: av.VideoFrame | None) -> list[Tag]:
-        if frame is not None:
-            # The encoder takes no two pictures of one millisecond.
-            time = round((frame.time or 0) * 1000)
-            if time <= self._newest:
-                return []
-            self._newest = time
-            frame.pts, frame.time_base = time, MILLISECOND
-            frame.pict_type = PictureType.NONE  # or it copies the source's keyframes
-        return _muxed(self._muxer, self._stream.encode(frame))
+        return _muxed(self._muxer, self._encoder.encode(frame))
 
 
 class _Audio:
@@ -140,15 +131,11 @@ class _Audio:
 
     def __init__(self, frame: av.AudioFrame, encoding: Encoding) -> None:
         self._muxer = FlvMuxer()
-        rate = frame.sample_rate if frame.sample_rate in AAC_RATES else 48_000
-        layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
-        self._stream = self._muxer.container.add_stream("aac", rate=rate, layout=layout)
-        self._stream.bit_rate = encoding.audio_bit_rate
+        rate, channels = frame.sample_rate, frame.layout.nb_channels
+        self._stream = add_aac(self._muxer.container, rate, channels, encoding.audio_bit_rate)
 
     def encode(self, frame: av.AudioFrame | None) -> list[Tag]:
-        packets = self._stream.encode(frame)
-        # The first ones lie before the sound begins; the muxer would move all others for them.
-        return _muxed(self._muxer, [each for each in packets if (each.pts or 0) >= 0])
+        return _muxed(self._muxer, encode_audio(self._stream, frame))
 
 
 class PacketMuxer:
@@ -193,7 +180,7 @@ class PacketMuxer:
             for tag in _muxed(muxers[container][1], waiting.flush())
         ]
         tags = [tag for _, muxer, _ in muxers.values() for tag in muxer.close()]
-        tags = [tag for tag in tags if tag.kind is not SCRIPT and tag.body[:2] != AVC_END]
+        tags = [tag for tag in tags if tag.kind is not SCRIPT and not is_end(tag)]
         return late + tags
 
     def _of(self, packet: Packet) -> tuple[FlvMuxer, dict[int, av.stream.Stream]]:

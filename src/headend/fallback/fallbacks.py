@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from headend.codec.slate import Slate, SlateFormat
 from headend.errors import MediaError, Rejected
 from headend.events import Event, StreamActive, StreamCreated, StreamEnded
 from headend.fallback.loop_feed import LoopFeed
-from headend.fallback.slate import Slate, SlateFormat
 from headend.fallback.stand_in import Feed, StandIn
 from headend.fallback.stream_feed import StreamFeed
 from headend.live.services import Services

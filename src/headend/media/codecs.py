@@ -201,6 +201,13 @@ def is_description(tag: Tag) -> bool:
     return False
 
 
+def is_end(tag: Tag) -> bool:
+    """Tell whether a tag says that its track ends (`17 02 …`, `92 hvc1`): players would stop."""
+    if tag.kind is not VIDEO or len(tag.body) != 5:
+        return False
+    return tag.body[0] & 0x8F == 0x82 or (not tag.body[0] & 0x80 and tag.body[1] == 2)
+
+
 def for_players(header: Tag) -> bytes:
     """Return the body of a header as all players know it.
 

@@ -1,23 +1,14 @@
-"""This module reads what `headend publish` sends: FLV files as they are, all else through PyAV."""
+"""The sources of `headend publish`: FLV files as they are, all else through FFmpeg."""
 
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
-import av
-from av.stream import Disposition
-
-from headend.codec.flv_muxer import FlvMuxer, Packet
+from headend.codec.extent import CutShort
 from headend.errors import MediaError
 from headend.media import flv
 from headend.media.tag import Tag
-from headend.sources import tracks
-from headend.sources.extent import CutShort, Extent
-
-if TYPE_CHECKING:
-    from av.container import InputContainer
 
 READ_SIZE: Final = 64 * 1024  # bytes of an FLV file
 
@@ -65,7 +56,9 @@ def open_source(name: str, format_name: str | None, options: Mapping[str, str]) 
     """
     if format_name in (None, "flv") and not options and _is_flv(name):
         return FlvFile(Path(name))
-    return AvSource("pipe:0" if name == "-" else name, format_name, options)
+    from headend.codec.media_file import MediaFile  # an FLV file is read without FFmpeg
+
+    return MediaFile("pipe:0" if name == "-" else name, format_name, options)
 
 
 def _is_flv(name: str) -> bool:
@@ -117,84 +110,3 @@ def _flv_duration(path: Path) -> float | None:
     if int.from_bytes(header[1:4], "big") + flv.TAG_HEADER_SIZE != size:
         return None
     return (header[7] << 24 | int.from_bytes(header[4:7], "big")) / 1000
-
-
-class AvSource:
-    """Whatever PyAV opens: its best video and its best audio stream."""
-
-    def __init__(self, name: str, format_name: str | None, options: Mapping[str, str]) -> None:
-        self._name = name
-        self._format = format_name
-        self._options = dict(options)
-        # Kept for the first reading: some devices cannot be opened twice.
-        container = self._open()
-        self._opened: InputContainer | None = container
-        streams = best_streams(container)
-        if not streams:
-            container.close()
-            raise MediaError(f"{name} holds neither video nor audio")
-        notes = [tracks.transcoding(stream) for stream in streams]
-        self.notes: Sequence[str] = [note for note in notes if note]
-        self.duration_s = None if container.duration is None else container.duration / 1_000_000
-        self.is_enhanced = any(tracks.is_enhanced(stream) for stream in streams)
-
-    def batches(self) -> Generator[list[Tag], None, None]:
-        container, self._opened = self._opened or self._open(), None
-        muxer = FlvMuxer()
-        with self._explained(), container:
-            streams = best_streams(container)
-            by_index = {s.index: tracks.add_track(s, muxer.container) for s in streams}
-            extents = {s.index: Extent(s) for s in streams}
-            for packet in container.demux(*streams):
-                extents[packet.stream.index].add(packet)
-                for ready in by_index[packet.stream.index](packet):
-                    if tags := self._muxed(muxer, ready):
-                        yield tags
-            if tags := muxer.close():
-                yield tags
-        self._check(extents.values())
-
-    def _check(self, extents: Iterable[Extent]) -> None:
-        """Tell of a file whose end is missing; a device announces nothing."""
-        for extent in extents:
-            if extent.is_cut:
-                seen, announced = extent.seen_s, extent.announced_s
-                raise CutShort(
-                    f"{self._name} is cut short: {seen:.1f} s of {announced:.1f} s are there"
-                )
-
-    def _muxed(self, muxer: FlvMuxer, packet: Packet) -> list[Tag]:
-        dts, clock = packet.dts, packet.time_base
-        try:
-            return muxer.mux(packet)
-        except av.FFmpegError as error:
-            # What is behind a jump of the clock is another recording, often of another encoder.
-            where = "" if dts is None or clock is None else f" {float(dts * clock):.1f} s"
-            raise MediaError(
-                f"{self._name} cannot be read on at{where}: its clock or its codec changes there"
-            ) from error
-
-    def _open(self) -> "InputContainer":
-        with self._explained():
-            return av.open(self._name, "r", format=self._format, options=self._options)
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Put FFmpeg's errors into words; ValueError is an unknown format."""
-        try:
-            yield
-        except (av.FFmpegError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise MediaError(f"{self._name}: {reason}") from error
-
-
-def best_streams(container: "InputContainer") -> list[tracks.Stream]:
-    """Choose a picture and a sound, whichever there are."""
-    video, audio = container.streams.best("video"), container.streams.best("audio")
-    streams: list[tracks.Stream] = []
-    # The cover of an album counts as video.
-    if isinstance(video, av.VideoStream) and not video.disposition & Disposition.attached_pic:
-        streams.append(video)
-    if isinstance(audio, av.AudioStream):
-        streams.append(audio)
-    return streams

@@ -1,12 +1,13 @@
-"""This module gives the tags of a source their time: in real time, and over and over."""
+"""The times of a source's tags: in real time, and over and over."""
 
 from collections.abc import Generator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from headend.codec.extent import CutShort
 from headend.errors import MediaError
-from headend.media.tag import SCRIPT, VIDEO, Tag
-from headend.sources.extent import CutShort
+from headend.media.codecs import is_end
+from headend.media.tag import SCRIPT, Tag
 
 if TYPE_CHECKING:
     from headend.sources.files import Source
@@ -88,10 +89,3 @@ class Passage:
 def _difference(timestamp: int, earlier: int) -> int:
     """Subtract timestamps, which wrap at 2**32 ms."""
     return (timestamp - earlier + 0x80000000 & 0xFFFFFFFF) - 0x80000000
-
-
-def is_end(tag: Tag) -> bool:
-    """Tell whether a tag says that its track ends (`17 02 …`, `92 hvc1`): players would stop."""
-    if tag.kind is not VIDEO or len(tag.body) != 5:
-        return False
-    return tag.body[0] & 0x8F == 0x82 or (not tag.body[0] & 0x80 and tag.body[1] == 2)

@@ -1,17 +1,15 @@
-"""This module is what a player got, and checks of it that say what is wrong.
+"""What a player got, and checks of it that say what is wrong.
 
 Every check returns the recording, so that they can be chained:
 
     recording.assert_starts_with_keyframe().assert_no_gap().assert_decodes()
 """
 
-import io
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final, Self
 
-import av
-
+from headend.codec.demux import decode_all
 from headend.errors import MediaError
 from headend.media import flv
 from headend.media.codecs import is_description
@@ -138,7 +136,7 @@ class Recording:
         Args:
             codecs: How the names of the tracks (RFC 6381) start, such as `avc1` and `mp4a.40.2`.
             width: Pixels; 0: any.
-            height: Likewise.
+            height: Pixels; 0: any.
         """
         names = [track.codecs or str(track.codec) for track in self.tracks]
         for codec in codecs:
@@ -151,15 +149,8 @@ class Recording:
 
     def assert_decodes(self) -> Self:
         """Decode every picture and sound with FFmpeg, which complains of any that is spoilt."""
-        seen = 0
-        try:
-            with av.open(io.BytesIO(self.to_flv()), "r", format="flv") as container:
-                for stream in (*container.streams.video, *container.streams.audio):
-                    stream.codec_context.options = {"err_detect": "explode"}
-                for packet in container.demux():
-                    seen += len(packet.decode())
-        except av.FFmpegError as error:
-            raise AssertionError(f"decoding fails after {seen} frames: {error}") from error
+        seen, failure = decode_all(self.to_flv())
+        _check(failure is None, f"decoding fails after {seen} frames: {failure}")
         wanted = len(self.media(VIDEO))
         _check(seen >= wanted > 0, f"{seen} frames decoded, with {wanted} pictures received")
         return self

@@ -1,4 +1,4 @@
-"""This module tests headend.fallback.slate."""
+"""Tests of headend.codec.slate."""
 
 import io
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import av
 import pytest
 
+from headend.codec.slate import Slate, SlateFormat
 from headend.errors import MediaError
-from headend.fallback.slate import Slate, SlateFormat
 from headend.media.flv import serialize_header, serialize_tag
 from headend.media.headers import Codec
 from headend.media.tag import AUDIO, VIDEO, Tag

@@ -1,10 +1,11 @@
-"""This module tests headend.cli.picture."""
+"""Tests of headend.codec.signal_picture."""
 
 import pytest
 
-from headend.cli import picture
+from headend.codec.signal_picture import SignalPicture
 
 WIDTH, HEIGHT = 1280, 720
+picture = SignalPicture()
 
 
 def rows(clock: str, frame: int = 0) -> list[bytes]:
@@ -56,3 +57,15 @@ def test_all_digits_differ() -> None:
 def test_box_moves_there_and_back() -> None:
     ways = [rows("00:00:00.000", frame)[650].index(235) for frame in (0, 1, 151, 152, 153, 304)]
     assert ways == [0, 8, 1208, 1216, 1208, 0]
+
+
+@pytest.mark.parametrize(("width", "height"), [(160, 96), (130, 98), (1920, 1080), (16, 16)])
+def test_picture_of_another_size_has_whole_planes(width: int, height: int) -> None:
+    small = SignalPicture(width, height)
+    assert len(small.luma("12:34:56.789", 7)) == width * height
+    assert [len(plane) for plane in small.chroma()] == [width // 2 * (height // 2)] * 2
+
+
+def test_clock_is_there_in_a_small_picture_too() -> None:
+    small = SignalPicture(160, 96)
+    assert small.luma("00:00:00.000", 0) != small.luma("00:00:00.001", 0)

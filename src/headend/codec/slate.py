@@ -1,4 +1,4 @@
-"""This module encodes a slate: a still picture and silence, in the codecs of the stream it is for.
+"""A slate: a still picture and silence, in the codecs of the stream that it is for.
 
     tracks of the stream ─► encoders ─► two seconds, which are repeated
 
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 import av
-from av.error import FFmpegError
 
+from headend.codec.encoders import AAC_FRAME, add_audio, add_video, drawn, encode_audio, sound
+from headend.codec.explained import explained
 from headend.codec.flv_muxer import FlvMuxer, Packet
 from headend.codec.priority import kept_priority
-from headend.errors import MediaError
 from headend.media.headers import Codec
 from headend.media.tag import Tag
 from headend.media.track_config import TrackConfig
@@ -44,7 +44,7 @@ _VIDEO: Final = {
     Codec.VP9: ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}),
 }
 _AUDIO: Final = {Codec.AAC: "aac", Codec.OPUS: "libopus", Codec.MP3: "libmp3lame"}
-_SAMPLES: Final = {"aac": 1024, "libopus": 960, "libmp3lame": 1152}  # of a frame
+_SAMPLES: Final = {"aac": AAC_FRAME, "libopus": 960, "libmp3lame": 1152}  # of a frame
 _LAYOUTS: Final = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
@@ -73,13 +73,8 @@ class Slate:
         Raises:
             MediaError: The picture cannot be read, or there is no encoder.
         """
-        try:
-            with kept_priority():
-                self._tags = _encode(format, picture)
-        except (FFmpegError, ValueError, OSError) as error:
-            what = "slate" if picture is None else str(picture)
-            reason = getattr(error, "strerror", None) or str(error)
-            raise MediaError(f"{what}: {reason}") from error
+        with explained("slate" if picture is None else str(picture)), kept_priority():
+            self._tags = _encode(format, picture)
 
     def batches(self) -> Generator[list[Tag], None, None]:
         """Give it from its start to its end."""
@@ -111,17 +106,12 @@ def _decoding_time(packet: Packet) -> Fraction:
 def _video(muxer: FlvMuxer, track: TrackConfig, picture: Path | None) -> Iterator[Packet]:
     encoder, options = _VIDEO.get(track.codec, _VIDEO[Codec.H264])
     rate = _frame_rate(track)
-    stream = muxer.container.add_stream(encoder, rate=rate, options=dict(options))
-    assert isinstance(stream, av.VideoStream)
-    # Encoders of 4:2:0 want even numbers.
-    stream.width = min(track.width or WIDTH, MAX_SIDE) & ~1
-    stream.height = min(track.height or HEIGHT, MAX_SIDE) & ~1
-    stream.pix_fmt = "yuv420p"
+    size = min(track.width or WIDTH, MAX_SIDE), min(track.height or HEIGHT, MAX_SIDE)
     count = round(DURATION_S * rate)
-    stream.codec_context.gop_size = count
+    stream = add_video(muxer.container, size, rate, count, options, codec=encoder)
     stream.codec_context.max_b_frames = 0
     size = stream.width, stream.height
-    frame = _drawn(*size) if picture is None else _read(picture, *size)
+    frame = _sign(*size) if picture is None else _read(picture, *size)
     for number in range(count):
         frame.pts, frame.time_base = number, 1 / rate
         yield from stream.encode(frame)
@@ -135,9 +125,8 @@ def _frame_rate(track: TrackConfig) -> Fraction:
     return Fraction(declared).limit_denominator(1001)
 
 
-def _drawn(width: int, height: int) -> av.VideoFrame:
+def _sign(width: int, height: int) -> av.VideoFrame:
     """Draw the sign for a pause, so that nobody takes it for a fault of the player."""
-    frame = av.VideoFrame(width, height, "yuv420p")
     bar, tall = max(height // 20, 1), height // 4
     left = (width - 3 * bar) // 2
     plain = bytes([BACKGROUND]) * width
@@ -145,13 +134,9 @@ def _drawn(width: int, height: int) -> av.VideoFrame:
     for start in (left, left + 2 * bar):
         signed[start : start + bar] = bytes([BAR]) * bar
     top = (height - tall) // 2
-    luma, *chroma = frame.planes
-    gap = bytes(luma.line_size - width)
     rows = (signed if top <= row < top + tall else plain for row in range(height))
-    luma.update(b"".join(bytes(row) + gap for row in rows))
-    for plane in chroma:
-        plane.update(bytes([NEUTRAL]) * plane.buffer_size)
-    return frame
+    grey = bytes([NEUTRAL]) * (width // 2 * (height // 2))
+    return drawn(width, height, (b"".join(rows), grey, grey))
 
 
 def _read(path: Path, width: int, height: int) -> av.VideoFrame:
@@ -187,16 +172,9 @@ def _audio(muxer: FlvMuxer, track: TrackConfig) -> Iterator[Packet]:
     encoder = _AUDIO.get(track.codec, "aac")
     rate = SAMPLE_RATE if encoder == "libopus" else track.sample_rate or SAMPLE_RATE
     layout = _LAYOUTS.get(track.channels, "stereo")
-    stream = muxer.container.add_stream(encoder, rate=rate, layout=layout)
-    assert isinstance(stream, av.AudioStream)
-    context = stream.codec_context
-    context.open()
+    stream = add_audio(muxer.container, rate, layout, codec=encoder)
+    stream.codec_context.open()
     size = _SAMPLES[encoder]
     for number in range(DURATION_S * rate // size):
-        frame = av.AudioFrame(context.format.name, layout, size)
-        for plane in frame.planes:
-            plane.update(bytes(plane.buffer_size))
-        frame.sample_rate = rate
-        frame.pts, frame.time_base = number * size, Fraction(1, rate)
-        yield from stream.encode(frame)
-    yield from stream.encode(None)
+        yield from encode_audio(stream, sound(stream, number * size, size))
+    yield from encode_audio(stream, None)

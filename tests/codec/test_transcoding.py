@@ -1,4 +1,4 @@
-"""This module tests headend.sources.tracks."""
+"""Tests of headend.codec.transcoding."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -8,9 +8,9 @@ import av
 import pytest
 from tests.sources.media import make
 
+from headend.codec import transcoding
 from headend.codec.flv_muxer import FlvMuxer
 from headend.media.tag import AUDIO, VIDEO, Tag
-from headend.sources import tracks
 
 
 def through(path: Path, index: int = 0) -> list[Tag]:
@@ -19,7 +19,7 @@ def through(path: Path, index: int = 0) -> list[Tag]:
     with av.open(str(path)) as container:
         stream = container.streams[index]
         assert isinstance(stream, av.VideoStream | av.AudioStream)
-        track = tracks.add_track(stream, muxer.container)
+        track = transcoding.add_track(stream, muxer.container)
         ready = [made for packet in container.demux(stream) for made in track(packet)]
         return [tag for packet in ready for tag in muxer.mux(packet)] + muxer.close()
 
@@ -58,8 +58,8 @@ def test_what_becomes_of(
 ) -> None:
     with av.open(str(make(tmp_path / name, video, audio))) as container:
         streams = (container.streams.video[0], container.streams.audio[0])
-        assert [tracks.transcoding(stream) for stream in streams] == notes
-        assert [tracks.is_enhanced(stream) for stream in streams] == enhanced
+        assert [transcoding.transcoding(stream) for stream in streams] == notes
+        assert [transcoding.is_enhanced(stream) for stream in streams] == enhanced
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_becomes_of(
 def test_mp3_fits_at_some_rates_only(tmp_path: Path, sample_rate: int, note: str | None) -> None:
     path = make(tmp_path / "a.mp3", None, "libmp3lame", sample_rate=sample_rate)
     with av.open(str(path)) as container:
-        assert tracks.transcoding(container.streams.audio[0]) == note
+        assert transcoding.transcoding(container.streams.audio[0]) == note
 
 
 def test_copied_stream_keeps_its_packets(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_copied_stream_keeps_its_packets(tmp_path: Path) -> None:
 def test_packet_without_a_presentation_time_is_shown_when_it_is_decoded(tmp_path: Path) -> None:
     muxer = FlvMuxer()
     with av.open(str(make(tmp_path / "a.mp4", "libx264", None))) as container:
-        take = tracks.add_track(container.streams.video[0], muxer.container)
+        take = transcoding.add_track(container.streams.video[0], muxer.container)
         packet = next(container.demux(video=0))
         packet.pts = None
         (copied,) = take(packet)  # type: ignore[arg-type]
@@ -101,7 +101,7 @@ def test_odd_sizes_lose_a_line(tmp_path: Path) -> None:
     path = make(tmp_path / "a.nut", "rawvideo", None, size=(63, 47))
     muxer = FlvMuxer()
     with av.open(str(path)) as container:
-        tracks.add_track(container.streams.video[0], muxer.container)
+        transcoding.add_track(container.streams.video[0], muxer.container)
     (out,) = muxer.container.streams.video
     assert (out.width, out.height) == (62, 46)
 
@@ -112,31 +112,6 @@ def test_other_audio_is_encoded_as_aac(tmp_path: Path) -> None:
     assert {tag.body[0] >> 4 for tag in audio} == {10}
     assert [tag.body[2:4] for tag in tags if tag.is_sequence_header] == [b"\x11\x90"]  # 48 kHz
     assert audio[-1].timestamp == pytest.approx(500, abs=30)
-
-
-def test_frames_of_one_millisecond_and_frames_without_a_time_are_left_out() -> None:
-    muxer = FlvMuxer()
-
-    class Decoded:
-        """Takes the place of a packet."""
-
-        def __init__(self, *times: int | None) -> None:
-            self.size = len(times)
-            self._times = times
-
-        def decode(self) -> list[av.VideoFrame]:
-            frames = []
-            for time in self._times:
-                frame = av.VideoFrame(64, 48, "yuv420p")
-                frame.pts, frame.time_base = time, Fraction(1, 10_000)
-                frames.append(frame)
-            return frames
-
-    out = muxer.container.add_stream("libx264", rate=20, options={"tune": "zerolatency"})
-    out.width, out.height, out.pix_fmt = 64, 48, "yuv420p"
-    take = tracks._encoded_video(out)
-    made = list(take(Decoded(0, 2, None, 500, 400)))  # type: ignore[arg-type]
-    assert len(made + list(take(Decoded()))) == 2  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -151,5 +126,6 @@ def test_frame_rate_that_is_a_clock_counts_as_30(rate: Fraction | None, expected
         width, height = 64, 48
 
     muxer = FlvMuxer()
-    out = tracks._add_video(Stream(), muxer.container)  # type: ignore[arg-type]
+    transcoding._encoded_video(Stream(), muxer.container)  # type: ignore[arg-type]
+    (out,) = muxer.container.streams.video
     assert out.codec_context.gop_size == expected * 2

@@ -1,4 +1,4 @@
-"""This module decides how a stream of a file gets into FLV: as it is, or encoded anew.
+"""The way of a file's stream into FLV: as it is, or encoded anew.
 
 copied    packet ─► packet
 encoded   packet ─► decoder ─► frames ─► H.264 or AAC ─► packets
@@ -9,9 +9,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import av
-from av.video.frame import PictureType
 
 from headend.codec.decoding_times import DecodingTimes
+from headend.codec.encoders import UnevenPictures, add_aac, add_video, encode_audio
 from headend.codec.flv_muxer import Packet
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ VIDEO_OPTIONS: Final = {"preset": "veryfast", "tune": "zerolatency", "crf": "21"
 KEYFRAME_S: Final = 2  # what platforms ask for
 DEFAULT_FRAME_RATE: Final = Fraction(30)
 MAX_FRAME_RATE: Final = 120  # a stream that names more names its clock
-MILLISECOND: Final = Fraction(1, 1000)  # the clock of FLV
 AUDIO_BIT_RATE: Final = 128_000  # bit/s
-AAC_RATES: Final = frozenset({44100, 48000})
 
 
 def is_enhanced(stream: Stream) -> bool:
@@ -62,8 +60,8 @@ def add_track(stream: Stream, output: "OutputContainer") -> Track:
         # As it is: the decoder that reads AV1 has a name by which PyAV would look for an encoder.
         return _copied(output.add_stream_from_template(stream, opaque=True))
     if isinstance(stream, av.VideoStream):
-        return _encoded_video(_add_video(stream, output))
-    return _encoded_audio(_add_audio(stream, output))
+        return _encoded_video(stream, output)
+    return _encoded_audio(stream, output)
 
 
 def _copied(out: Stream) -> Track:
@@ -78,52 +76,30 @@ def _copied(out: Stream) -> Track:
     return take
 
 
-def _add_video(stream: av.VideoStream, output: "OutputContainer") -> av.VideoStream:
+def _encoded_video(stream: av.VideoStream, output: "OutputContainer") -> Track:
     rate = stream.average_rate or stream.guessed_rate or DEFAULT_FRAME_RATE
     rate = rate if 0 < rate <= MAX_FRAME_RATE else DEFAULT_FRAME_RATE
-    out = output.add_stream("libx264", rate=rate, options=dict(VIDEO_OPTIONS))
-    out.width, out.height = stream.width & ~1, stream.height & ~1  # 4:2:0 halves them
-    out.pix_fmt = "yuv420p"
-    out.codec_context.gop_size = max(1, round(rate * KEYFRAME_S))
-    out.codec_context.time_base = MILLISECOND  # frames need not come evenly
-    return out
-
-
-def _add_audio(stream: av.AudioStream, output: "OutputContainer") -> av.AudioStream:
-    rate = stream.rate if stream.rate in AAC_RATES else 48000
-    layout = "stereo" if stream.channels > 1 else "mono"
-    out = output.add_stream("aac", rate=rate, layout=layout)
-    out.bit_rate = AUDIO_BIT_RATE
-    return out
-
-
-def _encoded_video(out: av.VideoStream) -> Track:
-    last = -1
+    size, gop = (stream.width, stream.height), round(rate * KEYFRAME_S)
+    encoder = UnevenPictures(add_video(output, size, rate, gop, VIDEO_OPTIONS))
 
     def take(packet: Packet) -> Iterator[Packet]:
-        nonlocal last
         for frame in packet.decode():
             assert isinstance(frame, av.VideoFrame)
-            time = frame.time
-            # The encoder takes no two frames of one millisecond.
-            if time is None or (milliseconds := round(time * 1000)) <= last:
-                continue
-            last = milliseconds
-            frame.pts, frame.time_base = milliseconds, MILLISECOND
-            frame.pict_type = PictureType.NONE  # or it copies the source's keyframes
-            yield from out.encode(frame)
+            yield from encoder.encode(frame)
         if packet.size == 0:
-            yield from out.encode(None)
+            yield from encoder.encode(None)
 
     return take
 
 
-def _encoded_audio(out: av.AudioStream) -> Track:
+def _encoded_audio(stream: av.AudioStream, output: "OutputContainer") -> Track:
+    out = add_aac(output, stream.rate, stream.channels, AUDIO_BIT_RATE)
+
     def take(packet: Packet) -> Iterator[Packet]:
         for frame in packet.decode():
             assert isinstance(frame, av.AudioFrame)
-            yield from out.encode(frame)
+            yield from encode_audio(out, frame)
         if packet.size == 0:
-            yield from out.encode(None)
+            yield from encode_audio(out, None)
 
     return take

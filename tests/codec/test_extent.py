@@ -1,4 +1,4 @@
-"""This module tests headend.sources.extent."""
+"""Tests of headend.codec.extent."""
 
 from fractions import Fraction
 from types import SimpleNamespace
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from headend.sources.extent import Extent
+from headend.codec.extent import Extent
 
 
 def stream(seconds: float | None = None, noted: str = "") -> Any:

@@ -1,4 +1,4 @@
-"""This module notices files that are cut short: less comes of a track than the file announces.
+"""Files that are cut short: less comes of a track than the file announces.
 
 FFmpeg reads what there is of a Matroska or MP4 file whose end is missing, and says nothing of it.
 """
@@ -10,7 +10,7 @@ from headend.errors import MediaError
 
 if TYPE_CHECKING:
     from headend.codec.flv_muxer import Packet
-    from headend.sources.tracks import Stream
+    from headend.codec.transcoding import Stream
 
 # Containers round, and begin a track late: only what is clearly less is told.
 LEAST_PART: Final = 0.9
