@@ -1,23 +1,22 @@
-"""Streams that are packaged for HLS while somebody asks for them, and requests that wait.
+"""Streams that are packaged for HLS, mostly while somebody asks for them.
 
-request ─► HlsStream, made for the first one ─► packager attached to the stream
-                └─ requests that wait for a part: woken when it is there
+request ─► HlsStream, made for the first one ─► packager attached to the stream ─► window
+               └─ observers: told of each change, such as requests that wait for a part
 """
 
-import asyncio
 import logging
 import secrets
 import string
-import zlib
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from time import time
-from typing import Final
+from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 from headend.access.session_record import SessionRecord
 from headend.decisions import Address
-from headend.errors import LimitExceeded
 from headend.events import Tags
 from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First, Numbers
@@ -48,7 +47,6 @@ REMAKE_S: Final = 10.0  # at least from one packager of a stream to the next, af
 
 _ALPHABET: Final = string.ascii_lowercase + string.digits
 
-Wanted = tuple[int, int | None]  # media sequence number, and part
 Who = tuple[str, str, str | None]  # address, user agent, credentials
 
 
@@ -84,6 +82,9 @@ class HlsStream:
         playlists: What clients may ask for of it.
         began: When packaging began, monotonic seconds.
         asked: When the last request came, likewise.
+        first: Numbers of the first segment.
+        is_closed: It is packaged no more.
+        waiting: Requests that wait for something of it.
         bytes_out: Bytes given to clients.
     """
 
@@ -94,14 +95,14 @@ class HlsStream:
         self._streams = streams
         self._runtime = runtime
         self.stream: Final = stream
-        self._first = first.sequence
+        self.first: Final = first
+        self.is_closed = False
+        self.waiting = 0
         self.began = self.asked = runtime.loop.time()
         self._changed_at = self.began  # when something new came, or could not come
         self.bytes_out = 0
-        self._waiters: dict[Wanted, set[asyncio.Future[None]]] = {}
         self._viewers: dict[Who, HlsViewer] = {}
         self._by_address: Counter[Group] = Counter()  # viewers
-        self._packed: dict[str, bytes] = {}
         hls = runtime.rules.of(stream.path).hls
         limits = HlsLimits(
             hls.container, hls.segment_s, hls.longest_s, hls.part_s, hls.segments, hls.bytes
@@ -126,7 +127,8 @@ class HlsStream:
         """Package no more."""
         if self.stream.sink(KEY) is self.packager:
             self.stream.detach(KEY)
-        self._wake_all()
+        self.is_closed = True
+        self._streams.tell(self)
         self._forget(list(self._viewers), "packaging ended")
 
     @property
@@ -185,14 +187,20 @@ class HlsStream:
         """Say whether a client is one of the viewers; see `note`."""
         return (str(address), user_agent[:USER_AGENT_CHARACTERS], credentials) in self._viewers
 
-    @property
-    def is_waited_for(self) -> bool:
-        """A request waits for something."""
-        return any(self._waiters.values())
+    @contextmanager
+    def one_more_waiting(self) -> Iterator[None]:
+        """Count a request that waits for something."""
+        self.waiting += 1
+        self._streams.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
+            self._streams.waiting -= 1
 
     def _audience(self) -> int:
         """Return how many watch: viewers, and whoever may become one."""
-        return len(self._viewers) + self.is_waited_for
+        return len(self._viewers) + (self.waiting > 0)
 
     def note(
         self,
@@ -251,81 +259,28 @@ class HlsStream:
                 del self._by_address[viewer.group]
             viewer.left(reason)
 
-    async def wait(self, wanted: Wanted, timeout_s: float) -> bool:
-        """Wait for a part or a segment; false: it did not come in time.
-
-        Raises:
-            LimitExceeded: Too many requests wait.
-        """
-        if self.playlists.has(*wanted):
-            return True
-        waiter: asyncio.Future[None] = self._runtime.loop.create_future()
-        with self._streams.one_more_waiting():
-            waiters = self._waiters.setdefault(wanted, set())
-            waiters.add(waiter)
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await waiter
-            except TimeoutError:
-                return False
-            finally:
-                waiters.discard(waiter)
-        return self.playlists.has(*wanted)
-
-    async def wait_ready(self, timeout_s: float) -> bool:
-        """Wait until a playlist can be given; false: it took too long."""
-        return self.playlists.is_ready or await self.wait((self._first, None), timeout_s)
-
-    def packed(self, text: str) -> bytes:
-        """Return a playlist compressed; the same one is compressed once."""
-        found = self._packed.get(text)
-        if found is None:
-            made = zlib.compressobj(6, zlib.DEFLATED, 31)  # 31: as gzip
-            found = made.compress(text.encode()) + made.flush()
-            if len(self._packed) < 16:
-                self._packed[text] = found
-        return found
-
     def changed(self) -> None:
-        """Wake the requests that can be answered now."""
+        """Take note of something new, and tell who waits for it."""
         self._changed_at = self._runtime.loop.time()
-        self._packed.clear()
-        for wanted in [each for each in self._waiters if self.playlists.has(*each)]:
-            self._wake(self._waiters.pop(wanted))
+        self._streams.tell(self)
 
     def reported(self, fault: str) -> None:
         """Tell the log of a fault of the media."""
         log.warning("hls %s: %s", shown(self.stream.path), shown(fault))
 
-    def _wake_all(self) -> None:
-        for waiters in self._waiters.values():
-            self._wake(waiters)
-        self._waiters.clear()
 
-    @staticmethod
-    def _wake(waiters: set[asyncio.Future[None]]) -> None:
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+class HlsObserver(Protocol):
+    """Is told of streams that are packaged."""
 
-
-class _Waiting:
-    """One request that waits, while it is entered."""
-
-    def __init__(self, streams: "HlsStreams") -> None:
-        self._streams = streams
-
-    def __enter__(self) -> None:
-        self._streams.waiting += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._streams.waiting -= 1
+    def changed(self, stream: HlsStream) -> None:
+        """More can be fetched of a stream, or it has ended or is closed. Must not raise."""
 
 
 class HlsStreams:
     """All streams that are packaged.
 
     Attributes:
+        observers: Are told of each change of a stream.
         requests: How many requests there were, by kind.
         waiting: Requests that wait now.
         left_out: Frames that were left out of streams that are packaged no more.
@@ -338,6 +293,7 @@ class HlsStreams:
         self._numbers = Numbers()
         # Discontinuity sequence numbers that the streams' timelines have come to.
         self._timelines: WeakKeyDictionary[Stream, int] = WeakKeyDictionary()
+        self.observers: Final[list[HlsObserver]] = []
         self.requests: Counter[str] = Counter()
         self.waiting = 0
         self.left_out = 0
@@ -388,16 +344,10 @@ class HlsStreams:
         """Return all that are packaged."""
         return list(self._streams.values())
 
-    def one_more_waiting(self) -> _Waiting:
-        """Return a context in which a request waits.
-
-        Raises:
-            LimitExceeded: Too many do.
-        """
-        most = self._runtime.settings.limits.waiting_requests
-        if self.waiting >= most:
-            raise LimitExceeded("limits.waiting_requests", self.waiting + 1, most)
-        return _Waiting(self)
+    def tell(self, stream: HlsStream) -> None:
+        """Tell the observers of a change of a stream."""
+        for observer in self.observers:
+            observer.changed(stream)
 
     def _sweep(self) -> None:
         """Forget viewers, end what nobody asks for, begin what is published."""
@@ -409,7 +359,7 @@ class HlsStreams:
             each.let_time_pass(now)
             hls = runtime.rules.of(path).hls
             is_kept = hls.start == "publish" and not each.playlists.is_over
-            if not is_kept and not each.is_waited_for and now - each.asked > hls.idle_s:
+            if not is_kept and not each.waiting and now - each.asked > hls.idle_s:
                 self._close(each)
                 del self._streams[path]
                 log.info("hls %s: packaging ends", shown(path))

@@ -21,6 +21,7 @@ from headend.hls.window import Resource
 from headend.http import access
 from headend.http.credentials import query_of_children
 from headend.http.flv import media_of
+from headend.http.hls_waiting import HlsWaiting
 from headend.http.paths import stream_path
 from headend.http.problems import Problem
 from headend.hub.stream import Stream
@@ -41,8 +42,8 @@ RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
 
 def add_routes(application: web.Application, services: Services) -> None:
     """Serve HLS."""
-    routes = HlsRoutes(services)
     services.hls = HlsStreams(services.runtime, services.registry)
+    routes = HlsRoutes(services, HlsWaiting(services.runtime, services.hls))
     for path, handler in (
         (MULTIVARIANT_ROUTE, routes.multivariant),
         (MEDIA_ROUTE, routes.media),
@@ -61,8 +62,9 @@ def add_routes(application: web.Application, services: Services) -> None:
 class HlsRoutes:
     """The routes of HLS."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, waiting: HlsWaiting) -> None:
         self._services = services
+        self._waiting = waiting
 
     async def options(self, request: web.Request) -> web.StreamResponse:
         """Answer what browsers ask before a request to another origin (Fetch, preflight)."""
@@ -146,7 +148,7 @@ class HlsRoutes:
         viewer = self._note(request, known, grant)
         limit = wanted.longest_s + READY_S if _may_wait(request) else 0.0
         try:
-            is_ready = await known.wait_ready(limit)
+            is_ready = await self._waiting.wait_ready(known, limit)
         except LimitExceeded as error:
             raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
         over = known.packager.over
@@ -181,7 +183,7 @@ class HlsRoutes:
     ) -> None:
         limit = BLOCK_TARGETS * max(stream.playlists.target_s, 1) if _may_wait(request) else 0
         try:
-            if not await stream.wait((number, part), limit):
+            if not await self._waiting.wait(stream, (number, part), limit):
                 raise Problem(
                     503, f"Nothing new came within {limit} s.", headers={"Retry-After": "1"}
                 )
@@ -213,7 +215,7 @@ class HlsRoutes:
         headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Accept-Encoding")))
         if "gzip" in request.headers.get("Accept-Encoding", "").lower():
             headers["Content-Encoding"] = "gzip"
-            return web.Response(body=stream.packed(text), headers=headers)
+            return web.Response(body=self._waiting.packed(stream, text), headers=headers)
         return web.Response(body=text.encode(), headers=headers)
 
     def _media(self, request: web.Request, found: Resource, name: str) -> web.Response:
