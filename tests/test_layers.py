@@ -46,7 +46,7 @@ LAYERS = {
         "errors", "logs", "decisions", "events", "settings", "media", "rtmp", "hub",
         "outputs", "net", "tls", "store", "access", "notify", "hls", "thumbnails",
     },
-    "record": set(),
+    "record": {"errors", "logs", "events", "store"},
     "fallback": {
         "errors", "logs", "events", "settings", "media", "hub", "codec", "sources", "live",
     },

@@ -9,7 +9,7 @@ its parts, `moof mdat` each. The timeline of a recording begins at 0 with its fi
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 State = Literal["recording", "ready", "failed"]
 
@@ -64,9 +64,8 @@ class RecordedFile:
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedSegment:
-    """One segment of a recording.
+class RecordedSegment(NamedTuple):
+    """One segment of a recording; a day has 43,200 of 2 s.
 
     Attributes:
         file: Number of its file.
@@ -85,3 +84,20 @@ class RecordedSegment:
     duration_s: float
     date: float
     is_keyframe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPublisher:
+    """A publisher whose media is in a recording.
+
+    Attributes:
+        recording_id: Of the recording.
+        session: Id of the publish, unique for good.
+        address: As `privacy.addresses` wants it; None: not known.
+        subject: Id of the publish key, or whom a token was made for.
+    """
+
+    recording_id: str
+    session: str
+    address: str | None
+    subject: str | None

@@ -116,3 +116,61 @@ RELAYS: Final = sa.Table(
     sa.Column("spec", sa.LargeBinary, nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
 )
+
+# What was recorded of streams. The files lie in `record.folder` of the server that has recorded it.
+RECORDINGS: Final = sa.Table(
+    "recordings",
+    METADATA,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("node", sa.String(32), nullable=False),
+    sa.Column("stream", sa.String(1024), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # recording, ready or failed
+    sa.Column("started", sa.Float, nullable=False),
+    sa.Column("ended", sa.Float),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("files", sa.Integer, nullable=False),
+    sa.Column("duration_s", sa.Float, nullable=False),
+    # Files or segments are missing here, and are to be found in the files themselves.
+    sa.Column("is_torn", sa.Boolean, nullable=False),
+    # With all that lists are chosen by.
+    sa.Index("ix_recordings_started", "node", "started", "id", "ended", "stream"),
+    sa.Index("ix_recordings_stream", "node", "stream", "started", "id", "ended"),
+    sa.Index("ix_recordings_ended", "node", "ended", "bytes"),
+)
+
+RECORDED_FILES: Final = sa.Table(
+    "recorded_files",
+    METADATA,
+    sa.Column("recording_id", sa.String(36), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("path", sa.String(1200), nullable=False),
+    sa.Column("init_size", sa.Integer, nullable=False),
+    sa.Column("discontinuity", sa.Boolean, nullable=False),
+    sa.Column("codecs", sa.String(200), nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+)
+
+RECORDED_SEGMENTS: Final = sa.Table(
+    "recorded_segments",
+    METADATA,
+    sa.Column("recording_id", sa.String(36), primary_key=True),
+    sa.Column("file", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("offset", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("start_s", sa.Float, nullable=False),
+    sa.Column("duration_s", sa.Float, nullable=False),
+    sa.Column("date", sa.Float, nullable=False),
+    sa.Column("is_keyframe", sa.Boolean, nullable=False),
+    sqlite_with_rowid=False,  # those of one recording lie together, once
+)
+
+# Publishers whose media is in a recording, for those who ask what is kept about them.
+RECORDED_PUBLISHERS: Final = sa.Table(
+    "recorded_publishers",
+    METADATA,
+    sa.Column("recording_id", sa.String(36), primary_key=True),
+    sa.Column("session", sa.String(36), primary_key=True),  # id of the publish, in the history
+    sa.Column("address", sa.String(64), index=True),
+    sa.Column("subject", sa.String(200), index=True),  # id of a key, or who a token was made for
+)

@@ -1,0 +1,338 @@
+"""The index of what was recorded: written beside the recording, read by all who play it.
+
+    recorder ─► memory, bounded ─► a batch a second ─► database ─► lists, playlists
+
+The recorder never waits for it. While the database is away, rows wait in memory; a recording whose
+rows find no room is marked, and its rows are written anew from its files later (`mend`).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from headend.errors import DatabaseError
+from headend.events import Event, SessionEnded, SessionStarted
+from headend.logs import Repeats
+from headend.record.values import (
+    RecordedFile,
+    RecordedPublisher,
+    RecordedSegment,
+    Recording,
+    State,
+)
+
+if TYPE_CHECKING:
+    from headend.record.tables import RecordingTables
+    from headend.store.database import Database
+
+log = logging.getLogger(__name__)
+
+BATCH_S: Final = 1.0  # so long rows gather
+BATCH: Final = 2000  # files and segments of one transaction, about so many
+RETRY_S: Final = 5.0  # after an attempt that failed
+QUEUED: Final = 50_000  # files and segments that wait, about 300 bytes each
+CLOSE_S: Final = 5.0  # a server that stops waits no longer for its database
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """What is to be written of one recording."""
+
+    files: list[RecordedFile] = field(default_factory=list)
+    segments: list[RecordedSegment] = field(default_factory=list)
+    publishers: list[RecordedPublisher] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        return len(self.files) + len(self.segments)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is being written of one recording."""
+
+    id: str
+    waiting: _Waiting
+    files: list[RecordedFile]
+    segments: list[RecordedSegment]
+    publishers: list[RecordedPublisher]
+
+
+class RecordingIndex:
+    """The index of one server; `start` and `close` once each.
+
+    Attributes:
+        is_failing: What waited could not be written when that was tried last.
+        torn: Ids of recordings whose rows found no room: they are to be mended once they are over.
+    """
+
+    def __init__(self, *, batch_s: float = BATCH_S, retry_s: float = RETRY_S) -> None:
+        """Make one that takes rows already; `start` has them written.
+
+        Args:
+            batch_s: Seconds that rows gather.
+            retry_s: Seconds until the next attempt after one that failed.
+        """
+        self.is_failing = False
+        self.torn: Final[set[str]] = set()
+        self._batch_s: Final = batch_s
+        self._retry_s: Final = retry_s
+        self._recordings: dict[str, Recording] = {}  # that run, or are not written as they are
+        self._changed: set[str] = set()  # ids of those
+        self._waiting: dict[str, _Waiting] = {}
+        self._queued = 0
+        self._publishing: dict[str, dict[str, SessionStarted]] = {}  # by stream and id
+        self._tables: RecordingTables | None = None
+        self._opened = asyncio.Event()
+        self._written = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._stop: Final = asyncio.Event()
+        self._failures: Final = Repeats(log, "index of recordings not written")
+
+    # ------------------------------------------------------------------ what is recorded
+
+    def begin(self, recording: Recording) -> None:
+        """Take a recording that begins."""
+        self._change(recording)
+        for session in self._publishing.get(recording.stream, {}).values():
+            self._note_publisher(recording.id, session)
+
+    def add_file(self, file: RecordedFile) -> None:
+        """Take a file that begins, of a recording that runs."""
+        before = self._recordings[file.recording_id]
+        after = replace(before, files=before.files + 1, bytes=before.bytes + file.init_size)
+        self._change(after)
+        if self._has_room(before.id, 1):
+            self._wait(before.id).files.append(file)
+
+    def add_segments(self, id: str, segments: Sequence[RecordedSegment]) -> None:
+        """Take segments that are whole, of a recording that runs; in their order."""
+        before = self._recordings[id]
+        size = before.bytes + sum(segment.size for segment in segments)
+        duration = before.duration_s + sum(segment.duration_s for segment in segments)
+        self._change(replace(before, bytes=size, duration_s=duration))
+        if self._has_room(id, len(segments)):
+            self._wait(id).segments.extend(segments)
+
+    def finish(self, id: str, state: State, ended: float) -> Recording:
+        """Take the end of a recording that runs; return it as it is then.
+
+        Args:
+            id: Of the recording.
+            state: ready or failed.
+            ended: Unix seconds.
+        """
+        before = self._recordings[id]
+        over = replace(before, state=state, ended=max(ended, before.started))
+        self._change(over)
+        return over
+
+    def running(self, id: str) -> bool:
+        """Say whether a recording goes on in this server."""
+        return id in self._recordings and self._recordings[id].state == "recording"
+
+    def event(self, event: Event) -> None:
+        """Note who publishes what is recorded."""
+        match event:
+            case SessionStarted(action="publish", stream=stream, id=id):
+                self._publishing.setdefault(stream, {})[id] = event
+                for recording in self._recordings.values():
+                    if recording.stream == stream and recording.state == "recording":
+                        self._note_publisher(recording.id, event)
+            case SessionEnded(action="publish", stream=stream, id=id):
+                sessions = self._publishing.get(stream, {})
+                sessions.pop(id, None)
+                if not sessions:
+                    self._publishing.pop(stream, None)
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are not written yet, those of recordings not counted."""
+        return self._queued
+
+    def _change(self, recording: Recording) -> None:
+        self._recordings[recording.id] = recording
+        self._changed.add(recording.id)
+
+    def _wait(self, id: str) -> _Waiting:
+        return self._waiting.setdefault(id, _Waiting())
+
+    def _has_room(self, id: str, rows: int) -> bool:
+        """Take places in the queue; a recording that gets none loses those that it has."""
+        if id in self.torn:
+            return False
+        if self._queued + rows <= QUEUED:
+            self._queued += rows
+            return True
+        self.torn.add(id)
+        lost = self._waiting.pop(id, _Waiting())
+        self._queued -= lost.rows
+        self._wait(id).publishers = lost.publishers
+        log.warning(
+            "recording %s: the database takes nothing, and no more rows fit into memory; they are "
+            "read from its files later",
+            id,
+        )
+        return False
+
+    def _note_publisher(self, id: str, session: SessionStarted) -> None:
+        subject = session.key_id or session.subject
+        publisher = RecordedPublisher(id, session.id, session.address, subject)
+        self._wait(id).publishers.append(publisher)
+
+    # ------------------------------------------------------------------ writing
+
+    def start(self, database: "Callable[[], Awaitable[Database]]", node: str) -> None:
+        """Write from now on.
+
+        Args:
+            database: Gives it; awaited in the background, for it may take any time to open.
+            node: Names this server among those that share the database; up to 32 characters.
+        """
+        self._task = asyncio.create_task(self._begin(database, node), name="index of recordings")
+
+    async def close(self) -> None:
+        """Write what waits, if the database answers in time, and end."""
+        if self._task is None:
+            return
+        self._stop.set()
+        if self._tables is None:
+            self._task.cancel()  # there is nothing to write to
+        with suppress(asyncio.CancelledError, TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._task
+        if self._changed or self._queued:
+            log.warning(
+                "index of recordings: %d rows are not written; the next start reads them from the "
+                "files",
+                len(self._changed) + self._queued,
+            )
+
+    async def tables(self) -> "RecordingTables":
+        """Return what answers questions, once the database is open; wait for ever."""
+        await self._opened.wait()
+        assert self._tables is not None
+        return self._tables
+
+    @property
+    def opened(self) -> "RecordingTables | None":
+        """What answers questions; None: the database is not open yet."""
+        return self._tables
+
+    async def settled(self) -> None:
+        """Wait until all that is known now is written; for ever while the database is away."""
+        while self._changed or self._waiting:
+            self._written.clear()
+            await self._written.wait()
+
+    async def mend(
+        self,
+        recording: Recording,
+        files: Sequence[RecordedFile],
+        segments: Sequence[RecordedSegment],
+    ) -> None:
+        """Write a recording that is over anew, as its files have it.
+
+        Raises:
+            DatabaseError: Nothing was written.
+        """
+        await (await self.tables()).mend(recording, files, segments)
+        self.torn.discard(recording.id)
+
+    async def delete(self, id: str) -> None:
+        """Delete all rows of a recording that is over.
+
+        Raises:
+            DatabaseError: That is not possible now.
+        """
+        await (await self.tables()).delete(id)
+        self.torn.discard(id)
+        self._recordings.pop(id, None)
+        self._changed.discard(id)
+        self._queued -= self._waiting.pop(id, _Waiting()).rows
+
+    async def _begin(self, database: "Callable[[], Awaitable[Database]]", node: str) -> None:
+        opened = await database()
+        # Loaded by now in any case; a server whose database is never there does without.
+        from headend.record.tables import RecordingTables
+
+        self._tables = RecordingTables(opened, node)
+        self._opened.set()
+        await self._run()
+
+    async def _run(self) -> None:
+        is_last = False
+        while not is_last:
+            is_last = self._stop.is_set()
+            pause = self._batch_s
+            try:
+                await self._write()
+                self.is_failing = False
+            except DatabaseError as error:
+                self.is_failing = True
+                pause = self._retry_s
+                self._failures.add(f"index of recordings waits: {error}", self._now())
+            except Exception:
+                pause = self._retry_s
+                log.exception("index of recordings not written: a bug")
+            self._failures.tick(self._now())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stop.wait()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def _write(self) -> None:
+        """Write what waits; it leaves the memory once it is written.
+
+        Raises:
+            DatabaseError: Some was not written.
+        """
+        while self._changed or self._waiting:
+            await self._write_batch()
+        self._written.set()
+
+    async def _write_batch(self) -> None:
+        assert self._tables is not None
+        changed = {id: self._recordings[id] for id in self._changed}
+        batch = self._batch()
+        await self._tables.write(
+            {recording: id in self.torn for id, recording in changed.items()},
+            [file for each in batch for file in each.files],
+            [(each.id, segment) for each in batch for segment in each.segments],
+            [publisher for each in batch for publisher in each.publishers],
+        )
+        for each in batch:
+            self._written_of(each)
+        for id, recording in changed.items():
+            if self._recordings.get(id) is recording:  # not changed meanwhile
+                self._changed.discard(id)
+                if recording.state != "recording":
+                    del self._recordings[id]
+
+    def _batch(self) -> list[_Batch]:
+        """Return what is written next: as many recordings as give about BATCH rows."""
+        batch, rows = [], 0
+        for id, waiting in self._waiting.items():
+            files, segments = waiting.files[:BATCH], waiting.segments[:BATCH]
+            batch.append(_Batch(id, waiting, files, segments, list(waiting.publishers)))
+            rows += len(files) + len(segments)
+            if rows >= BATCH:
+                break
+        return batch
+
+    def _written_of(self, batch: _Batch) -> None:
+        """Forget what was written, unless it has been dropped meanwhile."""
+        waiting = batch.waiting
+        if self._waiting.get(batch.id) is not waiting:
+            return
+        del waiting.files[: len(batch.files)]
+        del waiting.segments[: len(batch.segments)]
+        del waiting.publishers[: len(batch.publishers)]
+        self._queued -= len(batch.files) + len(batch.segments)
+        if not (waiting.rows or waiting.publishers):
+            del self._waiting[batch.id]

@@ -1,0 +1,282 @@
+"""Recordings in the database: questions to their tables, and changes of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from fnmatch import fnmatchcase
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headend.record.values import RecordedFile, RecordedPublisher, RecordedSegment, Recording
+from headend.store.database import Database
+from headend.store.tables import (
+    RECORDED_FILES,
+    RECORDED_PUBLISHERS,
+    RECORDED_SEGMENTS,
+    RECORDINGS,
+)
+
+MEND_S: Final = 30.0  # to write a recording of a day anew
+BATCH: Final = 2000  # rows of one statement
+
+_RECORDING: Final = [RECORDINGS.c[field.name] for field in fields(Recording)]
+_FILE: Final = [RECORDED_FILES.c[field.name] for field in fields(RecordedFile)]
+_SEGMENT: Final = [RECORDED_SEGMENTS.c[name] for name in RecordedSegment._fields]
+_CHANGES: Final = ("state", "ended", "bytes", "files", "duration_s", "is_torn")  # as it goes on
+
+
+class Place(NamedTuple):
+    """Where a page of the list ends: its last recording."""
+
+    started: float
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFilter:
+    """Which recordings are wanted; `None`: all.
+
+    Attributes:
+        stream: Pattern of their streams, such as `live/*`.
+        since: Unix seconds; those that were not over then.
+        until: Unix seconds; those that had begun before.
+    """
+
+    stream: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+class RecordingTables:
+    """The tables. Every method raises DatabaseError when the database fails."""
+
+    def __init__(self, database: Database, node: str) -> None:
+        """Take the parts.
+
+        Args:
+            database: Where they are.
+            node: Names this server among those that share the database, up to 32 characters.
+        """
+        self._database: Final = database
+        self._node: Final = node
+
+    # ------------------------------------------------------------------ questions
+
+    async def get(self, id: str) -> Recording | None:
+        """Return a recording of this server."""
+        query = self._select().where(RECORDINGS.c.id == id)
+        async with self._database.begin() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else Recording(*row)
+
+    async def page(
+        self, wanted: RecordingFilter, *, limit: int, before: Place | None = None
+    ) -> list[Recording]:
+        """Return recordings of this server, the newest first.
+
+        Args:
+            wanted: Which.
+            limit: Most of them.
+            before: The last one seen; None: none yet.
+        """
+        found: list[Recording] = []
+        async with self._database.begin() as connection:
+            while len(found) < limit:
+                rows = await self._some(connection, wanted, limit, before)
+                # SQL's patterns say less: SQLite's know no case, and neither knows sets.
+                found += [each for each in rows if _fits(each.stream, wanted.stream)]
+                if len(rows) < limit:
+                    break
+                before = Place(rows[-1].started, rows[-1].id)
+        return found[:limit]
+
+    async def _some(
+        self,
+        connection: AsyncConnection,
+        wanted: RecordingFilter,
+        limit: int,
+        before: Place | None,
+    ) -> list[Recording]:
+        columns = RECORDINGS.c
+        # An index has all that this asks for: few of many are found without a look at the table.
+        ids = _newest(sa.select(columns.id).where(columns.node == self._node))
+        ids = ids.where(*_conditions(wanted)).limit(limit)
+        if before is not None:
+            ids = ids.where(sa.tuple_(columns.started, columns.id) < sa.tuple_(*before))
+        some = ids.subquery()
+        query = sa.select(*_RECORDING).join(some, columns.id == some.c.id)
+        return [Recording(*row) for row in await connection.execute(_newest(query))]
+
+    async def files(self, id: str) -> list[RecordedFile]:
+        """Return the files of a recording, in their order."""
+        columns = RECORDED_FILES.c
+        query = sa.select(*_FILE).where(columns.recording_id == id).order_by(columns.number)
+        async with self._database.begin() as connection:
+            return [RecordedFile(*row) for row in await connection.execute(query)]
+
+    async def segments(
+        self, id: str, *, after: tuple[int, int] | None = None
+    ) -> list[RecordedSegment]:
+        """Return the segments of a recording, in their order.
+
+        Args:
+            id: Of the recording.
+            after: File and offset of the last one that is known; None: none is.
+        """
+        columns = RECORDED_SEGMENTS.c
+        query = (
+            sa.select(*_SEGMENT)
+            .where(columns.recording_id == id)
+            .order_by(columns.file, columns.offset)
+        )
+        if after is not None:
+            file, offset = after
+            in_file = sa.and_(columns.file == file, columns.offset > offset)
+            query = query.where(sa.or_(columns.file > file, in_file))
+        async with self._database.begin() as connection:
+            return list(map(RecordedSegment._make, await connection.execute(query)))
+
+    async def unfinished(self) -> list[Recording]:
+        """Return what is to be mended from the files: not ended, or with rows that are missing."""
+        columns = RECORDINGS.c
+        query = self._select().where(sa.or_(columns.state == "recording", columns.is_torn))
+        async with self._database.begin() as connection:
+            rows = await connection.execute(query.order_by(columns.started, columns.id))
+            return [Recording(*row) for row in rows]
+
+    async def oldest(self, *, limit: int, after: Place | None = None) -> list[Recording]:
+        """Return recordings of this server that are over, the oldest first."""
+        columns = RECORDINGS.c
+        query = self._select().where(columns.ended.is_not(None))
+        if after is not None:
+            place = sa.tuple_(columns.started, columns.id)
+            query = query.where(place > sa.tuple_(*after))
+        async with self._database.begin() as connection:
+            rows = await connection.execute(
+                query.order_by(columns.started, columns.id).limit(limit)
+            )
+            return [Recording(*row) for row in rows]
+
+    async def total_bytes(self) -> int:
+        """Return the size of all recordings of this server."""
+        total = sa.select(sa.func.coalesce(sa.func.sum(RECORDINGS.c.bytes), 0))
+        async with self._database.begin() as connection:
+            rows = await connection.execute(total.where(RECORDINGS.c.node == self._node))
+            return int(rows.scalar_one())
+
+    def _select(self) -> "sa.Select[Any]":
+        return sa.select(*_RECORDING).where(RECORDINGS.c.node == self._node)
+
+    # ------------------------------------------------------------------ changes
+
+    async def write(
+        self,
+        recordings: Mapping[Recording, bool],
+        files: Sequence[RecordedFile],
+        segments: Sequence[tuple[str, RecordedSegment]],
+        publishers: Sequence[RecordedPublisher],
+    ) -> None:
+        """Write what is new, all or none; what is there already stays as it is.
+
+        Args:
+            recordings: As they are now, and whether rows of each are missing.
+            files: Of these and others.
+            segments: Likewise, each with the id of its recording.
+            publishers: Likewise.
+        """
+        async with self._database.begin() as connection:
+            await self._put_recordings(connection, recordings)
+            await _add(connection, RECORDED_FILES, [asdict(file) for file in files])
+            await _add(connection, RECORDED_SEGMENTS, [_row(*each) for each in segments])
+            await _add(connection, RECORDED_PUBLISHERS, [asdict(each) for each in publishers])
+
+    async def mend(
+        self,
+        recording: Recording,
+        files: Sequence[RecordedFile],
+        segments: Sequence[RecordedSegment],
+    ) -> None:
+        """Write a recording anew, as its files have it; it is whole then."""
+        async with self._database.begin(MEND_S) as connection:
+            await _forget(connection, recording.id, (RECORDED_FILES, RECORDED_SEGMENTS))
+            await self._put_recordings(connection, {recording: False})
+            await _add(connection, RECORDED_FILES, [asdict(file) for file in files])
+            rows = [_row(recording.id, segment) for segment in segments]
+            await _add(connection, RECORDED_SEGMENTS, rows)
+
+    async def delete(self, id: str) -> None:
+        """Delete all rows of a recording."""
+        async with self._database.begin(MEND_S) as connection:
+            await _forget(connection, id, (RECORDED_FILES, RECORDED_SEGMENTS, RECORDED_PUBLISHERS))
+            await connection.execute(RECORDINGS.delete().where(RECORDINGS.c.id == id))
+
+    async def _put_recordings(
+        self, connection: AsyncConnection, recordings: Mapping[Recording, bool]
+    ) -> None:
+        rows = [
+            {**asdict(recording), "node": self._node, "is_torn": is_torn}
+            for recording, is_torn in recordings.items()
+        ]
+        if rows:
+            insert = _insert(connection, RECORDINGS)
+            changes = {name: insert.excluded[name] for name in _CHANGES}
+            changed = insert.on_conflict_do_update(index_elements=["id"], set_=changes)
+            await connection.execute(changed, rows)
+
+
+def _insert(connection: AsyncConnection, table: sa.Table) -> "postgresql.Insert | sqlite.Insert":
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+async def _add(
+    connection: AsyncConnection, table: sa.Table, rows: Sequence[Mapping[str, object]]
+) -> None:
+    """Add rows; they are there already where the answer to an earlier attempt was lost."""
+    for start in range(0, len(rows), BATCH):
+        insert = _insert(connection, table).on_conflict_do_nothing()
+        await connection.execute(insert, rows[start : start + BATCH])
+
+
+async def _forget(connection: AsyncConnection, id: str, tables: Sequence[sa.Table]) -> None:
+    for table in tables:
+        await connection.execute(table.delete().where(table.c.recording_id == id))
+
+
+def _row(id: str, segment: RecordedSegment) -> dict[str, object]:
+    return {"recording_id": id, **segment._asdict()}
+
+
+def _newest(query: "sa.Select[Any]") -> "sa.Select[Any]":
+    return query.order_by(RECORDINGS.c.started.desc(), RECORDINGS.c.id.desc())
+
+
+def _conditions(wanted: RecordingFilter) -> list[sa.ColumnElement[bool]]:
+    columns = RECORDINGS.c
+    conditions: list[sa.ColumnElement[bool]] = []
+    if wanted.stream is not None:
+        conditions.append(_matches(columns.stream, wanted.stream))
+    if wanted.since is not None:
+        conditions.append(sa.or_(columns.ended > wanted.since, columns.ended.is_(None)))
+    if wanted.until is not None:
+        conditions.append(columns.started < wanted.until)
+    return conditions
+
+
+def _matches(column: sa.Column[object], pattern: str) -> sa.ColumnElement[bool]:
+    """Return what is so of all that a pattern matches, and of few others."""
+    first = min((pattern.find(each) for each in "*?[" if each in pattern), default=-1)
+    if first < 0:
+        return column == pattern
+    text, rest = pattern[:first], pattern[first:]
+    escaped = "".join(f"\\{each}" if each in "\\%_" else each for each in text)
+    like = "%" if "[" in rest else rest.replace("\\", "\\\\").replace("%", "\\%")
+    like = like.replace("_", "\\_").replace("*", "%").replace("?", "_")
+    return column.like(escaped + like, escape="\\")
+
+
+def _fits(stream: str, pattern: str | None) -> bool:
+    return pattern is None or fnmatchcase(stream, pattern)
