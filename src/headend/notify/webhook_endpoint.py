@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from time import monotonic, perf_counter, time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import ConfigDict, Field
 
 from headend.errors import HeadendError
 from headend.net.outgoing import Outgoing, OutgoingError
@@ -72,25 +74,17 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt to deliver, for people.
+    """One attempt to deliver an event."""
 
-    Attributes:
-        time: When it was over, Unix seconds.
-        id: Of the letter.
-        sequence: Likewise.
-        event: Its name.
-        stream: That it is about.
-        took_s: How long it took.
-        error: Why it failed; None: it arrived.
-    """
+    __pydantic_config__ = ConfigDict(title="WebhookAttempt", extra="forbid")
 
-    time: float
+    time: Annotated[float, Field(description="When it was over, Unix seconds.")]
     id: str
     sequence: int
     event: str
-    stream: str
+    stream: Annotated[str, Field(description="Empty: the event is about none.")]
     took_s: float
-    error: str | None
+    error: Annotated[str | None, Field(description="Why it failed; null: it arrived.")]
 
 
 class Endpoint:

@@ -4,9 +4,11 @@ hk_ + 32 characters     the key: what an encoder shows; enough to publish its st
 pk_ + 12 characters     its id: for lists, logs and as user name beside the key as password
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import ConfigDict, Field, PlainSerializer
 
 from headend.decisions import Address
 
@@ -17,35 +19,43 @@ LABEL_CHARACTERS: Final = 200
 LOOPBACK: Final = IPv4Address("127.0.0.1")
 
 Network = IPv4Network | IPv6Network
+Networks = Annotated[
+    tuple[Network, ...],
+    PlainSerializer(lambda networks: [str(each) for each in networks], return_type=list[str]),
+]
 
 
 @dataclass(frozen=True, slots=True)
 class PublishKey:
-    """What is known of a key; not the key itself.
+    """What is known of a publish key; not the key itself.
 
     Attributes:
         id: Starts with `pk_`.
-        stream: `APP/NAME` that it publishes.
         label: Whatever its owner wants to be reminded of.
-        created_at: Unix seconds, as all times here.
         expires_at: It is not valid from then on; None: never.
         revoked_at: It is not valid since then; None: it is.
-        networks: From where it is valid; empty: from everywhere.
         tls_only: It is valid over TLS only.
-        priority: Of the publishers of a stream the highest is on air; the others stand by.
         used_at: When it was last accepted.
         used_from: From which address.
     """
 
+    __pydantic_config__ = ConfigDict(
+        title="Key", extra="forbid", json_schema_serialization_defaults_required=True
+    )
+
     id: str
-    stream: str
+    stream: Annotated[str, Field(description="APP/NAME that it publishes.")]
     label: str = ""
-    created_at: float = 0.0
+    created_at: Annotated[float, Field(description="Unix seconds, as all times.")] = 0.0
     expires_at: float | None = None
     revoked_at: float | None = None
-    networks: tuple[Network, ...] = ()
+    networks: Annotated[
+        Networks, Field(description="From where it is valid; []: from everywhere.")
+    ] = ()
     tls_only: bool = False
-    priority: int = 0
+    priority: Annotated[
+        int, Field(description="Of the publishers of a stream the highest is on air.")
+    ] = 0
     used_at: float | None = None
     used_from: str | None = None
 
@@ -85,16 +95,4 @@ class KeyOptions:
 
 def document(key: PublishKey) -> dict[str, object]:
     """Return what is known of a key as plain values, for JSON; times are Unix seconds."""
-    return {
-        "id": key.id,
-        "stream": key.stream,
-        "label": key.label,
-        "created_at": key.created_at,
-        "expires_at": key.expires_at,
-        "revoked_at": key.revoked_at,
-        "networks": [str(network) for network in key.networks],
-        "tls_only": key.tls_only,
-        "priority": key.priority,
-        "used_at": key.used_at,
-        "used_from": key.used_from,
-    }
+    return asdict(key) | {"networks": [str(network) for network in key.networks]}

@@ -1,35 +1,43 @@
 """What is kept about what went on: entries of the audit trail, and sessions."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+
+from headend.decisions import Action
 
 Outcome = Literal["done", "refused", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One thing that was done or refused.
+    """One thing that an administrator did, or that was refused.
 
     Attributes:
-        at: When, Unix seconds; of the first, if there were several.
-        actor: Who: `admin token`, `console`, `command line (ann)`, a key's id, a token's subject.
-        action: What, such as `key.create`, `publish` or `settings.reload`.
-        target: To what: a stream, an id; may be empty.
-        address: From where, in the form that `privacy.addresses` wants; None: not known.
-        outcome: How it ended.
         detail: For people: why it was refused, what was changed.
-        count: How often it happened: the same refusal of the same peer is one row for a while.
         number: Of the row; 0 until it is written.
     """
 
-    at: float
-    actor: str
-    action: str
-    target: str
-    address: str | None
+    __pydantic_config__ = ConfigDict(
+        extra="forbid", json_schema_serialization_defaults_required=True
+    )
+
+    at: Annotated[float, Field(description="Unix seconds; of the first, if there were several.")]
+    actor: Annotated[
+        str, Field(description="Who: admin token, console, a key's id, a token's subject.")
+    ]
+    action: Annotated[
+        str, Field(description="What, such as key.create, publish or settings.reload.")
+    ]
+    target: Annotated[str, Field(description="To what: a stream, an id.")]
+    address: Annotated[str | None, Field(description="From where, as privacy.addresses shows it.")]
     outcome: Outcome
     detail: str = ""
-    count: int = 1
+    count: Annotated[
+        int,
+        Field(description="How often; refusals that repeat are one entry for a while."),
+    ] = 1
     number: int = 0
 
 
@@ -58,37 +66,40 @@ class AuditFilter:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """One publish or play.
+    """One publish or play, granted or refused.
 
     Attributes:
         id: Unique for good.
-        session: Number of the session in the API, until the server stops; None: it has none.
-        kind: publish or play.
         protocol: rtmp, rtmps, http-flv, https-flv, ws-flv, wss-flv or hls.
         stream: `APP/NAME`.
-        address: From where, in the form that `privacy.addresses` wants; None: not known.
-        subject: Id of the publish key, or whom a token was made for.
         user_agent: What the peer called itself.
-        started_at: Unix seconds.
-        ended_at: Unix seconds; None: it goes on.
         bytes: Media published, or bytes given to a viewer.
-        reason: Why it ended or was refused, as the peer and the log were told.
-        code: Of the refusal, such as `NetStream.Publish.Denied`; None: it was granted.
+        code: Such as `NetStream.Publish.Denied`; None: it was granted.
     """
 
+    __pydantic_config__ = ConfigDict(
+        title="PastSession", extra="forbid", json_schema_serialization_defaults_required=True
+    )
+
     id: str
-    session: int | None
-    kind: str
+    session: Annotated[
+        int | None, Field(description="Number of its session while that server ran.")
+    ]
+    kind: Action
     protocol: str
     stream: str
-    address: str | None
-    subject: str | None
+    address: Annotated[str | None, Field(description="From where, as privacy.addresses shows it.")]
+    subject: Annotated[
+        str | None, Field(description="Id of the publish key, or whom a token was made for.")
+    ]
     user_agent: str | None
-    started_at: float
-    ended_at: float | None = None
+    started_at: Annotated[float, Field(description="Unix seconds.")]
+    ended_at: Annotated[float | None, Field(description="Unix seconds; null: it goes on.")] = None
     bytes: int = 0
-    reason: str | None = None
-    code: str | None = None
+    reason: Annotated[
+        str | None, Field(description="Why it ended or was refused, as its peer was told.")
+    ] = None
+    code: Annotated[str | None, Field(description="Of a refusal, as its peer was told.")] = None
 
 
 @dataclass(frozen=True, slots=True)

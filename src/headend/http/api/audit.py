@@ -5,17 +5,18 @@ Both are only read here: rows go when they are old, and in no other way.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Final
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from headend.errors import DatabaseError
+from headend.http.api.models import Model
 from headend.http.api.route import PAGE, V1, Route, Schema, page_after, page_limit
 from headend.http.problems import Problem
 from headend.live.services import Services
 from headend.store.recorder import Recorder
-from headend.store.records import AuditFilter, SessionFilter
+from headend.store.records import AuditEntry, AuditFilter, SessionFilter, SessionRecord
 
 _TEXT: Final[Schema] = {"type": "string", "maxLength": 1100}
 _TIME: Final[Schema] = {"type": "number", "minimum": 0, "maximum": 10**11}
@@ -40,53 +41,17 @@ _HISTORY_QUERY: Final[Mapping[str, Schema]] = {
 }
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", from_attributes=True)
-
-
-class AuditEntry(_Model):
-    """One thing that an administrator did, or that was refused."""
-
-    number: int
-    at: float = Field(description="Unix seconds; of the first, if there were several.")
-    actor: str = Field(description="Who: admin token, console, a key's id, a token's subject.")
-    action: str = Field(description="What, such as key.create, publish or settings.reload.")
-    target: str = Field(description="To what: a stream, an id.")
-    address: str | None = Field(description="From where, as privacy.addresses shows it.")
-    outcome: Literal["done", "refused", "failed"]
-    detail: str
-    count: int = Field(description="How often; refusals that repeat are one entry for a while.")
-
-
-class AuditEntries(_Model):
+class AuditEntries(Model):
     """A page of the audit trail."""
 
     entries: list[AuditEntry]
     next: str | None = Field(description="What `after` takes for the next page.")
 
 
-class PastSession(_Model):
-    """One publish or play, granted or refused."""
-
-    id: str
-    session: int | None = Field(description="Number of its session while that server ran.")
-    kind: Literal["publish", "play"]
-    protocol: str
-    stream: str
-    address: str | None = Field(description="From where, as privacy.addresses shows it.")
-    subject: str | None = Field(description="Id of the publish key, or whom a token was made for.")
-    user_agent: str | None
-    started_at: float = Field(description="Unix seconds.")
-    ended_at: float | None = Field(description="Unix seconds; null: it goes on.")
-    bytes: int
-    reason: str | None = Field(description="Why it ended or was refused, as its peer was told.")
-    code: str | None = Field(description="Of a refusal, as its peer was told.")
-
-
-class PastSessions(_Model):
+class PastSessions(Model):
     """A page of the history."""
 
-    sessions: list[PastSession]
+    sessions: list[SessionRecord]
     next: str | None = Field(description="What `after` takes for the next page.")
 
 
@@ -120,9 +85,8 @@ class _Past:
             found = await trail.page(wanted, limit=limit + 1, before=page_after(request))
         except DatabaseError as error:
             raise _away() from error
-        page = [AuditEntry.model_validate(entry) for entry in found[:limit]]
-        following = str(page[-1].number) if len(found) > limit else None
-        return AuditEntries(entries=page, next=following)
+        following = str(found[limit - 1].number) if len(found) > limit else None
+        return AuditEntries(entries=found[:limit], next=following)
 
     async def session_history(self, request: web.Request) -> PastSessions:
         history = self._recorder().history
@@ -141,10 +105,9 @@ class _Past:
             found = await history.page(wanted, limit=limit + 1, before=_cursor(request))
         except DatabaseError as error:
             raise _away() from error
-        page = [PastSession.model_validate(record) for record in found[:limit]]
-        last = page[-1] if len(found) > limit else None
+        last = found[limit - 1] if len(found) > limit else None
         following = None if last is None else f"{last.started_at!r},{last.id}"
-        return PastSessions(sessions=page, next=following)
+        return PastSessions(sessions=found[:limit], next=following)
 
     def _recorder(self) -> Recorder:
         recorder = self._services.recorder

@@ -4,13 +4,13 @@ A key itself is in the answer to its making only, and nowhere else.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from time import time
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from aiohttp import web
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -21,12 +21,13 @@ from pydantic import (
 from headend.access.tokens import Token
 from headend.errors import DatabaseError, ProtocolError, SettingsError
 from headend.http.api.auditing import TARGET
+from headend.http.api.models import Model
 from headend.http.api.route import PAGE, V1, Route, Schema, page_limit, read_body
 from headend.http.problems import Problem
 from headend.live.publish_urls import publish_servers
 from headend.live.services import Services
 from headend.names import stream_path
-from headend.store.publish_key import LABEL_CHARACTERS, KeyOptions, NewKey, PublishKey, document
+from headend.store.publish_key import LABEL_CHARACTERS, KeyOptions, NewKey, PublishKey
 
 if TYPE_CHECKING:
     from headend.store.keys import KeyStore
@@ -42,39 +43,27 @@ _QUERY: Final[Mapping[str, Schema]] = {
 }
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Key(_Model):
-    """What is known of a publish key; not the key itself."""
-
-    id: str
-    stream: str = Field(description="APP/NAME that it publishes.")
-    label: str
-    created_at: float = Field(description="Unix seconds, as all times.")
-    expires_at: float | None
-    revoked_at: float | None
-    networks: list[str] = Field(description="From where it is valid; []: from everywhere.")
-    tls_only: bool
-    priority: int = Field(description="Of the publishers of a stream the highest is on air.")
-    used_at: float | None
-    used_from: str | None
-
-
-class MadeKey(Key):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeKey(PublishKey):
     """A key that was just made: the only time that it is shown."""
 
-    key: str = Field(description="What encoders such as OBS call stream key, by itself.")
-    servers: list[str] = Field(
-        description="What they call server, the one that works at once first; then over TLS."
+    __pydantic_config__ = ConfigDict(
+        title="MadeKey", extra="forbid", json_schema_serialization_defaults_required=True
     )
 
+    key: Annotated[str, Field(description="What encoders such as OBS call stream key, by itself.")]
+    servers: Annotated[
+        list[str],
+        Field(
+            description="What they call server, the one that works at once first; then over TLS."
+        ),
+    ]
 
-class Keys(_Model):
+
+class Keys(Model):
     """A page of keys, in the order of their ids."""
 
-    keys: list[Key]
+    keys: list[PublishKey]
     total: int
     next: str | None = Field(description="For `after`; null: that was all.")
 
@@ -108,7 +97,7 @@ Network = Annotated[
 Printable = Annotated[str, Field(json_schema_extra={"pattern": r"^[^\x00-\x1F\x7F-\x9F]*$"})]
 
 
-class KeyRequest(_Model):
+class KeyRequest(Model):
     """A key to be made."""
 
     stream: str = Field(max_length=1024)
@@ -119,7 +108,7 @@ class KeyRequest(_Model):
     priority: int = Field(0, ge=-1000, le=1000)
 
 
-class TokenRequest(_Model):
+class TokenRequest(Model):
     """A token to be signed."""
 
     pattern: Printable = Field(
@@ -132,7 +121,7 @@ class TokenRequest(_Model):
     subject: Printable = Field("", max_length=200, description="Printable.")
 
 
-class SignedToken(_Model):
+class SignedToken(Model):
     """A token."""
 
     token: str
@@ -148,9 +137,9 @@ def routes(services: Services) -> Sequence[Route]:
               query=_QUERY, statuses=(503,)),
         Route("POST", f"{V1}/keys", "Make a publish key.", api.create, MadeKey, body=KeyRequest,
               status=201, statuses=(503,), action="key.create"),
-        Route("GET", one, "One publish key.", api.key, Key, statuses=(404, 503)),
-        Route("DELETE", one, "Revoke a publish key; what it publishes ends.", api.revoke, Key,
-              statuses=(404, 503), action="key.revoke"),
+        Route("GET", one, "One publish key.", api.key, PublishKey, statuses=(404, 503)),
+        Route("DELETE", one, "Revoke a publish key; what it publishes ends.", api.revoke,
+              PublishKey, statuses=(404, 503), action="key.revoke"),
         Route("POST", f"{one}/rotate", "Make a key in place of another, which is revoked.",
               api.rotate, MadeKey, status=201, statuses=(404, 503), action="key.rotate"),
         Route("POST", f"{V1}/tokens", "Sign a playback or publish token.", api.sign, SignedToken,
@@ -175,7 +164,7 @@ class _Keys:
         except DatabaseError as error:
             raise _away(error) from error
         following = page[limit - 1].id if len(page) > limit else None
-        return Keys(keys=[_shown(key) for key in page[:limit]], total=total, next=following)
+        return Keys(keys=page[:limit], total=total, next=following)
 
     async def create(self, request: web.Request) -> MadeKey:
         asked = await read_body(request, KeyRequest)
@@ -197,7 +186,7 @@ class _Keys:
         request[TARGET] = new.key.id
         return self._made(new, request)
 
-    async def key(self, request: web.Request) -> Key:
+    async def key(self, request: web.Request) -> PublishKey:
         id = request.match_info["key"]
         try:
             found = await (await self._store()).get(id)
@@ -205,9 +194,9 @@ class _Keys:
             raise _away(error) from error
         if found is None:
             raise _missing()
-        return _shown(found)
+        return found
 
-    async def revoke(self, request: web.Request) -> Key:
+    async def revoke(self, request: web.Request) -> PublishKey:
         try:
             key = await (await self._store()).revoke(request.match_info["key"], time())
         except DatabaseError as error:
@@ -215,7 +204,7 @@ class _Keys:
         if key is None:
             raise _missing()
         self._services.gate.revoke({key.id})
-        return _shown(key)
+        return key
 
     async def rotate(self, request: web.Request) -> MadeKey:
         id = request.match_info["key"]
@@ -236,8 +225,8 @@ class _Keys:
             stream,
             needs_tls=new.key.tls_only or services.gate.policy.wants_tls("publish", stream),
         )
-        shown = {**document(new.key), "key": new.secret, "servers": servers}
-        return MadeKey.model_validate(shown)
+        known = {each.name: getattr(new.key, each.name) for each in fields(new.key)}
+        return MadeKey(**known, key=new.secret, servers=servers)
 
     async def sign(self, request: web.Request) -> SignedToken:
         asked = await read_body(request, TokenRequest)
@@ -257,10 +246,6 @@ class _Keys:
             raise Problem(422, f"{error}.") from error
         request[TARGET] = asked.pattern
         return SignedToken(token=text, expires_at=token.expires_at)
-
-
-def _shown(key: PublishKey) -> Key:
-    return Key.model_validate(document(key))
 
 
 def _missing() -> Problem:

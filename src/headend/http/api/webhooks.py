@@ -5,10 +5,11 @@ from time import time
 from typing import TYPE_CHECKING, Final, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from headend.errors import DatabaseError
 from headend.http.api.auditing import TARGET
+from headend.http.api.models import Model
 from headend.http.api.route import PAGE, V1, Route, Schema, page_after, page_limit
 from headend.http.problems import Problem
 from headend.live.services import Services
@@ -27,23 +28,7 @@ _QUERY: Final[Mapping[str, Schema]] = {
 }
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class WebhookAttempt(_Model):
-    """One attempt to deliver an event."""
-
-    time: float = Field(description="When it was over, Unix seconds.")
-    id: str
-    sequence: int
-    event: str
-    stream: str = Field(description="Empty: the event is about none.")
-    took_s: float
-    error: str | None = Field(description="Why it failed; null: it arrived.")
-
-
-class Webhook(_Model):
+class Webhook(Model):
     """A receiver of events."""
 
     name: str
@@ -54,10 +39,10 @@ class Webhook(_Model):
     dead: int = Field(description="Events that were given up.")
     delivered: int = Field(description="Since the server started, as `failures`.")
     failures: int = Field(description="Attempts that failed.")
-    recent: list[WebhookAttempt] = Field(description="The newest attempts, the last one last.")
+    recent: list[Attempt] = Field(description="The newest attempts, the last one last.")
 
 
-class WebhookList(_Model):
+class WebhookList(Model):
     """All receivers."""
 
     webhooks: list[Webhook]
@@ -68,28 +53,14 @@ class WebhookList(_Model):
     )
 
 
-class WebhookDelivery(_Model):
-    """An event that waits for a receiver, or was given up."""
-
-    id: str
-    sequence: int
-    event: str
-    stream: str
-    created_at: float = Field(description="Unix seconds, as all times.")
-    attempts: int
-    next_at: float | None = Field(description="Next attempt; null: as soon as can be.")
-    dead_at: float | None = Field(description="When it was given up.")
-    error: str | None = Field(description="Of the last attempt.")
-
-
-class WebhookDeliveries(_Model):
+class WebhookDeliveries(Model):
     """A page of deliveries, in order."""
 
-    deliveries: list[WebhookDelivery]
+    deliveries: list[Letter]
     next: str | None = Field(description="For `after`; null: that was all.")
 
 
-class WebhookResent(_Model):
+class WebhookResent(Model):
     """What is sent again."""
 
     resent: int
@@ -103,7 +74,7 @@ def routes(services: Services) -> Sequence[Route]:
         Route("GET", f"{V1}/webhooks", "Receivers of events.", api.webhooks, WebhookList,
               statuses=(503,)),
         Route("POST", f"{one}/test", "Send a test event now, and tell what came of it.", api.test,
-              WebhookAttempt, statuses=(404,), action="webhook.test"),
+              Attempt, statuses=(404,), action="webhook.test"),
         Route("GET", f"{one}/deliveries", "Events that wait, or were given up.", api.deliveries,
               WebhookDeliveries, query=_QUERY, statuses=(404, 503)),
         Route("POST", f"{one}/resend", "Send all again that were given up.", api.resend_all,
@@ -129,8 +100,8 @@ class _Webhooks:
             lost=dict(made.lost),
         )
 
-    async def test(self, request: web.Request) -> WebhookAttempt:
-        return _attempt(await self._endpoint(request).test())
+    async def test(self, request: web.Request) -> Attempt:
+        return await self._endpoint(request).test()
 
     async def deliveries(self, request: web.Request) -> WebhookDeliveries:
         endpoint, limit, after = self._endpoint(request), page_limit(request), page_after(request)
@@ -146,7 +117,7 @@ class _Webhooks:
             raise _away(error) from None
         page = letters[:limit]
         return WebhookDeliveries(
-            deliveries=[_delivery(letter) for letter in page],
+            deliveries=page,
             next=str(page[-1].sequence) if len(letters) > limit else None,
         )
 
@@ -185,7 +156,7 @@ class _Webhooks:
             dead=dead,
             delivered=endpoint.delivered,
             failures=endpoint.failures,
-            recent=[_attempt(each) for each in endpoint.recent],
+            recent=list(endpoint.recent),
         )
 
     def _made(self) -> Webhooks | None:
@@ -205,32 +176,6 @@ class _Webhooks:
         if made is None or made.outbox is None:
             raise Problem(503, "The database is not open yet.", headers={"Retry-After": "1"})
         return made.outbox
-
-
-def _attempt(attempt: Attempt) -> WebhookAttempt:
-    return WebhookAttempt(
-        time=attempt.time,
-        id=attempt.id,
-        sequence=attempt.sequence,
-        event=attempt.event,
-        stream=attempt.stream,
-        took_s=attempt.took_s,
-        error=attempt.error,
-    )
-
-
-def _delivery(letter: Letter) -> WebhookDelivery:
-    return WebhookDelivery(
-        id=letter.id,
-        sequence=letter.sequence,
-        event=letter.event,
-        stream=letter.stream,
-        created_at=letter.created_at,
-        attempts=letter.attempts,
-        next_at=letter.next_at or None,
-        dead_at=letter.dead_at,
-        error=letter.error,
-    )
 
 
 def _away(error: DatabaseError) -> Problem:
