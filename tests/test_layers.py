@@ -55,8 +55,8 @@ LAYERS = {
         "hub", "outputs", "net", "client", "store", "live",
     },
     "http": {
-        "errors", "names", "redaction", "logs", "decisions", "settings", "hub", "outputs",
-        "net", "store", "access", "notify", "hls", "thumbnails", "live",
+        "errors", "names", "redaction", "logs", "decisions", "settings", "rtmp", "hub",
+        "outputs", "net", "store", "access", "notify", "hls", "thumbnails", "live",
     },
     "app": {
         "errors", "files", "redaction", "logs", "events", "hooks", "settings", "rtmp",

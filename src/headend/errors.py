@@ -1,10 +1,11 @@
-"""This module holds every exception Headend raises on purpose, on one screen.
+"""Every exception that Headend raises on purpose, on one screen.
 
 Exceptions hold data and render it in `__str__`. For what a peer sent, whatever the bytes, pure code
-raises `ProtocolError` or `MediaError`; they are caught once, in `server/`.
+raises `ProtocolError` or `MediaError`; they are caught once, by the owner of the connection.
 """
 
 from collections.abc import Iterator
+from enum import Enum
 from typing import Final, Literal
 
 
@@ -75,25 +76,50 @@ class UsageError(HeadendError):
     """Our own code called something in the wrong state: a bug."""
 
 
+class Refusal(Enum):
+    """Why a request to publish or to play is refused; each protocol has its own codes for it."""
+
+    DENIED = "denied"  # by key, token, address, settings or a program
+    WRONG_SECRET = "wrong secret"  # a key, token or password that nobody was given
+    SHUT_OUT = "shut out"  # unheard, for too many wrong secrets; it may come in floods
+    TOO_MANY = "too many"  # a limit on streams or viewers is reached
+    NAME_TAKEN = "name taken"
+    FULL = "full"  # the server can hold no other stream
+    NOT_FOUND = "not found"  # nobody publishes it
+    BUSY = "busy"  # too much is asked for just now
+    LOOP = "loop"  # the stream comes from where it is to go
+    UNDECIDED = "undecided"  # nobody could say in time whether it is allowed
+    ELSEWHERE = "elsewhere"  # it is to be had at another address
+    STOPPING = "stopping"  # the server is
+    REMOTE = "refused by the server"  # another server refuses, with a code of its own
+
+
 class Rejected(HeadendError):
     """Policy said no.
 
     Attributes:
-        code: Status code for the peer, such as `NetStream.Publish.Denied`.
+        refusal: Why, by kind.
         description: One line that tells a person why; safe to send to the peer.
         hint: What the operator can do about it: for the log only.
+        code: Status code that another server or a program of the operator gave, such as
+            `NetStream.Publish.Denied`; empty: that of the protocol for this kind of refusal.
+        url: Where to ask instead; empty: nowhere.
         key_id: Id of the publish key that was shown, where it is known: for the audit trail.
     """
 
-    def __init__(self, code: str, description: str, hint: str = "") -> None:
-        super().__init__(code, description)
-        self.code: Final = code
+    def __init__(
+        self, refusal: Refusal, description: str, hint: str = "", *, code: str = "", url: str = ""
+    ) -> None:
+        super().__init__(refusal, description)
+        self.refusal: Final = refusal
         self.description: Final = description
         self.hint: Final = hint
+        self.code: Final = code
+        self.url: Final = url
         self.key_id: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.description}"
+        return f"{self.code or self.refusal.value}: {self.description}"
 
 
 class DatabaseError(HeadendError):

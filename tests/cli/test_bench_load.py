@@ -15,7 +15,7 @@ from headend.cli import bench_load
 from headend.cli.bench_load import Load, Plan, Seen, Sent, Window, play_many, publish_many
 from headend.cli.bench_stream import Timeline
 from headend.client import TlsOptions
-from headend.errors import Rejected, RelayError
+from headend.errors import Refusal, Rejected, RelayError
 from headend.media.tag import AUDIO, Tag
 from headend.rtmp.url import Url, parse_url
 from headend.settings import load_settings
@@ -94,7 +94,7 @@ def test_players_who_are_all_refused_end_the_load(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def play(*_: object, **__: object) -> object:
-        raise Rejected("NetStream.Play.Failed", "no token")
+        raise Rejected(Refusal.REMOTE, "no token", code="NetStream.Play.Failed")
 
     monkeypatch.setattr("headend.client.play", play)
     with pytest.raises(Rejected, match="no token"):

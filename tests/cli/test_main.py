@@ -16,6 +16,7 @@ from headend.cli.main import run
 from headend.errors import (
     HeadendError,
     MediaError,
+    Refusal,
     Rejected,
     RelayError,
     SettingsError,
@@ -46,7 +47,7 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], int]:
 
 def _refused_by_relay() -> RelayError:
     error = RelayError("rtmp://b/live refused")
-    error.__cause__ = Rejected("NetStream.Publish.BadName", "taken")
+    error.__cause__ = Rejected(Refusal.REMOTE, "taken", code="NetStream.Publish.BadName")
     return error
 
 
@@ -71,7 +72,11 @@ def _settings_error() -> SettingsError:
         (MediaError("bad tag"), "bad tag", 1),
         (SettingsError("live.wait_s is wrong"), "live.wait_s is wrong", 2),
         (_settings_error(), "live.wait_s = -1: must be more (and 1 more)", 2),
-        (Rejected("NetStream.Publish.Denied", "no"), "NetStream.Publish.Denied: no", 3),
+        (
+            Rejected(Refusal.REMOTE, "no", code="NetStream.Publish.Denied"),
+            "NetStream.Publish.Denied: no",
+            3,
+        ),
         (RelayError("rtmp://b/live: no route"), "rtmp://b/live: no route", 1),
         (_refused_by_relay(), "rtmp://b/live refused", 3),
         (FileNotFoundError(2, "No such file", "/x.flv"), "/x.flv: No such file", 1),

@@ -18,7 +18,7 @@ from headend.client.continuation import Continuation
 from headend.client.reader import TagReader
 from headend.client.reconnect import ReconnectingReader, Retrier, is_passing, policy_of
 from headend.decisions import AccessRequest, Decision, Redirect
-from headend.errors import MediaError, ProtocolError, Rejected, RelayError
+from headend.errors import MediaError, ProtocolError, Refusal, Rejected, RelayError
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.rtmp import authmod
 from headend.rtmp.url import stream_target
@@ -425,8 +425,8 @@ async def test_newest_gives_what_there_is_and_then_the_error() -> None:
 
 def test_what_may_pass_is_tried_again() -> None:
     assert is_passing(RelayError("a"))
-    assert is_passing(Rejected("NetStream.Publish.BadName", "b"))
-    assert not is_passing(Rejected("NetStream.Publish.Denied", "c"))
+    assert is_passing(Rejected(Refusal.REMOTE, "b", code="NetStream.Publish.BadName"))
+    assert not is_passing(Rejected(Refusal.REMOTE, "c", code="NetStream.Publish.Denied"))
     assert not is_passing(MediaError("d"))
     assert policy_of(False) is None
     assert policy_of(True) == Reconnect()

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 from headend.http.problems import Problem, tell_problems
 
 
@@ -53,7 +53,7 @@ def test_problem_may_have_a_title_of_its_own() -> None:
 
 
 def test_refusal_of_the_policy_is_forbidden_with_its_reason() -> None:
-    response = answer(Rejected("NetStream.Play.Failed", "only over TLS"))
+    response = answer(Rejected(Refusal.DENIED, "only over TLS"))
     assert response.status == 403
     assert '"detail": "only over TLS"' in (response.text or "")
 

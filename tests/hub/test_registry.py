@@ -3,7 +3,7 @@
 import pytest
 from tests.hub.test_stream import FakeObserver, FakePublisher, FakeSink, key
 
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 from headend.hub.publication import Place, Publication
 from headend.hub.registry import (
     NameSettings,
@@ -89,7 +89,7 @@ def test_second_publisher_takes_the_name_over_if_policy_says_so(
     else:
         with pytest.raises(Rejected) as refusal:
             hub.publish(PATH, second, second_key, 1)
-        assert refusal.value.code == "NetStream.Publish.BadName"
+        assert refusal.value.refusal is Refusal.NAME_TAKEN
         assert refusal.value.description == (
             "live/cam1 is already being published; stop the other encoder, or publish both with "
             "the same key to take over"
@@ -120,7 +120,7 @@ def test_publisher_without_a_difference_of_priority_is_refused() -> None:
     for priority in (5, 3):
         with pytest.raises(Rejected, match="already being published") as refusal:
             hub.publish(PATH, FakePublisher(), "hk_3", 1, Place(priority=priority))
-        assert refusal.value.code == "NetStream.Publish.BadName"
+        assert refusal.value.refusal is Refusal.NAME_TAKEN
     assert hub.standbys(PATH) == [standby]
 
 
@@ -257,7 +257,7 @@ def test_a_stream_over_the_limit_is_refused() -> None:
     hub.publish("live/b", FakePublisher(), None, 0)
     with pytest.raises(Rejected, match=r"2 streams, its limit \(limits.streams\)") as refusal:
         hub.publish("live/c", FakePublisher(), None, 0)
-    assert refusal.value.code == "NetStream.Publish.BadName"
+    assert refusal.value.refusal is Refusal.FULL
     assert hub.publication("live/c") is None
     hub.play("live/a")
 
@@ -440,7 +440,7 @@ def test_so_many_publishers_stand_by_for_one_name() -> None:
         hub.publish(PATH, FakePublisher(), f"hk_{priority}", 0, Place(priority=priority))
     with pytest.raises(Rejected, match="16 publishers stand by for live/cam1") as refusal:
         hub.publish(PATH, FakePublisher(), "hk_17", 0, Place(priority=17))
-    assert refusal.value.code == "NetStream.Publish.BadName"
+    assert refusal.value.refusal is Refusal.FULL
     hub.publish(PATH, FakePublisher(), "hk_16", 0, Place(priority=16))  # in its own place
     hub.publish(PATH, FakePublisher(), None, 0, Place(5, lambda _is_on_air: None))
     assert len(hub.standbys(PATH)) == 17

@@ -25,7 +25,7 @@ from tests.harness import (
 from headend.access.grant import Grant
 from headend.access.tokens import Token
 from headend.decisions import AccessRequest, Allow, Decision, Deny, Redirect
-from headend.errors import DatabaseError, Rejected
+from headend.errors import DatabaseError, Refusal, Rejected
 from headend.events import KeyUsed
 from headend.store.publish_key import KeyOptions, NewKey
 
@@ -470,7 +470,7 @@ class Refusing:
         return Deny("not today")
 
     def enter(self, request: AccessRequest, grant: Grant) -> None:
-        raise Rejected(DENIED, "there are too many")
+        raise Rejected(Refusal.TOO_MANY, "there are too many")
 
     def leave(self, grant: Grant) -> None:
         """Nothing was counted."""

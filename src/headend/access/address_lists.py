@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
-from headend.access.policy import code_of
 from headend.decisions import AccessRequest, Action
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 from headend.settings import Auth
 
 Address = IPv4Address | IPv6Address
@@ -111,7 +110,7 @@ class AddressCheck:
         if not self._lists[action].allows(request.address, is_known=not request.is_unknown):
             what = "publishing" if action == "publish" else "watching"
             raise Rejected(
-                code_of(action),
+                Refusal.DENIED,
                 f"{what} is not allowed from your address",
                 f"auth.{action}_from and auth.{action}_not_from say so",
             )

@@ -2,24 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final
 
 from headend.access.grant import Grant, narrowed
-from headend.access.policy import code_of
 from headend.decisions import AccessRequest, Allow, Authorizer, Deny, Redirect, is_asked
-from headend.errors import HeadendError, Rejected
-
-
-class Redirected(Rejected):
-    """Refused, because it is to be had elsewhere.
-
-    Attributes:
-        url: Where.
-    """
-
-    def __init__(self, code: str, url: str) -> None:
-        super().__init__(code, f"ask {url} for it")
-        self.url: Final = url
+from headend.errors import HeadendError, Refusal, Rejected
 
 
 async def ask(
@@ -40,15 +26,16 @@ async def ask(
             raise
         except HeadendError as error:
             text = "it could not be asked whether this is allowed; try again in a moment"
-            raise Rejected(code_of(request.action), text) from error
+            raise Rejected(Refusal.UNDECIDED, text) from error
         match decision:
             case Allow():
                 answer.append(decision)
                 grant = narrowed(grant, decision)
             case Deny():
-                raise Rejected(decision.code or code_of(request.action), decision.reason)
+                raise Rejected(Refusal.DENIED, decision.reason, code=decision.code or "")
             case Redirect():
-                raise Redirected(code_of(request.action), decision.url)
+                url = decision.url
+                raise Rejected(Refusal.ELSEWHERE, f"ask {url} for it", url=url)
     return answer
 
 

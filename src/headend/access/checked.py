@@ -1,6 +1,5 @@
 """What a callback or a Python hook decided, checked before anybody acts on it."""
 
-import re
 from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
@@ -8,13 +7,13 @@ from urllib.parse import urlsplit
 from headend.decisions import Allow, Decision, Deny, Redirect
 from headend.errors import HeadendError, ProtocolError
 from headend.names import stream_path
+from headend.rtmp.refusals import PUBLISH_DENIED, is_code
 
 REASON_CHARACTERS: Final = 200
 SUBJECT_CHARACTERS: Final = 200
 URL_CHARACTERS: Final = 2000
 NO_REASON: Final = "this is not allowed"
 
-_CODE: Final = re.compile(r"NetStream\.(?:Publish|Play)\.[A-Za-z]{1,40}")
 _SCHEMES: Final = ("rtmp", "rtmps", "http", "https")
 
 
@@ -32,8 +31,8 @@ def checked(decision: Decision) -> Decision:
         case Allow():
             return _allow(decision)
         case Deny():
-            if decision.code is not None and not _CODE.fullmatch(decision.code):
-                raise DecisionError("code: must be such as NetStream.Publish.Denied")
+            if decision.code is not None and not is_code(decision.code):
+                raise DecisionError(f"code: must be such as {PUBLISH_DENIED}")
             return replace(decision, reason=one_line(decision.reason) or NO_REASON)
         case Redirect():
             return _redirect(decision)

@@ -16,28 +16,24 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from headend import events
-from headend.access.asking import Redirected, ask, shown
+from headend.access.asking import ask, shown
 from headend.access.grant import NEVER, Grant, least, narrowed
 from headend.access.guard import Guard
 from headend.access.known_keys import KnownKeys
 from headend.access.known_viewers import KnownViewers, credentials_digest, question_digest
-from headend.access.policy import DENIED, Policy, code_of
+from headend.access.policy import Policy
 from headend.access.tokens import TokenRefused, Tokens
 from headend.access.viewers import TokenViewers
 from headend.decisions import AccessRequest, Action, Address, Allow, Authorizer, is_asked
-from headend.errors import HeadendError, Rejected
+from headend.errors import HeadendError, Refusal, Rejected
 from headend.net.pseudonyms import shown_address
 from headend.store.publish_key import PublishKey
 
-__all__ = ["Check", "Gate", "Grant", "Limiter", "Redirected", "ShutOut"]
+__all__ = ["Check", "Gate", "Grant", "Limiter"]
 
 REVOKED: Final = "the publish key was revoked"
 
 DELAYED: Final = 1000  # answers that wait at once, a connection each; more are given at once
-
-
-class ShutOut(Rejected):
-    """Refused unheard, for too many wrong keys, tokens or passwords; it may come in floods."""
 
 
 class Check(Protocol):
@@ -65,11 +61,7 @@ class Limiter(Protocol):
         """A grant is over; called once for each that was counted."""
 
 
-class _Wrong(Rejected):
-    """A key, token or password that nobody was given."""
-
-
-End = Callable[[str, str], None]  # takes the code and the reason
+End = Callable[[str], None]  # takes the reason
 
 
 class Gate:
@@ -131,7 +123,9 @@ class Gate:
             if grant is not None:
                 self._enter(request, grant)
             return grant
-        except _Wrong:
+        except Rejected as rejected:
+            if rejected.refusal is not Refusal.WRONG_SECRET:
+                raise
             return None  # its answer may have to wait
 
     async def decide(self, request: AccessRequest) -> Grant:
@@ -147,8 +141,9 @@ class Gate:
             grant = await self._authorize(request, grant)
             self._enter(request, grant)
             return grant
-        except _Wrong:
-            await self.wrong(request)
+        except Rejected as rejected:
+            if rejected.refusal is Refusal.WRONG_SECRET:
+                await self.wrong(request)
             raise
 
     async def wrong(self, request: AccessRequest) -> None:
@@ -190,11 +185,11 @@ class Gate:
         """Return if the address is not shut out.
 
         Raises:
-            ShutOut: It is, for too many wrong keys, tokens or passwords.
+            Rejected: It is, for too many wrong keys, tokens or passwords.
         """
         if not request.is_local and self.guard.banned_s(request.address, self._loop.time()):
-            raise ShutOut(
-                code_of(request.action),
+            raise Rejected(
+                Refusal.SHUT_OUT,
                 "too many wrong keys, tokens or passwords came from this address; try again later",
             )
 
@@ -205,10 +200,11 @@ class Gate:
                 request.token, request.action, request.path, request.address, now
             )
         except TokenRefused as refused:
-            kind = _Wrong if refused.reason == "invalid" else Rejected
-            raise kind(code_of(request.action), str(refused)) from None
+            is_wrong = refused.reason == "invalid"
+            kind = Refusal.WRONG_SECRET if is_wrong else Refusal.DENIED
+            raise Rejected(kind, str(refused)) from None
         if token.network is not None and request.is_unknown:
-            raise Rejected(code_of(request.action), str(TokenRefused("address")))
+            raise Rejected(Refusal.DENIED, str(TokenRefused("address")))
         return self._timed(
             Grant(
                 request.path,
@@ -236,10 +232,10 @@ class Gate:
                 holder = self.policy.holder_of(request) if proved is None else f"key:{proved}"
                 return Grant(request.path, "publish", holder=holder)
             raise Rejected(
-                DENIED, "keys cannot be checked just now; try again in a moment"
+                Refusal.UNDECIDED, "keys cannot be checked just now; try again in a moment"
             ) from error
         if key is None:
-            raise _Wrong(DENIED, "the publish key is not valid")
+            raise Rejected(Refusal.WRONG_SECRET, "the publish key is not valid")
         try:
             path = self._check_key(request, key)
         except Rejected as rejected:
@@ -262,19 +258,21 @@ class Gate:
     def _check_key(self, request: AccessRequest, key: PublishKey) -> str:
         """Return the stream that a key publishes, if this peer may use it for what it asks for."""
         if key.revoked_at is not None:
-            raise Rejected(DENIED, REVOKED)
+            raise Rejected(Refusal.DENIED, REVOKED)
         if not key.is_valid(time.time()):
-            raise Rejected(DENIED, "the publish key has expired")
+            raise Rejected(Refusal.DENIED, "the publish key has expired")
         if key.networks and (request.is_unknown or not key.is_from(request.address)):
-            raise Rejected(DENIED, "the publish key is not for this address")
+            raise Rejected(Refusal.DENIED, "the publish key is not for this address")
         if key.tls_only and not request.is_secure:
-            raise Rejected(DENIED, f"the publish key is for TLS only; use {self.policy.rtmps}")
+            raise Rejected(
+                Refusal.DENIED, f"the publish key is for TLS only; use {self.policy.rtmps}"
+            )
         if request.is_bare:
             if request.path not in ("", key.stream.rpartition("/")[0]):
-                raise Rejected(DENIED, "the publish key is not for this app")
+                raise Rejected(Refusal.DENIED, "the publish key is not for this app")
             self.policy.check_tls(replace(request, path=key.stream))
         elif request.path != key.stream:
-            raise Rejected(DENIED, "the publish key is not for this stream")
+            raise Rejected(Refusal.DENIED, "the publish key is not for this stream")
         return key.stream
 
     def asks(self, action: Action) -> bool:
@@ -294,7 +292,7 @@ class Gate:
         now = self._loop.time()
         allowed = self._answered(request, grant, answer, known.since(question, now))
         if allowed.ends_at <= now:  # there is no session that a timer would end
-            raise Rejected(code_of(request.action), "the time allowed is over")
+            raise Rejected(Refusal.DENIED, "the time allowed is over")
         if remembered is None:
             known.note(question, answer, now, allowed.ends_at)
         return allowed
@@ -407,7 +405,7 @@ class Gate:
         """End the session's use of a grant, if it is in use."""
         found = self._live.get(grant)
         if found is not None:
-            found[0](code_of(grant.action), reason)
+            found[0](reason)
 
     def revoke(self, key_ids: Iterable[str]) -> None:
         """End all that rests on keys that are not valid any more."""

@@ -13,21 +13,16 @@ from typing import Final
 
 from headend.access.known_keys import KnownKeys
 from headend.decisions import Address
-from headend.errors import DatabaseError, Rejected
+from headend.errors import DatabaseError, Refusal, Rejected
 from headend.rtmp import authmod
 from headend.rtmp.authmod import Answer, Challenge, Scheme, Verifier
 from headend.rtmp.events import ConnectRequest
 from headend.rtmp.url import Target, stream_target
 from headend.store.server_secret import ServerSecret
 
-REJECTED: Final = "NetConnection.Connect.Rejected"
 CHALLENGE_S: Final = 60.0  # until the answer; encoders send it at once
 CHALLENGES: Final = 10_000  # open at most, 300 bytes each; the oldest is forgotten first
 USER_CHARACTERS: Final = 64  # an id of a key has 15
-
-
-class WrongPassword(Rejected):
-    """User and password do not go together, or the challenge is not ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +79,22 @@ class Passwords:
         """
         scheme = asked.scheme
         if scheme is None:
-            raise Rejected(REJECTED, authmod.need_auth(self.offered))
+            raise Rejected(Refusal.DENIED, authmod.need_auth(self.offered))
         answer = authmod.parse_answer(asked.target)
         user = asked.target.query.get("user", "")
         if not user.isprintable() or not 0 < len(user) <= USER_CHARACTERS:
-            raise WrongPassword(REJECTED, authmod.failed(scheme))
+            raise Rejected(Refusal.WRONG_SECRET, authmod.failed(scheme))
         try:
             known = await self._keys.password(user)
         except DatabaseError as error:
             text = "keys cannot be checked just now; try again in a moment"
-            raise Rejected(REJECTED, text) from error
+            raise Rejected(Refusal.UNDECIDED, text) from error
         kept = known or self._nobody(user)
         if answer is None:
-            raise Rejected(REJECTED, self._challenge(scheme, user, kept.salt, address))
+            raise Rejected(Refusal.DENIED, self._challenge(scheme, user, kept.salt, address))
         challenge = self._take(answer, address)
         if challenge is None or not authmod.is_right(answer, challenge, kept, asked.app):
-            raise WrongPassword(REJECTED, authmod.failed(scheme))
+            raise Rejected(Refusal.WRONG_SECRET, authmod.failed(scheme))
         return user
 
     def __len__(self) -> int:

@@ -4,12 +4,9 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from headend.decisions import AccessRequest, Action
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 from headend.names import KEY_PREFIX
 from headend.settings import RuleBook
-
-DENIED: Final = "NetStream.Publish.Denied"
-PLAY_FAILED: Final = "NetStream.Play.Failed"
 
 # For the log: what the operator can do about it. An encoder does not say that it has a password.
 HOW_TO_PUBLISH: Final = (
@@ -20,11 +17,6 @@ HOW_TO_SIGN_IN: Final = (
     "it did not say in its connect that it publishes, so it was not asked; "
     'make a key with "headend key create {path}": user and password are its id and the key'
 )
-
-
-def code_of(action: Action) -> str:
-    """Return the status code of a refusal."""
-    return DENIED if action == "publish" else PLAY_FAILED
 
 
 class Policy:
@@ -50,7 +42,7 @@ class Policy:
         """
         if not request.is_secure and self.wants_tls(request.action, request.path):
             text = f"plain RTMP is not taken here; use {self.rtmps}"
-            raise Rejected(code_of(request.action), text)
+            raise Rejected(Refusal.DENIED, text)
 
     def check_publish(self, request: AccessRequest) -> None:
         """Return if the request may publish without a key.
@@ -62,12 +54,12 @@ class Policy:
             return
         if self.wants_password(request):
             raise Rejected(
-                DENIED,
+                Refusal.DENIED,
                 "publishing to this app needs user and password, or a publish key",
                 HOW_TO_SIGN_IN.format(path=request.path),
             )
         raise Rejected(
-            DENIED,
+            Refusal.DENIED,
             "publishing needs a valid publish key here"
             if self._rules.of(request.path).auth.publish == "key"
             else "publishing from another machine needs a publish key",

@@ -5,10 +5,11 @@ import uuid
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from headend.access.gate import ShutOut
-from headend.errors import Rejected
+from headend.decisions import AccessRequest
+from headend.errors import Refusal, Rejected
 from headend.events import Action, RequestRefused, SessionEnded, SessionStarted, Tags
 from headend.logs import shown
+from headend.rtmp.refusals import told_code
 
 if TYPE_CHECKING:
     from headend.net.notes import Kind
@@ -103,33 +104,32 @@ class SessionRecord:
         )
 
 
-def kind_of(rejected: Rejected) -> "Kind":
-    """Say what a refusal counts as, of what is written of an address."""
-    return "shut out" if isinstance(rejected, ShutOut) else "refusal"
+def note_refusal(runtime: "Runtime", asked: AccessRequest, peer: "Peer", rejected: Rejected) -> str:
+    """Count a refusal, and have the log and the bus know of it.
 
-
-def tell_refused(
-    runtime: "Runtime",
-    action: Action,
-    stream: str,
-    peer: "Peer",
-    protocol: str,
-    rejected: Rejected,
-    session: int | None = None,
-    user_agent: str = "",
-) -> None:
-    """Tell that a request was refused, with what its peer was told."""
-    runtime.events.emit(
-        RequestRefused(
-            time=time(),
-            action=action,
-            stream=stream,
-            protocol=protocol,
-            address=peer.shown_address,
-            code=rejected.code,
-            reason=rejected.description,
-            session=session,
-            user_agent=shown(user_agent),
-            key_id=rejected.key_id,
+    Returns:
+        The code that log and bus tell, which is RTMP's whatever the protocol.
+    """
+    runtime.counters.rejected += 1
+    code = told_code(rejected, asked.action)
+    line = f"{asked.protocol} {peer} {asked.action} {shown(asked.path)} refused: "
+    line += f"{shown(rejected.description)} ({code})"
+    if rejected.hint:
+        line += f"; {rejected.hint}"
+    kind: Kind = "shut out" if rejected.refusal is Refusal.SHUT_OUT else "refusal"
+    if runtime.notes.fault(peer, line, kind=kind):
+        runtime.events.emit(
+            RequestRefused(
+                time=time(),
+                action=asked.action,
+                stream=asked.path,
+                protocol=asked.protocol,
+                address=peer.shown_address,
+                code=code,
+                reason=rejected.description,
+                session=asked.session,
+                user_agent=shown(asked.user_agent or ""),
+                key_id=rejected.key_id,
+            )
         )
-    )
+    return code

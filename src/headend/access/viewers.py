@@ -10,9 +10,8 @@ from collections import OrderedDict
 from typing import Final
 
 from headend.access.grant import Grant
-from headend.access.policy import PLAY_FAILED
 from headend.decisions import UNCOUNTED, AccessRequest
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 
 AWAY_S: Final = 20.0  # without a request an HLS viewer is gone: longer than a segment and a wait
 TOKENS: Final = 20_000  # whose HLS viewers are remembered at most
@@ -40,7 +39,7 @@ class TokenViewers:
         is_asker = not request.has_session
         if not (is_asker and who in askers) and len(sessions) + len(askers) >= most:
             what = "the same credentials" if grant.token_id is None else "this token"
-            raise Rejected(PLAY_FAILED, f"as many watch with {what} as may")
+            raise Rejected(Refusal.TOO_MANY, f"as many watch with {what} as may")
         if is_asker:
             askers[who] = now
             self._askers[id] = askers

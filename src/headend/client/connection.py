@@ -5,7 +5,7 @@ from typing import Final
 
 from headend.client.sockets import fail
 from headend.client.timeouts import Timeouts
-from headend.errors import Rejected, RelayError
+from headend.errors import Refusal, Rejected, RelayError
 from headend.net.tls_client import explain
 from headend.rtmp.client import ClientSession
 from headend.rtmp.client_events import ClientEvent, Refused, Started
@@ -18,7 +18,7 @@ class ClosedError(RelayError):
     """The server closed the connection in the proper way."""
 
 
-class Refusal(Rejected):
+class ServerRefused(Rejected):
     """The server refuses.
 
     Attributes:
@@ -26,7 +26,8 @@ class Refusal(Rejected):
     """
 
     def __init__(self, refused: Refused) -> None:
-        super().__init__(refused.code or "refused", refused.description or "no reason given")
+        code, words = refused.code or "refused", refused.description or "no reason given"
+        super().__init__(Refusal.REMOTE, words, code=code)
         self.redirect: Final = refused.redirect
 
 
@@ -50,7 +51,7 @@ class Connection:
         self._reader = reader
         self._writer = writer
         self._timeouts = timeouts
-        self._refusal: Refusal | None = None
+        self._refusal: ServerRefused | None = None
         self._pending: list[ClientEvent] = []  # came behind Started in the same read
         self.session: Final = session
         self.url: Final = url
@@ -80,7 +81,7 @@ class Connection:
                 await self.flush()
         events = self.session.events()
         if events and isinstance(refused := events[-1], Refused):
-            self._refusal = Refusal(refused)
+            self._refusal = ServerRefused(refused)
             if len(events) == 1:
                 raise self._refusal
         return events

@@ -21,7 +21,7 @@ from headend.client.reader import TagReader
 from headend.client.sockets import reason_of
 from headend.client.timeouts import Timeouts
 from headend.codec.hls_input import read_hls
-from headend.errors import HeadendError, MediaError, Rejected, RelayError
+from headend.errors import HeadendError, MediaError, Refusal, Rejected, RelayError
 from headend.hub.timeline import GAP_MS, Timeline
 from headend.media.tag import SCRIPT, Tag
 from headend.net.places import LookUp, PlaceForbidden
@@ -132,7 +132,7 @@ class _Demuxer:
         except urllib.error.HTTPError as error:
             with error:
                 if 400 <= error.code < 500:
-                    raise Rejected(str(error.code), error.reason) from error
+                    raise Rejected(Refusal.REMOTE, error.reason, code=str(error.code)) from error
                 raise RelayError(f"{place_of(url)} answers {error.code}") from error
         except (OSError, http.client.HTTPException) as error:
             raise RelayError(f"cannot connect to {place_of(url)}: {_why(error, url)}") from error

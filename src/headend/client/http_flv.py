@@ -15,7 +15,7 @@ from headend import __version__
 from headend.client.reader import TagReader
 from headend.client.sockets import fail
 from headend.client.timeouts import Timeouts
-from headend.errors import HeadendError, ProtocolError, Rejected, RelayError, SettingsError
+from headend.errors import HeadendError, ProtocolError, Refusal, Rejected, RelayError, SettingsError
 from headend.media import flv
 from headend.media.tag import Tag
 from headend.net.places import LookUp
@@ -116,7 +116,7 @@ async def _check_status(response: aiohttp.ClientResponse, url: URL) -> None:
 def _refusal(status: int, reason: str, url: URL) -> HeadendError:
     line = "".join(char if char.isprintable() else " " for char in reason)[:512]
     if 400 <= status < 500:
-        return Rejected(str(status), line)
+        return Rejected(Refusal.REMOTE, line, code=str(status))
     return RelayError(f"{place_of(url)} answers {status}: {line}")
 
 

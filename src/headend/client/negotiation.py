@@ -5,10 +5,10 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from headend.client.connection import Connection, Refusal
+from headend.client.connection import Connection, ServerRefused
 from headend.client.sockets import open_streams
 from headend.client.timeouts import Timeouts
-from headend.errors import Rejected, RelayError
+from headend.errors import Refusal, Rejected, RelayError
 from headend.net.places import LookUp
 from headend.net.tls_client import TlsOptions
 from headend.rtmp import auth_answer
@@ -57,7 +57,7 @@ async def connect(url: Url, ask: Ask) -> Connection:
     while True:
         try:
             return await _connect_once(url, ask, auth)
-        except Refusal as refusal:
+        except ServerRefused as refusal:
             if refusal.redirect:
                 redirects += 1
                 if redirects > MAX_REDIRECTS:
@@ -99,7 +99,7 @@ async def _connect_once(url: Url, ask: Ask, auth: str) -> Connection:
     return connection
 
 
-def _answer(url: Url, refusal: Refusal) -> str | None:
+def _answer(url: Url, refusal: ServerRefused) -> str | None:
     """Return what to add to the next connect; None: it would not help."""
     if url.user is None:
         return None
@@ -108,13 +108,13 @@ def _answer(url: Url, refusal: Refusal) -> str | None:
     return auth_answer.answer(refusal.description, url.user, url.password or "", app, nonce)
 
 
-def _explained(url: Url, refusal: Refusal) -> Rejected:
+def _explained(url: Url, refusal: ServerRefused) -> Rejected:
     """Say in words what a refusal means that was written for programs."""
     if auth_answer.has_failed(refusal.description):
-        return Rejected(refusal.code, "user or password is wrong")
+        return Rejected(Refusal.REMOTE, "user or password is wrong", code=refusal.code)
     if auth_answer.wants_auth(refusal.description):
         if url.user is None:
             words = "it wants a user and a password: rtmp://USER:PASSWORD@HOST/…"
-            return Rejected(refusal.code, words)
-        return Rejected(refusal.code, "user or password is wrong")
-    return Rejected(refusal.code, refusal.description)
+            return Rejected(Refusal.REMOTE, words, code=refusal.code)
+        return Rejected(Refusal.REMOTE, "user or password is wrong", code=refusal.code)
+    return Rejected(Refusal.REMOTE, refusal.description, code=refusal.code)

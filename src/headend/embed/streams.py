@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from headend.codec.sink import TagSink
 from headend.codec.source import TagSource
-from headend.errors import LimitExceeded, Rejected, RelayError, UsageError
+from headend.errors import LimitExceeded, Refusal, Rejected, RelayError, UsageError
 from headend.hub.publication import Publication
 from headend.hub.stream import Stream
 from headend.live.services import Services
@@ -202,9 +202,8 @@ class Publisher(TagSink):
 
     def _loss(self) -> Rejected | RelayError:
         if self._origin.is_replaced:
-            return Rejected(
-                "NetStream.Publish.BadName", f"another publisher has taken over {self.path}"
-            )
+            text = f"another publisher has taken over {self.path}"
+            return Rejected(Refusal.NAME_TAKEN, text)
         return RelayError(f"the stream {self.path} has ended")
 
 

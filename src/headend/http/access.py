@@ -7,14 +7,13 @@ from urllib.parse import SplitResult, urlsplit
 from aiohttp import web
 
 from headend.access.address_lists import AddressList
-from headend.access.gate import Grant, Redirected
-from headend.access.session_record import kind_of, tell_refused
+from headend.access.gate import Grant
+from headend.access.session_record import note_refusal
 from headend.decisions import AccessRequest
 from headend.errors import Rejected
 from headend.http.credentials import parameters_of
-from headend.http.problems import Handler, Problem
+from headend.http.problems import Handler, Problem, problem_of
 from headend.live.services import Services
-from headend.logs import shown
 from headend.net.peer import LOCAL, Peer, forwarded_peers, named_by
 from headend.settings.http_values import ANY_ORIGIN
 
@@ -61,16 +60,11 @@ async def allow_play(services: Services, request: web.Request, path: str, protoc
         grant = gate.decide_now(asked) or await gate.decide(asked)
         request[IS_PRIVATE] = not (gate.is_open(path) and gate.is_open(grant.path))
         return grant
-    except Redirected as redirected:
-        raise web.HTTPTemporaryRedirect(redirected.url) from None
     except Rejected as rejected:
-        services.counters.rejected += 1
-        line = f"{protocol} {peer} play {shown(path)} refused: {shown(rejected.description)}"
-        line += f" ({rejected.code})"
-        if services.notes.fault(peer, line, kind=kind_of(rejected)):
-            agent = asked.user_agent or ""
-            tell_refused(services.runtime, "play", path, peer, protocol, rejected, user_agent=agent)
-        raise Problem(403, rejected.description, code=rejected.code) from None
+        if rejected.url:
+            raise web.HTTPTemporaryRedirect(rejected.url) from None
+        note_refusal(services.runtime, asked, peer, rejected)
+        raise problem_of(rejected) from None
 
 
 async def allow_play_once(

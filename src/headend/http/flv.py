@@ -21,7 +21,7 @@ from headend.http.connection import HttpConnection
 from headend.http.flv_viewer import FlvViewer
 from headend.http.heads import answer_headers
 from headend.http.paths import stream_path
-from headend.http.problems import Problem
+from headend.http.problems import Problem, problem_of
 from headend.http.websocket_viewer import WebSocketViewer
 from headend.hub.stream import Stream
 from headend.live.services import Services
@@ -146,9 +146,7 @@ async def media_of(services: Services, path: str, address: Address | None) -> tu
     try:
         return await services.arrivals.wait(path, address)
     except Rejected as rejected:
-        if rejected.code == "NetStream.Play.StreamNotFound":
-            raise Problem(404, f"{rejected.description}.", title="Stream not found") from None
-        raise Problem(503, rejected.description, headers={"Retry-After": "5"}) from None
+        raise problem_of(rejected) from None
     except LimitExceeded as error:
         raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
 

@@ -244,7 +244,7 @@ class FlvViewer:
         if self._record is not None:
             self._record.end(self._given, self._reason)
 
-    def _grant_ended(self, code: str, reason: str) -> None:
+    def _grant_ended(self, reason: str) -> None:
         """A token has expired, or the time is over."""
         self._end(reason)
 

@@ -8,8 +8,9 @@ from typing import Final
 
 from aiohttp import web
 
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 from headend.logs import shown
+from headend.rtmp.refusals import told_code
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,21 @@ class Problem(Exception):
         )
 
 
+# Refusals that are no matter of what the client may do; any other has status 403.
+_STATUSES: Final = {Refusal.NOT_FOUND: 404, Refusal.BUSY: 503, Refusal.STOPPING: 503}
+_RETRY_S: Final = 5
+
+
+def problem_of(rejected: Rejected) -> Problem:
+    """Say in words of HTTP that a viewer is refused."""
+    status = _STATUSES.get(rejected.refusal, 403)
+    if status == 404:
+        return Problem(404, f"{rejected.description}.", title="Stream not found")
+    if status == 503:
+        return Problem(503, rejected.description, headers={"Retry-After": str(_RETRY_S)})
+    return Problem(status, rejected.description, code=told_code(rejected, "play"))
+
+
 @web.middleware
 async def tell_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer with a problem document whatever a handler raises.
@@ -84,7 +100,7 @@ async def tell_problems(request: web.Request, handler: Handler) -> web.StreamRes
         problem.__traceback__ = None
         return problem.response()
     except Rejected as rejected:
-        return Problem(403, rejected.description, code=rejected.code).response()
+        return problem_of(rejected).response()
     except web.HTTPException as error:
         error.__traceback__ = None
         return _of_aiohttp(error)

@@ -12,10 +12,10 @@ from typing import Final
 from aiohttp import web
 
 from headend.decisions import Address
-from headend.errors import LimitExceeded, ProtocolError, Rejected
+from headend.errors import LimitExceeded, ProtocolError, Refusal, Rejected
 from headend.http import access
 from headend.http.assets import Assets
-from headend.http.problems import Problem
+from headend.http.problems import Problem, problem_of
 from headend.hub.stream import Stream
 from headend.live import status
 from headend.live.services import Services
@@ -103,9 +103,9 @@ class WatchRoutes:
         try:
             stream, _ = await arrivals.wait(path, address)
         except Rejected as rejected:
-            if rejected.code == "NetStream.Play.StreamNotFound":
+            if rejected.refusal is Refusal.NOT_FOUND:
                 return None
-            raise Problem(503, rejected.description, headers={"Retry-After": "5"}) from None
+            raise problem_of(rejected) from None
         except LimitExceeded as error:
             raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
         return stream

@@ -6,9 +6,9 @@ publish ─► Publication ─┬─► Stream ◄─ play
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
 
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 from headend.hub.ports import NOBODY, Loss, Observer, Publisher
 from headend.hub.publication import PRIMARY, Place, Publication
 from headend.hub.reserve import Reserve
@@ -16,8 +16,6 @@ from headend.hub.shares import gives_way
 from headend.hub.standby import MOST_PUBLISHERS, FallbackSettings, Standbys
 from headend.hub.stream import Stream, StreamSettings, StreamState
 from headend.media.tag import Tag
-
-PUBLISH_REFUSED: Final = "NetStream.Publish.BadName"
 
 Takeover = Literal["same-key", "always", "never"]
 
@@ -267,7 +265,7 @@ class Registry:
         held = [stream for stream in begun if self._is_only_held(stream)]
         if not held:
             text = f"the server holds {most} streams, its limit (limits.streams)"
-            raise Rejected(PUBLISH_REFUSED, text)
+            raise Rejected(Refusal.FULL, text)
         longest = min(held, key=lambda stream: stream.lost_at)
         self._end(longest, "lost")
         del self._streams[longest.path]
@@ -287,7 +285,7 @@ class Registry:
         """Raise Rejected unless a publisher may have its place, which a rival may hold."""
         if rival is not None and not self._may_take_over(rival, holder):
             raise Rejected(
-                PUBLISH_REFUSED,
+                Refusal.NAME_TAKEN,
                 f"{path} is already being published; stop the other encoder, or publish both "
                 "with the same key to take over",
             )
@@ -295,7 +293,7 @@ class Registry:
         is_publisher = rival is None and not place.is_on_demand
         if is_publisher and standbys is not None and standbys.is_full:
             text = f"{MOST_PUBLISHERS} publishers stand by for {path}, as many as may"
-            raise Rejected(PUBLISH_REFUSED, text)
+            raise Rejected(Refusal.FULL, text)
 
     def _may_take_over(self, rival: Publication, holder: str | None) -> bool:
         takeover = self.settings.of(rival.stream.path).takeover

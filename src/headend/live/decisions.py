@@ -9,7 +9,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Coroutine
 from typing import Final, TypeVar
 
-from headend.errors import HeadendError, Rejected
+from headend.errors import HeadendError, Refusal, Rejected
 from headend.logs import Repeats
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,6 @@ class Decisions:
         self,
         number: int,
         question: Coroutine[None, None, T],
-        code: str,
         answer: Callable[[T | Rejected], None],
     ) -> None:
         """Have a question answered.
@@ -50,10 +49,9 @@ class Decisions:
         Args:
             number: Of the message stream; no other question of it waits.
             question: Raises HeadendError if it can't be answered.
-            code: Of the refusal then.
             answer: Told once, unless the question is cancelled before.
         """
-        task = self._loop.create_task(self._wait(number, question, code, answer))
+        task = self._loop.create_task(self._wait(number, question, answer))
         self._tasks[number] = task
 
     def cancel(self, number: int) -> None:
@@ -71,7 +69,6 @@ class Decisions:
         self,
         number: int,
         question: Coroutine[None, None, T],
-        code: str,
         answer: Callable[[T | Rejected], None],
     ) -> None:
         result: T | Rejected
@@ -82,12 +79,14 @@ class Decisions:
             # Its traceback holds this frame, which holds it: they would hold the peer together.
             result = rejected.with_traceback(None)
         except TimeoutError:
-            result = Rejected(code, f"it was not decided within {DECISION_S:g} s; try again")
+            result = Rejected(
+                Refusal.UNDECIDED, f"it was not decided within {DECISION_S:g} s; try again"
+            )
         except HeadendError as error:
             self._failures.add(f"a request could not be decided: {error}", self._loop.time())
-            result = Rejected(code, "it could not be decided just now; try again")
+            result = Rejected(Refusal.UNDECIDED, "it could not be decided just now; try again")
         except Exception:
             log.exception("a request could not be decided: a bug")
-            result = Rejected(code, "the server failed; its log tells more")
+            result = Rejected(Refusal.UNDECIDED, "the server failed; its log tells more")
         del self._tasks[number]
         answer(result)

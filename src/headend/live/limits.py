@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from headend.access.gate import Grant
-from headend.access.policy import code_of
 from headend.decisions import UNCOUNTED, AccessRequest
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 from headend.live.sessions import Session
 from headend.logs import shown
 from headend.net.groups import Group, group_of
@@ -104,7 +103,7 @@ class StreamLimits:
         if len(others | {grant.path}) > most:
             kept = f"; {len(lost)} of them lost, and kept for a while" if lost else ""
             raise Rejected(
-                code_of("publish"),
+                Refusal.TOO_MANY,
                 f"this key publishes {len(others)} streams, as many as it may{kept}",
                 "limits.streams_per_key",
             )
@@ -114,7 +113,7 @@ class StreamLimits:
         what = f"{request.protocol} publish {shown(path)}"
         if not self._services.notes.may_write("session", request.address, what):
             text = "too many publishers came from your address lately; try again in a moment"
-            raise Rejected(code_of("publish"), text)
+            raise Rejected(Refusal.TOO_MANY, text)
 
     def _check_viewers(self, request: AccessRequest, grant: Grant) -> None:
         path = grant.path
@@ -225,8 +224,8 @@ def _check_share(most: int, here: int, own: int, what: str, limit: str, group: G
         Rejected: There is no place, or none for this address.
     """
     if here >= most:
-        raise Rejected(code_of("play"), f"as many watch {what} as may", limit)
+        raise Rejected(Refusal.TOO_MANY, f"as many watch {what} as may", limit)
     if own > most - here and group is not None:
         hint = f"{limit}; if viewers come through a proxy, name it in http.proxies"
         text = f"as many watch {what} from your address as may, the rest is for others"
-        raise Rejected(code_of("play"), text, hint)
+        raise Rejected(Refusal.TOO_MANY, text, hint)

@@ -9,7 +9,7 @@ only: it decides about its own requests and is told to no other server on behalf
 from collections.abc import Collection, Sequence
 from typing import Final, Protocol, runtime_checkable
 
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 from headend.live.services import Services
 from headend.rtmp.hops import MOST_HOPS
 
@@ -40,13 +40,9 @@ def check_publish(services: Services, path: str, hops: Sequence[str]) -> None:
         Rejected: It has, or it came through too many servers.
     """
     if services.server_id in hops:
-        raise Rejected(
-            "NetStream.Publish.Denied", f"{LOOP}: {path} comes from this server in the first place"
-        )
+        raise Rejected(Refusal.LOOP, f"{LOOP}: {path} comes from this server in the first place")
     if len(hops) >= MOST_HOPS:
-        raise Rejected(
-            "NetStream.Publish.Denied", f"{LOOP}: {path} came through {len(hops)} servers"
-        )
+        raise Rejected(Refusal.LOOP, f"{LOOP}: {path} came through {len(hops)} servers")
 
 
 def check_play(services: Services, path: str, hops: Sequence[str]) -> None:
@@ -56,11 +52,9 @@ def check_play(services: Services, path: str, hops: Sequence[str]) -> None:
         Rejected: It did, or is; or too many servers fetch it from each other.
     """
     if services.server_id in hops or (hops and hops[-1] in _sources_of(services, path)):
-        raise Rejected(
-            "NetStream.Play.Failed", f"{LOOP}: {path} is fetched from where it comes from"
-        )
+        raise Rejected(Refusal.LOOP, f"{LOOP}: {path} is fetched from where it comes from")
     if len(hops) >= MOST_HOPS:
-        raise Rejected("NetStream.Play.Failed", f"{LOOP}: {len(hops)} servers fetch {path}")
+        raise Rejected(Refusal.LOOP, f"{LOOP}: {len(hops)} servers fetch {path}")
 
 
 def _sources_of(services: Services, path: str) -> Collection[str]:

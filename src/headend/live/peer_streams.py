@@ -10,7 +10,7 @@ from typing import Protocol
 from headend.access.gate import Gate, Grant
 from headend.access.session_record import SessionRecord
 from headend.decisions import Action
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 from headend.hub.publication import PRIMARY, Place
 from headend.hub.stream import StreamState
 from headend.live.loops import check_play, check_publish
@@ -24,6 +24,7 @@ from headend.net.poller import Pace
 from headend.net.tls_facts import TlsFacts
 from headend.net.transport import Transport
 from headend.rtmp.events import PlayChanged, PlayRequest, PublishRequest
+from headend.rtmp.refusals import code_of, told_code
 from headend.rtmp.session import ServerSession
 from headend.rtmp.url import Target
 from headend.settings.fallback_values import backup_rank
@@ -155,10 +156,11 @@ class PeerStreams:
         if not transport.is_closed:
             play.watch(transport)
 
-    def grant_ended(self, stream_id: int, code: str, reason: str) -> None:
+    def grant_ended(self, stream_id: int, reason: str) -> None:
         """A key was revoked, a token has expired, the time is over: the peer is told why."""
         now = self._services.loop.time()
         publish, play = self.publishes.pop(stream_id, None), self.plays.pop(stream_id, None)
+        code = code_of(Refusal.DENIED, "play" if publish is None else "publish")
         if publish is not None:
             self._say(publish, f" ended: {reason}", logging.WARNING)
             publish.publication.end(now)
@@ -250,7 +252,9 @@ class PeerStreams:
         publish.closed("another encoder took the name over")
         self._say(publish, " taken over by another encoder", logging.WARNING)
         self._connection.end_stream(
-            stream_id, "NetStream.Publish.BadName", f"another encoder has taken over {path}"
+            stream_id,
+            code_of(Refusal.NAME_TAKEN, "publish"),
+            f"another encoder has taken over {path}",
         )
 
     # ------------------------------------------------------------------ plays that wait
@@ -267,13 +271,14 @@ class PeerStreams:
                 continue
             refused = self._stop_waiting(stream_id, play, " (live.wait_s)")
             if refused is not None:
-                self._session.end(stream_id, refused.code, refused.description)
+                self._session.end(stream_id, told_code(refused, "play"), refused.description)
 
     def play_given_up(self, stream_id: int) -> None:
         """Nobody publishes the stream that is waited for."""
         play = self.plays.get(stream_id)
         if play is not None and (refused := self._stop_waiting(stream_id, play)) is not None:
-            self._connection.end_stream(stream_id, refused.code, refused.description)
+            code = told_code(refused, "play")
+            self._connection.end_stream(stream_id, code, refused.description)
 
     def _stop_waiting(self, stream_id: int, play: Play, note: str = "") -> Rejected | None:
         """Leave a stream that is still waited for; return what the peer is to be told."""

@@ -11,19 +11,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
 
-from headend.access.gate import Grant, Redirected
-from headend.access.policy import code_of
-from headend.access.session_record import kind_of, tell_refused
+from headend.access.gate import Grant
+from headend.access.session_record import note_refusal
 from headend.decisions import AccessRequest, Action
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 from headend.live.decisions import Decisions
 from headend.live.peer_streams import Connection, PeerStreams
-from headend.live.rtmp_sign_in import CONNECTION, REJECTED, sign_in, why_rejected
+from headend.live.rtmp_sign_in import CONNECTION, sign_in, why_rejected
 from headend.live.services import Services
 from headend.logs import shown
 from headend.rtmp.events import ConnectRequest, PlayRequest, PublishRequest
+from headend.rtmp.refusals import CONNECT_REJECTED
 from headend.rtmp.session import ServerSession
-from headend.rtmp.url import Target
 
 
 class Asker(Connection, Protocol):
@@ -76,13 +75,13 @@ class Requests:
         def answer(result: str | Rejected) -> None:
             self._asker.answer_late(partial(self._connected, request, result))
 
-        self._decisions.ask(CONNECTION, question, REJECTED, answer)
+        self._decisions.ask(CONNECTION, question, answer)
 
     def _connected(self, request: ConnectRequest, result: str | Rejected, now: float) -> None:
         if isinstance(result, Rejected):
             line = f"{self._label} connect refused: {shown(why_rejected(result))}"
             self._services.notes.fault(self._asker.peer, line, logging.INFO)
-            self._session.reject(request, result.code, result.description)
+            self._session.reject(request, CONNECT_REJECTED, result.description)
         else:
             self._key_id = result
             self._session.accept(request)
@@ -91,26 +90,28 @@ class Requests:
 
     def ask(self, request: PublishRequest | PlayRequest, now: float) -> None:
         """Have the gate decide: at once if it can, else the request waits."""
-        gate, action = self._services.gate, action_of(request)
+        gate = self._services.gate
+        asked = self._access_request(request)
         try:
             if self._services.is_stopping:
-                raise Rejected(f"NetStream.{action.title()}.Failed", "the server is stopping")
-            asked = self._access_request(action, request.target)
+                raise Rejected(Refusal.STOPPING, "the server is stopping")
             grant = gate.decide_now(asked)
         except Rejected as rejected:
-            self._reject(request, rejected)
+            self._reject(request, asked, rejected)
             return
         if grant is not None:
-            self._grant(request, grant, now)
+            self._grant(request, asked, grant, now)
             return
         self._session.defer(request)
 
         def answer(result: Grant | Rejected) -> None:
-            self._asker.answer_late(partial(self._decided, request, result))
+            self._asker.answer_late(partial(self._decided, request, asked, result))
 
-        self._decisions.ask(request.stream_id, gate.decide(asked), code_of(action), answer)
+        self._decisions.ask(request.stream_id, gate.decide(asked), answer)
 
-    def _access_request(self, action: Action, target: Target) -> AccessRequest:
+    def _access_request(self, request: PublishRequest | PlayRequest) -> AccessRequest:
+        action: Action = "publish" if isinstance(request, PublishRequest) else "play"
+        target = request.target
         asker = self._asker
         return AccessRequest(
             action,
@@ -130,53 +131,41 @@ class Requests:
         )
 
     def _decided(
-        self, request: PublishRequest | PlayRequest, result: Grant | Rejected, now: float
+        self,
+        request: PublishRequest | PlayRequest,
+        asked: AccessRequest,
+        result: Grant | Rejected,
+        now: float,
     ) -> None:
         if isinstance(result, Rejected):
-            self._reject(request, result)
+            self._reject(request, asked, result)
         else:
-            self._grant(request, result, now)
+            self._grant(request, asked, result, now)
 
-    def _grant(self, request: PublishRequest | PlayRequest, grant: Grant, now: float) -> None:
+    def _grant(
+        self,
+        request: PublishRequest | PlayRequest,
+        asked: AccessRequest,
+        grant: Grant,
+        now: float,
+    ) -> None:
         """Do what was granted; the hub may refuse it still."""
         gate = self._services.gate
         try:
             self._streams.granted(request, grant, now)
         except Rejected as rejected:
             gate.leave(grant)
-            self._reject(request, rejected)
+            self._reject(request, asked, rejected)
             return
         gate.began(grant, partial(self._streams.grant_ended, request.stream_id))
 
-    def _reject(self, request: PublishRequest | PlayRequest, rejected: Rejected) -> None:
-        services, asker = self._services, self._asker
-        services.counters.rejected += 1
-        action, path = action_of(request), request.target.path
-        line = f"{self._label} {action} {shown(path)} refused: {shown(rejected.description)}"
-        line += f" ({rejected.code})"
-        if rejected.hint:
-            line += f"; {rejected.hint}"
-        is_told = services.notes.fault(asker.peer, line, kind=kind_of(rejected))
-        url = rejected.url if isinstance(rejected, Redirected) else ""
-        redirect = url if url.startswith(("rtmp://", "rtmps://")) else ""
-        self._session.reject(request, rejected.code, rejected.description, redirect)
-        if is_told:
-            tell_refused(
-                services.runtime,
-                action,
-                path,
-                asker.peer,
-                asker.protocol,
-                rejected,
-                asker.id,
-                asker.user_agent,
-            )
+    def _reject(
+        self, request: PublishRequest | PlayRequest, asked: AccessRequest, rejected: Rejected
+    ) -> None:
+        code = note_refusal(self._services.runtime, asked, self._asker.peer, rejected)
+        redirect = rejected.url if rejected.url.startswith(("rtmp://", "rtmps://")) else ""
+        self._session.reject(request, code, rejected.description, redirect)
 
     @property
     def _label(self) -> str:
         return f"{self._asker.protocol} {self._asker.peer}"
-
-
-def action_of(request: PublishRequest | PlayRequest) -> Action:
-    """Say what a request asks for."""
-    return "publish" if isinstance(request, PublishRequest) else "play"

@@ -3,15 +3,13 @@
 from collections.abc import Coroutine
 from typing import Final
 
-from headend.access.passwords import REJECTED, SignIn, WrongPassword
+from headend.access.passwords import SignIn
 from headend.decisions import AccessRequest
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 from headend.live.services import Services
 from headend.net.peer import Peer
 from headend.rtmp.authmod import PREFIX
 from headend.rtmp.events import ConnectRequest
-
-__all__ = ["CONNECTION", "REJECTED", "sign_in", "why_rejected"]
 
 CONNECTION: Final = 0  # message stream of a connect
 
@@ -36,20 +34,18 @@ def sign_in(
 async def _decide(services: Services, asked: SignIn, peer: Peer) -> str:
     gate, address = services.gate, peer.address
     request = AccessRequest("publish", asked.target.app, address, is_unknown=peer.is_unknown)
-    try:
-        gate.check_ban(request)
-    except Rejected as rejected:
-        raise Rejected(REJECTED, rejected.description) from None
+    gate.check_ban(request)
     try:
         return await services.access.passwords.sign_in(asked, address)
-    except WrongPassword:
-        await gate.wrong(request)
+    except Rejected as rejected:
+        if rejected.refusal is Refusal.WRONG_SECRET:
+            await gate.wrong(request)
         raise
 
 
 def why_rejected(rejected: Rejected) -> str:
     """Say in words for the log what a refusal tells an encoder in a form of its own."""
-    if isinstance(rejected, WrongPassword):
+    if rejected.refusal is Refusal.WRONG_SECRET:
         return "user and password do not go together"
     if rejected.description.startswith(PREFIX):
         return "user and password are asked for"

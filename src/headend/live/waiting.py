@@ -3,7 +3,7 @@
 from typing import Final
 
 from headend.decisions import Address
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 from headend.hub.stream import Stream, StreamState
 from headend.live.rtmp_streams import Play
 from headend.live.services import Services
@@ -51,7 +51,7 @@ def longest_wait_s(services: Services, path: str, address: Address | None) -> fl
 
 def not_found(path: str) -> Rejected:
     """Return how a request is refused for a stream that nobody publishes."""
-    return Rejected("NetStream.Play.StreamNotFound", f"nobody publishes {path}")
+    return Rejected(Refusal.NOT_FOUND, f"nobody publishes {path}")
 
 
 def give_up(stream: Stream) -> None:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from headend.hub.headers import METADATA
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.rtmp import messages as m
+from headend.rtmp import replies
 from headend.rtmp.chunks import Message, append_chunks, serialize
 
 AUDIO_CHUNK_STREAM: Final = 4
@@ -59,21 +60,16 @@ class RtmpEncoder:
         return self._control(m.user_control(m.STREAM_DRY, self._stream_id))
 
     def resumed(self) -> bytes:
-        return self._control(m.user_control(m.STREAM_BEGIN, self._stream_id)) + self._status(
-            "NetStream.Play.PublishNotify", "The stream is published."
-        )
+        begin = self._control(m.user_control(m.STREAM_BEGIN, self._stream_id))
+        return begin + self._status(replies.published_again(self._stream_id))
 
     def ended(self) -> bytes:
-        """GStreamer goes by StreamEOF, FFmpeg and librtmp by UnpublishNotify."""
-        return (
-            self._control(m.user_control(m.STREAM_EOF, self._stream_id))
-            + self._status("NetStream.Play.UnpublishNotify", "The stream is over.")
-            + self._status("NetStream.Play.Stop", "The stream is over.")
-        )
+        """GStreamer goes by StreamEOF, FFmpeg and librtmp by what follows."""
+        end = self._control(m.user_control(m.STREAM_EOF, self._stream_id))
+        return end + b"".join(map(self._status, replies.play_over(self._stream_id)))
 
     def _control(self, message: Message) -> bytes:
         return serialize(message, m.CONTROL_CHUNK_STREAM, self._chunk_size)
 
-    def _status(self, code: str, description: str) -> bytes:
-        message = m.on_status(self._stream_id, "status", code, description)
+    def _status(self, message: Message) -> bytes:
         return serialize(message, m.STATUS_CHUNK_STREAM, self._chunk_size)

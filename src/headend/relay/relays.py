@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from headend import redaction
 from headend.decisions import Address
-from headend.errors import DatabaseError, HeadendError, Rejected, SettingsError
+from headend.errors import DatabaseError, HeadendError, Refusal, Rejected, SettingsError
 from headend.events import Event, StreamConnected
 from headend.hub.shares import gives_way
 from headend.live.relay_port import Direction, RelayStatus, Source
@@ -50,8 +50,6 @@ log = logging.getLogger(__name__)
 SAMPLE_S: Final = 1.0
 DATABASE_S: Final = 3.0  # a person who adds a relay waits no longer
 ID_PREFIX: Final = "rl_"
-NOT_FOUND: Final = "NetStream.Play.StreamNotFound"
-PLAY_FAILED: Final = "NetStream.Play.Failed"
 MOST_ASKED: Final = 100  # names at once that sources were asked for and have not sent yet
 ASKS_PER_S: Final = 10.0  # of one address, and MOST_ASKED at once: each is a connection to a source
 MOST_UNKNOWN: Final = 10_000  # names that are remembered because no source knows them
@@ -266,10 +264,10 @@ class Relays:
             return
         now, group = self._services.loop.time(), group_of(address)
         if self._unknown.get(path, 0.0) > now:
-            raise Rejected(NOT_FOUND, f"nobody publishes {path}")
+            raise Rejected(Refusal.NOT_FOUND, f"nobody publishes {path}")
         if not self._asks.take(group, now, MOST_ASKED, ASKS_PER_S):
             text = "too many streams are asked for from your address; try again in a moment"
-            raise Rejected(PLAY_FAILED, text)
+            raise Rejected(Refusal.BUSY, text)
         self._make_room(path, group)
         what = f"fetch of {shown(path)}"
         is_told = self._services.notes.may_write("session", address, what)
@@ -292,7 +290,7 @@ class Relays:
             elif asked:
                 self._give_way(gives_way(asked, group))
             elif not self._has_room("fetched on demand", path):
-                raise Rejected(PLAY_FAILED, "as many streams are fetched as may be")
+                raise Rejected(Refusal.BUSY, "as many streams are fetched as may be")
 
     def _on_demand(self) -> list[Pull]:
         targets = self._targets.values()

@@ -149,6 +149,20 @@ def play_started(stream_id: int, path: str) -> list[Message]:
     ]
 
 
+def published_again(stream_id: int) -> Message:
+    """Tell a player that a publisher is there."""
+    code = "NetStream.Play.PublishNotify"
+    return m.on_status(stream_id, "status", code, "The stream is published.")
+
+
+def play_over(stream_id: int) -> list[Message]:
+    """Tell a player that its stream is over; FFmpeg and librtmp go by the first of these."""
+    return [
+        m.on_status(stream_id, "status", "NetStream.Play.UnpublishNotify", "The stream is over."),
+        m.on_status(stream_id, "status", "NetStream.Play.Stop", "The stream is over."),
+    ]
+
+
 def paused(stream_id: int, *, is_paused: bool) -> list[Message]:
     if is_paused:
         return [

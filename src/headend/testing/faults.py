@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 from headend.decisions import AccessRequest
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 from headend.live.rtmp_connection import RtmpConnection
+from headend.rtmp.refusals import PUBLISH_DENIED
 from headend.testing.loop_thread import WITHIN_S, wait_for
 from headend.testing.slow_reader import SlowReader
 from headend.tls import self_signed
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 Who = Literal["publisher", "players"]
 
-DENIED: Final = "NetStream.Publish.Denied"
 NAMES: Final = ("localhost", "127.0.0.1", "::1")
 EXPIRED: Final = timedelta(days=900)  # ago: longer than a certificate of ours is valid
 
@@ -85,16 +85,16 @@ class SlowPlayer(Fault):
         wait_for(lambda: not self._is_served(), lambda: "the server keeps a late player", within_s)
 
 
-class _Refusal:
+class _PublishRefusal:
     """A check of the gate that refuses publishers."""
 
     def __init__(self, pattern: str, reason: str, code: str) -> None:
         self._pattern = pattern
-        self._rejected = code, reason
+        self._reason, self._code = reason, code
 
     def check(self, request: AccessRequest) -> None:
         if request.action == "publish" and fnmatchcase(request.path, self._pattern):
-            raise Rejected(*self._rejected)
+            raise Rejected(Refusal.DENIED, self._reason, code=self._code)
 
 
 class Faults:
@@ -201,7 +201,7 @@ class Faults:
     # ------------------------------------------------------------------ access
 
     def refuse_publish(
-        self, pattern: str = "*", reason: str = "refused by the test", code: str = DENIED
+        self, pattern: str = "*", reason: str = "refused by the test", code: str = PUBLISH_DENIED
     ) -> Fault:
         """Refuse who wants to publish.
 
@@ -211,7 +211,7 @@ class Faults:
             code: Likewise, such as `NetStream.Publish.BadName`.
         """
         gate = self._server.call(lambda: self._server.server.services.gate)
-        refusal = _Refusal(pattern, reason, code)
+        refusal = _PublishRefusal(pattern, reason, code)
         self._server.call(lambda: gate.checks.append(refusal))
         return self._added(lambda: self._server.call(lambda: gate.checks.remove(refusal)))
 
