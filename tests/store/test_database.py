@@ -15,7 +15,7 @@ from tests.harness import until
 
 from headend.errors import DatabaseError, SettingsError
 from headend.store.database import TIMEOUT_S, Database
-from headend.store.tables import METADATA
+from headend.store.tables import METADATA, REVISION
 
 
 async def test_tables_are_made_and_are_what_the_migrations_make(database_url: str) -> None:
@@ -28,6 +28,8 @@ async def test_tables_are_made_and_are_what_the_migrations_make(database_url: st
     assert database.is_ready
     async with database.begin() as connection:
         assert await connection.run_sync(differences) == []
+        made_by = await connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    assert made_by == REVISION  # by which a server knows that it needs no migration
     await database.close()
     await database.open()  # once more: there is nothing left to do
     await database.close()

@@ -1,15 +1,17 @@
 """What is wanted of a packager."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from headend.codec.package import Container
+if TYPE_CHECKING:
+    from headend.codec.package import Container
 
 
 @dataclass(frozen=True, slots=True)
 class HlsLimits:
     """What is wanted; see the settings of section `hls`."""
 
-    container: Container = "fmp4"
+    container: "Container" = "fmp4"
     segment_s: float = 2.0
     longest_s: float = 30.0
     part_s: float = 0.2

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from time import time
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary
@@ -20,7 +21,6 @@ from headend.decisions import Address
 from headend.events import Tags
 from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First, Numbers
-from headend.hls.packager import HlsPackager
 from headend.hls.playlists import Playlists
 from headend.hls.store import Tee
 from headend.hls.window import Window
@@ -34,6 +34,7 @@ from headend.net.runtime import Runtime
 log = logging.getLogger(__name__)
 
 KEY: Final = "hls"  # of the packager in its stream
+PACKAGER: Final = "headend.hls.packager"  # which loads FFmpeg's libraries
 SWEEP_S: Final = 1.0
 VIEWER_S: Final = 15.0  # after its last request a viewer counts so long
 USER_AGENT_CHARACTERS: Final = 200
@@ -92,6 +93,8 @@ class HlsStream:
         self, streams: "HlsStreams", runtime: Runtime, stream: Stream, first: First
     ) -> None:
         """Begin to package, with the numbers of the first segment."""
+        from headend.hls.packager import HlsPackager
+
         self._streams = streams
         self._runtime = runtime
         self.stream: Final = stream
@@ -297,11 +300,14 @@ class HlsStreams:
         self.requests: Counter[str] = Counter()
         self.waiting = 0
         self.left_out = 0
+        self._loading: asyncio.Task[object] | None = None
         self._timer = runtime.loop.call_later(SWEEP_S, self._sweep)
 
     def close(self) -> None:
         """End all packaging."""
         self._timer.cancel()
+        if self._loading is not None:
+            self._loading.cancel()
         for each in self._streams.values():
             each.close()
         self._streams.clear()
@@ -310,8 +316,26 @@ class HlsStreams:
         """Return a stream that is packaged."""
         return self._streams.get(path)
 
+    @property
+    def is_loaded(self) -> bool:
+        """What packages is there."""
+        return self._loading is not None and self._loading.done()
+
+    async def load(self) -> None:
+        """Load what packages, in a thread: a server that packages nothing has no FFmpeg."""
+        await asyncio.shield(self._load())
+
+    def _load(self) -> "asyncio.Task[object]":
+        if self._loading is None:
+            loading = asyncio.to_thread(import_module, PACKAGER)
+            self._loading = self._runtime.loop.create_task(loading)
+        return self._loading
+
     def begin(self, stream: Stream) -> HlsStream:
-        """Return the packaging of a stream, begun if it is not yet, and anew if it was lost."""
+        """Return the packaging of a stream, begun if it is not yet, and anew if it was lost.
+
+        Await `load` before.
+        """
         known = self._streams.get(stream.path)
         if known is not None:
             is_young = self._runtime.loop.time() - known.began < REMAKE_S
@@ -364,5 +388,8 @@ class HlsStreams:
                 del self._streams[path]
                 log.info("hls %s: packaging ends", shown(path))
         for stream in list(self._registry.streams()):
-            if stream.has_begun and runtime.rules.of(stream.path).hls.start == "publish":
+            wants = stream.has_begun and runtime.rules.of(stream.path).hls.start == "publish"
+            if wants and self.is_loaded:
                 self.begin(stream)
+            elif wants:
+                self._load()

@@ -142,7 +142,11 @@ class HlsRoutes:
             is_over = kind == "multivariant" and known.packager.over is not None
             is_anew = known.is_lost or is_over
         if known is None or is_anew:
-            known = hls.begin(await self._published(request, path))
+            published = await self._published(request, path)
+            if not hls.is_loaded:
+                await hls.load()
+                published = await self._published(request, path)  # it may have ended meanwhile
+            known = hls.begin(published)
             # Others came while this one waited: limits hold for all of them.
             grant = await access.allow_play_once(services, request, asked, "hls")
         viewer = self._note(request, known, grant)

@@ -9,16 +9,13 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final, TypeGuard
 from weakref import WeakSet
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -27,6 +24,7 @@ from headend import files
 from headend.errors import DatabaseError, SettingsError
 from headend.store.data_folder import DATABASE
 from headend.store.lines import Line, SqliteLine, postgres_line
+from headend.store.tables import REVISION
 
 log = logging.getLogger(__name__)
 
@@ -40,17 +38,14 @@ BUSY_MS: Final = 1500
 OPEN_S: Final = 5.0  # how long it is tried to open it while another has it
 OPEN_PAUSE_S: Final = 0.1
 POOL_SIZE: Final = 8
-MIGRATING_LOOK_S: Final = 0.02
 
 _DRIVERS: Final = {
     "postgresql": "postgresql+asyncpg",
     "postgres": "postgresql+asyncpg",
     "sqlite": "sqlite+aiosqlite",
 }
-# Of PostgreSQL, for all who migrate; any number that others are unlikely to use.
-_MIGRATION_LOCK: Final = 0x4845_4144
+_MADE_BY: Final = sa.text("SELECT version_num FROM alembic_version")
 _CHANGE_NOTHING: Final = sa.text("UPDATE alembic_version SET version_num = version_num")
-_MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _FAILURES: Final = (SQLAlchemyError, OSError, sqlite3.Error)  # of a database
 
 
@@ -96,15 +91,22 @@ class Database:
         end = time.monotonic() + OPEN_S
         while True:
             try:
-                async with _staying_cancelled(), _alone(), self._engine.connect() as connection:
-                    await connection.run_sync(_migrate)
-                    await connection.commit()
+                await self._bring_up_to_date(self._engine)
                 break
             except _FAILURES as error:
                 if time.monotonic() > end or "is locked" not in _first_line(error):
                     raise DatabaseError(f"database: {_first_line(error)}") from error
                 await asyncio.sleep(OPEN_PAUSE_S)
         self._ready.set()
+
+    async def _bring_up_to_date(self, engine: AsyncEngine) -> None:
+        async with _staying_cancelled(), engine.connect() as connection:
+            if await connection.run_sync(_is_current):
+                return
+            await connection.rollback()
+            # Alembic takes 9 MiB, and is loaded by a server with old tables or none.
+            migrating = await asyncio.to_thread(import_module, "headend.store.migrating")
+            await migrating.migrate(connection)
 
     async def close(self) -> None:
         """Close all connections; one whose database does not answer is left behind."""
@@ -246,38 +248,11 @@ async def _staying_cancelled() -> AsyncIterator[None]:
         raise
 
 
-_migrating: list[None] = []
-
-
-@asynccontextmanager
-async def _alone() -> AsyncIterator[None]:
-    """Wait until no other server of this process migrates: Alembic can do one at a time only."""
-    while _migrating:  # noqa: ASYNC110  # servers may run in several loops
-        await asyncio.sleep(MIGRATING_LOOK_S)
-    _migrating.append(None)
-    try:
-        yield
-    finally:
-        _migrating.pop()
-
-
-def _migrate(connection: Connection) -> None:
-    """Bring the tables up to date; of several who start at once one does it, the others wait."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    else:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
-    made_by = MigrationContext.configure(connection).get_current_heads()
-    if unknown := set(made_by) - known:
-        raise SettingsError(
-            f"database: its tables are those of a newer version of Headend ({', '.join(unknown)}): "
-            "install that version again, or restore a backup that this one has made"
-        )
-    command.upgrade(config, "head")
+def _is_current(connection: Connection) -> bool:
+    """Say whether the tables are those of this version; there may be none yet."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return False
+    return list(connection.scalars(_MADE_BY)) == [REVISION]
 
 
 def _first_line(error: BaseException) -> str:

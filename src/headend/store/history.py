@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headend.store.audit import fitting
@@ -98,8 +98,7 @@ class History:
         old = [self._row(record) for record in records if record.id in known]
         if new:
             # Twice the same where the answer to the first attempt was lost.
-            of = postgresql if connection.dialect.name == "postgresql" else sqlite
-            await connection.execute(of.insert(SESSIONS).on_conflict_do_nothing(), new)
+            await connection.execute(_insert(connection.dialect.name), new)
         if old:
             ended = SESSIONS.update().where(SESSIONS.c.id == sa.bindparam("of_id"))
             names = ("ended_at", "bytes", "reason")
@@ -162,6 +161,16 @@ class History:
     def _row(self, record: SessionRecord) -> dict[str, object]:
         row = {**asdict(record), "node": self._node}
         return {name: fitting(value, _LENGTHS.get(name)) for name, value in row.items()}
+
+
+def _insert(dialect: str) -> sa.Insert:
+    """Insert what is not there; two dialects have the words for it."""
+    if dialect != "postgresql":
+        return sqlite.insert(SESSIONS).on_conflict_do_nothing()
+    # Not loaded by a server with SQLite: 2 MiB.
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(SESSIONS).on_conflict_do_nothing()
 
 
 def _select() -> "sa.Select[tuple[object, ...]]":

@@ -8,6 +8,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
+REVISION: Final = "0004"  # of the newest migration
+
 METADATA: Final = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_name)s",

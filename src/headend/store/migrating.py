@@ -1,0 +1,65 @@
+"""Migrations of the database: its tables are brought up to date, by one server at a time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headend.errors import SettingsError
+
+LOOK_S: Final = 0.02
+# Of PostgreSQL, for all who migrate; any number that others are unlikely to use.
+_LOCK: Final = 0x4845_4144
+_MIGRATIONS: Final = Path(__file__).with_name("migrations")
+
+_running: list[None] = []
+
+
+async def migrate(connection: AsyncConnection) -> None:
+    """Bring the tables up to date, and commit.
+
+    Raises:
+        SettingsError: A newer version of Headend has made the tables.
+    """
+    async with _alone():
+        await connection.run_sync(_migrate)
+        await connection.commit()
+
+
+@asynccontextmanager
+async def _alone() -> AsyncIterator[None]:
+    """Wait until no other server of this process migrates: Alembic can do one at a time only."""
+    while _running:  # noqa: ASYNC110  # servers may run in several loops
+        await asyncio.sleep(LOOK_S)
+    _running.append(None)
+    try:
+        yield
+    finally:
+        _running.pop()
+
+
+def _migrate(connection: Connection) -> None:
+    """Bring the tables up to date; of several who start at once one does it, the others wait."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
+    made_by = MigrationContext.configure(connection).get_current_heads()
+    if unknown := set(made_by) - known:
+        raise SettingsError(
+            f"database: its tables are those of a newer version of Headend ({', '.join(unknown)}): "
+            "install that version again, or restore a backup that this one has made"
+        )
+    command.upgrade(config, "head")
