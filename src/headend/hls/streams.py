@@ -4,6 +4,7 @@ request ─► HlsStream, made for the first one ─► packager attached to the
                └─ observers: told of each change, such as requests that wait for a part
 """
 
+import asyncio
 import logging
 import secrets
 import string
