@@ -1,12 +1,12 @@
-"""This module tests headend.hls.playlist by whole playlists."""
+"""Tests of headend.hls.playlist by whole playlists."""
 
 from dataclasses import replace
 
 from headend.hls.playlist import (
     MediaPlaylist,
     Part,
+    Rendition,
     Segment,
-    Variant,
     media_playlist,
     multivariant_playlist,
 )
@@ -36,18 +36,27 @@ def playlist(
 
 
 def test_multivariant_playlist() -> None:
-    video = Variant(2_000_000, 1_500_000, ["avc1.64001f", "mp4a.40.2"], 1280, 720, 29.97)
-    assert multivariant_playlist(video, "main.m3u8?token=a") == (
+    codecs = ["avc1.64001f", "mp4a.40.2"]
+    video = Rendition("main.m3u8", 2_000_000, 1_500_000, codecs, 1280, 720, 29.97)
+    assert multivariant_playlist([video], "?token=a") == (
         "#EXTM3U\n"
         "#EXT-X-VERSION:9\n"
         "#EXT-X-STREAM-INF:BANDWIDTH=2000000,AVERAGE-BANDWIDTH=1500000,"
         'CODECS="avc1.64001f,mp4a.40.2",RESOLUTION=1280x720,FRAME-RATE=29.970\n'
         "main.m3u8?token=a\n"
     )
-    wide = multivariant_playlist(replace(video, video_range="PQ"), "main.m3u8")
+    wide = multivariant_playlist([replace(video, video_range="PQ")])
     assert ",FRAME-RATE=29.970,VIDEO-RANGE=PQ\nmain.m3u8" in wide
-    audio = multivariant_playlist(Variant(64_000, 64_000, ["mp4a.40.2"]), "main.m3u8")
-    assert 'BANDWIDTH=64000,CODECS="mp4a.40.2"\nmain.m3u8' in audio
+    audio = multivariant_playlist([Rendition("sound.m3u8", 64_000, 64_000, ["mp4a.40.2"])])
+    assert 'BANDWIDTH=64000,CODECS="mp4a.40.2"\nsound.m3u8' in audio
+
+
+def test_multivariant_playlist_names_every_rendition_in_order() -> None:
+    low = Rendition("low.m3u8", 500_000, 400_000, ["avc1.64001f"], 640, 360)
+    high = Rendition("high.m3u8", 2_000_000, 1_500_000, ["avc1.64001f"], 1280, 720)
+    lines = multivariant_playlist([high, low], "?t=a").splitlines()
+    assert lines[3::2] == ["high.m3u8?t=a", "low.m3u8?t=a"]
+    assert ["RESOLUTION=1280x720" in lines[2], "RESOLUTION=640x360" in lines[4]] == [True, True]
 
 
 def test_low_latency_playlist() -> None:

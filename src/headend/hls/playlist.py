@@ -80,19 +80,21 @@ class MediaPlaylist:
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
-    """What a multivariant playlist says of the one variant there is.
+class Rendition:
+    """One quality of a stream, as a multivariant playlist tells of it.
 
     Attributes:
+        uri: Of its media playlist, relative to the multivariant playlist.
         bandwidth: Peak bit rate of a segment, bit/s.
-        average_bandwidth: Likewise, of all.
+        average_bandwidth: Average bit rate of all segments, bit/s.
         codecs: As RFC 6381 writes them.
         width: Luma samples; 0: no video.
-        height: Likewise.
+        height: Luma samples; 0: no video.
         frame_rate: Frames a second; None: no video, or not known.
         video_range: `PQ` or `HLG`; empty: the usual one, or not known.
     """
 
+    uri: str
     bandwidth: int
     average_bandwidth: int
     codecs: Sequence[str]
@@ -102,22 +104,32 @@ class Variant:
     video_range: str = ""
 
 
-def multivariant_playlist(variant: Variant, uri: str) -> str:
-    """Write a multivariant playlist that names one media playlist."""
-    attributes = [
-        f"BANDWIDTH={variant.bandwidth}",
-        f"AVERAGE-BANDWIDTH={variant.average_bandwidth}",
-        f'CODECS="{",".join(variant.codecs)}"',
-    ]
-    if variant.width and variant.height:
-        attributes.append(f"RESOLUTION={variant.width}x{variant.height}")
-    if variant.frame_rate is not None:
-        attributes.append(f"FRAME-RATE={variant.frame_rate:.3f}")
-    if variant.video_range:
-        attributes.append(f"VIDEO-RANGE={variant.video_range}")
+def multivariant_playlist(renditions: Sequence[Rendition], query: str = "") -> str:
+    """Write a multivariant playlist.
+
+    Args:
+        renditions: What players choose from; the first one is what they begin with.
+        query: Carried into every URI, with its question mark.
+    """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION_LOW_LATENCY}"]
-    lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", uri]
+    for rendition in renditions:
+        lines += [f"#EXT-X-STREAM-INF:{_attributes(rendition)}", rendition.uri + query]
     return "\n".join([*lines, ""])
+
+
+def _attributes(rendition: Rendition) -> str:
+    attributes = [
+        f"BANDWIDTH={rendition.bandwidth}",
+        f"AVERAGE-BANDWIDTH={rendition.average_bandwidth}",
+        f'CODECS="{",".join(rendition.codecs)}"',
+    ]
+    if rendition.width and rendition.height:
+        attributes.append(f"RESOLUTION={rendition.width}x{rendition.height}")
+    if rendition.frame_rate is not None:
+        attributes.append(f"FRAME-RATE={rendition.frame_rate:.3f}")
+    if rendition.video_range:
+        attributes.append(f"VIDEO-RANGE={rendition.video_range}")
+    return ",".join(attributes)
 
 
 def media_playlist(playlist: MediaPlaylist, *, skip: bool = False, query: str = "") -> str:

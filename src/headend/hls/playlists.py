@@ -5,8 +5,8 @@ from typing import Final
 from headend.hls.numbers import First
 from headend.hls.playlist import (
     MediaPlaylist,
+    Rendition,
     Segment,
-    Variant,
     media_playlist,
     multivariant_playlist,
 )
@@ -110,10 +110,12 @@ class Playlists:
 
     # ------------------------------------------------------------------ playlists
 
-    def multivariant(self, query: str) -> str:
-        """Write the multivariant playlist; `query` is carried into its URI."""
+    @property
+    def rendition(self) -> Rendition:
+        """What a multivariant playlist tells of this one."""
         video = next((each for each in self.tracks if each.kind is VIDEO), None)
-        variant = Variant(
+        return Rendition(
+            MEDIA_PLAYLIST,
             round(HEADROOM * self._window.peak),
             self._window.average,
             [config.codecs for config in self.tracks],
@@ -122,7 +124,10 @@ class Playlists:
             None if video is None else self._frame_rate(video),
             "" if video is None or video.color is None else video.color.video_range,
         )
-        return multivariant_playlist(variant, MEDIA_PLAYLIST + query)
+
+    def multivariant(self, query: str) -> str:
+        """Write the multivariant playlist; `query` is carried into its URI."""
+        return multivariant_playlist([self.rendition], query)
 
     def _frame_rate(self, video: TrackConfig) -> float | None:
         """Return the declared rate, or the measured one, near which one of the usual is taken."""
