@@ -21,6 +21,7 @@ from headend.access.tokens import Token
 from headend.decisions import AccessRequest
 from headend.errors import Rejected
 from headend.events import Events
+from headend.net.pseudonyms import Pseudonyms
 from headend.settings import RuleBook, load_settings
 from headend.store.keys import KeyStore
 from headend.store.publish_key import KeyOptions, NewKey
@@ -59,7 +60,7 @@ async def measure(data: Path, keys: int, requests: int, guesses: int) -> list[Fi
     """Measure with one server's access, without the server."""
     given = ("auth.publish=key", "auth.private=vip/*", f"data={data}")
     settings = load_settings(None, given, environ={}).settings
-    made = Access(asyncio.get_running_loop(), settings, Events(raise_error))
+    made = Access(asyncio.get_running_loop(), settings, Events(raise_error), Pseudonyms())
     made.configure(RuleBook(settings), "rtmps://")
     made.start()
     try:

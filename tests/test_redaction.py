@@ -1,15 +1,16 @@
-"""This module tests headend.redaction: no secret is seen, whatever stands around it."""
+"""Tests of headend.redaction: no secret is seen, whatever stands around it."""
 
 import json
 import string
+from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headend import logs, redaction
-from headend.redaction import protect, redact
+from headend import logs
+from headend.redaction import Secrets, hide, redact
 
 # What encoders, viewers and platforms use for keys and passwords, percent-encoding included.
 SECRETS = st.text(string.ascii_letters + string.digits + "-_.~+/$!*", min_size=12, max_size=40)
@@ -25,6 +26,11 @@ NAMES = st.sampled_from(
     [
         ("live/cam1?key=s3cr3t&x=1", "live/cam1?key=***&x=1"),
         ("?TOKEN=abc.def-ghi", "?TOKEN=***"),
+        ("key=abc", "key=***"),
+        ("cam?key=a/b=c live=1", "cam?key=*** live=1"),
+        ("'cam?key=abc'", "'cam?key=***'"),
+        ("a?streamKey=1&password=2&sign=3&y=4", "a?streamKey=***&password=***&sign=***&y=4"),
+        ("hk_abc?x=1", "hk_***?x=1"),
         ("x=1&access_token=abc;def", "x=1&access_token=***"),
         ("key%3Dabc", "key%3D***"),
         ("u=rtmp%3A%2F%2Fh%2Fa%3Fkey%3Dabc", "u=rtmp%3A%2F%2Fh%2Fa%3Fkey%3D***"),
@@ -121,16 +127,46 @@ def test_hidden_once_hidden_for_good(text: str) -> None:
     assert redact(once) == once
 
 
-def test_secret_of_any_shape_is_hidden_once_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redaction, "_known", frozenset())
-    monkeypatch.setattr(redaction, "_known_pattern", None)
+@pytest.fixture
+def secrets() -> Iterator[Callable[[], Secrets]]:
+    """Makes the secrets of servers, which are over with the test."""
+    made: list[Secrets] = []
+
+    def make() -> Secrets:
+        made.append(Secrets())
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_secret_of_any_shape_is_hidden_once_it_is_told(secrets: Callable[[], Secrets]) -> None:
+    server = secrets()
     text = "signed in with correct horse (battery) and short"
     assert redact(text) == text
-    protect(["correct horse (battery)", "short"])  # too short: it may be any word
+    server.protect(["correct horse (battery)", "short"])  # too short: it may be any word
     assert redact(text) == "signed in with *** and short"
-    protect(["correct horse"])
+    server.protect(["correct horse"])
     assert redact(text) == "signed in with *** and short"
     assert logs.shown(text) == "signed in with *** and short"
+
+
+def test_secret_is_let_go_with_its_server_and_no_other(secrets: Callable[[], Secrets]) -> None:
+    one, other = secrets(), secrets()
+    one.protect(["shared by both", "of one alone"])
+    other.protect(["shared by both", "of the other"])
+    text = "shared by both, of one alone, of the other"
+    assert redact(text) == "***, ***, ***"
+    assert other.hide(text) == "***, of one alone, ***"
+    one.close()
+    assert redact(text) == "***, of one alone, ***"
+    other.close()
+    assert redact(text) == text
+
+
+def test_secrets_that_are_named_are_hidden_however_short() -> None:
+    assert hide("cam1 sent k1 to k12", ["k1", None, "k12"]) == "cam1 sent *** to ***"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from headend.errors import LimitExceeded, ProtocolError
+from headend.redaction import is_secret_name
 
 MAX_PATH: Final = 1024  # bytes of app/name
 MAX_SEGMENT: Final = 255  # bytes, the longest file name of common file systems
@@ -12,7 +13,6 @@ FORBIDDEN: Final = frozenset('\\:*?"<>|')  # with "/", what some file system doe
 
 KEY_PREFIX: Final = "hk_"  # a publish key given in place of a name starts so
 
-SECRET_WORDS: Final = ("key", "token", "pass", "pwd", "secret", "sign", "auth", "response")
 # A key or a token, with nothing in front of it that could keep it from being one.
 WHOLE_SECRET: Final = re.compile(r"hk_[A-Za-z0-9]{24,}|eyJ[\w-]{8,}\.[\w-]{8,}")
 DECODINGS: Final = 3  # programs encode for each other, and some twice
@@ -81,5 +81,5 @@ def holds_secret(text: str) -> bool:
 
 def _is_secret(parameter: re.Match[str]) -> bool:
     """Say whether a parameter holds a secret; padding of base64 is no value."""
-    name, value = parameter[1].lower(), parameter[2].strip("=")
-    return bool(value) and any(word in name for word in SECRET_WORDS)
+    name, value = parameter[1].removesuffix("="), parameter[2].strip("=")
+    return bool(value) and is_secret_name(name)

@@ -10,6 +10,7 @@ from headend.access.known_keys import KnownKeys
 from headend.access.policy import Policy
 from headend.access.tokens import Tokens
 from headend.events import Events
+from headend.net.pseudonyms import Pseudonyms
 from headend.settings import RuleBook, Settings
 from headend.store.server_secret import ServerSecret
 
@@ -40,4 +41,5 @@ def gate(
         keys or KnownKeys(SECRET, auth.on_database_error, auth.known_s),
         Guard(auth.wrong_attempts, auth.ban_s),
         Events(report),
+        Pseudonyms(),
     )

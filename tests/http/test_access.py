@@ -21,6 +21,7 @@ from headend.http.access import (
 )
 from headend.http.problems import Handler, Problem
 from headend.live.services import Services
+from headend.net.pseudonyms import Pseudonyms
 from headend.net.runtime import Counters
 from headend.settings import load_settings
 
@@ -28,12 +29,18 @@ from headend.settings import load_settings
 def services(*settings: str) -> Services:
     """What of the services is asked here."""
     loaded = load_settings(None, settings, environ={}).settings
-    made = Mock(spec=["runtime", "settings", "gate", "counters", "is_stopping", "events", "notes"])
+    made = Mock(
+        spec=[
+            "runtime", "settings", "gate", "counters", "is_stopping", "events", "notes",
+            "pseudonyms",
+        ]
+    )  # fmt: skip
     made.settings = loaded
     made.gate = gate(loaded)
     made.counters = Counters()
     made.events = Mock()
     made.notes = Mock()
+    made.pseudonyms = Pseudonyms()
     made.runtime = made
     made.is_stopping = False
     assert isinstance(made, Mock)

@@ -16,6 +16,7 @@ from headend.decisions import Address
 from headend.events import Event, Events, PeerNoisy
 from headend.net.notes import BUDGETS, NOISY, OF_ALL, PERIOD_S, Kind, Notes
 from headend.net.peer import Peer
+from headend.net.pseudonyms import Pseudonyms
 from headend.store.records import AuditEntry, AuditFilter, SessionFilter
 
 HOME: Address = ip_address("203.0.113.7")
@@ -31,7 +32,7 @@ class Fixture:
         bus.subscribe(self._hear)
         loop = Mock(spec=["time"])
         loop.time = lambda: self.now
-        self.notes = Notes(bus, loop)
+        self.notes = Notes(bus, loop, Pseudonyms())
 
     def _hear(self, event: Event) -> None:
         assert isinstance(event, PeerNoisy)

@@ -23,6 +23,7 @@ from headend.access.tokens import Tokens
 from headend.errors import DatabaseError, HeadendError, SettingsError
 from headend.events import Events
 from headend.net.places import Rules
+from headend.net.pseudonyms import Pseudonyms
 from headend.settings import RuleBook, Settings
 from headend.store.server_secret import ServerSecret
 
@@ -56,7 +57,9 @@ class Access:
         failed: Fails if the database can never be used, as one of a newer version.
     """
 
-    def __init__(self, loop: AbstractEventLoop, settings: Settings, bus: Events) -> None:
+    def __init__(
+        self, loop: AbstractEventLoop, settings: Settings, bus: Events, pseudonyms: Pseudonyms
+    ) -> None:
         """Build everything, without a database yet.
 
         Raises:
@@ -72,7 +75,7 @@ class Access:
         self.tickets: Final = Tickets(self.secret.derive("tickets"))
         self.guard: Final = Guard(auth.wrong_attempts, auth.ban_s)
         self.gate: Final = Gate(
-            loop, Policy(RuleBook(settings)), self.tokens, self.keys, self.guard, bus
+            loop, Policy(RuleBook(settings)), self.tokens, self.keys, self.guard, bus, pseudonyms
         )
         self.failed: Final[asyncio.Future[None]] = loop.create_future()
         self.failed.add_done_callback(_note_failure)

@@ -26,7 +26,7 @@ from headend.access.tokens import TokenRefused, Tokens
 from headend.access.viewers import TokenViewers
 from headend.decisions import AccessRequest, Action, Address, Allow, Authorizer, is_asked
 from headend.errors import HeadendError, Refusal, Rejected
-from headend.net.pseudonyms import shown_address
+from headend.net.pseudonyms import Pseudonyms
 from headend.store.publish_key import PublishKey
 
 __all__ = ["Check", "Gate", "Grant", "Limiter"]
@@ -82,6 +82,7 @@ class Gate:
         keys: KnownKeys,
         guard: Guard,
         bus: events.Events,
+        pseudonyms: Pseudonyms,
     ) -> None:
         """Make a gate.
 
@@ -92,9 +93,11 @@ class Gate:
             keys: Checks publish keys.
             guard: Slows down who guesses.
             bus: Told of keys that are used.
+            pseudonyms: How the addresses of those who use them are shown.
         """
         self._loop = loop
         self._bus = bus
+        self._pseudonyms = pseudonyms
         self._tokens = tokens
         self._keys = keys
         self._delayed = 0
@@ -382,7 +385,7 @@ class Gate:
 
     def _note_use(self, key_id: str, path: str, peer: Address | None) -> None:
         """Tell that a key let somebody in: not whom callback, limits or hub have refused."""
-        now, address = time.time(), shown_address(peer)
+        now, address = time.time(), self._pseudonyms.show(peer)
         self._keys.note_use(key_id, "unix" if peer is None else address or "-", now)
         self._bus.emit(events.KeyUsed(time=now, key_id=key_id, stream=path, address=address))
 

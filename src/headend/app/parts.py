@@ -21,13 +21,13 @@ from headend.live.rates import Rates
 from headend.live.services import Services
 from headend.live.stream_observer import StreamObserver
 from headend.live.waiting import give_up
-from headend.net import pseudonyms
 from headend.net.admission import Admission
 from headend.net.deadlines import Deadlines
 from headend.net.notes import Notes
 from headend.net.poller import Poller
 from headend.net.pseudonyms import PSEUDONYMS, Pseudonyms
 from headend.net.runtime import Runtime
+from headend.redaction import Secrets
 from headend.rtmp.chunks import ChunkLimits
 from headend.rtmp.hops import ID_BYTES
 from headend.rtmp.session import SessionSettings
@@ -56,6 +56,7 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
 
     events = Events(report_subscriber)
     rules = RuleBook(settings)
+    pseudonyms = Pseudonyms()
     server_id = secrets.token_hex(ID_BYTES)
     made = Services(
         runtime=Runtime(
@@ -65,14 +66,16 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
             Admission(settings.limits),
             rules,
             events,
-            Notes(events, loop),
+            Notes(events, loop, pseudonyms),
+            pseudonyms,
+            Secrets(),
         ),
         began=loop.time(),
         started=time(),
         registry=Registry(
             registry_settings(settings, rules), report, StreamObserver(events, loop), give_up
         ),
-        access=Access(loop, settings, events),
+        access=Access(loop, settings, events, pseudonyms),
         session_settings=session_settings(
             settings, chunk_size=settings.rtmp.chunk_size, server_id=server_id
         ),
@@ -109,7 +112,7 @@ def show_addresses(made: Services, settings: Settings) -> None:
     """Have addresses shown as the settings want it, in the log and in all that is kept."""
     privacy = settings.privacy
     key = made.access.secret.derive(PSEUDONYMS)
-    pseudonyms.use(Pseudonyms(key, privacy.addresses, privacy.pseudonym_days))
+    made.runtime.pseudonyms.configure(key, privacy.addresses, privacy.pseudonym_days)
 
 
 def session_settings(settings: Settings, *, chunk_size: int, server_id: str) -> SessionSettings:

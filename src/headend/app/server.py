@@ -11,7 +11,7 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from headend import __version__, files, logs, redaction
+from headend import __version__, files, logs
 from headend.access.address_lists import AddressCheck
 from headend.app import parts
 from headend.app.closing import Closing
@@ -118,7 +118,7 @@ class Server:
             self._services = parts.services(settings, self.reload)
             self._services.gate.checks.append(self._addresses)
             parts.show_addresses(self._services, settings)
-            redaction.protect([token, *secret_values(settings)])
+            self._services.runtime.secrets.protect([token, *secret_values(settings)])
             opened.push_async_callback(self._release)
             self._join(settings)
             self._services.addresses = self.addresses
@@ -284,6 +284,7 @@ class Server:
         closing.add("database", services.access.close)
         await closing.run()
         closing.finish()
+        services.runtime.secrets.close()
 
     # ------------------------------------------------------------------ what changes on disk
 
@@ -403,7 +404,7 @@ class Server:
             services.integrations.configure(settings)
         self._addresses.configure(settings.auth)
         parts.show_addresses(services, settings)
-        redaction.protect(secret_values(settings))
+        services.runtime.secrets.protect(secret_values(settings))
         services.admission.limits = settings.limits
         if services.recorder is not None:
             services.recorder.retention_days = settings.audit.retention_days

@@ -14,7 +14,8 @@ from headend.client.timeouts import Timeouts
 from headend.errors import SettingsError
 from headend.net.places import LookUp, Route
 from headend.net.tls_client import TlsOptions
-from headend.rtmp.url import Url, parse_url, redact
+from headend.redaction import redact
+from headend.rtmp.url import Url, parse_url
 
 if TYPE_CHECKING:
     from yarl import URL

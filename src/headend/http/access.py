@@ -1,6 +1,5 @@
 """Who may watch over HTTP, and for which web pages."""
 
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -108,7 +107,7 @@ def allow_api(services: Services, request: web.Request) -> None:
 
 def peer_of(services: Services, request: web.Request) -> Peer:
     """Say where a request comes from; `X-Forwarded-For` is trusted from `http.proxies` only."""
-    peer = _direct_peer(request)
+    peer = _direct_peer(services, request)
     forwarded = request.headers.getall("X-Forwarded-For", ())
     if not forwarded or not _is_proxy(services, peer):
         return peer
@@ -120,7 +119,7 @@ def is_secure(services: Services, request: web.Request) -> bool:
     if request.secure:
         return True
     is_told = request.headers.get("X-Forwarded-Proto", "").strip().lower() == "https"
-    return is_told and _is_proxy(services, _direct_peer(request))
+    return is_told and _is_proxy(services, _direct_peer(services, request))
 
 
 def media_headers(services: Services, request: web.Request) -> dict[str, str]:
@@ -161,7 +160,7 @@ def _is_ours(services: Services, request: web.Request, origin: str) -> bool:
     except ValueError:
         return False
     # A proxy that passes the host on often leaves its own port out.
-    is_told = here.port is None and _is_proxy(services, _direct_peer(request))
+    is_told = here.port is None and _is_proxy(services, _direct_peer(services, request))
     return bool(page.hostname) and page.hostname == here.hostname and (is_same_port or is_told)
 
 
@@ -198,7 +197,7 @@ def preflight_headers(services: Services, request: web.Request) -> dict[str, str
     }
 
 
-def _direct_peer(request: web.Request) -> Peer:
+def _direct_peer(services: Services, request: web.Request) -> Peer:
     transport = request.transport
     known = None if transport is None else transport.get_extra_info(PEER)
     if isinstance(known, Peer):
@@ -206,7 +205,7 @@ def _direct_peer(request: web.Request) -> Peer:
     name = None if transport is None else transport.get_extra_info("peername")
     if not isinstance(name, tuple):
         return LOCAL  # a unix socket
-    return Peer(ip_address(str(name[0]).partition("%")[0]), int(name[1]))
+    return Peer.at(str(name[0]), int(name[1]), services.runtime.pseudonyms)
 
 
 def _is_proxy(services: Services, peer: Peer) -> bool:

@@ -190,7 +190,7 @@ class Listener:
             else:
                 if not INHERITS_OPTIONS:
                     _set_options(sock)
-                self._admit(sock, Peer.at(name[0], name[1]))
+                self._admit(sock, Peer.at(name[0], name[1], self._runtime.pseudonyms))
 
     def _admit(self, sock: socket.socket, peer: Peer, *, is_real: bool = False) -> None:
         """Let a connection in, if it is within the limits.

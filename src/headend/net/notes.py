@@ -20,7 +20,7 @@ from headend.events import Events, PeerNoisy
 from headend.net.buckets import Buckets
 from headend.net.groups import Group, group_of
 from headend.net.peer import Peer
-from headend.net.pseudonyms import shown_address
+from headend.net.pseudonyms import Pseudonyms
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +62,10 @@ class _LeftOut:
 class Notes:
     """What may be written of each address; `tick` about once a second, `close` once."""
 
-    def __init__(self, events: Events, loop: AbstractEventLoop) -> None:
+    def __init__(self, events: Events, loop: AbstractEventLoop, pseudonyms: Pseudonyms) -> None:
         self._events: Final = events
         self._loop: Final = loop
+        self._pseudonyms: Final = pseudonyms
         self._budgets: Final = {kind: Buckets() for kind in BUDGETS}
         self._total: Final = Buckets(1)
         self._left_out: dict[Group, _LeftOut] = {}
@@ -82,7 +83,7 @@ class Notes:
         if may and kind != "session":
             may = self._total.take(_ALL, now, *OF_ALL)
         if not may:
-            self._leave_out(kind, group, shown_address(address), what, now)
+            self._leave_out(kind, group, self._pseudonyms.show(address), what, now)
         return may
 
     def fault(

@@ -6,12 +6,12 @@ protocol and `X-Forwarded-For` both end there.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from socket import AF_INET, AF_INET6, inet_pton
 from typing import Final, Self
 
-from headend.net.pseudonyms import shown_address
+from headend.net.pseudonyms import Pseudonyms
 
 # As proxies write an address with its port: 198.51.100.10:4711, [2001:db8::9]:1, [2001:db8::9].
 WITH_PORT: Final = re.compile(r"(?:([0-9.]+)|\[([0-9A-Fa-f:.%\w]+)\])(?::(\d{1,5}))?", re.ASCII)
@@ -27,20 +27,23 @@ class Peer:
         port: 0 on a unix socket, and where a proxy did not name it.
         is_unknown: A proxy has not said who it is: the address is the nearest that is known, such
             as that of the proxy. It never counts as this machine.
+        pseudonyms: Of the server that it is connected to, which say how its address is shown; None:
+            in full.
     """
 
     address: IPv4Address | IPv6Address | None
     port: int
     is_unknown: bool = False
+    pseudonyms: Pseudonyms | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def at(cls, host: str, port: int) -> Self:
+    def at(cls, host: str, port: int, pseudonyms: Pseudonyms | None = None) -> Self:
         """Return the peer at a numeric address, as the socket module writes it.
 
         Raises:
             ValueError: It is none.
         """
-        return cls(_parse(host.partition("%")[0]), port)
+        return cls(_parse(host.partition("%")[0]), port, pseudonyms=pseudonyms)
 
     def is_in(self, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
         """Say whether the address is in one of the networks; a unix socket's is in none."""
@@ -58,7 +61,9 @@ class Peer:
     @property
     def shown_address(self) -> str | None:
         """What stands for the address in all that is shown; None: nothing."""
-        return shown_address(self.address)
+        if self.pseudonyms is not None:
+            return self.pseudonyms.show(self.address)
+        return None if self.address is None else str(self.address)
 
     def __str__(self) -> str:
         if self.address is None:
@@ -86,7 +91,11 @@ def named_by(
         if each is None:
             return replace(peer, is_unknown=True)
         # The loopback interface of another machine is not ours.
-        peer = replace(each, is_unknown=each._is_loopback and not peer.is_local)
+        peer = replace(
+            each,
+            is_unknown=each._is_loopback and not peer.is_local,
+            pseudonyms=proxy.pseudonyms,
+        )
         if not peer.is_in(trusted):
             break
     return peer

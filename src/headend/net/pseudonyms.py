@@ -6,8 +6,7 @@ The same address has the same pseudonym within a period and another in the next.
 the address from it without the server's secret, by trying addresses either; whoever has the secret
 can find what was kept about an address that a person names.
 
-Logs, events, history and audit trail of the whole process show addresses by `shown_address`, which
-does as it was told last, like the log itself.
+Logs, events, history and audit trail of a server show addresses so; each server has its own.
 """
 
 import hmac
@@ -30,19 +29,27 @@ Form = Literal["full", "pseudonymous", "none"]
 class Pseudonyms:
     """Turns addresses into what is kept of them."""
 
-    def __init__(self, key: bytes, form: Form, days: int) -> None:
-        """Take the settings.
+    def __init__(self, key: bytes = b"", form: Form = "full", days: int = 1) -> None:
+        """Take the settings; see `configure`."""
+        self.configure(key, form, days)
+
+    def configure(self, key: bytes, form: Form, days: int) -> None:
+        """Take settings that may have changed.
 
         Args:
             key: Secret; of this purpose alone.
             form: What is kept: the address, a pseudonym, or nothing.
             days: Length of a period; 0: one period for good.
         """
-        self._key: Final = key
-        self.form: Final = form
-        self._days: Final = days
+        self._key = key
+        self.form = form
+        self._days = days
         self._period = -1
         self._known: dict[Address, str] = {}
+
+    def show(self, address: Address | None) -> str | None:
+        """Return what stands for an address now in all that is shown, sent or kept."""
+        return self.shown(address, time.time())
 
     def shown(self, address: Address | None, now: float) -> str | None:
         """Return what stands for an address in logs, history, audit trail and events.
@@ -73,8 +80,8 @@ class Pseudonyms:
 
         Args:
             address: That a person names.
-            start: Unix seconds …
-            end: … likewise.
+            start: Unix seconds.
+            end: Unix seconds.
         """
         plain: Address = getattr(address, "ipv4_mapped", None) or address
         periods = range(self._period_of(start), self._period_of(end) + 1)
@@ -87,19 +94,3 @@ class Pseudonyms:
         text = f"{self._days}:{period}:{address}".encode()
         digest = hmac.digest(self._key, text, sha256)[:BYTES]
         return PREFIX + b32encode(digest).decode().lower()
-
-
-_in_use: Pseudonyms | None = None
-
-
-def use(pseudonyms: Pseudonyms | None) -> None:
-    """Show addresses so from now on; None: in full."""
-    global _in_use
-    _in_use = pseudonyms
-
-
-def shown_address(address: Address | None) -> str | None:
-    """Return what stands for an address in all that is shown, sent or kept; None: nothing."""
-    if _in_use is not None:
-        return _in_use.shown(address, time.time())
-    return None if address is None else str(address)

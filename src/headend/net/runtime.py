@@ -9,6 +9,8 @@ from headend.net.admission import Admission
 from headend.net.deadlines import Deadlines
 from headend.net.notes import Notes
 from headend.net.poller import Poller
+from headend.net.pseudonyms import Pseudonyms
+from headend.redaction import Secrets
 from headend.settings import RuleBook, Settings
 
 
@@ -44,6 +46,8 @@ class Runtime:
         rules: The settings in effect, and what they say of each stream; replaced on reload.
         events: What happens, for all who want to know.
         notes: What is written of what peers do, so much of each address.
+        pseudonyms: How the addresses of peers are shown.
+        secrets: What the log must not show.
         counters: Totals since the start.
     """
 
@@ -54,6 +58,8 @@ class Runtime:
     rules: RuleBook
     events: Events
     notes: Notes
+    pseudonyms: Pseudonyms
+    secrets: Secrets
     counters: Counters = field(default_factory=Counters)
 
     @property

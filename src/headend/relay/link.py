@@ -16,7 +16,6 @@ from typing import Final, Protocol
 from headend.errors import HeadendError, ProtocolError, RelayError, SettingsError
 from headend.live.loops import LOOP
 from headend.live.services import Services
-from headend.logs import shown
 from headend.media.tag import Tag
 from headend.net.deadlines import NEVER
 from headend.net.places import LookUp
@@ -404,11 +403,3 @@ def own_ports(services: Services) -> list[int]:
 @lru_cache(maxsize=64)
 def _context(options: TlsOptions) -> ssl.SSLContext:
     return options.context()
-
-
-def hide(text: str, *secrets: str | None) -> str:
-    """Hide secrets that a server's words repeat; fit for the log."""
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "***")
-    return shown(text)

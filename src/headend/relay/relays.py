@@ -15,7 +15,6 @@ from hashlib import sha256
 from time import time
 from typing import TYPE_CHECKING, Final, Literal
 
-from headend import redaction
 from headend.decisions import Address
 from headend.errors import DatabaseError, HeadendError, Refusal, Rejected, SettingsError
 from headend.events import Event, StreamConnected
@@ -133,7 +132,7 @@ class Relays:
         from headend.store.relay_store import StoredRelay
 
         await store.keep(StoredRelay(id, direction, spec), time())
-        protect(rule)
+        self._services.runtime.secrets.protect(rule.secrets)
         self._take(id, Entry(rule, "api"))
         return id
 
@@ -170,7 +169,7 @@ class Relays:
                 if each.id in self._entries:  # added meanwhile
                     continue
                 rule = parse_spec("out" if each.direction == "out" else "in", each.spec)
-                protect(rule)
+                self._services.runtime.secrets.protect(rule.secrets)
                 self._take(each.id, Entry(rule, "api"))
         except HeadendError as error:
             log.error("relays that the API added are not taken up again: %s", error)
@@ -387,11 +386,6 @@ def kind_of(target: Target) -> Kind:
     if not isinstance(target, Pull):
         return "sent"
     return "fetched on demand" if target.is_on_demand else "always fetched"
-
-
-def protect(rule: Rule) -> None:
-    """Have the log hide the key of a relay and the secrets in its URLs, whoever says them."""
-    redaction.protect(rule.secrets)
 
 
 def _identified(settings: Settings) -> dict[str, Entry]:

@@ -18,9 +18,9 @@ from headend.events import RelayChanged
 from headend.live.relay_port import Direction, State, TargetStatus
 from headend.live.services import Services
 from headend.logs import shown
+from headend.redaction import hide
 from headend.relay.backoff import STEADY_S, Backoff, Failure
 from headend.relay.dialling import RelayFailed
-from headend.relay.link import hide
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class Target(ABC):
 
     def change(self, state: State, reason: str = "") -> None:
         """Take another state; what was told since it was live is not told again."""
-        reason = hide(reason, *self.secrets)
+        reason = shown(hide(reason, self.secrets))
         if (state, reason) == (self.state, self._reason) and self._told:
             return
         if state != self.state:

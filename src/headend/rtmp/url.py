@@ -14,12 +14,11 @@ from urllib.parse import unquote
 from headend.errors import LimitExceeded, ProtocolError, SettingsError
 from headend.names import (
     KEY_PREFIX,
-    PARAMETER,
-    SECRET_WORDS,
     check_for_secrets,
     check_segments,
     holds_secret,
 )
+from headend.redaction import HIDDEN, redact
 
 DEFAULT_PORTS: Final = {"rtmp": 1935, "rtmps": 443}
 
@@ -32,10 +31,6 @@ CONTAINER: Final = re.compile(r"^(?:mp4|f4v|mp3|flv):", re.IGNORECASE)
 # VLC and mpv users append options of librtmp: `rtmp://host/app/name live=1 timeout=5`.
 OPTIONS: Final = re.compile(r"(?<! ) +[A-Za-z]+=.*$", re.DOTALL)
 AFTER_HOST: Final = re.compile(r"^[A-Za-z]+://[^/?]*(.*)$", re.DOTALL)
-
-HIDDEN: Final = "***"
-USER_INFO: Final = re.compile(r"(?<=://)[^/?#\s]*@")
-BARE_KEY: Final = re.compile(r"(?<![A-Za-z0-9_])hk_[^/?&\s'\"]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,22 +195,6 @@ def public_name(text: str) -> str:
     """Return what may be shown of a stream name that a peer sent: without its query."""
     name = redact(text.partition("?")[0])
     return HIDDEN if holds_secret(name) else name
-
-
-def redact(text: str) -> str:
-    """Hide keys, tokens, passwords and user names in a URL or a stream name, for logs and messages.
-
-    Hidden are the user part of a URL, values of parameters whose name tells of a secret (`key`,
-    `token`, `sign` …), and whatever starts with `hk_`.
-    """
-    text = USER_INFO.sub(f"{HIDDEN}@", text)
-    text = PARAMETER.sub(_hide_parameter, text)
-    return BARE_KEY.sub(f"{KEY_PREFIX}{HIDDEN}", text)
-
-
-def _hide_parameter(match: re.Match[str]) -> str:
-    name = match[1].lower()
-    return match[1] + HIDDEN if any(word in name for word in SECRET_WORDS) else match[0]
 
 
 def _split_authority(text: str, url: str) -> tuple[str | None, str | None, str, int | None]:

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 
+from headend.redaction import show_url, shown_url
 from headend.settings.entries import entries, fields, texts
-from headend.settings.shown_urls import show_url
 from headend.settings.values import HIDDEN, is_network, listed, tables
 
 URL_FORM: Final = "must be an http:// or https:// URL without user and password"
@@ -57,11 +57,6 @@ class Webhook:
     def secrets(self) -> tuple[str, ...]:
         """What in the URL nobody is shown."""
         return show_url(self.url).secrets
-
-
-def shown_url(url: str) -> str:
-    """Show a URL without its query, and without what in its path looks like a secret."""
-    return show_url(url).text
 
 
 def _texts(value: object, is_right: Callable[[str], bool], form: str) -> tuple[str, ...]:

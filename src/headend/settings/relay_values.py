@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from pydantic import PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 
 from headend.errors import SettingsError
+from headend.redaction import ShownUrl, show_url
 from headend.settings.entries import entries, fields, shown_item, texts
 from headend.settings.relay_presets import PRESETS
-from headend.settings.shown_urls import ShownUrl, show_url
 from headend.settings.values import HIDDEN, tables
 
 OUT_FORM: Final = (

@@ -13,7 +13,6 @@ from headend.http.api.route import V1, Route, read_body
 from headend.http.problems import Problem
 from headend.live.relay_port import Direction, Relays, RelayStatus
 from headend.live.services import Services
-from headend.redaction import protect
 from headend.settings.relay_presets import PRESETS
 
 
@@ -76,7 +75,7 @@ class _Relays:
         body = await read_body(request, NewRelay)
         spec = body.model_dump(exclude={"direction"}, exclude_defaults=True)
         spec["match"] = body.match
-        protect([body.key])  # the log hides it from now on
+        self._services.runtime.secrets.protect([body.key])  # the log hides it from now on
         try:
             id = request[TARGET] = await self._held.add(body.direction, spec)
             return AddedRelay(id=id)

@@ -15,7 +15,7 @@ from headend.http.problems import Problem
 from headend.live.services import Services
 from headend.notify.webhook_endpoint import Attempt, Endpoint
 from headend.notify.webhooks import Webhooks
-from headend.settings.hook_values import shown_url
+from headend.redaction import shown_url
 from headend.store.letter import Letter
 
 if TYPE_CHECKING:
