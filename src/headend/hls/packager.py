@@ -18,7 +18,7 @@ from headend.hls.limits import HlsLimits
 from headend.hls.restraint import Restraint
 from headend.hls.run import Run
 from headend.hls.shelf import Shelf
-from headend.hls.store import SegmentStore
+from headend.hls.store import SegmentStore, Tee
 from headend.media.silence import silence_of
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
 
@@ -42,13 +42,15 @@ class HlsPackager:
 
     Attributes:
         packets: What became of the stream's frames.
+        archive: Stores that take all of the media, also where HLS has ended or has to wait for a
+            keyframe.
         over: Why packaging has ended though the stream goes on; None: it has not.
     """
 
     def __init__(
         self,
         limits: HlsLimits,
-        store: SegmentStore,
+        store: SegmentStore | None,
         observer: PackagerObserver,
         wall_clock: Callable[[], float],
         *,
@@ -58,7 +60,7 @@ class HlsPackager:
 
         Args:
             limits: What is wanted.
-            store: Takes the segments.
+            store: Takes the segments for players; None: there is the archive alone.
             observer: Is told of faults.
             wall_clock: Gives Unix seconds.
             keyframe_interval_s: Of the stream, if it is known.
@@ -66,7 +68,12 @@ class HlsPackager:
         self._limits = limits
         self._wall_clock = wall_clock
         self._packets = self.packets = Packets(limits.container, observer.reported)
-        self._shelf = Shelf(limits, store, wall_clock, self._packets.leave_out)
+        self._store = store
+        self.archive: Final = Tee()
+        both = Tee([*([store] if store is not None else []), self.archive])
+        self._shelf = Shelf(limits, both, self.archive, wall_clock, self._packets.leave_out)
+        if store is None:
+            self._shelf = self._shelf.loose()
         self._shelf.interval_s = keyframe_interval_s or 0.0
         self.over: str | None = None
         self._run: Run | None = None
@@ -111,7 +118,7 @@ class HlsPackager:
 
     def _put(self, packets: Sequence[Packet]) -> None:
         for packet in packets:
-            if self.over is not None:
+            if self.over is not None and self.archive.is_empty:
                 return
             try:
                 self._silent.discard(packet.kind)
@@ -136,7 +143,9 @@ class HlsPackager:
     def end(self) -> None:
         self._put(self._packets.flush())
         self._end_run()
-        self._close()
+        if self._is_strict:
+            self._close()
+        self.archive.end()
 
     # ------------------------------------------------------------------ runs
 
@@ -144,6 +153,8 @@ class HlsPackager:
         """Say whether a packet belongs to the run or to none; else it is one of the next run."""
         run = self._run
         if run is None or self._is_new_encoder or self._held.packets:
+            return False
+        if run.is_loose and self._is_strict and not self._waits(packet):
             return False
         has_video = VIDEO in run.tracks
         if self._version != self._packets.version:
@@ -167,13 +178,22 @@ class HlsPackager:
         self._silent.add(kind)
         return True
 
+    @property
+    def _is_strict(self) -> bool:
+        """Segments are made for players too."""
+        return not self._shelf.is_loose
+
     def _write(self, run: Run, packet: Packet) -> None:
+        was_loose = run.is_loose
         run.push(packet)
         if run.is_stuck:
             self._silent.add(VIDEO)
             self._end_run()
-        elif run.over is not None:
-            self._end_run()
+        elif run.over is not None and was_loose and run.is_ended:
+            raise MediaError(run.over)
+        elif run.over is not None and not was_loose:
+            if run.is_ended:
+                self._end_run()
             self._rare = self._rare + 1 if run.segments < GOOD_SEGMENTS else 1
             if not run.is_rare or self._rare >= RARE:
                 self._stop(run.over)
@@ -193,10 +213,11 @@ class HlsPackager:
         return True
 
     def _stop(self, reason: str) -> None:
-        """End packaging though the stream goes on."""
+        """End packaging for players though the stream goes on."""
         self.over = reason
         self._packets.report(f"HLS ends: {reason}")
         self._close()
+        self._shelf = self._shelf.loose()
 
     def _hold(self, packet: Packet) -> None:
         """Hold a packet back until it is clear which tracks the next run has; then start it."""
@@ -284,7 +305,8 @@ class HlsPackager:
             run.end()
 
     def _close(self) -> None:
-        """Nothing follows; the store is told so, and what was promised in any case."""
+        """Tell the players' store that nothing follows, and what was promised in any case."""
         if not self._shelf.target_s:
             self._shelf.promise(target_s=max(1, ceil(self._limits.segment_s)))
-        self._shelf.store.end()
+        assert self._store is not None
+        self._store.end()

@@ -30,6 +30,7 @@ DRIFT_S: Final = 2.0  # by how much dates may be off before they are corrected
 FRAME_MS: Final = 40.0  # of video whose rate nobody knows
 SOUND_MS: Final = 23.0  # of a sound, likewise
 LONGEST_SOUND_MS: Final = 500  # a longer one is a pause behind a sound
+LARGE: Final = "a segment is larger than hls.bytes; set a shorter keyframe interval"
 HOLE_MS: Final = 1_000  # of media without parts: a frame that lasts longer is a hole
 
 
@@ -48,6 +49,7 @@ class Run:
     Attributes:
         tracks: What it holds, by kind.
         over: Why nothing can follow it under these promises; None: something can.
+        is_ended: It takes nothing more.
         is_filled: The sound pauses, and silence stands in for it.
         is_rare: It is over for a keyframe that came too late for the target duration.
         silence: Stands in for the sound; None: it is the stream's own.
@@ -78,7 +80,7 @@ class Run:
         self._shelf = shelf
         self.tracks = tracks
         self.over: str | None = None
-        self.is_rare = self.is_stuck = False
+        self.is_rare = self.is_stuck = self.is_ended = False
         self.segments = 0
         self._lead = VIDEO if VIDEO in tracks else AUDIO
         start = next(packet.dts for packet in held if packet.kind is self._lead)
@@ -156,7 +158,7 @@ class Run:
         if packet.kind is self._lead:
             self._lateness = min(self._lateness, self._shelf.wall_clock() - packet.dts / 1000)
         for each in self._order.ready():
-            if self.over is None and not self.is_stuck:
+            if not self.is_ended:
                 self._take(each)
 
     def _stand_in(self, until: int) -> None:
@@ -179,7 +181,7 @@ class Run:
     def flush(self) -> None:
         """Take what waits for the other track."""
         for each in self._order.drain():
-            if self.over is None and not self.is_stuck:
+            if not self.is_ended:
                 self._take(each)
 
     def end(self) -> None:
@@ -188,11 +190,12 @@ class Run:
             self.flush()
         times = self._times[self._lead]
         end = max((times.last or 0) + max(1, round(times.step)), self._last + 1)
-        limit = self._segment_start + floor(1000 * self._limit_s())
-        promised = self._part_start + min(self._target_ms, limit)
-        end = floor(max(min(end, limit, promised), self._part_start + 1))
-        self._end_part(end, None, is_last=True)
-        self._end_segment()
+        self._end_both(end, None)
+
+    @property
+    def is_loose(self) -> bool:
+        """It goes on for the archive alone, which was promised nothing."""
+        return self._shelf.is_loose
 
     def silent_ms(self, kind: TagKind) -> int:
         """Return how far the other track has come since this one came last."""
@@ -215,6 +218,9 @@ class Run:
             self._is_independent = packet.is_independent
         elif not self._cut(packet, now, is_start=is_start):
             return
+        self._bytes += len(packet.payload)
+        if self._bytes > self._shelf.limits.max_bytes and not self._goes_on(now, packet, LARGE):
+            return
         if is_start:
             self._note_keyframe(now)
         times = self._times[kind]
@@ -231,10 +237,6 @@ class Run:
 
     def _write(self, packet: Packet, now: int) -> None:
         pts = now + packet.pts - packet.dts
-        self._bytes += len(packet.payload)
-        if self._bytes > self._shelf.limits.max_bytes:
-            self.over = "a segment is larger than hls.bytes; set a shorter keyframe interval"
-            return
         if self._muxer is None:
             sample = Sample(now, pts, 0, packet.is_keyframe, packet.payload)
             self._times[packet.kind].samples.append(sample)
@@ -274,11 +276,11 @@ class Run:
             lead = self._times[self._lead]
             is_late = now - (lead.last or now) > min(3 * lead.step, PATIENCE_MS[VIDEO])
             if self._lead is VIDEO and is_late:
-                self.is_stuck = True
-            else:
-                self.over = self._too_rare(limit)
-                self.is_rare = bool(self._shelf.target_s)
-            return False
+                self.is_stuck = self.is_ended = True
+                return False
+            self.is_rare = bool(self._shelf.target_s)
+            if not self._goes_on(now, packet, self._too_rare(limit)):
+                return False
         if self._shelf.limits.has_parts:
             self._fill_parts(now, packet)
             part = now - self._part_start
@@ -287,6 +289,20 @@ class Run:
             ):
                 self._end_part(now, packet)
                 self._is_independent = is_start and packet.is_independent
+        return True
+
+    def _goes_on(self, now: int, packet: Packet, reason: str) -> bool:
+        """Break a promise before a packet; true: the packet follows, for the archive alone."""
+        self.over = reason
+        if self.is_loose:
+            self.over = "a part is larger than hls.bytes"
+        if self.is_loose or self._shelf.archive.is_empty:
+            self.is_ended = True
+            return False
+        self._end_both(now, packet)
+        self._shelf = self._shelf.loose()
+        self._bytes = len(packet.payload)
+        self._is_independent = packet.is_keyframe and packet.is_independent
         return True
 
     def _fill_parts(self, now: int, packet: Packet) -> None:
@@ -318,7 +334,8 @@ class Run:
 
     def _goal_s(self) -> float:
         """Return how long a segment should be; keyframes come a little sooner or later."""
-        wanted = min(self._shelf.limits.segment_s, self._shelf.target_s or inf)
+        target = 0 if self.is_loose else self._shelf.target_s
+        wanted = min(self._shelf.limits.segment_s, target or inf)
         return 0.95 * wanted - min(self._times[self._lead].step, FRAME_MS) / 1000
 
     def _gop_s(self) -> float:
@@ -326,10 +343,20 @@ class Run:
 
     def _limit_s(self) -> float:
         """Return how long a segment may be."""
+        if self.is_loose:
+            return inf
         target = self._shelf.target_s
         return (target or ceil(self._shelf.limits.longest_s)) + SLACK_S
 
     # ------------------------------------------------------------------ parts and segments
+
+    def _end_both(self, end: int, packet: Packet | None) -> None:
+        """End part and segment before a packet, within what is promised of both."""
+        limit = self._segment_start + 1000 * self._limit_s()
+        promised = self._part_start + min(self._target_ms, limit)
+        end = floor(max(min(end, limit, promised), self._part_start + 1))
+        self._end_part(end, packet, is_last=True)
+        self._end_segment()
 
     def _end_part(self, end: int, packet: Packet | None, *, is_last: bool = False) -> None:
         """End the part, or the whole segment of MPEG-TS, before a packet."""
@@ -343,6 +370,8 @@ class Run:
         self._is_empty = True
         start, self._part_start = self._part_start, end
         frames, self._frames = self._frames, 0
+        if self.is_loose:
+            self._bytes = 0
         if not body:
             return
         if not self._is_begun:

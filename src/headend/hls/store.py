@@ -1,7 +1,7 @@
 """The port to which a packager writes, and a tee that gives several stores the same media.
 
 packager ─► tee ─┬─► window: what HLS viewers fetch, in memory
-                 └─► recording: files on the disk
+                 └─► archive, a tee again ─► recordings: files on the disk
 """
 
 from collections.abc import Sequence
@@ -85,6 +85,11 @@ class Tee:
         self._joining.append(store)
         if not self._is_growing:
             self._admit()
+
+    @property
+    def is_empty(self) -> bool:
+        """There is no store."""
+        return not self._stores and not self._joining
 
     def leave(self, store: SegmentStore) -> None:
         """Give a store no more; it is not told that it ends."""

@@ -23,7 +23,6 @@ from headend.events import Tags
 from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First, Numbers
 from headend.hls.playlists import Playlists
-from headend.hls.store import Tee
 from headend.hls.window import Window
 from headend.hub.registry import Registry
 from headend.hub.stream import Stream
@@ -80,7 +79,6 @@ class HlsStream:
     Attributes:
         stream: What is packaged.
         packager: The sink.
-        media: Where its segments go; other stores may join.
         playlists: What clients may ask for of it.
         began: When packaging began, monotonic seconds.
         asked: When the last request came, likewise.
@@ -115,11 +113,10 @@ class HlsStream:
         window = Window(epoch, first, limits)
         window.observers.append(self)
         self.playlists: Final = Playlists(window)
-        self.media: Final = Tee([window])
         interval = stream.keyframe_interval
         self.packager: Final = HlsPackager(
             limits,
-            self.media,
+            window,
             self,
             time,
             keyframe_interval_s=None if interval is None else interval / 1000,
