@@ -14,14 +14,14 @@ from headend.net.pseudonyms import PSEUDONYMS, Pseudonyms
 from headend.store.audit import AuditTrail
 from headend.store.database import Database
 from headend.store.history import History
-from headend.store.records import AuditEntry, SessionRecord
+from headend.store.records import AuditEntry, StoredSession
 from headend.store.server_secret import ServerSecret
 
 Capture = pytest.CaptureFixture[str]
 
 NOW = time.time()
 ADDRESS = "203.0.113.7"
-PLAY = SessionRecord(
+PLAY = StoredSession(
     "a1", 1, "play", "hls", "live/a", ADDRESS, "Ann", "VLC", NOW - 90_000, NOW - 80_000, 500
 )
 REFUSED = AuditEntry(NOW - 60, "Ann", "play", "vip/a", ADDRESS, "refused", "the token has expired")

@@ -11,7 +11,7 @@ import pytest
 
 from headend.codec import Encoding
 from headend.codec.demux import Demuxer
-from headend.codec.encode import Encoder, PacketMuxer
+from headend.codec.encode import FrameEncoder, PacketMuxer
 from headend.errors import MediaError
 from headend.media.flv import serialize_header, serialize_tag
 from headend.media.tag import AUDIO, VIDEO, Tag
@@ -20,7 +20,7 @@ from headend.testing import Clip, Recording, make_clip
 FAST = Encoding(frame_rate=25, preset="ultrafast", keyframe_s=0.4)
 
 
-def encoded(encoder: Encoder, *frames: Any) -> Recording:
+def encoded(encoder: FrameEncoder, *frames: Any) -> Recording:
     tags: list[Tag] = []
     for frame in frames:
         tags += encoder.encode(encoder.frame(frame))
@@ -42,7 +42,7 @@ def tone(start: int | None, samples: int = 1024) -> av.AudioFrame:
 
 
 def test_arrays_are_pictures_at_the_frame_rate_with_keyframes_as_asked() -> None:
-    recording = encoded(Encoder(FAST), *pictures(25, 90, 160, 3))
+    recording = encoded(FrameEncoder(FAST), *pictures(25, 90, 160, 3))
     recording.assert_starts_with_keyframe().assert_decodes().assert_tracks(width=160, height=90)
     assert [tag.timestamp for tag in recording.media(VIDEO)] == list(range(0, 1000, 40))
     assert recording.keyframe_intervals == [400, 400]
@@ -50,7 +50,7 @@ def test_arrays_are_pictures_at_the_frame_rate_with_keyframes_as_asked() -> None
 
 @pytest.mark.parametrize("shape", [(90, 160), (90, 160, 4), (91, 161, 3)])
 def test_grey_rgba_and_odd_sizes_are_pictures_too(shape: tuple[int, ...]) -> None:
-    recording = encoded(Encoder(FAST), *pictures(3, *shape))
+    recording = encoded(FrameEncoder(FAST), *pictures(3, *shape))
     recording.assert_decodes().assert_tracks("avc1", width=160, height=90)
 
 
@@ -58,7 +58,7 @@ def test_array_is_the_picture_that_is_seen() -> None:
     picture = np.zeros((96, 160, 3), np.uint8)
     picture[:, :80] = (255, 0, 0)
     demuxer = Demuxer()
-    recording = encoded(Encoder(FAST), picture)
+    recording = encoded(FrameEncoder(FAST), picture)
     frames = [f for tag in recording.tags if (p := demuxer.demux(tag)) for f in p.decode()]
     assert isinstance(frames[0], av.VideoFrame)
     seen = frames[0].to_ndarray(format="rgb24")
@@ -73,13 +73,13 @@ def test_frames_keep_their_times_and_two_of_a_millisecond_are_one() -> None:
         frame = av.VideoFrame(160, 90, "yuv420p")
         frame.pts, frame.time_base = time, Fraction(1, 1000)
         frames.append(frame)
-    recording = encoded(Encoder(FAST), *frames)
+    recording = encoded(FrameEncoder(FAST), *frames)
     assert [tag.timestamp for tag in recording.media(VIDEO)] == [0, 100, 250]
 
 
 def test_sound_starts_with_its_own_time_and_decodes() -> None:
-    with_times = encoded(Encoder(FAST), *(tone(n * 1024) for n in range(20)))
-    without = encoded(Encoder(FAST), *(tone(None) for n in range(20)))
+    with_times = encoded(FrameEncoder(FAST), *(tone(n * 1024) for n in range(20)))
+    without = encoded(FrameEncoder(FAST), *(tone(None) for n in range(20)))
     for recording in (with_times, without):
         times = [tag.timestamp for tag in recording.media(AUDIO)]
         assert times[:3] == [0, 21, 43]
@@ -88,7 +88,7 @@ def test_sound_starts_with_its_own_time_and_decodes() -> None:
 
 
 def test_change_of_size_is_a_new_sequence_header() -> None:
-    recording = encoded(Encoder(FAST), *pictures(5, 90, 160, 3), *pictures(5, 96, 176, 3))
+    recording = encoded(FrameEncoder(FAST), *pictures(5, 90, 160, 3), *pictures(5, 96, 176, 3))
     recording.assert_decodes().assert_no_gap(41)
     headers = [tag for tag in recording.tags if tag.is_sequence_header]
     assert len(headers) == 2
@@ -104,7 +104,7 @@ def test_bit_rate_is_kept_to() -> None:
         bit_rate=100_000,
         options={"maxrate": "100k", "bufsize": "50k"},
     )
-    encoded(Encoder(encoding), *frames).assert_bit_rate(50_000, 200_000)
+    encoded(FrameEncoder(encoding), *frames).assert_bit_rate(50_000, 200_000)
 
 
 @pytest.mark.parametrize(
@@ -118,11 +118,11 @@ def test_bit_rate_is_kept_to() -> None:
 )
 def test_what_is_no_picture_is_said(what: object) -> None:
     with pytest.raises(MediaError, match="a picture is an array of uint8, height × width × 3"):
-        Encoder(FAST).frame(what)  # type: ignore[arg-type]
+        FrameEncoder(FAST).frame(what)  # type: ignore[arg-type]
 
 
 def test_frame_that_cannot_be_encoded_is_said() -> None:
-    encoder = Encoder(Encoding(preset="no such preset"))
+    encoder = FrameEncoder(Encoding(preset="no such preset"))
     with pytest.raises(MediaError, match="the frame cannot be encoded"):
         encoder.encode(encoder.frame(np.zeros((90, 160, 3), np.uint8)))
 

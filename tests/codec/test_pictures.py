@@ -1,19 +1,19 @@
 """This module tests headend.codec.pictures."""
 
-from headend.codec.pictures import FRONT_BYTES, MOST_PIECES, WATCHED, Message, Pictures
+from headend.codec.pictures import FRONT_BYTES, MOST_PIECES, WATCHED, Pictures, VideoMessage
 from headend.media.headers import Codec
 from headend.media.nalus import Picture
 
 BEGINS, GOES_ON, NONE = Picture.BEGINS, Picture.GOES_ON, Picture.NONE
 
 
-def message(time: int, payload: bytes = b"a", *, is_keyframe: bool = False) -> Message:
-    return Message(time, 0, is_keyframe, payload, Codec.H264)
+def message(time: int, payload: bytes = b"a", *, is_keyframe: bool = False) -> VideoMessage:
+    return VideoMessage(time, 0, is_keyframe, payload, Codec.H264)
 
 
 def taken(pictures: Pictures, *messages: tuple[int, bytes, Picture]) -> list[tuple[int, bytes]]:
     """Give messages that all find their place; return the pictures that are whole."""
-    whole: list[Message] = []
+    whole: list[VideoMessage] = []
     for time, payload, has in messages:
         found, has_place = pictures.take(message(time, payload), has)
         assert has_place

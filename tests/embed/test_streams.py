@@ -10,7 +10,7 @@ from tests.harness import FRAME, KEYFRAME, VIDEO_HEADER, until
 
 from headend import Encoding, Server
 from headend.client import play, publish
-from headend.embed.streams import Player
+from headend.embed.streams import EmbeddedPlayer
 from headend.errors import LimitExceeded, ProtocolError, Rejected, RelayError, UsageError
 from headend.media.tag import VIDEO, Tag
 from headend.testing import Recording, make_clip
@@ -26,7 +26,7 @@ def frame(time: int) -> Tag:
     return Tag(VIDEO, time, FRAME + time.to_bytes(4, "big"), False, False)
 
 
-async def take(player: Player, count: int) -> list[Tag]:
+async def take(player: EmbeddedPlayer, count: int) -> list[Tag]:
     return [await anext(player) for _ in range(count)]
 
 
@@ -185,7 +185,7 @@ async def test_stopping_server_ends_streams_and_publishers() -> None:
         with pytest.raises(UsageError, match="the server does not run"):
             late("live/a")
     with pytest.raises(UsageError, match="the server is stopped"):
-        await Player(out._services, "live/a", "newest", 1).__aenter__()
+        await EmbeddedPlayer(out._services, "live/a", "newest", 1).__aenter__()
 
 
 @asynccontextmanager

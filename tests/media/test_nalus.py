@@ -11,8 +11,8 @@ from headend.media.nalus import (
     HAS_TAIL,
     IS_ANNEX_B,
     IS_EMPTY,
-    Access,
     Picture,
+    RandomAccess,
     access_of,
     from_annex_b,
     mended,
@@ -118,26 +118,28 @@ X264_OPTIONS = b"\x06\x05\xff\xff\x90" + bytes([0xDC]) * 654 + b"\x80"
 @pytest.mark.parametrize(
     ("codec", "units", "access"),
     [
-        (Codec.H264, ["6588"], Access.EXACT),
-        (Codec.H264, ["09f0", "67", "68", "06 01 01 80 80", "6588"], Access.EXACT),
+        (Codec.H264, ["6588"], RandomAccess.EXACT),
+        (Codec.H264, ["09f0", "67", "68", "06 01 01 80 80", "6588"], RandomAccess.EXACT),
         # recovery_frame_cnt 0, and 59 as x264 writes it with intra refresh
-        (Codec.H264, ["06 06 01 c4 80", "419a"], Access.EXACT),
-        (Codec.H264, ["06 06 03 03c440 80", "419a"], Access.GRADUAL),
-        (Codec.H264, ["06 0501aa 0602 0f10 80", "419a"], Access.GRADUAL),
-        (Codec.H264, ["419a"], Access.UNKNOWN),
+        (Codec.H264, ["06 06 01 c4 80", "419a"], RandomAccess.EXACT),
+        (Codec.H264, ["06 06 03 03c440 80", "419a"], RandomAccess.GRADUAL),
+        (Codec.H264, ["06 0501aa 0602 0f10 80", "419a"], RandomAccess.GRADUAL),
+        (Codec.H264, ["419a"], RandomAccess.UNKNOWN),
         (
             Codec.H264,
             ["06 0605 80", "06 06 80", "06", "06 ff", "06 05ffff", "419a"],
-            Access.UNKNOWN,
+            RandomAccess.UNKNOWN,
         ),
-        (Codec.HEVC, ["2601 80"], Access.EXACT),
-        (Codec.HEVC, ["2a01 80"], Access.EXACT),
-        (Codec.HEVC, ["4001", "4e01 0601 c0 80", "0201 80"], Access.EXACT),
-        (Codec.HEVC, ["4e01 0602 0480 80", "0201 80"], Access.GRADUAL),
-        (Codec.HEVC, ["0201 80"], Access.UNKNOWN),
+        (Codec.HEVC, ["2601 80"], RandomAccess.EXACT),
+        (Codec.HEVC, ["2a01 80"], RandomAccess.EXACT),
+        (Codec.HEVC, ["4001", "4e01 0601 c0 80", "0201 80"], RandomAccess.EXACT),
+        (Codec.HEVC, ["4e01 0602 0480 80", "0201 80"], RandomAccess.GRADUAL),
+        (Codec.HEVC, ["0201 80"], RandomAccess.UNKNOWN),
     ],
 )
-def test_access_is_exact_gradual_or_unknown(codec: Codec, units: list[str], access: Access) -> None:
+def test_access_is_exact_gradual_or_unknown(
+    codec: Codec, units: list[str], access: RandomAccess
+) -> None:
     payload = b"".join(len(wire(u)).to_bytes(4, "big") + wire(u) for u in units)
     assert access_of(codec, payload, 4) is access
 
@@ -145,16 +147,16 @@ def test_access_is_exact_gradual_or_unknown(codec: Codec, units: list[str], acce
 def test_recovery_point_behind_long_information_is_found() -> None:
     sei = X264_OPTIONS[:-1] + wire("06 02 0f10 80")
     payload = len(sei).to_bytes(4, "big") + sei + wire("00000002 419a")
-    assert access_of(Codec.H264, payload, 4) is Access.GRADUAL
+    assert access_of(Codec.H264, payload, 4) is RandomAccess.GRADUAL
 
 
 def test_so_much_information_is_looked_through_at_most() -> None:
     sei = wire("06") + wire("0501aa") * 32 + wire("0602 0f10 80")
     payload = len(sei).to_bytes(4, "big") + sei
-    assert access_of(Codec.H264, payload, 4) is Access.UNKNOWN
+    assert access_of(Codec.H264, payload, 4) is RandomAccess.UNKNOWN
     units = wire("00000002 0680") * 64 + wire("00000002 6588")
-    assert access_of(Codec.H264, units, 4) is Access.UNKNOWN
-    assert access_of(Codec.H264, units[6:], 4) is Access.EXACT
+    assert access_of(Codec.H264, units, 4) is RandomAccess.UNKNOWN
+    assert access_of(Codec.H264, units[6:], 4) is RandomAccess.EXACT
 
 
 @given(st.binary(max_size=40), st.sampled_from([1, 2, 4]))
@@ -169,4 +171,4 @@ def test_any_bytes_give_units_that_can_be_asked_or_an_error(payload: bytes, size
         assert fault or not payload
     for codec in (Codec.H264, Codec.HEVC):
         assert picture_of(codec, good, size) in Picture
-        assert access_of(codec, good, size) in Access
+        assert access_of(codec, good, size) in RandomAccess

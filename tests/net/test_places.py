@@ -7,7 +7,7 @@ import pytest
 from tests.outside import FORMS, INNER, OUTER, stand_outside
 
 from headend.net import places
-from headend.net.places import InnerPlace, NoSuchHost, PlaceForbidden, Route, Rules, resolve
+from headend.net.places import DialRoute, InnerPlace, NoSuchHost, PlaceForbidden, Rules, resolve
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ async def test_what_can_be_no_host_has_no_address(host: str) -> None:
 @pytest.mark.parametrize("host", FORMS)
 async def test_nobody_outside_leads_inside(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_outside(monkeypatch)
-    route = Route(OUTER)
+    route = DialRoute(OUTER)
     await route.look_up(OUTER, 80)
     with pytest.raises(InnerPlace, match="is an inner address, and a server outside sends us"):
         await route.look_up(host.strip("[]"), 80)
@@ -104,7 +104,7 @@ async def test_inside_leads_inside_and_anywhere_leads_outside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stand_outside(monkeypatch)
-    route = Route("inner.test")
+    route = DialRoute("inner.test")
     await route.look_up("inner.test", 80)
     assert await route.look_up("127.0.0.3", 80)
     assert await route.look_up(OUTER, 80)
@@ -118,23 +118,23 @@ async def test_networks_that_a_setting_names_are_reached_from_outside_too(
 ) -> None:
     stand_outside(monkeypatch)
     named = Rules.of([f"{INNER}/32", OUTER])
-    route = Route(OUTER, None, named)
+    route = DialRoute(OUTER, None, named)
     await route.look_up(OUTER, 80)
     assert await route.look_up("127.2", 80)
     with pytest.raises(PlaceForbidden):
         await route.look_up("127.0.0.3", 80)
-    by_name = Route(OUTER, None, Rules.of(["inner.test"]))  # a name is no network
+    by_name = DialRoute(OUTER, None, Rules.of(["inner.test"]))  # a name is no network
     await by_name.look_up(OUTER, 80)
     with pytest.raises(InnerPlace):
         await by_name.look_up("inner.test", 80)
 
 
 async def test_place_that_is_named_is_asked_by_its_own_rules() -> None:
-    assert await Route("169.254.169.254").look_up("169.254.169.254", 80)
+    assert await DialRoute("169.254.169.254").look_up("169.254.169.254", 80)
     with pytest.raises(PlaceForbidden):
-        await Route("169.254.169.254", Rules()).look_up("169.254.169.254", 80)
+        await DialRoute("169.254.169.254", Rules()).look_up("169.254.169.254", 80)
     with pytest.raises(PlaceForbidden):
-        await Route("127.0.0.1").look_up("169.254.169.254", 80)
+        await DialRoute("127.0.0.1").look_up("169.254.169.254", 80)
 
 
 async def test_name_with_an_address_outside_is_outside(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,17 +145,17 @@ async def test_name_with_an_address_outside_is_outside(monkeypatch: pytest.Monke
     stand_outside(monkeypatch)
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     monkeypatch.setattr(places, "is_inner", lambda address: str(address) != "203.0.113.9")
-    route = Route("two.test")
+    route = DialRoute("two.test")
     assert len(await route.look_up("two.test", 80)) == 2
     with pytest.raises(InnerPlace):
         await route.look_up(INNER, 80)
-    outer = Route("203.0.113.9")
+    outer = DialRoute("203.0.113.9")
     await outer.look_up("203.0.113.9", 80)
     assert await outer.look_up("two.test", 80) == [(socket.AF_INET, "203.0.113.9")]
 
 
 async def test_proxy_is_called_and_what_it_fetches_is_taken_for_outside() -> None:
-    route = Route("127.0.0.1")
+    route = DialRoute("127.0.0.1")
     route.take_proxies(["127.0.0.9"])
     assert await route.look_up("127.0.0.2", 80)
     assert await route.look_up("127.0.0.9", 80)

@@ -12,7 +12,7 @@ from tests.net.loops import FakeLoop, Out
 from headend.net import flush_clock
 from headend.net import poller as module
 from headend.net.flush_clock import FlushMode
-from headend.net.poller import Pace, Poller
+from headend.net.poller import Poller, ReadPace
 from headend.net.readiness import READ, WRITE
 
 
@@ -290,7 +290,7 @@ def test_publishers_are_held_from_the_first_byte_that_waits_until_the_flush(
         reader.then = lambda: fixture.poller.clock.wake(fixture.out)
     held(fixture, 0)
     held(fixture, 1)
-    assert fixture.poller.watched_pace is Pace.FLUSH
+    assert fixture.poller.watched_pace is ReadPace.FLUSH
     one.send(b"a")
     fixture.loop.turn()
     one.send(b"b")
@@ -332,7 +332,7 @@ def test_held_publisher_may_leave_and_another_kind_of_watching_follow(
     held(fixture, 0)
     held(fixture, 1)
     fixture.poller.unregister(fixture.descriptor(0))
-    fixture.poller.modify(fixture.descriptor(1), READ, Pace.CALM)
+    fixture.poller.modify(fixture.descriptor(1), READ, ReadPace.CALM)
     fixture.poller.modify(fixture.descriptor(1), READ)
     one.send(b"a")
     two.send(b"b")
@@ -343,7 +343,7 @@ def test_held_publisher_may_leave_and_another_kind_of_watching_follow(
 def test_adaptive_publishers_that_are_watched_are_read_as_their_bytes_come(
     make: Callable[..., Fixture],
 ) -> None:
-    assert make().poller.watched_pace is Pace.PROMPT
+    assert make().poller.watched_pace is ReadPace.PROMPT
 
 
 def test_what_waits_when_flushes_become_fixed_leaves_at_once(make: Callable[..., Fixture]) -> None:
@@ -367,7 +367,7 @@ def test_lazy_publishers_are_read_ten_times_a_second_a_tenth_of_them_at_a_time(
     fixture = make()
     readers = [fixture.reader()[0] for _ in range(20)]
     for reader in readers:
-        fixture.poller.set_pace(reader, Pace.LAZY)
+        fixture.poller.set_pace(reader, ReadPace.LAZY)
     fixture.loop.run_until(100.01)
     assert sum(len(reader.got) for reader in readers) == 2
     fixture.loop.run_until(100.1)
@@ -379,14 +379,14 @@ def test_lazy_publishers_are_read_ten_times_a_second_a_tenth_of_them_at_a_time(
 def test_publisher_is_lazy_no_more_once_somebody_watches(make: Callable[..., Fixture]) -> None:
     fixture = make()
     (reader, _), (other, _) = fixture.reader(), fixture.reader()
-    fixture.poller.set_pace(reader, Pace.LAZY)
-    fixture.poller.set_pace(other, Pace.LAZY)
+    fixture.poller.set_pace(reader, ReadPace.LAZY)
+    fixture.poller.set_pace(other, ReadPace.LAZY)
     fixture.loop.run_until(100.1)
-    fixture.poller.set_pace(reader, Pace.PROMPT)
+    fixture.poller.set_pace(reader, ReadPace.PROMPT)
     fixture.loop.run_until(101)
     assert (len(reader.got), len(other.got)) == (1, 10)
-    fixture.poller.set_pace(other, Pace.PROMPT)
+    fixture.poller.set_pace(other, ReadPace.PROMPT)
     fixture.loop.run_until(102)
-    fixture.poller.set_pace(other, Pace.LAZY)
+    fixture.poller.set_pace(other, ReadPace.LAZY)
     fixture.loop.run_until(103)
     assert len(other.got) == 20

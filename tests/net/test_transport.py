@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from tests.net.loops import FakeLoop
 
-from headend.net.poller import Pace, Poller
+from headend.net.poller import Poller, ReadPace
 from headend.net.readiness import WRITE
 from headend.net.transport import Transport
 
@@ -135,11 +135,11 @@ def test_paused_reading_goes_on_where_it_was(f: Fixture) -> None:
 
 
 def test_paused_transport_is_not_read_in_its_turn_nor_when_its_pace_changes(f: Fixture) -> None:
-    f.transport.set_pace(Pace.LAZY)
+    f.transport.set_pace(ReadPace.LAZY)
     f.transport.pause_reading()
     f.peer.send(b"a")
     f.transport.read_in_turn()
-    f.transport.set_pace(Pace.PROMPT)
+    f.transport.set_pace(ReadPace.PROMPT)
     assert f.turn() == []
     f.transport.resume_reading()
     assert f.turn() == ["data a"]
@@ -161,15 +161,15 @@ def test_reset_by_the_peer_is_a_loss_with_its_reason(f: Fixture) -> None:
 
 
 def test_lazy_peer_is_read_when_it_is_its_turn(f: Fixture) -> None:
-    f.transport.set_pace(Pace.LAZY)
+    f.transport.set_pace(ReadPace.LAZY)
     f.peer.send(b"a")
     assert f.turn() == []
     f.loop.run_until(f.loop.now + 0.1)
     assert f.turn() == ["data a"]
 
 
-@pytest.mark.parametrize("pace", [Pace.LAZY, Pace.FLUSH])
-def test_end_of_a_peer_that_is_read_in_turn_is_noticed_at_once(f: Fixture, pace: Pace) -> None:
+@pytest.mark.parametrize("pace", [ReadPace.LAZY, ReadPace.FLUSH])
+def test_end_of_a_peer_that_is_read_in_turn_is_noticed_at_once(f: Fixture, pace: ReadPace) -> None:
     f.transport.set_pace(pace)
     f.peer.send(b"a")
     f.peer.close()
@@ -178,16 +178,16 @@ def test_end_of_a_peer_that_is_read_in_turn_is_noticed_at_once(f: Fixture, pace:
 
 
 def test_reset_of_a_lazy_peer_is_noticed_at_once(f: Fixture) -> None:
-    f.transport.set_pace(Pace.LAZY)
+    f.transport.set_pace(ReadPace.LAZY)
     f.reset()
     assert f.turn() == ["lost: ConnectionResetError"]
 
 
 def test_what_a_lazy_peer_has_sent_is_read_when_it_is_lazy_no_more(f: Fixture) -> None:
-    f.transport.set_pace(Pace.LAZY)
-    f.transport.set_pace(Pace.LAZY)
+    f.transport.set_pace(ReadPace.LAZY)
+    f.transport.set_pace(ReadPace.LAZY)
     f.peer.send(b"a")
-    f.transport.set_pace(Pace.PROMPT)
+    f.transport.set_pace(ReadPace.PROMPT)
     assert f.owner.told == ["data a"]
     f.loop.run_until(f.loop.now + 1)
     assert f.owner.told == ["data a"]
@@ -195,9 +195,9 @@ def test_what_a_lazy_peer_has_sent_is_read_when_it_is_lazy_no_more(f: Fixture) -
 
 def test_peer_whose_pace_changes_while_it_is_read_is_not_read_within_that(f: Fixture) -> None:
     f.transport.read_size = 1
-    f.transport.set_pace(Pace.LAZY)
+    f.transport.set_pace(ReadPace.LAZY)
     f.peer.send(b"abc")
-    f.owner.on["data a"] = lambda: f.transport.set_pace(Pace.PROMPT)
+    f.owner.on["data a"] = lambda: f.transport.set_pace(ReadPace.PROMPT)
     f.loop.run_until(f.loop.now + 0.1)
     assert f.turn() == ["data a", "data b"]
     assert f.turn() == ["data c"]
@@ -205,14 +205,14 @@ def test_peer_whose_pace_changes_while_it_is_read_is_not_read_within_that(f: Fix
 
 def test_turn_of_one_peer_is_limited(f: Fixture) -> None:
     f.transport.read_size = 1
-    f.transport.set_pace(Pace.LAZY)
+    f.transport.set_pace(ReadPace.LAZY)
     f.peer.send(b"a" * 20)
     f.loop.run_until(f.loop.now + 0.1)
     assert f.turn() == ["data a"] * 16
 
 
 def test_peer_that_always_has_much_is_lazy_no_more(f: Fixture) -> None:
-    f.transport.set_pace(Pace.LAZY)
+    f.transport.set_pace(ReadPace.LAZY)
     f.peer.setblocking(False)
     for _ in range(20):
         with suppress(BlockingIOError):
@@ -224,7 +224,7 @@ def test_peer_that_always_has_much_is_lazy_no_more(f: Fixture) -> None:
 
 
 def test_peer_that_has_much_once_stays_lazy(f: Fixture) -> None:
-    f.transport.set_pace(Pace.LAZY)
+    f.transport.set_pace(ReadPace.LAZY)
     for _ in range(10):
         f.peer.sendall(b"k" * 60_000)  # a keyframe, say
         f.loop.run_until(f.loop.now + 0.1)
@@ -236,9 +236,9 @@ def test_peer_that_has_much_once_stays_lazy(f: Fixture) -> None:
 
 
 def test_pace_of_a_closed_transport_cannot_be_changed(f: Fixture) -> None:
-    f.transport.set_pace(Pace.LAZY)
+    f.transport.set_pace(ReadPace.LAZY)
     f.transport.abort()
-    f.transport.set_pace(Pace.PROMPT)
+    f.transport.set_pace(ReadPace.PROMPT)
     f.loop.run_until(f.loop.now + 1)
     assert f.owner.told == ["lost"]
 
@@ -296,8 +296,8 @@ def test_socket_that_takes_nothing_after_all_is_tried_again(f: Fixture) -> None:
     assert f.receive(len(data)) == data
 
 
-@pytest.mark.parametrize("pace", [Pace.LAZY, Pace.FLUSH, Pace.PROMPT])
-def test_backlog_leaves_at_any_pace(f: Fixture, pace: Pace) -> None:
+@pytest.mark.parametrize("pace", [ReadPace.LAZY, ReadPace.FLUSH, ReadPace.PROMPT])
+def test_backlog_leaves_at_any_pace(f: Fixture, pace: ReadPace) -> None:
     f.transport.set_pace(pace)
     f.transport.keep(b"hello", 0)
     f.turn()
@@ -360,7 +360,7 @@ def test_close_of_a_paused_transport_still_notices_the_peer_s_end(f: Fixture) ->
 
 
 def test_close_of_a_lazy_transport_notices_the_peer_s_end(f: Fixture) -> None:
-    f.transport.set_pace(Pace.LAZY)
+    f.transport.set_pace(ReadPace.LAZY)
     f.transport.close()
     f.peer.close()
     assert f.turn() == ["lost"]

@@ -3,7 +3,7 @@
 import pytest
 from tests.record.made import begun, file, recording, segment, tables
 
-from headend.record.tables import Place, RecordingFilter, RecordingTables
+from headend.record.tables import PageEnd, RecordingFilter, RecordingTables
 from headend.record.values import RecordedPublisher, Recording
 
 
@@ -86,7 +86,7 @@ async def test_pages_follow_each_other_from_the_newest_on(
         while page := await kept.page(wanted, limit=2, before=before):
             assert len(page) == 2
             seen += [each.id for each in page]
-            before = Place(page[-1].started, page[-1].id)
+            before = PageEnd(page[-1].started, page[-1].id)
         assert seen == ["5a", "4a", "3a", "2a", "1a", "0a"]
 
 
@@ -123,7 +123,7 @@ async def test_oldest_that_are_over_come_first_for_what_deletes_them(database_ur
         await put(kept, begun("r9", started=0.0), *made)
         first = await kept.oldest(limit=3)
         assert [each.id for each in first] == ["r0", "r1", "r2"]
-        place = Place(first[-1].started, first[-1].id)
+        place = PageEnd(first[-1].started, first[-1].id)
         assert [each.id for each in await kept.oldest(limit=3, after=place)] == ["r3"]
 
 

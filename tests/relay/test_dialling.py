@@ -9,7 +9,7 @@ from ipaddress import ip_network
 import pytest
 from tests.harness import run
 
-from headend.net.places import Route, Rules
+from headend.net.places import DialRoute, Rules
 from headend.relay import dialling
 from headend.relay.backoff import Failure
 from headend.relay.dialling import RelayFailed, dial
@@ -24,12 +24,12 @@ def listening() -> Iterator[int]:
 
 async def failure(host: str, port: int, rules: Rules | None = None) -> RelayFailed:
     with pytest.raises(RelayFailed) as caught:
-        await dial(host, port, Route(host, rules).look_up, [port + 1])
+        await dial(host, port, DialRoute(host, rules).look_up, [port + 1])
     return caught.value
 
 
 async def test_server_that_is_there_is_connected_to(listening: int) -> None:
-    sock = await dial("localhost", listening, Route("localhost").look_up, [])
+    sock = await dial("localhost", listening, DialRoute("localhost").look_up, [])
     with sock:
         assert sock.getpeername()[1] == listening
         assert not sock.getblocking()
@@ -58,13 +58,13 @@ async def test_address_that_may_not_be_called_is_wrong(listening: int) -> None:
     elsewhere = Rules(networks=(ip_network("10.0.0.0/8"),))
     assert (await failure("127.0.0.1", listening, elsewhere)).failure is Failure.WRONG
     own = Rules(networks=(ip_network("127.0.0.0/8"),))
-    (await dial("127.0.0.1", listening, Route("127.0.0.1", own).look_up, [])).close()
+    (await dial("127.0.0.1", listening, DialRoute("127.0.0.1", own).look_up, [])).close()
 
 
 async def test_own_port_on_this_machine_is_a_loop(listening: int) -> None:
     for host in ("127.0.0.1", "localhost"):
         with pytest.raises(RelayFailed, match="relay loop") as caught:
-            await dial(host, listening, Route(host).look_up, [listening])
+            await dial(host, listening, DialRoute(host).look_up, [listening])
         assert caught.value.failure is Failure.WRONG
 
 

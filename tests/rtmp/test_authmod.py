@@ -5,9 +5,9 @@ import hashlib
 import pytest
 
 from headend.rtmp.authmod import (
-    Answer,
     Challenge,
     Scheme,
+    SignInAnswer,
     describe,
     failed,
     is_right,
@@ -21,8 +21,8 @@ from headend.rtmp.url import stream_target
 ALICE = verifier("alice", "secret", "SALT")
 ADOBE = Challenge("adobe", "alice", "OPAQ")
 LLNW = Challenge("llnw", "alice", "NONCE")
-RIGHT_ADOBE = Answer("adobe", "alice", "OPAQ", "0badcafe", "J79qU2ebESHArm1G+Xg29g==")
-RIGHT_LLNW = Answer("llnw", "alice", "NONCE", "0badcafe", "4f35483d550353260250848df2223aa3")
+RIGHT_ADOBE = SignInAnswer("adobe", "alice", "OPAQ", "0badcafe", "J79qU2ebESHArm1G+Xg29g==")
+RIGHT_LLNW = SignInAnswer("llnw", "alice", "NONCE", "0badcafe", "4f35483d550353260250848df2223aa3")
 
 
 def test_what_is_kept_of_a_password_is_no_password() -> None:
@@ -37,29 +37,31 @@ def test_right_answers_are_right() -> None:
 
 
 def test_llnw_names_no_instance_where_the_app_has_one() -> None:
-    answer = Answer("llnw", "alice", "NONCE", "0badcafe", "b2eb5b8ad94a26f7fd06bf5a9e4dbf22")
+    answer = SignInAnswer("llnw", "alice", "NONCE", "0badcafe", "b2eb5b8ad94a26f7fd06bf5a9e4dbf22")
     assert not is_right(answer, LLNW, ALICE, "live/eu")
     # MD5 of "publish:/live/eu"; the rest as in the vector.
     path = hashlib.md5(b"publish:/live/eu").hexdigest()
     text = f"f7b8075832e11e7e68e019541c4b8fc3:NONCE:00000001:0badcafe:auth:{path}"
     right = hashlib.md5(text.encode()).hexdigest()
-    assert is_right(Answer("llnw", "alice", "NONCE", "0badcafe", right), LLNW, ALICE, "live/eu")
+    assert is_right(
+        SignInAnswer("llnw", "alice", "NONCE", "0badcafe", right), LLNW, ALICE, "live/eu"
+    )
 
 
 @pytest.mark.parametrize(
     ("answer", "challenge"),
     [
-        (Answer("adobe", "alice", "OPAQ", "0badcafe", "QToyoh1CUoR+ZStSVtClzw=="), ADOBE),
-        (Answer("adobe", "alice", "OPAQ", "0badcaff", RIGHT_ADOBE.response), ADOBE),
-        (Answer("adobe", "bob", "OPAQ", "0badcafe", RIGHT_ADOBE.response), ADOBE),
+        (SignInAnswer("adobe", "alice", "OPAQ", "0badcafe", "QToyoh1CUoR+ZStSVtClzw=="), ADOBE),
+        (SignInAnswer("adobe", "alice", "OPAQ", "0badcaff", RIGHT_ADOBE.response), ADOBE),
+        (SignInAnswer("adobe", "bob", "OPAQ", "0badcafe", RIGHT_ADOBE.response), ADOBE),
         (RIGHT_ADOBE, Challenge("adobe", "alice", "OTHER")),
         (RIGHT_ADOBE, Challenge("adobe", "bob", "OPAQ")),
         (RIGHT_ADOBE, Challenge("llnw", "alice", "OPAQ")),
-        (Answer("llnw", "alice", "NONCE", "0badcafe", "\udce9"), LLNW),
+        (SignInAnswer("llnw", "alice", "NONCE", "0badcafe", "\udce9"), LLNW),
         (RIGHT_LLNW, Challenge("llnw", "alice", "nonce")),
     ],
 )
-def test_wrong_answers_are_wrong(answer: Answer, challenge: Challenge) -> None:
+def test_wrong_answers_are_wrong(answer: SignInAnswer, challenge: Challenge) -> None:
     assert not is_right(answer, challenge, ALICE, "live")
 
 
@@ -81,11 +83,11 @@ def test_wrong_answers_are_wrong(answer: Answer, challenge: Challenge) -> None:
             "llnw",
             RIGHT_LLNW,
         ),
-        ("authmod=llnw&response=r", "llnw", Answer("llnw", "", "", "", "r")),
+        ("authmod=llnw&response=r", "llnw", SignInAnswer("llnw", "", "", "", "r")),
     ],
 )
 def test_query_of_connect_says_what_the_client_answers(
-    query: str, named: Scheme | None, answer: Answer | None
+    query: str, named: Scheme | None, answer: SignInAnswer | None
 ) -> None:
     target = stream_target(f"live?{query}", "", "")
     assert scheme(target) == named

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from headend.store.database import Database
 from headend.store.history import KILLED, History
-from headend.store.records import SessionFilter, SessionRecord
+from headend.store.records import SessionFilter, StoredSession
 
-PUBLISH = SessionRecord(
+PUBLISH = StoredSession(
     "a1", 1, "publish", "rtmps", "live/a", "203.0.113.7", "pk_1", "FMLE/3.0", 10.0
 )
-PLAY = SessionRecord("b2", 2, "play", "hls", "live/a", None, "customer 17", None, 11.0, 12.0, 500)
-REFUSED = SessionRecord(
+PLAY = StoredSession("b2", 2, "play", "hls", "live/a", None, "customer 17", None, 11.0, 12.0, 500)
+REFUSED = StoredSession(
     "c3", 3, "publish", "rtmp", "live/b", "203.0.113.8", None, "", 12.0, 12.0, 0,
     "the key has expired", "NetStream.Publish.Denied",
 )  # fmt: skip
@@ -30,7 +30,7 @@ async def history(url: str, *nodes: str) -> AsyncIterator[list[History]]:
         await database.close()
 
 
-async def found(kept: History, **wanted: object) -> list[SessionRecord]:
+async def found(kept: History, **wanted: object) -> list[StoredSession]:
     by = SessionFilter(**wanted)  # type: ignore[arg-type]
     records = await kept.page(by)
     assert await kept.count(by) == len(records)

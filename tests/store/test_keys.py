@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from headend.errors import ProtocolError, SettingsError
-from headend.rtmp.authmod import Answer, Challenge, is_right, verifier
+from headend.rtmp.authmod import Challenge, SignInAnswer, is_right, verifier
 from headend.store.database import Database
 from headend.store.keys import KeyStore
 from headend.store.publish_key import KeyOptions
@@ -118,7 +118,7 @@ async def test_key_is_a_password_too_with_its_id_as_user(database_url: str) -> N
         assert known is not None
         assert known == verifier(id, new.secret, known.salt)
         challenge = Challenge("adobe", id, "n")
-        assert not is_right(Answer("adobe", id, "n", "c", "x"), challenge, known, "live")
+        assert not is_right(SignInAnswer("adobe", id, "n", "c", "x"), challenge, known, "live")
         assert await keys.password("pk_nothing") is None
 
 

@@ -10,7 +10,7 @@ from headend.events import (
     SessionStarted,
 )
 from headend.store.past_sessions import PER_SESSION, PastSessions, entry_of, record_of
-from headend.store.records import AuditEntry, SessionRecord
+from headend.store.records import AuditEntry, StoredSession
 
 STARTED = SessionStarted(
     time=100.0, id="a1", session=7, action="play", stream="live/a", protocol="rtmp",
@@ -29,7 +29,7 @@ REFUSED = RequestRefused(
 
 
 def test_start_and_end_become_one_record() -> None:
-    started = SessionRecord(
+    started = StoredSession(
         "a1", 7, "play", "rtmp", "live/a", "203.0.113.7", "customer 17", "VLC", 100.0
     )
     assert record_of(STARTED) == started

@@ -15,9 +15,9 @@ from headend.access.known_keys import KnownKeys
 from headend.decisions import Address
 from headend.errors import DatabaseError, Refusal, Rejected
 from headend.rtmp import authmod
-from headend.rtmp.authmod import Answer, Challenge, Scheme, Verifier
+from headend.rtmp.authmod import Challenge, Scheme, SignInAnswer, Verifier
 from headend.rtmp.events import ConnectRequest
-from headend.rtmp.url import Target, stream_target
+from headend.rtmp.url import StreamTarget, stream_target
 from headend.store.server_secret import ServerSecret
 
 CHALLENGE_S: Final = 60.0  # until the answer; encoders send it at once
@@ -35,7 +35,7 @@ class SignIn:
         scheme: That it names; None: it names none, and must.
     """
 
-    target: Target
+    target: StreamTarget
     app: str
     scheme: Scheme | None
 
@@ -113,7 +113,7 @@ class Passwords:
             self._open.popitem(last=False)
         return authmod.describe(challenge, salt)
 
-    def _take(self, answer: Answer, address: Address | None) -> Challenge | None:
+    def _take(self, answer: SignInAnswer, address: Address | None) -> Challenge | None:
         """Return the challenge that is answered; it is good for this once."""
         nonce = answer.nonce
         if not nonce:  # a client that does not repeat it answers the newest

@@ -12,7 +12,7 @@ from headend.client.reader import TagReader
 from headend.client.rtmp_reader import open_rtmp
 from headend.client.timeouts import Timeouts
 from headend.errors import SettingsError
-from headend.net.places import LookUp, Route
+from headend.net.places import DialRoute, LookUp
 from headend.net.tls_client import TlsOptions
 from headend.redaction import redact
 from headend.rtmp.url import Url, parse_url
@@ -30,11 +30,11 @@ async def open_reader(
 ) -> AsyncIterator[TagReader]:
     """Open what a URL names."""
     if isinstance(target, Url):
-        ask = Ask("play", is_enhanced, tls, timeouts, Route(target.host).look_up)
+        ask = Ask("play", is_enhanced, tls, timeouts, DialRoute(target.host).look_up)
         async with open_rtmp(target, ask) as reader:
             yield reader
         return
-    route, proxies = Route(target.raw_host or ""), getproxies()
+    route, proxies = DialRoute(target.raw_host or ""), getproxies()
     route.take_proxies(list(filter(None, (urlsplit(each).hostname for each in proxies.values()))))
     async with open_http(target, tls, timeouts, route.look_up, proxies) as other:
         yield other

@@ -15,7 +15,7 @@ from headend.codec import TagSink
 from headend.errors import HeadendError, ProtocolError, Rejected, RelayError
 from headend.hub.headers import Headers
 from headend.media.tag import SCRIPT, VIDEO, Tag
-from headend.net.places import Route
+from headend.net.places import DialRoute
 from headend.net.tls_client import TlsOptions
 from headend.rtmp.client_events import Ended, MoveRequested
 from headend.rtmp.redirect import follow
@@ -57,7 +57,7 @@ async def publish(
         ProtocolError: The server broke the protocol, or took too long.
     """
     target = parse_url(url, key) if isinstance(url, str) else url
-    look_up = Route(target.host).look_up
+    look_up = DialRoute(target.host).look_up
     ask = Ask("publish", is_enhanced, tls, timeouts or Timeouts(), look_up)
     policy = policy_of(reconnect)
     if policy is not None and policy.from_start:

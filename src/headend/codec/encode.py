@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Frame: TypeAlias = "av.VideoFrame | av.AudioFrame | Picture"
 
 
-class Encoder:
+class FrameEncoder:
     """Encodes the frames of one stream; blocks while it does.
 
     Attributes:

@@ -11,7 +11,7 @@ from math import inf
 from typing import Final, Literal, TypeVar
 
 from headend.codec.package import Container, Packet, Track
-from headend.codec.pictures import Message, Pictures
+from headend.codec.pictures import Pictures, VideoMessage
 from headend.codec.times import Times
 from headend.codec.tracks import Tracks
 from headend.errors import MediaError
@@ -23,7 +23,7 @@ from headend.media.headers import (
     parse_audio_header,
     parse_video_header,
 )
-from headend.media.nalus import Access, Picture, access_of, mended, picture_of
+from headend.media.nalus import Picture, RandomAccess, access_of, mended, picture_of
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
 
 _LEGACY_AVC_FRAME: Final = 7  # CodecID; the packet type in the next byte says frame
@@ -168,7 +168,7 @@ class Packets:
 
     # ------------------------------------------------------------------ frames
 
-    def _video(self, tag: Tag) -> Message | None:
+    def _video(self, tag: Tag) -> VideoMessage | None:
         body = tag.body
         # Hot path: nearly all video of today.
         if len(body) > 5 and body[0] & 0x8F == _LEGACY_AVC_FRAME and body[1] == 1:
@@ -191,14 +191,16 @@ class Packets:
                 if not payload:
                     return None
         made = (tag.timestamp, composition, tag.is_keyframe, payload, codec)
-        return _new(Message, made)
+        return _new(VideoMessage, made)
 
-    def _timed(self, message: Message) -> Packet:
+    def _timed(self, message: VideoMessage) -> Packet:
         timestamp, composition, is_keyframe, payload, codec = message
         dts, pts = self._times.video(timestamp, composition)
         is_independent = is_keyframe
         if is_keyframe and self._tracks.length_size:
-            is_independent = access_of(codec, payload, self._tracks.length_size) is Access.EXACT
+            is_independent = (
+                access_of(codec, payload, self._tracks.length_size) is RandomAccess.EXACT
+            )
         return _new(Packet, (VIDEO, dts, pts, is_keyframe, payload, is_independent))
 
     def _audio(self, tag: Tag) -> Packet | None:

@@ -19,7 +19,7 @@ MOST_PIECES: Final = 1024
 FRONT_BYTES: Final = 64 * 1024  # of parameter sets and information before a picture
 
 
-class Message(NamedTuple):
+class VideoMessage(NamedTuple):
     """A video message.
 
     Attributes:
@@ -50,13 +50,13 @@ class Pictures:
         self.timestamp: int | None = None
         self._left = WATCHED  # pictures that are held back yet
         self._is_split = False  # one came in pieces
-        self._held: Message | None = None
+        self._held: VideoMessage | None = None
         self._front = b""  # what came without a picture, and belongs to the next one
         self._is_front_key = False
         self._more: list[bytes] = []  # further pieces of the held picture
         self._bytes = 0  # of what is held
 
-    def take(self, message: Message, has: Picture) -> tuple[list[Message], bool]:
+    def take(self, message: VideoMessage, has: Picture) -> tuple[list[VideoMessage], bool]:
         """Take a message.
 
         Args:
@@ -89,7 +89,7 @@ class Pictures:
         self._bytes = len(message.payload)
         return whole, True
 
-    def flush(self) -> list[Message]:
+    def flush(self) -> list[VideoMessage]:
         """Return the picture that is held back, if there is one: nothing more of it comes."""
         held, self._held = self._held, None
         if held is None:
@@ -106,7 +106,7 @@ class Pictures:
         self._bytes += len(piece)
         return True
 
-    def _with_front(self, message: Message) -> Message:
+    def _with_front(self, message: VideoMessage) -> VideoMessage:
         if not self._front:
             return message
         payload = self._front + message.payload

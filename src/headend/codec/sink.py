@@ -8,7 +8,7 @@ from headend.codec.encoding import Encoding
 from headend.media.tag import Tag
 
 if TYPE_CHECKING:
-    from headend.codec.encode import Encoder, Frame, PacketMuxer
+    from headend.codec.encode import Frame, FrameEncoder, PacketMuxer
     from headend.codec.flv_muxer import Packet
 
 
@@ -20,7 +20,7 @@ class TagSink(ABC):
     """
 
     encoding: Encoding = Encoding()
-    _encoder: "Encoder | None" = None
+    _encoder: "FrameEncoder | None" = None
     _muxer: "PacketMuxer | None" = None
     _started: float | None = None  # when a frame of time 0 would have been due
 
@@ -53,10 +53,10 @@ class TagSink(ABC):
             MediaError: It is no frame, or the encoder does not take it.
             And what `write` raises.
         """
-        from headend.codec.encode import Encoder
+        from headend.codec.encode import FrameEncoder
 
         if self._encoder is None:
-            self._encoder = Encoder(self.encoding)
+            self._encoder = FrameEncoder(self.encoding)
         timed = self._encoder.frame(frame)
         if self._encoder.encoding.is_paced:
             await self._pace(timed.time or 0.0)

@@ -23,7 +23,7 @@ from urllib.parse import quote
 from headend import app
 from headend.embed.events import MAX_WAITING, EventStream
 from headend.embed.given import Given, Values
-from headend.embed.streams import MAX_TAGS, Player, Publisher
+from headend.embed.streams import MAX_TAGS, EmbeddedPlayer, EmbeddedPublisher
 from headend.errors import SettingsError, UsageError
 from headend.events import Event
 from headend.hooks import Hooks
@@ -158,7 +158,9 @@ class Server:
 
     # ------------------------------------------------------------------ streams
 
-    def stream(self, path: str, *, policy: Policy = "newest", limit: int = MAX_TAGS) -> Player:
+    def stream(
+        self, path: str, *, policy: Policy = "newest", limit: int = MAX_TAGS
+    ) -> EmbeddedPlayer:
         """Play a stream in this process, over no socket: `async with`, then `async for`.
 
         Args:
@@ -171,9 +173,9 @@ class Server:
             ProtocolError: No stream can have such a path.
             UsageError: The server does not run.
         """
-        return Player(self.services, path, policy, limit)
+        return EmbeddedPlayer(self.services, path, policy, limit)
 
-    def publish(self, path: str, *, key: str | None = None) -> Publisher:
+    def publish(self, path: str, *, key: str | None = None) -> EmbeddedPublisher:
         """Publish a stream from this process, over no socket: `async with`, then `write`.
 
         Args:
@@ -184,7 +186,7 @@ class Server:
             ProtocolError: No stream can have such a path.
             UsageError: The server does not run.
         """
-        return Publisher(self.services, path, key)
+        return EmbeddedPublisher(self.services, path, key)
 
     def streams(self) -> list[dict[str, Any]]:
         """Describe every stream, with the keys and values that the API gives."""

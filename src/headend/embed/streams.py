@@ -25,7 +25,7 @@ MAX_BYTES: Final = 64 * 1024 * 1024  # of a queue: twice what live.log_bytes giv
 TURN: Final = 64
 
 
-class Player(TagSource):
+class EmbeddedPlayer(TagSource):
     """A stream of this server: its tags, from the newest keyframe on, until it ends.
 
     It goes on when a lost publisher comes back. `async with` begins and ends it.
@@ -125,7 +125,7 @@ class Player(TagSource):
             waiter.set_result(None)
 
 
-class Publisher(TagSink):
+class EmbeddedPublisher(TagSink):
     """A stream that this process publishes. `async with` begins and ends it.
 
     Attributes:

@@ -9,7 +9,7 @@ from headend.live.services import Services
 from headend.logs import shown
 from headend.net.deadlines import NEVER
 from headend.net.peer import Peer
-from headend.net.poller import Pace
+from headend.net.poller import ReadPace
 from headend.net.stall import Stall
 from headend.net.tls_facts import TlsFacts
 from headend.net.transport import LINGER_S, Transport
@@ -126,7 +126,7 @@ class FlvViewer:
             tags=self._grant.tags,
         )
         self._say(" accepted" if self.tls is None else f" accepted {shown(str(self.tls))}")
-        self._transport.set_pace(Pace.CALM)
+        self._transport.set_pace(ReadPace.CALM)
         self._transport.write(
             flv.start(self._format, has_audio=kinds.has_audio, has_video=kinds.has_video)
         )

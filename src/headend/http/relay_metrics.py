@@ -6,13 +6,13 @@ from typing import Final
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from headend.http.stream_metrics import REST
-from headend.live.relay_port import Relays, TargetStatus
+from headend.live.relay_port import RelayPort, TargetStatus
 
 LABELS: Final = ("relay", "stream", "direction")
 STATES: Final = ("connecting", "live", "retrying", "failed")
 
 
-def collect(relays: Relays | None, may_name: Callable[[str], bool]) -> Iterable[Metric]:
+def collect(relays: RelayPort | None, may_name: Callable[[str], bool]) -> Iterable[Metric]:
     """Show each stream of each relay, and those that are not to be named as one of each relay.
 
     Args:

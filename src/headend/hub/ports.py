@@ -38,14 +38,14 @@ class Observer(Protocol):
         """
 
 
-class _Nobody:
+class _Unwatched:
     """Observes nothing."""
 
     def stream_changed(self, stream: "Stream", change: StreamChange, reason: Loss) -> None:
         pass
 
 
-NOBODY: Final[Observer] = _Nobody()
+NOBODY: Final[Observer] = _Unwatched()
 
 
 class Sink(Protocol):

@@ -20,13 +20,13 @@ from headend.live.waiting import find_stream, not_found
 from headend.logs import shown
 from headend.net.deadlines import NEVER
 from headend.net.peer import Peer
-from headend.net.poller import Pace
+from headend.net.poller import ReadPace
 from headend.net.tls_facts import TlsFacts
 from headend.net.transport import Transport
 from headend.rtmp.events import PlayChanged, PlayRequest, PublishRequest
 from headend.rtmp.refusals import code_of, told_code
 from headend.rtmp.session import ServerSession
-from headend.rtmp.url import Target
+from headend.rtmp.url import StreamTarget
 from headend.settings.fallback_values import backup_rank
 
 
@@ -128,7 +128,7 @@ class PeerStreams:
         self._say(publish, f" {granted}{key}{self._tls_text()}")
         self.publish_watched()
 
-    def _place(self, target: Target, grant: Grant) -> Place:
+    def _place(self, target: StreamTarget, grant: Grant) -> Place:
         """Say where a publisher stands among those of its name, by its key and `?backup=1`."""
         rank = PRIMARY.rank
         if target.query.get("backup") == "1":
@@ -152,7 +152,7 @@ class PeerStreams:
         self._say(play, f" {granted}{self._tls_text()}")
         transport = self._connection.transport
         self._connection.send()  # the answer, before any media
-        transport.set_pace(Pace.PROMPT if self.publishes else Pace.CALM)
+        transport.set_pace(ReadPace.PROMPT if self.publishes else ReadPace.CALM)
         if not transport.is_closed:
             play.watch(transport)
 
@@ -202,7 +202,7 @@ class PeerStreams:
         self._say(publish, " ended")
         publish.publication.end(now)
         publish.closed("the publisher ended it")
-        self._connection.transport.set_pace(Pace.PROMPT)
+        self._connection.transport.set_pace(ReadPace.PROMPT)
 
     def play_left(self, stream_id: int) -> None:
         """The peer has ended a play."""
@@ -210,7 +210,7 @@ class PeerStreams:
         if play is not None:  # else its stream was over already
             play.leave()
             play.closed("the player ended it")
-            self._connection.transport.set_pace(Pace.PROMPT)
+            self._connection.transport.set_pace(ReadPace.PROMPT)
             self._say(play, " ended")
 
     def play_changed(self, event: PlayChanged) -> None:
@@ -238,11 +238,11 @@ class PeerStreams:
         """Read lazily while nobody watches what is published, and at once before somebody does."""
         if self.publishes:
             is_watched = any(publish.is_watched for publish in self.publishes.values())
-            pace = self._services.poller.watched_pace if is_watched else Pace.LAZY
+            pace = self._services.poller.watched_pace if is_watched else ReadPace.LAZY
             if self.plays:
-                pace = Pace.PROMPT
+                pace = ReadPace.PROMPT
             elif is_watched:
-                self._connection.transport.set_pace(Pace.PROMPT)  # reads what is there
+                self._connection.transport.set_pace(ReadPace.PROMPT)  # reads what is there
             self._connection.transport.set_pace(pace)
 
     def publish_replaced(self, stream_id: int) -> None:

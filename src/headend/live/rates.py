@@ -20,7 +20,7 @@ AVERAGED: Final = 5  # samples that a rate of now is taken from
 LAGS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
-class Sample(NamedTuple):
+class RateSample(NamedTuple):
     """Counts of a stream at one time, monotonic seconds."""
 
     time: float
@@ -49,7 +49,7 @@ class StreamRates:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class RateHistory:
     """A stream second by second, oldest first."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -76,7 +76,7 @@ class Rates:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._samples: dict[str, tuple[Stream, deque[Sample]]] = {}
+        self._samples: dict[str, tuple[Stream, deque[RateSample]]] = {}
         self.sampled: Callable[[float], None] | None = None
         self.loop_lag_s = 0.0
         self.lags = [0] * (len(LAGS) + 1)
@@ -118,11 +118,11 @@ class Rates:
             round((new.sounds - old.sounds) / span, 2),
         )
 
-    def history(self, path: str) -> History:
+    def history(self, path: str) -> RateHistory:
         """Return a stream's last two minutes."""
         samples = list(self._of(path))
         pairs = list(pairwise(samples))
-        return History(
+        return RateHistory(
             PERIOD_S,
             [_bit_rate(b.bytes - a.bytes, b.time - a.time) for a, b in pairs],
             [_bit_rate(b.bytes_out - a.bytes_out, b.time - a.time) for a, b in pairs],
@@ -130,7 +130,7 @@ class Rates:
             [b.viewers for _, b in pairs],
         )
 
-    def _of(self, path: str) -> deque[Sample]:
+    def _of(self, path: str) -> deque[RateSample]:
         known = self._samples.get(path)
         return deque() if known is None else known[1]
 
@@ -154,7 +154,7 @@ class Rates:
         if self.sampled is not None:
             self.sampled(now)
 
-    def _look(self, stream: Stream, now: float) -> Sample:
+    def _look(self, stream: Stream, now: float) -> RateSample:
         """Take a sample of a stream."""
         hls = None if self._services.hls is None else self._services.hls.find(stream.path)
         viewers, bytes_out = (0, 0) if hls is None else (hls.viewers, hls.bytes_out)
@@ -162,7 +162,7 @@ class Rates:
             if isinstance(sink, Fanout):
                 viewers += len(sink)
                 bytes_out += sink.bytes_out
-        return Sample(now, stream.bytes_in, bytes_out, stream.frames, stream.sounds, viewers)
+        return RateSample(now, stream.bytes_in, bytes_out, stream.frames, stream.sounds, viewers)
 
 
 def _bit_rate(size: int, span: float) -> int:

@@ -52,7 +52,7 @@ class RelayStatus:
     targets: list[TargetStatus]
 
 
-class Relays(Protocol):
+class RelayPort(Protocol):
     """The relays of a server."""
 
     def status(self) -> Sequence[RelayStatus]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from headend.hls.streams import HlsStreams
     from headend.live.arrivals import Arrivals
     from headend.live.rates import Rates
-    from headend.live.relay_port import Relays
+    from headend.live.relay_port import RelayPort
     from headend.live.rtmp_connection import RtmpConnection
     from headend.notify.integrations import Integrations
     from headend.store.recorder import Recorder
@@ -77,7 +77,7 @@ class Services:
     )
     is_stopping: bool = False
     tls: "TlsPort | None" = None
-    relays: "Relays | None" = None
+    relays: "RelayPort | None" = None
     server_id: str = ""
     arrivals: "Arrivals | None" = None
     hls: "HlsStreams | None" = None

@@ -89,7 +89,7 @@ def parse_values(
 
     Source: AMF 0 specification, 2.
     """
-    reader = _Reader(data, 0, Budget(max_depth, max_items))
+    reader = _Amf0Reader(data, 0, Budget(max_depth, max_items))
     values = []
     while reader.offset < len(data):
         values.append(reader.value(0))
@@ -107,7 +107,7 @@ def without_amf3(data: bytes) -> bytes:
     """
     if _AMF3 not in data:
         return data
-    reader = _Reader(data, 0, Budget(MAX_DEPTH, MAX_ITEMS))
+    reader = _Amf0Reader(data, 0, Budget(MAX_DEPTH, MAX_ITEMS))
     values = []
     while reader.offset < len(data):
         values.append(reader.value(0))
@@ -132,7 +132,7 @@ def serialize_values(*values: Value) -> bytes:
     return bytes(out)
 
 
-class _Reader(ByteReader):
+class _Amf0Reader(ByteReader):
     __slots__ = ("_complexes", "has_amf3")
 
     def __init__(self, data: bytes, offset: int, budget: Budget) -> None:
@@ -229,22 +229,22 @@ class _Reader(ByteReader):
 
 
 # MovieClip 04 and RecordSet 0e are reserved and never sent; 09 is no value.
-_READERS: Final[Mapping[int, Callable[[_Reader, int], Value]]] = {
-    _NUMBER: _Reader.number,
-    _BOOLEAN: _Reader.boolean,
-    _STRING: _Reader.string,
-    _OBJECT: _Reader.object,
-    _NULL: _Reader.null,
-    _UNDEFINED: _Reader.undefined,
-    _REFERENCE: _Reader.reference,
-    _ECMA_ARRAY: _Reader.ecma_array,
-    _STRICT_ARRAY: _Reader.strict_array,
-    _DATE: _Reader.date,
-    _LONG_STRING: _Reader.long_string,
-    _UNSUPPORTED: _Reader.null,
-    _XML_DOCUMENT: _Reader.xml_document,
-    _TYPED_OBJECT: _Reader.typed_object,
-    _AMF3: _Reader.amf3,
+_READERS: Final[Mapping[int, Callable[[_Amf0Reader, int], Value]]] = {
+    _NUMBER: _Amf0Reader.number,
+    _BOOLEAN: _Amf0Reader.boolean,
+    _STRING: _Amf0Reader.string,
+    _OBJECT: _Amf0Reader.object,
+    _NULL: _Amf0Reader.null,
+    _UNDEFINED: _Amf0Reader.undefined,
+    _REFERENCE: _Amf0Reader.reference,
+    _ECMA_ARRAY: _Amf0Reader.ecma_array,
+    _STRICT_ARRAY: _Amf0Reader.strict_array,
+    _DATE: _Amf0Reader.date,
+    _LONG_STRING: _Amf0Reader.long_string,
+    _UNSUPPORTED: _Amf0Reader.null,
+    _XML_DOCUMENT: _Amf0Reader.xml_document,
+    _TYPED_OBJECT: _Amf0Reader.typed_object,
+    _AMF3: _Amf0Reader.amf3,
 }
 
 

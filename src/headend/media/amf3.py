@@ -72,7 +72,7 @@ def parse_value(
 
     Source: AMF 3 specification, 3.
     """
-    reader = _Reader(data, offset, budget or Budget())
+    reader = _Amf3Reader(data, offset, budget or Budget())
     return reader.value(depth), reader.offset
 
 
@@ -99,7 +99,7 @@ class _Traits:
     is_dynamic: bool
 
 
-class _Reader(ByteReader):
+class _Amf3Reader(ByteReader):
     __slots__ = ("_objects", "_strings", "_traits")
 
     def __init__(self, data: bytes, offset: int, budget: Budget) -> None:
@@ -295,25 +295,25 @@ class _Reader(ByteReader):
 
 
 # By marker.
-_READERS: Final[tuple[Callable[[_Reader, int], Value], ...]] = (
-    _Reader.undefined,
-    _Reader.null,
-    _Reader.false,
-    _Reader.true,
-    _Reader.integer,
-    _Reader.number,
-    _Reader.string,
-    _Reader.xml_document,
-    _Reader.date,
-    _Reader.array,
-    _Reader.object,
-    _Reader.xml_document,
-    _Reader.byte_array,
-    _Reader.vector_int,
-    _Reader.vector_uint,
-    _Reader.vector_double,
-    _Reader.vector_object,
-    _Reader.dictionary,
+_READERS: Final[tuple[Callable[[_Amf3Reader, int], Value], ...]] = (
+    _Amf3Reader.undefined,
+    _Amf3Reader.null,
+    _Amf3Reader.false,
+    _Amf3Reader.true,
+    _Amf3Reader.integer,
+    _Amf3Reader.number,
+    _Amf3Reader.string,
+    _Amf3Reader.xml_document,
+    _Amf3Reader.date,
+    _Amf3Reader.array,
+    _Amf3Reader.object,
+    _Amf3Reader.xml_document,
+    _Amf3Reader.byte_array,
+    _Amf3Reader.vector_int,
+    _Amf3Reader.vector_uint,
+    _Amf3Reader.vector_double,
+    _Amf3Reader.vector_object,
+    _Amf3Reader.dictionary,
 )
 
 

@@ -45,7 +45,7 @@ class Picture(Enum):
     NONE = auto()  # parameter sets or information only
 
 
-class Access(Enum):
+class RandomAccess(Enum):
     """What decoding gives that starts with a picture."""
 
     EXACT = auto()
@@ -147,19 +147,19 @@ def picture_of(codec: Codec, payload: bytes, length_size: int) -> Picture:
     return Picture.NONE
 
 
-def access_of(codec: Codec, payload: bytes, length_size: int) -> Access:
+def access_of(codec: Codec, payload: bytes, length_size: int) -> RandomAccess:
     """Say whether decoding may start with a frame of whole NAL units that is called a keyframe."""
     is_avc = codec is Codec.H264
     header_size = 1 if is_avc else 2
     for unit in islice(_heads(payload, length_size, _SEI_BYTES), _UNITS):
         kind = unit[0] & 31 if is_avc else unit[0] >> 1 & 63
         if kind == _AVC_IDR if is_avc else kind in _HEVC_RANDOM_ACCESS:
-            return Access.EXACT
+            return RandomAccess.EXACT
         if kind == (_AVC_SEI if is_avc else _HEVC_PREFIX_SEI):
             distance = _recovery(unescaped(unit[header_size:]), is_signed=not is_avc)
             if distance is not None:
-                return Access.GRADUAL if distance else Access.EXACT
-    return Access.UNKNOWN
+                return RandomAccess.GRADUAL if distance else RandomAccess.EXACT
+    return RandomAccess.UNKNOWN
 
 
 def _heads(payload: bytes, length_size: int, size: int) -> Iterator[bytes]:

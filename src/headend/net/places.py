@@ -26,13 +26,13 @@ from headend.net.addresses import (
 from headend.net.names import Found, look_up
 
 __all__ = [
+    "DialRoute",
     "Found",
     "InnerPlace",
     "LookUp",
     "NoSuchHost",
     "OutgoingError",
     "PlaceForbidden",
-    "Route",
     "Rules",
     "resolve",
 ]
@@ -138,7 +138,7 @@ def _not_allowed(host: str, rules: Rules, found: Found) -> PlaceForbidden:
     return PlaceForbidden(f"{host} is not allowed; name it in auth.outgoing if it should be")
 
 
-class Route:
+class DialRoute:
     """Where the connections for one source may go: to the place that it names, and on from there.
 
     What a person or a setting names is called as `first` says. Where that leads, by redirects or

@@ -40,7 +40,7 @@ LAZY_S: Final = 0.1
 LAZY_STEPS: Final = 10
 
 
-class Pace(Enum):
+class ReadPace(Enum):
     """When a socket is read."""
 
     PROMPT = auto()  # when the ready set says so
@@ -109,9 +109,9 @@ class Poller:
         self.clock.configure(flush_s, mode)
 
     @property
-    def watched_pace(self) -> Pace:
+    def watched_pace(self) -> ReadPace:
         """When a publisher is best read that somebody watches."""
-        return Pace.FLUSH if self.clock.is_fixed else Pace.PROMPT
+        return ReadPace.FLUSH if self.clock.is_fixed else ReadPace.PROMPT
 
     def close(self) -> None:
         """Stop watching. Descriptors belong to their handlers and stay open."""
@@ -129,9 +129,9 @@ class Poller:
         self._handlers[descriptor] = handler
         self._ready.register(descriptor, events)
 
-    def modify(self, descriptor: int, events: int, pace: Pace = Pace.PROMPT) -> None:
+    def modify(self, descriptor: int, events: int, pace: ReadPace = ReadPace.PROMPT) -> None:
         """Want other events of a descriptor, told at a pace: PROMPT, CALM or FLUSH."""
-        wanted = {Pace.CALM: self._calm, Pace.FLUSH: self._held}.get(pace, self._ready)
+        wanted = {ReadPace.CALM: self._calm, ReadPace.FLUSH: self._held}.get(pace, self._ready)
         current = self._elsewhere.get(descriptor, self._ready)
         if current is wanted:
             current.modify(descriptor, events)
@@ -244,11 +244,11 @@ class Poller:
 
     # ------------------------------------------------------------------ reading in turns
 
-    def set_pace(self, item: Paced, pace: Pace) -> None:
+    def set_pace(self, item: Paced, pace: ReadPace) -> None:
         """Have an item read in turn if its pace is LAZY; for all others `modify` is enough."""
         for items in self._lazy:
             items.pop(item, None)
-        if pace is Pace.LAZY:
+        if pace is ReadPace.LAZY:
             self._lazy_step = (self._lazy_step + 1) % LAZY_STEPS  # any step, evenly filled
             self._lazy[self._lazy_step][item] = None
             if self._lazy_timer is None:

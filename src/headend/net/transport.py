@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import ClassVar, Final, Protocol
 
-from headend.net.poller import Pace, Poller
+from headend.net.poller import Poller, ReadPace
 from headend.net.readiness import HANG_UP, READ, WRITE
 
 # One read at first. Below glibc's threshold for mapping memory anew (128 KiB), above what a socket
@@ -103,7 +103,7 @@ class Transport:
         self._is_closed = False
         self._is_ending = False  # our side is shut down; the peer's rest is thrown away
         self._is_paused = False
-        self._pace = Pace.PROMPT
+        self._pace = ReadPace.PROMPT
         self._full_rounds = 0
         self._is_reading = False
         self.backlog = 0
@@ -121,7 +121,7 @@ class Transport:
         if events & WRITE and self.backlog:
             self._send_backlog()
         if events & ~WRITE and not self._is_closed:
-            if self._pace is Pace.FLUSH:
+            if self._pace is ReadPace.FLUSH:
                 self.read_in_turn()
             else:
                 self.read()
@@ -156,13 +156,13 @@ class Transport:
         for _ in range(ROUND_READS):
             size = self.read()
             total += size
-            if size < self.read_size or self._pace is Pace.PROMPT:
+            if size < self.read_size or self._pace is ReadPace.PROMPT:
                 break
         self._full_rounds = self._full_rounds + 1 if total >= FULL_BYTES else 0
         if self._full_rounds >= FULL_ROUNDS:
-            self.set_pace(Pace.PROMPT)
+            self.set_pace(ReadPace.PROMPT)
 
-    def set_pace(self, pace: Pace) -> None:
+    def set_pace(self, pace: ReadPace) -> None:
         """Choose when to be read; going back to PROMPT starts with reading what is there."""
         if pace is self._pace or self._is_closed:
             return
@@ -170,7 +170,7 @@ class Transport:
         self._full_rounds = 0
         self._poller.set_pace(self, pace)
         self._watch()
-        if pace is Pace.PROMPT and not self._is_reading and not self._is_paused:
+        if pace is ReadPace.PROMPT and not self._is_reading and not self._is_paused:
             self.read()
 
     def pause_reading(self) -> None:
@@ -248,7 +248,7 @@ class Transport:
             return
         pace = self._pace
         # A lazy one is told of the peer's end at once all the same.
-        events = HANG_UP if pace is Pace.LAZY else 0 if self._is_paused else READ
+        events = HANG_UP if pace is ReadPace.LAZY else 0 if self._is_paused else READ
         if self.backlog:  # who is late goes on as soon as it can, whatever its pace
             self._poller.modify(self._descriptor, events | WRITE)
         else:
@@ -297,8 +297,8 @@ class Transport:
         if self._is_closed:
             return
         self._is_closed = True
-        if self._pace is not Pace.PROMPT:
-            self._poller.set_pace(self, Pace.PROMPT)
+        if self._pace is not ReadPace.PROMPT:
+            self._poller.set_pace(self, ReadPace.PROMPT)
         self._poller.unregister(self._descriptor)
         self._socket.close()
         self._queue = None

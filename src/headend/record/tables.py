@@ -27,7 +27,7 @@ _SEGMENT: Final = [RECORDED_SEGMENTS.c[name] for name in RecordedSegment._fields
 _CHANGES: Final = ("state", "ended", "bytes", "files", "duration_s", "is_torn")  # as it goes on
 
 
-class Place(NamedTuple):
+class PageEnd(NamedTuple):
     """Where a page of the list ends: its last recording."""
 
     started: float
@@ -72,7 +72,7 @@ class RecordingTables:
         return None if row is None else Recording(*row)
 
     async def page(
-        self, wanted: RecordingFilter, *, limit: int, before: Place | None = None
+        self, wanted: RecordingFilter, *, limit: int, before: PageEnd | None = None
     ) -> list[Recording]:
         """Return recordings of this server, the newest first.
 
@@ -89,7 +89,7 @@ class RecordingTables:
                 found += [each for each in rows if _fits(each.stream, wanted.stream)]
                 if len(rows) < limit:
                     break
-                before = Place(rows[-1].started, rows[-1].id)
+                before = PageEnd(rows[-1].started, rows[-1].id)
         return found[:limit]
 
     async def _some(
@@ -97,7 +97,7 @@ class RecordingTables:
         connection: AsyncConnection,
         wanted: RecordingFilter,
         limit: int,
-        before: Place | None,
+        before: PageEnd | None,
     ) -> list[Recording]:
         columns = RECORDINGS.c
         # An index has all that this asks for: few of many are found without a look at the table.
@@ -146,7 +146,7 @@ class RecordingTables:
             rows = await connection.execute(query.order_by(columns.started, columns.id))
             return [Recording(*row) for row in rows]
 
-    async def oldest(self, *, limit: int, after: Place | None = None) -> list[Recording]:
+    async def oldest(self, *, limit: int, after: PageEnd | None = None) -> list[Recording]:
         """Return recordings of this server that are over, the oldest first."""
         columns = RECORDINGS.c
         query = self._select().where(columns.ended.is_not(None))

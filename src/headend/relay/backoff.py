@@ -11,7 +11,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RetryPace:
     """Pauses between tries, seconds.
 
     Attributes:
@@ -26,14 +26,15 @@ class Pace:
 class Failure(Enum):
     """What kind of failure a try ended with."""
 
-    AWAY = Pace(0.25, 1.25)  # nobody answers: refused, no route, no such name, no answer in time
-    LOST = Pace(0.25, 30.0)  # it was there: closed, reset, silent, broke the protocol
-    REFUSED = Pace(2.0, 60.0)  # it does not want this stream: key, name in use, unknown name
-    LOOPED = Pace(1.0, 5.0)  # it fetches the stream from here: it has none either, yet
-    WRONG = Pace(60.0, 60.0)  # nothing that time mends: URL, certificate, a loop
+    # Nobody answers: refused, no route, no such name, no answer in time.
+    AWAY = RetryPace(0.25, 1.25)
+    LOST = RetryPace(0.25, 30.0)  # it was there: closed, reset, silent, broke the protocol
+    REFUSED = RetryPace(2.0, 60.0)  # it does not want this stream: key, name in use, unknown name
+    LOOPED = RetryPace(1.0, 5.0)  # it fetches the stream from here: it has none either, yet
+    WRONG = RetryPace(60.0, 60.0)  # nothing that time mends: URL, certificate, a loop
 
     @property
-    def pace(self) -> Pace:
+    def pace(self) -> RetryPace:
         return self.value
 
 
@@ -47,7 +48,7 @@ class Backoff:
     __slots__ = ("_pace", "_pause")
 
     def __init__(self) -> None:
-        self._pace: Pace | None = None
+        self._pace: RetryPace | None = None
         self._pause = 0.0
 
     def pause(self, failure: Failure, lived_s: float, chance: float) -> float:

@@ -13,12 +13,12 @@ from aiohappyeyeballs import start_connection
 
 from headend.errors import HeadendError
 from headend.net.places import (
+    DialRoute,
     Found,
     InnerPlace,
     LookUp,
     OutgoingError,
     PlaceForbidden,
-    Route,
     Rules,
 )
 from headend.relay.backoff import Failure
@@ -39,15 +39,15 @@ class Reach:
     Attributes:
         first: Of the place that it names; None: all, because a setting names it.
         onward: Of places that the other side sends it on to, by a redirect or in a playlist; see
-            `Route`.
+            `DialRoute`.
     """
 
     first: Rules | None = None
     onward: Rules = field(default_factory=Rules)
 
-    def route(self, named: str) -> Route:
+    def route(self, named: str) -> DialRoute:
         """Return where one try goes whose URL names a host."""
-        return Route(named, self.first, self.onward)
+        return DialRoute(named, self.first, self.onward)
 
 
 class RelayFailed(HeadendError):

@@ -19,7 +19,7 @@ from headend.live.services import Services
 from headend.media.tag import Tag
 from headend.net.deadlines import NEVER
 from headend.net.places import LookUp
-from headend.net.poller import Pace
+from headend.net.poller import ReadPace
 from headend.net.stall import Stall
 from headend.net.tls_client import TlsOptions, explain, explain_handshake
 from headend.net.tls_transport import Handshakes, TlsTransport
@@ -251,7 +251,7 @@ class Link:
             elif isinstance(event, Started):
                 self._send()
                 self.transport.set_pace(
-                    Pace.CALM if self._settings.action == "publish" else Pace.PROMPT
+                    ReadPace.CALM if self._settings.action == "publish" else ReadPace.PROMPT
                 )
                 self._tenant.granted()
             elif isinstance(event, Refused):

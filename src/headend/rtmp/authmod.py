@@ -17,7 +17,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from headend.rtmp.url import Target
+from headend.rtmp.url import StreamTarget
 
 Scheme = Literal["adobe", "llnw"]
 
@@ -62,7 +62,7 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Answer:
+class SignInAnswer:
     """What a client answered in its third connect.
 
     Attributes:
@@ -96,13 +96,13 @@ def verifier(user: str, password: str, salt: str) -> Verifier:
     )
 
 
-def scheme(target: Target) -> Scheme | None:
+def scheme(target: StreamTarget) -> Scheme | None:
     """Say which scheme the query of a connect names, if any."""
     named = target.query.get("authmod")
     return "adobe" if named == "adobe" else "llnw" if named == "llnw" else None
 
 
-def parse_answer(target: Target) -> Answer | None:
+def parse_answer(target: StreamTarget) -> SignInAnswer | None:
     """Return what a connect answers to a challenge; None: it only says who it is, or nothing."""
     query = target.query
     named = scheme(target)
@@ -111,8 +111,10 @@ def parse_answer(target: Target) -> Answer | None:
         return None
     user = query.get("user", "")
     if named == "adobe":
-        return Answer(named, user, query.get("opaque", ""), query.get("challenge", ""), response)
-    return Answer(named, user, query.get("nonce", ""), query.get("cnonce", ""), response)
+        return SignInAnswer(
+            named, user, query.get("opaque", ""), query.get("challenge", ""), response
+        )
+    return SignInAnswer(named, user, query.get("nonce", ""), query.get("cnonce", ""), response)
 
 
 def need_auth(offered: Scheme) -> str:
@@ -134,7 +136,7 @@ def failed(refused: Scheme) -> str:
     return f"{PREFIX} [ authmod={refused} ] : ?reason=authfailed"
 
 
-def is_right(answer: Answer, challenge: Challenge, known: Verifier, app: str) -> bool:
+def is_right(answer: SignInAnswer, challenge: Challenge, known: Verifier, app: str) -> bool:
     """Say whether an answer proves the password, in the same time whatever is wrong with it.
 
     Args:

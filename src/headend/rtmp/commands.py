@@ -29,7 +29,7 @@ from headend.rtmp.events import (
     RequestRefused,
 )
 from headend.rtmp.net_streams import NetStream, NetStreams, StreamUse
-from headend.rtmp.url import Target, stream_target
+from headend.rtmp.url import StreamTarget, stream_target
 
 BAD_NAME: Final = "NetStream.Publish.BadName"
 NO_NAME: Final = "no stream name is given: publish to rtmp://HOST/APP/NAME"
@@ -338,7 +338,7 @@ class Commands:
             )
         return stream
 
-    def _target_of(self, call: replies.Call, code: str) -> Target | None:
+    def _target_of(self, call: replies.Call, code: str) -> StreamTarget | None:
         """Return what a publish or play names; a wrong name is refused with `code`."""
         try:
             return stream_target(self._app, self._tc_url, call.text(1)[:MAX_NAME])

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from headend.media.amf0 import Value
 from headend.media.tag import Tag
-from headend.rtmp.url import Target
+from headend.rtmp.url import StreamTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class PublishRequest:
     """
 
     stream_id: int
-    target: Target
+    target: StreamTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class PlayRequest:
     """
 
     stream_id: int
-    target: Target
+    target: StreamTarget
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from headend.errors import MediaError, ProtocolError, UsageError
 from headend.rtmp import messages as m
 from headend.rtmp.chunks import Message
 from headend.rtmp.events import PlayRequest, PublishRequest
-from headend.rtmp.url import Target
+from headend.rtmp.url import StreamTarget
 
 HELD_OVERHEAD: Final = 100  # bytes of a message that waits, besides its payload
 
@@ -50,7 +50,7 @@ class NetStream:
         self.request: PublishRequest | PlayRequest | None = None  # that waits for its answer
         self.held: list[Message] = []  # that came behind it
         self.held_bytes = 0
-        self.target: Target | None = None
+        self.target: StreamTarget | None = None
         self.is_paused = False
         self.audio = True
         self.video = True

@@ -91,7 +91,7 @@ class Url:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class StreamTarget:
     """The stream a peer asks for.
 
     Attributes:
@@ -154,7 +154,7 @@ def parse_url(text: str, key: str | None = None) -> Url:
     return Url(scheme, host, port, app.strip("/"), name, query, user, password)
 
 
-def stream_target(app: str, tc_url: str, name: str) -> Target:
+def stream_target(app: str, tc_url: str, name: str) -> StreamTarget:
     """Tell which stream a peer means by what it sent in connect, and in publish or play.
 
     Quotes, doubled slashes, `_definst_`, container prefixes and options of librtmp are dropped. The
@@ -183,12 +183,12 @@ def stream_target(app: str, tc_url: str, name: str) -> Target:
     is_bare = bool(segments) and segments[-1].startswith(KEY_PREFIX)
     check_for_secrets(segments[:-1] if is_bare else segments)
     if is_bare:
-        return Target("/".join(segments[:-1]), "", segments[-1], token, query)
+        return StreamTarget("/".join(segments[:-1]), "", segments[-1], token, query)
     if not segments:
         raise ProtocolError("neither an app nor a stream name is given")
     if len(segments) == 1:
-        return Target(segments[0], "", query.get("key"), token, query)
-    return Target("/".join(segments[:-1]), segments[-1], query.get("key"), token, query)
+        return StreamTarget(segments[0], "", query.get("key"), token, query)
+    return StreamTarget("/".join(segments[:-1]), segments[-1], query.get("key"), token, query)
 
 
 def public_name(text: str) -> str:

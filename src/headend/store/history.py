@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headend.store.audit import fitting
 from headend.store.database import Database
-from headend.store.records import SessionFilter, SessionRecord
+from headend.store.records import SessionFilter, StoredSession
 from headend.store.tables import NODES, SESSIONS
 
 KILLED: Final = "the server ended without a word"
@@ -42,7 +42,7 @@ class History:
 
     async def page(
         self, wanted: SessionFilter, *, limit: int = 100, before: tuple[float, str] | None = None
-    ) -> list[SessionRecord]:
+    ) -> list[StoredSession]:
         """Return records, the newest first.
 
         Args:
@@ -56,7 +56,7 @@ class History:
             query = query.where(sa.or_(at < before[0], sa.and_(at == before[0], id < before[1])))
         async with self._database.begin() as connection:
             rows = await connection.execute(query.limit(limit))
-            return [SessionRecord(**row._mapping) for row in rows]
+            return [StoredSession(**row._mapping) for row in rows]
 
     async def count(self, wanted: SessionFilter) -> int:
         """Count rows."""
@@ -64,7 +64,7 @@ class History:
         async with self._database.begin() as connection:
             return int((await connection.execute(query)).scalar_one())
 
-    async def of_session(self, session: int, since: float) -> list[SessionRecord]:
+    async def of_session(self, session: int, since: float) -> list[StoredSession]:
         """Return what this server kept of a session of the API, oldest first.
 
         Args:
@@ -77,15 +77,15 @@ class History:
         )
         async with self._database.begin() as connection:
             rows = await connection.execute(query.order_by(columns.started_at, columns.id))
-            return [SessionRecord(**row._mapping) for row in rows]
+            return [StoredSession(**row._mapping) for row in rows]
 
-    async def write(self, records: Sequence[SessionRecord], known: frozenset[str]) -> None:
+    async def write(self, records: Sequence[StoredSession], known: frozenset[str]) -> None:
         """Write records, all or none; see `store`."""
         async with self._database.begin() as connection:
             await self.store(connection, records, known)
 
     async def store(
-        self, connection: AsyncConnection, records: Sequence[SessionRecord], known: frozenset[str]
+        self, connection: AsyncConnection, records: Sequence[StoredSession], known: frozenset[str]
     ) -> None:
         """Write records as part of a transaction.
 
@@ -158,7 +158,7 @@ class History:
             old = SESSIONS.delete().where(SESSIONS.c.ended_at < before)
             return (await connection.execute(old)).rowcount
 
-    def _row(self, record: SessionRecord) -> dict[str, object]:
+    def _row(self, record: StoredSession) -> dict[str, object]:
         row = {**asdict(record), "node": self._node}
         return {name: fitting(value, _LENGTHS.get(name)) for name, value in row.items()}
 

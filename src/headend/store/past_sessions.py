@@ -17,7 +17,7 @@ from headend.events import (
     SessionStarted,
 )
 from headend.net.notes import summary
-from headend.store.records import AuditEntry, SessionRecord
+from headend.store.records import AuditEntry, StoredSession
 
 REMEMBERED: Final = 4096  # sessions, about 1 KB each
 PER_SESSION: Final = 8  # publishes and plays of one session; the newest count
@@ -28,9 +28,9 @@ class PastSessions:
 
     def __init__(self, most: int = REMEMBERED) -> None:
         self._most: Final = most
-        self._records: OrderedDict[int, list[SessionRecord]] = OrderedDict()
+        self._records: OrderedDict[int, list[StoredSession]] = OrderedDict()
 
-    def keep(self, record: SessionRecord) -> None:
+    def keep(self, record: StoredSession) -> None:
         """Remember a record if it is over."""
         if record.session is None or record.ended_at is None:
             return
@@ -41,7 +41,7 @@ class PastSessions:
         if len(self._records) > self._most:
             self._records.popitem(last=False)
 
-    def of(self, session: int) -> list[SessionRecord]:
+    def of(self, session: int) -> list[StoredSession]:
         """Return what is remembered of a session, oldest first."""
         return list(self._records.get(session, ()))
 
@@ -54,7 +54,7 @@ class PastSessions:
         return len(self._records)
 
 
-def record_of(event: Event) -> SessionRecord | None:
+def record_of(event: Event) -> StoredSession | None:
     """Return what the history keeps of an event."""
     match event:
         case SessionEnded():
@@ -64,7 +64,7 @@ def record_of(event: Event) -> SessionRecord | None:
         case SessionStarted():
             return _record(event, event.time)
         case RequestRefused():
-            return SessionRecord(
+            return StoredSession(
                 str(uuid.uuid4()),
                 event.session,
                 event.action,
@@ -115,8 +115,8 @@ def _record(
     ended_at: float | None = None,
     size: int = 0,
     reason: str | None = None,
-) -> SessionRecord:
-    return SessionRecord(
+) -> StoredSession:
+    return StoredSession(
         event.id,
         event.session,
         event.action,

@@ -19,7 +19,7 @@ from headend.errors import DatabaseError
 from headend.events import Event
 from headend.logs import Repeats
 from headend.store.past_sessions import PastSessions, entry_of, record_of
-from headend.store.records import AuditEntry, SessionRecord
+from headend.store.records import AuditEntry, StoredSession
 
 if TYPE_CHECKING:
     from headend.store.audit import AuditTrail
@@ -90,7 +90,7 @@ class Recorder:
         self._retry_s: Final = retry_s
         self._database: Database | None = None
         self._entries: dict[object, AuditEntry] = {}
-        self._records: dict[str, SessionRecord] = {}
+        self._records: dict[str, StoredSession] = {}
         self._open: set[str] = set()  # ids whose rows are written and not ended
         self._seen_at: float | None = None  # when this server was last seen before, Unix seconds
         self._untold = 0  # lost entries that the trail does not tell of yet
@@ -131,7 +131,7 @@ class Recorder:
         else:
             self._lose()
 
-    def keep(self, record: SessionRecord) -> None:
+    def keep(self, record: StoredSession) -> None:
         """Have a record written soon; one of the same id takes the place of an earlier one."""
         if not self.history_days:
             return

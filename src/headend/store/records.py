@@ -65,7 +65,7 @@ class AuditFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionRecord:
+class StoredSession:
     """One publish or play, granted or refused.
 
     Attributes:

@@ -74,7 +74,7 @@ def parse(data: bytes) -> ClientHello | None:
         message += content
         end = _message_end(message)
         if end is not None and len(message) >= end:  # what follows is not for us
-            return _parse_body(_Reader(bytes(message[MESSAGE_HEADER_BYTES:end])))
+            return _parse_body(_HelloReader(bytes(message[MESSAGE_HEADER_BYTES:end])))
     return None
 
 
@@ -104,14 +104,14 @@ def _message_end(message: bytearray) -> int | None:
     return end
 
 
-def _parse_body(body: "_Reader") -> ClientHello:
+def _parse_body(body: "_HelloReader") -> ClientHello:
     body.take(VERSION_AND_RANDOM_BYTES)
     body.take_vector(1)  # session
     body.take_vector(2)  # ciphers
     body.take_vector(1)  # compression
     server_name: str | None = None
     protocols: tuple[bytes, ...] = ()
-    extensions = body.take_vector(2) if body.is_left else _Reader(b"")
+    extensions = body.take_vector(2) if body.is_left else _HelloReader(b"")
     while extensions.is_left:
         kind = int.from_bytes(extensions.take(2))
         content = extensions.take_vector(2)
@@ -122,14 +122,14 @@ def _parse_body(body: "_Reader") -> ClientHello:
     return ClientHello(server_name, protocols)
 
 
-def _parse_name(content: "_Reader") -> str | None:
+def _parse_name(content: "_HelloReader") -> str | None:
     names = content.take_vector(2)
     if names.take(1) != bytes([HOST_NAME]):
         return None
     return names.take_vector(2).rest().decode("ascii", "replace").lower()
 
 
-class _Reader:
+class _HelloReader:
     """Bytes that are taken from the front; ProtocolError where there are too few."""
 
     __slots__ = ("_data",)
@@ -147,9 +147,9 @@ class _Reader:
         taken, self._data = self._data[:size], self._data[size:]
         return taken
 
-    def take_vector(self, size_bytes: int) -> "_Reader":
+    def take_vector(self, size_bytes: int) -> "_HelloReader":
         """Take a vector with its length in front (RFC 8446, 3.4)."""
-        return _Reader(self.take(int.from_bytes(self.take(size_bytes))))
+        return _HelloReader(self.take(int.from_bytes(self.take(size_bytes))))
 
     def vectors(self, size_bytes: int) -> Iterator[bytes]:
         while self.is_left:

@@ -16,7 +16,7 @@ from headend.http.api.route import PAGE, V1, Route, Schema, page_after, page_lim
 from headend.http.problems import Problem
 from headend.live.services import Services
 from headend.store.recorder import Recorder
-from headend.store.records import AuditEntry, AuditFilter, SessionFilter, SessionRecord
+from headend.store.records import AuditEntry, AuditFilter, SessionFilter, StoredSession
 
 _TEXT: Final[Schema] = {"type": "string", "maxLength": 1100}
 _TIME: Final[Schema] = {"type": "number", "minimum": 0, "maximum": 10**11}
@@ -51,7 +51,7 @@ class AuditEntries(Model):
 class PastSessions(Model):
     """A page of the history."""
 
-    sessions: list[SessionRecord]
+    sessions: list[StoredSession]
     next: str | None = Field(description="What `after` takes for the next page.")
 
 

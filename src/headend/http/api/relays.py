@@ -11,7 +11,7 @@ from headend.http.api.auditing import TARGET
 from headend.http.api.models import Model
 from headend.http.api.route import V1, Route, read_body
 from headend.http.problems import Problem
-from headend.live.relay_port import Direction, Relays, RelayStatus
+from headend.live.relay_port import Direction, RelayPort, RelayStatus
 from headend.live.services import Services
 from headend.settings.relay_presets import PRESETS
 
@@ -62,7 +62,7 @@ class _Relays:
         self._services: Final = services
 
     @property
-    def _held(self) -> Relays:
+    def _held(self) -> RelayPort:
         relays = self._services.relays
         if relays is None:
             raise Problem(503, "The server is starting.", headers={"Retry-After": "1"})

@@ -19,7 +19,7 @@ from headend.live import status
 from headend.live.services import Services
 from headend.live.sessions import Session
 from headend.live.status import SessionStatus
-from headend.store.records import SessionRecord
+from headend.store.records import StoredSession
 
 ROUNDING_S: Final = 1.0  # of when the server started, told by a clock that is corrected meanwhile
 STATES: Final = ("live", "over", "refused")
@@ -96,11 +96,11 @@ class _Sessions:
         found = [_over(id, recorder.past.of(id)) for id in recorder.past.sessions()]
         return [each for each in found if each.state == state and each.id not in live]
 
-    def _remembered(self, number: int) -> list[SessionRecord]:
+    def _remembered(self, number: int) -> list[StoredSession]:
         recorder = self._services.recorder
         return [] if recorder is None else recorder.past.of(number)
 
-    async def _kept(self, number: int) -> list[SessionRecord]:
+    async def _kept(self, number: int) -> list[StoredSession]:
         """Ask the database; without it nothing is known."""
         recorder = self._services.recorder
         if recorder is None or recorder.history is None:
@@ -127,7 +127,7 @@ def _is_wanted(query: Mapping[str, str], session: Session | SessionStatus) -> bo
     return query.get("protocol") in (None, session.protocol) and query.get("stream") in streams
 
 
-def _over(id: int, records: Sequence[SessionRecord]) -> SessionStatus:
+def _over(id: int, records: Sequence[StoredSession]) -> SessionStatus:
     """Describe a session by what it has published, played or was refused; oldest first."""
     last = records[-1]
     ended = max(record.ended_at or record.started_at for record in records)

@@ -10,7 +10,7 @@ from headend.http.api import models
 from headend.http.api.route import PAGE, V1, Route, Schema, page_limit
 from headend.http.problems import Problem
 from headend.live import status
-from headend.live.rates import History
+from headend.live.rates import RateHistory
 from headend.live.services import Services
 from headend.thumbnails.thumbnails import DEFAULT_WIDTH
 
@@ -27,7 +27,7 @@ def routes(services: Services) -> Sequence[Route]:
         Route("GET", f"{V1}/streams", "Streams, by name.", api.streams, models.Streams,
               query=PAGE),
         Route("GET", f"{V1}/rates/{{path}}", "A stream second by second.", api.rates,
-              History, statuses=(404,)),
+              RateHistory, statuses=(404,)),
         Route("GET", stream, "One stream.", api.stream, status.StreamStatus, statuses=(404,)),
         Route("DELETE", stream, "End a stream and its publisher's session.", api.end_stream,
               statuses=(404,), action="stream.end"),
@@ -59,7 +59,7 @@ class _Streams:
             raise no_stream()
         return stream
 
-    async def rates(self, request: web.Request) -> History:
+    async def rates(self, request: web.Request) -> RateHistory:
         path = request.match_info["path"]
         rates = self._services.rates
         if self._services.registry.stream(path) is None or rates is None:
