@@ -1,5 +1,6 @@
 """The program: `headend`, and `python -m headend`."""
 
+import gc
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ def main() -> None:
         # Loading takes a moment: a server that is told to stop meanwhile has nothing to undo.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, frame: os._exit(0))
+        gc.disable()  # until it listens: looks at what is being loaded find next to nothing
     from headend.cli.main import main
 
     main()

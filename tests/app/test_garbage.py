@@ -22,6 +22,7 @@ class Thing:
 def _restored() -> Iterator[None]:
     thresholds = gc.get_threshold()
     yield
+    gc.enable()
     gc.set_threshold(*thresholds)
     gc.unfreeze()
     gc.collect()
@@ -46,6 +47,16 @@ async def test_no_look_has_more_before_it_than_it_can_do_in_time_whatever_is_kep
         collector.stop()
     assert len(kept) == 100_000
     assert most <= KEPT + 2 * (LOOKS + 1) * YOUNG
+
+
+async def test_collector_that_was_off_while_the_server_started_is_on() -> None:
+    gc.disable()
+    collector = Collector(asyncio.get_running_loop())
+    collector.start()
+    try:
+        assert gc.isenabled()
+    finally:
+        collector.stop()
 
 
 async def test_cycle_is_freed_when_it_is_looked_at_once_a_minute() -> None:

@@ -30,9 +30,9 @@ class Collector:
         self._timer: TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin, with everything frozen that is there."""
-        gc.collect()  # modules, settings and the database have left cycles
+        """Begin, with everything frozen that is there; the collector may have been off so far."""
         gc.freeze()
+        gc.enable()
         gc.set_threshold(YOUNG, LOOKS, _NEVER)
         gc.callbacks.append(self._looked)
         self._wait()
