@@ -11,6 +11,7 @@ from tests.harness import until
 from tests.pictures import picture_tags
 from tests.web import Web
 
+from headend.hls.streams import HlsStreams
 from headend.hub.publication import Publication
 
 SHOWN = ("hls.segment_s=1", "hls.part_s=0.5")
@@ -40,8 +41,7 @@ async def show(web: Web, name: str = "a") -> Publication:
     now = services.loop.time()
     publication = services.registry.publish(path, Encoder(), None, now)
     publication.push((header, keyframe), now)
-    assert services.hls is not None
-    packaged = services.hls.begin(web.stream(path))
+    packaged = services.features[HlsStreams].begin(web.stream(path))
     for number in range(1, FRAMES):
         publication.push((keyframe._replace(timestamp=FRAME_MS * number),), now)
     await until(lambda: packaged.playlists.next_sequence >= SEGMENTS)

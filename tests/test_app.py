@@ -31,6 +31,7 @@ from headend.app import Server, parts, process
 from headend.cli import main
 from headend.errors import HeadendError, SettingsError
 from headend.settings import LoadedSettings, load_settings
+from headend.tls.served import ServedCertificates
 
 OFF = ("tls.listen=off", "http.listen=off")
 
@@ -331,8 +332,7 @@ def test_folder_of_certificates_that_other_settings_name_is_watched(tmp_path: Pa
 
 
 def _served_names(server: Server) -> tuple[str, ...]:
-    tls = server.services.tls
-    assert tls is not None
+    tls = server.services.features[ServedCertificates]
     return tls.store.certificates[0].names
 
 

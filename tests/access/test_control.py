@@ -15,6 +15,7 @@ from tests.harness import command, live_server, log_lines, until
 from headend.access import control
 from headend.http.metrics import database_is_up
 from headend.store.publish_key import KeyOptions
+from headend.store.recorder import Recorder
 from headend.store.records import AuditEntry
 
 
@@ -94,8 +95,7 @@ async def test_database_that_only_reads_is_told_once_and_is_not_up(
         await live.publisher(new.secret)  # its key is read at each look
         await until(lambda: database_is_up(services))
         disk.is_full = True
-        assert services.recorder is not None
-        services.recorder.note(AuditEntry(0, "a", "b", "c", None, "done"))
+        services.features[Recorder].note(AuditEntry(0, "a", "b", "c", None, "done"))
         await until(lambda: not database_is_up(services))
         invalid, looks = services.access.keys.invalid, 0
 

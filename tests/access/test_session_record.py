@@ -16,6 +16,7 @@ from headend.events import (
     StreamDisconnected,
     StreamEnded,
 )
+from headend.hls.streams import HlsStreams
 from headend.net.peer import Peer
 
 
@@ -188,8 +189,7 @@ async def test_hls_viewer_is_told_when_it_first_asks_and_when_it_asks_no_more(
     async with live_server(tmp_path, "http.listen=127.0.0.1:0") as live:
         heard = hear(live)
         services = live.services
-        assert services.hls is not None
-        packaged = services.hls.begin(services.registry.play("live/a"))
+        packaged = services.features[HlsStreams].begin(services.registry.play("live/a"))
         peer = Peer.at("10.0.0.7", 5000)
         first = packaged.note(peer, "tester/1")
         again = packaged.note(Peer.at("10.0.0.7", 5001), "tester/1")

@@ -12,6 +12,7 @@ from headend.http import metrics
 from headend.http.exposition import Exposition
 from headend.live import status
 from headend.live.status import StreamStatus
+from headend.relay.relays import Relays
 
 
 async def published(live: Live, *names: str) -> None:
@@ -55,9 +56,8 @@ async def test_private_streams_of_relays_are_shown_as_one(tmp_path: Path) -> Non
     private = 'auth.private=["live/secret*"]'
     async with http_server(tmp_path, rule, private) as live:
         await published(live, "a", "secret1", "secret2")
-        relays = live.services.relays
-        assert relays is not None
-        await until(lambda: sum(len(r.targets) for r in relays.status()) == 3)
+        relays = live.services.features[Relays]
+        await until(lambda: sum(len(r.targets) for r in relays.described()) == 3)
         _, text = await asked(live)
         assert "secret" not in text
         tries = [x for x in text.splitlines() if x.startswith("headend_relay_tries_total{")]

@@ -24,6 +24,7 @@ from headend import events
 from headend.access.tokens import Token
 from headend.access.viewers import AWAY_S
 from headend.decisions import AccessRequest, Allow, Decision, Deny
+from headend.hls.streams import HlsStreams
 
 GOOD, WRONG, NONE = "?user=u1&pw=good", "?user=u1&pw=bad", ""
 OTHER = "?user=u2&pw=good"
@@ -130,8 +131,7 @@ async def test_viewers_at_one_address_are_booked_as_who_they_are(tmp_path: Path)
         for query in (GOOD, OTHER, GOOD, OTHER):
             assert statuses(await web.follow(query)) == {200}
         assert [each.subject for each in web.started] == ["u1", "u2"]
-        hls = web.live.services.hls
-        assert hls is not None
+        hls = web.live.services.features[HlsStreams]
         assert hls.viewers("live/a") == 2
 
 

@@ -16,6 +16,7 @@ from headend.errors import MediaError
 from headend.hls import streams as hls_streams
 from headend.hls.packager import HlsPackager
 from headend.hls.run import Run
+from headend.hls.streams import HlsStreams
 from headend.live import status
 from headend.media.tag import Tag
 
@@ -84,8 +85,7 @@ async def test_packager_that_was_lost_is_no_end_of_the_stream_and_is_made_anew(
     async with serve(tmp_path) as web:
         await web.publish(*HEADERS, *stream(100))
         asked = asyncio.create_task(web.get("main.m3u8"))
-        hls = web.live.services.hls
-        assert hls is not None
+        hls = web.live.services.features[HlsStreams]
         await until(lambda: hls.waiting)
         await web.publish(*stream(2500, start=100))
         assert (await asked)[0] == 200
@@ -115,8 +115,7 @@ async def test_request_that_waits_while_the_packager_is_lost_is_told(
 ) -> None:
     async with serve(tmp_path, "hls.start=publish") as web:
         await web.publish(*HEADERS, *stream(100))
-        hls = web.live.services.hls
-        assert hls is not None
+        hls = web.live.services.features[HlsStreams]
         await until(lambda: hls.find("live/a"))
         await web.publish(*stream(2500, start=100))
         assert (await web.get("main.m3u8"))[0] == 200
@@ -136,8 +135,7 @@ async def test_stale_playlist_is_not_given_as_live_and_health_says_why(
 ) -> None:
     async with serve(tmp_path, "hls.start=publish") as web:
         await web.publish(*HEADERS, *stream(100))
-        hls = web.live.services.hls
-        assert hls is not None
+        hls = web.live.services.features[HlsStreams]
         await until(lambda: hls.find("live/a"))
         await web.publish(*stream(2500, start=100))
         assert (await web.get("main.m3u8"))[0] == 200
@@ -163,8 +161,7 @@ async def test_playlist_of_a_stream_whose_publisher_is_away_is_given(
 ) -> None:
     async with serve(tmp_path, "hls.start=publish", "live.reconnect_window_s=30") as web:
         await web.publish(*HEADERS, *stream(100))
-        hls = web.live.services.hls
-        assert hls is not None
+        hls = web.live.services.features[HlsStreams]
         await until(lambda: hls.find("live/a"))
         await web.publish(*stream(2500, start=100))
         packaged = hls.find("live/a")
@@ -183,8 +180,7 @@ async def test_playlist_of_a_stream_whose_publisher_is_away_is_given(
 async def test_frames_and_tracks_that_are_left_out_are_counted_and_said(tmp_path: Path) -> None:
     async with serve(tmp_path, "hls.start=publish") as web:
         await web.publish(video_header(), *stream(100, audio=False))
-        hls = web.live.services.hls
-        assert hls is not None
+        hls = web.live.services.features[HlsStreams]
         await until(lambda: hls.find("live/a"))
         damaged = key(60)._replace(body=wire("27 01 000000 00000009 41"))
         speex = Tag(*audio_header()[:2], wire("b2 00"), False, False)

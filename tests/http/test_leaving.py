@@ -7,6 +7,7 @@ import pytest
 from tests.harness import KEYFRAME, VIDEO_HEADER, Live, log_lines, until
 from tests.raw_http import HttpClient, http_server
 
+from headend.hls.streams import HlsStreams
 from headend.store.keys import KeyStore
 from headend.store.recorder import Recorder
 from headend.store.records import AuditEntry
@@ -28,8 +29,7 @@ def get(path: str, *headers: str) -> bytes:
 def waiting(live: Live) -> int:
     """Return how many requests wait, for a stream or for the next part of one."""
     assert live.services.arrivals is not None
-    assert live.services.hls is not None
-    return live.services.arrivals.waiting + live.services.hls.waiting
+    return live.services.arrivals.waiting + live.services.features[HlsStreams].waiting
 
 
 REQUESTS = [

@@ -34,8 +34,7 @@ class Watched:
 
     @property
     def thumbnails(self) -> Thumbnails:
-        assert self.live.services.thumbnails is not None
-        return self.live.services.thumbnails
+        return self.live.services.features[Thumbnails]
 
     def age(self, seconds: float) -> None:
         """Let time go by for what is kept."""

@@ -16,6 +16,7 @@ from tests.relay.servers import into, out, publish_pictures, server, targets
 from tests.tls_live import TlsLive, TlsPeer, tls_server
 from tests.tls_peers import write_pair
 
+from headend.hls.streams import HlsStreams
 from headend.http.connection import HttpConnection
 from headend.settings import CertificatePair
 
@@ -319,8 +320,7 @@ async def http_api(live: TlsLive) -> None:
 
 
 async def hls_client_that_does_not_wait(live: TlsLive) -> None:
-    hls = live.services.hls
-    assert hls is not None
+    hls = live.services.features[HlsStreams]
     client = await ask(live, get("/live/a/index.m3u8"), b"")
     await until(lambda: hls.waiting == 1)
     client.close()

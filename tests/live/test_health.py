@@ -55,7 +55,7 @@ def test_stream_without_a_publisher_is_not_judged() -> None:
             WELL._replace(tracks=[PICTURE, TrackConfig(AUDIO, Codec.SPEEX)]),
             "speex is not played by every browser",
         ),
-        (WELL._replace(packaging=["HLS stands still"]), "HLS stands still"),
+        (WELL._replace(features=["HLS stands still"]), "HLS stands still"),
     ],
 )
 def test_fault_is_told_in_words(ingest: Ingest, said: str) -> None:

@@ -16,6 +16,7 @@ from tests.harness import (
 )
 from tests.web import Web, serve
 
+from headend.hls.streams import HlsStreams
 from headend.net.peer import Peer as Address
 
 FULL = "as many watch this stream as may"
@@ -87,8 +88,7 @@ OWN = "from your address as may"
 
 def programs(web: Web, count: int, address: str = "127.0.0.1") -> None:
     """Have so many programs at an address watch live/a over HLS."""
-    hls = web.live.services.hls
-    assert hls is not None
+    hls = web.live.services.features[HlsStreams]
     packaged = hls.begin(web.stream())
     for number in range(count):
         packaged.note(Address.at(address, 1), f"agent {number}")
@@ -131,8 +131,7 @@ async def test_one_address_leaves_places_to_others_over_rtmp_too(tmp_path: Path)
 async def test_viewer_of_hls_is_counted_once_however_often_it_asks(tmp_path: Path) -> None:
     async with serve(tmp_path, "limits.viewers_per_stream=1", "hls.part_s=0") as web:
         await web.publish()
-        hls = web.live.services.hls
-        assert hls is not None
+        hls = web.live.services.features[HlsStreams]
         stream = web.live.services.registry.stream("live/a")
         assert stream is not None
         hls.begin(stream).note(Address.at("127.0.0.1", 1), "one")
@@ -192,8 +191,7 @@ async def test_name_of_a_lost_publisher_is_held_for_its_viewers(watch: str, tmp_
     async with serve(tmp_path, "limits.streams=1", "hls.part_s=0") as web:
         live = web.live
         publisher = await web.publish()
-        hls = live.services.hls
-        assert hls is not None
+        hls = live.services.features[HlsStreams]
         if watch == "rtmp":
             await live.player("a")
         else:

@@ -34,7 +34,7 @@ class Seen:
         self.services = Mock()
         self.services.loop = self.clock
         self.services.registry = self.registry
-        self.services.hls = None
+        self.services.features.find.return_value = None
         self.services.poller.clock.rounds = 0
         self.rates = Rates(self.services)
         self.stream: Stream = self.registry.play("live/a")
@@ -89,11 +89,11 @@ def test_what_viewers_get_is_that_of_all_outputs_and_never_negative() -> None:
     with seen() as it:
         fanout = Fanout(Mock(), Mock())
         it.stream.attach("x", fanout)
-        it.services.hls = Mock()
-        it.services.hls.find.return_value = Mock(viewers=3, bytes_out=500)
+        packaged = Mock(viewers=3, bytes_out=500)
+        it.services.features.find.return_value = Mock(find=lambda _: packaged)
         it.second()
         fanout.bytes_out += 1000
-        it.services.hls.find.return_value.bytes_out += 250
+        packaged.bytes_out += 250
         it.second()
         assert it.rates.of("live/a").bit_rate_out == 10_000
         assert it.rates.bit_rate_out == 10_000

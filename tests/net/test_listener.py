@@ -76,7 +76,7 @@ async def test_accepted_connection_sends_at_once_and_notices_a_peer_that_is_gone
 
     async with live_server(tmp_path) as live:
         if not inherits:
-            (listening,) = live.server._listeners[0]._sockets.values()
+            (listening,) = live.server._listeners._listeners[0]._sockets.values()
             for option in ((socket.IPPROTO_TCP, socket.TCP_NODELAY), KEEP_ALIVE):
                 listening.setsockopt(*option, 0)
         peer = await live.connected()
@@ -237,7 +237,7 @@ async def test_listener_that_rests_when_the_server_stops_is_not_woken(
             raise OSError(errno.EMFILE, "Too many open files")
 
     async with live_server(tmp_path) as live:
-        (listener,) = live.server._listeners
+        (listener,) = live.server._listeners._listeners
         (sock,) = listener._sockets.values()
         listener.accept(Exhausted(sock))  # type: ignore[arg-type]
         assert len(log_lines(caplog, "rtmp cannot accept: Too many open files")) == 1

@@ -14,9 +14,12 @@ from tests.web import Web, serve_stored
 
 from headend.decisions import Address
 from headend.events import Event, Events, PeerNoisy
+from headend.hls.streams import HlsStreams
 from headend.net.notes import BUDGETS, NOISY, OF_ALL, PERIOD_S, Kind, Notes
 from headend.net.peer import Peer
 from headend.net.pseudonyms import Pseudonyms
+from headend.relay.relays import Relays
+from headend.store.recorder import Recorder
 from headend.store.records import AuditEntry, AuditFilter, SessionFilter
 
 HOME: Address = ip_address("203.0.113.7")
@@ -118,8 +121,7 @@ def test_fault_is_logged_as_it_should_be_or_counted(caplog: pytest.LogCaptureFix
 
 async def settled(web: Web) -> tuple[list[AuditEntry], int]:
     """Stop counting and return what was written: audit entries, and rows of the history."""
-    recorder = web.live.services.recorder
-    assert recorder is not None
+    recorder = web.live.services.features[Recorder]
     web.live.services.notes.close()
     await until(lambda: recorder.trail is not None and not recorder.waiting)
     assert recorder.trail is not None
@@ -239,8 +241,7 @@ def test_viewer_of_many_names_is_told_of_in_a_sum_and_served(
                 await player.expect_media(2)
                 player.close()
             stream = web.stream()
-            hls = web.live.services.hls
-            assert hls is not None
+            hls = web.live.services.features[HlsStreams]
             packaged = hls.begin(stream)
             for number in range(15):
                 packaged.note(Peer.at("127.0.0.1", 1), f"agent {number}")
@@ -282,12 +283,11 @@ def test_fetches_of_names_that_somebody_invents_are_told_of_in_a_sum(
     async def main() -> None:
         url = "rtmp://127.0.0.1:9/live/{name}"  # nobody is there
         async with live_server(tmp_path, f'relay.in=[{{match="live/*", url="{url}"}}]') as live:
-            relays = live.services.relays
-            assert relays is not None
+            relays = live.services.features[Relays]
             for number in range(30):
                 relays.want(f"live/{number}", HOME)
             await until(
-                lambda: all(t.state == "retrying" for r in relays.status() for t in r.targets)
+                lambda: all(t.state == "retrying" for r in relays.described() for t in r.targets)
             )
             assert len(log_lines(caplog, "relay in")) == 10
 

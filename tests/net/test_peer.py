@@ -8,6 +8,7 @@ from tests.harness import C0_C1, C2, Live, Peer, command, live_server, until
 from tests.web import Web, serve
 from tests.wire import wire
 
+from headend.hls.streams import HlsStreams
 from headend.net.peer import LOCAL, forwarded_peers, named_by
 from headend.net.peer import Peer as Address
 
@@ -174,8 +175,7 @@ async def test_viewers_of_flv_behind_a_proxy_are_who_they_are(scheme: str, tmp_p
 async def test_viewers_of_hls_behind_a_proxy_are_told_apart(tmp_path: Path) -> None:
     async with serve(tmp_path, BEHIND, "limits.viewers_per_stream=1", "hls.part_s=0") as web:
         await web.publish()
-        hls = web.live.services.hls
-        assert hls is not None
+        hls = web.live.services.features[HlsStreams]
         packaged = hls.begin(web.stream())
         packaged.note(Address.at("198.51.100.10", 1), "")
         path = "/live/a/abc123-1.m4s"

@@ -14,6 +14,7 @@ from tests.receiver import receiver
 from headend.app import Server
 from headend.errors import SettingsError
 from headend.events import Event, SessionEnded
+from headend.notify.integrations import Integrations
 from headend.settings import load_settings
 
 SECRET = "0123456789abcdef"
@@ -29,8 +30,7 @@ def these_hooks(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 async def test_server_without_integrations_loads_none(tmp_path: Path) -> None:
     async with live_server(tmp_path) as live:
-        integrations = live.services.integrations
-        assert integrations is not None
+        integrations = live.services.features[Integrations]
         assert integrations.webhooks is None
         assert integrations.callback is None
         assert integrations.hooks is None
@@ -118,8 +118,7 @@ async def test_server_that_stops_has_kept_its_last_events(tmp_path: Path) -> Non
     async with live_server(tmp_path, f"webhooks=[{{ {pairs} }}]") as live:
         await live.publisher("a")
     async with live_server(tmp_path, f"webhooks=[{{ {pairs} }}]") as live:
-        integrations = live.services.integrations
-        assert integrations is not None
+        integrations = live.services.features[Integrations]
         webhooks = integrations.webhooks
         assert webhooks is not None
         await until(lambda: webhooks.outbox)

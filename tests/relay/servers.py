@@ -8,6 +8,8 @@ from typing import Any
 
 from tests.harness import FRAME, KEYFRAME, VIDEO_HEADER, Live, Peer, live_server
 
+from headend.relay.relays import Relays
+
 
 @asynccontextmanager
 async def server(folder: Path, name: str, *settings: str) -> AsyncIterator[Live]:
@@ -35,9 +37,8 @@ def into(*urls: str, match: str = "live/*", more: str = "") -> str:
 
 def targets(live: Live) -> list[dict[str, Any]]:
     """Return the streams of all relays of a server, as the API gives them."""
-    relays = live.services.relays
-    assert relays is not None
-    return [asdict(target) for relay in relays.status() for target in relay.targets]
+    relays = live.services.features[Relays].described()
+    return [asdict(target) for relay in relays for target in relay.targets]
 
 
 def states(live: Live) -> list[str]:

@@ -146,8 +146,7 @@ async def test_player_that_claims_to_be_the_origin_is_refused_alone(tmp_path: Pa
         url = f"rtmp://{place(origin)}/live/{{name}}"
         async with server(tmp_path, "edge", into(url)) as edge:
             honest = await edge.player("a")
-            relays = edge.services.relays
-            assert relays is not None
+            relays = edge.services.features[Relays]
             await until(lambda: relays.fetched_from("live/a"))
             for hops in ((origin.services.server_id,), (edge.services.server_id,)):
                 liar = await edge.connected(flash_version=write_hops("LNX", hops))
@@ -230,8 +229,7 @@ async def test_stream_whose_source_is_gone_is_no_name_that_was_invented(tmp_path
             sent = await publish_pictures(await origin.publisher("a"))
             player = await edge.player("a")
             await player.expect_media(len(sent))
-            for listener in origin.server._listeners:
-                listener.close()
+            origin.server._listeners.close()
             for session in origin.services.sessions():
                 session.abort()  # as if its machine were gone
             await until(lambda: states(edge) == ["retrying"])
@@ -270,7 +268,7 @@ async def test_fetch_that_nobody_watches_gives_way_to_one_that_is_wanted(tmp_pat
             player = await edge.player("a")
             await player.expect_media(3)
             player.close()
-            relays = edge.services.relays
+            relays = edge.services.features[Relays]
             assert isinstance(relays, Relays)
             await until(lambda: relays.idle_fetches())
             player = await edge.player("b")

@@ -7,6 +7,8 @@ import pytest
 from tests.harness import Live, log_lines, run, until
 from tests.relay.servers import into, out, publish_pictures, server, states, targets
 
+from headend.tls.served import ServedCertificates
+
 TLS = "tls.listen=127.0.0.1:0"
 
 
@@ -15,8 +17,7 @@ def secure_url(live: Live) -> str:
 
 
 def fingerprint(live: Live) -> str:
-    assert live.services.tls is not None
-    return live.services.tls.store.certificates[0].fingerprint
+    return live.services.features[ServedCertificates].store.certificates[0].fingerprint
 
 
 async def decided(live: Live) -> None:

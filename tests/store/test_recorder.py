@@ -42,10 +42,21 @@ class Clock:
         self.passed += seconds
 
 
-def make(clock: Clock, **changes: Any) -> Recorder:
-    options: dict[str, Any] = {"retention_days": 365, "history_days": 90} | changes
+Opens = Callable[[], Awaitable[Database]]
+
+
+async def never() -> Database:
+    """Stand in for a database that never opens."""
+    opened: asyncio.Future[Database] = asyncio.get_running_loop().create_future()
+    return await opened
+
+
+def make(clock: Clock, database: Opens = never, **changes: Any) -> Recorder:
+    """Make a recorder that writes at once."""
+    options: dict[str, Any] = {"retention_days": 365, "history_days": 90, "batch_s": 0.01} | changes
     options["steady"] = clock.steady
-    return Recorder(clock, itertools.count(100).__next__, batch_s=0.01, retry_s=0.02, **options)
+    number = itertools.count(100).__next__
+    return Recorder(clock, number, database, "here", retry_s=0.02, **options)
 
 
 @asynccontextmanager
@@ -55,17 +66,17 @@ async def recording(
     """Run a recorder on an open database."""
     database = Database(url, Path("/nowhere"))
     await database.open()
-    made = make(clock or Clock(), **changes)
-    made.start(given(database), "here")
+    made = make(clock or Clock(), given(database), **changes)
+    made.start()
     await until(lambda: made.history is not None)
     try:
         yield made, database
     finally:
-        await made.close()
+        await made.stop()
         await database.close()
 
 
-def given(database: Database) -> Callable[[], Awaitable[Database]]:
+def given(database: Database) -> Opens:
     async def give() -> Database:
         return database
 
@@ -138,12 +149,12 @@ async def test_same_refusal_again_before_it_is_written_is_counted_in_one_row(
 async def test_what_waits_is_written_when_the_server_stops(database_url: str) -> None:
     database = Database(database_url, Path("/nowhere"))
     await database.open()
-    made = Recorder(Clock(), lambda: 0, retention_days=1, history_days=1, batch_s=3600)
-    made.start(given(database), "here")
+    made = make(Clock(), given(database), batch_s=3600)
+    made.start()
     await until(lambda: made._is_closed_up)
     made.note(MADE)
     made.event(ENDED)
-    await made.close()
+    await made.stop()
     assert await entries(made) == [MADE]
     assert made.history is not None
     assert await made.history.count(SessionFilter()) == 1
@@ -156,8 +167,8 @@ def test_without_database_entries_wait_and_are_written_once_it_is_there(
     async def main() -> None:
         database = Database("", tmp_path)
         opened: asyncio.Future[Database] = asyncio.get_running_loop().create_future()
-        made = make(Clock())
-        made.start(lambda: opened, "here")
+        made = make(Clock(), lambda: opened)
+        made.start()
         made.note(MADE)
         made.event(ENDED)
         await asyncio.sleep(0)
@@ -166,7 +177,7 @@ def test_without_database_entries_wait_and_are_written_once_it_is_there(
         opened.set_result(database)
         await until(lambda: made.trail is not None)
         assert await eventually(made, 1) == [MADE]
-        await made.close()
+        await made.stop()
         await database.close()
 
     run(main())
@@ -210,9 +221,9 @@ def test_server_that_stops_without_a_database_says_what_is_lost(
 ) -> None:
     async def main() -> None:
         made = make(Clock())
-        made.start(asyncio.get_running_loop().create_future, "here")
+        made.start()
         made.note(MADE)
-        await made.close()
+        await made.stop()
 
     run(main())
     assert log_lines(caplog, "lost") == ["WARNING audit trail and history: 1 entries are lost"]
@@ -325,17 +336,17 @@ async def test_row_that_a_clock_ahead_left_open_is_closed_before_others_are_writ
     async with recording(database_url, Clock(9000.0)) as (made, _):
         made.event(replace(STARTED, time=9000.0))
         await until(lambda: made._open)
-    made = make(Clock(500.0))
-    made.event(replace(STARTED, id="of this run", time=499.0))
     database = Database(database_url, Path("/nowhere"))
     await database.open()
-    made.start(given(database), "here")
+    made = make(Clock(500.0), given(database))
+    made.event(replace(STARTED, id="of this run", time=499.0))
+    made.start()
     await until(lambda: made._open)
     assert made.history is not None
     by_id = {record.id: record for record in await made.history.page(SessionFilter())}
     assert by_id["a1"].ended_at == 500.0
     assert by_id["of this run"].ended_at is None
-    await made.close()
+    await made.stop()
     await database.close()
 
 

@@ -16,6 +16,7 @@ from headend.tls import acme
 from headend.tls.acme import due_in_s, retry_in_s
 from headend.tls.acme_order import AcmeError, Wanted
 from headend.tls.certificate_files import Certificate
+from headend.tls.served import ServedCertificates
 
 DAY_S = 86_400.0
 SETTINGS = (
@@ -131,8 +132,7 @@ def _put(data: Path, content: bytes) -> None:
 
 
 def _names(live: Live) -> list[tuple[str, ...]]:
-    tls = live.services.tls
-    assert tls is not None
+    tls = live.services.features[ServedCertificates]
     return [each.names for each in tls.store.certificates]
 
 
@@ -268,8 +268,7 @@ async def test_answer_of_a_challenge_is_shown_over_http(
 ) -> None:
     authority.gate.clear()
     async with live_server(tmp_path, *SETTINGS, "http.listen=127.0.0.1:0") as live:
-        tls = live.services.tls
-        assert tls is not None
+        tls = live.services.features[ServedCertificates]
         tls.challenges.add_http("abc", "abc.thumbprint")
         for path, words in (("abc", "200 OK"), ("abd", "404 Not Found")):
             host, _, port = live.server.addresses["http"][0].rpartition(":")

@@ -14,6 +14,8 @@ from tests.harness import Live, live_server, log_lines, until
 from tests.tls_live import tls_server
 from tests.tls_peers import client_context, write_pair
 
+from headend.tls.served import ServedCertificates
+
 NAME = "a.example"
 
 
@@ -21,8 +23,7 @@ NAME = "a.example"
 async def challenged(folder: Path, *settings: str) -> AsyncIterator[Live]:
     """Run a server with a self-signed certificate that awaits an authority for NAME."""
     async with live_server(folder, "tls.listen=127.0.0.1:0", *settings) as live:
-        tls = live.services.tls
-        assert tls is not None
+        tls = live.services.features[ServedCertificates]
         await asyncio.to_thread(tls.challenges.add_tls, NAME, "token.thumbprint")
         yield live
 
@@ -180,5 +181,4 @@ async def test_client_that_only_looks_whether_the_port_is_open_leaves_no_line(
         peer.reset() if is_reset else peer.close()
         await until(lambda: not live.services.admission.connections)
         assert not log_lines(caplog, peer.name)
-        assert live.services.tls is not None
-        assert live.services.tls.handshakes.failures == 0
+        assert live.services.features[ServedCertificates].handshakes.failures == 0

@@ -38,6 +38,7 @@ from headend.net.notes import BUDGETS
 from headend.net.tls_transport import TlsTransport
 from headend.settings import CertificatePair
 from headend.tls import port as tls_port
+from headend.tls.served import ServedCertificates
 
 HELLO_BYTES = 100  # of a client hello: some of it, not all
 
@@ -68,8 +69,7 @@ def client_hello(server_name: str | None = None) -> bytes:
 async def is_empty(live: TlsLive) -> None:
     """Wait until the witness alone is connected, and nothing else is remembered."""
     services = live.services
-    tls = services.tls
-    assert tls is not None
+    tls = services.features[ServedCertificates]
     await until(lambda: len(services.connections) == 2)
     await until(lambda: not tls.handshakes.in_progress)
     await until(lambda: services.admission.connections == 2)
@@ -201,8 +201,7 @@ async def test_handshakes_over_the_limit_are_refused_at_once(
         waiting = [await live.raw(), await live.raw()]
         for peer in waiting:
             await peer.send(client_hello())
-        tls = live.services.tls
-        assert tls is not None
+        tls = live.services.features[ServedCertificates]
         await until(lambda: tls.handshakes.in_progress == 2)
         refused = await live.raw()
         await refused.send(client_hello())
@@ -615,15 +614,14 @@ async def test_certificate_that_is_replaced_leaves_sessions_alone(
     async with tls_server(tmp_path, pair) as live, witness(live):
         first = names(await live.peer())
         write_pair(tmp_path, authority, "localhost", "new.example")
-        live.server.reload_certificates()
+        live.services.features.reload()
         second = names(await live.peer())
         assert second != first
         pair.cert.write_text("garbage")
-        live.server.reload_certificates()
+        live.services.features.reload()
         assert names(await live.peer()) == second
         assert log_lines(caplog, "certificate not reloaded: ")[0].startswith("ERROR")
-        tls = live.services.tls
-        assert tls is not None
+        tls = live.services.features[ServedCertificates]
         assert tls.failed_reloads == 1
 
 

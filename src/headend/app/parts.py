@@ -5,14 +5,14 @@ import logging
 import secrets
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
 from hashlib import sha256
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from headend import logs
 from headend.access.control import Access
 from headend.events import Event, Events
+from headend.features.features import Features
 from headend.hub.registry import NameSettings, Registry, RegistrySettings
 from headend.hub.standby import FallbackSettings
 from headend.hub.stream import StreamSettings
@@ -32,10 +32,6 @@ from headend.rtmp.chunks import ChunkLimits
 from headend.rtmp.hops import ID_BYTES
 from headend.rtmp.session import SessionSettings
 from headend.settings import RuleBook, Settings
-from headend.store.recorder import Recorder
-
-if TYPE_CHECKING:
-    from headend.tls.certificates import CertificateStore
 
 log = logging.getLogger(__name__)
 
@@ -55,25 +51,29 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
         log.error("event %s: a subscriber failed: a bug", event.name, exc_info=error)
 
     events = Events(report_subscriber)
-    rules = RuleBook(settings)
     pseudonyms = Pseudonyms()
+    runtime = Runtime(
+        loop,
+        Poller(loop, live.flush_ms / 1000, live.flush),
+        Deadlines(loop),
+        Admission(settings.limits),
+        RuleBook(settings),
+        events,
+        Notes(events, loop, pseudonyms),
+        pseudonyms,
+        Secrets(),
+    )
+    features = Features(runtime)
     server_id = secrets.token_hex(ID_BYTES)
     made = Services(
-        runtime=Runtime(
-            loop,
-            Poller(loop, live.flush_ms / 1000, live.flush),
-            Deadlines(loop),
-            Admission(settings.limits),
-            rules,
-            events,
-            Notes(events, loop, pseudonyms),
-            pseudonyms,
-            Secrets(),
-        ),
+        runtime=runtime,
         began=loop.time(),
         started=time(),
         registry=Registry(
-            registry_settings(settings, rules), report, StreamObserver(events, loop), give_up
+            registry_settings(settings, runtime.rules),
+            report,
+            StreamObserver(events, loop, features),
+            give_up,
         ),
         access=Access(loop, settings, events, pseudonyms),
         session_settings=session_settings(
@@ -81,15 +81,9 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
         ),
         server_id=server_id,
         reload=reload,
+        features=features,
     )
     made.rates = Rates(made)
-    made.recorder = Recorder(
-        time,
-        made.next_session_id,
-        retention_days=settings.audit.retention_days,
-        history_days=settings.privacy.history_days,
-    )
-    events.subscribe(made.recorder.event)
     limits = StreamLimits(made)
     made.gate.limiters.append(limits)
     made.rates.sampled = limits.sweep
@@ -146,21 +140,3 @@ def registry_settings(settings: Settings, rules: RuleBook) -> RegistrySettings:
         )
 
     return RegistrySettings(settings.limits.streams, of)
-
-
-def certificates(settings: Settings) -> "CertificateStore":
-    """Read the certificates that are served.
-
-    Raises:
-        SettingsError: One is wrong.
-    """
-    from headend.tls.certificates import CertificateStore
-
-    return CertificateStore(
-        settings.tls.certificates,
-        data=settings.data,
-        now=datetime.now(UTC),
-        profile=settings.tls.profile,
-        client_ca=settings.tls.client_ca,
-        client_auth=settings.tls.client_auth,
-    )

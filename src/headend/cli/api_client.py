@@ -14,10 +14,10 @@ from yarl import URL
 from headend.app.running_file import find
 from headend.errors import HeadendError, SettingsError
 from headend.http.api import models
-from headend.http.api.relays import AddedRelay, NewRelay, RelayList
 from headend.http.api.route import MOST
-from headend.live.relay_port import RelayStatus
 from headend.live.status import SessionStatus, StreamStatus
+from headend.relay.api import AddedRelay, NewRelay, RelayList
+from headend.relay.status import RelayStatus
 from headend.store import admin_token
 
 TIMEOUT_S: Final = 10.0

@@ -18,8 +18,8 @@ from headend.errors import SettingsError
 
 if TYPE_CHECKING:
     from headend.cli.api_client import ApiClient
-    from headend.http.api.relays import NewRelay
-    from headend.live.relay_port import RelayStatus
+    from headend.relay.api import NewRelay
+    from headend.relay.status import RelayStatus
 
 group = typer.Typer(help="Send streams to other servers, and fetch streams from them.")
 
@@ -94,7 +94,7 @@ def add(
     """Send streams to another server, or fetch them from one; the relay survives restarts."""
     import asyncio
 
-    from headend.http.api.relays import NewRelay
+    from headend.relay.api import NewRelay
 
     urls = url or []
     if is_in:

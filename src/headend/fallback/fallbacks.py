@@ -1,4 +1,4 @@
-"""This module gives streams what stands in for their publishers, by the settings.
+"""What stands in for the publishers of streams, by the settings.
 
 stream begins ─► its rule ─► stand-ins, which the hub puts on air when it is silent
 media come    ─► the format of the stream ─► its slate is encoded, before it is needed
@@ -12,14 +12,17 @@ from typing import Final
 
 from headend.codec.slate import Slate, SlateFormat
 from headend.errors import MediaError, Rejected
-from headend.events import Event, StreamActive, StreamCreated, StreamEnded
+from headend.events import Event, StreamActive, StreamEnded
 from headend.fallback.loop_feed import LoopFeed
 from headend.fallback.stand_in import Feed, StandIn
 from headend.fallback.stream_feed import StreamFeed
+from headend.features.feature import Feature
+from headend.hub.stream import Stream
 from headend.live.services import Services
 from headend.media.headers import Codec
 from headend.media.tag import AUDIO, VIDEO, Tag
 from headend.media.track_config import TrackConfig, track_config
+from headend.settings import StreamRules
 from headend.settings.fallback_values import FallbackSource
 from headend.sources.files import Source, open_source
 
@@ -29,39 +32,37 @@ UNKNOWN: Final = SlateFormat(TrackConfig(VIDEO, Codec.H264), TrackConfig(AUDIO, 
 _Slates = dict[Path | None, "asyncio.Task[Slate]"]
 
 
-class Fallbacks:
-    """See the module's head."""
+class Fallbacks(Feature):
+    """The feature: stand-ins for each stream that begins, and slates in its format."""
+
+    name = "fallback"
 
     def __init__(self, services: Services) -> None:
-        """Begin; `close` ends it."""
+        """Begin."""
         self._services = services
         self._formats: dict[str, SlateFormat] = {}
         self._slates: dict[str, _Slates] = {}
         self._unsubscribe = services.events.subscribe(self._take)
 
-    def close(self) -> None:
+    async def stop(self) -> None:
         """Give nothing to streams that begin from now on."""
         self._unsubscribe()
         for path in list(self._slates):
             self._forget(path)
 
     def _take(self, event: Event) -> None:
-        match event:
-            case StreamCreated():
-                self._begin(event.stream)
-            case StreamActive():
-                self._note_format(event.stream)
-            case StreamEnded():
-                self._forget(event.stream)
-            case _:
-                pass
+        if isinstance(event, StreamActive):
+            self._note_format(event.stream)
+        elif isinstance(event, StreamEnded):
+            self._forget(event.stream)
 
     def _sources(self, path: str) -> Sequence[FallbackSource]:
         return self._services.rules.of(path).fallback
 
-    def _begin(self, path: str) -> None:
-        services = self._services
-        for rank, source in enumerate(self._sources(path), 1):
+    def stream_began(self, stream: Stream, rules: StreamRules) -> None:
+        """Have stand-ins wait for the publisher to fall silent."""
+        services, path = self._services, stream.path
+        for rank, source in enumerate(rules.fallback, 1):
             if source.kind == "backup":  # comes by itself
                 continue
             stand_in = StandIn(services, str(source), rank, self._feed(source.of(path), path))

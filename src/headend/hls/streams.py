@@ -9,20 +9,22 @@ import logging
 import secrets
 import string
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from time import time
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakKeyDictionary
 
 from headend.access.session_record import SessionRecord
 from headend.decisions import Address
 from headend.events import Tags
+from headend.features.feature import Label, Values
 from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First, Numbers
 from headend.hls.playlists import Playlists
+from headend.hls.port import Packaging
 from headend.hls.window import Window
 from headend.hub.registry import Registry
 from headend.hub.stream import Stream
@@ -30,6 +32,10 @@ from headend.logs import shown
 from headend.net.groups import Group, group_of
 from headend.net.peer import Peer
 from headend.net.runtime import Runtime
+from headend.settings import Settings, StreamRules
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 log = logging.getLogger(__name__)
 
@@ -277,8 +283,8 @@ class HlsObserver(Protocol):
         """More can be fetched of a stream, or it has ended or is closed. Must not raise."""
 
 
-class HlsStreams:
-    """All streams that are packaged.
+class HlsStreams(Packaging):
+    """The feature: all streams that are packaged.
 
     Attributes:
         observers: Are told of each change of a stream.
@@ -287,7 +293,10 @@ class HlsStreams:
         left_out: Frames that were left out of streams that are packaged no more.
     """
 
+    name = "hls"
+
     def __init__(self, runtime: Runtime, registry: Registry) -> None:
+        """Prepare; nothing is packaged before somebody asks for it, or `hls.start` says so."""
         self._runtime = runtime
         self._registry = registry
         self._streams: dict[str, HlsStream] = {}
@@ -301,7 +310,40 @@ class HlsStreams:
         self._loading: asyncio.Task[object] | None = None
         self._timer = runtime.loop.call_later(SWEEP_S, self._sweep)
 
-    def close(self) -> None:
+    def configure(self, settings: Settings) -> None:
+        """Begin to package what is published, where that is wanted from now on."""
+        for stream in list(self._registry.streams()):
+            if stream.has_begun:
+                self.stream_began(stream, self._runtime.rules.of(stream.path))
+
+    def stream_began(self, stream: Stream, rules: StreamRules) -> None:
+        """Package a stream from its beginning, where that is wanted."""
+        if rules.hls.start == "publish":
+            self._load().add_done_callback(lambda _: self._begin_published(stream))
+
+    def _begin_published(self, stream: Stream) -> None:
+        """Package a stream, once what packages is loaded; it may be over by then."""
+        hls = self._runtime.rules.of(stream.path).hls
+        if self.is_loaded and stream.has_begun and hls.start == "publish":
+            self.begin(stream)
+
+    def findings(self, stream: Stream) -> Sequence[str]:
+        """Say what an operator should know of the packaging of a stream, a line each."""
+        packaged = self.find(stream.path)
+        return () if packaged is None or packaged.stream is not stream else packaged.findings()
+
+    def metrics(self, label: Label) -> "Sequence[Metric]":
+        """Return what there is to tell of all streams."""
+        from headend.hls.metrics import collect
+
+        return collect(self)
+
+    def status(self) -> Values:
+        """Say how many streams are packaged, and how many watch."""
+        viewers = sum(each.viewers for each in self._streams.values())
+        return {"streams": len(self._streams), "viewers": viewers}
+
+    async def stop(self) -> None:
         """End all packaging."""
         self._timer.cancel()
         if self._loading is not None:
@@ -317,7 +359,8 @@ class HlsStreams:
     @property
     def is_loaded(self) -> bool:
         """What packages is there."""
-        return self._loading is not None and self._loading.done()
+        loading = self._loading
+        return loading is not None and loading.done() and not loading.cancelled()
 
     async def load(self) -> None:
         """Load what packages, in a thread: a server that packages nothing has no FFmpeg."""
@@ -372,7 +415,7 @@ class HlsStreams:
             observer.changed(stream)
 
     def _sweep(self) -> None:
-        """Forget viewers, end what nobody asks for, begin what is published."""
+        """Forget viewers, end what nobody asks for, begin anew what was lost."""
         runtime = self._runtime
         self._timer = runtime.loop.call_later(SWEEP_S, self._sweep)
         now = runtime.loop.time()
@@ -385,9 +428,4 @@ class HlsStreams:
                 self._close(each)
                 del self._streams[path]
                 log.info("hls %s: packaging ends", shown(path))
-        for stream in list(self._registry.streams()):
-            wants = stream.has_begun and runtime.rules.of(stream.path).hls.start == "publish"
-            if wants and self.is_loaded:
-                self.begin(stream)
-            elif wants:
-                self._load()
+            self._begin_published(each.stream)

@@ -42,8 +42,7 @@ RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
 
 def add_routes(application: web.Application, services: Services) -> None:
     """Serve HLS."""
-    services.hls = HlsStreams(services.runtime, services.registry)
-    routes = HlsRoutes(services, HlsWaiting(services.runtime, services.hls))
+    routes = HlsRoutes(services, HlsWaiting(services.runtime, services.features[HlsStreams]))
     for path, handler in (
         (MULTIVARIANT_ROUTE, routes.multivariant),
         (MEDIA_ROUTE, routes.media),
@@ -51,12 +50,6 @@ def add_routes(application: web.Application, services: Services) -> None:
     ):
         application.router.add_get(path, access.for_other_pages(services, handler))
         application.router.add_route("OPTIONS", path, routes.options)
-
-    async def close(_: web.Application) -> None:
-        if services.hls is not None:
-            services.hls.close()
-
-    application.on_cleanup.append(close)
 
 
 class HlsRoutes:
@@ -102,8 +95,7 @@ class HlsRoutes:
         services = self._services
         path, name = stream_path(request.match_info["path"]), request.match_info["name"]
         grant = await access.allow_play_once(services, request, path, "hls")
-        hls = services.hls
-        assert hls is not None
+        hls = services.features[HlsStreams]
         stream = hls.find(grant.path)
         if stream is None:
             raise Problem(404, "This stream is not packaged now.")
@@ -128,8 +120,7 @@ class HlsRoutes:
         asked = stream_path(request.match_info["path"])
         grant = await access.allow_play_once(services, request, asked, "hls")
         path = grant.path
-        hls = services.hls
-        assert hls is not None
+        hls = services.features[HlsStreams]
         wanted = services.rules.of(path).hls
         if wanted.start == "off":
             raise Problem(404, "This stream is not given as HLS (hls.start).")

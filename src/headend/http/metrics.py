@@ -1,11 +1,10 @@
 """The server's state as Prometheus sees it; everything is read when somebody asks.
 
-What there is of each stream is in stream_metrics.py.
+What there is of each stream is in stream_metrics.py; features bring their own.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import get_args
 
 from prometheus_client.metrics_core import (
@@ -16,11 +15,13 @@ from prometheus_client.metrics_core import (
 )
 
 from headend import __version__
-from headend.http import integration_metrics, relay_metrics, stream_metrics
+from headend.http import stream_metrics
 from headend.live.rates import LAGS, Rates
 from headend.live.services import Services
 from headend.live.sessions import Session
 from headend.live.status import State, StreamStatus
+from headend.store.recorder import Recorder
+from headend.tls.served import ServedCertificates
 
 # Shown from the start on, so that a graph has no gap before the first one.
 PROTOCOLS = ("rtmp", "rtmps", "http-flv", "https-flv", "ws-flv", "wss-flv")
@@ -41,8 +42,7 @@ def collect(
 
 def database_is_up(services: Services) -> bool:
     """Say whether the database answers in time, and takes what is written."""
-    recorder = services.recorder
-    return services.access.is_open and (recorder is None or not recorder.is_failing)
+    return services.access.is_open and not services.features[Recorder].is_failing
 
 
 class _Reading:
@@ -60,8 +60,6 @@ class _Reading:
         yield from self._http()
         yield from self._tls()
         yield from self._flushes()
-        yield from self._thumbnails()
-        yield from self._records()
         streams = self._streams
         states = Counter(stream.state for stream in streams)
         counts = {name: states[name] for name in get_args(State)}
@@ -69,8 +67,10 @@ class _Reading:
         most = self._services.settings.limits.metrics_streams
         yield from stream_metrics.collect(streams, most, self._may_name)
         yield from self._access()
-        yield from integration_metrics.collect(self._services.integrations)
-        yield from relay_metrics.collect(self._services.relays, self._may_name)
+        yield from self._services.features.metrics(self._label)
+
+    def _label(self, path: str) -> str:
+        return path if self._may_name(path) else stream_metrics.REST
 
     def _requests(self) -> Iterable[Metric]:
         services = self._services
@@ -116,20 +116,6 @@ class _Reading:
         yield _gauge("headend_guessing_addresses", "Addresses that showed wrong keys.", len(guard))
         yield CounterMetricFamily("headend_bans", "Addresses shut out for guessing.", guard.bans)
 
-    def _records(self) -> Iterable[Metric]:
-        recorder = self._services.recorder
-        if recorder is not None:
-            yield _gauge(
-                "headend_audit_waiting",
-                "Entries of audit trail and history not written yet.",
-                recorder.waiting,
-            )
-            yield CounterMetricFamily(
-                "headend_audit_lost",
-                "Entries that found no room while the database was away.",
-                recorder.lost,
-            )
-
     def _http(self) -> Iterable[Metric]:
         responses = CounterMetricFamily(
             "headend_http_responses", "HTTP responses.", labels=["status"]
@@ -137,43 +123,10 @@ class _Reading:
         for status_class, count in self._services.counters.responses.items():
             responses.add_metric([status_class], count)
         yield responses
-        hls = self._services.hls
-        if hls is None:
-            return
-        requests = CounterMetricFamily("headend_hls_requests", "HLS requests.", labels=["kind"])
-        for kind in sorted({"multivariant", "playlist", "init", "part", "segment", *hls.requests}):
-            requests.add_metric([kind], hls.requests[kind])
-        yield requests
-        packaged = hls.packaged()
-        left_out = hls.left_out + sum(each.packager.packets.left_out for each in packaged)
-        yield CounterMetricFamily(
-            "headend_hls_frames_left_out", "Frames that HLS could not package.", left_out
-        )
-        yield _gauge("headend_hls_streams", "Streams that are packaged.", len(packaged))
-        yield _gauge("headend_hls_waiting", "HLS requests that wait for a part.", hls.waiting)
-        yield _gauge("headend_hls_viewers", "HLS viewers.", sum(each.viewers for each in packaged))
-        size = sum(each.playlists.size for each in packaged)
-        yield _gauge("headend_hls_bytes", "Bytes of segments in memory.", size)
 
     def _tls(self) -> Iterable[Metric]:
-        tls = self._services.tls
-        if tls is None:
+        if self._services.features.find(ServedCertificates) is None:
             return
-        handshakes = tls.handshakes
-        yield _gauge("headend_tls_handshakes", "In progress now.", handshakes.in_progress)
-        yield CounterMetricFamily(
-            "headend_tls_handshake_failures", "Handshakes that failed.", handshakes.failures
-        )
-        yield CounterMetricFamily(
-            "headend_tls_reload_failures",
-            "Certificates on disk that were not served: the log says why.",
-            tls.failed_reloads,
-        )
-        yield CounterMetricFamily(
-            "headend_acme_failures",
-            "Attempts to get a certificate that failed: the log says why.",
-            self._services.counters.acme_failures,
-        )
         sessions = GaugeMetricFamily(
             "headend_tls_sessions",
             "RTMPS sessions now.",
@@ -184,13 +137,6 @@ class _Reading:
         for agreed, count in counts.items():
             sessions.add_metric(agreed, count)
         yield sessions
-        expiry = GaugeMetricFamily(
-            "headend_tls_cert_expiry_seconds", "Until a certificate expires.", labels=["names"]
-        )
-        now = datetime.now(UTC)
-        for names, end in tls.store.expiries():
-            expiry.add_metric([",".join(names)], (end - now).total_seconds())
-        yield expiry
 
     def _flushes(self) -> Iterable[Metric]:
         poller, rates = self._services.poller, self._services.rates
@@ -210,17 +156,6 @@ class _Reading:
                 rates.flush_interval_s,
             )
             yield _lags(rates)
-
-    def _thumbnails(self) -> Iterable[Metric]:
-        thumbnails = self._services.thumbnails
-        if thumbnails is not None:
-            results = CounterMetricFamily(
-                "headend_thumbnails", "Keyframes that were decoded.", labels=["result"]
-            )
-            results.add_metric(["made"], thumbnails.made)
-            results.add_metric(["failed"], thumbnails.failed - thumbnails.lost)
-            results.add_metric(["decoder_lost"], thumbnails.lost)
-            yield results
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

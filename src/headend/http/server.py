@@ -21,6 +21,7 @@ from headend.net.peer import Peer
 from headend.net.tls_facts import TlsFacts
 from headend.net.tls_transport import TlsTransport
 from headend.net.transport import Transport
+from headend.tls.served import ServedCertificates
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +113,10 @@ class HttpServer:
         api_routes.add_routes(application, self._services, self._sign_ins)
         pages.add_routes(application, self._services)
         # Names of streams may be anything: what is fixed comes first.
+        for route in self._services.features.routes():
+            application.router.add_route(route.method, route.path, route.handler)
+            if route.method == "GET":
+                application.router.add_route("HEAD", route.path, route.handler)
         thumbnail.add_routes(application, self._services)
         flv.add_routes(application, self._services)
         hls.add_routes(application, self._services)
@@ -150,8 +155,8 @@ class HttpServer:
 
     async def _acme_challenge(self, request: web.Request) -> web.Response:
         """Show an authority that the name it checks leads here."""
-        tls = self._services.tls
-        answer = None if tls is None else tls.challenges.answer(request.match_info["token"])
+        served = self._services.features.find(ServedCertificates)
+        answer = None if served is None else served.challenges.answer(request.match_info["token"])
         if answer is None:
             raise web.HTTPNotFound
         return web.Response(body=answer.encode(), content_type="application/octet-stream")

@@ -19,7 +19,6 @@ RETRY_S: Final = 2  # a keyframe may have come by then
 
 def add_routes(application: web.Application, services: Services) -> None:
     """Serve thumbnails."""
-    thumbnails = services.thumbnails = Thumbnails(services.runtime)
 
     async def get(request: web.Request) -> web.StreamResponse:
         path = stream_path(request.match_info["path"])
@@ -29,12 +28,8 @@ def add_routes(application: web.Application, services: Services) -> None:
     async def options(request: web.Request) -> web.StreamResponse:
         return web.Response(status=204, headers=access.preflight_headers(services, request))
 
-    async def close(_: web.Application) -> None:
-        await thumbnails.close()
-
     application.router.add_get(ROUTE, access.for_other_pages(services, get))
     application.router.add_route("OPTIONS", ROUTE, options)
-    application.on_cleanup.append(close)
 
 
 async def thumbnail(services: Services, request: web.Request, path: str) -> web.Response:
@@ -48,9 +43,8 @@ async def thumbnail(services: Services, request: web.Request, path: str) -> web.
     stream = services.registry.stream(path)
     if stream is None or not stream.has_begun:
         raise Problem(404, f"nobody publishes {path}.", title="Stream not found")
-    assert services.thumbnails is not None
     try:
-        found = await services.thumbnails.get(stream, width)
+        found = await services.features[Thumbnails].get(stream, width)
     except NoPicture as error:
         if stream.sounds and not stream.frames:
             raise Problem(404, "The stream has sound only.", title="No picture") from None

@@ -43,7 +43,7 @@ class Ingest(NamedTuple):
         rates: Of now.
         keyframe_interval_s: The newest; None: no second keyframe came yet.
         repairs: Timestamps that were mended.
-        packaging: What is wrong with its packaging for HLS, a line each.
+        features: What features say is wrong, a line each.
     """
 
     age_s: float
@@ -52,7 +52,7 @@ class Ingest(NamedTuple):
     rates: StreamRates
     keyframe_interval_s: float | None
     repairs: int
-    packaging: Sequence[str] = ()
+    features: Sequence[str] = ()
 
 
 def findings(ingest: Ingest) -> list[Finding]:
@@ -64,7 +64,7 @@ def findings(ingest: Ingest) -> list[Finding]:
 def _faults(ingest: Ingest) -> list[str]:
     if not ingest.is_live:
         return []
-    texts = [*_codec_faults(ingest.tracks), *ingest.packaging]
+    texts = [*_codec_faults(ingest.tracks), *ingest.features]
     video = next((track for track in ingest.tracks if track.kind is VIDEO), None)
     if ingest.age_s < SETTLED_S:
         return texts

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from headend.access.gate import Grant
 from headend.decisions import UNCOUNTED, AccessRequest
 from headend.errors import Refusal, Rejected
+from headend.hls.port import Packaging
 from headend.live.sessions import Session
 from headend.logs import shown
 from headend.net.groups import Group, group_of
@@ -117,7 +118,8 @@ class StreamLimits:
 
     def _check_viewers(self, request: AccessRequest, grant: Grant) -> None:
         path = grant.path
-        limits, hls = self._services.rules.of(path).limits, self._services.hls
+        limits = self._services.rules.of(path).limits
+        hls = self._services.features.find(Packaging)
         of_publisher = self._of_publisher(path)
         if not limits.viewers and not limits.viewers_per_stream and of_publisher is None:
             return

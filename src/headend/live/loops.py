@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Final, Protocol, runtime_checkable
 
 from headend.errors import Refusal, Rejected
+from headend.live.relay_port import Fetching
 from headend.live.services import Services
 from headend.rtmp.hops import MOST_HOPS
 
@@ -61,4 +62,5 @@ def _sources_of(services: Services, path: str) -> Collection[str]:
     """Return the servers that a stream came from, or is asked for while nobody publishes it."""
     if services.registry.publication(path) is not None:
         return route_of(services, path)
-    return () if services.relays is None else services.relays.fetched_from(path)
+    relays = services.features.find(Fetching)
+    return () if relays is None else relays.fetched_from(path)

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from pydantic import ConfigDict
 
+from headend.hls.port import Packaging
 from headend.hub.stream import Stream
 from headend.live.services import Services
 from headend.outputs.fanout import Fanout
@@ -156,8 +157,9 @@ class Rates:
 
     def _look(self, stream: Stream, now: float) -> RateSample:
         """Take a sample of a stream."""
-        hls = None if self._services.hls is None else self._services.hls.find(stream.path)
-        viewers, bytes_out = (0, 0) if hls is None else (hls.viewers, hls.bytes_out)
+        hls = self._services.features.find(Packaging)
+        packaged = None if hls is None else hls.find(stream.path)
+        viewers, bytes_out = (0, 0) if packaged is None else (packaged.viewers, packaged.bytes_out)
         for sink in stream.sinks():
             if isinstance(sink, Fanout):
                 viewers += len(sink)

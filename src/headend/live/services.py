@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from headend.access.control import Access
 from headend.access.gate import Gate
 from headend.events import Events
+from headend.features.features import Features
 from headend.hub.registry import Registry
 from headend.live.sessions import Session
 from headend.logs import Repeats
@@ -21,15 +22,9 @@ from headend.rtmp.session import SessionSettings
 from headend.settings import RuleBook, Settings
 
 if TYPE_CHECKING:
-    from headend.hls.streams import HlsStreams
     from headend.live.arrivals import Arrivals
     from headend.live.rates import Rates
-    from headend.live.relay_port import RelayPort
     from headend.live.rtmp_connection import RtmpConnection
-    from headend.notify.integrations import Integrations
-    from headend.store.recorder import Recorder
-    from headend.thumbnails.thumbnails import Thumbnails
-    from headend.tls.port import TlsPort
 
 
 log = logging.getLogger(__name__)
@@ -44,6 +39,7 @@ class Services:
         access: All that decides who may what.
         began: When the server started, monotonic seconds.
         started: Likewise, Unix seconds by the clock of then; for people.
+        features: What the server can do besides.
         reload: Reads settings and certificates again; returns what happened, a line each.
         addresses: Where the server listens, by listener: rtmp, tls and http.
         sources: Where each setting came from.
@@ -51,13 +47,7 @@ class Services:
         viewers: Viewers over HTTP and WebSocket.
         undecided: Tells the log of requests that could not be decided.
         arrivals: Requests that wait for a stream; there with HTTP.
-        hls: Streams that are packaged; there with HTTP.
         rates: What streams bring a second.
-        recorder: Writes audit trail and history, and remembers sessions that are over.
-        thumbnails: Makes pictures of streams; there with HTTP.
-        tls: The TLS port, if there is one.
-        integrations: Webhooks, callback and Python hooks; there after the start.
-        relays: Streams sent to and fetched from other servers.
         server_id: Ours, among servers that relay to each other; another one with each start.
     """
 
@@ -68,6 +58,7 @@ class Services:
     access: Access
     session_settings: SessionSettings
     reload: Callable[[], list[str]]
+    features: Features
     addresses: dict[str, list[str]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     connections: set["RtmpConnection"] = field(default_factory=set)
@@ -76,15 +67,9 @@ class Services:
         default_factory=lambda: Repeats(log, "requests not decided", level=logging.ERROR)
     )
     is_stopping: bool = False
-    tls: "TlsPort | None" = None
-    relays: "RelayPort | None" = None
     server_id: str = ""
     arrivals: "Arrivals | None" = None
-    hls: "HlsStreams | None" = None
     rates: "Rates | None" = None
-    recorder: "Recorder | None" = None
-    thumbnails: "Thumbnails | None" = None
-    integrations: "Integrations | None" = None
 
     @property
     def loop(self) -> AbstractEventLoop:

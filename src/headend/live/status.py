@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, cast
 from pydantic import ConfigDict, Field
 
 from headend.errors import MediaError
+from headend.hls.port import Packaging
 from headend.hub.stream import Stream, StreamState
 from headend.live.health import Finding, Ingest, findings
 from headend.live.rates import StreamRates
@@ -21,6 +22,7 @@ from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag, TagKind
 from headend.media.track_config import MAX_RECORD, TrackConfig, track_config
 from headend.net.tls_facts import TlsFacts
 from headend.outputs.fanout import Fanout
+from headend.tls.served import ServedCertificates
 
 TURN: Final = 20  # streams that are described in one turn of the loop
 
@@ -148,7 +150,8 @@ def describe(session: Session, now: float) -> SessionStatus:
 
 def certificates(services: Services, now: datetime) -> list[CertificateStatus]:
     """Describe every certificate that is served now; `now` is in UTC."""
-    if services.tls is None:
+    served = services.features.find(ServedCertificates)
+    if served is None:
         return []
     return [
         CertificateStatus(
@@ -159,7 +162,7 @@ def certificates(services: Services, now: datetime) -> list[CertificateStatus]:
             fingerprint=certificate.fingerprint,
             self_signed=certificate.is_self_signed,
         )
-        for certificate in services.tls.store.certificates
+        for certificate in served.store.certificates
     ]
 
 
@@ -205,8 +208,9 @@ def _viewers(services: Services, only: str | None = None) -> Mapping[str, Counte
         for path in session.watching:
             if only in (None, path):
                 counts[path][session.protocol] += 1
-    if services.hls is not None:
-        for each in services.hls.packaged():
+    hls = services.features.find(Packaging)
+    if hls is not None:
+        for each in hls.packaged():
             if each.viewers and only in (None, each.stream.path):
                 counts[each.stream.path]["hls"] += each.viewers
     return counts
@@ -226,7 +230,6 @@ def _stream(
     configs = stream_configs(stream)
     rates = StreamRates() if services.rates is None else services.rates.of(stream.path)
     interval = stream.keyframe_interval
-    packaged = None if services.hls is None else services.hls.find(stream.path)
     ingest = Ingest(
         0.0 if stream.began is None else now - stream.began,
         stream.is_live,
@@ -234,7 +237,7 @@ def _stream(
         rates,
         None if interval is None else interval / 1000,
         sum(stream.timeline.repairs.values()),
-        () if packaged is None or packaged.stream is not stream else packaged.findings(),
+        services.features.findings(stream),
     )
     return StreamStatus(
         path=stream.path,

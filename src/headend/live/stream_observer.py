@@ -1,4 +1,4 @@
-"""What the hub tells of its streams, made into events."""
+"""What the hub tells of its streams, made into events, and told to features."""
 
 import logging
 from asyncio import AbstractEventLoop
@@ -15,6 +15,7 @@ from headend.events import (
     StreamEnded,
     StreamIdle,
 )
+from headend.features.features import Features
 from headend.hub.ports import Loss, StreamChange
 from headend.hub.stream import Stream
 from headend.logs import shown
@@ -25,12 +26,15 @@ log = logging.getLogger(__name__)
 class StreamObserver:
     """The observer that makes events of what the hub tells; the hub's `Observer`."""
 
-    def __init__(self, events: Events, loop: AbstractEventLoop) -> None:
+    def __init__(self, events: Events, loop: AbstractEventLoop, features: Features) -> None:
         self._events: Final = events
         self._loop: Final = loop
+        self._features: Final = features
 
     def stream_changed(self, stream: Stream, change: StreamChange, reason: Loss) -> None:
         self._events.emit(self._event(stream, change, reason))
+        if change is StreamChange.CREATED:
+            self._features.stream_began(stream)
 
     def _event(self, stream: Stream, change: StreamChange, reason: Loss) -> Event:
         now, path = time(), stream.path

@@ -5,6 +5,7 @@ from typing import Final
 from headend.decisions import Address
 from headend.errors import Refusal, Rejected
 from headend.hub.stream import Stream, StreamState
+from headend.live.relay_port import Fetching
 from headend.live.rtmp_streams import Play
 from headend.live.services import Services
 from headend.net.groups import group_of
@@ -44,7 +45,7 @@ def longest_wait_s(services: Services, path: str, address: Address | None) -> fl
         Rejected: No source knows it, or too many are fetched.
     """
     wait_s = services.rules.of(path).live.wait_s
-    relays = services.relays
+    relays = services.features.find(Fetching)
     is_fetched = relays is not None and relays.want(path, address)
     return max(wait_s, FETCH_S) if is_fetched else wait_s
 

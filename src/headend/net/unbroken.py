@@ -27,9 +27,11 @@ class Unbroken:
         finally:
             del task  # it holds an exception, and that this frame
 
-    async def close(self) -> None:
-        """Cancel what is not done."""
+    async def close(self, patience_s: float = 0.0) -> None:
+        """Cancel what is not done within so many seconds."""
         tasks = list(self._tasks)
+        if tasks and patience_s:
+            await asyncio.wait(tasks, timeout=patience_s)
         for task in tasks:
             task.cancel()
         if tasks:

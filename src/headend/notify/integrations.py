@@ -4,26 +4,29 @@ Each is loaded with the first settings that name it: HTTP takes a third of a sec
 most of one.
 """
 
-from asyncio import AbstractEventLoop
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from headend.access.control import Access
 from headend.decisions import Authorizer
-from headend.events import Events
+from headend.features.feature import Feature, Label
+from headend.net.runtime import Runtime
 from headend.settings import Settings
 
 if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+    from headend.features.routes import Route
     from headend.hooks import Hooks
     from headend.net.outgoing import Outgoing
     from headend.notify.callback import Callback
     from headend.notify.python_hooks import PythonHooks
     from headend.notify.webhooks import Webhooks
-    from headend.store.database import Database
 
 
-class Integrations:
-    """The webhooks, callback and Python hooks of one server; `start` and `close` once each.
+class Integrations(Feature):
+    """The feature: the webhooks, callback and Python hooks of one server.
 
     Attributes:
         webhooks: None as long as no settings named any.
@@ -31,57 +34,57 @@ class Integrations:
         hooks: None if the settings at the start named none.
     """
 
+    name = "notify"
+    ends_last = True  # events that tell how all ended are kept or sent too
+
     def __init__(
         self,
-        loop: AbstractEventLoop,
-        bus: Events,
-        authorizers: list[Authorizer],
-        database: "Callable[[], Awaitable[Database]]",
+        runtime: Runtime,
+        access: Access,
         node: str = "",
+        *,
+        folder: Path | None = None,
+        own: "Hooks | None" = None,
     ) -> None:
         """Prepare.
 
         Args:
-            loop: The running loop.
-            bus: Tells what happens.
-            authorizers: Of the gate: ours are put in front of the others.
-            database: Gives the database once it is open.
+            runtime: The loop, the bus and the settings.
+            access: Has the database, and the gate whose authorizers ours are put in front of.
             node: Names this server among those that share the database.
+            folder: Of the settings file; Python hooks are looked for there too.
+            own: Python hooks of the program that embeds the server, in place of those of the
+                settings; they run in its loop.
         """
-        self._loop: Final = loop
-        self._bus: Final = bus
-        self._authorizers: Final = authorizers
-        self._database: Final = database
+        self._runtime: Final = runtime
+        self._access: Final = access
         self._node: Final = node
+        self._folder: Final = folder
+        self._own: Final = own
         self._ours: list[Authorizer] = []
         self._outgoing: Outgoing | None = None
         self.webhooks: Webhooks | None = None
         self.callback: Callback | None = None
         self.hooks: PythonHooks | None = None
 
-    def start(self, settings: Settings, folder: Path | None, own: "Hooks | None" = None) -> None:
-        """Begin.
-
-        Args:
-            settings: Name what there is.
-            folder: Of the settings file; Python hooks are looked for there too.
-            own: Python hooks of the program that embeds the server, in place of those of the
-                settings; they run in its loop.
+    def start(self) -> None:
+        """Begin with what the settings name.
 
         Raises:
             SettingsError: The Python hooks cannot be loaded.
         """
+        settings, own = self._runtime.settings, self._own
         if settings.hooks or own is not None:
             from headend.notify.python_hooks import PythonHooks, load
 
             auth = settings.auth
             self.hooks = PythonHooks(
-                load(settings.hooks, folder) if own is None else own,
+                load(settings.hooks, self._folder) if own is None else own,
                 auth.hook_timeout_s,
                 auth.hook_fail,
-                None if own is None else self._loop,
+                None if own is None else self._runtime.loop,
             )
-            self.hooks.start(self._bus)
+            self.hooks.start(self._runtime.events)
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -98,7 +101,19 @@ class Integrations:
         hooks = self.hooks if self.hooks is not None and self.hooks.decides else None
         self._put([each for each in (hooks, self.callback) if each is not None])
 
-    async def close(self) -> None:
+    def api_routes(self) -> "Sequence[Route]":
+        """Return what shows webhooks, and what waits for them."""
+        from headend.notify.api import routes
+
+        return routes(self)
+
+    def metrics(self, label: Label) -> "Sequence[Metric]":
+        """Return what there is to tell of what the settings name."""
+        from headend.notify.metrics import collect
+
+        return tuple(collect(self))
+
+    async def stop(self) -> None:
         """Stop; events that were emitted are safe, or told to the hooks, if that can be done."""
         if self.webhooks is not None:
             await self.webhooks.close()
@@ -114,8 +129,9 @@ class Integrations:
             from headend.notify.webhooks import Webhooks
 
             outgoing = self._calls(settings)
+            runtime, database = self._runtime, self._access.database
             self.webhooks = Webhooks(
-                self._loop, self._bus, outgoing, self._database, node=self._node
+                runtime.loop, runtime.events, outgoing, database, node=self._node
             )
             self.webhooks.configure(settings.webhooks)
             self.webhooks.start()
@@ -128,7 +144,7 @@ class Integrations:
         else:
             from headend.notify.callback import Callback
 
-            self.callback = Callback(self._loop, settings.auth, self._calls(settings))
+            self.callback = Callback(self._runtime.loop, settings.auth, self._calls(settings))
 
     def _calls(self, settings: Settings) -> "Outgoing":
         if self._outgoing is None:
@@ -139,6 +155,7 @@ class Integrations:
         return self._outgoing
 
     def _put(self, ours: list[Authorizer]) -> None:
-        others = [each for each in self._authorizers if each not in self._ours]
+        authorizers = self._access.gate.authorizers
+        others = [each for each in authorizers if each not in self._ours]
         self._ours = ours
-        self._authorizers[:] = [*ours, *others]
+        authorizers[:] = [*ours, *others]

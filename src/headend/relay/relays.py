@@ -1,4 +1,4 @@
-"""This module holds all relays of a server: those of its settings, and those that the API adds.
+"""All relays of a server: those of its settings, and those that the API adds.
 
 settings, API ─► rules ─┬─► streams that come and go ─► Push, one per stream and destination
                         └─► names that are wanted ────► Pull, one per name
@@ -6,20 +6,19 @@ settings, API ─► rules ─┬─► streams that come and go ─► Push, on
 
 import asyncio
 import logging
-import re
 import secrets
 from asyncio import TimerHandle
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from time import time
 from typing import TYPE_CHECKING, Final, Literal
 
 from headend.decisions import Address
 from headend.errors import DatabaseError, HeadendError, Refusal, Rejected, SettingsError
-from headend.events import Event, StreamConnected
+from headend.features.feature import Label, Values
 from headend.hub.shares import gives_way
-from headend.live.relay_port import Direction, RelayStatus, Source
+from headend.hub.stream import Stream
+from headend.live.relay_port import Fetching
 from headend.live.services import Services
 from headend.live.waiting import give_up
 from headend.logs import Repeats, shown
@@ -27,21 +26,24 @@ from headend.net.buckets import Buckets
 from headend.net.groups import Group, group_of
 from headend.net.places import Rules
 from headend.relay.dialling import Reach
+from headend.relay.entries import Entry, identified, parse_spec
 from headend.relay.link import Links
 from headend.relay.pull import Pull
 from headend.relay.push import Push
+from headend.relay.status import Direction, RelayStatus
 from headend.relay.target import Target
-from headend.settings import Settings
+from headend.settings import Settings, StreamRules
 from headend.settings.relay_values import (
     MOST_RELAYS,
     RelayIn,
     RelayOut,
     check_stream,
-    parse_relay_in,
-    parse_relay_out,
 )
 
 if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+    from headend.features.routes import Route
     from headend.store.relay_store import RelayStore
 
 log = logging.getLogger(__name__)
@@ -53,20 +55,13 @@ MOST_ASKED: Final = 100  # names at once that sources were asked for and have no
 ASKS_PER_S: Final = 10.0  # of one address, and MOST_ASKED at once: each is a connection to a source
 MOST_UNKNOWN: Final = 10_000  # names that are remembered because no source knows them
 
-Rule = RelayOut | RelayIn
 Kind = Literal["sent", "always fetched", "fetched on demand"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A relay with where it comes from."""
+class Relays(Fetching):
+    """The feature: streams that are sent to other servers, and fetched from them."""
 
-    rule: Rule
-    source: Source
-
-
-class Relays:
-    """See the module's head; `start` and `close` once each."""
+    name = "relays"
 
     def __init__(self, services: Services, node: str) -> None:
         """Prepare.
@@ -87,17 +82,15 @@ class Relays:
         self._refusals = Repeats(log, "relays not begun")
         self._ending: set[asyncio.Task[None]] = set()
         self._timer: TimerHandle | None = None
-        self._unsubscribe = services.events.subscribe(self._event)
 
     def start(self) -> None:
         """Begin with the relays of the settings."""
-        self.reload(self._services.settings)
+        self.configure(self._services.settings)
         self._sample()
         self._restoring = self._services.loop.create_task(self._restore())
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """End all relays, with a word to the other servers."""
-        self._unsubscribe()
         if self._timer is not None:
             self._timer.cancel()
         if self._restoring is not None:
@@ -110,9 +103,9 @@ class Relays:
 
     # ------------------------------------------------------------------ relays come and go
 
-    def reload(self, settings: Settings) -> None:
+    def configure(self, settings: Settings) -> None:
         """Take other settings: relays that stay the same are not disturbed."""
-        wanted = _identified(settings)
+        wanted = identified(settings)
         for id, entry in list(self._entries.items()):
             if entry.source == "settings" and wanted.get(id) != entry:
                 self._drop(id)
@@ -120,8 +113,21 @@ class Relays:
             if id not in self._entries:
                 self._take(id, entry)
 
+    def hide(self, texts: Iterable[str]) -> None:
+        """Have the log hide what is secret of a relay."""
+        self._services.runtime.secrets.protect(texts)
+
     async def add(self, direction: Direction, spec: dict[str, object]) -> str:
-        """Add a relay; see `relay_port.Relays`."""
+        """Add a relay, and keep it over a restart; return its id.
+
+        Args:
+            direction: out or in.
+            spec: As in the settings.
+
+        Raises:
+            SettingsError: It makes no sense; says why.
+            DatabaseError: It can't be kept now.
+        """
         rule = parse_spec(direction, spec)
         if isinstance(rule, RelayOut):
             check_stream(rule)
@@ -132,12 +138,16 @@ class Relays:
         from headend.store.relay_store import StoredRelay
 
         await store.keep(StoredRelay(id, direction, spec), time())
-        self._services.runtime.secrets.protect(rule.secrets)
+        self.hide(rule.secrets)
         self._take(id, Entry(rule, "api"))
         return id
 
     async def remove(self, id: str) -> bool:
-        """Remove a relay; see `relay_port.Relays`."""
+        """End a relay, and forget it; false: there is none that the API added.
+
+        Raises:
+            DatabaseError: It can't be forgotten now.
+        """
         entry = self._entries.get(id)
         if entry is None or entry.source != "api":
             return False
@@ -169,7 +179,7 @@ class Relays:
                 if each.id in self._entries:  # added meanwhile
                     continue
                 rule = parse_spec("out" if each.direction == "out" else "in", each.spec)
-                self._services.runtime.secrets.protect(rule.secrets)
+                self.hide(rule.secrets)
                 self._take(each.id, Entry(rule, "api"))
         except HeadendError as error:
             log.error("relays that the API added are not taken up again: %s", error)
@@ -186,7 +196,7 @@ class Relays:
             return
         for stream in list(self._services.registry.streams()):
             if stream.has_begun:
-                self._begin(id, entry, stream.path)
+                self._send(id, entry, stream.path)
 
     def _drop(self, id: str) -> None:
         del self._entries[id]
@@ -200,12 +210,12 @@ class Relays:
 
     # ------------------------------------------------------------------ streams come and go
 
-    def _event(self, event: Event) -> None:
-        if isinstance(event, StreamConnected):
-            for id, entry in self._entries.items():
-                self._begin(id, entry, event.stream)
+    def stream_began(self, stream: Stream, rules: StreamRules) -> None:
+        """Send a stream to where relays send it."""
+        for id, entry in self._entries.items():
+            self._send(id, entry, stream.path)
 
-    def _begin(self, id: str, entry: Entry, path: str) -> None:
+    def _send(self, id: str, entry: Entry, path: str) -> None:
         """Send a stream, if the relay does and has not begun."""
         if not isinstance(entry.rule, RelayOut) or not entry.rule.matches(path):
             return
@@ -241,7 +251,7 @@ class Relays:
     # ------------------------------------------------------------------ names that are wanted
 
     def want(self, path: str, address: Address | None) -> bool:
-        """See `relay_port.Relays`."""
+        """See `relay_port.Fetching`."""
         stream = self._services.registry.stream(path)
         if stream is not None and stream.has_begun:
             return False
@@ -253,7 +263,7 @@ class Relays:
         return False
 
     def fetched_from(self, path: str) -> Collection[str]:
-        """See `relay_port.Relays`."""
+        """See `relay_port.Fetching`."""
         pulls = (each for each in self._targets.values() if isinstance(each, Pull))
         return [hop for pull in pulls if pull.path == path for hop in pull.hops]
 
@@ -348,8 +358,25 @@ class Relays:
                 self._end_idle(target, now)
         self._forget()
 
-    def status(self) -> Sequence[RelayStatus]:
-        """See `relay_port.Relays`."""
+    def api_routes(self) -> "Sequence[Route]":
+        """Return what lists relays, adds and ends them."""
+        from headend.relay.api import routes
+
+        return routes(self)
+
+    def metrics(self, label: Label) -> "Sequence[Metric]":
+        """Return how all streams of all relays are."""
+        from headend.relay.metrics import collect
+
+        return collect(self.described(), label)
+
+    def status(self) -> Values:
+        """Say how many relays there are, and in what state their streams."""
+        told: dict[str, int] = Counter(each.state for each in self._targets.values())
+        return {"relays": len(self._entries), **told}
+
+    def described(self) -> Sequence[RelayStatus]:
+        """Describe all of them."""
         return [self._describe(id, entry) for id, entry in self._entries.items()]
 
     def _describe(self, id: str, entry: Entry) -> RelayStatus:
@@ -369,43 +396,8 @@ class Relays:
         )
 
 
-def parse_spec(direction: Direction, spec: dict[str, object]) -> Rule:
-    """Read a relay that the API was given.
-
-    Raises:
-        SettingsError: It makes no sense; says why, and shows no secret.
-    """
-    try:
-        return parse_relay_out(spec) if direction == "out" else parse_relay_in(spec)
-    except ValueError as error:
-        raise SettingsError(str(error)) from None
-
-
 def kind_of(target: Target) -> Kind:
     """Say what a stream of a relay counts as, of those that `limits.relays` bounds."""
     if not isinstance(target, Pull):
         return "sent"
     return "fetched on demand" if target.is_on_demand else "always fetched"
-
-
-def _identified(settings: Settings) -> dict[str, Entry]:
-    """Give the relays of the settings ids that stay the same as long as they do."""
-    found: dict[str, Entry] = {}
-    rules: list[Rule] = [*settings.relay.out, *settings.relay.in_]
-    for rule in rules:
-        urls = (rule.url,) if isinstance(rule, RelayOut) else rule.url
-        direction = "out" if isinstance(rule, RelayOut) else "in"
-        named = "\n".join((direction, *rule.match, *map(_place, urls)))
-        digest = sha256(named.encode()).hexdigest()[:10]
-        id, number = f"{direction}_{digest}", 1
-        while id in found:
-            number += 1
-            id = f"{direction}_{digest}_{number}"
-        found[id] = Entry(rule, "settings")
-    return found
-
-
-def _place(url: str) -> str:
-    """Return a URL without user and query, which may change while the relay stays the same."""
-    head, question, _ = url.partition("?")
-    return re.sub(r"(?<=://)[^/@]*@", "", head) + ("?…" if question else "")

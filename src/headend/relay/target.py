@@ -15,12 +15,12 @@ from time import time
 from typing import Final
 
 from headend.events import RelayChanged
-from headend.live.relay_port import Direction, State, TargetStatus
 from headend.live.services import Services
 from headend.logs import shown
 from headend.redaction import hide
 from headend.relay.backoff import STEADY_S, Backoff, Failure
 from headend.relay.dialling import RelayFailed
+from headend.relay.status import Direction, State, TargetStatus
 
 log = logging.getLogger(__name__)
 

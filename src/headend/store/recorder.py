@@ -8,7 +8,7 @@ counted, told in the log, and noted in the trail itself once it can be written a
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -17,11 +17,15 @@ from typing import TYPE_CHECKING, Final
 
 from headend.errors import DatabaseError
 from headend.events import Event
+from headend.features.feature import Feature, Label
 from headend.logs import Repeats
+from headend.settings import Settings
 from headend.store.past_sessions import PastSessions, entry_of, record_of
 from headend.store.records import AuditEntry, StoredSession
 
 if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
     from headend.store.audit import AuditTrail
     from headend.store.database import Database
     from headend.store.history import History
@@ -40,12 +44,12 @@ JUMP_S: Final = 3600.0  # of a clock that is set, rather than corrected
 LONG_AWAY_S: Final = 30 * DAY_S  # a server that was not seen for longer doubts its clock
 
 
-class Recorder:
-    """The writer of audit trail and history; `start` and `close` once each.
+class Recorder(Feature):
+    """The feature: the writer of audit trail and history.
 
     Attributes:
         retention_days: How long the audit trail is kept; replaced on reload.
-        history_days: Likewise the history; 0: none is written.
+        history_days: How long the history is kept, and 0 that none is written; replaced on reload.
         lost: Entries there was no room for, since the start.
         is_failing: What waited could not be written when that was tried last.
         past: Sessions that are over.
@@ -53,10 +57,15 @@ class Recorder:
         history: Likewise.
     """
 
+    name = "recorder"
+    ends_last = True  # the end of every session is written
+
     def __init__(
         self,
         clock: Callable[[], float],
         next_session: Callable[[], int],
+        database: "Callable[[], Awaitable[Database]]",
+        node: str,
         *,
         retention_days: int,
         history_days: int,
@@ -69,8 +78,10 @@ class Recorder:
         Args:
             clock: Gives Unix seconds.
             next_session: Gives a number to what was refused before it was a session.
+            database: Gives it; awaited in the background, for it may take any time to open.
+            node: Names this server among those that share the database; up to 32 characters.
             retention_days: See the attributes.
-            history_days: Likewise.
+            history_days: See the attributes.
             batch_s: Seconds that entries gather.
             retry_s: Seconds until the next attempt after one that failed.
             steady: Gives monotonic seconds, for what is due now and then.
@@ -86,6 +97,8 @@ class Recorder:
         self._steady: Final = steady
         self._began: Final = steady()
         self._next_session: Final = next_session
+        self._opened: Final = database
+        self._node: Final = node
         self._batch_s: Final = batch_s
         self._retry_s: Final = retry_s
         self._database: Database | None = None
@@ -156,16 +169,33 @@ class Recorder:
 
     # ------------------------------------------------------------------ writing
 
-    def start(self, database: "Callable[[], Awaitable[Database]]", node: str) -> None:
-        """Write from now on.
+    def start(self) -> None:
+        """Write from now on."""
+        self._task = asyncio.create_task(self._begin(), name="recorder")
 
-        Args:
-            database: Gives it; awaited in the background, for it may take any time to open.
-            node: Names this server among those that share the database; up to 32 characters.
-        """
-        self._task = asyncio.create_task(self._begin(database, node), name="recorder")
+    def configure(self, settings: Settings) -> None:
+        """Keep entries as long as the settings say."""
+        self.retention_days = settings.audit.retention_days
+        self.history_days = settings.privacy.history_days
 
-    async def close(self) -> None:
+    def metrics(self, label: Label) -> "Sequence[Metric]":
+        """Return what waits for the database, and what was lost."""
+        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+        return (
+            GaugeMetricFamily(
+                "headend_audit_waiting",
+                "Entries of audit trail and history not written yet.",
+                self.waiting,
+            ),
+            CounterMetricFamily(
+                "headend_audit_lost",
+                "Entries that found no room while the database was away.",
+                self.lost,
+            ),
+        )
+
+    async def stop(self) -> None:
         """Write what waits, if the database answers in time, and end."""
         if self._task is None:
             return
@@ -178,14 +208,14 @@ class Recorder:
         if waiting := self.waiting:
             log.warning("audit trail and history: %d entries are lost", waiting)
 
-    async def _begin(self, database: "Callable[[], Awaitable[Database]]", node: str) -> None:
-        self._database = await database()
+    async def _begin(self) -> None:
+        self._database = await self._opened()
         # Loaded by now in any case; a server whose database is never there does without.
         from headend.store.audit import AuditTrail
         from headend.store.history import History
 
         self.trail = AuditTrail(self._database)
-        self.history = History(self._database, node)
+        self.history = History(self._database, self._node)
         await self._run()
 
     async def _run(self) -> None:

@@ -224,11 +224,12 @@ class Faults:
         its file meanwhile, so that expiry is all that is wrong with it.
         """
         from headend.tls.certificates import CertificateStore
+        from headend.tls.served import ServedCertificates
 
         services = self._server.call(lambda: self._server.server.services)
-        port = services.tls
-        assert port is not None, "an expired certificate needs tls.listen, and it is off"
-        before, before_certificate = port.store, self._certificate
+        served = services.features.find(ServedCertificates)
+        assert served is not None, "an expired certificate needs tls.listen, and it is off"
+        before, before_certificate = served.store, self._certificate
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headend-")))
             then = datetime.now(UTC) - EXPIRED
@@ -238,11 +239,11 @@ class Faults:
             kept = stack.pop_all()
 
         def show() -> None:
-            port.store = store
+            served.store = store
 
         def mend() -> None:
             def put_back() -> None:
-                port.store = before
+                served.store = before
 
             self._server.call(put_back)
             self._certificate = before_certificate

@@ -14,17 +14,21 @@ from asyncio import TimerHandle
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
 from headend.codec.still import Still, still
 from headend.errors import LimitExceeded, MediaError
+from headend.features.feature import Feature, Label
 from headend.hub.stream import Stream
 from headend.logs import shown
 from headend.media.tag import Tag
 from headend.net.runtime import Runtime
 from headend.net.unbroken import Unbroken
 from headend.thumbnails.process import DecoderLost, ThumbnailProcess
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ WAITING: Final = 100  # requests; one picture takes some hundredths of a second
 IDLE_S: Final = 60.0  # a process that nobody needed for so long ends
 KEPT_BYTES: Final = 32 * 1024 * 1024
 KEPT: Final = 4096  # faults have hardly any bytes
+ANSWER_S: Final = 1.0  # requests get so long when the server stops
 LOST_S: Final = 60.0  # a stream that crashed or hung a decoder is not tried for so long
 
 
@@ -74,8 +79,8 @@ class _Kept:
 Key = tuple[str, float, int]  # path, beginning and width
 
 
-class Thumbnails:
-    """The newest pictures of all streams; `close` ends the processes.
+class Thumbnails(Feature):
+    """The feature: the newest pictures of all streams.
 
     Attributes:
         made: Pictures made.
@@ -84,7 +89,10 @@ class Thumbnails:
         waiting: Requests that wait now.
     """
 
+    name = "thumbnails"
+
     def __init__(self, runtime: Runtime) -> None:
+        """Prepare; a process is begun with the first picture."""
         self._runtime = runtime
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
         self._kept_bytes = 0
@@ -120,10 +128,22 @@ class Thumbnails:
             raise MediaError(kept.picture)
         return kept.picture
 
-    async def close(self) -> None:
-        """End all processes; requests are over by now."""
+    def metrics(self, label: Label) -> "Sequence[Metric]":
+        """Return how many keyframes were decoded, by result."""
+        from prometheus_client.metrics_core import CounterMetricFamily
+
+        results = CounterMetricFamily(
+            "headend_thumbnails", "Keyframes that were decoded.", labels=["result"]
+        )
+        results.add_metric(["made"], self.made)
+        results.add_metric(["failed"], self.failed - self.lost)
+        results.add_metric(["decoder_lost"], self.lost)
+        return (results,)
+
+    async def stop(self) -> None:
+        """End all processes, once the requests that wait have what is being made."""
         self._is_closed = True
-        await self._unbroken.close()
+        await self._unbroken.close(ANSWER_S)
         self._end_idle()
         if self._endings:
             await asyncio.wait(self._endings)

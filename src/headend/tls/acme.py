@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from headend.errors import SettingsError, StorageError
 from headend.net.runtime import Runtime
@@ -27,7 +27,9 @@ from headend.tls.acme_files import (
 from headend.tls.acme_order import AcmeError, Wanted, obtain
 from headend.tls.certificate_events import tell_failed, tell_renewed
 from headend.tls.certificate_files import Certificate
-from headend.tls.port import TlsPort
+
+if TYPE_CHECKING:
+    from headend.tls.served import ServedCertificates
 
 log = logging.getLogger(__name__)
 
@@ -53,17 +55,17 @@ class AcmeClient:
         reason: Why the last attempt failed; empty if it did not.
     """
 
-    def __init__(self, runtime: Runtime, port: TlsPort, *, has_http: bool) -> None:
+    def __init__(self, runtime: Runtime, served: "ServedCertificates", *, has_http: bool) -> None:
         """Serve the certificate that was got last.
 
         Args:
             runtime: What all connections share.
-            port: Serves the certificate, and answers TLS-ALPN-01.
+            served: Serves the certificate, and shows the authority that the names lead here.
             has_http: There is a plain HTTP listener too, to answer HTTP-01.
         """
         acme = runtime.settings.tls.acme
         self._runtime = runtime
-        self._port = port
+        self._served = served
         self._wanted = Wanted(
             domains=acme.domains,
             directory=acme.directory,
@@ -99,7 +101,7 @@ class AcmeClient:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        self._port.challenges.clear()
+        self._served.challenges.clear()
 
     async def _run(self) -> None:
         while True:
@@ -136,12 +138,12 @@ class AcmeClient:
     def _order(self) -> None:
         """Get the certificate and keep it; in a thread of its own."""
         key = load_or_create_account_key(self._folder)
-        content = obtain(self._wanted, key, self._port.challenges)
+        content = obtain(self._wanted, key, self._served.challenges)
         write_private(issued_pair(self._folder).cert, content)
 
     def _serve(self) -> None:
         now = datetime.now(UTC)
-        certificate = self._port.store.add(issued_pair(self._folder), now)
+        certificate = self._served.store.add(issued_pair(self._folder), now)
         self._certificate = certificate
         log.info(
             "acme: serving a certificate for %s by %s until %s",

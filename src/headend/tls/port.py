@@ -17,12 +17,11 @@ from headend.logs import Repeats
 from headend.net.peer import Peer
 from headend.net.runtime import Runtime
 from headend.net.tls_facts import TlsFacts, tls_facts
-from headend.net.tls_transport import Handshakes, TlsTransport
-from headend.tls.certificates import CertificateStore
-from headend.tls.challenges import Challenges
+from headend.net.tls_transport import TlsTransport
 from headend.tls.client_hello import ClientHello
 from headend.tls.connection import TlsConnection, is_http
 from headend.tls.peeked_hello import HTTP_PROTOCOL, PeekedHello
+from headend.tls.served import ServedCertificates
 
 log = logging.getLogger(__name__)
 
@@ -34,19 +33,12 @@ MAX_HANDSHAKES: Final = 512  # at once; each holds some 50 KiB and may wait limi
 
 
 class TlsPort:
-    """Takes over connections that a listener accepted.
-
-    Attributes:
-        handshakes: How they go.
-        store: The certificates; replaced when their settings change.
-        challenges: What an authority that comes to check a name is shown.
-        failed_reloads: Certificates on disk that were not served because something was wrong.
-    """
+    """Takes over connections that a listener accepted."""
 
     def __init__(
         self,
         runtime: Runtime,
-        store: CertificateStore,
+        served: ServedCertificates,
         take_rtmp: TakeSecure,
         take_http: TakeSecure,
     ) -> None:
@@ -54,17 +46,14 @@ class TlsPort:
 
         Args:
             runtime: What every connection needs.
-            store: The certificates.
+            served: The certificates.
             take_rtmp: Takes over a connection that speaks RTMP.
             take_http: Takes over a connection that speaks HTTP.
         """
         self._runtime = runtime
-        self.store = store
+        self._served = served
         self._take_rtmp = take_rtmp
         self._take_http = take_http
-        self.challenges: Final = Challenges()
-        self.failed_reloads = 0
-        self.handshakes: Final = Handshakes(runtime.poller)
         self._refusals = Repeats(log, "tls connections refused")
 
     def take(self, sock: socket.socket, peer: Peer) -> None:
@@ -73,10 +62,10 @@ class TlsPort:
 
     def _take_peeked(self, sock: socket.socket, peer: Peer, hello: ClientHello | None) -> None:
         """Begin the handshake."""
-        challenge = None if hello is None else self.challenges.context(hello)
+        challenge = None if hello is None else self._served.challenges.context(hello)
         if challenge is None:
             speaks_http = hello is not None and HTTP_PROTOCOL in hello.protocols
-            context = self.store.context(with_tickets=speaks_http)
+            context = self._served.store.context(with_tickets=speaks_http)
             self._secure(sock, peer, context, self._speak)
         else:
             # The handshake is all that the authority came for.
@@ -88,7 +77,7 @@ class TlsPort:
         runtime = self._runtime
         now = runtime.loop.time()
         try:
-            if self.handshakes.in_progress >= MAX_HANDSHAKES:
+            if self._served.handshakes.in_progress >= MAX_HANDSHAKES:
                 raise OSError(f"{MAX_HANDSHAKES} handshakes are in progress")
             secure = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         except OSError as error:
@@ -97,11 +86,11 @@ class TlsPort:
             self._refusals.add(f"tls {peer} refused: {error}", now)
             sock.close()
             return
-        TlsConnection(runtime, secure, peer, self.handshakes, speak)
+        TlsConnection(runtime, secure, peer, self._served.handshakes, speak)
 
     def _speak(self, transport: TlsTransport, data: bytes, peer: Peer) -> None:
         """Hand a connection to whoever speaks what its first byte says."""
         secure = transport.socket
-        facts = tls_facts(secure, self.store.server_name(secure))
+        facts = tls_facts(secure, self._served.store.server_name(secure))
         take = self._take_http if is_http(data[0]) else self._take_rtmp
         take(transport, data, peer, facts)

@@ -11,6 +11,7 @@ from tests.harness import log_lines
 from tests.web import Answer, Web, serve
 
 from headend.http.api import sign_in as module
+from headend.tls.served import ServedCertificates
 
 
 async def sign_in(web: Web, token: str, **headers: str) -> Answer:
@@ -173,8 +174,7 @@ async def test_request_for_another_host_is_refused_whatever_it_shows(
 
 async def test_names_of_certificates_are_ours_too(tmp_path: Path) -> None:
     async with serve(tmp_path, "tls.listen=127.0.0.1:0") as web:
-        tls = web.live.services.tls
-        assert tls is not None
+        tls = web.live.services.features[ServedCertificates]
         (certificate,) = tls.store.certificates
         object.__setattr__(certificate, "names", ("*.example.org", "a.example.net"))
         for host, status in (

@@ -11,8 +11,9 @@ from aiohttp import web
 from pydantic import Field
 
 from headend.errors import DatabaseError
+from headend.features.routes import Route, Schema
 from headend.http.api.models import Model
-from headend.http.api.route import PAGE, V1, Route, Schema, page_after, page_limit
+from headend.http.api.route import PAGE, V1, page_after, page_limit
 from headend.http.problems import Problem
 from headend.live.services import Services
 from headend.store.recorder import Recorder
@@ -71,7 +72,7 @@ class _Past:
         self._services: Final = services
 
     async def audit(self, request: web.Request) -> AuditEntries:
-        trail = self._recorder().trail
+        trail = self._services.features[Recorder].trail
         if trail is None:
             raise _away()
         limit, query = page_limit(request), request.query
@@ -89,7 +90,7 @@ class _Past:
         return AuditEntries(entries=found[:limit], next=following)
 
     async def session_history(self, request: web.Request) -> PastSessions:
-        history = self._recorder().history
+        history = self._services.features[Recorder].history
         if history is None:
             raise _away()
         limit, query = page_limit(request), request.query
@@ -108,12 +109,6 @@ class _Past:
         last = found[limit - 1] if len(found) > limit else None
         following = None if last is None else f"{last.started_at!r},{last.id}"
         return PastSessions(sessions=found[:limit], next=following)
-
-    def _recorder(self) -> Recorder:
-        recorder = self._services.recorder
-        if recorder is None:
-            raise _away()
-        return recorder
 
 
 def _away() -> Problem:

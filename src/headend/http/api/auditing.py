@@ -10,6 +10,7 @@ from headend.http.problems import Problem
 from headend.live.services import Services
 from headend.logs import shown
 from headend.redaction import redact
+from headend.store.recorder import Recorder
 from headend.store.records import AuditEntry, Outcome
 
 # What a handler may put into its request: what was done something to, where its path does not say.
@@ -65,7 +66,6 @@ def _note(
 ) -> None:
     # Whoever mixes up the key and its id puts the key into the address.
     target, detail = redact(target), redact(detail)
-    recorder = services.recorder
-    if recorder is not None:
-        address = access.peer_of(services, request).shown_address
-        recorder.note(AuditEntry(time(), actor, action, target, address, outcome, detail))
+    address = access.peer_of(services, request).shown_address
+    entry = AuditEntry(time(), actor, action, target, address, outcome, detail)
+    services.features[Recorder].note(entry)

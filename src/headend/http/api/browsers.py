@@ -5,10 +5,11 @@ from typing import Final
 
 from aiohttp import web
 
+from headend.features.routes import Route
 from headend.http import access
 from headend.http.api import models
 from headend.http.api.auditing import ACTOR, BY_BROWSER
-from headend.http.api.route import V1, Route, json_response, read_body
+from headend.http.api.route import V1, json_response, read_body
 from headend.http.api.sign_in import COOKIE, LIFETIME_S, SignIns
 from headend.http.problems import Problem
 from headend.live.services import Services

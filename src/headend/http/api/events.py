@@ -6,8 +6,9 @@ from typing import Final
 
 from aiohttp import web
 
+from headend.features.routes import Route, Schema
 from headend.http.api import models, server
-from headend.http.api.route import V1, Route, Schema, number
+from headend.http.api.route import V1, number
 from headend.http.api.sign_in import SignIns
 from headend.http.problems import Problem
 from headend.live import status

@@ -20,9 +20,10 @@ from pydantic import (
 
 from headend.access.tokens import Token
 from headend.errors import DatabaseError, ProtocolError, SettingsError
+from headend.features.routes import Route, Schema
 from headend.http.api.auditing import TARGET
 from headend.http.api.models import Model
-from headend.http.api.route import PAGE, V1, Route, Schema, page_limit, read_body
+from headend.http.api.route import PAGE, V1, page_limit, read_body
 from headend.http.problems import Problem
 from headend.live.publish_urls import publish_servers
 from headend.live.services import Services

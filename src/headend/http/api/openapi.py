@@ -10,8 +10,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import WithDefaultSchema
 
 from headend import __version__
+from headend.features.routes import Route, Schema
 from headend.http.api import models
-from headend.http.api.route import Route, Schema, adapter
+from headend.http.api.route import adapter
 from headend.http.api.sign_in import COOKIE, CSRF_HEADER
 
 _TEXTS: Final = {

@@ -5,8 +5,8 @@ from html import escape
 from itertools import groupby
 from typing import Final
 
+from headend.features.routes import Route
 from headend.http.api import openapi
-from headend.http.api.route import Route
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"

@@ -1,18 +1,19 @@
-"""One operation of the API, and what all of them read and write.
+"""What operations of the API read and write.
 
-Every module of the API has `routes(services)`, which lists its operations; `routes.py` puts the
-lists together, serves them and has the OpenAPI document made of them.
+Every module of the API has `routes(services)`, which lists its operations, and a feature
+`api_routes`; `routes.py` puts the lists together, serves them and has the OpenAPI document made of
+them.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from headend.features.routes import Route, Schema
 from headend.http.problems import Problem
 
 V1: Final = "/api/v1"
@@ -22,8 +23,6 @@ MOST: Final = 1000  # entries of a page
 MOST_ID: Final = 10**14
 DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
 
-Schema = Mapping[str, object]
-Call = Callable[[web.Request], Awaitable[object]]
 Model = TypeVar("Model", bound=BaseModel)
 
 # Query parameters of a list that comes in pages, with their JSON schema.
@@ -31,41 +30,6 @@ PAGE: Final[Mapping[str, Schema]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT},
     "after": {"type": "string", "maxLength": 1100},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One operation.
-
-    Attributes:
-        method: HTTP method.
-        path: With parameters in braces; {path} is a stream, {id} a number, any other a text
-            without slashes.
-        summary: What it does, for the document.
-        call: What answers: a value, a response of its own, or None for 204.
-        answer: Type of the answer, a model or a dataclass; None: nothing, or no JSON.
-        body: Model of the request's body.
-        query: Parameters, with their JSON schema.
-        is_open: Needs no token.
-        content_type: Of the answer.
-        status: Of the answer, where it is a value.
-        statuses: What it may fail with besides what the form of the operation tells.
-        action: Its name in the audit trail, such as `session.kick`; empty: method and path. What
-            only reads is not noted there.
-    """
-
-    method: str
-    path: str
-    summary: str
-    call: Call
-    answer: type | None = None
-    body: type[BaseModel] | None = None
-    query: Mapping[str, Schema] | None = None
-    is_open: bool = False
-    content_type: str = "application/json"
-    status: int = 200
-    statuses: tuple[int, ...] = ()
-    action: str = ""
 
 
 @cache

@@ -1,6 +1,7 @@
 """The API as a whole: the routes of its parts, and their description.
 
-A part is a module with `routes(services)`; it is added in one line of `all_routes`.
+A part is a module with `routes(services)`, added in one line of `all_routes`, or a feature with
+`api_routes`.
 """
 
 import json
@@ -11,6 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
+from headend.features.routes import Route
 from headend.http import access
 from headend.http.api import (
     audit,
@@ -19,14 +21,12 @@ from headend.http.api import (
     keys,
     openapi,
     page,
-    relays,
     server,
     sessions,
     streams,
-    webhooks,
 )
 from headend.http.api.auditing import ACTOR, SAFE, note_refused, note_request
-from headend.http.api.route import Route, check_query, json_response
+from headend.http.api.route import check_query, json_response
 from headend.http.api.sign_in import SignIns
 from headend.http.problems import Handler, Problem
 from headend.live.services import Services
@@ -46,8 +46,7 @@ def all_routes(services: Services, sign_ins: SignIns) -> Sequence[Route]:
         sessions.routes(services),
         keys.routes(services),
         audit.routes(services),
-        webhooks.routes(services),
-        relays.routes(services),
+        services.features.api_routes(),
         events.routes(services, sign_ins),
         browsers.routes(services, sign_ins),
     )

@@ -8,8 +8,10 @@ from typing import Final
 from aiohttp import web
 
 from headend import __version__
+from headend.features.routes import Route
+from headend.hls.port import Packaging
 from headend.http.api import models
-from headend.http.api.route import V1, Route
+from headend.http.api.route import V1
 from headend.live import status
 from headend.live.services import Services
 from headend.settings.keys import plain_values
@@ -32,7 +34,8 @@ def routes(services: Services) -> Sequence[Route]:
 def describe(services: Services) -> models.Server:
     """Describe the server as it is now."""
     sessions = [session for session in services.sessions() if not session.is_over]
-    hls = 0 if services.hls is None else sum(each.viewers for each in services.hls.packaged())
+    hls = services.features.find(Packaging)
+    hls_viewers = 0 if hls is None else sum(each.viewers for each in hls.packaged())
     rates = services.rates
     started = datetime.fromtimestamp(services.started, UTC)
     uptime = timedelta(seconds=services.loop.time() - services.began)
@@ -45,7 +48,7 @@ def describe(services: Services) -> models.Server:
         listeners=models.Listeners(**services.addresses),
         streams=sum(stream.is_live for stream in services.registry.streams()),
         sessions=len(sessions),
-        viewers=sum(len(session.watching) for session in sessions) + hls,
+        viewers=sum(len(session.watching) for session in sessions) + hls_viewers,
         bytes_in=services.counters.bytes_in + sum(each.bytes_in for each in sessions),
         bytes_out=services.counters.bytes_out + sum(each.bytes_out for each in sessions),
         bit_rate_in=0 if rates is None else rates.bit_rate_in,

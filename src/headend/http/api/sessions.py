@@ -12,13 +12,15 @@ from typing import Final
 from aiohttp import web
 
 from headend.errors import DatabaseError
+from headend.features.routes import Route, Schema
 from headend.http.api import models
-from headend.http.api.route import MOST_ID, PAGE, V1, Route, Schema, page_after, page_limit
+from headend.http.api.route import MOST_ID, PAGE, V1, page_after, page_limit
 from headend.http.problems import Problem
 from headend.live import status
 from headend.live.services import Services
 from headend.live.sessions import Session
 from headend.live.status import SessionStatus
+from headend.store.recorder import Recorder
 from headend.store.records import StoredSession
 
 ROUNDING_S: Final = 1.0  # of when the server started, told by a clock that is corrected meanwhile
@@ -89,21 +91,18 @@ class _Sessions:
         return described
 
     def _past(self, state: str) -> list[SessionStatus]:
-        recorder = self._services.recorder
-        if recorder is None:
-            return []
+        past = self._services.features[Recorder].past
         live = {session.id for session in self._running()}
-        found = [_over(id, recorder.past.of(id)) for id in recorder.past.sessions()]
+        found = [_over(id, past.of(id)) for id in past.sessions()]
         return [each for each in found if each.state == state and each.id not in live]
 
     def _remembered(self, number: int) -> list[StoredSession]:
-        recorder = self._services.recorder
-        return [] if recorder is None else recorder.past.of(number)
+        return self._services.features[Recorder].past.of(number)
 
     async def _kept(self, number: int) -> list[StoredSession]:
         """Ask the database; without it nothing is known."""
-        recorder = self._services.recorder
-        if recorder is None or recorder.history is None:
+        recorder = self._services.features[Recorder]
+        if recorder.history is None:
             return []
         with suppress(DatabaseError):
             return await recorder.history.of_session(number, recorder.began - ROUNDING_S)

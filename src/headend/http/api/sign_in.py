@@ -21,6 +21,7 @@ from headend.http import access
 from headend.http.api.auditing import BY_BROWSER, BY_TOKEN, Actor
 from headend.http.problems import Problem
 from headend.live.services import Services
+from headend.tls.served import ServedCertificates
 
 log = logging.getLogger(__name__)
 
@@ -157,8 +158,9 @@ class SignIns:
             return True
         services = self._services
         ours = {"localhost", socket.gethostname().lower(), *services.settings.http.hosts}
-        if services.tls is not None:
-            ours.update(name for each in services.tls.store.certificates for name in each.names)
+        served = services.features.find(ServedCertificates)
+        if served is not None:
+            ours |= served.names()
         return host in ours or any(
             name.startswith("*.") and host.partition(".")[2] == name[2:] for name in ours
         )

@@ -5,9 +5,10 @@ from typing import Final
 
 from aiohttp import web
 
+from headend.features.routes import Route, Schema
 from headend.http import thumbnail
 from headend.http.api import models
-from headend.http.api.route import PAGE, V1, Route, Schema, page_limit
+from headend.http.api.route import PAGE, V1, page_limit
 from headend.http.problems import Problem
 from headend.live import status
 from headend.live.rates import RateHistory

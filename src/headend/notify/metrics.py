@@ -1,16 +1,16 @@
 """The metrics of webhooks, callback and Python hooks."""
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from headend.notify.integrations import Integrations
+if TYPE_CHECKING:
+    from headend.notify.integrations import Integrations
 
 
-def collect(integrations: Integrations | None) -> Iterable[Metric]:
+def collect(integrations: "Integrations") -> Iterable[Metric]:
     """Return what there is to tell; nothing of what the settings do not name."""
-    if integrations is None:
-        return
     if integrations.webhooks is not None:
         webhooks = integrations.webhooks
         letters = CounterMetricFamily(

@@ -1,19 +1,22 @@
 """The API's part about relays: how they are, add one, remove one."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 from pydantic import Field
 
 from headend.errors import DatabaseError, SettingsError
+from headend.features.routes import Route
 from headend.http.api.auditing import TARGET
 from headend.http.api.models import Model
-from headend.http.api.route import V1, Route, read_body
+from headend.http.api.route import V1, read_body
 from headend.http.problems import Problem
-from headend.live.relay_port import Direction, RelayPort, RelayStatus
-from headend.live.services import Services
+from headend.relay.status import Direction, RelayStatus
 from headend.settings.relay_presets import PRESETS
+
+if TYPE_CHECKING:
+    from headend.relay.relays import Relays
 
 
 class RelayList(Model):
@@ -45,9 +48,9 @@ class AddedRelay(Model):
     id: str
 
 
-def routes(services: Services) -> Sequence[Route]:
+def routes(relays: "Relays") -> Sequence[Route]:
     """List the operations."""
-    api = _Relays(services)
+    api = _Relays(relays)
     return (
         Route("GET", f"{V1}/relays", "Relays to and from other servers.", api.relays, RelayList),
         Route("POST", f"{V1}/relays", "Add a relay; it is kept over a restart.", api.add,
@@ -58,26 +61,19 @@ def routes(services: Services) -> Sequence[Route]:
 
 
 class _Relays:
-    def __init__(self, services: Services) -> None:
-        self._services: Final = services
-
-    @property
-    def _held(self) -> RelayPort:
-        relays = self._services.relays
-        if relays is None:
-            raise Problem(503, "The server is starting.", headers={"Retry-After": "1"})
-        return relays
+    def __init__(self, relays: "Relays") -> None:
+        self._relays: Final = relays
 
     async def relays(self, request: web.Request) -> RelayList:
-        return RelayList(relays=list(self._held.status()))
+        return RelayList(relays=list(self._relays.described()))
 
     async def add(self, request: web.Request) -> AddedRelay:
         body = await read_body(request, NewRelay)
         spec = body.model_dump(exclude={"direction"}, exclude_defaults=True)
         spec["match"] = body.match
-        self._services.runtime.secrets.protect([body.key])  # the log hides it from now on
+        self._relays.hide([body.key])  # the log hides it from now on
         try:
-            id = request[TARGET] = await self._held.add(body.direction, spec)
+            id = request[TARGET] = await self._relays.add(body.direction, spec)
             return AddedRelay(id=id)
         except SettingsError as error:
             raise Problem(422, f"{error}.") from None
@@ -86,13 +82,13 @@ class _Relays:
 
     async def remove(self, request: web.Request) -> None:
         wanted = request.match_info["relay"]
-        relays = self._held
+        relays = self._relays
         try:
             if await relays.remove(wanted):
                 return
         except DatabaseError as error:
             raise _away(error) from None
-        if any(each.id == wanted for each in relays.status()):
+        if any(each.id == wanted for each in relays.described()):
             raise Problem(409, "This relay is in the settings: remove it there.")
         raise Problem(404, "There is no such relay.", title="Relay not found")
 

@@ -8,11 +8,12 @@ from aiohttp import web
 from pydantic import Field
 
 from headend.errors import DatabaseError
+from headend.features.routes import Route, Schema
 from headend.http.api.auditing import TARGET
 from headend.http.api.models import Model
-from headend.http.api.route import PAGE, V1, Route, Schema, page_after, page_limit
+from headend.http.api.route import PAGE, V1, page_after, page_limit
 from headend.http.problems import Problem
-from headend.live.services import Services
+from headend.notify.integrations import Integrations
 from headend.notify.webhook_endpoint import Attempt, Endpoint
 from headend.notify.webhooks import Webhooks
 from headend.redaction import shown_url
@@ -66,9 +67,9 @@ class WebhookResent(Model):
     resent: int
 
 
-def routes(services: Services) -> Sequence[Route]:
+def routes(integrations: Integrations) -> Sequence[Route]:
     """List the operations."""
-    api = _Webhooks(services)
+    api = _Webhooks(integrations)
     one = f"{V1}/webhooks/{{webhook}}"
     return (
         Route("GET", f"{V1}/webhooks", "Receivers of events.", api.webhooks, WebhookList,
@@ -87,11 +88,11 @@ def routes(services: Services) -> Sequence[Route]:
 
 
 class _Webhooks:
-    def __init__(self, services: Services) -> None:
-        self._services: Final = services
+    def __init__(self, integrations: Integrations) -> None:
+        self._integrations: Final = integrations
 
     async def webhooks(self, request: web.Request) -> WebhookList:
-        made = self._made()
+        made = self._integrations.webhooks
         if made is None:
             return WebhookList(webhooks=[], queued=0, lost={})
         return WebhookList(
@@ -159,20 +160,16 @@ class _Webhooks:
             recent=list(endpoint.recent),
         )
 
-    def _made(self) -> Webhooks | None:
-        integrations = self._services.integrations
-        return None if integrations is None else integrations.webhooks
-
     def _endpoint(self, request: web.Request) -> Endpoint:
         request[TARGET] = request.match_info["webhook"]
-        made = self._made()
+        made = self._integrations.webhooks
         endpoint = None if made is None else made.endpoint(request.match_info["webhook"])
         if endpoint is None:
             raise Problem(404, "There is no such webhook.", title="Webhook not found")
         return endpoint
 
     def _outbox(self) -> "Outbox":
-        made = self._made()
+        made = self._integrations.webhooks
         if made is None or made.outbox is None:
             raise Problem(503, "The database is not open yet.", headers={"Retry-After": "1"})
         return made.outbox

@@ -1,26 +1,19 @@
 """Relays as Prometheus sees them; `limits.relays` bounds how many label sets there are."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from headend.http.stream_metrics import REST
-from headend.live.relay_port import RelayPort, TargetStatus
+from headend.features.feature import Label
+from headend.relay.status import RelayStatus, TargetStatus
 
 LABELS: Final = ("relay", "stream", "direction")
 STATES: Final = ("connecting", "live", "retrying", "failed")
 
 
-def collect(relays: RelayPort | None, may_name: Callable[[str], bool]) -> Iterable[Metric]:
-    """Show each stream of each relay, and those that are not to be named as one of each relay.
-
-    Args:
-        relays: None: the server has none.
-        may_name: Says which streams are shown by name.
-    """
-    if relays is None:
-        return
+def collect(relays: Sequence[RelayStatus], label: Label) -> Sequence[Metric]:
+    """Show each stream of each relay, and those that are not to be named as one of each relay."""
     state = GaugeMetricFamily(
         "headend_relay_state", "1: the state it is in.", labels=[*LABELS, "state"]
     )
@@ -33,11 +26,10 @@ def collect(relays: RelayPort | None, may_name: Callable[[str], bool]) -> Iterab
     )
     size = CounterMetricFamily("headend_relay_bytes", "Bytes of media.", labels=LABELS)
     tries = CounterMetricFamily("headend_relay_tries", "Connections begun.", labels=LABELS)
-    for relay in relays.status():
+    for relay in relays:
         groups: dict[str, list[TargetStatus]] = {}
         for target in relay.targets:
-            name = target.stream if may_name(target.stream) else REST
-            groups.setdefault(name, []).append(target)
+            groups.setdefault(label(target.stream), []).append(target)
         for name, group in groups.items():
             values = [relay.id, name, relay.direction]
             for each in STATES:
@@ -47,4 +39,4 @@ def collect(relays: RelayPort | None, may_name: Callable[[str], bool]) -> Iterab
             drops.add_metric(values, sum(one.drops for one in group))
             size.add_metric(values, sum(one.bytes for one in group))
             tries.add_metric(values, sum(one.tries for one in group))
-    yield from (state, bit_rate, lag, drops, size, tries)
+    return state, bit_rate, lag, drops, size, tries

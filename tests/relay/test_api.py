@@ -1,4 +1,4 @@
-"""This module tests headend.http.api.relays."""
+"""This module tests headend.relay.api."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from tests.relay.servers import place, publish_pictures, server
 from tests.web import serve_stored
 
 from headend.redaction import redact
+from headend.relay.relays import Relays
 
 OUT = {"direction": "out", "match": "live/*", "url": "rtmp://127.0.0.1:1/app", "key": "hush-key"}
 
@@ -58,7 +59,7 @@ async def test_relays_that_were_added_are_there_after_a_restart(tmp_path: Path) 
         assert (await web.api("DELETE", f"/relays/{gone}")).status == 204
     assert b"hush" not in (tmp_path / "headend.db").read_bytes()
     async with serve_stored(tmp_path) as web:
-        await until(lambda: web.live.services.relays and web.live.services.relays.status())
+        await until(lambda: web.live.services.features[Relays].described())
         (relay,) = (await web.get("/relays")).json["relays"]
         assert (relay["id"], relay["has_key"]) == (id, True)
 

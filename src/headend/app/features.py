@@ -1,0 +1,156 @@
+"""The features of a server, and when it has a use for them: one line of FEATURES each.
+
+A feature is imported when it is made, so that a server does not load what it does not use.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from headend.app.parts import node
+from headend.features.feature import Feature
+from headend.live.services import Services
+from headend.settings import Settings
+
+if TYPE_CHECKING:
+    from headend.hooks import Hooks
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What features are made of.
+
+    Attributes:
+        services: What connections and features share.
+        folder: Of the settings file, if there is one.
+        hooks: Of the program that embeds the server, if it brings some.
+        has_http: There is a plain HTTP listener.
+        has_tls: There is a TLS listener, for RTMPS and HTTPS.
+    """
+
+    services: Services
+    folder: Path | None
+    hooks: "Hooks | None"
+    has_http: bool
+    has_tls: bool
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in effect."""
+        return self.services.settings
+
+    @property
+    def serves_http(self) -> bool:
+        """There is HTTP, over TLS or not."""
+        return self.has_http or self.has_tls
+
+
+class Listed(NamedTuple):
+    """A feature: what makes it, and whether a server has a use for it, now or after a reload."""
+
+    make: Callable[[Ground], Feature]
+    is_wanted: Callable[[Ground], bool]
+
+
+def _recorder(ground: Ground) -> Feature:
+    from headend.store.recorder import Recorder
+
+    services = ground.services
+    settings = services.settings
+    recorder = Recorder(
+        time,
+        services.next_session_id,
+        services.access.database,
+        node(settings),
+        retention_days=settings.audit.retention_days,
+        history_days=settings.privacy.history_days,
+    )
+    services.events.subscribe(recorder.event)
+    return recorder
+
+
+def _integrations(ground: Ground) -> Feature:
+    from headend.notify.integrations import Integrations
+
+    services = ground.services
+    return Integrations(
+        services.runtime,
+        services.access,
+        node(services.settings),
+        folder=ground.folder,
+        own=ground.hooks,
+    )
+
+
+def _certificates(ground: Ground) -> Feature:
+    from headend.tls.served import ServedCertificates
+
+    return ServedCertificates(ground.services.runtime, has_http=ground.has_http)
+
+
+def _fallbacks(ground: Ground) -> Feature:
+    from headend.fallback.fallbacks import Fallbacks
+
+    return Fallbacks(ground.services)
+
+
+def _relays(ground: Ground) -> Feature:
+    from headend.relay.relays import Relays
+
+    return Relays(ground.services, node(ground.settings))
+
+
+def _hls(ground: Ground) -> Feature:
+    from headend.hls.streams import HlsStreams
+
+    return HlsStreams(ground.services.runtime, ground.services.registry)
+
+
+def _thumbnails(ground: Ground) -> Feature:
+    from headend.thumbnails.thumbnails import Thumbnails
+
+    return Thumbnails(ground.services.runtime)
+
+
+def _always(ground: Ground) -> bool:
+    return True
+
+
+def _is_relaying(ground: Ground) -> bool:
+    """Say whether there are relays, or an API that may add some."""
+    relay = ground.settings.relay
+    return bool(relay.out or relay.in_) or ground.serves_http
+
+
+# In the order of their start.
+FEATURES: Final = (
+    Listed(_recorder, _always),
+    Listed(_integrations, _always),
+    Listed(_certificates, lambda ground: ground.has_tls),
+    Listed(_fallbacks, lambda ground: ground.services.rules.uses("live.fallback")),
+    Listed(_relays, _is_relaying),
+    Listed(_hls, lambda ground: ground.serves_http),
+    Listed(_thumbnails, lambda ground: ground.serves_http),
+)
+
+
+class FeatureList:
+    """The list, gone through at the start and after each reload; what is made once stays."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground: Final = ground
+        self._left = list(FEATURES)
+
+    def make(self) -> None:
+        """Make and start what the settings want and is not there yet.
+
+        Raises:
+            SettingsError: A feature cannot start with them.
+        """
+        services = self._ground.services
+        for listed in tuple(self._left):
+            if listed.is_wanted(self._ground):
+                self._left.remove(listed)
+                services.features.add(listed.make(self._ground), list(services.registry.streams()))

@@ -1,0 +1,133 @@
+"""The features of a running server: told together, found by their class.
+
+A feature that fails is named in the log; the server and the other features go on.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from headend.features.feature import Feature, Label, Values
+from headend.hub.stream import Stream
+from headend.net.runtime import Runtime
+from headend.settings import Settings
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+    from headend.features.routes import HttpRoute, Route
+
+log = logging.getLogger(__name__)
+
+F = TypeVar("F")
+T = TypeVar("T")
+
+
+class Features:
+    """What a server can do now, in the order of its start; it grows when settings want more."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        """Make an empty list; `add` fills it."""
+        self._runtime = runtime
+        self._features: list[Feature] = []
+
+    def __iter__(self) -> Iterator[Feature]:
+        """Go through them in the order of their start."""
+        return iter(tuple(self._features))
+
+    def find(self, kind: type[F]) -> F | None:
+        """Return the feature of a class; None: this server has none."""
+        return next((each for each in self._features if isinstance(each, kind)), None)
+
+    def __getitem__(self, kind: type[F]) -> F:
+        """Return the feature of a class that the server has.
+
+        Raises:
+            LookupError: It has none.
+        """
+        found = self.find(kind)
+        if found is None:
+            raise LookupError(f"this server has no feature {kind.__name__}")
+        return found
+
+    def add(self, feature: Feature, streams: Sequence[Stream]) -> None:
+        """Start a feature, and tell it of the streams that are there.
+
+        Raises:
+            SettingsError: As `Feature.start`; it is stopped with the others all the same.
+        """
+        self._features.append(feature)
+        feature.start()
+        for stream in streams:
+            if stream.has_begun:
+                self._tell_stream(feature, stream)
+
+    # ------------------------------------------------------------------ told together
+
+    def check(self, settings: Settings) -> None:
+        """Have all look at settings; see `Feature.check`.
+
+        Raises:
+            SettingsError: One of them cannot use them.
+        """
+        for each in self._features:
+            each.check(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Give all of them settings that have changed."""
+        for each in self._features:
+            self._safely(each, partial(each.configure, settings), None)
+
+    def reload(self) -> list[str]:
+        """Have all read their files again; return what happened."""
+        return self._all(lambda each: each.reload())
+
+    def stream_began(self, stream: Stream) -> None:
+        """Tell all of a stream that has its first publisher."""
+        for each in self._features:
+            self._tell_stream(each, stream)
+
+    # ------------------------------------------------------------------ what they give
+
+    def routes(self) -> "list[HttpRoute]":
+        """Return the addresses of all, outside of the API."""
+        return self._all(lambda each: each.routes())
+
+    def api_routes(self) -> "list[Route]":
+        """Return the operations of all."""
+        return self._all(lambda each: each.api_routes())
+
+    def metrics(self, label: Label) -> "list[Metric]":
+        """Return the metrics of all."""
+        return self._all(lambda each: each.metrics(label))
+
+    def findings(self, stream: Stream) -> list[str]:
+        """Say what all of them find of a stream."""
+        return self._all(lambda each: each.findings(stream))
+
+    def status(self) -> dict[str, Values]:
+        """Describe those that have something to say, by name."""
+        silent: Values = {}
+        told = {each.name: self._safely(each, each.status, silent) for each in self._features}
+        return {name: values for name, values in told.items() if values}
+
+    # ------------------------------------------------------------------ inside
+
+    def _tell_stream(self, feature: Feature, stream: Stream) -> None:
+        rules = self._runtime.rules.of(stream.path)
+        self._safely(feature, partial(feature.stream_began, stream, rules), None)
+
+    def _all(self, call: Callable[[Feature], Sequence[T]]) -> list[T]:
+        found: list[T] = []
+        for each in self._features:
+            found += self._safely(each, partial(call, each), ())
+        return found
+
+    @staticmethod
+    def _safely(feature: Feature, call: Callable[[], T], otherwise: T) -> T:
+        try:
+            return call()
+        except Exception:
+            log.exception("feature %s failed: a bug", feature.name)
+            return otherwise
