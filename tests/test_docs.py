@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headend.settings import KEYS
-from headend.settings.listeners import Http, Rtmp, Tls
+from headend.settings import KEYS, Http, Rtmp, Tls
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])

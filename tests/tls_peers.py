@@ -27,7 +27,7 @@ def write_pair(
 ) -> CertificatePair:
     """Issue a certificate and write it with its chain; without dates it is valid for decades."""
     issued = authority.issue_cert(*names, not_before=not_before, not_after=not_after)
-    pair = CertificatePair(folder / f"{stem}.pem", folder / f"{stem}.key")
+    pair = CertificatePair(cert=folder / f"{stem}.pem", key=folder / f"{stem}.key")
     pair.cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     pair.key.write_bytes(issued.private_key_pem.bytes())
     return pair

@@ -132,7 +132,7 @@ def test_insecure_says_so_in_one_line_on_stderr(url: str, tmp_path: Path) -> Non
     [
         ([], 1, "its certificate is not trusted: "),
         (["--fingerprint", FINGERPRINT], 1, "its certificate has another fingerprint: "),
-        (["--fingerprint", "ab:cd"], 2, "fingerprint 'ab:cd': allowed are 64 hex digits"),
+        (["--fingerprint", "ab:cd"], 2, "fingerprint must be 64 hex digits"),
         (["--ca", "/nowhere/ca.pem"], 2, "ca /nowhere/ca.pem: No such file or directory"),
         (["--insecure", "--fingerprint", FINGERPRINT], 2, "exclude each other"),
     ],

@@ -33,7 +33,7 @@ from headend.notify import webhook_endpoint as endpoint_module
 from headend.notify import webhooks as module
 from headend.notify.webhook_endpoint import Endpoint, Retry
 from headend.notify.webhooks import Webhooks
-from headend.settings.hook_values import Webhook
+from headend.settings.webhooks import Webhook
 from headend.store.database import Database
 from headend.store.letter import Letter
 from headend.store.outbox import Outbox
@@ -44,7 +44,7 @@ QUICK = Retry(first_s=0.01, longest_s=0.03, away_s=0.03)
 
 
 def webhook(url: str, name: str = "one", *events: str) -> Webhook:
-    return Webhook(name, url, SecretStr(SECRET), events or ("*",))
+    return Webhook(name=name, url=url, secret=SecretStr(SECRET), events=events or ("*",))
 
 
 def created(stream: str = "live/a") -> Event:

@@ -82,7 +82,7 @@ def test_schema_knows_the_keys_of_a_rule() -> None:
         ("[1]", 'must be a list such as [{ match = "vip/*", auth.private = true }]'),
         (
             "[{ auth.private = true }]",
-            'rule 1: match must be a pattern of APP/NAME such as "vip/*"',
+            'rule 1: match must be a pattern of APP/NAME such as "live/*"',
         ),
         ("[{ match = [], auth.private = true }]", "rule 1: match must be a pattern"),
         ('[{ match = ["a", ""], auth.private = true }]', "rule 1: match must be a pattern"),
@@ -113,7 +113,7 @@ def test_schema_knows_the_keys_of_a_rule() -> None:
             '[{ match = "a", live.takeover = "no" }]',
             'live.takeover = "no": must be "same-key", "always" or "never"',
         ),
-        ('[{ match = "a", live.fallback = ["x"] }]', "sources must be backup, stream:APP/NAME"),
+        ('[{ match = "a", live.fallback = ["x"] }]', "must be backup, stream:APP/NAME"),
         (
             '[{ match = "b", hls.part_s = 0 }, { match = "a", hls.segment_s = 40 }]',
             "rule 2 (a): hls.longest_s must not be less than hls.segment_s (40)",
@@ -133,3 +133,17 @@ def test_listed_settings_are_a_toml_document() -> None:
     made = load_settings(None, ['stream=[{ match = "a", auth.private = true }]'], {}).settings
     lines = [f"{key} = {shown(key, value)}" for key, value in plain_values(made).items()]
     assert tomllib.loads("\n".join(lines))["stream"][0]["auth"] == {"private": True}
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "auth.database=postgresql://ann:hush@h/streams",
+        "auth.callback_secret=0123456789abcdef",
+        "auth.callback_url=https://h.example/ask?token=hush",
+    ],
+)
+def test_rule_stands_beside_secrets_of_the_section_that_it_changes(secret: str) -> None:
+    rule = 'stream=[{ match = "a/*", auth.publish = "open" }]'
+    settings = load_settings(None, [secret, rule], {}).settings
+    assert [each.match for each in settings.stream] == [("a/*",)]

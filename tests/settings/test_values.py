@@ -7,10 +7,9 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from headend.errors import SettingsError
+from headend.settings.texts import quoted
 from headend.settings.values import (
     Address,
-    CertificatePair,
-    Certificates,
     Count,
     Folder,
     Listen,
@@ -19,7 +18,6 @@ from headend.settings.values import (
     Size,
     default_data_folder,
     parse_address,
-    quoted,
     size_text,
 )
 
@@ -31,7 +29,6 @@ class Values(BaseModel):
     count: Count = 0
     folder: Folder = Path()
     file: OptionalFile = None
-    certificates: Certificates = ()
 
 
 @pytest.mark.parametrize(
@@ -166,44 +163,6 @@ def test_empty_text_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_file_is_refused(value: object) -> None:
     with pytest.raises(ValidationError, match="must be the path of a file"):
         Values.model_validate({"file": value})
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        [{"cert": "c.pem", "key": "/k.pem"}],
-        [CertificatePair(Path("c.pem"), Path("/k.pem"))],
-        '[{"cert": "c.pem", "key": "/k.pem"}]',
-        '[{ cert = "c.pem", key = "/k.pem" }]',
-    ],
-)
-def test_certificates_are_tables_or_a_text_of_json_or_toml(value: object) -> None:
-    values = Values.model_validate({"certificates": value})
-    assert values.certificates == (CertificatePair(Path("c.pem"), Path("/k.pem")),)
-    dumped = values.model_dump(mode="json")["certificates"]
-    assert dumped == [{"cert": "c.pem", "key": "/k.pem"}]
-
-
-@pytest.mark.parametrize("value", [[], "", "[]"])
-def test_certificates_may_be_none_at_all(value: object) -> None:
-    assert Values.model_validate({"certificates": value}).certificates == ()
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        (5, r'such as \[{ cert = "chain.pem", key = "key.pem" }\]'),
-        ("chain.pem", r'such as \[{ cert = "chain.pem", key = "key.pem" }\]'),
-        ("{}", r'such as \[{ cert = "chain.pem", key = "key.pem" }\]'),
-        (["chain.pem"], "entry 1: it must be a table with the fields cert, key"),
-        ([{"cert": "a"}], r'entry 1 \("a"\): key is missing'),
-        ([{"cert": "a", "key": ""}], "key must be the path of a file"),
-        ([{"cert": "a", "key": "b", "ca": "c"}], 'unknown field "ca"; known are cert, key'),
-    ],
-)
-def test_wrong_certificates_are_refused_in_words(value: object, words: str) -> None:
-    with pytest.raises(ValidationError, match=words):
-        Values.model_validate({"certificates": value})
 
 
 @pytest.mark.parametrize(

@@ -334,7 +334,7 @@ def test_missing_file_keeps_the_old_certificate(write: Write) -> None:
 def test_wrong_files_at_the_start_are_all_told(write: Write, tmp_path: Path) -> None:
     good = write("a.example")
     expired = write("b.example", stem="b", not_after=NOW - timedelta(days=1))
-    missing = CertificatePair(tmp_path / "no.pem", tmp_path / "no.key")
+    missing = CertificatePair(cert=tmp_path / "no.pem", key=tmp_path / "no.key")
     with pytest.raises(SettingsError) as error:
         _store(good, expired, missing)
     assert str(error.value) == f"certificate {expired.cert}: expired on 2026-03-31"
@@ -382,7 +382,7 @@ def test_folders_to_watch_are_also_those_behind_links(write: Write, tmp_path: Pa
     pair = write("a.example")
     pair.cert.rename(archive / "a1.pem")
     os.symlink(archive / "a1.pem", live / "a.pem")
-    store = _store(CertificatePair(live / "a.pem", pair.key))
+    store = _store(CertificatePair(cert=live / "a.pem", key=pair.key))
     assert store.watch_paths() == {live, archive.resolve(), tmp_path, tmp_path.resolve()}
 
 

@@ -193,9 +193,9 @@ def test_files_that_openssl_refuses_are_named(
 ) -> None:
     other = write_pair(tmp_path, authority, "b.example", stem="b")
     with pytest.raises(SettingsError, match=f"certificate {pair.cert}: .* KEY_VALUES_MISMATCH"):
-        _context(CertificatePair(pair.cert, other.key))
+        _context(CertificatePair(cert=pair.cert, key=other.key))
     with pytest.raises(SettingsError, match=f"certificate {pair.cert}: .* No such file"):
-        _context(CertificatePair(pair.cert, tmp_path / "no.key"))
+        _context(CertificatePair(cert=pair.cert, key=tmp_path / "no.key"))
 
 
 # ---------------------------------------------------------------------- names in no ASCII

@@ -125,7 +125,7 @@ def _check_in(match: str, urls: Sequence[str], *, has_key: bool, is_always: bool
     Raises:
         SettingsError: Says what is missing or too much.
     """
-    from headend.settings.relay_values import has_wildcard
+    from headend.settings.relay import has_wildcard
 
     if not urls:
         words = "where to fetch it is missing, such as rtmps://origin.example/live/{name}"

@@ -23,7 +23,7 @@ from headend.media.headers import Codec
 from headend.media.tag import AUDIO, VIDEO, Tag
 from headend.media.track_config import TrackConfig, track_config
 from headend.settings import StreamRules
-from headend.settings.fallback_values import FallbackSource
+from headend.settings.live import FallbackSource
 from headend.sources.files import Source, open_source
 
 UNKNOWN: Final = SlateFormat(TrackConfig(VIDEO, Codec.H264), TrackConfig(AUDIO, Codec.AAC))

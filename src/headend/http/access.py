@@ -14,7 +14,7 @@ from headend.http.credentials import parameters_of
 from headend.http.problems import Handler, Problem, problem_of
 from headend.live.services import Services
 from headend.net.peer import LOCAL, Peer, forwarded_peers, named_by
-from headend.settings.http_values import ANY_ORIGIN
+from headend.settings.http import ANY_ORIGIN
 
 USER_AGENT_CHARACTERS: Final = 200
 PEER: Final = "peer"  # what a connection's `get_extra_info` calls its `Peer`

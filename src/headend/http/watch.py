@@ -20,7 +20,7 @@ from headend.hub.stream import Stream
 from headend.live import status
 from headend.live.services import Services
 from headend.names import stream_path
-from headend.settings.http_values import ANY_ORIGIN
+from headend.settings.http import ANY_ORIGIN
 
 ROUTE: Final = "/watch/{path:.+}"
 CONTENT_TYPE: Final = "application/json"

@@ -27,7 +27,7 @@ from headend.rtmp.events import PlayChanged, PlayRequest, PublishRequest
 from headend.rtmp.refusals import code_of, told_code
 from headend.rtmp.session import ServerSession
 from headend.rtmp.url import StreamTarget
-from headend.settings.fallback_values import backup_rank
+from headend.settings.live import backup_rank
 
 
 class Connection(Protocol):

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import re
 import ssl
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,10 +11,10 @@ from typing import Final
 import truststore
 
 from headend.errors import RelayError, SettingsError
+from headend.trust import Trust
 
 log = logging.getLogger(__name__)
 
-FINGERPRINT: Final = re.compile(r"(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2}")
 REMEMBERED_PLACES: Final = 1000  # of those whose certificate is not checked
 
 # Of OpenSSL: X509_V_ERR_… in x509_vfy.h.
@@ -38,38 +37,24 @@ _REASONS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class TlsOptions:
+class TlsOptions(Trust):
     """Whom a client trusts, and who it says it is.
 
-    By default the authorities of the system are trusted. Of what says otherwise (ca, fingerprint,
-    insecure) one at most is given.
-
     Attributes:
-        ca: PEM file of the authorities to trust instead.
-        fingerprint: SHA-256 of the one certificate to trust: 64 hex digits, colons between the
-            bytes or none. Who signed it, for which name and until when does not matter then.
-        insecure: Trust anybody. A warning is logged, once for each place.
+        ca: See `Trust`, as `fingerprint` and `insecure`: it is logged once for each place that
+            anybody is trusted there.
         cert: PEM file of our own certificate and its chain, for a server that asks for one.
         key: PEM file of its key, not encrypted; None: it is in the file of the certificate.
 
     Raises:
-        SettingsError: The fingerprint is none, several are given, or a key without certificate.
+        SettingsError: `Trust` does, or a key has no certificate.
     """
 
-    ca: Path | None = None
-    fingerprint: str | None = None
-    insecure: bool = False
     cert: Path | None = None
     key: Path | None = None
 
     def __post_init__(self) -> None:
-        if (self.ca is not None) + (self.fingerprint is not None) + self.insecure > 1:
-            raise SettingsError("ca, fingerprint and insecure exclude each other")
-        if self.fingerprint is not None and not FINGERPRINT.fullmatch(self.fingerprint):
-            raise SettingsError(
-                f"fingerprint {self.fingerprint!r}: allowed are 64 hex digits, those of SHA-256, "
-                "with or without colons"
-            )
+        Trust.__post_init__(self)
         if self.key is not None and self.cert is None:
             raise SettingsError("a key needs the certificate it belongs to")
 

@@ -25,7 +25,7 @@ from pydantic import ConfigDict, Field
 from headend.errors import HeadendError
 from headend.net.outgoing import Outgoing, OutgoingError
 from headend.net.steady import SteadyClock
-from headend.settings.hook_values import Webhook
+from headend.settings.webhooks import Webhook
 from headend.store.letter import Letter
 from headend.webhooks import sign
 

@@ -27,7 +27,7 @@ from headend.logs import Repeats
 from headend.net.outgoing import Outgoing
 from headend.net.steady import SteadyClock
 from headend.notify.webhook_endpoint import Endpoint, Retry
-from headend.settings.hook_values import Webhook
+from headend.settings.webhooks import Webhook
 from headend.store.letter import STREAM_CHARACTERS, Letter
 
 if TYPE_CHECKING:

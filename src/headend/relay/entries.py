@@ -7,7 +7,8 @@ from hashlib import sha256
 from headend.errors import SettingsError
 from headend.relay.status import Direction, Source
 from headend.settings import Settings
-from headend.settings.relay_values import RelayIn, RelayOut, parse_relay_in, parse_relay_out
+from headend.settings.relay import RelayIn, RelayOut
+from headend.settings.tables import read_table
 
 Rule = RelayOut | RelayIn
 
@@ -27,7 +28,7 @@ def parse_spec(direction: Direction, spec: dict[str, object]) -> Rule:
         SettingsError: It makes no sense; says why, and shows no secret.
     """
     try:
-        return parse_relay_out(spec) if direction == "out" else parse_relay_in(spec)
+        return read_table(RelayOut, spec) if direction == "out" else read_table(RelayIn, spec)
     except ValueError as error:
         raise SettingsError(str(error)) from None
 

@@ -32,7 +32,7 @@ from headend.rtmp.events import MediaReceived
 from headend.rtmp.handshake import CLIENT_FILLER_SIZE
 from headend.rtmp.redirect import follow
 from headend.rtmp.url import Url
-from headend.settings.relay_values import Trust
+from headend.trust import Trust
 
 log = logging.getLogger(__name__)
 

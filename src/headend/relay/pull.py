@@ -24,7 +24,7 @@ from headend.relay.link import START_S, Link, Links, follow_redirects, own_ports
 from headend.relay.target import Target
 from headend.rtmp.client import ClientSettings
 from headend.rtmp.url import Url, parse_url
-from headend.settings.relay_values import RelayIn, fill
+from headend.settings.relay import RelayIn, fill
 
 if TYPE_CHECKING:
     from yarl import URL

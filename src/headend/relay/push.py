@@ -24,8 +24,8 @@ from headend.relay.preset_check import check_codecs, check_preset, check_url, ne
 from headend.relay.target import Target
 from headend.rtmp.client import ClientSettings
 from headend.rtmp.url import Url, parse_url
+from headend.settings.relay import RelayOut, fill
 from headend.settings.relay_presets import PRESETS
-from headend.settings.relay_values import RelayOut, fill
 
 
 class Push(Target):

@@ -33,12 +33,7 @@ from headend.relay.push import Push
 from headend.relay.status import Direction, RelayStatus
 from headend.relay.target import Target
 from headend.settings import Settings, StreamRules
-from headend.settings.relay_values import (
-    MOST_RELAYS,
-    RelayIn,
-    RelayOut,
-    check_stream,
-)
+from headend.settings.relay import MOST_RELAYS, RelayIn, RelayOut, check_stream
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

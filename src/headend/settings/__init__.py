@@ -1,6 +1,7 @@
-"""This package holds the typed settings: TOML file, environment, flags."""
+"""The typed settings: TOML file, environment, flags."""
 
-from headend.settings.access import Auth
+from headend.settings.auth import Auth
+from headend.settings.http import Http
 from headend.settings.keys import (
     KEYS,
     NEEDS_RESTART,
@@ -13,8 +14,9 @@ from headend.settings.keys import (
     shown,
 )
 from headend.settings.limits import Limits
-from headend.settings.listeners import Acme, Http, Rtmp, Tls
+from headend.settings.live import Live
 from headend.settings.model import Log, Settings
+from headend.settings.rtmp import Rtmp
 from headend.settings.rules import plain_value
 from headend.settings.sources import (
     FLAGS,
@@ -24,8 +26,8 @@ from headend.settings.sources import (
     settings_of,
 )
 from headend.settings.stream_rules import RuleBook, StreamRules
-from headend.settings.streams import Live
-from headend.settings.values import Address, CertificatePair, parse_address
+from headend.settings.tls import Acme, CertificatePair, Tls
+from headend.settings.values import Address, parse_address
 
 __all__ = [
     "FLAGS",

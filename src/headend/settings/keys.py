@@ -1,8 +1,7 @@
-"""This module names the settings by their keys, such as `live.wait_s`, and shows their values."""
+"""The settings by their keys, such as `live.wait_s`, and how their values are shown."""
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass
 from keyword import iskeyword
 from types import MappingProxyType
 from typing import Final, get_args
@@ -119,19 +118,16 @@ def secret_values(value: object) -> list[str]:
     """Return every secret that settings, or a part of them, hold."""
     if isinstance(value, SecretStr):
         return [value.get_secret_value()]
+    own: list[str] = []
+    parts: Iterable[object] = ()
     if isinstance(value, BaseModel):
-        return [secret for _, inner in value for secret in secret_values(inner)]
-    if is_dataclass(value) and not isinstance(value, type):
-        parts: Iterable[object] = [getattr(value, each.name) for each in fields(value)]
-        own = [secret for secret in getattr(value, "secrets", ()) if isinstance(secret, str)]
-        return [*own, *(secret for part in parts for secret in secret_values(part))]
-    if isinstance(value, Mapping):
+        parts = [inner for _, inner in value]
+        own += getattr(value, "secrets", ())
+    elif isinstance(value, Mapping):
         parts = value.values()
     elif isinstance(value, tuple | list):
         parts = value
-    else:
-        return []
-    return [secret for part in parts for secret in secret_values(part)]
+    return [*own, *(secret for part in parts for secret in secret_values(part))]
 
 
 def example_toml() -> str:

@@ -1,23 +1,28 @@
 """All settings: each with its type, limits, default and a line that describes it."""
 
-from typing import Literal
+import re
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from headend.settings.access import Audit, Auth, Privacy
-from headend.settings.hook_values import (
-    ModuleObject,
-    Webhooks,
-)
+from headend.settings.auth import Auth
+from headend.settings.hls import Hls
+from headend.settings.http import Http
 from headend.settings.limits import Limits
-from headend.settings.listeners import Http, Rtmp, Tls
+from headend.settings.live import Live
+from headend.settings.privacy import Audit, Privacy
+from headend.settings.relay import Relay
+from headend.settings.rtmp import Rtmp
 from headend.settings.rules import Rules, StreamRule, check_together
 from headend.settings.section import Section
-from headend.settings.streams import Hls, Live, Relay
-from headend.settings.values import (
-    Folder,
-    default_data_folder,
-)
+from headend.settings.texts import text_like
+from headend.settings.tls import Tls
+from headend.settings.values import Folder, default_data_folder
+from headend.settings.webhooks import Webhooks
+
+OBJECT_FORM: Final = 'must be a module, or a module and an object in it, as in "my_hooks:hooks"'
+_NAME: Final = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+_OBJECT: Final = re.compile(rf"(?:{_NAME}(?::{_NAME})?)?")
 
 
 class Log(Section):
@@ -40,7 +45,7 @@ class Settings(Section):
         default_factory=default_data_folder,
         description="Folder for the server's state; if empty, the platform's user data folder.",
     )
-    hooks: ModuleObject = Field(
+    hooks: Annotated[str, text_like(_OBJECT, OBJECT_FORM)] = Field(
         default="",
         description='Module of Python hooks, such as "my_hooks" for the file my_hooks.py beside '
         "this one.",

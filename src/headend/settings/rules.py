@@ -20,19 +20,18 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from headend.settings.access import Auth
 from headend.settings.allowed import allowed
-from headend.settings.fallback_values import FallbackSources
+from headend.settings.auth import Auth
+from headend.settings.hls import Hls
 from headend.settings.limits import Limits
-from headend.settings.listeners import Rtmp
+from headend.settings.live import FallbackSources, Live
+from headend.settings.rtmp import Rtmp
 from headend.settings.section import Section
-from headend.settings.streams import Hls, Live
-from headend.settings.values import quoted, tables
+from headend.settings.texts import listed_tables, quoted
+from headend.settings.values import match_of
 
 RULES_FORM: Final = 'must be a list such as [{ match = "vip/*", auth.private = true }]'
-MATCH_FORM: Final = 'match must be a pattern of APP/NAME such as "vip/*", or a list of them'
 MOST_RULES: Final = 1000
-MOST_PATTERNS: Final = 1000  # of one rule
 
 
 class StreamAuth(Section):
@@ -108,7 +107,7 @@ class StreamRule:
 
 
 def _rules(value: object) -> tuple[StreamRule, ...]:
-    items = tables(value, RULES_FORM) if isinstance(value, str) else value
+    items = listed_tables(value, RULES_FORM) if isinstance(value, str) else value
     if not isinstance(items, list | tuple) or len(items) > MOST_RULES:
         raise ValueError(RULES_FORM)
     return tuple(_rule(number, item) for number, item in enumerate(items, 1))
@@ -133,13 +132,10 @@ def _rule(number: int, item: object) -> StreamRule:
 
 
 def _match(number: int, value: object) -> tuple[str, ...]:
-    patterns = [value] if isinstance(value, str) else value
-    if not isinstance(patterns, list | tuple) or not 0 < len(patterns) <= MOST_PATTERNS:
-        raise ValueError(f"rule {number}: {MATCH_FORM}")
-    texts = [each for each in patterns if isinstance(each, str) and each and each.isprintable()]
-    if len(texts) < len(patterns):
-        raise ValueError(f"rule {number}: {MATCH_FORM}")
-    return tuple(texts)
+    try:
+        return match_of(value)
+    except ValueError as error:
+        raise ValueError(f"rule {number}: match {error}") from None
 
 
 def _flat(table: Mapping[str, object], prefix: str = "") -> list[tuple[str, object]]:
@@ -187,7 +183,7 @@ def check_together(rules: Sequence[StreamRule], sections: Mapping[str, object]) 
             model = sections[section]
             assert isinstance(model, BaseModel)
             try:
-                type(model).model_validate(model.model_dump() | values)
+                type(model).model_validate(dict(model) | values)
             except ValidationError as error:
                 words = error.errors()[0].get("ctx", {}).get("error", "")
                 name = ".".join(map(str, error.errors()[0]["loc"]))

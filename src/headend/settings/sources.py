@@ -19,7 +19,8 @@ from headend.errors import SettingsError
 from headend.settings.allowed import allowed
 from headend.settings.keys import KEYS, SECTIONS, get, is_secret, secret_values
 from headend.settings.model import Settings
-from headend.settings.values import default_data_folder, quoted, typed, unquoted
+from headend.settings.texts import quoted, typed, unquoted
+from headend.settings.values import default_data_folder
 
 ENVIRONMENT_PREFIX: Final = "HEADEND_"
 DEFAULT: Final = "default"

@@ -9,13 +9,13 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from headend.settings.access import Auth
-from headend.settings.fallback_values import FallbackSource, sources_of
+from headend.settings.auth import Auth
+from headend.settings.hls import Hls
 from headend.settings.keys import shown
 from headend.settings.limits import Limits
+from headend.settings.live import FallbackSource, Live, sources_of
 from headend.settings.model import Settings
 from headend.settings.rules import RULE_KEYS, plain_value
-from headend.settings.streams import Hls, Live
 
 KNOWN: Final = 4096  # names whose rules are kept: names are a peer's choice
 

@@ -1,24 +1,30 @@
-"""This module holds the values that settings are made of: addresses, sizes, networks, folders.
+"""Values that settings are made of: addresses, sizes, networks, patterns, files.
 
 A validator raises ValueError with the words for the user, or without any: then the user is told the
 limits of the key, which the validator does not know.
 """
 
 import ipaddress
-import json
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
 
 from headend.errors import SettingsError
-from headend.settings.entries import entries, fields, texts
+from headend.redaction import shown_url
+from headend.settings.texts import quoted, split, texts, unquoted
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -27,12 +33,15 @@ GIB: Final = 1024 * MIB
 # sun_path of a Unix socket holds 108 bytes with its final zero (unix(7)).
 UNIX_PATH_BYTES: Final = 107
 
-# A wrong value is repeated in the error so that it is found, not so that it is read in full.
-SHOWN_CHARACTERS: Final = 80
+MOST_PATTERNS: Final = 1000  # of a table
+TEXT_CHARACTERS: Final = 2000  # of a pattern or a URL
 
+_ADDRESSES_FORM: Final = 'must be a list of addresses such as ":1935"'
 _NETWORKS_FORM: Final = 'must be a list of networks such as "10.0.0.0/8" or addresses such as "::1"'
 _PATTERNS_FORM: Final = 'must be a list of patterns of APP/NAME such as "live/*"'
-CERTIFICATES_FORM: Final = 'must be a list such as [{ cert = "chain.pem", key = "key.pem" }]'
+_MATCH_FORM: Final = 'must be a pattern of APP/NAME such as "live/*"'
+
+_URL_FORM: Final = "must be an http:// or https:// URL without user and password"
 
 # Marks, in the metadata of its type, a value that holds secrets: errors don't repeat it.
 HIDDEN: Final = "hidden"
@@ -47,6 +56,9 @@ _UNITS: Final = {
     "MB": 10**6,
     "GB": 10**9,
 }
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +87,6 @@ class Address:
             return "off"
         host = self.host or ""
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class CertificatePair:
-    """Files of a certificate for TLS, in PEM.
-
-    Attributes:
-        cert: The certificate, then those of its chain.
-        key: Its private key, not encrypted; may be the same file.
-    """
-
-    cert: Path
-    key: Path
 
 
 def parse_address(text: str) -> Address:
@@ -127,12 +126,6 @@ def _socket_path(path: str) -> str:
     return path
 
 
-def quoted(value: object) -> str:
-    """Show a value of any source in quotes, on one line, without control characters, cut short."""
-    text = json.dumps(value, default=str)
-    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…"
-
-
 def size_text(size: int) -> str:
     """Show a size in bytes with the largest unit that divides it: `16 MiB`, `2500000`."""
     for unit, factor in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
@@ -141,77 +134,12 @@ def size_text(size: int) -> str:
     return str(size)
 
 
-def typed(text: str) -> object:
-    """Read a text of a flag or the environment: a list, a table or a text in quotes as in the file.
-
-    Returns:
-        The value; any other text as it is.
-
-    Raises:
-        ValueError: It begins like one of these and is none; says so.
-    """
-    text = unquoted(text)
-    match text[:1]:
-        case "[":
-            return tables(text, f"it begins like a list and is none{_as_meant(text)}")
-        case "{":
-            return tables(text, f"it begins like a table and is none{_as_meant(text)}")
-        case '"' | "'":
-            quotes = "it begins with a quote and is neither a text in quotes nor several"
-            found = tables(f"[{text}]", quotes)
-            return found[0] if isinstance(found, list) and len(found) == 1 else found
-    return text
-
-
-def unquoted(text: str) -> str:
-    """Return a text without the quotes around it, which a file of environment variables keeps."""
-    text = text.strip()
-    inner = text[1:-1]
-    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
-    return inner if is_quoted and text[0] not in inner and "\\" not in inner else text
-
-
-def _as_meant(text: str) -> str:
-    """Say how it would be right; most likely a shell took the quotes away."""
-    if not text.endswith("]") or set(text[1:-1]) & set("[]{}\"'"):
-        return ": texts in it need quotes, and all of it others that keep them from the shell"
-    items = [item.strip() for item in text[1:-1].split(",")]
-    return f": write '{json.dumps(items, ensure_ascii=False)}' with all these quotes"
-
-
-def listed(text: str) -> list[object]:
-    """Read a list from a flag or the environment: `a, b`, or `["a", "b"]` as in the file.
-
-    Raises:
-        ValueError: It begins like a list and is none; says so.
-    """
-    found = typed(text)
-    if isinstance(found, list):
-        return found
-    if not isinstance(found, str):
-        raise ValueError
-    return _split(found)
-
-
-def _split(text: str) -> list[object]:
-    return [item.strip() for item in text.split(",") if item.strip()]
-
-
-def _items(value: object) -> list[str]:
-    """Texts of a list, or of one text: see `listed`."""
-    if isinstance(value, str):
-        value = listed(value)
-    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        return list(value)
-    raise ValueError
-
-
-def _addresses(value: object) -> list[str]:
-    """The same of addresses: one of IPv6 begins like a list."""
+def _addresses(value: object) -> tuple[str, ...]:
+    """Texts of a list, or of one text with commas, in which IPv6 begins like a list."""
     if isinstance(value, str):
         text = unquoted(value)
-        value = _split(text) if re.match(r"\[[0-9A-Fa-f:.]+(?:%\w+)?\]:", text) else value
-    return _items(value)
+        value = split(text) if re.match(r"\[[0-9A-Fa-f:.]+(?:%\w+)?\]:", text) else value
+    return texts(value, lambda _: True, _ADDRESSES_FORM)
 
 
 def _listen(value: object) -> tuple[Address, ...]:
@@ -228,8 +156,8 @@ def _listen(value: object) -> tuple[Address, ...]:
     return addresses
 
 
-def _networks(value: object) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    items = texts(_items(value), is_network, _NETWORKS_FORM)
+def _networks(value: object) -> tuple[Network, ...]:
+    items = texts(value, is_network, _NETWORKS_FORM)
     return tuple(ipaddress.ip_network(each, strict=False) for each in items)
 
 
@@ -243,15 +171,52 @@ def is_network(text: str) -> bool:
 
 
 def _patterns(value: object) -> tuple[str, ...]:
-    try:
-        items = _items(value)
-    except ValueError as error:
-        raise ValueError(str(error) or _PATTERNS_FORM) from None
-    return texts(items, _is_pattern, _PATTERNS_FORM)
+    return texts(value, _is_pattern, _PATTERNS_FORM)
 
 
 def _is_pattern(text: str) -> bool:
     return bool(text) and text.isprintable() and '"' not in text
+
+
+def _pattern(value: object) -> object:
+    if not isinstance(value, str) or not _is_match(value):
+        raise ValueError(_MATCH_FORM)
+    return value
+
+
+def match_of(value: object) -> tuple[str, ...]:
+    """Read what streams a table is for: a pattern, or a list of them.
+
+    Raises:
+        ValueError: It is neither; says what is allowed.
+    """
+    form = f"{_MATCH_FORM}, or a list of them"
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not 0 < len(items) <= MOST_PATTERNS:
+        raise ValueError(form)
+    return texts(items, _is_match, form)
+
+
+def _is_match(text: str) -> bool:
+    return text.isprintable() and 0 < len(text) <= TEXT_CHARACTERS
+
+
+def http_url(value: str) -> str:
+    """Return a URL that can be called, and shown without its query.
+
+    Raises:
+        ValueError: It is none; says what is allowed.
+    """
+    try:
+        url = urlsplit(value)
+        is_right = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+        is_right = is_right and "@" not in url.netloc and not url.fragment
+    except ValueError:
+        is_right = False
+    is_text = value.isprintable() and " " not in value and len(value) <= TEXT_CHARACTERS
+    if not is_right or not is_text:
+        raise ValueError(_URL_FORM)
+    return value
 
 
 def _size(value: object) -> object:
@@ -277,80 +242,27 @@ def _folder(value: object) -> Path:
     return Path(os.path.expanduser(value))
 
 
-def _file(value: object) -> Path | None:
-    # TOML has no null: an empty text stands for no file.
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str | Path) or "\0" in str(value):
+def _file(value: object) -> Path:
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise ValueError("must be the path of a file")
     return Path(os.path.expanduser(value))
 
 
-def _certificates(value: object) -> tuple[CertificatePair, ...]:
-    items = tables(value, CERTIFICATES_FORM) if isinstance(value, str) else value
-    if not isinstance(items, list | tuple):
-        raise ValueError(CERTIFICATES_FORM)
-    return entries(items, _certificate_pair, "cert")
-
-
-def tables(text: str, form: str) -> object:
-    """Read a list of tables from a flag or the environment: JSON, or TOML as in the file.
-
-    Raises:
-        ValueError: It is neither; says `form`.
-    """
-    try:
-        return json.loads(text or "[]")
-    except (ValueError, RecursionError):
-        pass
-    try:
-        (value,) = tomllib.loads(f"value = {text}").values()
-    except (ValueError, RecursionError):
-        raise ValueError(form) from None
-    return value
-
-
-def _certificate_pair(item: object) -> CertificatePair:
-    if isinstance(item, CertificatePair):
-        return item
-    table = fields(item, ("cert", "key"))
-    return CertificatePair(_needed_file("cert", table), _needed_file("key", table))
-
-
-def _needed_file(name: str, table: dict[str, object]) -> Path:
-    value = table[name]
-    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
-        raise ValueError(f"{name} must be the path of a file")
-    return Path(os.path.expanduser(value))
+def _optional_file(value: object) -> Path | None:
+    # TOML has no null: an empty text stands for no file.
+    return None if value is None or value == "" else _file(value)
 
 
 Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=int | str)]
 Count = Annotated[int, BeforeValidator(_number)]
 Seconds = Annotated[float, BeforeValidator(_number)]
 Folder = Annotated[Path, PlainValidator(_folder), WithJsonSchema({"type": "string"})]
+File = Annotated[Path, PlainValidator(_file), WithJsonSchema({"type": "string"})]
 OptionalFile = Annotated[
     Path | None,
-    PlainValidator(_file),
+    PlainValidator(_optional_file),
     PlainSerializer(lambda path: "" if path is None else str(path)),
     WithJsonSchema({"type": "string"}),
-]
-Certificates = Annotated[
-    tuple[CertificatePair, ...],
-    PlainValidator(_certificates),
-    PlainSerializer(
-        lambda pairs: [{"cert": str(pair.cert), "key": str(pair.key)} for pair in pairs]
-    ),
-    WithJsonSchema(
-        {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"cert": {"type": "string"}, "key": {"type": "string"}},
-                "required": ["cert", "key"],
-                "additionalProperties": False,
-            },
-        }
-    ),
 ]
 Listen = Annotated[
     tuple[Address, ...],
@@ -358,14 +270,14 @@ Listen = Annotated[
     PlainSerializer(lambda addresses: [str(each) for each in addresses] or ["off"]),
     WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 1}),
 ]
-Patterns = Annotated[
-    tuple[str, ...],
-    PlainValidator(_patterns),
-    PlainSerializer(list),
-    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
+HttpUrl = Annotated[str, AfterValidator(http_url), PlainSerializer(shown_url)]
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_patterns)]
+Pattern = Annotated[str, BeforeValidator(_pattern)]
+Match = Annotated[
+    tuple[str, ...], BeforeValidator(match_of, json_schema_input_type=str | list[str])
 ]
 Networks = Annotated[
-    tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...],
+    tuple[Network, ...],
     PlainValidator(_networks),
     PlainSerializer(lambda networks: [str(each) for each in networks]),
     WithJsonSchema({"type": "array", "items": {"type": "string"}}),

@@ -40,7 +40,7 @@ def account_folder(data: Path, directory: str) -> Path:
 def issued_pair(folder: Path) -> CertificatePair:
     """Name the certificate that an account got last, there or not."""
     path = folder / CERTIFICATE_FILE
-    return CertificatePair(path, path)
+    return CertificatePair(cert=path, key=path)
 
 
 def load_or_create_account_key(folder: Path) -> ec.EllipticCurvePrivateKey:

@@ -41,7 +41,7 @@ _ELSEWHERE: Final = (
 
 def pair_in(folder: Path) -> CertificatePair:
     """Name the two files in a folder, there or not."""
-    return CertificatePair(folder / CERT_FILE, folder / KEY_FILE)
+    return CertificatePair(cert=folder / CERT_FILE, key=folder / KEY_FILE)
 
 
 def load_or_create(folder: Path, now: datetime) -> tuple[CertificatePair, bool]:

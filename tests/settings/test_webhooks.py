@@ -1,4 +1,4 @@
-"""This module tests headend.settings.hook_values, as settings."""
+"""Tests of webhooks, hooks and the callback, as settings."""
 
 import json
 from pathlib import Path

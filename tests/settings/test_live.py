@@ -1,10 +1,10 @@
-"""This module tests the values of `live.fallback`."""
+"""Tests of `live.fallback`."""
 
 import pytest
 
 from headend.errors import SettingsError
 from headend.settings import load_settings, plain_values
-from headend.settings.fallback_values import FallbackSource, backup_rank, sources_of
+from headend.settings.live import FallbackSource, backup_rank, sources_of
 
 RULES = 'live.fallback=[{ match = "live/*", sources = ["stream:spare/{name}", "backup", "slate"] }]'
 

@@ -1,4 +1,4 @@
-"""This module tests headend.settings.relay_values."""
+"""Tests of headend.settings.relay."""
 
 import json
 import re
@@ -10,17 +10,10 @@ import pytest
 from headend.errors import SettingsError
 from headend.settings import load_settings, plain_values, secret_values
 from headend.settings.model import Settings
+from headend.settings.relay import RelayIn, RelayOut, check_stream, fill
 from headend.settings.relay_presets import PRESETS
-from headend.settings.relay_values import (
-    RelayIn,
-    RelayOut,
-    check_stream,
-    fill,
-    parse_relay_in,
-    parse_relay_out,
-    plain_in,
-    plain_out,
-)
+from headend.settings.tables import read_table
+from headend.trust import Trust
 
 FINGERPRINT = "AB:" * 31 + "AB"
 
@@ -59,7 +52,7 @@ def test_relays_of_a_file_have_the_shape_of_the_manual(tmp_path: Path) -> None:
 def test_relays_of_a_flag_are_toml_or_json() -> None:
     for text in ('[{match="a/b", url="rtmp://h/a/b"}]', '[{"match":"a/b","url":"rtmp://h/a/b"}]'):
         loaded = load_settings(None, [f"relay.out={text}"], environ={})
-        assert loaded.settings.relay.out == (RelayOut(("a/b",), "rtmp://h/a/b"),)
+        assert loaded.settings.relay.out == (RelayOut(match=("a/b",), url="rtmp://h/a/b"),)
     assert load_settings(None, ["relay.in="], environ={}).settings.relay.in_ == ()
 
 
@@ -76,7 +69,7 @@ def test_secrets_are_hidden_wherever_settings_are_shown() -> None:
 
 
 def out(url: str, **more: object) -> RelayOut:
-    return parse_relay_out({"match": "live/*", "url": url} | more)
+    return read_table(RelayOut, {"match": "live/*", "url": url} | more)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +102,7 @@ def out(url: str, **more: object) -> RelayOut:
 )
 def test_key_in_the_path_of_a_relay_out_is_hidden(url: str, shown: str) -> None:
     relay = out(url)
-    assert relay.shown_url == plain_out(relay)["url"] == shown
+    assert relay.shown_url == relay.model_dump(mode="json")["url"] == shown
     for secret in relay.secrets:
         assert secret in url
         assert secret not in shown
@@ -141,9 +134,9 @@ def test_name_of_the_stream_itself_is_no_secret() -> None:
     ],
 )
 def test_key_in_the_path_of_a_relay_in_is_hidden(url: str, shown: str) -> None:
-    relay = parse_relay_in({"match": "live/*", "url": url})
+    relay = read_table(RelayIn, {"match": "live/*", "url": url})
     assert relay.shown_urls == (shown,)
-    assert plain_in(relay)["url"] == [shown]
+    assert relay.model_dump(mode="json")["url"] == [shown]
 
 
 def test_secrets_of_urls_are_among_those_of_the_settings() -> None:
@@ -165,9 +158,11 @@ def test_wrong_value_is_not_repeated_in_the_error() -> None:
 
 
 def test_preset_gives_the_url() -> None:
-    relay = parse_relay_out({"match": "a/b", "preset": "twitch", "key": "k"})
+    relay = read_table(RelayOut, {"match": "a/b", "preset": "twitch", "key": "k"})
     assert relay.url == "rtmps://ingest.global-contribute.live-video.net:443/app"
-    own = parse_relay_out({"match": "a", "preset": "kick", "url": "rtmps://x.live-video.net/app"})
+    own = read_table(
+        RelayOut, {"match": "a", "preset": "kick", "url": "rtmps://x.live-video.net/app"}
+    )
     assert own.url == "rtmps://x.live-video.net/app"
 
 
@@ -207,7 +202,7 @@ def test_preset_gives_the_url() -> None:
 )
 def test_wrong_relay_out_is_explained(item: Any, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        parse_relay_out(item)
+        read_table(RelayOut, item)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +223,7 @@ def test_wrong_relay_out_is_explained(item: Any, words: str) -> None:
 )
 def test_wrong_relay_in_is_explained(item: Any, words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(words)):
-        parse_relay_in(item)
+        read_table(RelayIn, item)
 
 
 @pytest.mark.parametrize("value", ["{", 5, [{}] * 1001])
@@ -238,11 +233,11 @@ def test_what_is_no_list_of_relays_is_refused(value: Any) -> None:
 
 
 def test_whom_to_trust_is_read_and_shown(tmp_path: Path) -> None:
-    ca = parse_relay_in({"match": "a", "url": "rtmps://h/a", "ca": str(tmp_path / "ca.pem")})
-    pinned = parse_relay_in({"match": "a", "url": "rtmps://h/a", "fingerprint": FINGERPRINT})
-    loose = parse_relay_out({"match": "a", "url": "rtmps://h/a", "insecure": True, "key": ""})
-    assert parse_relay_in(ca) is ca
-    assert parse_relay_out(loose) is loose
+    ca = read_table(RelayIn, {"match": "a", "url": "rtmps://h/a", "ca": str(tmp_path / "ca.pem")})
+    pinned = read_table(RelayIn, {"match": "a", "url": "rtmps://h/a", "fingerprint": FINGERPRINT})
+    loose = read_table(RelayOut, {"match": "a", "url": "rtmps://h/a", "insecure": True, "key": ""})
+    assert read_table(RelayIn, ca) is ca
+    assert read_table(RelayOut, loose) is loose
     settings = Settings.model_validate(
         {"data": "/d", "relay": {"in": [ca, pinned], "out": [loose]}}
     )
@@ -267,11 +262,11 @@ def test_name_and_app_are_filled_in() -> None:
 
 
 def test_streams_are_matched_by_pattern() -> None:
-    relay = RelayOut(("live/*", "vip/one"), "rtmp://h/a")
+    relay = RelayOut(match=("live/*", "vip/one"), url="rtmp://h/a")
     assert relay.matches("live/a/b")
     assert relay.matches("vip/one")
     assert not relay.matches("vip/two")
-    assert RelayIn(("live/?",), ("rtmp://h/a",)).matches("live/a")
+    assert RelayIn(match=("live/?",), url=("rtmp://h/a",)).matches("live/a")
 
 
 def test_entry_that_is_wrong_is_named() -> None:
@@ -296,9 +291,16 @@ def test_entry_that_is_wrong_is_named() -> None:
     ],
 )
 def test_relay_out_without_a_stream_to_publish_is_told(item: dict[str, str], words: str) -> None:
-    relay = parse_relay_out({"match": "a"} | item)
+    relay = read_table(RelayOut, {"match": "a"} | item)
     if not words:
         check_stream(relay)
         return
     with pytest.raises(SettingsError, match=words):
         check_stream(relay)
+
+
+def test_relays_are_values_that_can_be_keys() -> None:
+    given = {"match": "a/*", "url": "rtmps://h/{name}", "key": "k", "insecure": True}
+    assert len({read_table(RelayOut, given), read_table(RelayOut, given)}) == 1
+    assert read_table(RelayOut, given).trust == Trust(insecure=True)
+    assert read_table(RelayIn, {"match": "a", "url": "rtmp://h/a"}).trust == Trust()

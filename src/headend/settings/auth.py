@@ -1,25 +1,64 @@
-"""Settings of access, of the audit trail, and of privacy."""
+"""Settings of access: who may publish, watch and use the API, and who is asked."""
 
-from typing import Literal
+import re
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr
 
-from headend.settings.hook_values import (
-    Actions,
-    DatabaseUrl,
-    OptionalUrl,
-    Outgoing,
-    Place,
-    Secret,
-)
+from headend.redaction import shown_url
 from headend.settings.section import Section
+from headend.settings.texts import texts
 from headend.settings.values import (
+    HIDDEN,
     Count,
     Networks,
     OptionalFile,
     Patterns,
     Seconds,
+    http_url,
+    is_network,
 )
+
+OUTGOING_FORM: Final = (
+    'must be a list of host names, patterns and networks such as ["*.example.com", "10.0.0.0/8"]'
+)
+ACTIONS_FORM: Final = 'must be a list of "publish" and "play"'
+SECRET_FORM: Final = "must be a text of at least 16 characters, or empty"
+DATABASE_FORM: Final = "must be postgresql://…, sqlite:///… or empty"
+SECRET_CHARACTERS: Final = 16  # at least: an HMAC is as good as its key
+
+_HOST: Final = re.compile(r"[a-z0-9*?_-]+(?:\.[a-z0-9*?_-]+)*")
+_SCHEMES: Final = ("postgresql://", "postgres://", "sqlite:///")
+
+
+def _outgoing(value: object) -> tuple[str, ...]:
+    return tuple(item.lower() for item in texts(value, _is_place, OUTGOING_FORM))
+
+
+def _is_place(text: str) -> bool:
+    return _HOST.fullmatch(text.lower()) is not None or is_network(text)
+
+
+def _actions(value: object) -> tuple[str, ...]:
+    return texts(value, ("publish", "play").__contains__, ACTIONS_FORM)
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    if 0 < len(value) < SECRET_CHARACTERS:
+        raise ValueError(SECRET_FORM)
+    return value
+
+
+def _database(value: SecretStr) -> SecretStr:
+    if value and not value.get_secret_value().startswith(_SCHEMES):
+        raise ValueError(DATABASE_FORM)
+    return value
+
+
+OptionalUrl = Annotated[
+    str, AfterValidator(lambda url: url and http_url(url)), PlainSerializer(shown_url), HIDDEN
+]
+Place = Annotated[str, PlainSerializer(lambda place: shown_url(place) if "://" in place else place)]
 
 
 class Auth(Section):
@@ -55,7 +94,7 @@ class Auth(Section):
     jwks_refresh_s: Seconds = Field(
         default=300, ge=1, le=86_400, description="Seconds until the server reads auth.jwks again."
     )
-    database: DatabaseUrl = Field(
+    database: Annotated[SecretStr, AfterValidator(_database)] = Field(
         default=SecretStr(""),
         description="Database: postgresql://USER:PASSWORD@HOST/NAME; if empty, SQLite in the "
         "data folder.",
@@ -86,12 +125,14 @@ class Auth(Section):
         description="URL that the server asks whether a peer may publish or play "
         "(docs/hooks.md); empty: none.",
     )
-    callback_secret: Secret = Field(
+    callback_secret: Annotated[SecretStr, AfterValidator(_secret)] = Field(
         default=SecretStr(""),
         description="Secret that signs requests to callback_url, in the way of webhooks; empty: "
         "unsigned.",
     )
-    callback_actions: Actions = Field(
+    callback_actions: Annotated[
+        tuple[Literal["publish", "play"], ...], BeforeValidator(_actions)
+    ] = Field(
         default=("publish", "play"),
         description='Actions that the server asks the callback about: ["publish", "play"], or '
         "one of them.",
@@ -123,7 +164,7 @@ class Auth(Section):
         description="What happens when a Python hook fails: nobody is let in (closed) or "
         "everybody (open).",
     )
-    outgoing: Outgoing = Field(
+    outgoing: Annotated[tuple[str, ...], BeforeValidator(_outgoing)] = Field(
         default=(),
         description="Hosts and networks that the callback, webhooks, relays and JWKS may reach; "
         "[]: most.",
@@ -150,35 +191,4 @@ class Auth(Section):
         default=(),
         description="Networks that may not use the API and metrics, even if auth.api_from has "
         "them.",
-    )
-
-
-class Audit(Section):
-    """The audit trail: who did what, kept in the database."""
-
-    retention_days: Count = Field(
-        default=365, ge=1, le=36_500, description="Days for which the server keeps the audit trail."
-    )
-
-
-class Privacy(Section):
-    """The data that the server keeps about people."""
-
-    addresses: Literal["full", "pseudonymous", "none"] = Field(
-        default="full",
-        description="Form of IP addresses in logs, history, audit trail and events: full, "
-        "pseudonymous or none.",
-    )
-    pseudonym_days: Count = Field(
-        default=1,
-        ge=0,
-        le=366,
-        description="Days after which an address gets another pseudonym; 0: never.",
-    )
-    history_days: Count = Field(
-        default=90,
-        ge=0,
-        le=36_500,
-        description="Days for which the server keeps the history of who published and watched "
-        "what; 0: no history.",
     )

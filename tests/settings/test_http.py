@@ -1,4 +1,4 @@
-"""This module tests the values of the section `http`."""
+"""Tests of headend.settings.http."""
 
 import pytest
 

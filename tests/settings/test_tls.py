@@ -1,9 +1,11 @@
-"""This module tests the values of `tls.acme`."""
+"""Tests of headend.settings.tls."""
+
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from headend.settings.acme_values import DirectoryUrl, Domains, Email
+from headend.settings.tls import CertificatePair, DirectoryUrl, Domains, Email, Tls
 
 
 class Values(BaseModel):
@@ -83,3 +85,41 @@ def test_what_is_no_https_url_is_refused(value: object) -> None:
     assert Values.model_validate({"directory": url}).directory == url
     with pytest.raises(ValidationError, match="must be the https:// URL of an ACME directory"):
         Values.model_validate({"directory": value})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"cert": "c.pem", "key": "/k.pem"}],
+        [CertificatePair(cert=Path("c.pem"), key=Path("/k.pem"))],
+        '[{"cert": "c.pem", "key": "/k.pem"}]',
+        '[{ cert = "c.pem", key = "/k.pem" }]',
+    ],
+)
+def test_certificates_are_tables_or_a_text_of_json_or_toml(value: object) -> None:
+    values = Tls.model_validate({"certificates": value})
+    assert values.certificates == (CertificatePair(cert=Path("c.pem"), key=Path("/k.pem")),)
+    dumped = values.model_dump(mode="json")["certificates"]
+    assert dumped == [{"cert": "c.pem", "key": "/k.pem"}]
+
+
+@pytest.mark.parametrize("value", [[], "", "[]"])
+def test_certificates_may_be_none_at_all(value: object) -> None:
+    assert Tls.model_validate({"certificates": value}).certificates == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (5, r'such as \[{ cert = "chain.pem", key = "key.pem" }\]'),
+        ("chain.pem", r'such as \[{ cert = "chain.pem", key = "key.pem" }\]'),
+        ("{}", r'such as \[{ cert = "chain.pem", key = "key.pem" }\]'),
+        (["chain.pem"], "entry 1: it must be a table with the fields cert, key"),
+        ([{"cert": "a"}], r'entry 1 \("a"\): key is missing'),
+        ([{"cert": "a", "key": ""}], "key must be the path of a file"),
+        ([{"cert": "a", "key": "b", "ca": "c"}], 'unknown field "ca"; known are cert, key'),
+    ],
+)
+def test_wrong_certificates_are_refused_in_words(value: object, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Tls.model_validate({"certificates": value})
