@@ -29,6 +29,8 @@ class Reader:
     def handle_events(self, events: int) -> None:
         self.read_in_turn()
 
+    def slow_down(self) -> None: ...
+
     def read_in_turn(self) -> None:
         self._loop.now += self.cost
         try:

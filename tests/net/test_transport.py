@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from tests.net.loops import FakeLoop
 
-from headend.net.poller import Poller, ReadPace
+from headend.net.poller import PROMPT_S, Poller, ReadPace
 from headend.net.readiness import WRITE
 from headend.net.transport import Transport
 
@@ -221,6 +221,47 @@ def test_peer_that_always_has_much_is_lazy_no_more(f: Fixture) -> None:
         f.loop.run_until(f.loop.now + 0.1)
     f.owner.told.clear()
     assert f.turn() != []  # without waiting for its turn
+
+
+def flood(f: Fixture) -> None:
+    """Have the peer send all that goes, turn after turn."""
+    f.peer.setblocking(False)
+    for _ in range(20):
+        with suppress(BlockingIOError):
+            while True:
+                f.peer.send(b"x" * 65_536)
+        f.loop.run_until(f.loop.now + 0.1)
+    while f.turn():
+        pass
+
+
+def test_peer_that_had_much_for_a_moment_is_read_in_turn_again(f: Fixture) -> None:
+    f.transport.set_pace(ReadPace.LAZY)
+    flood(f)
+    f.loop.run_until(f.loop.now + PROMPT_S)
+    f.owner.told.clear()
+    f.peer.send(b"a")
+    assert f.turn() == []
+    f.loop.run_until(f.loop.now + 0.1)
+    assert f.owner.told == ["data a"]
+
+
+def test_peer_that_had_much_and_is_watched_since_is_read_as_it_comes(f: Fixture) -> None:
+    f.transport.set_pace(ReadPace.LAZY)
+    flood(f)
+    f.transport.set_pace(ReadPace.PROMPT)
+    f.loop.run_until(f.loop.now + PROMPT_S)
+    f.owner.told.clear()
+    f.peer.send(b"a")
+    assert f.turn() == ["data a"]
+
+
+def test_peer_that_had_much_and_is_gone_is_not_held(f: Fixture) -> None:
+    f.transport.set_pace(ReadPace.LAZY)
+    flood(f)
+    f.transport.abort()
+    f.loop.run_until(f.loop.now + PROMPT_S)
+    assert f.owner.told[-1] == "lost"
 
 
 def test_peer_that_has_much_once_stays_lazy(f: Fixture) -> None:

@@ -38,6 +38,9 @@ MAX_EVENTS: Final = 1024  # descriptors of one turn; the rest come with the next
 # hundred together stop nobody for long.
 LAZY_S: Final = 0.1
 LAZY_STEPS: Final = 10
+# After so long a publisher that had much in each turn is read in turn again: a machine that was
+# busy for a moment must not have all of them read message by message for ever.
+PROMPT_S: Final = 20.0
 
 
 class ReadPace(Enum):
@@ -54,6 +57,9 @@ class Paced(Protocol):
 
     def read_in_turn(self) -> None:
         """Read all there is. It must not raise."""
+
+    def slow_down(self) -> None:
+        """Be read in turn again. It must not raise."""
 
 
 class Handler(Protocol):
@@ -92,6 +98,8 @@ class Poller:
         self._lazy_step = 0  # where the last one was added
         self._lazy_now = 0  # which was read last
         self._lazy_timer: TimerHandle | None = None
+        self._prompt: dict[Paced, None] = {}  # that were too fast to be read in turn
+        self._prompt_timer: TimerHandle | None = None
         self._calm_timer: TimerHandle | None = None
         self._resume_timer: TimerHandle | None = None
         self._cost = 0.0  # of a turn, seconds, smoothed
@@ -116,7 +124,8 @@ class Poller:
     def close(self) -> None:
         """Stop watching. Descriptors belong to their handlers and stay open."""
         self.clock.close()
-        for timer in (self._resume_timer, self._lazy_timer, self._calm_timer):
+        timers = (self._resume_timer, self._lazy_timer, self._prompt_timer, self._calm_timer)
+        for timer in timers:
             if timer is not None:
                 timer.cancel()
         self._watch(is_on=False)
@@ -246,13 +255,25 @@ class Poller:
 
     def set_pace(self, item: Paced, pace: ReadPace) -> None:
         """Have an item read in turn if its pace is LAZY; for all others `modify` is enough."""
-        for items in self._lazy:
+        for items in (*self._lazy, self._prompt):
             items.pop(item, None)
         if pace is ReadPace.LAZY:
             self._lazy_step = (self._lazy_step + 1) % LAZY_STEPS  # any step, evenly filled
             self._lazy[self._lazy_step][item] = None
             if self._lazy_timer is None:
                 self._lazy_timer = self._loop.call_later(LAZY_S / LAZY_STEPS, self._read_lazy)
+
+    def slow_down_later(self, item: Paced) -> None:
+        """Tell an item within PROMPT_S that it may be read in turn again."""
+        self._prompt[item] = None
+        if self._prompt_timer is None:
+            self._prompt_timer = self._loop.call_later(PROMPT_S, self._slow_down)
+
+    def _slow_down(self) -> None:
+        self._prompt_timer = None
+        items, self._prompt = self._prompt, {}
+        for item in items:
+            item.slow_down()
 
     def _read_lazy(self) -> None:
         """Read the items of one step."""

@@ -82,6 +82,7 @@ class Transport:
         "_poller",
         "_queue",
         "_socket",
+        "_wanted",
         "backlog",
         "bytes_in",
         "bytes_out",
@@ -104,6 +105,7 @@ class Transport:
         self._is_ending = False  # our side is shut down; the peer's rest is thrown away
         self._is_paused = False
         self._pace = ReadPace.PROMPT
+        self._wanted = ReadPace.PROMPT  # by the owner
         self._full_rounds = 0
         self._is_reading = False
         self.backlog = 0
@@ -147,7 +149,7 @@ class Transport:
     def read_in_turn(self) -> None:
         """Read all there is, up to ROUND_READS reads, because it is this peer's turn.
 
-        A peer that has much each time is read as it comes from then on: its bytes would fill the
+        A peer that has much each time is read as it comes for a while: its bytes would fill the
         kernel's buffer between two turns, and slow it down.
         """
         if self._is_paused:
@@ -160,10 +162,19 @@ class Transport:
                 break
         self._full_rounds = self._full_rounds + 1 if total >= FULL_BYTES else 0
         if self._full_rounds >= FULL_ROUNDS:
-            self.set_pace(ReadPace.PROMPT)
+            self._use_pace(ReadPace.PROMPT)
+            self._poller.slow_down_later(self)
 
     def set_pace(self, pace: ReadPace) -> None:
         """Choose when to be read; going back to PROMPT starts with reading what is there."""
+        self._wanted = pace
+        self._use_pace(pace)
+
+    def slow_down(self) -> None:
+        """Be read at the pace that the owner wants, if that was too slow for a while."""
+        self._use_pace(self._wanted)
+
+    def _use_pace(self, pace: ReadPace) -> None:
         if pace is self._pace or self._is_closed:
             return
         self._pace = pace
@@ -297,7 +308,7 @@ class Transport:
         if self._is_closed:
             return
         self._is_closed = True
-        if self._pace is not ReadPace.PROMPT:
+        if self._wanted is not ReadPace.PROMPT:
             self._poller.set_pace(self, ReadPace.PROMPT)
         self._poller.unregister(self._descriptor)
         self._socket.close()
