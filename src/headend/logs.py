@@ -1,4 +1,4 @@
-"""This module writes the log: one line on stderr for each fact, as text or as JSON.
+"""The log: one line on stderr for each fact, as text or as JSON.
 
 What a peer sent may stand in any message: control characters are escaped, so that it can't add a
 line or command a terminal, its length is capped, and what looks like a key is hidden, as a last
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal, TextIO
 
+from headend.log_writer import CLOSE_S, LineWriter
 from headend.redaction import HIDDEN, is_secret_name, redact
 
 # Longer than any honest name, shorter than what would bury the line's other facts.
@@ -51,10 +52,10 @@ def configure(
         stream: Where to write; None for stderr.
     """
     root = logging.getLogger()
-    for old in [each for each in root.handlers if each.name == _HANDLER]:
+    handler = _handler(stream or sys.stderr)
+    for old in [each for each in root.handlers if each.name == _HANDLER and each is not handler]:
         root.removeHandler(old)
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.name = _HANDLER
+        old.close()
     with_traceback = level == "debug"
     handler.setFormatter(
         JsonFormatter(with_traceback=with_traceback)
@@ -65,6 +66,61 @@ def configure(
     root.setLevel(logging.WARNING)
     logging.getLogger("headend").setLevel(level.upper())
     logging.captureWarnings(True)
+
+
+def flush(timeout_s: float = CLOSE_S) -> None:
+    """Wait until the lines so far are written, before the process ends without a goodbye."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _LineHandler):
+            handler.writer.flush(timeout_s)
+
+
+def dropped() -> int:
+    """Return how many lines were dropped because nobody reads the log."""
+    handlers = logging.getLogger().handlers
+    return sum(each.writer.dropped for each in handlers if isinstance(each, _LineHandler))
+
+
+class _LineHandler(logging.Handler):
+    """Leaves writing to a thread. `logging` itself calls `flush` when the process ends."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self.writer: Final = LineWriter(fd, self._tell_dropped)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.writer.write(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        self.writer.flush()
+
+    def close(self) -> None:
+        self.writer.close()
+        super().close()
+
+    def _tell_dropped(self, count: int) -> str:
+        text = "log: %d lines were dropped, because nobody read the ones before"
+        return self.format(
+            logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (count,), None)
+        )
+
+
+def _handler(stream: TextIO) -> logging.Handler:
+    """Return what writes to a stream: by a thread, where it is one of the system's."""
+    try:
+        fd = stream.fileno()
+    except (OSError, ValueError):  # a text in memory
+        handler: logging.Handler = logging.StreamHandler(stream)
+    else:
+        for known in logging.getLogger().handlers:
+            if isinstance(known, _LineHandler) and known.writer.fd == fd:
+                return known
+        handler = _LineHandler(fd)
+    handler.name = _HANDLER
+    return handler
 
 
 def fields(**values: object) -> dict[str, dict[str, object]]:

@@ -16,6 +16,8 @@ from threading import Thread
 from types import FrameType, TracebackType
 from typing import Final, Self
 
+from headend import logs
+
 log = logging.getLogger(__name__)
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -113,3 +115,4 @@ class Signals:
 
 def _tell(limit_s: float) -> None:
     log.error("not stopped within %g s (limits.shutdown_s): what still runs is cut off", limit_s)
+    logs.flush(LAST_WORDS_S)

@@ -16,7 +16,7 @@ from typing import Annotated, Final
 
 import typer
 
-from headend import __version__
+from headend import __version__, logs
 from headend.cli import (
     audit,
     bench,
@@ -93,6 +93,7 @@ def main() -> None:
     if all(each.daemon for each in others):
         sys.exit(code)
     # Python would wait for a thread that asks a name server or a disk: for ever, maybe.
+    logs.flush()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

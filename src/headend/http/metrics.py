@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 
-from headend import __version__
+from headend import __version__, logs
 from headend.http import stream_metrics
 from headend.live.rates import LAGS, Rates
 from headend.live.services import Services
@@ -156,6 +156,9 @@ class _Reading:
                 rates.flush_interval_s,
             )
             yield _lags(rates)
+        yield CounterMetricFamily(
+            "headend_log_lines_dropped", "Lines of the log that nobody read.", logs.dropped()
+        )
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

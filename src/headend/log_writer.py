@@ -1,0 +1,101 @@
+"""Lines of the log, written by a thread of its own: whoever logs never waits for who reads.
+
+    log call ─► line ─► queue, bounded ─► thread ─► stderr: a pipe, a terminal, a file
+
+A pipe that nobody reads takes 64 KiB and then blocks who writes into it: a server that wrote its
+log itself would stand still. Lines that find no room are counted, and the count is the next line.
+"""
+
+import os
+import select
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Condition, Thread
+from time import monotonic
+from typing import Final
+
+MAX_CHARACTERS: Final = 1024 * 1024  # that wait: some thousand lines
+BLOCK: Final = 64 * 1024  # bytes of one write: as much as a pipe takes
+CLOSE_S: Final = 1.0  # for the last lines of a process
+
+
+class LineWriter:
+    """Writes lines to a file descriptor in the order in which they come.
+
+    Attributes:
+        fd: Where to.
+        dropped: Lines that found no room, in all.
+    """
+
+    def __init__(self, fd: int, tell_dropped: Callable[[int], str]) -> None:
+        """Prepare; the thread starts with the first line.
+
+        Args:
+            fd: Where to; stays open.
+            tell_dropped: Writes the line that says how many were dropped.
+        """
+        self.fd: Final = fd
+        self.dropped = 0
+        self.tell_dropped = tell_dropped
+        self._untold = 0
+        self._changed: Final = Condition()
+        self._lines: list[str] = []
+        self._waiting = 0  # characters, those being written among them
+        self._thread: Thread | None = None
+        self._is_closed = False
+
+    def write(self, line: str) -> None:
+        """Have a line written soon; never waits."""
+        with self._changed:
+            if self._waiting + len(line) > MAX_CHARACTERS:
+                self.dropped += 1
+                self._untold += 1
+                return
+            self._lines.append(line)
+            self._waiting += len(line)
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="log", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+
+    def flush(self, timeout_s: float = CLOSE_S) -> bool:
+        """Wait until all is written; false: it took too long."""
+        end = monotonic() + timeout_s
+        with self._changed:
+            while self._waiting or self._untold:
+                left = end - monotonic()
+                if left <= 0:
+                    return False
+                self._changed.wait(left)
+        return True
+
+    def close(self) -> None:
+        """Let the thread end when all is written; no line may follow."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._lines or self._untold):
+                    if self._is_closed:
+                        return
+                    self._changed.wait()
+                lines, self._lines = self._lines, []
+                untold, self._untold = self._untold, 0
+            # What was dropped came behind these lines, or among the last of them.
+            text = "\n".join([*lines, *([self.tell_dropped(untold)] if untold else []), ""])
+            with suppress(OSError):  # nobody can read it any more
+                self._put(text.encode(errors="backslashreplace"))
+            with self._changed:
+                self._waiting -= sum(map(len, lines))
+                self._changed.notify_all()
+
+    def _put(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self.fd, view[:BLOCK]) :]
+            except BlockingIOError:  # another program has made the terminal so
+                select.select([], [self.fd], [])

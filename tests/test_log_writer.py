@@ -1,0 +1,179 @@
+"""Tests of the thread that writes the log: nobody who logs waits for who reads."""
+
+import fcntl
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+from tests.e2e.wait import wait_for
+
+from headend import log_writer, logs
+from headend.log_writer import LineWriter
+
+log = logging.getLogger("headend.test")
+
+
+class Pipe:
+    """A pipe of one page."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, 4096)
+
+    def read_all(self) -> str:
+        """Close the writing end and return what comes out of the other."""
+        os.close(self.writer)
+        with os.fdopen(self.reader, "rb", closefd=False) as file:
+            return file.read().decode()
+
+    def read(self) -> str:
+        return os.read(self.reader, 65536).decode()
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    made = Pipe()
+    yield made
+    for fd in (made.reader, made.writer):
+        with suppress(OSError):  # the test has closed it
+            os.close(fd)
+
+
+def _told(count: int) -> str:
+    return f"{count} dropped"
+
+
+def test_lines_come_at_once_and_in_order(pipe: Pipe) -> None:
+    writer = LineWriter(pipe.writer, _told)
+    writer.write("one")
+    assert pipe.read() == "one\n"
+    writer.write("two")
+    writer.write("three")
+    assert writer.flush()
+    assert pipe.read() == "two\nthree\n"
+
+
+def test_pipe_that_nobody_reads_stops_nobody_and_lines_are_counted_and_told(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_writer, "MAX_CHARACTERS", 10_000)
+    writer = LineWriter(pipe.writer, _told)
+    for number in range(2_000):
+        writer.write(f"line {number:05}")
+    assert 0 < writer.dropped < 2_000
+    assert not writer.flush(0.01)
+    text = pipe.read()
+    while "dropped" not in text:
+        text += pipe.read()
+    lines = text.splitlines()
+    assert lines[-1] == f"{writer.dropped} dropped"
+    assert lines[:-1] == [f"line {number:05}" for number in range(2_000 - writer.dropped)]
+    writer.write("it goes on")
+    assert pipe.read() == "it goes on\n"
+
+
+def test_reader_that_left_is_no_error_and_holds_nothing_up(pipe: Pipe) -> None:
+    writer = LineWriter(pipe.writer, _told)
+    os.close(pipe.reader)
+    writer.write("nobody hears this")
+    assert writer.flush()
+
+
+def test_pipe_that_must_not_block_is_waited_for(pipe: Pipe) -> None:
+    os.set_blocking(pipe.writer, False)
+    writer = LineWriter(pipe.writer, _told)
+    writer.write("x" * 20_000)
+    text = ""
+    while len(text) < 20_001:
+        text += pipe.read()
+    assert text == "x" * 20_000 + "\n"
+
+
+def test_text_that_has_no_utf_8_is_escaped(pipe: Pipe) -> None:
+    writer = LineWriter(pipe.writer, _told)
+    writer.write("a \ud800 b")
+    assert pipe.read() == "a \\ud800 b\n"
+
+
+def test_closed_writer_writes_what_it_has_and_its_thread_ends(pipe: Pipe) -> None:
+    writer = LineWriter(pipe.writer, _told)
+    writer.write("last words")
+    writer.close()
+    assert pipe.read() == "last words\n"
+    assert writer._thread is not None
+    wait_for(lambda: writer._thread and not writer._thread.is_alive(), "the thread's end")
+
+
+# ------------------------------------------------------------------ the log of a program
+
+_PROGRAM = """
+import logging, sys
+from headend import logs
+logs.configure("info", sys.argv[1])
+log = logging.getLogger("headend.test")
+for number in range(int(sys.argv[2])):
+    log.info("line %d", number)
+print("all logged", flush=True)
+"""
+
+
+def _program(log_format: str, lines: int) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, log_format, str(lines)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_last_lines_of_a_process_that_ends_arrive() -> None:
+    with _program("text", 500) as process:
+        _, text = process.communicate()
+    assert process.returncode == 0
+    assert text.splitlines()[-1].endswith("INFO line 499")
+    assert len(text.splitlines()) == 500
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_process_whose_log_nobody_reads_goes_on_and_ends(log_format: str) -> None:
+    with _program(log_format, 100_000) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "all logged\n"
+        assert process.wait() == 0
+        assert process.stderr is not None
+        assert process.stderr.readline()
+
+
+def test_what_was_dropped_is_told_in_the_log_and_counted(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_writer, "MAX_CHARACTERS", 10_000)
+    root, ours = logging.getLogger(), logging.getLogger("headend")
+    before = root.level, ours.level, list(root.handlers)
+    try:
+        with os.fdopen(pipe.writer, "w", closefd=False) as stream:
+            logs.configure("info", "text", stream)
+            handler = root.handlers[-1]
+            logs.configure("info", "text", stream)
+            assert root.handlers[-1] is handler, "a reload keeps the thread and its lines"
+            for _ in range(1_000):
+                log.info("x")
+            dropped = logs.dropped()
+            assert dropped > 0
+            text = ""
+            while "dropped" not in text:
+                text += pipe.read()
+            logs.flush()
+            assert text.splitlines()[-1].endswith(
+                f"WARNING log: {dropped} lines were dropped, because nobody read the ones before"
+            )
+    finally:
+        handler.close()
+        logging.captureWarnings(False)
+        root.setLevel(before[0])
+        ours.setLevel(before[1])
+        root.handlers[:] = before[2]
