@@ -1,4 +1,4 @@
-"""This module is the command line of the bench: `python -m bench fanout --players 500,1000`."""
+"""The command line of the bench: `python -m bench fanout --players 500,1000`."""
 
 import sys
 import time
@@ -14,6 +14,8 @@ from bench.access import access as measure_access
 from bench.client import client as measure_client
 from bench.embed import embed as measure_embed
 from bench.endurance import Figure, cycles, deaf_player, idle_players, startup
+from bench.hlsjs import hlsjs as measure_hlsjs
+from bench.hlsjs import shown as stalls_shown
 from bench.ingest import ingest as measure_ingest
 from bench.measure import Sample, audience, fan_out
 from bench.relay import cost as relay_cost
@@ -292,6 +294,24 @@ def web(
     targets = measure_web(seconds, runs)
     show(target_table(f"Player page, {seconds:g} s each\n{describe_machine()}", targets))
     written = save("web", targets, json)
+    written.with_suffix(".md").write_text(f"{describe_machine()}\n\n{target_markdown(targets)}")
+    print(f"written to {written} and, for a page, beside it as .md", file=sys.stderr)
+
+
+@app.command()
+def hlsjs(
+    seconds: Annotated[float, typer.Option(help="Of each kind.")] = 60.0,
+    together: Annotated[int, typer.Option(help="Kinds at the same time.")] = 3,
+    kinds: Annotated[str, typer.Option(help="Which, as 'steady,1 fps'; else all.")] = "",
+    json: Json = None,
+) -> None:
+    """hls.js in Chromium with every kind of stream: whether the picture stands still."""
+    targets = []
+    for played in measure_hlsjs(seconds, together, [name for name in kinds.split(",") if name]):
+        print(f"{time.strftime('%H:%M:%S')} {stalls_shown(played)}", file=sys.stderr, flush=True)
+        targets.append(played.target)
+    show(target_table(f"hls.js, {seconds:g} s of each kind\n{describe_machine()}", targets))
+    written = save("hlsjs", targets, json)
     written.with_suffix(".md").write_text(f"{describe_machine()}\n\n{target_markdown(targets)}")
     print(f"written to {written} and, for a page, beside it as .md", file=sys.stderr)
 

@@ -1,8 +1,9 @@
-"""This module reads from /proc what processes use: CPU time, memory and the load of a core."""
+"""CPU time and memory of processes, the load of a core, and priorities, from `/proc`."""
 
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -14,9 +15,19 @@ def process_tree(pid: int) -> list[int]:
     """List a process and everything below it, threads' children included."""
     pids = [pid]
     for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in listing.read_text().split():
-            pids += process_tree(int(child))
+        with suppress(OSError):  # a thread that has ended
+            for child in listing.read_text().split():
+                pids += process_tree(int(child))
     return pids
+
+
+def share_priority() -> None:
+    """Give all that this process started its own priority: Chromium takes the usual one again."""
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    for pid in process_tree(os.getpid())[1:]:
+        with suppress(OSError):  # it has ended
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                os.setpriority(os.PRIO_PROCESS, int(thread), own)
 
 
 def cpu_s(pids: Iterable[int]) -> float:

@@ -1,4 +1,4 @@
-"""This module starts the servers that are compared, each alone on its core, and stops them."""
+"""Servers that are compared, each started alone on its core."""
 
 import dataclasses
 import json
@@ -181,10 +181,14 @@ def flush_settings(flush: str) -> list[str]:
 
 
 def start_headend(
-    folder: Path, settings: Sequence[str], tls: str = "off", http: str = "off"
+    folder: Path,
+    settings: Sequence[str],
+    tls: str = "off",
+    http: str = "off",
+    rtmp: str = "127.0.0.1:0",
 ) -> subprocess.Popen[str]:
     """Start `headend serve` on free ports with its data, log and ready file in a folder."""
-    command = [sys.executable, "-m", "headend", "serve", "--rtmp", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "headend", "serve", "--rtmp", rtmp]
     command += ["--tls", tls, "--http", http, "--data", str(folder / "data")]
     command += ["--ready-file", str(folder / "ready.json"), "--log-level", "warning"]
     for setting in ["auth.publish=open", *settings]:

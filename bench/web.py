@@ -1,4 +1,4 @@
-"""This module measures what a viewer of the player page notices, in headless Chromium.
+"""What a viewer of the player page notices, measured in headless Chromium.
 
 A stream with the time drawn into its picture is published; the page is opened, and a script reads
 the time out of each picture that the browser shows. So "glass to glass" is from drawing to screen:
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bench.proc import share_priority
 from bench.report import Target
 from bench.servers import start_headend, wait_ready
 from bench.tools import LOAD_CORE, BenchError, Tool
@@ -146,6 +147,7 @@ def watch(browser: Any, address: str, seconds: float) -> Watched:
     page = context.new_page()
     page.goto(address)
     wait(page, "window.headend?.state === 'playing'")
+    share_priority()
     time.sleep(SETTLE_S)
     before = page.evaluate("({ ...headend, dropped: headend.pictures.dropped, video: null })")
     page.evaluate(COLLECT)

@@ -1,15 +1,7 @@
-// This module plays HLS: with hls.js, or by the browser itself.
+// HLS, played with hls.js or by the browser itself.
 
-const CONFIG = {
-  lowLatencyMode: true,
-  // A worker would be one more file to wait for; fragments of MP4 need no conversion.
-  enableWorker: false,
-  // What the browser has no room for it lets go by itself. hls.js would remove it when it has just
-  // loaded a part, and if the removal ends before the part is appended it forgets the parts of the
-  // growing segment and loads nothing for three target durations.
-  backBufferLength: Infinity,
-  maxLiveSyncPlaybackRate: 1.2,
-};
+import { CONFIG } from './hls_config.js';
+
 const MEDIA_RECOVERIES = 2;
 // So far behind its target, and a target duration more, hls.js no longer plays faster: it would stay
 // there for good.
