@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 from tests.no_secrets import WATCH
+from tests.rtmp.command_peer import amf, shown
 from tests.rtmp.peers import command, message
-from tests.rtmp.test_commands import amf, shown
 from tests.wire import wire
 
 from headend.app import Server

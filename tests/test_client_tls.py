@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import trustme
-from tests.test_client import STARTED, TAGS, Handler, run, saying, write_on
+from tests.client.servers import STARTED, TAGS, Handler, run, saying, write_on
 from tests.tls_peers import write_pair
 
 from headend.app import Server

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from bench.ingest import measure, publishers
-from bench.measure import Sample, audience, fan_out
+from bench.measure import audience, fan_out
 from bench.proc import Meter, process_tree, rss_kib
 from bench.report import markdown_of, number, rows_of, save, table_of
 from bench.servers import Variant, nginx_module
 from bench.tools import SERVER_CORE, compiler, raise_descriptor_limit
+from tests.bench.samples import sample
 
 needs_compiler = pytest.mark.skipif(
     compiler() is None, reason="the load tools are C programs, and there is no C compiler"
@@ -71,22 +72,6 @@ def test_a_meter_reads_the_cpu_of_its_own_process() -> None:
     assert rss_kib([pid]) > 1000
     usage = Meter.start([pid], [], SERVER_CORE).stop()
     assert usage.load == 0
-
-
-def sample(label: str, cpu: float, *, others: float = 0.0, flush: str = "") -> Sample:
-    return Sample(
-        label=label,
-        flush=flush,
-        count=500,
-        cpu=cpu,
-        load_cpu=10.0,
-        others_cpu=others,
-        p50_ms=1.0,
-        p99_ms=2.0,
-        max_ms=3.0,
-        delivered=1.0,
-        complete=True,
-    )
 
 
 def test_a_row_is_the_median_set_beside_nginx_and_the_floor_of_its_flush() -> None:

@@ -13,7 +13,7 @@ from bench.tls import (
     variants,
 )
 from bench.tools import compiler, has_openssl, raise_descriptor_limit
-from tests.bench.test_bench import sample
+from tests.bench.samples import sample
 
 needs_openssl = pytest.mark.skipif(
     compiler() is None or not has_openssl(),

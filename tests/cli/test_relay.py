@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.test_status import with_server
+from tests.cli.with_server import with_server
 from tests.harness import Live
 
 from headend.cli.main import run

@@ -1,20 +1,19 @@
 """This module tests `headend status` and the client that it asks with."""
 
-import asyncio
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
 
 import pytest
 from tests.cli.program import SOURCE
-from tests.harness import KEYFRAME, VIDEO_HEADER, Live, live_server, until
+from tests.cli.with_server import with_server
+from tests.harness import KEYFRAME, Live, live_server, until
 from tests.harness import run as run_live
 
 from headend.app.running_file import FILE_NAME
@@ -23,23 +22,6 @@ from headend.cli.main import run
 from headend.http.api import events
 
 Capture = pytest.CaptureFixture[str]
-
-
-def with_server(
-    data: Path, listen: tuple[str, ...], check: Callable[[Live], None], count: int = 1
-) -> None:
-    """Run a check in a thread beside a server with streams live/0, live/1 …"""
-
-    async def main() -> None:
-        async with live_server(data, *listen) as live:
-            for number in range(count):
-                publisher = await live.publisher(str(number))
-                await publisher.send_video(VIDEO_HEADER)
-                await publisher.send_video(KEYFRAME)
-            await until(lambda: all(s.frames for s in live.services.registry.streams()))
-            await asyncio.to_thread(check, live)
-
-    run_live(main())
 
 
 def status(data: Path, *arguments: str) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.rtmp.test_client import CONNECTED, CREATED, GREETING, answer, chunk, information, status
+from tests.rtmp.server_words import CONNECTED, CREATED, GREETING, answer, chunk, information, status
 
 PLAYED: Final = GREETING + CONNECTED + CREATED + status("NetStream.Play.Start")
 PUBLISHED: Final = GREETING + CONNECTED + CREATED + status("NetStream.Publish.Start")

@@ -8,7 +8,7 @@ import pytest
 import trustme
 from aiohttp import web
 from tests.client.peers import HttpHandler, http_server, on_air, our_server
-from tests.test_client import fails
+from tests.client.servers import fails
 from tests.tls_peers import write_pair
 
 from headend.app import Server

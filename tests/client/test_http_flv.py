@@ -11,7 +11,7 @@ import pytest
 import trustme
 from aiohttp import WSMsgType, web
 from tests.client.peers import assert_joined, http_server, media, our_server, published
-from tests.test_client import fails, other_server, saying
+from tests.client.servers import fails, other_server, saying
 from tests.tls_peers import write_pair
 
 from headend.app import Server

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from tests.client.peers import on_air, our_server
+from tests.client.servers import STARTED, other_server, saying
 from tests.sources.media import make
-from tests.test_client import STARTED, other_server, saying
 
 from headend.client.probing import Facts, Measure, probe
 from headend.errors import MediaError, Rejected

@@ -10,8 +10,8 @@ from typing import ClassVar
 import pytest
 from tests.client.peers import our_server, published
 from tests.client.redirects import PLAYED, PUBLISHED, moving, pictures, redirecting
-from tests.rtmp.test_client import GREETING, answer, information, status
-from tests.test_client import STARTED, fails, other_server, saying
+from tests.client.servers import STARTED, fails, other_server, saying
+from tests.rtmp.server_words import GREETING, answer, information, status
 
 from headend.client import Player, Publisher, Reconnect, Timeouts, play, publish
 from headend.client.continuation import Continuation

@@ -9,9 +9,9 @@ import pytest
 from aiohttp import web
 from tests.client.peers import HttpHandler, http_server
 from tests.client.redirects import PLAYED, PUBLISHED, moving, pictures, redirecting
+from tests.client.servers import fails, other_server, saying
 from tests.harness import until
 from tests.outside import FORMS, INNER, inner_server, stand_outside
-from tests.test_client import fails, other_server, saying
 
 from headend.client import Timeouts, play, publish
 from headend.media.tag import VIDEO, Tag

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import av
 import pytest
-from tests.hls.media import AVCC, audio_header, video_header
+from tests.codec.tracks import AUDIO_TRACK, VIDEO_TRACK, picture, sound
+from tests.hls.media import AVCC, video_header
 from tests.wire import wire
 
 from headend.codec.package import BadPacketError, Container, Muxer, Packet, Track
@@ -17,18 +18,6 @@ from headend.media.codecs import audio_tag, video_tag
 from headend.media.headers import Codec
 from headend.media.tag import AUDIO, VIDEO
 from headend.media.track_config import TrackConfig, track_config
-
-VIDEO_TRACK = Track(track_config(video_header()), video_header())
-AUDIO_TRACK = Track(track_config(audio_header()), audio_header())
-
-
-def picture(time: int, *, is_keyframe: bool = False, shift: int = 0) -> Packet:
-    frame = "00000002 6588" if is_keyframe else "00000002 419a"
-    return Packet(VIDEO, time, time + shift, is_keyframe, wire(frame))
-
-
-def sound(time: int) -> Packet:
-    return Packet(AUDIO, time, time, True, wire("2110045f"))
 
 
 def packets(data: bytes) -> list[tuple[str, int, bool]]:
@@ -179,7 +168,8 @@ def test_mpegts_comes_at_the_end_as_a_whole() -> None:
 PACKAGED = """
 import sys
 from headend.codec.package import Muxer
-from tests.codec.test_package import *
+from headend.errors import MediaError
+from tests.codec.tracks import *
 known = set(sys.modules)
 for container in ("fmp4", "mpegts"):
     muxer = Muxer([VIDEO_TRACK, AUDIO_TRACK], container, 40)

@@ -1,4 +1,4 @@
-"""This module runs Pebble, Let's Encrypt's ACME authority for tests, on free ports of loopback.
+"""Pebble, Let's Encrypt's ACME authority for tests, on free ports of loopback.
 
 Debian's package `pebble` holds it. Where it connects to for a challenge is given, for it can't be
 443 and 80 in a test.
@@ -6,23 +6,17 @@ Debian's package `pebble` holds it. Where it connects to for a challenge is give
 
 import json
 import os
-import socket
 import ssl
 import urllib.request
 from pathlib import Path
 from typing import Final
 
 import trustme
+from tests.e2e.backend import free_port
 from tests.e2e.process import Process
 from tests.e2e.wait import wait_for
 
 NAME: Final = "localhost"  # the one name that leads here on every machine
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 class Pebble:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import trustme
+from tests.e2e.backend import free_port
 from tests.e2e.conftest import StartServer
-from tests.e2e.pebble import NAME, Pebble, free_port
+from tests.e2e.pebble import NAME, Pebble
 from tests.e2e.raw import RawPeer
 from tests.e2e.server import Server
 

@@ -1,7 +1,5 @@
 """Tests of an nginx with a cache in front of HLS and pictures, as docs/hls.md shows it."""
 
-import shutil
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,45 +8,32 @@ from urllib.parse import urljoin
 import aiohttp
 import pytest
 from aiohttp import web as http
+from tests.e2e.nginx import nginx_beside
 from tests.e2e.peers import Peers
-from tests.harness import until
 from tests.receiver import Received, receiver
 from tests.shows import SHOWN, addresses, show
 from tests.web import Web, serve
 
 pytestmark = pytest.mark.e2e
 
-CONFIGURATION = """
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log stderr info;
-events {{}}
-http {{
-    access_log off;
-    proxy_temp_path temp;
-    client_body_temp_path bodies;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-    proxy_cache_path cache levels=1 keys_zone=hls:10m max_size=100m inactive=5m;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://{headend};
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header Accept-Encoding "";
-            proxy_cache hls;
-            proxy_cache_key $uri$is_args$args;
-            proxy_cache_lock on;
-            proxy_cache_valid 404 1s;
-            add_header X-Cache $upstream_cache_status always;
-        }}
-    }}
-}}
+SITE = """
+proxy_cache_path cache levels=1 keys_zone=hls:10m max_size=100m inactive=5m;
+server {
+    listen 127.0.0.1:LISTEN;
+    location / {
+        proxy_pass http://HEADEND;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $host;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header Accept-Encoding "";
+        proxy_cache hls;
+        proxy_cache_key $uri$is_args$args;
+        proxy_cache_lock on;
+        proxy_cache_valid 404 1s;
+        add_header X-Cache $upstream_cache_status always;
+    }
+}
 """
 ONE, OTHER = "127.0.0.2", "127.0.0.3"
 PLAYLIST, PICTURE = "/live/a/index.m3u8", "/live/a/thumbnail.jpg"
@@ -89,26 +74,10 @@ class Cached(Web):
 
 @asynccontextmanager
 async def cached(peers: Peers, data: Path, *settings: str) -> AsyncIterator[Cached]:
-    if shutil.which("nginx") is None:
-        pytest.skip("nginx is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
     async with serve(data / "headend", *SHOWN, "http.proxies=127.0.0.1", *settings) as web:
-        folder = data / "nginx"
-        folder.mkdir()
-        file = folder / "nginx.conf"
-        headend = web.base.removeprefix("http://")
-        file.write_text(CONFIGURATION.format(port=port, headend=headend))
-        process = peers.run("nginx", "-p", str(folder), "-e", "stderr", "-c", str(file))
-
-        def listens() -> bool:
-            assert process.is_running, process.output()
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", port)) == 0
-
-        await until(listens)
+        site = SITE.replace("HEADEND", web.base.removeprefix("http://"))
         made = Cached(web.live, web.client, web.token)
-        made.cache = f"http://127.0.0.1:{port}"
+        made.cache = await nginx_beside(site, peers, data / "nginx")
         await show(made)
         yield made
 

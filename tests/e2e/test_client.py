@@ -1,9 +1,8 @@
-"""This module tests publish, play and probe against nginx-rtmp, ffmpeg and our own server."""
+"""Tests of publish, play and probe against nginx-rtmp, ffmpeg and our own server."""
 
 import json
 import re
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,50 +10,26 @@ import pytest
 from tests.e2e import media
 from tests.e2e.backend import free_port
 from tests.e2e.conftest import StartServer
+from tests.e2e.nginx import nginx_rtmp
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server
-from tests.e2e.test_nginx import MODULE
 from tests.e2e.wait import wait_for
 
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
-CONFIGURATION = """
-load_module {module};
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log stderr info;
-events {{}}
-rtmp {{
-    server {{
-        listen 127.0.0.1:{port};
-        application live {{ live on; wait_key on; }}
-        application closed {{ live on; deny publish all; }}
-    }}
-}}
+APPLICATIONS = """
+application live { live on; wait_key on; }
+application closed { live on; deny publish all; }
 """
 
 
 @pytest.fixture
 def nginx(peers: Peers, tmp_path: Path) -> Iterator[str]:
     """The start of the URLs of an nginx with RTMP."""
-    if not MODULE.exists():
-        pytest.skip("nginx-rtmp is not installed")
-    port = free_port()
-    folder = tmp_path / "nginx"
-    folder.mkdir()
-    file = folder / "nginx.conf"
-    file.write_text(CONFIGURATION.format(module=MODULE, port=port))
-    process = peers.run("nginx", "-p", str(folder), "-e", "stderr", "-c", str(file))
-
-    def listens() -> bool:
-        assert process.is_running, process.output()
-        with socket.socket() as sock:
-            return sock.connect_ex(("127.0.0.1", port)) == 0
-
-    wait_for(listens, "nginx listens")
-    yield f"rtmp://127.0.0.1:{port}"
+    place, start = nginx_rtmp(APPLICATIONS, peers, tmp_path / "nginx")
+    process = start()
+    yield f"rtmp://{place}"
     process.send(signal.SIGTERM)
     process.wait()
 

@@ -1,34 +1,15 @@
 """This module tests the codecs and tracks of Enhanced RTMP, with an FFmpeg that knows them."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 from tests.e2e import media
+from tests.e2e.enhanced import CODECS, encoders
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server
 from tests.e2e.wait import wait_for
 
 pytestmark = pytest.mark.e2e
-
-HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:scenecut=0")
-AV1 = ("-c:v", "libsvtav1", "-preset", "12", "-svtav1-params", "lookahead=0")
-VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8")
-OPUS = ("-c:a", "libopus", "-ar", "48000")
-CODECS = {
-    "hevc": (HEVC, "-an"),
-    "av1": (AV1, "-an"),
-    "vp9": (VP9, "-an"),
-    "opus": (OPUS, "-vn"),
-    "flac": (("-c:a", "flac"), "-vn"),
-    "ac3": (("-c:a", "ac3"), "-vn"),
-    "eac3": (("-c:a", "eac3"), "-vn"),
-}
-
-
-def encoders(ffmpeg: str) -> str:
-    command = [ffmpeg, "-v", "error", "-encoders"]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout
 
 
 @pytest.mark.parametrize("codec", CODECS)

@@ -4,10 +4,10 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Final
 
 import pytest
 from tests.e2e import media
+from tests.e2e.examples import EXAMPLES
 from tests.e2e.peers import Peers
 from tests.e2e.server import environ
 from tests.e2e.wait import wait_for
@@ -15,8 +15,6 @@ from tests.e2e.wait import wait_for
 from headend.testing import ServerThread
 
 pytestmark = pytest.mark.e2e
-
-EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 
 
 def test_scripts_publish_and_list_streams(

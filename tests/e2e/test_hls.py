@@ -320,7 +320,7 @@ def test_nginx_in_front_carries_viewers(
         .replace("listen 80;", f"listen unix:{listen};")
         .replace("/var/cache/nginx", str(tmp_path / "cache"))
     )
-    (tmp_path / "nginx.conf").write_text(configuration(site, tmp_path))
+    (tmp_path / "nginx.conf").write_text(configuration(site))
     nginx = peers.run("nginx", "-c", f"{tmp_path}/nginx.conf", "-p", str(tmp_path))
     wait_for(listen.exists, "nginx")
 
@@ -437,9 +437,7 @@ def test_page_of_another_origin_reads_through_nginx(
         .replace("listen 80;", "listen 127.0.0.1:LISTEN;")
         .replace("/var/cache/nginx", str(tmp_path / "cache"))
     )
-    folder = tmp_path / "front"
-    folder.mkdir()
-    front = nginx_in_front(site, peers, folder)
+    front = nginx_in_front(site, peers, tmp_path / "front")
     peers.publish(long_clip, server.url("live/a"), is_endless=True)
     server.wait_media("live/a")
     tab = open_tab(f"{elsewhere}/page.html")

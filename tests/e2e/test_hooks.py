@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 from tests.e2e.backend import Backend, free_port
 from tests.e2e.conftest import StartServer
+from tests.e2e.examples import EXAMPLES
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server, environ
-from tests.e2e.test_examples import EXAMPLES
 from tests.e2e.wait import wait_for
 from tests.receiver import Received
 

@@ -4,22 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from tests.e2e.conftest import StartServer
+from tests.e2e.metrics import samples
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server
 
 pytestmark = pytest.mark.e2e
-
-
-def samples(text: str) -> dict[str, float]:
-    """Read metrics; those of a stream go by `name{stream}`."""
-    values: dict[str, float] = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            stream = sample.labels.get("stream")
-            values[f"{sample.name}{{{stream}}}" if stream else sample.name] = sample.value
-    return values
 
 
 def test_server_says_that_it_is_well(server: Server) -> None:

@@ -1,35 +1,17 @@
-"""This module tests nginx-rtmp as the publisher and as the player: servers in a chain."""
+"""Tests of nginx-rtmp as the publisher and as the player: servers in a chain."""
 
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.e2e import media
 from tests.e2e.conftest import StartServer
+from tests.e2e.nginx import nginx_rtmp
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server
-from tests.e2e.wait import wait_for
 
 pytestmark = pytest.mark.e2e
-
-MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
-CONFIGURATION = """
-load_module {module};
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log stderr info;
-events {{}}
-rtmp {{
-    server {{
-        listen 127.0.0.1:{port};
-        application out {{ live on; push rtmp://{headend}/live; }}
-        application in {{ live on; pull rtmp://{headend}/live/a name=a live=1; }}
-    }}
-}}
-"""
 
 
 @pytest.fixture
@@ -41,23 +23,14 @@ def server(start_server: StartServer) -> Server:
 @pytest.fixture
 def nginx(server: Server, peers: Peers, tmp_path: Path) -> Iterator[str]:
     """Where an nginx listens that pushes to, and pulls from, the server."""
-    if not MODULE.exists():
-        pytest.skip("nginx-rtmp is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
-    folder = tmp_path / "nginx"
-    folder.mkdir()
-    file = folder / "nginx.conf"
-    file.write_text(CONFIGURATION.format(module=MODULE, port=port, headend=server.rtmp[0]))
-    process = peers.run("nginx", "-p", str(folder), "-e", "stderr", "-c", str(file))
-
-    def listens() -> bool:
-        assert process.is_running, process.output()
-        with socket.socket() as sock:
-            return sock.connect_ex(("127.0.0.1", port)) == 0
-
-    wait_for(listens, "nginx listens")
-    yield f"127.0.0.1:{port}"
+    headend = server.rtmp[0]
+    applications = f"""
+        application out {{ live on; push rtmp://{headend}/live; }}
+        application in {{ live on; pull rtmp://{headend}/live/a name=a live=1; }}
+    """
+    place, start = nginx_rtmp(applications, peers, tmp_path / "nginx")
+    process = start()
+    yield place
     process.send(signal.SIGTERM)
     process.wait()
 

@@ -14,10 +14,11 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from tests.e2e.examples import EXAMPLES
 from tests.e2e.peers import Peers
 from tests.e2e.server import environ
 from tests.e2e.wait import wait_for
@@ -27,8 +28,6 @@ from headend.errors import Rejected
 from headend.testing import Playing, Publishing, ServerThread, make_clip
 
 pytestmark = pytest.mark.e2e
-
-EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 
 
 def example(name: str, *arguments: str) -> tuple[str, ...]:

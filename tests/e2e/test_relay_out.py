@@ -1,67 +1,24 @@
-"""This module tests relays out: one publish reaches servers of all kinds, whatever befalls them."""
+"""Tests of relays out: one publish reaches servers of all kinds, whatever befalls them."""
 
-import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.e2e import media
+from tests.e2e.backend import free_port
 from tests.e2e.conftest import StartServer
+from tests.e2e.nginx import Start, nginx_rtmp
 from tests.e2e.peers import Peers
-from tests.e2e.process import Process
 from tests.e2e.server import Server
 from tests.e2e.wait import wait_for
 
 pytestmark = pytest.mark.e2e
 
-MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
-CONFIGURATION = """
-load_module {module};
-daemon off;
-master_process off;
-pid nginx.pid;
-error_log stderr info;
-events {{}}
-rtmp {{
-    server {{
-        listen 127.0.0.1:{port};
-        application live {{ live on; }}
-    }}
-}}
-"""
-
-StartNginx = Callable[[], Process]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
 
 @pytest.fixture
-def nginx(peers: Peers, tmp_path: Path) -> tuple[str, StartNginx]:
+def nginx(peers: Peers, tmp_path: Path) -> tuple[str, Start]:
     """Where an nginx is to listen, and what starts it."""
-    if not MODULE.exists():
-        pytest.skip("nginx-rtmp is not installed")
-    port = free_port()
-    folder = tmp_path / "nginx"
-    folder.mkdir()
-    file = folder / "nginx.conf"
-    file.write_text(CONFIGURATION.format(module=MODULE, port=port))
-
-    def start() -> Process:
-        process = peers.run("nginx", "-p", str(folder), "-e", "stderr", "-c", str(file))
-
-        def listens() -> bool:
-            assert process.is_running, process.output()
-            with socket.socket() as sock:
-                return sock.connect_ex(("127.0.0.1", port)) == 0
-
-        wait_for(listens, "nginx listens")
-        return process
-
-    return f"127.0.0.1:{port}", start
+    return nginx_rtmp("application live { live on; }", peers, tmp_path / "nginx")
 
 
 def out(*destinations: str, match: str = "live/*") -> str:
@@ -90,7 +47,7 @@ def wait_tries(server: Server, url: str, count: int) -> None:
 def test_one_publish_reaches_two_headends_and_nginx_unchanged(
     start_server: StartServer,
     peers: Peers,
-    nginx: tuple[str, StartNginx],
+    nginx: tuple[str, Start],
     clip: Path,
     tmp_path: Path,
 ) -> None:
@@ -125,7 +82,7 @@ def test_one_publish_reaches_two_headends_and_nginx_unchanged(
 def test_destination_that_is_killed_is_live_soon_after_it_came_back(
     start_server: StartServer,
     peers: Peers,
-    nginx: tuple[str, StartNginx],
+    nginx: tuple[str, Start],
     clip: Path,
 ) -> None:
     place, start_nginx = nginx

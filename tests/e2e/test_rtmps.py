@@ -17,9 +17,9 @@ import pytest
 import trustme
 from tests.e2e import media
 from tests.e2e.conftest import StartServer
+from tests.e2e.metrics import samples
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server, environ
-from tests.e2e.test_http import samples
 from tests.e2e.wait import LIMIT_S, wait_for
 from tests.tls_peers import client_context, write_pair
 

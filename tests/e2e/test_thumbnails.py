@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from tests.e2e import media
+from tests.e2e.enhanced import CODECS, encoders
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server
-from tests.e2e.test_enhanced import CODECS, encoders
 from tests.e2e.wait import wait_for
 from tests.pictures import decode_jpeg
 

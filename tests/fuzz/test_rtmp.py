@@ -7,11 +7,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.rtmp.command_peer import connected, created, playing, publishing
+from tests.rtmp.good_chunks import GOOD
+from tests.rtmp.good_data import MESSAGES
+from tests.rtmp.good_messages import AGGREGATES, COMMANDS
 from tests.rtmp.peers import C0_C1, C2, SCRIPTS
-from tests.rtmp.test_chunks import GOOD
-from tests.rtmp.test_commands import connected, created, playing, publishing
-from tests.rtmp.test_data import MESSAGES
-from tests.rtmp.test_messages import AGGREGATES, COMMANDS
 
 from headend.errors import MediaError, ProtocolError
 from headend.media.tag import SCRIPT

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 from tests.hls.media import inter, key, stream, video_header
-from tests.hls.test_store import Told
+from tests.hls.told import Told
 from tests.outputs.packaged import Packaged
 
 from headend.hls.limits import HlsLimits

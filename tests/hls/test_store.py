@@ -1,39 +1,11 @@
 """Tests of headend.hls.store."""
 
-from typing import Any
+from tests.hls.told import Told
 
 from headend.hls.store import Init, MediaPart, Tee
 
 INIT = Init(b"init", ())
 PART = MediaPart(b"a", 0.0, 1.0, True, 25, False)
-
-
-class Told:
-    """A store that keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[Any, ...]] = []
-
-    def promise(self, target_s: int, part_target_s: float) -> None:
-        self.calls.append(("promise", target_s, part_target_s))
-
-    def add_init(self, init: Init) -> None:
-        self.calls.append(("add_init", init))
-
-    def discontinuity(self) -> None:
-        self.calls.append(("discontinuity",))
-
-    def date(self, seconds: float) -> None:
-        self.calls.append(("date", seconds))
-
-    def add_part(self, part: MediaPart) -> None:
-        self.calls.append(("add_part", part))
-
-    def end_segment(self) -> None:
-        self.calls.append(("end_segment",))
-
-    def end(self) -> None:
-        self.calls.append(("end",))
 
 
 def tell_all(tee: Tee) -> None:

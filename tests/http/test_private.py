@@ -6,7 +6,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from tests.harness import Live
-from tests.http.test_flv import serve
+from tests.http.watched import serve
 from tests.odd_tokens import ODD, raw_token
 
 from headend.access.tokens import Token

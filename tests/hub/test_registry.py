@@ -1,7 +1,7 @@
 """Tests of headend.hub.registry."""
 
 import pytest
-from tests.hub.test_stream import FakeObserver, FakePublisher, FakeSink, key
+from tests.hub.fakes import FakeObserver, FakePublisher, FakeSink, key
 
 from headend.errors import Refusal, Rejected
 from headend.hub.publication import Place, Publication

@@ -1,6 +1,6 @@
 """Tests of headend.hub.reserve."""
 
-from tests.hub.test_stream import AAC, AVC, AVC_2, META, inter, key, name, sound
+from tests.hub.fakes import AAC, AVC, AVC_2, META, inter, key, name, sound
 from tests.wire import wire
 
 from headend.hub.reserve import Reserve

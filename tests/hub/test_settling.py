@@ -1,6 +1,6 @@
 """Tests of headend.hub.settling."""
 
-from tests.hub.test_stream import AAC, AVC, META
+from tests.hub.fakes import AAC, AVC, META
 
 from headend.hub.settling import UNSENT_S, Settling
 from headend.media.tag import AUDIO, VIDEO

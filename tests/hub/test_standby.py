@@ -1,7 +1,7 @@
 """Tests of headend.hub.standby, and how the registry switches sources by it."""
 
 import pytest
-from tests.hub.test_stream import AVC, FakePublisher, FakeSink, inter, key
+from tests.hub.fakes import AVC, FakePublisher, FakeSink, inter, key
 
 from headend.errors import Rejected
 from headend.hub.publication import PRIMARY, Place, Publication

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from tests.harness import log_lines, until
 from tests.record.made import begun, file, given, index, recording, segment, tables
-from tests.store.test_past_sessions import ENDED, STARTED
+from tests.store.session_events import ENDED, STARTED
 
 from headend.errors import DatabaseError
 from headend.record import index as index_module

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.harness import FRAME, KEYFRAME, VIDEO_HEADER, Live, Peer, command, until
-from tests.hub.test_stream import AVC, FakePublisher, key
+from tests.hub.fakes import AVC, FakePublisher, key
 from tests.relay.servers import into, out, place, publish_pictures, server, states, targets
 
 from headend.relay.relays import MOST_ASKED, Relays

@@ -12,8 +12,8 @@ from aiohttp import web
 from tests.client.peers import http_server
 from tests.harness import until
 from tests.outside import FORMS, INNER, inner_server, stand_outside
+from tests.relay.destinations import destination, redirector
 from tests.relay.servers import into, out, publish_pictures, server, states, targets
-from tests.relay.test_push import destination, redirector
 
 from headend.media import flv
 from headend.testing.clip import make_clip

@@ -1,6 +1,6 @@
 """This module holds the bytes that real publishers and players send, for the tests of a session."""
 
-from tests.rtmp.test_commands import amf
+from tests.rtmp.command_peer import amf
 from tests.wire import wire
 
 C0_C1 = b"\x03" + bytes(1536)

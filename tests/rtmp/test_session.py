@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.rtmp.command_peer import amf, shown
 from tests.rtmp.peers import (
     AVC_HEADER,
     C0_C1,
@@ -23,7 +24,6 @@ from tests.rtmp.peers import (
     command,
     message,
 )
-from tests.rtmp.test_commands import amf, shown
 from tests.wire import wire
 
 from headend.errors import LimitExceeded, ProtocolError, UsageError

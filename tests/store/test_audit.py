@@ -5,15 +5,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from tests.store.audit_entries import MADE, REFUSED, REVOKED
+
 from headend.store.audit import AuditTrail
 from headend.store.database import Database
 from headend.store.records import AuditEntry, AuditFilter
-
-REFUSED = AuditEntry(
-    5.0, "pk_1", "publish", "live/a", "203.0.113.7", "refused", "Denied: the key has expired"
-)
-MADE = AuditEntry(6.0, "admin token", "key.create", "pk_2", "127.0.0.1", "done")
-REVOKED = AuditEntry(7.0, "console", "key.revoke", "pk_2", None, "done")
 
 
 @asynccontextmanager

@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from tests.store.test_audit import MADE, REFUSED
-from tests.store.test_history import NONE, PLAY, PUBLISH
+from tests.store.audit_entries import MADE, REFUSED
+from tests.store.kept_sessions import NONE, PLAY, PUBLISH
 
 from headend.net.pseudonyms import Pseudonyms
 from headend.store.audit import AuditTrail

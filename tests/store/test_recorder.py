@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.harness import log_lines, run, until
-from tests.store.test_past_sessions import ENDED, REFUSED, STARTED
+from tests.store.session_events import ENDED, REFUSED, STARTED
 
 from headend.errors import DatabaseError
 from headend.store import recorder as recorder_module
