@@ -3,8 +3,9 @@
 import logging
 import uuid
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
+from headend.access.grant import Grant
 from headend.decisions import AccessRequest
 from headend.errors import Refusal, Rejected
 from headend.events import Action, RequestRefused, SessionEnded, SessionStarted, Tags
@@ -15,8 +16,33 @@ if TYPE_CHECKING:
     from headend.net.notes import Kind
     from headend.net.peer import Peer
     from headend.net.runtime import Runtime
+    from headend.net.tls_facts import TlsFacts
 
 log = logging.getLogger(__name__)
+
+
+class Client(Protocol):
+    """Who publishes or watches, over whatever protocol."""
+
+    @property
+    def id(self) -> int:
+        """Number of the session, from 1 on."""
+
+    @property
+    def protocol(self) -> str:
+        """rtmp, rtmps, http-flv, https-flv, ws-flv or wss-flv."""
+
+    @property
+    def peer(self) -> "Peer":
+        """Where it comes from."""
+
+    @property
+    def user_agent(self) -> str:
+        """What it calls itself."""
+
+    @property
+    def tls(self) -> "TlsFacts | None":
+        """What its TLS handshake agreed on, if there was one."""
 
 
 class SessionRecord:
@@ -28,7 +54,7 @@ class SessionRecord:
             of publishes more are not granted.
     """
 
-    __slots__ = ("_began", "_is_over", "_runtime", "is_noted", "started")
+    __slots__ = ("_began", "_is_over", "_label", "_runtime", "is_noted", "started")
 
     def __init__(
         self,
@@ -61,17 +87,37 @@ class SessionRecord:
             subject=subject,
             tags=tags,
         )
-        what = f"{protocol} {peer} {action} {shown(stream)}"
+        self._label = f"{protocol} {peer} {action} {shown(stream)}"
         self.is_noted: Final = action == "publish" or runtime.notes.may_write(
-            "session", peer.address, what
+            "session", peer.address, self._label
         )
         if self.is_noted:
             runtime.events.emit(self.started)
 
-    def say(self, line: str, level: int = logging.INFO) -> None:
-        """Log what becomes of it."""
+    @classmethod
+    def of(cls, runtime: "Runtime", grant: Grant, client: Client) -> Self:
+        """Tell that a client begins to use a grant."""
+        return cls(
+            runtime,
+            grant.action,
+            grant.path,
+            client.peer,
+            protocol=client.protocol,
+            session=client.id,
+            user_agent=client.user_agent,
+            key_id=grant.key_id,
+            subject=grant.subject,
+            tags=grant.tags,
+        )
+
+    def accepted(self, how: str, tls: "TlsFacts | None") -> None:
+        """Log that it begins, and how it is secured."""
+        self.say(f" {how}" if tls is None else f" {how} {shown(str(tls))}")
+
+    def say(self, became: str, level: int = logging.INFO) -> None:
+        """Log what becomes of it; `became` follows its name at once."""
         if self.is_noted:
-            log.log(level, "%s", line)
+            log.log(level, "%s%s", self._label, became)
 
     def end(self, size: int, reason: str) -> None:
         """Tell that it is over; only the first call counts.

@@ -65,11 +65,9 @@ class Fallbacks(Feature):
         for rank, source in enumerate(rules.fallback, 1):
             if source.kind == "backup":  # comes by itself
                 continue
-            stand_in = StandIn(services, str(source), rank, self._feed(source.of(path), path))
+            feed = self._feed(source.of(path), path)
             with suppress(Rejected):  # the name is taken by a publisher of that rank
-                stand_in.publication = services.registry.publish(
-                    path, stand_in, None, services.loop.time(), stand_in.place
-                )
+                StandIn(services, path, str(source), rank, feed).begin()
 
     def _feed(self, source: FallbackSource, path: str) -> Feed:
         if source.kind == "stream":

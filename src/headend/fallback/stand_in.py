@@ -1,9 +1,11 @@
-"""This module is a source of a stream that brings media only on air, as the hub sees it."""
+"""A source of a stream that brings media only on air."""
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
-from headend.hub.publication import Place, Publication
+from headend.errors import Rejected
+from headend.hub.publication import Place
+from headend.live.publishing import Publishing
 from headend.live.services import Services
 from headend.media.tag import Tag
 
@@ -21,38 +23,38 @@ class Feed(Protocol):
 
 
 class StandIn:
-    """A publisher of the hub; see the module's head.
+    """A source, and what the hub tells it."""
 
-    Attributes:
-        place: Among the sources of the stream.
-        publication: Set once the hub has taken it in.
-    """
-
-    publication: Publication
-
-    def __init__(self, services: Services, label: str, rank: int, feed: Feed) -> None:
-        """Make one that is off air.
+    def __init__(self, services: Services, path: str, label: str, rank: int, feed: Feed) -> None:
+        """Make one that is off air; `begin` follows.
 
         Args:
             services: What all connections share.
+            path: Of the stream.
             label: What people call it, such as `slate`.
             rank: See `Place`.
             feed: Brings the media.
         """
         self._loop = services.loop
-        self._label = label
         self._feed = feed
-        self.place: Final = Place(rank, self._set_on_air)
+        self._place = Place(rank, self._set_on_air)
+        self._publishing: Publishing | None = Publishing(services, self, path, f"fallback {label}")
 
-    @property
-    def peer(self) -> str:
-        return f"fallback {self._label}"
+    def begin(self) -> None:
+        """Stand by.
 
-    def watched(self, *, is_watched: bool) -> None:
-        """Nothing: it brings media while it is on air."""
+        Raises:
+            Rejected: A publisher of this rank has the name.
+        """
+        assert self._publishing is not None
+        self._publishing.begin(self._loop.time(), self._place)
 
-    def replaced(self) -> None:
+    def watched(self) -> None:
+        """It brings media while it is on air, watched or not."""
+
+    def publishing_ended(self, publishing: Publishing, why: Rejected) -> None:
         """The stream is over."""
+        self._publishing = None
         self._feed.stop()
 
     def _set_on_air(self, is_on_air: bool) -> None:
@@ -62,4 +64,5 @@ class StandIn:
             self._feed.stop()
 
     def _push(self, tag: Tag) -> None:
-        self.publication.push((tag,), self._loop.time())
+        if self._publishing is not None:
+            self._publishing.publication.push((tag,), self._loop.time())

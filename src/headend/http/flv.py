@@ -86,16 +86,16 @@ class FlvRoutes:
         connection = _connection(request)
         viewer: FlvViewer
         if upgrade is None:
-            viewer = self._viewer(FlvViewer, request, connection, "http", grant)
+            viewer = self._viewer(FlvViewer, request, connection, "http", stream, grant)
             head = _head("200 OK", self._headers(request) | {"Connection": "close"})
         else:
-            viewer = self._viewer(WebSocketViewer, request, connection, "ws", grant)
+            viewer = self._viewer(WebSocketViewer, request, connection, "ws", stream, grant)
             every = answer_headers(self._services.settings, is_secure=request.secure)
             head = _head("101 Switching Protocols", every | upgrade)
         transport, rest = connection.release()
         transport.hand_over(viewer)
         transport.write(head)
-        viewer.watch(stream, kinds, is_patient=_is_patient(request))
+        viewer.watch(kinds, is_patient=_is_patient(request))
         if rest:  # of a client that speaks before it is answered
             viewer.data_received(rest)
         return web.Response(status=200 if upgrade is None else 101)  # goes nowhere
@@ -106,6 +106,7 @@ class FlvRoutes:
         request: web.Request,
         connection: HttpConnection,
         form: str,
+        stream: Stream,
         grant: Grant,
     ) -> FlvViewer:
         services = self._services
@@ -117,6 +118,7 @@ class FlvRoutes:
             f"{form}{'s' if is_secure else ''}-flv",
             connection.tls,
             request.headers.get("User-Agent", ""),
+            stream,
             grant,
         )
 

@@ -1,11 +1,13 @@
 """One viewer over HTTP: a fan-out's bytes, straight to its socket."""
 
+from functools import partial
 from typing import Final
 
 from headend.access.gate import Grant
-from headend.access.session_record import SessionRecord
+from headend.errors import Rejected
 from headend.hub.stream import Stream
 from headend.live.services import Services
+from headend.live.watching import END_OF_STREAM, Watching
 from headend.logs import shown
 from headend.net.deadlines import NEVER
 from headend.net.peer import Peer
@@ -14,11 +16,8 @@ from headend.net.stall import Stall
 from headend.net.tls_facts import TlsFacts
 from headend.net.transport import LINGER_S, Transport
 from headend.outputs import flv
-from headend.outputs.fanout import Fanout, Viewer
 from headend.outputs.first_media import Kinds
 from headend.outputs.flv import FlvEncoder, FlvFormat
-
-END_OF_STREAM: Final = "the stream is over"
 
 
 class FlvViewer:
@@ -38,18 +37,13 @@ class FlvViewer:
         "__weakref__",
         "_closes_at",
         "_direct",
-        "_fanout",
         "_format",
-        "_given",
-        "_grant",
         "_is_gone",
         "_reason",
-        "_record",
         "_services",
         "_stall",
-        "_stream",
         "_transport",
-        "_viewer",
+        "_watching",
         "due",
         "id",
         "peer",
@@ -67,6 +61,7 @@ class FlvViewer:
         protocol: str,
         tls: TlsFacts | None,
         user_agent: str,
+        stream: Stream,
         grant: Grant,
     ) -> None:
         """Begin a session that does not watch yet.
@@ -78,9 +73,9 @@ class FlvViewer:
             protocol: http-flv, https-flv, ws-flv or wss-flv.
             tls: What the TLS handshake agreed on.
             user_agent: What the viewer calls itself.
+            stream: Has media.
             grant: The viewer has the gate `leave` it.
         """
-        self._grant = grant
         self._services = services
         self._transport = transport
         self.peer: Final = peers[0]
@@ -91,65 +86,32 @@ class FlvViewer:
         self.started: Final = services.loop.time()
         self.id: Final = services.next_session_id()
         self._format = FlvFormat(protocol.startswith("ws"))
-        self._fanout: Fanout | None = None
-        self._viewer: Viewer | None = None
+        self._watching = Watching(services, self, stream, grant)
         self._stall = Stall()
         self._closes_at = NEVER
         self._is_gone = False
-        self._given = 0  # of the stream, while it watched
         self._reason = "the viewer closed the connection"  # why it ends, for the events
-        self._record: SessionRecord | None = None
         self.due = NEVER
 
-    def watch(self, stream: Stream, kinds: Kinds, *, is_patient: bool) -> None:
-        """Write the FLV header and become a viewer of the fan-out, made for its first one.
+    def watch(self, kinds: Kinds, *, is_patient: bool) -> None:
+        """Write the FLV header and become a viewer.
 
         Args:
-            stream: Has media.
-            kinds: Which kinds of tracks it has.
+            kinds: Which kinds of tracks the stream has.
             is_patient: Start at the next keyframe, not at the newest.
         """
-        services = self._services
-        self._stream = stream
-        services.viewers.add(self)
-        services.counters.plays += 1
-        self._record = SessionRecord(
-            services.runtime,
-            "play",
-            stream.path,
-            self.peer,
-            protocol=self.protocol,
-            session=self.id,
-            user_agent=self.user_agent,
-            key_id=self._grant.key_id,
-            subject=self._grant.subject,
-            tags=self._grant.tags,
-        )
-        self._say(" accepted" if self.tls is None else f" accepted {shown(str(self.tls))}")
+        if self._is_gone:
+            return
+        self._services.viewers.add(self)
+        self._watching.begin(self)
         self._transport.set_pace(ReadPace.CALM)
+        format = self._format
         self._transport.write(
-            flv.start(self._format, has_audio=kinds.has_audio, has_video=kinds.has_video)
+            flv.start(format, has_audio=kinds.has_audio, has_video=kinds.has_video)
         )
-        fanout = stream.sink(self._format)
-        if fanout is None:
-            fanout = self._new_fanout(stream)
-            stream.attach(self._format, fanout)
-        assert isinstance(fanout, Fanout)
-        self._fanout = fanout
-        self._viewer = Viewer(self._transport, self, is_patient=is_patient)
-        fanout.add(self._viewer)
-        services.gate.began(self._grant, self._grant_ended)
-
-    def _new_fanout(self, stream: Stream) -> Fanout:
-        live = self._services.rules.of(stream.path).live
-        return Fanout(
-            FlvEncoder(self._format),
-            self._services.poller.clock,
-            starts_at_keyframe=live.gop_cache,
-            silent=stream.settling.silent,
-            log_s=live.log_s,
-            log_bytes=live.log_bytes,
-        )
+        if not self.is_over:
+            encoder = partial(FlvEncoder, format)
+            self._watching.watch(self._transport, format, encoder, is_patient=is_patient)
 
     # ------------------------------------------------------------------ the session
 
@@ -159,7 +121,7 @@ class FlvViewer:
 
     @property
     def playing(self) -> list[str]:
-        return [self._stream.path]
+        return [self._watching.path]
 
     @property
     def watching(self) -> list[str]:
@@ -171,17 +133,12 @@ class FlvViewer:
 
     @property
     def bytes_out(self) -> int:
-        return self._transport.bytes_out + self._given + self._given_now()
+        return self._transport.bytes_out + self._watching.bytes_out
 
     @property
     def is_over(self) -> bool:
         """It closes, or is about to."""
         return self._closes_at != NEVER or self._is_gone
-
-    def _given_now(self) -> int:
-        if self._fanout is None or self._viewer is None:
-            return 0
-        return self._fanout.given(self._viewer)
 
     def kick(self) -> None:
         """Close it because an administrator wants it so."""
@@ -202,14 +159,12 @@ class FlvViewer:
 
     def write_stalled(self) -> None:
         self._stall.begin(self._transport, self._services.loop.time())
-        if self._fanout is not None and self._viewer is not None:
-            self._fanout.stalled(self._viewer)
+        self._watching.stalled()
         self._services.deadlines.update(self)
 
     def write_drained(self) -> None:
         self._stall.end()
-        if self._fanout is not None and self._viewer is not None:
-            self._fanout.drained(self._viewer)
+        self._watching.drained()
 
     def connection_lost(self, error: OSError | None) -> None:
         self._services.admission.leave(self._direct.address)
@@ -226,41 +181,22 @@ class FlvViewer:
         services.deadlines.forget(self)
         services.viewers.discard(self)
         services.counters.bytes_in += self._transport.bytes_in
-        if self._fanout is not None:
-            self._say(f": closed{reason}")
-        self._leave()
-        services.counters.bytes_out += self._transport.bytes_out + self._given
-
-    def _leave(self) -> None:
-        """Be no viewer any more; a fan-out without viewers is dropped."""
-        fanout, viewer = self._fanout, self._viewer
-        self._given += self._given_now()
-        self._fanout = self._viewer = None
-        if fanout is not None and viewer is not None:
-            fanout.remove(viewer)
-            if not len(fanout) and self._stream.sink(self._format) is fanout:
-                self._stream.detach(self._format)
-        self._services.gate.leave(self._grant)
-        if self._record is not None:
-            self._record.end(self._given, self._reason)
-
-    def _grant_ended(self, reason: str) -> None:
-        """A token has expired, or the time is over."""
-        self._end(reason)
+        services.counters.bytes_out += self._transport.bytes_out
+        self._watching.end(self._reason, f": closed{reason}")
 
     # ------------------------------------------------------------------ the end
 
-    def stream_ended(self) -> None:
-        self._given += self._given_now()
-        self._fanout = self._viewer = None
-        self._end(END_OF_STREAM)
+    def watching_ended(self, watching: Watching, why: Rejected | None) -> None:
+        self._close(END_OF_STREAM if why is None else why.description)
 
     def _end(self, reason: str) -> None:
-        if self._closes_at != NEVER or self._is_gone:
-            return
-        self._say(f": {reason}")
+        if not self.is_over:
+            self._watching.end(reason, f": {reason}")
+            self._close(reason)
+
+    def _close(self, reason: str) -> None:
+        """Say goodbye to a viewer that watches no more."""
         self._reason = reason
-        self._leave()
         self._closes_at = self._services.loop.time() + LINGER_S
         self._say_goodbye(reason)
         if not self._transport.is_closed:
@@ -269,11 +205,6 @@ class FlvViewer:
     def _say_goodbye(self, reason: str) -> None:
         """End our side: over HTTP the connection's end is the stream's."""
         self._transport.close()
-
-    def _say(self, what: str) -> None:
-        """Log what becomes of it."""
-        if self._record is not None:
-            self._record.say(f"{self.protocol} {self.peer} play {shown(self._stream.path)}{what}")
 
     # ------------------------------------------------------------------ time
 

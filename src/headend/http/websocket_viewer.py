@@ -43,18 +43,19 @@ class WebSocketViewer(FlvViewer):
         protocol: str,
         tls: TlsFacts | None,
         user_agent: str,
+        stream: Stream,
         grant: Grant,
     ) -> None:
         """Begin a session that does not watch yet; see `FlvViewer`."""
-        super().__init__(services, transport, peers, protocol, tls, user_agent, grant)
+        super().__init__(services, transport, peers, protocol, tls, user_agent, stream, grant)
         self._frames = ClientFrames()
         self._code = NORMAL  # of our close
         self._heard = services.loop.time()
         self._is_asked = False  # whether it is there
         self._has_failed = False  # its bytes are no frames that are taken
 
-    def watch(self, stream: Stream, kinds: Kinds, *, is_patient: bool) -> None:
-        super().watch(stream, kinds, is_patient=is_patient)
+    def watch(self, kinds: Kinds, *, is_patient: bool) -> None:
+        super().watch(kinds, is_patient=is_patient)
         self._services.deadlines.update(self)
 
     def data_received(self, data: bytes) -> None:

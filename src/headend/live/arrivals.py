@@ -7,7 +7,8 @@ from headend.decisions import Address
 from headend.errors import LimitExceeded
 from headend.hub.stream import Stream
 from headend.live.services import Services
-from headend.live.waiting import find_stream, not_found
+from headend.live.waiting import find_stream
+from headend.live.watching import not_found
 from headend.media.tag import AUDIO, VIDEO
 from headend.outputs.first_media import FirstMedia, Kinds
 

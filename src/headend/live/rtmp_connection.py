@@ -132,12 +132,12 @@ class RtmpConnection:
     @property
     def playing(self) -> list[str]:
         """Paths of the streams it plays or waits for."""
-        return [play.stream.path for play in self._streams.plays.values()]
+        return [play.path for play in self._streams.plays.values()]
 
     @property
     def watching(self) -> list[str]:
         """Those of them that it has not paused."""
-        return [play.stream.path for play in self._streams.plays.values() if play.is_watching]
+        return [play.path for play in self._streams.plays.values() if play.is_watching]
 
     @property
     def bytes_in(self) -> int:
@@ -206,7 +206,7 @@ class RtmpConnection:
     def _drop_streams(self, note: str) -> None:
         """The peer is gone, or about to be."""
         self._requests.cancel_all()
-        self._streams.lose(self._reason, note, self._services.loop.time())
+        self._streams.lose(self._reason, note)
 
     # ------------------------------------------------------------------ what the session tells
 
@@ -257,7 +257,7 @@ class RtmpConnection:
             case RequestCancelled():
                 self._requests.cancel(event.stream_id)
             case PublishEnded():
-                self._streams.publish_left(event.stream_id, now)
+                self._streams.publish_left(event.stream_id)
             case PlayEnded():
                 self._streams.play_left(event.stream_id)
             case PlayChanged():
@@ -343,7 +343,7 @@ class RtmpConnection:
     def kick(self) -> None:
         """Close the session because an administrator wants it so."""
         log.warning("%s closed by an administrator", self._label)
-        self._streams.end_publishes("closed by an administrator", self._services.loop.time())
+        self._streams.end_publishes("closed by an administrator")
         self._end("The session was closed by an administrator.")
 
     def _end(self, reason: str) -> None:

@@ -150,14 +150,11 @@ class Requests:
         now: float,
     ) -> None:
         """Do what was granted; the hub may refuse it still."""
-        gate = self._services.gate
         try:
             self._streams.granted(request, grant, now)
         except Rejected as rejected:
-            gate.leave(grant)
+            self._services.gate.leave(grant)
             self._reject(request, asked, rejected)
-            return
-        gate.began(grant, partial(self._streams.grant_ended, request.stream_id))
 
     def _reject(
         self, request: PublishRequest | PlayRequest, asked: AccessRequest, rejected: Rejected

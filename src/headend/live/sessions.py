@@ -2,24 +2,11 @@
 
 from typing import Protocol
 
-from headend.net.peer import Peer
-from headend.net.tls_facts import TlsFacts
+from headend.access.session_record import Client
 
 
-class Session(Protocol):
+class Session(Client, Protocol):
     """One peer that publishes or watches, over whatever protocol."""
-
-    @property
-    def id(self) -> int:
-        """Number of the session, from 1 on."""
-
-    @property
-    def protocol(self) -> str:
-        """rtmp, rtmps, http-flv, https-flv, ws-flv or wss-flv."""
-
-    @property
-    def peer(self) -> Peer:
-        """Where it comes from."""
 
     @property
     def started(self) -> float:
@@ -44,10 +31,6 @@ class Session(Protocol):
     @property
     def bytes_out(self) -> int:
         """Bytes given to it."""
-
-    @property
-    def tls(self) -> TlsFacts | None:
-        """What its TLS handshake agreed on, if there was one."""
 
     @property
     def is_over(self) -> bool:

@@ -143,7 +143,7 @@ def describe(session: Session, now: float) -> SessionStatus:
         plays=session.playing,
         bytes_in=session.bytes_in,
         bytes_out=session.bytes_out,
-        user_agent=getattr(session, "user_agent", None),
+        user_agent=session.user_agent,
         tls=session.tls,
     )
 

@@ -3,11 +3,10 @@
 from typing import Final
 
 from headend.decisions import Address
-from headend.errors import Refusal, Rejected
 from headend.hub.stream import Stream, StreamState
 from headend.live.relay_port import Fetching
-from headend.live.rtmp_streams import Play
 from headend.live.services import Services
+from headend.live.watching import Watching, not_found
 from headend.net.groups import group_of
 from headend.outputs.fanout import Fanout
 
@@ -50,11 +49,6 @@ def longest_wait_s(services: Services, path: str, address: Address | None) -> fl
     return max(wait_s, FETCH_S) if is_fetched else wait_s
 
 
-def not_found(path: str) -> Rejected:
-    """Return how a request is refused for a stream that nobody publishes."""
-    return Rejected(Refusal.NOT_FOUND, f"nobody publishes {path}")
-
-
 def give_up(stream: Stream) -> None:
     """Have everybody who waits for a stream know that nobody publishes it."""
     if stream.state is not StreamState.WAITING:
@@ -62,6 +56,6 @@ def give_up(stream: Stream) -> None:
     for sink in list(stream.sinks()):
         if isinstance(sink, Fanout):
             for viewer in sink.viewers():
-                if isinstance(viewer.audience, Play):
+                if isinstance(viewer.audience, Watching):
                     viewer.audience.give_up()
     stream.end()  # requests over HTTP learn it so

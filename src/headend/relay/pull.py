@@ -12,8 +12,8 @@ from urllib.parse import quote
 from headend.client import Timeouts, TlsOptions
 from headend.client.opening import open_http, parse_source
 from headend.errors import HeadendError, MediaError, Rejected, SettingsError
-from headend.hub.publication import Publication
 from headend.live.loops import LOOP
+from headend.live.publishing import Publishing
 from headend.live.services import Services
 from headend.media.tag import Tag
 from headend.net.groups import Group
@@ -84,7 +84,7 @@ class Pull(Target):
         self._link: Link | None = None
         self._playing: asyncio.Task[RelayFailed] | None = None
         self._verdict: RelayFailed | None = None
-        self._publication: Publication | None = None
+        self._publishing: Publishing | None = None
         self._silent_from = 0.0  # when media came last, or a source was asked
         self._bytes = 0
         self.idle_since: float | None = None
@@ -112,20 +112,16 @@ class Pull(Target):
     # ------------------------------------------------------------------ the publisher
 
     @property
-    def peer(self) -> str:
-        return self.shown_url
-
-    @property
     def hops(self) -> tuple[str, ...]:
         """The server that it comes from, as far as we know."""
         link = self._link
         return (link.server_id,) if link is not None and link.server_id else ()
 
-    def watched(self, *, is_watched: bool) -> None:
+    def watched(self) -> None:
         """Whether somebody watches is looked at once a second."""
 
-    def replaced(self) -> None:
-        self._publication = None
+    def publishing_ended(self, publishing: Publishing, why: Rejected) -> None:
+        self._publishing = None
         self._give_up(RelayFailed(Failure.REFUSED, f"{self.path} is published here by another"))
 
     # ------------------------------------------------------------------ tries
@@ -134,7 +130,7 @@ class Pull(Target):
         failures: list[RelayFailed] = []
         while True:
             failed = await self._try(self._sources[self._index])
-            if self._publication is not None:
+            if self._publishing is not None:
                 failures.clear()
                 self._lose()
             failures.append(failed)
@@ -150,11 +146,11 @@ class Pull(Target):
 
     def _lose(self) -> None:
         """Viewers wait: a source is gone."""
-        publication, self._publication = self._publication, None
+        publishing, self._publishing = self._publishing, None
         self.end_life()
         self._rounds = 0
-        if publication is not None:
-            publication.lose(self._services.loop.time())
+        if publishing is not None:
+            publishing.lose()
 
     def _is_over(self, failures: list[RelayFailed]) -> bool:
         """All sources failed: say whether that is the end of it."""
@@ -251,9 +247,9 @@ class Pull(Target):
             self._playing.cancel()
 
     def say_goodbye(self) -> None:
-        publication, self._publication = self._publication, None
-        if publication is not None:
-            publication.end(self._services.loop.time())
+        publishing, self._publishing = self._publishing, None
+        if publishing is not None:
+            publishing.end()
         link, self._link = self._link, None
         if link is not None:
             link.finish()
@@ -270,18 +266,21 @@ class Pull(Target):
 
     def media(self, tags: list[Tag], now: float) -> None:
         self._silent_from = now
-        if self._publication is None:
+        publishing = self._publishing
+        if publishing is None:
             if self._verdict is not None:
                 return
+            publishing = Publishing(self._services, self, self.path, self.shown_url, hops=self.hops)
             try:
-                self._publication = self._services.registry.publish(self.path, self, None, now)
+                publishing.begin(now)
             except Rejected as rejected:
                 self._give_up(RelayFailed(Failure.REFUSED, rejected.description))
                 return
+            self._publishing = publishing
             self._has_brought = True
             self.begin_life()
         self._bytes += sum(len(tag.body) for tag in tags)
-        self._publication.push(tags, now)
+        publishing.publication.push(tags, now)
 
     def stalled(self) -> None:
         """A player says too little to stall."""
@@ -298,9 +297,9 @@ class Pull(Target):
         super().sample()
         if len(self._sources) < 2:
             limit = self._services.settings.limits.publisher_silence_s
-            if self._publication is None:
+            if self._publishing is None:
                 return  # whoever waits, waits there
-        elif self._publication is None:
+        elif self._publishing is None:
             limit = min(WAIT_S * 2**self._rounds, LONGEST_WAIT_S)
         else:
             limit = SILENCE_S

@@ -1,20 +1,21 @@
-"""This module sends one stream to one destination, for ever.
+"""One stream sent to one destination, for ever.
 
 wait for media ─► connect ─► publish granted ─► viewer of the stream's fan-out ─► lost ─► again
 """
 
 import asyncio
+from functools import partial
 from typing import Final
 
-from headend.errors import SettingsError
-from headend.hub.stream import Stream, no_audience
+from headend.errors import Rejected, SettingsError
+from headend.hub.stream import no_audience
 from headend.live.loops import LOOP, route_of
 from headend.live.services import Services
 from headend.live.status import stream_configs
+from headend.live.watching import Watching
 from headend.media.tag import Tag
 from headend.media.track_config import TrackConfig
 from headend.net.places import LookUp
-from headend.outputs.fanout import Fanout, Viewer
 from headend.outputs.first_media import FirstMedia
 from headend.outputs.rtmp_publish import PublishEncoder, PublishFormat
 from headend.relay.backoff import Failure
@@ -29,7 +30,7 @@ from headend.settings.relay_presets import PRESETS
 
 
 class Push(Target):
-    """See the module's head; also the tenant of its connection and the audience of its viewer."""
+    """The stream and its destination: tenant of the connection, watcher of the stream."""
 
     direction = "out"
 
@@ -59,11 +60,8 @@ class Push(Target):
         self._key: Final = None if rule.key is None else fill(rule.key.get_secret_value(), path)
         self._url_text: Final = fill(rule.url, path)
         self._link: Link | None = None
-        self._stream: Stream | None = None
-        self._fanout: Fanout | None = None
-        self._viewer: Viewer | None = None
-        self._format = PublishFormat(1)
-        self._bytes = 0  # of connections that are over
+        self._watching: Watching | None = None  # there once the stream has media
+        self._bytes = 0  # of streams that are over
         self._drops = 0
         self._codecs: frozenset[str] | None = None
 
@@ -107,7 +105,8 @@ class Push(Target):
         finally:
             if stream.sink(key) is first:
                 stream.detach(key)
-        self._stream = stream
+        self._bytes, self._drops = self.bytes, self.drops
+        self._watching = Watching(self._services, self, stream)
         return not first.is_over
 
     async def _try(self) -> RelayFailed:
@@ -149,64 +148,35 @@ class Push(Target):
     # ------------------------------------------------------------------ what the connection tells
 
     def granted(self) -> None:
-        link, stream = self._link, self._stream
+        link, watching = self._link, self._watching
         assert link is not None
-        assert stream is not None
+        assert watching is not None
         came_through = (*route_of(self._services, self.path), self._services.server_id)
         if link.server_id in came_through:
             link.fail(RelayFailed(Failure.WRONG, f"{LOOP}: {self.path} comes from there"))
             return
         self._codecs = link.session.codecs
-        self._format = PublishFormat(link.session.stream_id)
-        fanout = stream.sink(self._format)
-        if fanout is None:
-            fanout = self._new_fanout(stream)
-            stream.attach(self._format, fanout, audience=no_audience)
-        assert isinstance(fanout, Fanout)
-        self._fanout = fanout
-        self._viewer = Viewer(link.transport, self)
         self.begin_life()
-        fanout.add(self._viewer)
-
-    def _new_fanout(self, stream: Stream) -> Fanout:
-        live = self._services.rules.of(stream.path).live
-        return Fanout(
-            PublishEncoder(self._format, self._services.session_settings.chunk_size),
-            self._services.poller.clock,
-            log_s=live.log_s,
-            log_bytes=live.log_bytes,
-        )
+        format = PublishFormat(link.session.stream_id)
+        chunk_size = self._services.session_settings.chunk_size
+        watching.watch(link.transport, format, partial(PublishEncoder, format, chunk_size))
 
     def media(self, tags: list[Tag], now: float) -> None:
         """A destination sends no media; one that does is not listened to."""
 
     def stalled(self) -> None:
-        if self._fanout is not None and self._viewer is not None:
-            self._fanout.stalled(self._viewer)
+        if self._watching is not None:
+            self._watching.stalled()
 
     def drained(self) -> None:
-        if self._fanout is not None and self._viewer is not None:
-            self._fanout.drained(self._viewer)
+        if self._watching is not None:
+            self._watching.drained()
 
     def lost(self) -> None:
-        """Be no viewer any more; a fan-out without viewers is dropped."""
-        fanout, viewer, stream = self._fanout, self._viewer, self._stream
-        if fanout is None or viewer is None or stream is None:
-            return
-        self._count(fanout, viewer)
-        self._fanout = self._viewer = None
-        fanout.remove(viewer)
-        if not len(fanout) and stream.sink(self._format) is fanout:
-            stream.detach(self._format)
+        if self._watching is not None:
+            self._watching.pause()
 
-    def _count(self, fanout: Fanout, viewer: Viewer) -> None:
-        self._bytes += fanout.given(viewer)
-        self._drops += viewer.skips
-
-    def stream_ended(self) -> None:
-        if self._fanout is not None and self._viewer is not None:
-            self._count(self._fanout, self._viewer)
-        self._fanout = self._viewer = None
+    def watching_ended(self, watching: Watching, why: Rejected | None) -> None:
         if self._link is not None:
             self._link.finish()
 
@@ -214,34 +184,32 @@ class Push(Target):
 
     @property
     def bytes(self) -> int:
-        if self._fanout is None or self._viewer is None:
-            return self._bytes
-        return self._bytes + self._fanout.given(self._viewer)
+        return self._bytes + (0 if self._watching is None else self._watching.bytes_out)
 
     @property
     def behind_bytes(self) -> int:
-        if self._fanout is None or self._viewer is None:
-            return 0
-        return self._fanout.behind(self._viewer) + self._viewer.writer.backlog
+        return 0 if self._watching is None else self._watching.behind_bytes
 
     @property
     def drops(self) -> int:
-        return self._drops + (0 if self._viewer is None else self._viewer.skips)
+        return self._drops + (0 if self._watching is None else self._watching.skips)
 
     def _tracks(self) -> list[TrackConfig]:
-        return [] if self._stream is None else stream_configs(self._stream)
+        return [] if self._watching is None else stream_configs(self._watching.stream)
 
     def warnings(self) -> list[str]:
         tracks = self._tracks()
-        found = check_codecs(tracks, self._codecs) if self._fanout is not None else []
+        watching = self._watching
+        is_live = watching is not None and watching.is_watching
+        found = check_codecs(tracks, self._codecs) if is_live else []
         preset = PRESETS.get(self._rule.preset)
-        if preset is None or self._stream is None:
+        if preset is None or watching is None:
             return found
         try:
             url = parse_url(self._url_text, self._key)
         except SettingsError:
             return found  # the reason of its state says so
-        interval = self._stream.keyframe_interval
+        interval = watching.stream.keyframe_interval
         rates = self._services.rates
         rate = int(self._bit_rate) if rates is None else rates.of(self.path).bit_rate
         keyframe_s = None if interval is None else interval / 1000
