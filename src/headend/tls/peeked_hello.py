@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Final
 
 from headend.errors import ProtocolError
-from headend.net.deadlines import NEVER
+from headend.net.first_bytes import FirstBytes
 from headend.net.peer import Peer
 from headend.net.runtime import Runtime
 from headend.tls import client_hello
@@ -28,14 +28,13 @@ PROTOCOLS: Final = (HTTP_PROTOCOL, ACME_PROTOCOL.encode())
 Take = Callable[[socket.socket, Peer, ClientHello | None], None]
 
 
-class PeekedHello:
-    """A connection whose client has not said yet what it asks for.
+class PeekedHello(FirstBytes):
+    """A connection whose client has not said yet what it asks for."""
 
-    Attributes:
-        due: Kept by `Deadlines`.
-    """
+    __slots__ = ("_seen", "_take")
 
-    __slots__ = ("_deadline", "_peer", "_runtime", "_seen", "_socket", "_take", "due")
+    what = "tls"
+    wanted = "handshake and first bytes"
 
     def __init__(self, runtime: Runtime, sock: socket.socket, peer: Peer, take: Take) -> None:
         """Wait for the first message.
@@ -47,15 +46,9 @@ class PeekedHello:
             take: Takes the connection over, every byte still in it; None: it offers none of
                 PROTOCOLS, or this is no client of TLS, which OpenSSL can say better.
         """
-        self._runtime = runtime
-        self._socket = sock
-        self._peer = peer
+        super().__init__(runtime, sock, peer)
         self._take = take
         self._seen = 0
-        self._deadline = runtime.loop.time() + runtime.settings.limits.handshake_s
-        self.due = NEVER
-        runtime.poller.register(sock.fileno(), self)
-        runtime.deadlines.update(self)
 
     def handle_events(self, events: int) -> None:
         try:
@@ -83,13 +76,6 @@ class PeekedHello:
         self._let_go()
         self._take(self._socket, self._peer, hello)
 
-    def deadline(self) -> float | None:
-        return self._deadline
-
-    def deadline_passed(self, now: float) -> None:
-        limit = self._runtime.settings.limits.handshake_s
-        self._close(f"no handshake and first bytes within {limit:g} s (limits.handshake_s)")
-
     def _wait_for_more(self, seen: int) -> None:
         """Sleep until there is more than what was seen, which stays and would wake us at once.
 
@@ -103,16 +89,7 @@ class PeekedHello:
         with suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
-    def _close(self, reason: str) -> None:
-        """Close; without a reason where it only looked whether the port is open."""
-        if reason:
-            self._runtime.notes.fault(self._peer, f"tls {self._peer} closed: {reason}")
-        self._let_go()
-        self._runtime.admission.leave(self._peer.address)
-        self._socket.close()
-
     def _let_go(self) -> None:
         if self._seen:
             self._set_least(1)
-        self._runtime.poller.unregister(self._socket.fileno())
-        self._runtime.deadlines.forget(self)
+        super()._let_go()
