@@ -229,8 +229,8 @@ def test_reload_changes_what_needs_no_restart_and_drops_nobody(
             "settings that need a restart: rtmp.chunk_size",
         ]
         assert log_lines(caplog)[-2:] == [f"INFO {lines[0]}", f"WARNING {lines[1]}"]
-        assert services.session_settings.idle_s == 7
-        assert services.session_settings.chunk_size == 65_536  # what live players were told
+        assert services.rtmp.now.idle_s == 7
+        assert services.rtmp.now.chunk_size == 65_536  # what live players were told
         assert services.admission.limits.connections == 5
         assert services.registry.settings.of("live/a").stream.log_s == 3
         assert server.reload() == ["settings reloaded: nothing changed"]
@@ -275,7 +275,7 @@ def test_wrong_file_changes_nothing_and_says_so(
         assert line.startswith("settings not reloaded: ")
         assert reason in line
         assert log_lines(caplog)[-1] == f"ERROR {line}"
-        assert server.services.session_settings.idle_s == 60
+        assert server.services.rtmp.now.idle_s == 60
         await server.stop()
 
     run(reload())
@@ -298,7 +298,7 @@ def test_changed_file_is_noticed_and_other_files_beside_it_are_not(tmp_path: Pat
             (tmp_path / "other.toml").write_text(f"{number}")
             (tmp_path / "new").write_text("[limits]\nidle_s = 7\n")
             (tmp_path / "new").replace(path)
-            return server.services.session_settings.idle_s == 7
+            return server.services.rtmp.now.idle_s == 7
 
         await until(changed)
         watching.cancel()

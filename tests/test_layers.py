@@ -30,7 +30,7 @@ LAYERS = {
     "outputs": {"media", "rtmp", "hub"},
     "codec": {"errors", "media"},
     "sources": {"errors", "media", "codec"},
-    "net": {"errors", "redaction", "trust", "logs", "decisions", "events", "settings"},
+    "net": {"errors", "redaction", "logs", "decisions", "events", "trust", "settings"},
     "features": {"settings", "hub", "net"},
     "tls": {"errors", "files", "logs", "events", "settings", "net", "features"},
     "client": {"errors", "redaction", "media", "rtmp", "hub", "outputs", "codec", "sources", "net"},
@@ -65,8 +65,8 @@ LAYERS = {
         "features", "live",
     },
     "relay": {
-        "errors", "redaction", "trust", "logs", "decisions", "events", "settings", "media", "rtmp",
-        "hub", "outputs", "net", "features", "client", "store", "live", "http",
+        "errors", "redaction", "logs", "decisions", "events", "trust", "settings", "media",
+        "rtmp", "hub", "outputs", "net", "features", "client", "store", "live", "http",
     },
     "app": {
         "errors", "redaction", "files", "logs", "events", "hooks", "settings", "rtmp",

@@ -124,13 +124,13 @@ async def test_settings_that_are_reloaded_hold_at_once(tmp_path: Path) -> None:
         await live.publisher("a")
         tokens = live.services.access.tokens
         file.write_text(f"[auth]\npublish = 'key'\njwks = '{tmp_path}/keys.json'\n")
-        live.services.reload()
+        live.server.reload()
         peer = await live.connected()
         await peer.send(command("publish", 3, None, "b", "live", on=1))
         await peer.expect("NetStream.Publish.Denied")
         await until(lambda: tokens._others)
         file.write_text("[auth]\npublish = 'open'\n")
-        live.services.reload()
+        live.server.reload()
         assert not tokens._others
         await live.publisher("b")
         assert live.services.registry.publication("live/a") is not None

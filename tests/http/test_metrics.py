@@ -104,7 +104,6 @@ async def test_what_comes_with_http_is_shown_with_it(tmp_path: Path) -> None:
         assert seen['headend_loop_lag_seconds_bucket{le="+Inf"}'] == 0
         for result in ("made", "failed", "decoder_lost"):
             assert seen[f'headend_thumbnails_total{{result="{result}"}}'] == 0
-        assert live.services.rates is not None
         live.services.rates._sample()
         seen = await values(live)
         assert seen['headend_loop_lag_seconds_bucket{le="+Inf"}'] == 1

@@ -31,12 +31,12 @@ class Seen:
     def __init__(self) -> None:
         self.clock = Clock()
         self.registry = Registry(RegistrySettings(), Mock())
-        self.services = Mock()
-        self.services.loop = self.clock
-        self.services.registry = self.registry
-        self.services.features.find.return_value = None
-        self.services.poller.clock.rounds = 0
-        self.rates = Rates(self.services)
+        runtime, self.features = Mock(), Mock()
+        runtime.loop = self.clock
+        self.features.find.return_value = None
+        runtime.poller.clock.rounds = 0
+        self.poller = runtime.poller
+        self.rates = Rates(runtime, self.registry, self.features)
         self.stream: Stream = self.registry.play("live/a")
 
     def second(self, size: int = 0, frames: int = 0, late: float = 0.0) -> None:
@@ -90,7 +90,7 @@ def test_what_viewers_get_is_that_of_all_outputs_and_never_negative() -> None:
         fanout = Fanout(Mock(), Mock())
         it.stream.attach("x", fanout)
         packaged = Mock(viewers=3, bytes_out=500)
-        it.services.features.find.return_value = Mock(find=lambda _: packaged)
+        it.features.find.return_value = Mock(find=lambda _: packaged)
         it.second()
         fanout.bytes_out += 1000
         packaged.bytes_out += 250
@@ -135,6 +135,6 @@ def test_interval_of_flushes_is_that_of_the_last_seconds() -> None:
         it.second()
         it.second()
         assert it.rates.flush_interval_s == 0
-        it.services.poller.clock.rounds += 40
+        it.poller.clock.rounds += 40
         it.second()
         assert it.rates.flush_interval_s == pytest.approx(0.05)

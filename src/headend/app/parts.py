@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from time import time
 from typing import Final
@@ -18,6 +18,7 @@ from headend.hub.standby import FallbackSettings
 from headend.hub.stream import StreamSettings
 from headend.live.limits import StreamLimits
 from headend.live.rates import Rates
+from headend.live.rtmp_settings import RtmpSettings
 from headend.live.services import Services
 from headend.live.stream_observer import StreamObserver
 from headend.live.waiting import give_up
@@ -28,9 +29,7 @@ from headend.net.poller import Poller
 from headend.net.pseudonyms import PSEUDONYMS, Pseudonyms
 from headend.net.runtime import Runtime
 from headend.redaction import Secrets
-from headend.rtmp.chunks import ChunkLimits
 from headend.rtmp.hops import ID_BYTES
-from headend.rtmp.session import SessionSettings
 from headend.settings import RuleBook, Settings
 
 log = logging.getLogger(__name__)
@@ -38,13 +37,18 @@ log = logging.getLogger(__name__)
 ALONE: Final = "alone"  # node of a server whose database is in its data folder
 
 
-def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
-    """Make what all connections share, on the running loop."""
+def services(settings: Settings, addresses: Mapping[str, Sequence[str]]) -> Services:
+    """Make what all connections share, on the running loop.
+
+    Args:
+        settings: In effect from the start on.
+        addresses: Where the server listens, by listener.
+    """
     loop = asyncio.get_running_loop()
     live = settings.live
 
     def report(path: str, error: Exception) -> None:
-        made.counters.sink_errors += 1
+        runtime.counters.sink_errors += 1
         log.error("stream %s: an output failed and is detached", logs.shown(path), exc_info=error)
 
     def report_subscriber(event: Event, error: Exception) -> None:
@@ -65,28 +69,27 @@ def services(settings: Settings, reload: Callable[[], list[str]]) -> Services:
     )
     features = Features(runtime)
     server_id = secrets.token_hex(ID_BYTES)
+    registry = Registry(
+        registry_settings(settings, runtime.rules),
+        report,
+        StreamObserver(events, loop, features),
+        give_up,
+    )
     made = Services(
         runtime=runtime,
         began=loop.time(),
         started=time(),
-        registry=Registry(
-            registry_settings(settings, runtime.rules),
-            report,
-            StreamObserver(events, loop, features),
-            give_up,
-        ),
+        registry=registry,
         access=Access(loop, settings, events, pseudonyms),
-        session_settings=session_settings(
-            settings, chunk_size=settings.rtmp.chunk_size, server_id=server_id
-        ),
-        server_id=server_id,
-        reload=reload,
+        rtmp=RtmpSettings(runtime, server_id),
+        rates=Rates(runtime, registry, features),
         features=features,
+        addresses=addresses,
+        server_id=server_id,
     )
-    made.rates = Rates(made)
     limits = StreamLimits(made)
     made.gate.limiters.append(limits)
-    made.rates.sampled = limits.sweep
+    made.rates.observers.append(limits.sweep)
     return made
 
 
@@ -107,25 +110,6 @@ def show_addresses(made: Services, settings: Settings) -> None:
     privacy = settings.privacy
     key = made.access.secret.derive(PSEUDONYMS)
     made.runtime.pseudonyms.configure(key, privacy.addresses, privacy.pseudonym_days)
-
-
-def session_settings(settings: Settings, *, chunk_size: int, server_id: str) -> SessionSettings:
-    """Say what every RTMP session keeps to; the chunk size apart, since it can't change."""
-    limits = settings.limits
-    return SessionSettings(
-        chunk_size=chunk_size,
-        window_size=settings.rtmp.window_size,
-        chunk_limits=ChunkLimits(
-            limits.message_bytes, limits.command_bytes, limits.partial_bytes, limits.chunk_streams
-        ),
-        streams=limits.streams_per_connection,
-        commands_per_s=limits.commands_per_s,
-        handshake_s=limits.handshake_s,
-        command_s=limits.command_s,
-        idle_s=limits.idle_s,
-        publisher_silence_s=limits.publisher_silence_s,
-        server_id=server_id,
-    )
 
 
 def registry_settings(settings: Settings, rules: RuleBook) -> RegistrySettings:

@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
-from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Final
 
@@ -15,21 +13,16 @@ from headend.app.closing import Closing
 from headend.app.features import FeatureList, Ground
 from headend.app.listeners import Listeners
 from headend.app.running_file import RunningFile
-from headend.errors import SettingsError
+from headend.app.steering import Steering
 from headend.events import ServerStarted, ServerStopping
 from headend.live.services import Services
 from headend.settings import (
-    NEEDS_RESTART,
     LoadedSettings,
     RuleBook,
     Settings,
-    changed_keys,
     secret_values,
 )
 from headend.store import admin_token, data_folder
-from headend.store.recorder import Recorder
-from headend.store.records import AuditEntry, Outcome
-from headend.tls.folder_watch import FolderWatch
 
 if TYPE_CHECKING:
     from headend.hooks import Hooks
@@ -52,6 +45,10 @@ class Server:
         addresses: Where it listens, by listener (`rtmp`, `tls`, `http`); known after `start`.
     """
 
+    _services: Services
+    _listeners: Listeners
+    _features: FeatureList
+
     def __init__(
         self,
         loaded: LoadedSettings,
@@ -66,13 +63,11 @@ class Server:
             configures_log: The log of the process is this server's; false for an embedded one.
             hooks: Of the program that embeds the server; they run in its loop.
         """
-        self._loaded = loaded
+        self._steering = Steering(loaded, lambda: self._services.features, self._apply)
         self._configures_log = configures_log
         self._address_check = AddressCheck(loaded.settings.auth)
         self._hooks = hooks
-        self._http: HttpServer | None = None
         self._running: RunningFile | None = None
-        self._watch = FolderWatch(self._files_changed)
         self._sweep: asyncio.TimerHandle | None = None
         self.addresses: dict[str, list[str]] = {"rtmp": [], "tls": [], "http": []}
         self.new_admin_token: str | None = None
@@ -85,7 +80,7 @@ class Server:
     @property
     def shutdown_s(self) -> float:
         """Seconds that a stop may take."""
-        return self._loaded.settings.limits.shutdown_s
+        return self._steering.loaded.settings.limits.shutdown_s
 
     # ------------------------------------------------------------------ start
 
@@ -97,23 +92,20 @@ class Server:
             HeadendError: An address cannot be used.
             Whatever it raises, nothing is left open.
         """
-        settings = self._loaded.settings
+        settings = self._steering.loaded.settings
         token, is_new = admin_token.load_or_create(settings.data)
         self._listeners = Listeners(settings)
         async with AsyncExitStack() as opened:
             opened.callback(self._listeners.close)
-            self._services = services = parts.services(settings, self.reload)
+            self._services = services = parts.services(settings, self._listeners.addresses)
             opened.push_async_callback(self._release)
             services.gate.checks.append(self._address_check)
             parts.show_addresses(services, settings)
             services.runtime.secrets.protect([token, *secret_values(settings)])
-            services.addresses = self.addresses
-            services.sources = self._loaded.sources
             services.access.configure(services.rules, self._listeners.rtmps)
             self._features = FeatureList(self._ground())
             self._features.make()
-            await self._start_http(token)
-            self._listeners.begin(services, self._http)
+            self._listeners.begin(services, await self._http(token))
             opened.pop_all()
         self.addresses.update(self._listeners.addresses)
         self._warn_of_open_files()
@@ -128,21 +120,25 @@ class Server:
             )
 
     def _ground(self) -> Ground:
-        path, has = self._loaded.path, self._listeners.has
+        path, has = self._steering.loaded.path, self._listeners.has
         folder = None if path is None else path.parent
         return Ground(self._services, folder, self._hooks, has("http"), has("tls"))
 
-    async def _start_http(self, token: str) -> None:
-        if self._listeners.has("http") or self._listeners.has("tls"):
-            # Not loaded by a server without HTTP: aiohttp takes a third of a second.
-            from headend.http.server import HttpServer
+    async def _http(self, token: str) -> "HttpServer | None":
+        """Make what serves HTTP, after the features whose routes it serves."""
+        if not (self._listeners.has("http") or self._listeners.has("tls")):
+            return None
+        # Not loaded by a server without HTTP: aiohttp takes a third of a second.
+        from headend.http.server import HttpServer
 
-            self._http = HttpServer(self._services, token)
-            await self._http.start()
+        http = HttpServer(self._services, token, self._steering)
+        await http.set_up()
+        self._services.features.add(http, ())
+        return http
 
     def _warn_of_open_files(self) -> None:
         """Warn of files with secrets that others may use, and say what mends it."""
-        loaded = self._loaded
+        loaded = self._steering.loaded
         settings = loaded.settings
         lines = data_folder.warnings(settings.data, settings.auth.database.get_secret_value())
         if loaded.path is not None and loaded.has_secrets_in_file:
@@ -193,13 +189,11 @@ class Server:
         if self._sweep is not None:
             self._sweep.cancel()
         closing = Closing(services.loop.time() + self.shutdown_s if end is None else end)
-        closing.add("HTTP", None if self._http is None else self._http.close)
         for feature in services.features:
             if not feature.ends_last:
                 closing.add(feature.name, feature.stop)
         await closing.run()
-        if services.rates is not None:
-            services.rates.close()
+        services.rates.close()
         services.deadlines.close()
         services.poller.close()
         services.notes.close()
@@ -217,95 +211,27 @@ class Server:
 
     async def watch_files(self) -> None:
         """Reload settings and certificates when their files change, until cancelled."""
-        path = self._loaded.path
-        if path is not None:  # its folder, because editors replace files
-            self._watch.add({path.parent.resolve()})
-        self._watch_files_of_features()
-        await self._watch.run()
-
-    def _watch_files_of_features(self) -> None:
-        for feature in self._services.features:
-            if folders := feature.files():
-                self._watch.add(set(folders))
-
-    def _files_changed(self, changed: AbstractSet[str]) -> None:
-        path = self._loaded.path
-        if path is not None and any(Path(each).name == path.name for each in changed):
-            self.reload()  # what features have in files too
-        else:
-            self._services.features.reload()
+        await self._steering.watch_files()
 
     def reload(self) -> list[str]:
-        """Read settings and files of features again; what needs no restart takes effect at once.
-
-        A wrong file changes nothing.
-
-        Returns:
-            What happened, as logged.
-        """
-        return [*self._services.features.reload(), *self._reload_settings()]
-
-    def _reload_settings(self) -> list[str]:
-        try:
-            return self.change(self._loaded.reload())
-        except SettingsError as error:
-            faults = (str(error), *getattr(error, "__notes__", ()))
-            self._note("settings.change", "failed", faults[0])
-            return [_say(logging.ERROR, f"settings not reloaded: {fault}") for fault in faults]
+        """Read settings and certificates again; see `Steering.reload`."""
+        return self._steering.reload()
 
     def change(self, loaded: LoadedSettings) -> list[str]:
-        """Take other settings; what needs no restart takes effect at once.
-
-        Returns:
-            What happened, as logged.
-
-        Raises:
-            SettingsError: A certificate is wrong; nothing has changed.
-        """
-        self._services.features.check(loaded.settings)
-        changed = changed_keys(self._loaded.settings, loaded.settings)
-        if not changed:
-            return [_say(logging.INFO, "settings reloaded: nothing changed")]
-        self._loaded = loaded
-        self._apply(loaded.settings)
-        self._watch_files_of_features()
-        self._note("settings.change", "done", ", ".join(changed))
-        lines: list[str] = []
-        if now := [key for key in changed if key not in NEEDS_RESTART]:
-            lines.append(_say(logging.INFO, f"settings reloaded: {', '.join(now)}"))
-        if later := [key for key in changed if key in NEEDS_RESTART]:
-            lines.append(_say(logging.WARNING, f"settings that need a restart: {', '.join(later)}"))
-        return lines
-
-    def _note(self, action: str, outcome: Outcome, detail: str) -> None:
-        """Note in the audit trail what was done by a file or a signal."""
-        entry = AuditEntry(time(), "settings file", action, "", None, outcome, detail)
-        self._services.features[Recorder].note(entry)
+        """Take other settings; see `Steering.change`."""
+        return self._steering.change(loaded)
 
     def _apply(self, settings: Settings) -> None:
         services = self._services
         services.runtime.rules = RuleBook(settings)
-        services.sources = self._loaded.sources
         services.access.configure(services.rules, self._listeners.rtmps)
         self._address_check.configure(settings.auth)
         parts.show_addresses(services, settings)
         services.runtime.secrets.protect(secret_values(settings))
         services.admission.limits = settings.limits
-        # The chunk size is part of encodings that live players share.
-        services.session_settings = parts.session_settings(
-            settings,
-            chunk_size=services.session_settings.chunk_size,
-            server_id=services.server_id,
-        )
         services.registry.configure(parts.registry_settings(settings, services.rules))
         services.features.configure(settings)
         self._features.make()
         services.poller.configure(settings.live.flush_ms / 1000, settings.live.flush)
         if self._configures_log:
             logs.configure(settings.log.level, settings.log.format)
-
-
-def _say(level: int, line: str) -> str:
-    """Log a line, and return it for whoever asked."""
-    log.log(level, "%s", line)
-    return line

@@ -149,13 +149,12 @@ class _Reading:
             clock.rounds,
         )
         yield _gauge("headend_turn_pause_seconds", "Pause after the last turn.", poller.pause_s)
-        if rates is not None:
-            yield _gauge(
-                "headend_flush_interval_seconds",
-                "From one round of flushes to the next, lately; 0: there were none.",
-                rates.flush_interval_s,
-            )
-            yield _lags(rates)
+        yield _gauge(
+            "headend_flush_interval_seconds",
+            "From one round of flushes to the next, lately; 0: there were none.",
+            rates.flush_interval_s,
+        )
+        yield _lags(rates)
         yield CounterMetricFamily(
             "headend_log_lines_dropped", "Lines of the log that nobody read.", logs.dropped()
         )

@@ -7,8 +7,10 @@ from typing import Final
 
 from aiohttp import web
 
+from headend.features.feature import Feature
 from headend.http import access, bodies, flv, hls, nothing, pages, thumbnail
 from headend.http.api import routes as api_routes
+from headend.http.api.server import SettingsSource
 from headend.http.api.sign_in import SignIns
 from headend.http.connection import HttpConnection, Unclaimed
 from headend.http.exposition import CONTENT_TYPE, Exposition
@@ -31,16 +33,20 @@ CLOSE_S: Final = 1.0  # open requests get so long when the server stops
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class HttpServer:
-    """The HTTP side of a server; `start` and `close` once each."""
+class HttpServer(Feature):
+    """The HTTP side of a server; made after the features whose routes it serves."""
 
-    def __init__(self, services: Services, admin_token: str) -> None:
-        """Prepare the routes.
+    name = "http"
+
+    def __init__(self, services: Services, admin_token: str, source: SettingsSource) -> None:
+        """Prepare the routes; await `set_up` before it is added to the features.
 
         Args:
             services: What is shown.
             admin_token: What `Authorization: Bearer …` must hold for /api.
+            source: Of the settings, which the API shows and has read again.
         """
+        self._source = source
         self._services = services
         services.arrivals = Arrivals(services)
         self._sign_ins = SignIns(services, admin_token)
@@ -52,7 +58,7 @@ class HttpServer:
             handler_cancellation=True,  # of clients that leave: they must hold nothing
         )
 
-    async def start(self) -> None:
+    async def set_up(self) -> None:
         """Get ready; `take` and `take_over` follow."""
         await self._runner.setup()
 
@@ -97,7 +103,7 @@ class HttpServer:
         }
         self.take_over(transport, peer, extra, facts).data_received(data)
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Stop serving."""
         await self._runner.cleanup()
 
@@ -110,7 +116,7 @@ class HttpServer:
         application.router.add_get("/readyz", self._ready)
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get(ACME_PATH, self._acme_challenge)
-        api_routes.add_routes(application, self._services, self._sign_ins)
+        api_routes.add_routes(application, self._services, self._sign_ins, self._source)
         pages.add_routes(application, self._services)
         # Names of streams may be anything: what is fixed comes first.
         for route in self._services.features.routes():

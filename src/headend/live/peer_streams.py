@@ -121,7 +121,7 @@ class PeerStreams:
         transport = self._connection.transport
         if not transport.is_closed:
             format = Format(stream_id, audio, video)
-            chunk_size = self._services.session_settings.chunk_size
+            chunk_size = self._services.rtmp.chunk_size
             watching.watch(transport, format, partial(RtmpEncoder, format, chunk_size))
 
     # ------------------------------------------------------------------ what the peer wants

@@ -9,9 +9,11 @@ from typing import Final, NamedTuple
 
 from pydantic import ConfigDict
 
+from headend.features.features import Features
 from headend.hls.port import Packaging
+from headend.hub.registry import Registry
 from headend.hub.stream import Stream
-from headend.live.services import Services
+from headend.net.runtime import Runtime
 from headend.outputs.fanout import Fanout
 
 PERIOD_S: Final = 1.0
@@ -72,19 +74,21 @@ class Rates:
         flush_interval_s: From one round of flushes to the next, lately; 0: there were none.
         bit_rate_in: bit/s published, of all streams.
         bit_rate_out: bit/s given to all viewers.
-        sampled: Called once a second, with the time.
+        observers: Called once a second, with the time.
     """
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, runtime: Runtime, registry: Registry, features: Features) -> None:
+        self._runtime = runtime
+        self._registry = registry
+        self._features = features
         self._samples: dict[str, tuple[Stream, deque[RateSample]]] = {}
-        self.sampled: Callable[[float], None] | None = None
+        self.observers: list[Callable[[float], None]] = []
         self.loop_lag_s = 0.0
         self.lags = [0] * (len(LAGS) + 1)
         self.lag_s = 0.0
         self._rounds: deque[tuple[float, int]] = deque(maxlen=AVERAGED + 1)
-        self._due = services.loop.time() + PERIOD_S
-        self._timer = services.loop.call_at(self._due, self._sample)
+        self._due = runtime.loop.time() + PERIOD_S
+        self._timer = runtime.loop.call_at(self._due, self._sample)
 
     def close(self) -> None:
         """Sample no more."""
@@ -136,15 +140,15 @@ class Rates:
         return deque() if known is None else known[1]
 
     def _sample(self) -> None:
-        services = self._services
-        now = services.loop.time()
+        loop = self._runtime.loop
+        now = loop.time()
         self.loop_lag_s = max(0.0, now - self._due)
         self.lags[bisect_left(LAGS, self.loop_lag_s)] += 1
         self.lag_s += self.loop_lag_s
-        self._rounds.append((now, services.poller.clock.rounds))
+        self._rounds.append((now, self._runtime.poller.clock.rounds))
         self._due = now + PERIOD_S
-        self._timer = services.loop.call_at(self._due, self._sample)
-        streams = {stream.path: stream for stream in services.registry.streams()}
+        self._timer = loop.call_at(self._due, self._sample)
+        streams = {stream.path: stream for stream in self._registry.streams()}
         for path in self._samples.keys() - streams.keys():
             del self._samples[path]
         for path, stream in streams.items():
@@ -152,12 +156,12 @@ class Rates:
             if known is None or known[0] is not stream:
                 known = self._samples[path] = stream, deque(maxlen=HISTORY + 1)
             known[1].append(self._look(stream, now))
-        if self.sampled is not None:
-            self.sampled(now)
+        for observer in self.observers:
+            observer(now)
 
     def _look(self, stream: Stream, now: float) -> RateSample:
         """Take a sample of a stream."""
-        hls = self._services.features.find(Packaging)
+        hls = self._features.find(Packaging)
         packaged = None if hls is None else hls.find(stream.path)
         viewers, bytes_out = (0, 0) if packaged is None else (packaged.viewers, packaged.bytes_out)
         for sink in stream.sinks():

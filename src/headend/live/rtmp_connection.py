@@ -94,9 +94,7 @@ class RtmpConnection:
         self._label = f"{self.protocol} {peer}"
         self.started = now
         self.due = NEVER
-        self._session = ServerSession(
-            services.session_settings, os.urandom(SERVER_FILLER_SIZE), now
-        )
+        self._session = ServerSession(services.rtmp.now, os.urandom(SERVER_FILLER_SIZE), now)
         self._streams = PeerStreams(services, self, self._session)
         self._requests = Requests(services, self, self._streams, self._session)
         self._stall = Stall()

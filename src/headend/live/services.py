@@ -2,7 +2,7 @@
 
 import logging
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,8 @@ from headend.access.gate import Gate
 from headend.events import Events
 from headend.features.features import Features
 from headend.hub.registry import Registry
+from headend.live.rates import Rates
+from headend.live.rtmp_settings import RtmpSettings
 from headend.live.sessions import Session
 from headend.logs import Repeats
 from headend.net.admission import Admission
@@ -18,12 +20,10 @@ from headend.net.deadlines import Deadlines
 from headend.net.notes import Notes
 from headend.net.poller import Poller
 from headend.net.runtime import Counters, Runtime
-from headend.rtmp.session import SessionSettings
 from headend.settings import RuleBook, Settings
 
 if TYPE_CHECKING:
     from headend.live.arrivals import Arrivals
-    from headend.live.rates import Rates
     from headend.live.rtmp_connection import RtmpConnection
 
 
@@ -32,22 +32,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Services:
-    """The shared objects of a server; `settings`, `rules` and `session_settings` change on reload.
+    """What the connections of a server share.
 
     Attributes:
         runtime: What every connection needs; its parts are properties here.
         access: All that decides who may what.
         began: When the server started, monotonic seconds.
         started: Likewise, Unix seconds by the clock of then; for people.
+        rtmp: What every RTMP session keeps to.
+        rates: What streams bring a second.
         features: What the server can do besides.
-        reload: Reads settings and certificates again; returns what happened, a line each.
         addresses: Where the server listens, by listener: rtmp, tls and http.
-        sources: Where each setting came from.
         connections: RTMP and RTMPS.
         viewers: Viewers over HTTP and WebSocket.
         undecided: Tells the log of requests that could not be decided.
         arrivals: Requests that wait for a stream; there with HTTP.
-        rates: What streams bring a second.
         server_id: Ours, among servers that relay to each other; another one with each start.
     """
 
@@ -56,20 +55,18 @@ class Services:
     started: float
     registry: Registry
     access: Access
-    session_settings: SessionSettings
-    reload: Callable[[], list[str]]
+    rtmp: RtmpSettings
+    rates: Rates
     features: Features
-    addresses: dict[str, list[str]] = field(default_factory=dict)
-    sources: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, Sequence[str]]
+    server_id: str
     connections: set["RtmpConnection"] = field(default_factory=set)
     viewers: set[Session] = field(default_factory=set)
     undecided: Repeats = field(
         default_factory=lambda: Repeats(log, "requests not decided", level=logging.ERROR)
     )
     is_stopping: bool = False
-    server_id: str = ""
     arrivals: "Arrivals | None" = None
-    rates: "Rates | None" = None
 
     @property
     def loop(self) -> AbstractEventLoop:

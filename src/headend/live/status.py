@@ -14,7 +14,6 @@ from headend.errors import MediaError
 from headend.hls.port import Packaging
 from headend.hub.stream import Stream, StreamState
 from headend.live.health import Finding, Ingest, findings
-from headend.live.rates import StreamRates
 from headend.live.services import Services
 from headend.live.sessions import Session
 from headend.media.codecs import is_description, parse_audio_header, parse_video_header
@@ -228,7 +227,7 @@ def _stream(
     outputs = fanouts(stream)
     publication = services.registry.publication(stream.path)
     configs = stream_configs(stream)
-    rates = StreamRates() if services.rates is None else services.rates.of(stream.path)
+    rates = services.rates.of(stream.path)
     interval = stream.keyframe_interval
     ingest = Ingest(
         0.0 if stream.began is None else now - stream.began,

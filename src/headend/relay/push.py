@@ -134,7 +134,7 @@ class Push(Target):
             url,
             "publish",
             is_enhanced=needs_enhanced(self._tracks()),
-            chunk_size=services.session_settings.chunk_size,
+            chunk_size=services.rtmp.chunk_size,
             handshake_s=HANDSHAKE_S,
             start_s=START_S,
             hops=hops,
@@ -158,7 +158,7 @@ class Push(Target):
         self._codecs = link.session.codecs
         self.begin_life()
         format = PublishFormat(link.session.stream_id)
-        chunk_size = self._services.session_settings.chunk_size
+        chunk_size = self._services.rtmp.chunk_size
         watching.watch(link.transport, format, partial(PublishEncoder, format, chunk_size))
 
     def media(self, tags: list[Tag], now: float) -> None:
@@ -210,8 +210,7 @@ class Push(Target):
         except SettingsError:
             return found  # the reason of its state says so
         interval = watching.stream.keyframe_interval
-        rates = self._services.rates
-        rate = int(self._bit_rate) if rates is None else rates.of(self.path).bit_rate
+        rate = self._services.rates.of(self.path).bit_rate
         keyframe_s = None if interval is None else interval / 1000
         found += check_url(preset, url.host, is_tls=url.is_tls)
         return found + check_preset(preset, tracks, rate, keyframe_s)

@@ -8,6 +8,8 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.web import Web, serve
 
+from headend.http.server import HttpServer
+
 SKIPPED = {"HEAD", "OPTIONS"}
 
 
@@ -37,8 +39,7 @@ async def test_document_is_right_by_the_rules_of_openapi(tmp_path: Path) -> None
 async def test_every_operation_is_in_the_document_and_on_the_page(tmp_path: Path) -> None:
     async with serve(tmp_path) as web:
         described = operations(await document(web))
-        http = web.live.server._http
-        assert http is not None
+        http = web.live.services.features[HttpServer]
         served = {
             (route.method, re.sub(r"\{(\w+):.*?\}+", r"{\1}", route.resource.canonical))
             for route in http._runner.app.router.routes()

@@ -48,7 +48,6 @@ async def test_history_goes_second_by_second(tmp_path: Path) -> None:
         assert seen.pop("interval_s") == 1
         assert seen == {"bit_rate": [], "bit_rate_out": [], "frame_rate": [], "viewers": []}
         rates = web.live.services.rates
-        assert rates is not None
         rates._sample()
         await publisher.send_video(KEYFRAME, 33)
         await until(lambda: web.stream().frames == 2)

@@ -27,6 +27,7 @@ from headend.http.api import (
 )
 from headend.http.api.auditing import ACTOR, SAFE, note_refused, note_request
 from headend.http.api.route import check_query, json_response
+from headend.http.api.server import SettingsSource
 from headend.http.api.sign_in import SignIns
 from headend.http.problems import Handler, Problem
 from headend.live.services import Services
@@ -38,10 +39,10 @@ _PAGE_HEADERS: Final = {
 _PATTERNS: Final = {"path": "{path:.+}", "id": r"{id:\d{1,15}}"}
 
 
-def all_routes(services: Services, sign_ins: SignIns) -> Sequence[Route]:
+def all_routes(services: Services, sign_ins: SignIns, source: SettingsSource) -> Sequence[Route]:
     """List the operations of all parts, in the order of the document."""
     parts = (
-        server.routes(services),
+        server.routes(services, source),
         streams.routes(services),
         sessions.routes(services),
         keys.routes(services),
@@ -53,9 +54,14 @@ def all_routes(services: Services, sign_ins: SignIns) -> Sequence[Route]:
     return tuple(chain.from_iterable(parts))
 
 
-def add_routes(application: web.Application, services: Services, sign_ins: SignIns) -> None:
+def add_routes(
+    application: web.Application,
+    services: Services,
+    sign_ins: SignIns,
+    source: SettingsSource,
+) -> None:
     """Serve the API, its document and a page that shows it."""
-    routes = all_routes(services, sign_ins)
+    routes = all_routes(services, sign_ins, source)
 
     unbroken = Unbroken()
 

@@ -1,9 +1,9 @@
 """The API's part about the server as a whole: state, certificates, settings."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
@@ -17,9 +17,20 @@ from headend.live.services import Services
 from headend.settings.keys import plain_values
 
 
-def routes(services: Services) -> Sequence[Route]:
+class SettingsSource(Protocol):
+    """Where the settings of the server come from."""
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """Where each setting came from, if not from its default."""
+
+    def reload(self) -> list[str]:
+        """Read settings and files again; return what happened, a line each."""
+
+
+def routes(services: Services, source: SettingsSource) -> Sequence[Route]:
     """List the operations."""
-    api = _Server(services)
+    api = _Server(services, source)
     return (
         Route("GET", f"{V1}/server", "The server as a whole.", api.server, models.Server),
         Route("GET", f"{V1}/certificates", "Certificates that are served.", api.certificates,
@@ -45,22 +56,23 @@ def describe(services: Services) -> models.Server:
         started=started.isoformat(timespec="seconds"),
         uptime_s=round(uptime.total_seconds(), 3),
         is_stopping=services.is_stopping,
-        listeners=models.Listeners(**services.addresses),
+        listeners=models.Listeners.model_validate(services.addresses),
         streams=sum(stream.is_live for stream in services.registry.streams()),
         sessions=len(sessions),
         viewers=sum(len(session.watching) for session in sessions) + hls_viewers,
         bytes_in=services.counters.bytes_in + sum(each.bytes_in for each in sessions),
         bytes_out=services.counters.bytes_out + sum(each.bytes_out for each in sessions),
-        bit_rate_in=0 if rates is None else rates.bit_rate_in,
-        bit_rate_out=0 if rates is None else rates.bit_rate_out,
+        bit_rate_in=rates.bit_rate_in,
+        bit_rate_out=rates.bit_rate_out,
         memory_bytes=resident_bytes(),
-        loop_lag_s=0.0 if rates is None else round(rates.loop_lag_s, 4),
+        loop_lag_s=round(rates.loop_lag_s, 4),
     )
 
 
 class _Server:
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, source: SettingsSource) -> None:
         self._services: Final = services
+        self._source: Final = source
 
     async def server(self, request: web.Request) -> models.Server:
         return describe(self._services)
@@ -71,7 +83,7 @@ class _Server:
         )
 
     async def settings(self, request: web.Request) -> models.Settings:
-        sources = self._services.sources
+        sources = self._source.sources
         values = plain_values(self._services.settings)
         return models.Settings(
             settings={
@@ -81,7 +93,7 @@ class _Server:
         )
 
     async def reload(self, request: web.Request) -> models.Messages:
-        return models.Messages(messages=self._services.reload())
+        return models.Messages(messages=self._source.reload())
 
 
 def resident_bytes() -> int:

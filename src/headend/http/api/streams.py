@@ -62,10 +62,9 @@ class _Streams:
 
     async def rates(self, request: web.Request) -> RateHistory:
         path = request.match_info["path"]
-        rates = self._services.rates
-        if self._services.registry.stream(path) is None or rates is None:
+        if self._services.registry.stream(path) is None:
             raise no_stream()
-        return rates.history(path)
+        return self._services.rates.history(path)
 
     async def end_stream(self, request: web.Request) -> None:
         path = request.match_info["path"]
