@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from headend.testing import Playing, ServerThread
+from headend.testing import PeerPlaying, ServerThread
 
 ENCODER = (
     *("ffmpeg", "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=25"),
@@ -26,7 +26,7 @@ def encoder(headend_server: ServerThread) -> Iterator["subprocess.Popen[bytes]"]
 
 
 def test_stream_is_what_platforms_ask_for(
-    encoder: "subprocess.Popen[bytes]", rtmp_player: Callable[..., Playing]
+    encoder: "subprocess.Popen[bytes]", rtmp_player: Callable[..., PeerPlaying]
 ) -> None:
     recording = rtmp_player("live/test").wait_media(2000)
     recording.assert_starts_with_keyframe().assert_no_gap(100).assert_decodes()
@@ -45,7 +45,7 @@ def test_encoder_notices_that_the_server_is_gone(
 def test_encoder_survives_a_network_that_stalls(
     encoder: "subprocess.Popen[bytes]",
     headend_server: ServerThread,
-    rtmp_player: Callable[..., Playing],
+    rtmp_player: Callable[..., PeerPlaying],
 ) -> None:
     headend_server.wait_stream("live/test")
     with headend_server.faults.stall("live/test"), pytest.raises(subprocess.TimeoutExpired):

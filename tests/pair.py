@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import cycle
 
 from headend.rtmp.client import ClientEvent, ClientSession, ClientSettings
-from headend.rtmp.events import ConnectRequest, Event, PlayRequest, PublishRequest, Request
+from headend.rtmp.events import ConnectCommand, Event, PlayCommand, PublishCommand, Request
 from headend.rtmp.requests import Action
 from headend.rtmp.session import ServerSession, SessionSettings
 from headend.rtmp.url import parse_url
@@ -112,5 +112,5 @@ class Pair:
         while events := self.server.events():
             for event in events:
                 self.server_events.append(event)
-                if isinstance(event, ConnectRequest | PublishRequest | PlayRequest):
+                if isinstance(event, ConnectCommand | PublishCommand | PlayCommand):
                     self._answer(self.server, event)

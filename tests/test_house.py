@@ -1,13 +1,40 @@
-"""Rules for the house as a whole: what two test modules need is in a module of its own."""
+"""Rules for the house as a whole: names of classes, and what test modules may import."""
 
 import ast
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
+SOURCE = ROOT / "src" / "headend"
+
+# Schemas of the management API have the names that its callers know.
+API = SOURCE / "http" / "api"
+# Names that two things may share, and why.
+SHARED = {
+    "Recording": "what a player got (headend.testing), and what was written of a stream",
+    "Server": "headend.Server is headend.app.Server inside another program",
+}
+
+
+def names_of_classes(modules: Iterable[Path]) -> Counter[str]:
+    """Count the classes of each name."""
+    trees = (ast.walk(ast.parse(path.read_text())) for path in modules)
+    return Counter(node.name for nodes in trees for node in nodes if isinstance(node, ast.ClassDef))
+
+
+def test_name_of_a_class_names_one_class() -> None:
+    counts = names_of_classes(path for path in SOURCE.rglob("*.py") if API not in path.parents)
+    assert {name for name, count in counts.items() if count > 1} == SHARED.keys()
+
+
+def test_class_names_that_occur_twice_are_counted(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text("class A:\n    class B: pass\nclass B: pass\n")
+    assert names_of_classes([module]) == {"A": 1, "B": 2}
 
 
 def imported(source: str) -> Iterator[str]:

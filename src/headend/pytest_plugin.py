@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from headend.testing import Clip, Peers, Playing, Publishing, ServerThread
+    from headend.testing import Clip, PeerPlaying, PeerPublishing, Peers, ServerThread
 
 MARKER = (
     "headend(section={...}): settings of the server of headend_server, such as "
@@ -71,7 +71,7 @@ def rtmp_peers(headend_server: "ServerThread") -> "Iterator[Peers]":
 
 
 @pytest.fixture
-def rtmp_publisher(rtmp_peers: "Peers") -> "Callable[..., Publishing]":
+def rtmp_publisher(rtmp_peers: "Peers") -> "Callable[..., PeerPublishing]":
     """Publish generated H.264 and AAC in the background: `rtmp_publisher("live/a")`.
 
     See `headend.testing.Peers.publish` for what else it takes.
@@ -80,7 +80,7 @@ def rtmp_publisher(rtmp_peers: "Peers") -> "Callable[..., Publishing]":
 
 
 @pytest.fixture
-def rtmp_player(rtmp_peers: "Peers") -> "Callable[..., Playing]":
+def rtmp_player(rtmp_peers: "Peers") -> "Callable[..., PeerPlaying]":
     """Play in the background, and keep what comes: `rtmp_player("live/a").wait_media(2000)`.
 
     See `headend.testing.Peers.play` for what else it takes.

@@ -14,7 +14,7 @@ from headend.access.known_keys import KnownKeys
 from headend.access.passwords import Passwords
 from headend.errors import DatabaseError, Refusal, Rejected
 from headend.rtmp.authmod import Verifier, verifier
-from headend.rtmp.events import ConnectRequest
+from headend.rtmp.events import ConnectCommand
 
 HERE, ELSEWHERE = ip_address("192.0.2.1"), ip_address("192.0.2.2")
 USER, PASSWORD = "pk_AbCdEfGhIjKl", "hk_secret"
@@ -35,8 +35,8 @@ def make(*apps: str, fails: bool = False) -> Passwords:
     return made
 
 
-def connect(app: str, **properties: str) -> ConnectRequest:
-    return ConnectRequest(app, f"rtmp://h/{app}", properties, 1)
+def connect(app: str, **properties: str) -> ConnectCommand:
+    return ConnectCommand(app, f"rtmp://h/{app}", properties, 1)
 
 
 def md5(text: str) -> str:

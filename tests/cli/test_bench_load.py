@@ -12,8 +12,8 @@ import pytest
 from headend import client
 from headend.app import Server
 from headend.cli import bench_load
-from headend.cli.bench_load import Load, Plan, Seen, Sent, Window, play_many, publish_many
-from headend.cli.bench_stream import Timeline
+from headend.cli.bench_load import Load, MeasuredWindow, Plan, Seen, Sent, play_many, publish_many
+from headend.cli.bench_stream import StampedStream
 from headend.client import TlsOptions
 from headend.errors import Refusal, Rejected, RelayError
 from headend.media.tag import AUDIO, Tag
@@ -130,9 +130,9 @@ def test_a_publisher_that_is_lost_later_ends_the_load(tmp_path: Path) -> None:
 
 
 def test_only_pictures_of_the_window_count() -> None:
-    window = Window(start_ns=100, end_ns=200)
+    window = MeasuredWindow(start_ns=100, end_ns=200)
     seen, sent = Seen(), Sent()
-    timeline = Timeline(100)
+    timeline = StampedStream(100)
     for stamp in (99, 100, 199, 200):
         tag = timeline.next(stamp)
         while tag.kind is AUDIO:
@@ -150,7 +150,7 @@ def test_only_pictures_of_the_window_count() -> None:
 
 
 def test_a_window_that_is_not_open_holds_nothing() -> None:
-    assert not Window().holds(1)
+    assert not MeasuredWindow().holds(1)
 
 
 def test_a_server_that_is_not_ours_has_no_cpu() -> None:
@@ -172,7 +172,7 @@ def test_a_stream_that_ends_is_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> Seen:
         seen = Seen()
         plan = Plan(url, 1, 1.0, 500)
-        await bench_load._play(url, plan, seen, Window(), asyncio.Semaphore(1))
+        await bench_load._play(url, plan, seen, MeasuredWindow(), asyncio.Semaphore(1))
         return seen
 
     seen = asyncio.run(main())

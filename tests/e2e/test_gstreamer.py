@@ -7,7 +7,7 @@ import pytest
 from tests.e2e import media
 from tests.e2e.peers import Peers
 
-from headend.testing import Playing, ServerThread
+from headend.testing import PeerPlaying, ServerThread
 
 pytestmark = pytest.mark.e2e
 
@@ -39,7 +39,7 @@ def test_gstreamer_publishes_and_ffmpeg_plays(
 
 def test_live_picture_of_gstreamer_is_watched_from_the_middle(
     headend_server: ServerThread,
-    rtmp_player: Callable[..., Playing],
+    rtmp_player: Callable[..., PeerPlaying],
     peers: Peers,
     tmp_path: Path,
 ) -> None:

@@ -25,7 +25,7 @@ from tests.e2e.wait import wait_for
 
 from headend import client
 from headend.errors import Rejected
-from headend.testing import Playing, Publishing, ServerThread, make_clip
+from headend.testing import PeerPlaying, PeerPublishing, ServerThread, make_clip
 
 pytestmark = pytest.mark.e2e
 
@@ -35,7 +35,7 @@ def example(name: str, *arguments: str) -> tuple[str, ...]:
 
 
 def test_motion_is_seen_when_something_moves(
-    headend_server: ServerThread, rtmp_publisher: Callable[..., Publishing], peers: Peers
+    headend_server: ServerThread, rtmp_publisher: Callable[..., PeerPublishing], peers: Peers
 ) -> None:
     url = headend_server.url("live/a")
     watcher = peers.run(*example("motion.py", url), environ=environ())
@@ -47,7 +47,7 @@ def test_motion_is_seen_when_something_moves(
 
 
 def test_drawn_pictures_are_a_stream(
-    headend_server: ServerThread, rtmp_player: Callable[..., Playing], peers: Peers
+    headend_server: ServerThread, rtmp_player: Callable[..., PeerPlaying], peers: Peers
 ) -> None:
     player = rtmp_player("live/a")
     program = peers.run(

@@ -20,10 +20,10 @@ from headend.rtmp.chunks import ChunkLimits, ChunkReader, Message
 from headend.rtmp.commands import Commands
 from headend.rtmp.data import data_tag
 from headend.rtmp.events import (
-    ConnectRequest,
+    ConnectCommand,
     MediaReceived,
-    PlayRequest,
-    PublishRequest,
+    PlayCommand,
+    PublishCommand,
 )
 from headend.rtmp.session import ServerSession, SessionSettings
 
@@ -163,11 +163,11 @@ def answer(commands: Commands) -> None:
     events, commands.events = commands.events, []
     for event in events:
         match event:
-            case ConnectRequest():
+            case ConnectCommand():
                 commands.accept_connect(event, [])
-            case PublishRequest() | PlayRequest() if len(commands.messages) % 2:
+            case PublishCommand() | PlayCommand() if len(commands.messages) % 2:
                 commands.reject(event, "NetStream.Publish.Denied", "no")
-            case PublishRequest() | PlayRequest():
+            case PublishCommand() | PlayCommand():
                 commands.accept(event)
             case _:
                 pass
@@ -198,7 +198,7 @@ def test_session_breaks_with_a_protocol_error_or_not_at_all(data: bytes, cuts: l
             session.receive_data(piece, 1)
             while events := session.events():
                 for event in events:
-                    if isinstance(event, ConnectRequest | PublishRequest | PlayRequest):
+                    if isinstance(event, ConnectCommand | PublishCommand | PlayCommand):
                         session.accept(event)
                     elif isinstance(event, MediaReceived):
                         assert event.tags

@@ -7,10 +7,10 @@ from headend.media.amf0 import Value, parse_values
 from headend.rtmp.chunks import Message
 from headend.rtmp.commands import Commands
 from headend.rtmp.events import (
-    ConnectRequest,
+    ConnectCommand,
     Event,
-    PlayRequest,
-    PublishRequest,
+    PlayCommand,
+    PublishCommand,
 )
 
 Amf = str | float | bool | None | Mapping[str, object]
@@ -81,9 +81,9 @@ class Peer:
         events, self.commands.events = self.commands.events, []
         return events
 
-    def publish_request(self) -> PublishRequest:
+    def publish_request(self) -> PublishCommand:
         (event,) = self.events()
-        assert isinstance(event, PublishRequest)
+        assert isinstance(event, PublishCommand)
         return event
 
 
@@ -91,7 +91,7 @@ def connected(max_streams: int = 8, properties: Mapping[str, Value] | None = Non
     peer = Peer(max_streams)
     peer.call("connect", 1, properties or CONNECT)
     (request,) = peer.events()
-    assert isinstance(request, ConnectRequest)
+    assert isinstance(request, ConnectCommand)
     peer.commands.accept_connect(request, [])
     peer.messages()
     return peer
@@ -115,7 +115,7 @@ def playing() -> Peer:
     peer = created()
     peer.call("play", 3, None, "cam1", on=1)
     (request,) = peer.events()
-    assert isinstance(request, PlayRequest)
+    assert isinstance(request, PlayCommand)
     peer.commands.accept(request)
     peer.messages()
     return peer

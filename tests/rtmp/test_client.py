@@ -24,12 +24,12 @@ from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.rtmp.client import ClientSession, ClientSettings
 from headend.rtmp.client_events import Ended, MoveRequested, Refused, Started
 from headend.rtmp.events import (
-    ConnectRequest,
+    ConnectCommand,
     MediaReceived,
+    PlayCommand,
     PlayEnded,
-    PlayRequest,
+    PublishCommand,
     PublishEnded,
-    PublishRequest,
 )
 from headend.rtmp.requests import Action
 from headend.rtmp.url import parse_url
@@ -90,9 +90,9 @@ def publish(split: Split, tags: list[Tag]) -> None:
     pair.run()
     assert pair.client_events == [Started()]
     connect, publish = pair.server_events
-    assert isinstance(connect, ConnectRequest)
+    assert isinstance(connect, ConnectCommand)
     assert connect.tc_url == "rtmp://h:1935/live"
-    assert isinstance(publish, PublishRequest)
+    assert isinstance(publish, PublishCommand)
     assert (publish.target.path, publish.target.key) == ("live/cam1", "s")
     for tag in tags:
         pair.client.send_tag(tag)
@@ -110,7 +110,7 @@ def test_client_plays(split: Any) -> None:
     pair = Pair("play", split=split)
     pair.run()
     assert pair.client_events == [Started()]
-    assert [type(event) for event in pair.server_events] == [ConnectRequest, PlayRequest]
+    assert [type(event) for event in pair.server_events] == [ConnectCommand, PlayCommand]
     pair.feed_client(
         chunk(18, METADATA, stream_id=1)
         + chunk(9, HEADER, stream_id=1)
@@ -130,10 +130,10 @@ def test_client_plays(split: Any) -> None:
 @pytest.mark.parametrize(
     ("action", "kind", "code"),
     [
-        ("publish", ConnectRequest, "NetConnection.Connect.Rejected"),
-        ("publish", PublishRequest, "NetStream.Publish.BadName"),
-        ("publish", PublishRequest, "NetStream.Publish.Denied"),
-        ("play", PlayRequest, "NetStream.Play.StreamNotFound"),
+        ("publish", ConnectCommand, "NetConnection.Connect.Rejected"),
+        ("publish", PublishCommand, "NetStream.Publish.BadName"),
+        ("publish", PublishCommand, "NetStream.Publish.Denied"),
+        ("play", PlayCommand, "NetStream.Play.StreamNotFound"),
     ],
 )
 @SPLITS

@@ -19,14 +19,14 @@ from tests.rtmp.command_peer import (
 from headend.errors import ProtocolError, UsageError
 from headend.rtmp.chunks import Message
 from headend.rtmp.events import (
-    ConnectRequest,
+    CommandRefused,
+    ConnectCommand,
     PlayChanged,
+    PlayCommand,
     PlayEnded,
-    PlayRequest,
+    PublishCommand,
     PublishEnded,
-    PublishRequest,
     RequestCancelled,
-    RequestRefused,
 )
 from headend.rtmp.net_streams import StreamUse
 
@@ -38,10 +38,10 @@ def test_connect_is_a_request_and_unanswered_until_it_is_accepted() -> None:
     assert peer.call("connect", 1, {**CONNECT, "flashVer": "FMLE/3.0"}) == []
     assert peer.commands.is_waiting
     (request,) = peer.events()
-    assert request == ConnectRequest(
+    assert request == ConnectCommand(
         "live", "rtmp://127.0.0.1/live", {**CONNECT, "flashVer": "FMLE/3.0"}, 1.0
     )
-    assert isinstance(request, ConnectRequest)
+    assert isinstance(request, ConnectCommand)
     peer.commands.accept_connect(request, [Message(5, 0, 0, b"\x00\x26\x25\xa0")])
     assert peer.answers() == ["type 5 002625a0", "_result 1 status NetConnection.Connect.Success"]
     assert peer.commands.is_connected
@@ -52,7 +52,7 @@ def test_connect_may_spell_tc_url_in_small_letters() -> None:
     peer = Peer()
     peer.call("connect", 1, {"app": "live", "tcurl": "'rtmp://h/live'"})
     (request,) = peer.events()
-    assert isinstance(request, ConnectRequest)
+    assert isinstance(request, ConnectCommand)
     assert request.tc_url == "'rtmp://h/live'"
 
 
@@ -62,7 +62,7 @@ def test_connect_without_an_app_is_a_request_too(properties: Amf) -> None:
     peer = Peer()
     peer.call("connect", 1, properties)
     (request,) = peer.events()
-    assert isinstance(request, ConnectRequest)
+    assert isinstance(request, ConnectCommand)
     assert (request.app, request.tc_url) == ("", "")
 
 
@@ -73,7 +73,7 @@ def test_connect_to_a_wrong_app_is_refused_with_the_reason() -> None:
     assert shown(refusal) == "_error 1 error NetConnection.Connect.InvalidApp"
     reason = "segment 1 of the stream's path holds :, which is not allowed"
     assert description(refusal) == reason
-    assert peer.events() == [RequestRefused("connect", "NetConnection.Connect.InvalidApp", reason)]
+    assert peer.events() == [CommandRefused("connect", "NetConnection.Connect.InvalidApp", reason)]
     assert peer.commands.is_closing
     assert not peer.commands.is_waiting
 
@@ -88,7 +88,7 @@ def test_rejected_connect_closes() -> None:
     peer = Peer()
     peer.call("connect", 1, CONNECT)
     (request,) = peer.events()
-    assert isinstance(request, ConnectRequest)
+    assert isinstance(request, ConnectCommand)
     peer.commands.reject(request, "NetConnection.Connect.Rejected", "full")
     assert peer.answers() == ["_error 1 error NetConnection.Connect.Rejected"]
     assert peer.commands.is_closing
@@ -111,7 +111,7 @@ def test_command_of_wrong_amf_breaks_the_protocol() -> None:
 
 
 def test_answering_a_connect_that_does_not_wait_is_a_bug() -> None:
-    request = ConnectRequest("live", "", {}, 1.0)
+    request = ConnectCommand("live", "", {}, 1.0)
     with pytest.raises(UsageError):
         Peer().commands.accept_connect(request, [])
     with pytest.raises(UsageError):
@@ -185,7 +185,7 @@ def test_publish_without_a_name_is_refused_where_nothing_is_published(name: Sequ
     assert shown(refusal) == "onStatus 0 error NetStream.Publish.BadName @1"
     reason = "no stream name is given: publish to rtmp://HOST/APP/NAME"
     assert description(refusal) == reason
-    assert peer.events() == [RequestRefused("publish", "NetStream.Publish.BadName", reason)]
+    assert peer.events() == [CommandRefused("publish", "NetStream.Publish.BadName", reason)]
     assert peer.commands.is_closing
 
 
@@ -281,7 +281,7 @@ def test_wrong_name_is_refused_with_the_reason(
     (refusal,) = peer.messages()
     assert shown(refusal) == f"onStatus 0 error {code} @1"
     assert description(refusal) == reason
-    assert peer.events() == [RequestRefused(command, code, reason)]
+    assert peer.events() == [CommandRefused(command, code, reason)]
     assert peer.commands.is_closing
 
 
@@ -302,7 +302,7 @@ def test_publish_again_under_another_name_ends_the_first() -> None:
     assert answers == ["onStatus 0 status NetStream.Unpublish.Success @1"]
     ended, request = peer.events()
     assert ended == PublishEnded(1)
-    assert isinstance(request, PublishRequest)
+    assert isinstance(request, PublishCommand)
     assert request.target.path == "live/cam2"
 
 
@@ -314,7 +314,7 @@ def test_publish_again_under_a_wrong_name_ends_the_first_and_closes() -> None:
     ]
     ended, refused = peer.events()
     assert ended == PublishEnded(1)
-    assert isinstance(refused, RequestRefused)
+    assert isinstance(refused, CommandRefused)
     assert peer.commands.is_closing
 
 
@@ -454,7 +454,7 @@ def test_play_is_a_request_whatever_its_start_and_length(rest: tuple[Amf, ...]) 
     peer = created()
     assert peer.call("play", 4, None, "cam1?token=t", *rest, on=1) == []
     (request,) = peer.events()
-    assert isinstance(request, PlayRequest)
+    assert isinstance(request, PlayCommand)
     assert request.stream_id == 1
     assert request.target.path == "live/cam1"
     assert request.target.token == "t"
@@ -471,7 +471,7 @@ def test_rejected_play_tells_why_and_closes() -> None:
     peer = created()
     peer.call("play", 4, None, "cam1", on=1)
     (request,) = peer.events()
-    assert isinstance(request, PlayRequest)
+    assert isinstance(request, PlayCommand)
     peer.commands.reject(request, "NetStream.Play.StreamNotFound", "nobody publishes it")
     assert peer.answers() == ["onStatus 0 error NetStream.Play.StreamNotFound @1"]
     assert peer.commands.is_closing
@@ -482,7 +482,7 @@ def test_play_again_ends_the_first() -> None:
     assert peer.call("play", 5, None, "cam2", on=1) == []
     ended, request = peer.events()
     assert ended == PlayEnded(1)
-    assert isinstance(request, PlayRequest)
+    assert isinstance(request, PlayCommand)
 
 
 def test_delete_stream_ends_a_play_without_a_word() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from headend.media.amf0 import Value
-from headend.rtmp.events import ConnectRequest
+from headend.rtmp.events import ConnectCommand
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from headend.rtmp.events import ConnectRequest
 def test_flash_version_is_what_the_peer_calls_itself(
     properties: dict[str, Value], version: str
 ) -> None:
-    assert ConnectRequest("live", "", properties, 1.0).flash_version == version
+    assert ConnectCommand("live", "", properties, 1.0).flash_version == version

@@ -4,12 +4,12 @@ import pytest
 
 from headend.errors import UsageError
 from headend.rtmp.chunks import Message
-from headend.rtmp.events import PlayRequest, PublishRequest
+from headend.rtmp.events import PlayCommand, PublishCommand
 from headend.rtmp.net_streams import NetStreams, StreamUse
 from headend.rtmp.url import stream_target
 
-PUBLISH = PublishRequest(1, stream_target("live", "rtmp://127.0.0.1/live", "cam1"))
-PLAY = PlayRequest(2, stream_target("live", "rtmp://127.0.0.1/live", "cam2"))
+PUBLISH = PublishCommand(1, stream_target("live", "rtmp://127.0.0.1/live", "cam1"))
+PLAY = PlayCommand(2, stream_target("live", "rtmp://127.0.0.1/live", "cam2"))
 
 VIDEO = Message(9, 0, 1, b"\x17\x01\x00\x00\x00")
 # closeStream, transaction ID 0, no command object; and the same of a name that ends nothing.
@@ -64,15 +64,15 @@ def test_media_of_message_stream_0_is_of_the_only_one_that_publishes() -> None:
     assert streams.publishing(1) is None
     streams.accept(PUBLISH)
     assert (streams.publishing(0), streams.publishing(1), streams.publishing(2)) == (1, 1, None)
-    second = PublishRequest(2, PLAY.target)
+    second = PublishCommand(2, PLAY.target)
     streams.ask(second)
     streams.accept(second)
     assert (streams.publishing(0), streams.publishing(2)) == (None, 2)
     assert list(streams.all_publishing()) == [1, 2]
 
 
-@pytest.mark.parametrize("request_", [PUBLISH, PLAY, PlayRequest(3, PLAY.target)])
-def test_answer_to_what_does_not_wait_is_a_bug(request_: PublishRequest | PlayRequest) -> None:
+@pytest.mark.parametrize("request_", [PUBLISH, PLAY, PlayCommand(3, PLAY.target)])
+def test_answer_to_what_does_not_wait_is_a_bug(request_: PublishCommand | PlayCommand) -> None:
     streams = created(2)
     for answer in (streams.accept, streams.defer, streams.requested):
         with pytest.raises(UsageError, match=r"waits for no answer"):
@@ -120,7 +120,7 @@ def test_what_belongs_elsewhere_or_ends_the_request_is_not_held(message: Message
 
 def test_media_of_message_stream_0_goes_on_while_another_one_publishes() -> None:
     streams = deferred()
-    second = PublishRequest(2, PLAY.target)
+    second = PublishCommand(2, PLAY.target)
     streams.ask(second)
     streams.accept(second)
     assert not streams.hold(Message(18, 0, 0, b"\x02\x00\x01a"))

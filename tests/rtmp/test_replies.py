@@ -8,7 +8,7 @@ from tests.wire import wire
 from headend.media.amf0 import Value, parse_values
 from headend.rtmp import replies
 from headend.rtmp.chunks import Message
-from headend.rtmp.events import ConnectRequest
+from headend.rtmp.events import ConnectCommand
 
 
 def text(message: Message) -> tuple[int, int, list[Value]]:
@@ -21,7 +21,7 @@ def status(stream_id: int, code: str, description: str) -> tuple[int, int, list[
 
 
 def test_connect_is_answered_byte_for_byte_on_message_stream_0() -> None:
-    assert replies.connected(ConnectRequest("live", "", {}, 1.0)) == Message(
+    assert replies.connected(ConnectCommand("live", "", {}, 1.0)) == Message(
         20,
         0,
         0,
@@ -38,7 +38,7 @@ def test_connect_is_answered_byte_for_byte_on_message_stream_0() -> None:
 
 @pytest.mark.parametrize(("asked", "answered"), [(3.0, 3.0), (0.0, 0.0), (1.0, 0.0), ("3", 0.0)])
 def test_amf3_is_answered_only_to_who_asked_for_it(asked: Value, answered: float) -> None:
-    message = replies.connected(ConnectRequest("live", "", {"objectEncoding": asked}, 1.0))
+    message = replies.connected(ConnectCommand("live", "", {"objectEncoding": asked}, 1.0))
     information = parse_values(message.payload)[3]
     assert isinstance(information, dict)
     assert information["objectEncoding"] == answered
@@ -48,7 +48,7 @@ def test_amf3_is_answered_only_to_who_asked_for_it(asked: Value, answered: float
     "property", ["fourCcList", "videoFourCcInfoMap", "audioFourCcInfoMap", "capsEx"]
 )
 def test_enhanced_rtmp_is_answered_to_who_offers_it(property: str) -> None:
-    message = replies.connected(ConnectRequest("live", "", {property: None}, 1.0))
+    message = replies.connected(ConnectCommand("live", "", {property: None}, 1.0))
     information = parse_values(message.payload)[3]
     assert isinstance(information, dict)
     assert list(information) == [
@@ -199,7 +199,7 @@ def test_number_is_finite_and_no_boolean(value: float) -> None:
     ],
 )
 def test_only_relays_are_told_who_we_are(version: str, told: str | None) -> None:
-    request = ConnectRequest("live", "", {"flashVer": version}, 1.0)
+    request = ConnectCommand("live", "", {"flashVer": version}, 1.0)
     properties = parse_values(replies.connected(request, "a1b2c3d4e5f60718").payload)[2]
     assert isinstance(properties, dict)
     assert properties.get("headend") == told

@@ -30,27 +30,27 @@ from headend.errors import LimitExceeded, ProtocolError, UsageError
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.rtmp.chunks import ChunkLimits, ChunkReader
 from headend.rtmp.events import (
-    ConnectRequest,
+    CommandRefused,
+    ConnectCommand,
     Event,
     MediaReceived,
     PlayChanged,
+    PlayCommand,
     PlayEnded,
-    PlayRequest,
+    PublishCommand,
     PublishEnded,
-    PublishRequest,
     RequestCancelled,
-    RequestRefused,
 )
 from headend.rtmp.session import ServerSession, SessionSettings
 
 
 def told(event: Event) -> list[str]:
     match event:
-        case ConnectRequest():
+        case ConnectCommand():
             return [f"connect {event.app}"]
-        case PublishRequest():
+        case PublishCommand():
             return [f"publish {event.target.path} @{event.stream_id}"]
-        case PlayRequest():
+        case PlayCommand():
             return [f"play {event.target.path} @{event.stream_id}"]
         case MediaReceived():
             return [f"{line} @{event.stream_id}" for line in map(tag_line, event.tags)]
@@ -60,7 +60,7 @@ def told(event: Event) -> list[str]:
             return [f"play ended @{event.stream_id}"]
         case RequestCancelled():
             return [f"cancelled @{event.stream_id}"]
-        case RequestRefused():
+        case CommandRefused():
             return [f"{event.command} refused {event.code}"]
         case PlayChanged():
             return [f"play changed @{event.stream_id}"]
@@ -77,7 +77,7 @@ class Peer:
     def __init__(self, settings: SessionSettings | None = None, now: float = 0) -> None:
         self.session = ServerSession(settings or SessionSettings(), bytes(3032), now)
         self.now = now
-        self.requests: list[ConnectRequest | PublishRequest | PlayRequest] = []
+        self.requests: list[ConnectCommand | PublishCommand | PlayCommand] = []
         self.accepts = True
         self._reader = ChunkReader()
         self._handshake = 3073
@@ -93,7 +93,7 @@ class Peer:
         while events := self.session.events():
             for event in events:
                 lines += told(event)
-                if isinstance(event, ConnectRequest | PublishRequest | PlayRequest):
+                if isinstance(event, ConnectCommand | PublishCommand | PlayCommand):
                     self.requests.append(event)
                     if self.accepts:
                         self.session.accept(event)
@@ -201,7 +201,7 @@ def test_connect_is_answered_byte_for_byte_in_the_order_that_ffmpeg_needs() -> N
     session = ServerSession(SessionSettings(chunk_size=4096), bytes(3032), 0)
     session.receive_data(C0_C1 + C2 + command("connect", 1, {"app": "live"}), 0)
     (request,) = session.events()
-    assert isinstance(request, ConnectRequest)
+    assert isinstance(request, ConnectCommand)
     session.data_to_send()
     session.accept(request)
     data = b"".join(session.data_to_send())
@@ -220,7 +220,7 @@ def test_status_goes_out_on_the_message_stream_and_on_a_chunk_stream_of_its_own(
     peer.receive(command("createStream", 2, None))
     peer.session.receive_data(command("publish", 3, None, "cam1", on=1), 0)
     (request,) = peer.session.events()
-    assert isinstance(request, PublishRequest)
+    assert isinstance(request, PublishCommand)
     peer.session.accept(request)
     begin, status = peer.session.data_to_send()
     assert begin == wire("02 000000 000006 04 00000000 0000 00000001")
@@ -663,7 +663,7 @@ def test_peer_that_publishes_and_plays_is_judged_as_a_publisher() -> None:
 
 def defer(peer: Peer) -> None:
     request = peer.requests[-1]
-    assert not isinstance(request, ConnectRequest)
+    assert not isinstance(request, ConnectCommand)
     peer.session.defer(request)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from headend.errors import Rejected, RelayError
 from headend.events import StreamDisconnected
-from headend.testing import Peers, Playing, Publishing, ServerThread, make_clip
+from headend.testing import PeerPlaying, PeerPublishing, Peers, ServerThread, make_clip
 
 
 def test_stall_stops_what_players_get_until_it_is_mended(
@@ -46,7 +46,7 @@ def test_stalled_publisher_cannot_send_more_than_buffers_hold(
 
 @pytest.mark.headend(limits={"publisher_silence_s": 1})
 def test_stall_that_lasts_has_the_publisher_closed(
-    headend_server: ServerThread, rtmp_publisher: Callable[..., Publishing]
+    headend_server: ServerThread, rtmp_publisher: Callable[..., PeerPublishing]
 ) -> None:
     publisher = rtmp_publisher("live/a")
     headend_server.faults.stall("live/a")
@@ -58,7 +58,7 @@ def test_reset_is_seen_by_the_publisher_or_by_the_players(
     headend_server: ServerThread, rtmp_peers: Peers
 ) -> None:
     publisher = rtmp_peers.publish("live/a")
-    players: list[Playing] = [rtmp_peers.play("live/a") for _ in range(2)]
+    players: list[PeerPlaying] = [rtmp_peers.play("live/a") for _ in range(2)]
     headend_server.wait_stream("live/a", viewers=2)
     assert headend_server.faults.reset("live/a", "players") == 2
     for player in players:

@@ -16,7 +16,7 @@ from headend.decisions import Address
 from headend.errors import DatabaseError, Refusal, Rejected
 from headend.rtmp import authmod
 from headend.rtmp.authmod import Challenge, Scheme, SignInAnswer, Verifier
-from headend.rtmp.events import ConnectRequest
+from headend.rtmp.events import ConnectCommand
 from headend.rtmp.url import StreamTarget, stream_target
 from headend.store.server_secret import ServerSecret
 
@@ -55,7 +55,7 @@ class Passwords:
         self.apps: tuple[str, ...] = ()
         self.offered: Scheme = "adobe"
 
-    def concerns(self, request: ConnectRequest) -> SignIn | None:
+    def concerns(self, request: ConnectCommand) -> SignIn | None:
         """Say whether a connect signs in, or must; None: it is none of this module's business.
 
         Who is not a publisher, or shows a key or token already, needs no password. This is the time
@@ -129,7 +129,7 @@ class Passwords:
         return challenge
 
 
-def _publishes(request: ConnectRequest) -> bool:
+def _publishes(request: ConnectCommand) -> bool:
     """Say whether a connect is an encoder's, as FFmpeg, librtmp, GStreamer and FMLE write it."""
     kind = request.properties.get("type")
     return kind == "nonprivate" or request.flash_version.startswith("FMLE")

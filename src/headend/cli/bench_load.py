@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headend import client
-from headend.cli.bench_stream import Timeline, headers, stamp_of
+from headend.cli.bench_stream import StampedStream, headers, stamp_of
 from headend.client import TlsOptions
 from headend.errors import HeadendError, ProtocolError, Rejected, RelayError
 from headend.media.tag import Tag
@@ -61,7 +61,7 @@ class Usage:
 
 
 @dataclass(slots=True)
-class Window:
+class MeasuredWindow:
     """What counts: pictures stamped from `start_ns` to `end_ns`."""
 
     start_ns: float = float("inf")
@@ -83,7 +83,7 @@ class Seen:
     decided: asyncio.Event = field(default_factory=asyncio.Event)  # it plays, or never will
     _last: int | None = None
 
-    def take(self, tag: Tag, now_ns: int, window: Window) -> None:
+    def take(self, tag: Tag, now_ns: int, window: MeasuredWindow) -> None:
         stamp = stamp_of(tag)
         if stamp is None or not window.holds(stamp):
             return
@@ -105,7 +105,7 @@ class Sent:
     loss: HeadendError | None = None
     decided: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def take(self, tag: Tag, stamp_ns: int, delay: float, window: Window) -> None:
+    def take(self, tag: Tag, stamp_ns: int, delay: float, window: MeasuredWindow) -> None:
         if not window.holds(stamp_ns):
             return
         self.longest_delay = max(self.longest_delay, delay)
@@ -130,7 +130,7 @@ async def play_many(plan: Plan) -> Load:
     Raises:
         HeadendError: The stream cannot be published, or nobody can play it.
     """
-    window, sent = Window(), Sent()
+    window, sent = MeasuredWindow(), Sent()
     seen = [Seen() for _ in range(plan.count)]
     gate = asyncio.Semaphore(JOINING_AT_ONCE)
     async with asyncio.TaskGroup() as group:
@@ -155,7 +155,7 @@ async def publish_many(plan: Plan) -> Load:
     Raises:
         HeadendError: None of them can be published.
     """
-    window = Window()
+    window = MeasuredWindow()
     sent = [Sent() for _ in range(plan.count)]
     async with asyncio.TaskGroup() as group:
         tasks = []
@@ -172,7 +172,7 @@ async def publish_many(plan: Plan) -> Load:
     return Load(plan, sent, [], usage)
 
 
-async def _watch(plan: Plan, window: Window, decided: Sequence[asyncio.Event]) -> Usage:
+async def _watch(plan: Plan, window: MeasuredWindow, decided: Sequence[asyncio.Event]) -> Usage:
     """Wait until all have begun, open the window, and close it."""
     for event in decided:
         await event.wait()
@@ -188,10 +188,10 @@ async def _watch(plan: Plan, window: Window, decided: Sequence[asyncio.Event]) -
     return Usage(load * per_s, spent)
 
 
-async def _publish(url: Url, plan: Plan, sent: Sent, window: Window, phase: float) -> None:
+async def _publish(url: Url, plan: Plan, sent: Sent, window: MeasuredWindow, phase: float) -> None:
     """Publish in real time until cancelled."""
     loop = asyncio.get_running_loop()
-    timeline = Timeline(plan.kbps)
+    timeline = StampedStream(plan.kbps)
     try:
         async with client.publish(url, tls=plan.tls) as out:
             for tag in headers():
@@ -211,7 +211,9 @@ async def _publish(url: Url, plan: Plan, sent: Sent, window: Window, phase: floa
         sent.decided.set()
 
 
-async def _play(url: Url, plan: Plan, seen: Seen, window: Window, gate: asyncio.Semaphore) -> None:
+async def _play(
+    url: Url, plan: Plan, seen: Seen, window: MeasuredWindow, gate: asyncio.Semaphore
+) -> None:
     """Play until cancelled."""
     try:
         async with AsyncExitStack() as stack:

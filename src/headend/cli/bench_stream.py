@@ -28,7 +28,7 @@ STAMP_OFFSET: Final = 12  # 5 of the FLV video header, 4 NALU length, 3 of the S
 STAMP_END: Final = STAMP_OFFSET + 32
 
 
-class Timeline:
+class StampedStream:
     """What an encoder sends, tag after tag: 30 pictures and 43 sounds a second.
 
     Attributes:

@@ -31,7 +31,7 @@ class ServerRefused(Rejected):
         self.redirect: Final = refused.redirect
 
 
-class Connection:
+class ClientConnection:
     """A session on its socket.
 
     Attributes:

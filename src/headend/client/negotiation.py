@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from headend.client.connection import Connection, ServerRefused
+from headend.client.connection import ClientConnection, ServerRefused
 from headend.client.sockets import open_streams
 from headend.client.timeouts import Timeouts
 from headend.errors import Refusal, Rejected, RelayError
@@ -42,7 +42,7 @@ class Ask:
     look_up: LookUp
 
 
-async def connect(url: Url, ask: Ask) -> Connection:
+async def connect(url: Url, ask: Ask) -> ClientConnection:
     """Connect until the stream is granted; the caller closes the connection.
 
     Raises:
@@ -72,7 +72,7 @@ async def connect(url: Url, ask: Ask) -> Connection:
             auth, auth_steps = answer, auth_steps + 1
 
 
-async def _connect_once(url: Url, ask: Ask, auth: str) -> Connection:
+async def _connect_once(url: Url, ask: Ask, auth: str) -> ClientConnection:
     timeouts = ask.timeouts
     reader, writer = await open_streams(url, ask.tls, timeouts, ask.look_up)
     settings = ClientSettings(
@@ -86,7 +86,7 @@ async def _connect_once(url: Url, ask: Ask, auth: str) -> Connection:
     )
     now = asyncio.get_running_loop().time()
     session = ClientSession(settings, os.urandom(CLIENT_FILLER_SIZE), now)
-    connection = Connection(reader, writer, session, timeouts, url)
+    connection = ClientConnection(reader, writer, session, timeouts, url)
     try:
         await connection.start()
     except BaseException as error:

@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from headend.client.connection import Connection
+from headend.client.connection import ClientConnection
 from headend.client.negotiation import Ask, connect
 from headend.client.reconnect import Reconnect, Retrier, policy_of
 from headend.client.timeouts import Timeouts
@@ -80,7 +80,7 @@ class Publisher(TagSink):
     """
 
     def __init__(
-        self, connection: Connection, url: Url, ask: Ask, policy: Reconnect | None = None
+        self, connection: ClientConnection, url: Url, ask: Ask, policy: Reconnect | None = None
     ) -> None:
         self._url = url
         self._ask = ask
@@ -94,7 +94,7 @@ class Publisher(TagSink):
         self.reconnects = 0
         self._adopt(connection)
 
-    def _adopt(self, connection: Connection) -> None:
+    def _adopt(self, connection: ClientConnection) -> None:
         """Publish on this connection from now on."""
         self._connection = connection
         self._failure: Exception | None = None
@@ -180,7 +180,7 @@ class Publisher(TagSink):
         # A server that we were sent to may be gone: the one that was named knows better.
         targets = [url] if url == self._url else [self._url, url]
 
-        async def attempt() -> Connection:
+        async def attempt() -> ClientConnection:
             targets.append(targets.pop(0))
             return await connect(targets[-1], self._ask)
 
@@ -201,7 +201,7 @@ class Publisher(TagSink):
         self._adopt(connection)
         self._send_headers(timestamp)
 
-    async def _leave(self, connection: Connection) -> None:
+    async def _leave(self, connection: ClientConnection) -> None:
         self._listening.cancel()
         await asyncio.wait([self._listening])
         leaving = asyncio.create_task(connection.close())
@@ -231,7 +231,7 @@ class Publisher(TagSink):
 
     # ------------------------------------------------------------------ listening
 
-    async def _listen(self, connection: Connection) -> None:
+    async def _listen(self, connection: ClientConnection) -> None:
         """Take what the server says, until it says or does something that ends the stream."""
         try:
             while True:
@@ -243,7 +243,7 @@ class Publisher(TagSink):
         except (Rejected, RelayError, ProtocolError) as error:
             self._failure = error
 
-    def _plan_move(self, connection: Connection, event: MoveRequested) -> None:
+    def _plan_move(self, connection: ClientConnection, event: MoveRequested) -> None:
         now = asyncio.get_running_loop().time()
         if self._moved_at is not None and now - self._moved_at < MOVE_INTERVAL_S:
             return

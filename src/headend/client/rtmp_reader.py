@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from headend.client.connection import ClosedError, Connection
+from headend.client.connection import ClientConnection, ClosedError
 from headend.client.continuation import Continuation
 from headend.client.negotiation import Ask, connect
 from headend.errors import HeadendError
@@ -39,7 +39,7 @@ class RtmpReader:
         was_cut: The end came without a word of the server.
     """
 
-    def __init__(self, connection: Connection, ask: Ask) -> None:
+    def __init__(self, connection: ClientConnection, ask: Ask) -> None:
         self._connection = connection
         self._ask = ask
         self._continuation = Continuation()

@@ -24,7 +24,7 @@ from headend.media.tag import AUDIO, VIDEO, Tag
 from headend.media.track_config import TrackConfig, track_config
 from headend.settings import StreamRules
 from headend.settings.live import FallbackSource
-from headend.sources.files import Source, open_source
+from headend.sources.files import MediaSource, open_source
 
 UNKNOWN: Final = SlateFormat(TrackConfig(VIDEO, Codec.H264), TrackConfig(AUDIO, Codec.AAC))
 
@@ -102,7 +102,7 @@ class Fallbacks(Feature):
         self._slates.setdefault(path, {})[picture] = made
         return made
 
-    async def _slate(self, path: str, picture: Path | None) -> Source:
+    async def _slate(self, path: str, picture: Path | None) -> MediaSource:
         made = self._slates.get(path, {}).get(picture)
         return await (made or self._encode(path, picture))
 
@@ -123,5 +123,5 @@ def format_of(headers: Sequence[Tag]) -> SlateFormat:
     return SlateFormat(found.get(VIDEO), found.get(AUDIO))
 
 
-async def _opened(name: str) -> Source:
+async def _opened(name: str) -> MediaSource:
     return await asyncio.to_thread(open_source, name, None, {})

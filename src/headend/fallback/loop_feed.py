@@ -9,7 +9,7 @@ from headend.errors import HeadendError
 from headend.fallback.stand_in import Push
 from headend.logs import shown
 from headend.sources.feed import in_thread
-from headend.sources.files import Source
+from headend.sources.files import MediaSource
 from headend.sources.pacing import Pace, repeated
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 class LoopFeed:
     """See the module's head."""
 
-    def __init__(self, label: str, path: str, open_source: Callable[[], Awaitable[Source]]) -> None:
+    def __init__(
+        self, label: str, path: str, open_source: Callable[[], Awaitable[MediaSource]]
+    ) -> None:
         """Prepare.
 
         Args:

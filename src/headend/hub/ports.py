@@ -72,7 +72,7 @@ class Sink(Protocol):
         """The stream is over; nothing follows."""
 
 
-class Publisher(Protocol):
+class StreamPublisher(Protocol):
     """Who publishes a stream, as the hub sees it."""
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from headend.hub.ports import Loss, Publisher
+from headend.hub.ports import Loss, StreamPublisher
 from headend.hub.reserve import Reserve
 from headend.hub.stream import Stream
 from headend.media.tag import Tag
@@ -72,7 +72,7 @@ class Publication:
         self,
         desk: Desk,
         stream: Stream,
-        publisher: Publisher,
+        publisher: StreamPublisher,
         holder: str | None,
         place: Place = PRIMARY,
     ) -> None:

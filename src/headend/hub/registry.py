@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from headend.errors import Refusal, Rejected
-from headend.hub.ports import NOBODY, Loss, Observer, Publisher
+from headend.hub.ports import NOBODY, Loss, Observer, StreamPublisher
 from headend.hub.publication import PRIMARY, Place, Publication
 from headend.hub.reserve import Reserve
 from headend.hub.shares import gives_way
@@ -92,7 +92,7 @@ class Registry:
     def publish(
         self,
         path: str,
-        publisher: Publisher,
+        publisher: StreamPublisher,
         holder: str | None,
         now: float,
         place: Place = PRIMARY,

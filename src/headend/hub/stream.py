@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final
 
 from headend.hub.headers import Headers
-from headend.hub.ports import NOBODY, Loss, Observer, Publisher, Sink, StreamChange
+from headend.hub.ports import NOBODY, Loss, Observer, Sink, StreamChange, StreamPublisher
 from headend.hub.settling import Settling
 from headend.hub.span import Span
 from headend.hub.stream_state import StreamSettings, StreamState
@@ -78,7 +78,7 @@ class Stream:
         self._settings = settings
         self._on_sink_error = on_sink_error
         self._observer = observer
-        self._publisher: Publisher | None = None
+        self._publisher: StreamPublisher | None = None
         self._sinks: dict[Hashable, Sink] = {}
         self._patient: frozenset[Hashable] = frozenset()  # keys of sinks that can wait
         self._audiences: dict[Hashable, Callable[[], int]] = {}  # of sinks that may have nobody
@@ -98,7 +98,7 @@ class Stream:
         self._frames: dict[TagKind, Tag] = {}  # what `frame` found last
 
     @property
-    def publisher(self) -> Publisher | None:
+    def publisher(self) -> StreamPublisher | None:
         """Who publishes now."""
         return self._publisher
 
@@ -108,7 +108,7 @@ class Stream:
 
     # ------------------------------------------------------------------ publishing
 
-    def begin(self, publisher: Publisher, now: float) -> None:
+    def begin(self, publisher: StreamPublisher, now: float) -> None:
         """Start with a publisher, the first or the next; timestamps go on without a jump back."""
         self._publisher = publisher
         is_first = self.began is None

@@ -21,7 +21,7 @@ from headend.net.deadlines import NEVER
 from headend.net.poller import ReadPace
 from headend.net.transport import Transport
 from headend.outputs.rtmp_play import Format, RtmpEncoder
-from headend.rtmp.events import PlayChanged, PlayRequest, PublishRequest
+from headend.rtmp.events import PlayChanged, PlayCommand, PublishCommand
 from headend.rtmp.refusals import told_code
 from headend.rtmp.session import ServerSession
 from headend.rtmp.url import StreamTarget
@@ -68,18 +68,18 @@ class PeerStreams:
 
     # ------------------------------------------------------------------ grants
 
-    def granted(self, request: PublishRequest | PlayRequest, grant: Grant, now: float) -> None:
+    def granted(self, request: PublishCommand | PlayCommand, grant: Grant, now: float) -> None:
         """Publish or play.
 
         Raises:
             Rejected: The hub refuses it.
         """
-        if isinstance(request, PublishRequest):
+        if isinstance(request, PublishCommand):
             self._publish(request, grant, now)
         else:
             self._play(request, grant, now)
 
-    def _publish(self, request: PublishRequest, grant: Grant, now: float) -> None:
+    def _publish(self, request: PublishCommand, grant: Grant, now: float) -> None:
         connection = self._connection
         publishing = Publishing(
             self._services,
@@ -101,7 +101,7 @@ class PeerStreams:
             rank = backup_rank(self._services.rules.of(grant.path).fallback)
         return Place(rank, priority=grant.priority)
 
-    def _play(self, request: PlayRequest, grant: Grant, now: float) -> None:
+    def _play(self, request: PlayCommand, grant: Grant, now: float) -> None:
         services, connection, path = self._services, self._connection, grant.path
         check_play(services, path, connection.hops)
         stream, wait_s = find_stream(services, path, connection.peer.address)

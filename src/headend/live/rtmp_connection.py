@@ -21,16 +21,16 @@ from headend.net.stall import Stall
 from headend.net.tls_facts import TlsFacts
 from headend.net.transport import LINGER_S, Transport
 from headend.rtmp.events import (
-    ConnectRequest,
+    CommandRefused,
+    ConnectCommand,
     Event,
     MediaReceived,
     PlayChanged,
+    PlayCommand,
     PlayEnded,
-    PlayRequest,
+    PublishCommand,
     PublishEnded,
-    PublishRequest,
     RequestCancelled,
-    RequestRefused,
 )
 from headend.rtmp.handshake import SERVER_FILLER_SIZE
 from headend.rtmp.hops import read_hops
@@ -238,7 +238,7 @@ class RtmpConnection:
 
     def _handle(self, event: Event, now: float) -> None:
         match event:
-            case ConnectRequest():
+            case ConnectCommand():
                 log.debug(
                     "%s connect %s flash_version=%s",
                     self._label,
@@ -248,9 +248,9 @@ class RtmpConnection:
                 self.user_agent = event.flash_version[:USER_AGENT_CHARACTERS]
                 self.hops = read_hops(event.flash_version)
                 self._requests.connect(event)
-            case PublishRequest():
+            case PublishCommand():
                 self._requests.ask(event, now)
-            case PlayRequest():
+            case PlayCommand():
                 self._requests.ask(event, now)
             case RequestCancelled():
                 self._requests.cancel(event.stream_id)
@@ -260,7 +260,7 @@ class RtmpConnection:
                 self._streams.play_left(event.stream_id)
             case PlayChanged():
                 self._streams.play_changed(event)
-            case RequestRefused():
+            case CommandRefused():
                 self._services.counters.rejected += 1
                 self._tell(f"{event.command} refused: {shown(event.description)} ({event.code})")
             case MediaReceived():

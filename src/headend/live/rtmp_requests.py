@@ -1,7 +1,7 @@
 """The requests of an RTMP peer, taken to the gate, and the answers to them.
 
-    ConnectRequest ─► user and password, where they are wanted ─┐
-    PublishRequest, PlayRequest ─► the gate, now or later ──────┴─► accept or reject
+    ConnectCommand ─► user and password, where they are wanted ─┐
+    PublishCommand, PlayCommand ─► the gate, now or later ──────┴─► accept or reject
 
 Nothing else of the connection waits meanwhile.
 """
@@ -20,7 +20,7 @@ from headend.live.peer_streams import Connection, PeerStreams
 from headend.live.rtmp_sign_in import CONNECTION, sign_in, why_rejected
 from headend.live.services import Services
 from headend.logs import shown
-from headend.rtmp.events import ConnectRequest, PlayRequest, PublishRequest
+from headend.rtmp.events import ConnectCommand, PlayCommand, PublishCommand
 from headend.rtmp.refusals import CONNECT_REJECTED
 from headend.rtmp.session import ServerSession
 
@@ -65,7 +65,7 @@ class Requests:
 
     # ------------------------------------------------------------------ connect
 
-    def connect(self, request: ConnectRequest) -> None:
+    def connect(self, request: ConnectCommand) -> None:
         """Accept a connect, or have it wait for the check of user and password."""
         question = sign_in(self._services, request, self._asker.peer)
         if question is None:
@@ -77,7 +77,7 @@ class Requests:
 
         self._decisions.ask(CONNECTION, question, answer)
 
-    def _connected(self, request: ConnectRequest, result: str | Rejected, now: float) -> None:
+    def _connected(self, request: ConnectCommand, result: str | Rejected, now: float) -> None:
         if isinstance(result, Rejected):
             line = f"{self._label} connect refused: {shown(why_rejected(result))}"
             self._services.notes.fault(self._asker.peer, line, logging.INFO)
@@ -88,7 +88,7 @@ class Requests:
 
     # ------------------------------------------------------------------ publish and play
 
-    def ask(self, request: PublishRequest | PlayRequest, now: float) -> None:
+    def ask(self, request: PublishCommand | PlayCommand, now: float) -> None:
         """Have the gate decide: at once if it can, else the request waits."""
         gate = self._services.gate
         asked = self._access_request(request)
@@ -109,8 +109,8 @@ class Requests:
 
         self._decisions.ask(request.stream_id, gate.decide(asked), answer)
 
-    def _access_request(self, request: PublishRequest | PlayRequest) -> AccessRequest:
-        action: Action = "publish" if isinstance(request, PublishRequest) else "play"
+    def _access_request(self, request: PublishCommand | PlayCommand) -> AccessRequest:
+        action: Action = "publish" if isinstance(request, PublishCommand) else "play"
         target = request.target
         asker = self._asker
         return AccessRequest(
@@ -132,7 +132,7 @@ class Requests:
 
     def _decided(
         self,
-        request: PublishRequest | PlayRequest,
+        request: PublishCommand | PlayCommand,
         asked: AccessRequest,
         result: Grant | Rejected,
         now: float,
@@ -144,7 +144,7 @@ class Requests:
 
     def _grant(
         self,
-        request: PublishRequest | PlayRequest,
+        request: PublishCommand | PlayCommand,
         asked: AccessRequest,
         grant: Grant,
         now: float,
@@ -157,7 +157,7 @@ class Requests:
             self._reject(request, asked, rejected)
 
     def _reject(
-        self, request: PublishRequest | PlayRequest, asked: AccessRequest, rejected: Rejected
+        self, request: PublishCommand | PlayCommand, asked: AccessRequest, rejected: Rejected
     ) -> None:
         code = note_refusal(self._services.runtime, asked, self._asker.peer, rejected)
         redirect = rejected.url if rejected.url.startswith(("rtmp://", "rtmps://")) else ""

@@ -9,13 +9,13 @@ from headend.errors import Refusal, Rejected
 from headend.live.services import Services
 from headend.net.peer import Peer
 from headend.rtmp.authmod import PREFIX
-from headend.rtmp.events import ConnectRequest
+from headend.rtmp.events import ConnectCommand
 
 CONNECTION: Final = 0  # message stream of a connect
 
 
 def sign_in(
-    services: Services, request: ConnectRequest, peer: Peer
+    services: Services, request: ConnectCommand, peer: Peer
 ) -> Coroutine[None, None, str] | None:
     """Return what decides on a connect; None: it is granted.
 

@@ -29,7 +29,7 @@ _QUERY: Final[Mapping[str, Schema]] = {
 }
 
 
-class Webhook(Model):
+class ListedWebhook(Model):
     """A receiver of events."""
 
     name: str
@@ -46,7 +46,7 @@ class Webhook(Model):
 class WebhookList(Model):
     """All receivers."""
 
-    webhooks: list[Webhook]
+    webhooks: list[ListedWebhook]
     queued: int = Field(description="Events that are not in the database yet.")
     lost: dict[str, int] = Field(
         description="Events that were not kept, by cause: queue (the database was away too long), "
@@ -141,14 +141,14 @@ class _Webhooks:
         endpoint.hurry()
         return count
 
-    async def _status(self, made: Webhooks, endpoint: Endpoint) -> Webhook:
+    async def _status(self, made: Webhooks, endpoint: Endpoint) -> ListedWebhook:
         try:
             waiting, dead = (
                 (0, 0) if made.outbox is None else await made.outbox.counts(endpoint.webhook.name)
             )
         except DatabaseError as error:
             raise _away(error) from None
-        return Webhook(
+        return ListedWebhook(
             name=endpoint.webhook.name,
             url=shown_url(endpoint.webhook.url),
             events=list(endpoint.webhook.events),
@@ -165,7 +165,7 @@ class _Webhooks:
         made = self._integrations.webhooks
         endpoint = None if made is None else made.endpoint(request.match_info["webhook"])
         if endpoint is None:
-            raise Problem(404, "There is no such webhook.", title="Webhook not found")
+            raise Problem(404, "There is no such webhook.", title="ListedWebhook not found")
         return endpoint
 
     def _outbox(self) -> "Outbox":

@@ -17,16 +17,16 @@ from headend.rtmp import messages as m
 from headend.rtmp import replies
 from headend.rtmp.chunks import Message
 from headend.rtmp.events import (
-    ConnectRequest,
+    CommandRefused,
+    ConnectCommand,
     Event,
     PlayChanged,
+    PlayCommand,
     PlayEnded,
-    PlayRequest,
+    PublishCommand,
     PublishEnded,
-    PublishRequest,
     Request,
     RequestCancelled,
-    RequestRefused,
 )
 from headend.rtmp.net_streams import NetStream, NetStreams, StreamUse
 from headend.rtmp.url import StreamTarget, stream_target
@@ -72,7 +72,7 @@ class Commands:
     # ------------------------------------------------------------------ answers to requests
 
     def accept_connect(
-        self, request: ConnectRequest, announcements: Iterable[Message], server_id: str = ""
+        self, request: ConnectCommand, announcements: Iterable[Message], server_id: str = ""
     ) -> None:
         """Grant a connect.
 
@@ -91,7 +91,7 @@ class Commands:
         self.messages.extend(announcements)
         self.messages.append(replies.connected(request, server_id))
 
-    def accept(self, request: PublishRequest | PlayRequest) -> list[Message]:
+    def accept(self, request: PublishCommand | PlayCommand) -> list[Message]:
         """Grant a publish or a play.
 
         Returns:
@@ -101,7 +101,7 @@ class Commands:
             UsageError: The request is not the one that waits.
         """
         self._answered(request)
-        if isinstance(request, PublishRequest):
+        if isinstance(request, PublishCommand):
             answer = replies.publish_started(request.stream_id, request.target.path)
         else:
             answer = replies.play_started(request.stream_id, request.target.path)
@@ -114,7 +114,7 @@ class Commands:
         Raises:
             UsageError: The request is not the one that waits.
         """
-        if isinstance(request, ConnectRequest):
+        if isinstance(request, ConnectCommand):
             self._check_connecting()
             answer = replies.connect_rejected(request.transaction_id, code, description)
             self.messages.append(answer)
@@ -138,7 +138,7 @@ class Commands:
             self.messages.append(m.on_status(0, "status", code, description))
         self.is_closing = True
 
-    def defer(self, request: PublishRequest | PlayRequest) -> None:
+    def defer(self, request: PublishCommand | PlayCommand) -> None:
         """Have a request wait for its answer while other things go on.
 
         Raises:
@@ -147,7 +147,7 @@ class Commands:
         self.streams.defer(request)
         self.is_waiting = False
 
-    def _answered(self, request: PublishRequest | PlayRequest) -> None:
+    def _answered(self, request: PublishCommand | PlayCommand) -> None:
         self.streams.requested(request)
         if request.stream_id not in self.streams.waiting:
             self.is_waiting = False
@@ -176,7 +176,7 @@ class Commands:
         elif transaction_id:
             self.messages.append(replies.unknown(transaction_id, name))
 
-    def _ask(self, request: PublishRequest | PlayRequest) -> None:
+    def _ask(self, request: PublishCommand | PlayCommand) -> None:
         self.streams.ask(request)
         self.is_waiting = True
         self.events.append(request)
@@ -189,7 +189,7 @@ class Commands:
         app, tc_url = lower.get("app"), lower.get("tcurl")  # `tcurl` is what some pipelines send
         self._app = app[:MAX_NAME] if isinstance(app, str) else ""
         self._tc_url = tc_url[:MAX_NAME] if isinstance(tc_url, str) else ""
-        request = ConnectRequest(self._app, self._tc_url, properties, call.transaction_id)
+        request = ConnectCommand(self._app, self._tc_url, properties, call.transaction_id)
         self.is_waiting = True
         self.events.append(request)
         try:
@@ -198,7 +198,7 @@ class Commands:
             self.events.pop()
             code = "NetConnection.Connect.InvalidApp"
             self.reject(request, code, str(error))
-            self.events.append(RequestRefused(call.name, code, str(error)))
+            self.events.append(CommandRefused(call.name, code, str(error)))
 
     def _on_create_stream(self, call: replies.Call) -> None:
         stream_id = self.streams.create()
@@ -221,11 +221,11 @@ class Commands:
             self.messages.extend(replies.publish_started(call.stream_id, target.path))
             return
         self._leave(call.stream_id)
-        self._ask(PublishRequest(call.stream_id, target))
+        self._ask(PublishCommand(call.stream_id, target))
 
     def _on_publish_nothing(self, call: replies.Call, stream: NetStream) -> None:
         """`publish("")` or `publish(false)` is how Wirecast stops."""
-        is_asking = isinstance(stream.request, PublishRequest)
+        is_asking = isinstance(stream.request, PublishCommand)
         if stream.use is StreamUse.PUBLISHING or is_asking:
             self._leave(call.stream_id)
         else:
@@ -240,7 +240,7 @@ class Commands:
         if target is None:
             return
         self._leave(call.stream_id)
-        self._ask(PlayRequest(call.stream_id, target))
+        self._ask(PlayCommand(call.stream_id, target))
 
     def _on_play2(self, call: replies.Call) -> None:
         """Stream switching, a Flash feature: refused, and the stream goes on."""
@@ -350,7 +350,7 @@ class Commands:
         """Refuse a publish or play by ourselves; what the message stream did before ends."""
         self._leave(call.stream_id)
         self.end(call.stream_id, code, reason)
-        self.events.append(RequestRefused(call.name, code, reason))
+        self.events.append(CommandRefused(call.name, code, reason))
 
     def _names(self, name: str, stream: NetStream) -> bool:
         try:

@@ -14,7 +14,7 @@ from headend.rtmp.url import StreamTarget
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectRequest:
+class ConnectCommand:
     """A peer wants to connect to an app.
 
     Attributes:
@@ -37,7 +37,7 @@ class ConnectRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class PublishRequest:
+class PublishCommand:
     """A peer wants to publish.
 
     Attributes:
@@ -50,7 +50,7 @@ class PublishRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class PlayRequest:
+class PlayCommand:
     """A peer wants to play.
 
     Attributes:
@@ -63,7 +63,7 @@ class PlayRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class RequestRefused:
+class CommandRefused:
     """A request was refused already, for an app or a name that cannot be; no answer is wanted.
 
     Attributes:
@@ -122,10 +122,10 @@ class PlayChanged:
     video: bool
 
 
-Request: TypeAlias = ConnectRequest | PublishRequest | PlayRequest
+Request: TypeAlias = ConnectCommand | PublishCommand | PlayCommand
 Event: TypeAlias = (
     Request
-    | RequestRefused
+    | CommandRefused
     | RequestCancelled
     | MediaReceived
     | PublishEnded

@@ -16,7 +16,7 @@ from typing import Final
 from headend.errors import MediaError, ProtocolError, UsageError
 from headend.rtmp import messages as m
 from headend.rtmp.chunks import Message
-from headend.rtmp.events import PlayRequest, PublishRequest
+from headend.rtmp.events import PlayCommand, PublishCommand
 from headend.rtmp.url import StreamTarget
 
 HELD_OVERHEAD: Final = 100  # bytes of a message that waits, besides its payload
@@ -47,7 +47,7 @@ class NetStream:
 
     def __init__(self) -> None:
         self.use = StreamUse.IDLE
-        self.request: PublishRequest | PlayRequest | None = None  # that waits for its answer
+        self.request: PublishCommand | PlayCommand | None = None  # that waits for its answer
         self.held: list[Message] = []  # that came behind it
         self.held_bytes = 0
         self.target: StreamTarget | None = None
@@ -126,12 +126,12 @@ class NetStreams:
 
     # ------------------------------------------------------------------ requests
 
-    def ask(self, request: PublishRequest | PlayRequest) -> None:
+    def ask(self, request: PublishCommand | PlayCommand) -> None:
         """Have the message stream of a request wait for the answer."""
         stream = self._streams[request.stream_id]
         stream.use, stream.request, stream.target = StreamUse.WAITING, request, request.target
 
-    def defer(self, request: PublishRequest | PlayRequest) -> None:
+    def defer(self, request: PublishCommand | PlayCommand) -> None:
         """Hold what comes for a message stream until its request is answered.
 
         Raises:
@@ -140,7 +140,7 @@ class NetStreams:
         self.requested(request)
         self.waiting.add(request.stream_id)
 
-    def requested(self, request: PublishRequest | PlayRequest) -> NetStream:
+    def requested(self, request: PublishCommand | PlayCommand) -> NetStream:
         """Return the message stream that waits for the answer to a request.
 
         Raises:
@@ -151,14 +151,14 @@ class NetStreams:
             raise UsageError(f"message stream {request.stream_id} waits for no answer")
         return stream
 
-    def accept(self, request: PublishRequest | PlayRequest) -> list[Message]:
+    def accept(self, request: PublishCommand | PlayCommand) -> list[Message]:
         """Have the message stream do what was requested; return what was held there.
 
         Raises:
             UsageError: The request is not the one that waits.
         """
         stream = self.requested(request)
-        is_publish = isinstance(request, PublishRequest)
+        is_publish = isinstance(request, PublishCommand)
         stream.use = StreamUse.PUBLISHING if is_publish else StreamUse.PLAYING
         stream.request = None
         self.waiting.discard(request.stream_id)

@@ -13,7 +13,7 @@ from typing import Final
 from headend.media.amf0 import UNDEFINED, Value
 from headend.rtmp import messages as m
 from headend.rtmp.chunks import Message
-from headend.rtmp.events import ConnectRequest
+from headend.rtmp.events import ConnectCommand
 from headend.rtmp.hops import read_hops
 from headend.rtmp.url import public_name
 
@@ -97,7 +97,7 @@ def unknown(transaction_id: float, name: str) -> Message:
     return failed(transaction_id, f"unknown method {public_name(name)[:64]!r}")
 
 
-def connected(request: ConnectRequest, server_id: str = "") -> Message:
+def connected(request: ConnectCommand, server_id: str = "") -> Message:
     """Answer connect. GStreamer needs `code` in the second object, Blackmagic message stream 0.
 
     A relay is told who we are, so that it knows where a stream came from.

@@ -22,11 +22,11 @@ from headend.rtmp.chunks import ChunkLimits, ChunkReader, Message, serialize
 from headend.rtmp.commands import Commands
 from headend.rtmp.data import data_tag
 from headend.rtmp.events import (
-    ConnectRequest,
+    ConnectCommand,
     Event,
     MediaReceived,
-    PlayRequest,
-    PublishRequest,
+    PlayCommand,
+    PublishCommand,
     Request,
 )
 from headend.rtmp.handshake import ServerHandshake
@@ -325,12 +325,12 @@ class ServerSession:
             ProtocolError: What came behind the request breaks the protocol.
         """
         held: list[Message] = []
-        if isinstance(request, ConnectRequest):
+        if isinstance(request, ConnectCommand):
             self._commands.accept_connect(request, self._announcements(), self._settings.server_id)
             self._idle_since = self._last_received
         else:
             held = self._commands.accept(request)
-            if isinstance(request, PublishRequest):
+            if isinstance(request, PublishCommand):
                 self._reader.partial_bytes = self._settings.chunk_limits.partial_bytes
                 self._read_bytes = READ_BYTES
                 self._last_media = self._last_received
@@ -338,7 +338,7 @@ class ServerSession:
         self._process(held, self._last_received)
         self._go_on()
 
-    def defer(self, request: PublishRequest | PlayRequest) -> None:
+    def defer(self, request: PublishCommand | PlayCommand) -> None:
         """Answer a publish or play later: `events` and `data_to_send` are to be fetched again.
 
         What the peer sends for that message stream waits; if it ends or replaces the request, a

@@ -13,7 +13,7 @@ from headend.media.tag import Tag
 READ_SIZE: Final = 64 * 1024  # bytes of an FLV file
 
 
-class Source(Protocol):
+class MediaSource(Protocol):
     """What can be published.
 
     Attributes:
@@ -33,7 +33,7 @@ class Source(Protocol):
         ...
 
 
-class OpenedSource(Source, Protocol):
+class OpenedSource(MediaSource, Protocol):
     """A file or device.
 
     Attributes:

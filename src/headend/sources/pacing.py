@@ -10,7 +10,7 @@ from headend.media.codecs import is_end
 from headend.media.tag import SCRIPT, Tag
 
 if TYPE_CHECKING:
-    from headend.sources.files import Source
+    from headend.sources.files import MediaSource
 
 # ms between two tags, back and forth: beyond them the clock of the source has changed.
 MAX_STEP_BACK_MS: Final = 1000
@@ -44,7 +44,7 @@ class Pace:
         return self._started + self._position / 1000 - now
 
 
-def repeated(source: "Source") -> Generator[list[Tag], None, None]:
+def repeated(source: "MediaSource") -> Generator[list[Tag], None, None]:
     """Read a source over and over; timestamps go on, from 0.
 
     Raises:

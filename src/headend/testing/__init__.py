@@ -8,7 +8,7 @@ The pytest plugin (`headend.pytest_plugin`) makes fixtures of it; it works witho
 
 from headend.testing.clip import Clip, make_clip
 from headend.testing.faults import Fault, Faults
-from headend.testing.peers import Peers, Playing, Publishing
+from headend.testing.peers import PeerPlaying, PeerPublishing, Peers
 from headend.testing.recording import Recording
 from headend.testing.server import ServerThread
 
@@ -16,9 +16,9 @@ __all__ = [
     "Clip",
     "Fault",
     "Faults",
+    "PeerPlaying",
+    "PeerPublishing",
     "Peers",
-    "Playing",
-    "Publishing",
     "Recording",
     "ServerThread",
     "make_clip",

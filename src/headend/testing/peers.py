@@ -26,7 +26,7 @@ class Peers:
     def __init__(self, server: ServerThread) -> None:
         self.server: Final = server
         self._loop = LoopThread("headend peers")
-        self._peers: list[Publishing | Playing] = []
+        self._peers: list[PeerPublishing | PeerPlaying] = []
 
     def publish(
         self,
@@ -37,7 +37,7 @@ class Peers:
         query: str = "",
         is_paced: bool = True,
         repeats: bool = True,
-    ) -> "Publishing":
+    ) -> "PeerPublishing":
         """Publish, in the background; returns once the server has granted it.
 
         Args:
@@ -52,12 +52,12 @@ class Peers:
             HeadendError: As `headend.client.publish`; `Rejected` when the server refuses.
         """
         tags = (clip or make_clip()).repeated() if repeats else iter((clip or make_clip()).tags)
-        publishing = Publishing(self._loop, self._url(path, form, query), self._trust(form))
+        publishing = PeerPublishing(self._loop, self._url(path, form, query), self._trust(form))
         self._peers.append(publishing)
         publishing.start(tags, is_paced=is_paced)
         return publishing
 
-    def play(self, path: str, *, form: Form = "rtmp", query: str = "") -> "Playing":
+    def play(self, path: str, *, form: Form = "rtmp", query: str = "") -> "PeerPlaying":
         """Play, in the background; returns once the server has granted it.
 
         Args:
@@ -68,7 +68,7 @@ class Peers:
         Raises:
             HeadendError: As `headend.client.play`; `Rejected` when the server refuses.
         """
-        playing = Playing(self._loop, self._url(path, form, query), self._trust(form))
+        playing = PeerPlaying(self._loop, self._url(path, form, query), self._trust(form))
         self._peers.append(playing)
         playing.start()
         return playing
@@ -143,7 +143,7 @@ class _Peer:
         self._done.cancel()
 
 
-class Publishing(_Peer):
+class PeerPublishing(_Peer):
     """A stream that is published in the background."""
 
     def __init__(self, loop: LoopThread, url: str, tls: TlsOptions | None) -> None:
@@ -187,7 +187,7 @@ class Publishing(_Peer):
         return self.sent
 
 
-class Playing(_Peer):
+class PeerPlaying(_Peer):
     """A stream that is played in the background."""
 
     def start(self) -> None:
