@@ -130,6 +130,44 @@ def test_keyframes_that_become_rarer_than_promised_end_hls_with_a_reason() -> No
     assert_over(out, "keyframes come further apart than before")
 
 
+def uneven(gops: list[int]) -> list[Tag]:
+    """Return GOPs of so many ms, one after the other, with sound."""
+    starts = [sum(gops[:number]) for number in range(len(gops))]
+    tags = [tag for start, gop in zip(starts, gops, strict=True) for tag in one_gop(start, gop)]
+    tags += [sound(time) for time in range(0, sum(gops), 23)]
+    return sorted(tags, key=lambda tag: tag.timestamp)
+
+
+def one_gop(start: int, length_ms: int) -> list[Tag]:
+    return [key(start), *(inter(time) for time in range(start + 40, start + length_ms, 40))]
+
+
+@pytest.mark.parametrize(
+    ("gops", "target"),
+    [
+        ([680, 2320, 3880] * 4, 5),  # twice the longest of the first segment
+        ([1000, 1200, 1000] * 4, 2),
+        ([2000] * 6, 2),
+    ],
+)
+def test_keyframes_at_uneven_distances_are_given_room_and_nothing_is_left_out(
+    gops: list[int], target: int
+) -> None:
+    out = Packaged(*uneven(gops))
+    assert out.find(r"TARGETDURATION:(\d+)") == [str(target)]
+    assert out.find("#EXT-X-DISCONTINUITY\n") == []
+    assert max(out.durations) <= target + 0.45
+
+
+def test_encoder_that_is_held_up_again_and_again_costs_little_and_does_not_end_hls() -> None:
+    late = [2000, 2000, 2800, 2000, 2800, 2000, 2800, 2000, 2000]
+    out = Packaged(*uneven(late))
+    assert out.packager.over is None
+    assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 3
+    out.push(*(tag._replace(timestamp=tag.timestamp + sum(late)) for tag in uneven([2800] * 20)))
+    assert_over(out, "keyframes come further apart than before")
+
+
 def test_segment_that_does_not_fit_into_memory_ends_hls_with_a_reason() -> None:
     out = Packaged(*stream(2000), *stream(400, start=2000), max_bytes=80_000)
     out.push(inter(2400, 100_000), *stream(400, start=2440))

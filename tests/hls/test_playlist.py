@@ -129,3 +129,8 @@ def test_plain_playlists_have_the_lowest_version_that_does() -> None:
     mpegts = playlist([segment(7, map="")], part_target=0.0, hint=None)
     assert "#EXT-X-VERSION:3\n" in media_playlist(mpegts)
     assert "EXT-X-MAP" not in media_playlist(mpegts)
+
+
+def test_players_stay_a_picture_further_back_where_pictures_last_longer_than_parts() -> None:
+    text = media_playlist(playlist([segment(7)], part_target=0.2, picture_s=1.0))
+    assert "PART-HOLD-BACK=1.600,HOLD-BACK=6," in text

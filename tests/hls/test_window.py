@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First
 from headend.hls.store import Init, MediaPart
@@ -187,3 +189,17 @@ def test_segments_that_are_not_listed_go_first() -> None:
     assert [segment.name for segment in window.segments] == ["e-3.m4s", "e-4.m4s"]
     assert window.resource("e-1.m4s") is None
     assert window.resource("e-2.m4s") is not None
+
+
+@pytest.mark.parametrize(
+    ("pictures", "part_target", "lasts"),
+    [(1, 0.25, 1.0), (2, 0.25, 0.5), (5, 0.25, 0.0), (25, 0.25, 0.0), (1, 1.2, 0.0), (1, 0.0, 0.0)],
+)
+def test_pictures_that_last_longer_than_a_part_are_told(
+    pictures: int, part_target: float, lasts: float
+) -> None:
+    window = window_of(3)
+    for _ in range(2):
+        window.add_part(replace(part(b"a"), frames=pictures))
+    window.promise(2, part_target)
+    assert window.picture_s == pytest.approx(lasts)

@@ -27,6 +27,7 @@ PAUSE_MS: Final = {AUDIO: 1_000, VIDEO: 3_000}  # of the other track: then the r
 ALONE_MS: Final = 3_000  # of audio without video, after which it goes on alone
 GOOD_SEGMENTS: Final = 3  # after so many a keyframe that is missing was an accident
 RARE: Final = 2  # accidents in a row: the playlist can't keep its promise
+CHEAP_MS: Final = 500  # of media that an accident may cost so that only a quarter of it counts
 GAP_MS: Final = 3_000  # a longer hole in the media is a discontinuity, not a long frame
 
 
@@ -85,7 +86,7 @@ class HlsPackager:
         self._is_new_encoder = False
         self._held = Held()  # until a run starts
         self._silent: set[TagKind] = set()  # kinds that are not waited for
-        self._rare = 0  # runs in a row that ended for a keyframe that came too late
+        self._rare = 0.0  # runs in a row that ended for a keyframe that came too late
         self._waits_since: int | None = None  # for such a keyframe, ms
         self._has_come: set[TagKind] = set()  # kinds that came and are not in the run
 
@@ -206,6 +207,8 @@ class HlsPackager:
         if since is None:
             return False
         if packet.starts_gop:
+            if packet.dts - since <= CHEAP_MS:  # an encoder that was held up
+                self._rare -= 0.75
             self._waits_since = None
             return False
         if packet.dts - since > 1000 * self._limits.longest_s:

@@ -67,6 +67,7 @@ class MediaPlaylist:
         current: The one that grows, if any part of it is there.
         hint: URI of the part that comes next; None: none comes.
         is_over: Nothing follows.
+        picture_s: How long a picture lasts, where that is longer than a part.
     """
 
     target: int
@@ -77,6 +78,7 @@ class MediaPlaylist:
     current: Segment | None
     hint: str | None
     is_over: bool
+    picture_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,8 @@ def _head(playlist: MediaPlaylist) -> list[str]:
     if part_target:
         control = [
             "CAN-BLOCK-RELOAD=YES",
-            f"PART-HOLD-BACK={HOLD_BACK * part_target:.3f}",
+            # Encoders send the sound of a picture with the next one: its parts come at once.
+            f"PART-HOLD-BACK={HOLD_BACK * part_target + playlist.picture_s:.3f}",
             f"HOLD-BACK={HOLD_BACK * target}",
             f"CAN-SKIP-UNTIL={SKIP_UNTIL * target}",
         ]

@@ -156,6 +156,7 @@ class Playlists:
                     window.current if window.has_parts else None,
                     self.hint,
                     window.is_over,
+                    window.picture_s,
                 ),
                 skip=skip,
                 query=query,

@@ -18,13 +18,12 @@ from typing import Final
 from headend.codec.package import MAX_HOLE_MS, BadPacketError, Muxer, Packet, Track
 from headend.errors import MediaError
 from headend.hls.order import PATIENCE_MS, Order
-from headend.hls.shelf import Shelf
+from headend.hls.shelf import SLACK_S, Shelf
 from headend.hls.store import Init, MediaPart
 from headend.media.fragment import Fragments, Sample
 from headend.media.silence import Silence, silence_of
 from headend.media.tag import AUDIO, VIDEO, TagKind
 
-SLACK_S: Final = 0.45  # EXTINF is rounded to whole seconds before it is compared (RFC, 4.4.3.1)
 FULLNESS: Final = 0.85  # a part is no shorter than so much of the part target (8216bis, 4.4.4.9)
 DRIFT_S: Final = 2.0  # by how much dates may be off before they are corrected
 FRAME_MS: Final = 40.0  # of video whose rate nobody knows
@@ -214,15 +213,16 @@ class Run:
         is_lead = kind is self._lead
         is_start = is_lead and packet.is_keyframe
         now = self._close_hole(packet.dts - self._shift)
-        if self._is_empty and self._key is None:
+        is_first = self._is_empty and self._key is None
+        if is_start:
+            self._note_keyframe(now)
+        if is_first:
             self._is_independent = packet.is_independent
         elif not self._cut(packet, now, is_start=is_start):
             return
         self._bytes += len(packet.payload)
         if self._bytes > self._shelf.limits.max_bytes and not self._goes_on(now, packet, LARGE):
             return
-        if is_start:
-            self._note_keyframe(now)
         times = self._times[kind]
         if times.last is not None:
             now_or_later = max(now, times.last + 1)
@@ -259,7 +259,9 @@ class Run:
 
     def _note_keyframe(self, now: int) -> None:
         if self._key is not None and self._lead is VIDEO:
-            self._shelf.interval_s = max(self._shelf.interval_s, (now - self._key) / 1000)
+            shelf, interval = self._shelf, (now - self._key) / 1000
+            shelf.interval_s = max(shelf.interval_s, interval)
+            shelf.least_interval_s = min(shelf.least_interval_s, interval)
         self._key = now
 
     def _cut(self, packet: Packet, now: int, *, is_start: bool) -> bool:
@@ -413,7 +415,8 @@ class Run:
         self._is_begun = False
         if not self._shelf.target_s:
             length = (self._part_start - self._segment_start) / 1000
-            self._shelf.promise(target_s=self._needed_target(length))
+            needed = self._shelf.needed_target(length, has_video=self._lead is VIDEO)
+            self._shelf.promise(target_s=needed)
         self._set_anchor()
         self._lateness = inf
         self._shelf.store.date(self._date(self._anchor))
@@ -421,15 +424,6 @@ class Run:
         self._segment_start, self._segment_shift = self._part_start, self._shift
         self._bytes = 0
         self.segments += 1
-
-    def _needed_target(self, length: float) -> int:
-        """Decide the target duration, with the first segment about to end."""
-        limits, interval = self._shelf.limits, self._shelf.interval_s
-        needed = max(length, limits.segment_s)
-        if interval and self._lead is VIDEO:
-            whole = ceil(limits.segment_s / interval - 0.05) * interval
-            needed = max(needed, min(whole, limits.longest_s))
-        return max(1, ceil(needed - SLACK_S))
 
     def _set_anchor(self) -> None:
         """Map times to the wall clock, with the first segment of a run and when clocks drift."""

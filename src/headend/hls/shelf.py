@@ -6,10 +6,17 @@ nothing: what cannot be told to players any more goes on for it, on a shelf that
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import ceil, inf
+from typing import Final
 
 from headend.codec.package import Packet
 from headend.hls.limits import HlsLimits
 from headend.hls.store import SegmentStore, Tee
+
+SLACK_S: Final = 0.45  # EXTINF is rounded to whole seconds before it is compared (RFC, 4.4.3.1)
+# Encoders that set keyframes where scenes change: the longest time between two is still to come.
+UNEVEN: Final = 1.25  # times the shortest one
+UNEVEN_ROOM: Final = 2  # times the longest one so far
 
 
 @dataclass(slots=True)
@@ -23,6 +30,7 @@ class Shelf:
         wall_clock: Gives Unix seconds.
         left_out: Called with a packet that FFmpeg refuses, and why.
         interval_s: Longest time from one keyframe to the next, where it is known.
+        least_interval_s: The shortest that has come.
         runs: How many there were.
         target_s: How long segments are at most, seconds; 0: not decided yet.
         part_target_s: The same of parts; 0: not decided yet, or there are none.
@@ -35,6 +43,7 @@ class Shelf:
     wall_clock: Callable[[], float]
     left_out: Callable[[Packet, str], None]
     interval_s: float = 0.0
+    least_interval_s: float = inf
     runs: int = 0
     target_s: int = 0
     part_target_s: float = 0.0
@@ -45,6 +54,17 @@ class Shelf:
         self.target_s = self.target_s if target_s is None else target_s
         self.part_target_s = self.part_target_s if part_target_s is None else part_target_s
         self.store.promise(self.target_s, self.part_target_s)
+
+    def needed_target(self, length: float, *, has_video: bool) -> int:
+        """Return the target duration that is needed, with the first segment about to end."""
+        limits, interval = self.limits, self.interval_s
+        needed = max(length, limits.segment_s)
+        if has_video and interval > UNEVEN * self.least_interval_s:
+            needed = max(needed, min(UNEVEN_ROOM * interval, limits.longest_s))
+        elif has_video and interval:
+            whole = ceil(limits.segment_s / interval - 0.05) * interval
+            needed = max(needed, min(whole, limits.longest_s))
+        return max(1, ceil(needed - SLACK_S))
 
     def loose(self) -> "Shelf":
         """Return the shelf on which what is packaged goes on for the archive alone."""

@@ -6,6 +6,7 @@ Names hold the packager's epoch, so that none is ever used for two things:
 """
 
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Final, Protocol
 
 from headend.hls.limits import HlsLimits
@@ -78,6 +79,7 @@ class Window:
         has_parts: Parts are listed and can be fetched.
         target_s: How long segments are at most, seconds; 0: not decided yet.
         part_target_s: The same of parts; 0: not decided yet, or there are none.
+        picture_s: How long a picture lasts, where that is longer than a part.
         tracks: What the newest segments hold, video first.
         is_over: Nothing follows.
         segments: Whole segments that are listed.
@@ -103,7 +105,7 @@ class Window:
         self.observers: Final[list[WindowObserver]] = []
         self.version = 0
         self.target_s = 0
-        self.part_target_s = 0.0
+        self.part_target_s = self.picture_s = 0.0
         self.tracks: tuple[TrackConfig, ...] = ()
         self.is_over = False
         self._kept: list[Segment] = []  # not listed any more
@@ -180,6 +182,8 @@ class Window:
 
     def promise(self, target_s: int, part_target_s: float) -> None:
         self.target_s, self.part_target_s = target_s, part_target_s
+        picture_s = 1 / (self.frame_rate or inf)
+        self.picture_s = picture_s if picture_s > part_target_s > 0 else 0.0
 
     def add_init(self, init: Init) -> None:
         newest = self.current or (self.segments[-1] if self.segments else None)
