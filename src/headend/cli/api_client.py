@@ -1,4 +1,4 @@
-"""This module asks the API of the server that runs with a data folder."""
+"""Questions to the API of the server that runs with a data folder."""
 
 import json
 from collections.abc import AsyncIterator, Mapping

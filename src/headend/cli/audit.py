@@ -1,4 +1,4 @@
-"""This module is the command `audit`: who did what, and who was refused."""
+"""The command `audit`: who did what, and who was refused."""
 
 import re
 import time

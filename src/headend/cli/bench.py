@@ -1,4 +1,4 @@
-"""This module is the command `bench`: load against a server of your own, and what came of it.
+"""The command `bench`: load against a server of your own, and what came of it.
 
 It is Python and takes part of the machine itself. The bench in the repository, whose load is in C,
 is the one to compare servers with.

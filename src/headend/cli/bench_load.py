@@ -1,4 +1,4 @@
-"""This module is the load of `headend bench`: players and publishers, and what they saw.
+"""The load of `headend bench`: players and publishers, and what they saw.
 
                     ┌─ settle ─┬─────── window ───────┬─ grace ─┐
     publisher ──────┼──────────┼── stamped pictures ──┼─────────┤

@@ -1,4 +1,4 @@
-"""This module puts what `headend bench` saw into tables and JSON."""
+"""Tables and JSON of what `headend bench` saw."""
 
 import statistics
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""This module starts a Headend of its own for `headend bench tls`, on loopback and free ports."""
+"""A Headend for `headend bench tls` alone, on loopback and free ports."""
 
 import json
 import os

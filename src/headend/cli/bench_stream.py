@@ -1,4 +1,4 @@
-"""This module makes the stream of `headend bench`: its clock stands in each picture.
+"""The stream of `headend bench`: each picture carries the time at which it was made.
 
 The headers are real, the pictures are filler in valid FLV, NAL and SEI framing: a server passes
 them on, a decoder shows nothing.

@@ -1,4 +1,4 @@
-"""This module is the command `config`: effective settings, and the file that holds them."""
+"""The command `config`: effective settings, and the file that holds them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

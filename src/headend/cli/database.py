@@ -1,4 +1,4 @@
-"""This module opens a server's database for a command, beside the server or without it."""
+"""A server's database, opened for a command beside the server or without it."""
 
 import asyncio
 import os

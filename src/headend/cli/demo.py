@@ -1,4 +1,4 @@
-"""This module is the command `demo`: a server, and a test picture with a tone published on it."""
+"""The command `demo`: a server, and a test picture with a tone published on it."""
 
 from typing import TYPE_CHECKING, Final
 

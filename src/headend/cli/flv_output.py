@@ -1,4 +1,4 @@
-"""This module writes what is played to an FLV file, or to stdout."""
+"""An FLV file, or stdout, to which a played stream is written."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module is the command `key`: publish keys, with or without a running server.
+"""The command `key`: publish keys, with or without a running server.
 
 It works on the server's database; a running server notices what changes there by itself.
 """

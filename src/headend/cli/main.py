@@ -1,4 +1,4 @@
-"""This module is the program `headend`: its commands, and the one place where their errors end.
+"""The program `headend`: its commands, and the one place where their errors end.
 
 A command is a module of this package with `register(app)`, which adds its functions. It imports at
 its head what is needed to describe it, and inside its functions what is needed to run it, so that

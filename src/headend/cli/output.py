@@ -1,4 +1,4 @@
-"""This module writes what commands have to say: results on stdout, all else on stderr."""
+"""What commands have to say: results on stdout, all else on stderr."""
 
 import json
 import logging

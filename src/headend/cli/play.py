@@ -1,4 +1,4 @@
-"""This module is the command `play`: a stream of RTMP, HTTP-FLV or HLS to an FLV file."""
+"""The command `play`: a stream of RTMP, HTTP-FLV or HLS to an FLV file."""
 
 import os
 import sys

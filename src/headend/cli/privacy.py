@@ -1,4 +1,4 @@
-"""This module is the command `privacy`: give out, or overwrite, what is kept about one person."""
+"""The command `privacy`: give out, or overwrite, what is kept about one person."""
 
 import time
 from ipaddress import ip_address

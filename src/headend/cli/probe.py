@@ -1,4 +1,4 @@
-"""This module is the command `probe`: what a stream or a file is."""
+"""The command `probe`: what a stream or a file is."""
 
 from typing import TYPE_CHECKING, Annotated
 

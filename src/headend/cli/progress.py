@@ -1,4 +1,4 @@
-"""This module shows on a terminal how far a stream has come: time, bit rate, speed."""
+"""How far a stream has come, on a terminal: time, bit rate, speed."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""This module is the command `publish`: a file or a device to an RTMP or RTMPS server."""
+"""The command `publish`: a file or a device to an RTMP or RTMPS server."""
 
 from typing import TYPE_CHECKING, Annotated
 

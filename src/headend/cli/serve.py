@@ -1,4 +1,4 @@
-"""This module is the command `serve`, and holds the flags of every command that runs a server."""
+"""The command `serve`, and the flags of every command that runs a server."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal

@@ -1,4 +1,4 @@
-"""This module is the command `tls`: makes and shows certificates, and checks TLS servers."""
+"""The command `tls`: makes and shows certificates, and checks TLS servers."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime

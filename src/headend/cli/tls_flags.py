@@ -1,4 +1,4 @@
-"""This module holds the flags of every command that connects to an RTMPS server."""
+"""The flags of every command that connects to an RTMPS server."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final

@@ -1,4 +1,4 @@
-"""This module asks a TLS server what it agrees to, as a client: versions, certificates, tickets.
+"""What a TLS server agrees to, asked as a client: versions, certificates, tickets.
 
 One connection for each version, and one that verifies. Nothing is said inside of TLS, so that it
 works against any server, and no server takes it for a broken encoder.

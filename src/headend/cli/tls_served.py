@@ -1,4 +1,4 @@
-"""This module finds out which certificates a server with some settings would serve.
+"""The certificates that a server with some settings would serve.
 
 As the server does it (`CertificateStore`, `AcmeClient`): those of the settings, then the one that
 an ACME authority issued last, and one of our own where there is none else.

@@ -1,4 +1,4 @@
-"""This module says what a report on a TLS server means: what is wrong, what encoders will say."""
+"""What a report on a TLS server means: what is wrong, and what encoders will say."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""This module is the command `token`: signs what a viewer shows for a private stream."""
+"""The command `token`: signs what a viewer shows for a private stream."""
 
 import time
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""This package is the asyncio client: `publish` and `play` one stream of any server.
+"""The asyncio client: `publish` and `play` one stream of any server.
 
 async with publish("rtmp://host/app/name") as out:
     await out.write(tag)

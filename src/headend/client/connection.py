@@ -1,4 +1,4 @@
-"""This module runs a client session on its socket."""
+"""A client session on its socket."""
 
 import asyncio
 from typing import Final

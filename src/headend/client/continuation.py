@@ -1,4 +1,4 @@
-"""This module keeps one timeline when a stream is read from one connection after another."""
+"""One timeline for a stream that is read from one connection after another."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""This module gets a stream granted: it connects, says who we are, and follows redirects."""
+"""The way to a granted stream: connect, say who we are, follow redirects."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""This module plays a stream of a server."""
+"""A stream played from a server."""
 
 from collections import deque
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""This module tells what a stream or a file is: codecs, sizes, rates, time to the first picture."""
+"""Facts of a stream or a file: codecs, sizes, rates, time to the first picture."""
 
 import asyncio
 from collections.abc import Collection, Sequence

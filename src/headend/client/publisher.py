@@ -1,4 +1,4 @@
-"""This module publishes a stream to a server."""
+"""A stream published to a server."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""This module reads a stream as fast as it comes, and keeps the newest for who is slow."""
+"""A stream read as fast as it comes; a slow reader gets the newest of it."""
 
 import asyncio
 from typing import Final

@@ -1,4 +1,4 @@
-"""This module says what a player reads from."""
+"""What a player reads from."""
 
 from collections.abc import Sequence
 from typing import Protocol

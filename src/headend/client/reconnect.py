@@ -1,4 +1,4 @@
-"""This module decides whether and when a client connects again, and keeps a stream going by it."""
+"""Whether and when a client connects again, and a stream that goes on through it."""
 
 import asyncio
 import logging

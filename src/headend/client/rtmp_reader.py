@@ -1,4 +1,4 @@
-"""This module reads what a server of RTMP sends, and moves to another one when asked to."""
+"""A stream as an RTMP server sends it; the reader moves to another server when asked to."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""This module holds how long a client waits, step by step."""
+"""How long a client waits, step by step."""
 
 from dataclasses import dataclass
 

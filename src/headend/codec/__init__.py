@@ -1,4 +1,4 @@
-"""This package turns tags into PyAV's packets and frames, and those into tags.
+"""FFmpeg, through PyAV: tags from packets and frames, and packets and frames from tags.
 
 `headend.client` and `headend.embed` share it: what plays is a `TagSource`, what publishes a
 `TagSink`. PyAV is loaded when the first packet or frame is asked for.

@@ -1,4 +1,4 @@
-"""This module gives packets the decoding times that their container does not say.
+"""Decoding times for packets whose container does not say them.
 
 Matroska says when a picture is shown only: of those before the first reordered one FFmpeg knows no
 decoding time. AVI says when it is decoded only.

@@ -1,4 +1,4 @@
-"""This module makes PyAV's packets of tags, without FFmpeg's demuxer in the way of a live stream.
+"""PyAV's packets, made of tags without FFmpeg's demuxer in the way of a live stream.
 
 sequence header ─► FLV ─► av.open: a stream with the codec's parameters
 picture, sound  ─► packet of that stream, at once

@@ -1,4 +1,4 @@
-"""This module holds how frames are encoded, without what encodes them."""
+"""How frames are encoded, without what encodes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""This module makes tags of encoded packets, with FFmpeg's FLV muxer.
+"""Tags of encoded packets, made by FFmpeg's FLV muxer.
 
 packets ─► FLV muxer ─► bytes in memory ─► flv.Reader ─► tags
 

@@ -1,4 +1,4 @@
-"""This module puts packets into fragments of MP4 or into MPEG-TS, with FFmpeg's muxers.
+"""Fragments of MP4 and pieces of MPEG-TS, made of packets by FFmpeg's muxers.
 
     open    sequence headers ─► FLV ─► av.open: a template of each track; no media is decoded
     write   packet ─► muxer ─► a finished fragment, now and then

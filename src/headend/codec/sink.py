@@ -1,4 +1,4 @@
-"""This module is what every stream that is published has in common: tags, packets and frames."""
+"""What every published stream has in common: tags, packets and frames."""
 
 import asyncio
 from abc import ABC, abstractmethod

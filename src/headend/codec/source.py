@@ -1,4 +1,4 @@
-"""This module is what every stream that is played has in common: tags, packets and frames of it."""
+"""What every played stream has in common: its tags, packets and frames."""
 
 import asyncio
 from abc import ABC, abstractmethod

@@ -1,4 +1,4 @@
-"""This module takes out of a keyframe what a decoder needs to show it as a still picture."""
+"""What a decoder needs of a keyframe to show it as a still picture."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple

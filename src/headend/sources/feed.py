@@ -1,4 +1,4 @@
-"""This module brings what a blocking generator gives into the event loop, through a thread."""
+"""The items of a blocking generator in the event loop, through a thread."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""This package is for tests of programs that publish or play: a real server, peers, faults, checks.
+"""Tests of programs that publish or play: a real server, peers, faults, checks.
 
 The pytest plugin (`headend.pytest_plugin`) makes fixtures of it; it works without pytest too.
 

@@ -1,4 +1,4 @@
-"""This module has a server, and the peers around it, go wrong on demand.
+"""Faults on demand, of a server and of the peers around it.
 
 A fault lasts until its `with` block ends, or until the server stops:
 

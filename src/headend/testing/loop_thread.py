@@ -1,4 +1,4 @@
-"""This module runs an event loop in a thread, for code that is not asynchronous."""
+"""An event loop in a thread, for code that is not asynchronous."""
 
 import asyncio
 import threading

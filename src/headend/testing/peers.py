@@ -1,4 +1,4 @@
-"""This module publishes and plays in the background of a test, over the wire like any peer."""
+"""Publishers and players in the background of a test, over the wire like any peer."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator

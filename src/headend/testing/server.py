@@ -1,5 +1,6 @@
-"""This module runs a server in a thread of its own, so that any test can use it: one without an
-event loop, one with a loop of its own, and one whose peers are other programs.
+"""A server in a thread of its own, so that any test can use it.
+
+The test may have no event loop, a loop of its own, or peers that are other programs.
 """
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence

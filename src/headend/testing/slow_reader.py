@@ -1,4 +1,4 @@
-"""This module plays a stream as slowly as one wants: the player whom a server has to stand."""
+"""A player that reads as slowly as a test wants, as a server must bear it."""
 
 import os
 import socket
