@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.defaults import chunk_reader
 from tests.no_secrets import WATCH
 from tests.rtmp.command_peer import amf, shown
 from tests.rtmp.peers import command, message
@@ -27,7 +28,7 @@ from tests.wire import wire
 
 from headend.app import Server
 from headend.live.services import Services
-from headend.rtmp.chunks import ChunkReader, Message
+from headend.rtmp.chunks import Message
 from headend.settings import load_settings
 from headend.store.keys import KeyStore
 
@@ -176,7 +177,7 @@ class Peer:
         self.heard = bytearray()
         self.is_closed = False
         self._greeting = GREETING_BYTES
-        self._reader = ChunkReader()
+        self._reader = chunk_reader()
 
     @property
     def chunk_size(self) -> int:

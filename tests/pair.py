@@ -7,6 +7,8 @@ the one the test turns.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import cycle
 
+from tests.defaults import session_settings
+
 from headend.rtmp.client import ClientEvent, ClientSession, ClientSettings
 from headend.rtmp.events import ConnectCommand, Event, PlayCommand, PublishCommand, Request
 from headend.rtmp.requests import Action
@@ -84,7 +86,7 @@ class Pair:
             CLIENT_FILLER,
             self.now,
         )
-        self.server = ServerSession(settings or SessionSettings(), SERVER_FILLER, self.now)
+        self.server = ServerSession(settings or session_settings(), SERVER_FILLER, self.now)
         self.client_events: list[ClientEvent] = []
         self.server_events: list[Event] = []
 

@@ -8,10 +8,11 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import Final, Self
 
+from tests.defaults import chunk_reader
 from tests.e2e.wait import LIMIT_S
 
 from headend.media.tag import Tag
-from headend.rtmp.chunks import ChunkReader, Message, serialize
+from headend.rtmp.chunks import Message, serialize
 
 C0_C1: Final = b"\x03" + bytes(1536)
 C2: Final = bytes(1536)
@@ -56,7 +57,7 @@ class RawPeer:
             first: Sent before the handshake.
         """
         self._socket = sock
-        self._reader = ChunkReader()
+        self._reader = chunk_reader()
         self._messages: list[Message] = []
         sock.settimeout(LIMIT_S)
         sock.sendall(first + C0_C1)

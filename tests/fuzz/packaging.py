@@ -14,10 +14,10 @@ from functools import cache
 from typing import Any, Final
 
 import av
+from tests.defaults import hls_limits
 from tests.wire import wire
 
 from headend.codec.flv_muxer import FlvMuxer
-from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First
 from headend.hls.packager import HlsPackager
 from headend.hls.playlists import Playlists
@@ -157,7 +157,7 @@ class Reports:
 def package(tags: list[Tag], container: str, choose: random.Random) -> float:
     """Package a stream; return the longest time that a tag took, seconds."""
     now = 0.0
-    limits = HlsLimits(container=container, part_s=choose.choice((0.0, 0.2)))  # type: ignore[arg-type]
+    limits = hls_limits(container=container, part_s=choose.choice((0.0, 0.2)))
     window = Window("e", First(), limits)
     playlists = Playlists(window)
     packager = HlsPackager(limits, window, Reports(), lambda: now)

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.defaults import chunk_limits, chunk_reader, session_settings
 from tests.rtmp.command_peer import connected, created, playing, publishing
 from tests.rtmp.good_chunks import GOOD
 from tests.rtmp.good_data import MESSAGES
@@ -25,7 +26,7 @@ from headend.rtmp.events import (
     PlayCommand,
     PublishCommand,
 )
-from headend.rtmp.session import ServerSession, SessionSettings
+from headend.rtmp.session import ServerSession
 
 CHUNKS = [data for data, _ in GOOD.values()]
 SESSIONS = [data for data, _, _ in SCRIPTS.values()]
@@ -91,7 +92,7 @@ def test_chunks_are_messages_within_the_limits_or_break_the_protocol(
 @given(spoilt(CHUNKS), CUTS)
 def test_how_bytes_are_cut_changes_nothing(data: bytes, cuts: list[int]) -> None:
     def outcome(parts: Iterable[bytes]) -> tuple[list[Message], str | None]:
-        reader = ChunkReader()
+        reader = chunk_reader()
         messages: list[Message] = []
         try:
             for part in parts:
@@ -108,7 +109,7 @@ def test_how_bytes_are_cut_changes_nothing(data: bytes, cuts: list[int]) -> None
 def test_messages_that_are_never_finished_are_held_up_to_the_limit(
     chunk_streams: int, step: int
 ) -> None:
-    limits = ChunkLimits(message_bytes=1 << 24, partial_bytes=10_000)
+    limits = chunk_limits(message_bytes=1 << 24, partial_bytes=10_000)
     reader = ChunkReader(limits)
     data = b"".join(
         bytes([3 + number]) + bytes(3) + b"\xff\xff\xff\x09\x01\x00\x00\x00" + bytes(128)
@@ -191,7 +192,7 @@ def test_any_commands_are_answered_or_break_the_protocol(
 
 @given(spoilt(SESSIONS), CUTS)
 def test_session_breaks_with_a_protocol_error_or_not_at_all(data: bytes, cuts: list[int]) -> None:
-    session = ServerSession(SessionSettings(chunk_limits=LIMITS), bytes(3032), 0)
+    session = ServerSession(session_settings(chunk_limits=LIMITS), bytes(3032), 0)
     session.receive_data(C0_C1 + C2, 0)
     with suppress(ProtocolError):
         for piece in pieces(data, cuts):

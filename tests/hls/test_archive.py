@@ -3,11 +3,11 @@
 from itertools import pairwise
 
 import pytest
+from tests.defaults import hls_limits
 from tests.hls.media import inter, key, stream, video_header
 from tests.hls.told import Told
 from tests.outputs.packaged import Packaged
 
-from headend.hls.limits import HlsLimits
 from headend.hls.packager import HlsPackager
 from headend.hls.store import MediaPart
 from headend.media.tag import VIDEO, Tag
@@ -109,7 +109,7 @@ class Alone:
         self.archive = Told()
         self.reports: list[str] = []
         limits = {"part_s": 1.0, **limits}
-        self.packager = HlsPackager(HlsLimits(**limits), None, self, lambda: 1.8e9)  # type: ignore[arg-type]
+        self.packager = HlsPackager(hls_limits(**limits), None, self, lambda: 1.8e9)
         self.packager.archive.join(self.archive)
         self.packager.start((video_header(),))
 

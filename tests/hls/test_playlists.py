@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from tests.defaults import hls_limits
 
-from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First
 from headend.hls.playlists import Playlists
 from headend.hls.store import Init, MediaPart
@@ -21,7 +21,7 @@ class Shown:
     """A window of one whole segment of two parts, and one part of the next."""
 
     def __init__(self, *, has_parts: bool = True) -> None:
-        self.window = Window("e", First(0, 0), HlsLimits(part_s=1.0 if has_parts else 0.0))
+        self.window = Window("e", First(0, 0), hls_limits(part_s=1.0 if has_parts else 0.0))
         self.playlists = Playlists(self.window)
         self.window.promise(2, 1.0 if has_parts else 0.0)
         self.add(b"ab")
@@ -60,7 +60,7 @@ def test_part_that_comes_next_is_named_until_the_stream_is_over() -> None:
 
 def test_playlists_are_ready_with_a_segment_or_at_the_end() -> None:
     assert Shown().playlists.is_ready
-    window = Window("e", First(0, 0), HlsLimits())
+    window = Window("e", First(0, 0), hls_limits())
     empty = Playlists(window)
     assert not empty.is_ready
     assert not empty.has(0, 0)

@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from tests.defaults import hls_limits
 
-from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First
 from headend.hls.store import Init, MediaPart
 from headend.hls.window import Resource, Window
 
 
 def window_of(most: int, max_bytes: int = 1000, first: First | None = None) -> Window:
-    return Window("e", first or First(0, 0), HlsLimits(segments=most, max_bytes=max_bytes))
+    return Window("e", first or First(0, 0), hls_limits(segments=most, max_bytes=max_bytes))
 
 
 def part(body: bytes, duration: float = 1.0, *, key: bool = True) -> MediaPart:
@@ -68,7 +68,7 @@ def test_parts_and_segment_can_be_fetched_in_any_order() -> None:
 
 
 def test_parts_may_stay_unlisted() -> None:
-    window = Window("e", First(0, 0), HlsLimits(container="mpegts"))
+    window = Window("e", First(0, 0), hls_limits(container="mpegts"))
     window.add_part(part(b"ab", 0.0))
     window.end_segment()
     assert window.segments[0].parts == ()

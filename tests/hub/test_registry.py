@@ -1,6 +1,7 @@
 """Tests of headend.hub.registry."""
 
 import pytest
+from tests.defaults import name_settings, names, stream_settings
 from tests.hub.fakes import FakeObserver, FakePublisher, FakeSink, key
 
 from headend.errors import Refusal, Rejected
@@ -10,16 +11,14 @@ from headend.hub.registry import (
     Registry,
     RegistrySettings,
     Takeover,
-    same_for_all,
 )
-from headend.hub.stream import Stream, StreamSettings, StreamState, no_audience
+from headend.hub.stream import Stream, StreamState, no_audience
 
 PATH = "live/cam1"
 
 
 def registry(takeover: Takeover = "same-key", streams: int = 1000) -> Registry:
-    name = NameSettings(StreamSettings(reconnect_window_s=60), takeover)
-    settings = RegistrySettings(streams, same_for_all(name))
+    settings = names(streams, stream=stream_settings(reconnect_window_s=60), takeover=takeover)
     return Registry(settings, lambda _path, _error: None)
 
 
@@ -288,7 +287,7 @@ def test_who_waits_for_a_name_is_told_in_the_words_of_the_server() -> None:
         told.append(stream.path)
         stream.end()
 
-    settings = RegistrySettings(streams=1)
+    settings = names(1)
     hub = Registry(settings, lambda _path, _error: None, give_up=give_up)
     wait(hub, "live/a", "somebody")
     hub.play("live/a", "somebody else")
@@ -343,7 +342,7 @@ def test_name_that_is_only_held_gives_way_to_one_that_is_published_the_oldest_fi
 
 def test_stream_that_gives_way_is_told_as_one_whose_publisher_did_not_come_back() -> None:
     observer = FakeObserver()
-    settings = RegistrySettings(streams=1)
+    settings = names(1)
     hub = Registry(settings, lambda _path, _error: None, observer)
     lose(hub, "live/a", 0)
     hub.publish("live/b", FakePublisher(), None, 1)
@@ -405,7 +404,7 @@ def test_name_that_was_waited_for_counts_once_it_is_published() -> None:
     hub = registry(streams=2)
     for name in "ab":
         wait(hub, f"live/{name}", name)
-    hub.configure(RegistrySettings(streams=1))
+    hub.configure(names(1))
     hub.publish("live/a", FakePublisher(), None, 0)
     with pytest.raises(Rejected, match=r"limits\.streams"):
         hub.publish("live/b", FakePublisher(), None, 0)
@@ -449,13 +448,13 @@ def test_so_many_publishers_stand_by_for_one_name() -> None:
 def test_settings_may_be_replaced_for_names_to_come() -> None:
     hub = registry("never")
     hub.publish(PATH, FakePublisher(), None, 0)
-    hub.configure(RegistrySettings(of=same_for_all(NameSettings(takeover="always"))))
+    hub.configure(names(takeover="always"))
     assert hub.publish(PATH, FakePublisher(), None, 1).is_current
 
 
 def test_observer_is_told_of_take_over_and_of_the_stop_of_the_server() -> None:
     observer = FakeObserver()
-    settings = RegistrySettings(of=same_for_all(NameSettings(takeover="always")))
+    settings = names(takeover="always")
     hub = Registry(settings, lambda _path, _error: None, observer)
     hub.publish(PATH, FakePublisher(), None, 0)
     hub.publish(PATH, FakePublisher(), None, 1)
@@ -472,9 +471,9 @@ def test_observer_is_told_of_take_over_and_of_the_stop_of_the_server() -> None:
 
 def test_each_name_may_have_settings_of_its_own() -> None:
     def of(path: str) -> NameSettings:
-        return NameSettings(takeover="always" if path == PATH else "never")
+        return name_settings(takeover="always" if path == PATH else "never")
 
-    hub = Registry(RegistrySettings(of=of), lambda _path, _error: None)
+    hub = Registry(RegistrySettings(1000, of), lambda _path, _error: None)
     for path in (PATH, "live/b"):
         hub.publish(path, FakePublisher(), None, 0)
     assert hub.publish(PATH, FakePublisher(), None, 1).is_current
@@ -485,8 +484,7 @@ def test_each_name_may_have_settings_of_its_own() -> None:
 def test_stream_that_is_there_takes_changed_settings() -> None:
     hub = registry()
     lose(hub, PATH, 0)
-    wanted = NameSettings(StreamSettings(reconnect_window_s=5))
-    hub.configure(RegistrySettings(of=same_for_all(wanted)))
+    hub.configure(names(stream=stream_settings(reconnect_window_s=5)))
     hub.sweep(6)
     stream = hub.stream(PATH)
     assert stream is None or stream.state is StreamState.ENDED

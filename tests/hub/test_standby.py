@@ -1,13 +1,14 @@
 """Tests of headend.hub.standby, and how the registry switches sources by it."""
 
 import pytest
+from tests.defaults import names, stream_settings
 from tests.hub.fakes import AVC, FakePublisher, FakeSink, inter, key
 
 from headend.errors import Rejected
 from headend.hub.publication import PRIMARY, Place, Publication
-from headend.hub.registry import NameSettings, Registry, RegistrySettings, same_for_all
+from headend.hub.registry import Registry
 from headend.hub.standby import FallbackSettings, Standbys
-from headend.hub.stream import StreamSettings, StreamState
+from headend.hub.stream import StreamState
 
 PATH = "live/cam1"
 BACKUP = Place(1)
@@ -26,8 +27,7 @@ class OnDemand(FakePublisher):
 
 
 def registry() -> Registry:
-    name = NameSettings(StreamSettings(reconnect_window_s=60), fallback=FALLBACK)
-    settings = RegistrySettings(of=same_for_all(name))
+    settings = names(stream=stream_settings(reconnect_window_s=60), fallback=FALLBACK)
     return Registry(settings, lambda _path, _error: None)
 
 

@@ -3,6 +3,7 @@
 from typing import Self
 
 import pytest
+from tests.defaults import stream_settings
 from tests.hub.fakes import (
     AAC,
     AVC,
@@ -581,7 +582,7 @@ class Observed(Fixture):
     def __init__(self) -> None:
         super().__init__()
         self.observer = FakeObserver()
-        self.stream = Stream("live/cam1", StreamSettings(), self._report, self.observer)
+        self.stream = Stream("live/cam1", stream_settings(), self._report, self.observer)
 
     def told(self) -> list[str]:
         """What was told since the last time."""
@@ -661,7 +662,7 @@ def test_name_that_was_only_waited_for_is_no_stream_to_the_observer() -> None:
 
 def test_publisher_may_take_its_time_while_only_patient_outputs_watch() -> None:
     publisher = FakePublisher()
-    made = Stream("live/a", StreamSettings(), lambda _path, _error: None)
+    made = Stream("live/a", stream_settings(), lambda _path, _error: None)
     made.begin(publisher, 0)
     publisher.calls.clear()
     made.attach("hls", FakeSink(), is_patient=True)
@@ -677,7 +678,7 @@ def test_publisher_may_take_its_time_while_only_patient_outputs_watch() -> None:
 
 
 def test_patient_output_is_no_reason_for_the_next_publisher_to_hurry() -> None:
-    made = Stream("live/a", StreamSettings(), lambda _path, _error: None)
+    made = Stream("live/a", stream_settings(), lambda _path, _error: None)
     made.attach("hls", FakeSink(), is_patient=True)
     publisher = FakePublisher()
     made.begin(publisher, 0)
@@ -686,7 +687,7 @@ def test_patient_output_is_no_reason_for_the_next_publisher_to_hurry() -> None:
 
 def test_patient_output_that_fails_is_not_counted_any_more() -> None:
     publisher = FakePublisher()
-    made = Stream("live/a", StreamSettings(), lambda _path, _error: None)
+    made = Stream("live/a", stream_settings(), lambda _path, _error: None)
     made.begin(publisher, 0)
     made.attach("hls", FakeSink(raises_on="K0"), is_patient=True)
     made.publish([key(0)], 0)
@@ -699,7 +700,7 @@ def test_patient_output_that_fails_is_not_counted_any_more() -> None:
 
 
 def test_output_is_there_for_somebody_unless_it_says_otherwise() -> None:
-    made = Stream("live/a", StreamSettings(), lambda _path, _error: None)
+    made = Stream("live/a", stream_settings(), lambda _path, _error: None)
     assert not made.is_watched
     viewers = 0
     made.attach("hls", FakeSink(), audience=lambda: viewers)
@@ -714,7 +715,7 @@ def test_output_is_there_for_somebody_unless_it_says_otherwise() -> None:
 
 
 def test_audience_of_an_output_that_failed_is_forgotten() -> None:
-    made = Stream("live/a", StreamSettings(), lambda _path, _error: None)
+    made = Stream("live/a", stream_settings(), lambda _path, _error: None)
     made.attach("a", FakeSink(raises_on="start"), audience=no_audience)
     made.attach("a", FakeSink())
     assert made.is_watched

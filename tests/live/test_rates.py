@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from unittest.mock import Mock
 
 import pytest
+from tests.defaults import default_fanout, names
 
-from headend.hub.registry import Registry, RegistrySettings
+from headend.hub.registry import Registry
 from headend.hub.stream import Stream
 from headend.live.rates import AVERAGED, HISTORY, LAGS, Rates, StreamRates
-from headend.outputs.fanout import Fanout
 
 
 class Clock:
@@ -30,7 +30,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.registry = Registry(RegistrySettings(), Mock())
+        self.registry = Registry(names(), Mock())
         runtime, self.features = Mock(), Mock()
         runtime.loop = self.clock
         self.features.find.return_value = None
@@ -87,7 +87,7 @@ def test_history_is_second_by_second_and_bounded() -> None:
 
 def test_what_viewers_get_is_that_of_all_outputs_and_never_negative() -> None:
     with seen() as it:
-        fanout = Fanout(Mock(), Mock())
+        fanout = default_fanout(Mock(), Mock())
         it.stream.attach("x", fanout)
         packaged = Mock(viewers=3, bytes_out=500)
         it.features.find.return_value = Mock(find=lambda _: packaged)

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 
+from tests.defaults import hls_limits
 from tests.hls.media import audio_header, video_header
 from tests.hls_checker import Checker
 
-from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First
 from headend.hls.packager import HlsPackager
 from headend.hls.playlists import Playlists
@@ -32,7 +32,7 @@ class Packaged:
         self.changes = 0
         self.reports: list[str] = []
         self.checker = checker
-        wanted = HlsLimits(**({"segments": 100} | limits))  # type: ignore[arg-type]
+        wanted = hls_limits(**({"segments": 100} | limits))
         self.window = Window("e", first or First(0, 0), wanted)
         self.window.observers.append(self)
         self.playlists = Playlists(self.window)

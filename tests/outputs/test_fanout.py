@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.defaults import chunk_reader, default_fanout
 
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.outputs.fanout import Fanout, Viewer
 from headend.outputs.rtmp_play import Format, RtmpEncoder
-from headend.rtmp.chunks import ChunkReader, Message
+from headend.rtmp.chunks import Message
 
 METADATA = b"\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00\x00\x00\x09"
 PLENTY = 10**9
@@ -137,7 +138,7 @@ class FakeClock:
 
 
 def fanout(*, starts_at_keyframe: bool = True, video: bool = True, **limits: float) -> Fanout:
-    return Fanout(
+    return default_fanout(
         TextEncoder(video=video),
         FakeClock(),
         starts_at_keyframe=starts_at_keyframe,
@@ -157,7 +158,7 @@ def push(fanout: Fanout, *tags: Tag) -> None:
 
 def test_newcomer_gets_no_header_of_a_track_that_sends_nothing() -> None:
     silent = {AUDIO}
-    out = Fanout(TextEncoder(), FakeClock(), silent=silent)
+    out = default_fanout(TextEncoder(), FakeClock(), silent=silent)
     video, audio = header("vh"), header("ah")._replace(kind=AUDIO)
     out.start([video, audio])
     waiting = Watcher(out)
@@ -185,7 +186,7 @@ def test_tags_between_two_flushes_leave_as_one_object_for_all_live_viewers() -> 
 
 def test_clock_is_told_of_a_picture_once_until_the_flush() -> None:
     clock = FakeClock()
-    out = Fanout(TextEncoder(), clock)
+    out = default_fanout(TextEncoder(), clock)
     out.push(key("K0"))
     out.push(inter("f1"))
     assert clock.told == ["wake"]
@@ -196,7 +197,7 @@ def test_clock_is_told_of_a_picture_once_until_the_flush() -> None:
 
 def test_sound_beside_pictures_rides_until_the_next_one_wakes_the_clock() -> None:
     clock = FakeClock()
-    out = Fanout(TextEncoder(), clock)
+    out = default_fanout(TextEncoder(), clock)
     push(out, key("K0"))
     clock.told.clear()
     out.push(sound("a1", 10))
@@ -212,10 +213,10 @@ def test_sound_beside_pictures_rides_until_the_next_one_wakes_the_clock() -> Non
 
 def test_sound_whose_picture_is_not_live_wakes_the_clock_itself() -> None:
     alone, stopped = FakeClock(), FakeClock()
-    out = Fanout(TextEncoder(), alone)
+    out = default_fanout(TextEncoder(), alone)
     out.push(sound("a1", 0))
     assert alone.told == ["wake"]
-    out = Fanout(TextEncoder(), stopped)
+    out = default_fanout(TextEncoder(), stopped)
     push(out, key("K0", 0))
     push(out, sound("a1", 100))
     push(out, sound("a2", 101))
@@ -224,7 +225,7 @@ def test_sound_whose_picture_is_not_live_wakes_the_clock_itself() -> None:
 
 def test_data_beside_pictures_rides_as_sound_does() -> None:
     clock = FakeClock()
-    out = Fanout(TextEncoder(), clock)
+    out = default_fanout(TextEncoder(), clock)
     push(out, key("K0"))
     out.push(Tag(SCRIPT, 10, b"m1", is_sequence_header=False, is_keyframe=False))
     assert clock.told == ["wake", "ride"]
@@ -232,7 +233,7 @@ def test_data_beside_pictures_rides_as_sound_does() -> None:
 
 def test_picture_that_the_format_has_no_place_for_still_takes_the_sound_along() -> None:
     clock = FakeClock()
-    out = Fanout(TextEncoder(video=False), clock)
+    out = default_fanout(TextEncoder(video=False), clock)
     out.push(key("K0"))
     assert clock.told == []
     out.push(sound("a1"))
@@ -611,7 +612,7 @@ def test_next_publisher_s_headers_replace_the_last_one_s() -> None:
 
 
 def test_end_is_told_to_every_viewer_and_no_viewer_is_left() -> None:
-    out = Fanout(RtmpEncoder(Format(1), 65_536), FakeClock())
+    out = default_fanout(RtmpEncoder(Format(1), 65_536), FakeClock())
     waiting = Watcher(out)
     push(out, key("K0"))
     live, late = Watcher(out), Watcher(out, room=1)
@@ -621,7 +622,7 @@ def test_end_is_told_to_every_viewer_and_no_viewer_is_left() -> None:
     assert len(out) == 0
     for watcher in (waiting, live, late):
         assert watcher.has_ended
-        messages = ChunkReader().receive_data(
+        messages = chunk_reader().receive_data(
             b"\x02\x00\x00\x00\x00\x00\x04\x01\x00\x00\x00\x00\x00\x01\x00\x00"
             + b"".join(watcher.writer.got)
         )
@@ -639,7 +640,7 @@ def test_end_without_words_is_told_to_the_owner() -> None:
 
 
 def test_newcomer_after_the_end_is_told_at_once() -> None:
-    out = Fanout(RtmpEncoder(Format(1), 65_536), FakeClock())
+    out = default_fanout(RtmpEncoder(Format(1), 65_536), FakeClock())
     out.end()
     late = Watcher(out)
     assert late.has_ended
@@ -708,7 +709,7 @@ ACTIONS = st.lists(
 def test_whatever_sockets_do_viewers_get_whole_messages_in_an_order_that_decodes(
     actions: list[tuple[str, int]], starts_at_keyframe: bool, log_bytes: int
 ) -> None:
-    out = Fanout(
+    out = default_fanout(
         RtmpEncoder(Format(1), 128),
         FakeClock(),
         starts_at_keyframe=starts_at_keyframe,
@@ -741,13 +742,13 @@ def test_whatever_sockets_do_viewers_get_whole_messages_in_an_order_that_decodes
     for watcher in watchers:
         watcher.take()
         got = b"".join(watcher.writer.got)
-        check_decodable(ChunkReader().receive_data(got))
+        check_decodable(chunk_reader().receive_data(got))
         assert f"K {stream.header} {stream.gop}".encode() in got
 
 
 @pytest.mark.parametrize("size", [0, 1, 127, 128, 129, 4000])
 def test_viewer_that_takes_byte_by_byte_gets_the_very_bytes_of_the_others(size: int) -> None:
-    out = Fanout(RtmpEncoder(Format(1), 128), FakeClock())
+    out = default_fanout(RtmpEncoder(Format(1), 128), FakeClock())
     push(out, key("K"))
     fast, slow = Watcher(out), Watcher(out, room=1)
     push(out, inter("f" * (size + 1)), sound("a" * (size + 1)))

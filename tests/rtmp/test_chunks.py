@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.defaults import chunk_limits, chunk_reader
 from tests.rtmp.good_chunks import GOOD, V307
 from tests.wire import wire
 
@@ -16,7 +17,7 @@ WRAP = 2**32
 
 
 def read(data: bytes, cuts: Iterable[int] = (), limits: ChunkLimits | None = None) -> list[Message]:
-    reader = ChunkReader(limits)
+    reader = ChunkReader(limits or chunk_limits())
     messages = []
     for start, end in pairwise([0, *sorted(cuts), len(data)]):
         messages += reader.receive_data(data[start:end])
@@ -48,7 +49,7 @@ def test_reads_it_in_random_pieces(name: str, cuts: list[int]) -> None:
 
 
 def test_a_message_comes_with_its_last_byte_and_no_sooner() -> None:
-    reader = ChunkReader()
+    reader = chunk_reader()
     assert reader.receive_data(wire("04 000000 000002 08 01000000 af")) == []
     assert reader.receive_data(b"\x00") == [Message(8, 0, 1, b"\xaf\x00")]
 
@@ -107,14 +108,14 @@ def test_control_message_too_short_or_of_no_type_is_refused(head: str) -> None:
 
 
 def test_control_message_may_be_longer_than_it_need_be() -> None:
-    reader = ChunkReader()
+    reader = chunk_reader()
     assert reader.receive_data(wire("02 000000 000006 01 00000000 00001000 ffff")) == []
     assert reader.chunk_size == 4096
 
 
 @pytest.mark.parametrize("size", [128, 1000])
 def test_chunk_size_cut_in_two_reads_takes_effect(size: int) -> None:
-    reader = ChunkReader()
+    reader = chunk_reader()
     data = wire("02 000000 000004 01 00000000") + size.to_bytes(4, "big")
     reader.receive_data(data[:-2])
     reader.receive_data(data[-2:])
@@ -122,7 +123,7 @@ def test_chunk_size_cut_in_two_reads_takes_effect(size: int) -> None:
 
 
 def test_chunk_sizes_above_the_longest_message_are_the_same() -> None:
-    reader = ChunkReader()
+    reader = chunk_reader()
     reader.receive_data(wire("02 000000 000004 01 00000000 7fffffff"))
     assert reader.chunk_size == 16_777_215
 
@@ -151,7 +152,7 @@ def test_limits_hold_for_a_chunk_stream_that_is_known_too() -> None:
 
 
 def test_command_may_be_longer_than_media_where_that_is_the_limit() -> None:
-    limits = ChunkLimits(message_bytes=10, command_bytes=20)
+    limits = chunk_limits(message_bytes=10, command_bytes=20)
     data = wire("03 000000 000014 14 00000000") + bytes(20)
     assert read(data, limits=limits) == [Message(20, 0, 0, bytes(20))]
 
@@ -192,7 +193,7 @@ def test_too_many_chunk_streams_are_refused() -> None:
 
 def test_many_tiny_pieces_are_put_together() -> None:
     payload = bytes(i % 253 for i in range(2000))
-    reader = ChunkReader()
+    reader = chunk_reader()
     reader.receive_data(wire("02 000000 000004 01 00000000 00000800"))
     reader.receive_data(wire("04 000000 0007d0 09 01000000"))
     messages: list[Message] = []
@@ -254,7 +255,7 @@ MESSAGES = st.builds(
 def test_what_is_serialized_is_read_back(
     message: Message, chunk_stream_id: int, chunk_size: int, step: int
 ) -> None:
-    reader = ChunkReader()
+    reader = chunk_reader()
     reader.receive_data(wire("02 000000 000004 01 00000000") + chunk_size.to_bytes(4, "big"))
     data = serialize(message, chunk_stream_id, chunk_size)
     messages = []
@@ -276,7 +277,7 @@ def test_messages_of_many_chunk_streams_interleave_in_any_way(
         pieces: list[bytes] = []
         append_chunks(pieces, message, 3 + index, chunk_size)
         queues[message] = [a + b for a, b in zip(pieces[::2], pieces[1::2], strict=True)]
-    reader = ChunkReader()
+    reader = chunk_reader()
     reader.receive_data(wire("02 000000 000004 01 00000000") + chunk_size.to_bytes(4, "big"))
     expected, got = [], []
     while queues:

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.defaults import chunk_limits, chunk_reader, session_settings
 from tests.rtmp.command_peer import amf, shown
 from tests.rtmp.peers import (
     AVC_HEADER,
@@ -28,7 +29,6 @@ from tests.wire import wire
 
 from headend.errors import LimitExceeded, ProtocolError, UsageError
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
-from headend.rtmp.chunks import ChunkLimits, ChunkReader
 from headend.rtmp.events import (
     CommandRefused,
     ConnectCommand,
@@ -75,11 +75,11 @@ class Peer:
     """A session, and what its peer and the application get to see."""
 
     def __init__(self, settings: SessionSettings | None = None, now: float = 0) -> None:
-        self.session = ServerSession(settings or SessionSettings(), bytes(3032), now)
+        self.session = ServerSession(settings or session_settings(), bytes(3032), now)
         self.now = now
         self.requests: list[ConnectCommand | PublishCommand | PlayCommand] = []
         self.accepts = True
-        self._reader = ChunkReader()
+        self._reader = chunk_reader()
         self._handshake = 3073
 
     def receive(self, data: bytes) -> tuple[list[str], list[str]]:
@@ -180,7 +180,7 @@ def test_script_of_a_real_peer_in_random_pieces(name: str, cuts: list[int]) -> N
 
 
 def test_handshake_is_over_with_c2() -> None:
-    session = ServerSession(SessionSettings(), bytes(3032), 0)
+    session = ServerSession(session_settings(), bytes(3032), 0)
     assert not session.has_shaken_hands
     session.receive_data(C0_C1, 0)
     assert not session.has_shaken_hands
@@ -189,7 +189,7 @@ def test_handshake_is_over_with_c2() -> None:
 
 
 def test_handshake_is_answered_before_c2_and_nothing_else_is_sent() -> None:
-    session = ServerSession(SessionSettings(), bytes(3032), 0)
+    session = ServerSession(session_settings(), bytes(3032), 0)
     session.receive_data(C0_C1, 0)
     assert [len(piece) for piece in session.data_to_send()] == [3073]
     session.receive_data(C2, 0)
@@ -198,7 +198,7 @@ def test_handshake_is_answered_before_c2_and_nothing_else_is_sent() -> None:
 
 
 def test_connect_is_answered_byte_for_byte_in_the_order_that_ffmpeg_needs() -> None:
-    session = ServerSession(SessionSettings(chunk_size=4096), bytes(3032), 0)
+    session = ServerSession(session_settings(chunk_size=4096), bytes(3032), 0)
     session.receive_data(C0_C1 + C2 + command("connect", 1, {"app": "live"}), 0)
     (request,) = session.events()
     assert isinstance(request, ConnectCommand)
@@ -443,7 +443,7 @@ def test_acknowledgements_bandwidth_and_unknown_types_are_ignored() -> None:
 
 
 def test_half_of_the_window_is_acknowledged_handshake_included() -> None:
-    peer = publishing(SessionSettings(window_size=10_000))
+    peer = publishing(session_settings(window_size=10_000))
     sent = len(C0_C1 + C2 + command("connect", 1, {"app": "live"}))
     sent += len(command("createStream", 2, None) + command("publish", 3, None, "cam1", on=1))
     assert sent < 4000
@@ -526,7 +526,7 @@ def test_reads_are_kept_small_for_a_peer_of_tiny_messages() -> None:
     ids=["commands", "pings", "unknown types"],
 )
 def test_messages_that_make_work_are_limited_by_the_second(data: bytes) -> None:
-    peer = connected(SessionSettings(commands_per_s=5))
+    peer = connected(session_settings(commands_per_s=5))
     for now in (1.0, 2.0):
         peer.now = now
         peer.receive(data * 5)
@@ -535,7 +535,7 @@ def test_messages_that_make_work_are_limited_by_the_second(data: bytes) -> None:
 
 
 def test_media_that_nobody_publishes_is_limited_by_the_second() -> None:
-    peer = connected(SessionSettings(commands_per_s=5))
+    peer = connected(session_settings(commands_per_s=5))
     peer.now = 1.0
     peer.receive(message(4, 8, 1, SOUND) * 160)
     peer.now = 2.0
@@ -545,16 +545,16 @@ def test_media_that_nobody_publishes_is_limited_by_the_second() -> None:
 
 
 def test_media_is_not_limited_by_the_second() -> None:
-    peer = publishing(SessionSettings(commands_per_s=5))
+    peer = publishing(session_settings(commands_per_s=5))
     peer.receive(message(4, 8, 1, SOUND) * 100)
 
 
 def test_unfinished_messages_are_limited_more_before_a_publish_is_accepted() -> None:
-    limits = ChunkLimits(message_bytes=4 * 1024 * 1024, partial_bytes=4 * 1024 * 1024)
+    limits = chunk_limits(message_bytes=4 * 1024 * 1024, partial_bytes=4 * 1024 * 1024)
     head = wire("02 000000 000004 01 00000000 00ffffff  06 000000 200000 09 01000000")
-    publishing(SessionSettings(chunk_limits=limits)).receive(head + bytes(1024 * 1024 + 1))
+    publishing(session_settings(chunk_limits=limits)).receive(head + bytes(1024 * 1024 + 1))
     with pytest.raises(LimitExceeded, match=r"limits\.partial_bytes: 1048577 .* 1048576"):
-        connected(SessionSettings(chunk_limits=limits)).receive(head + bytes(1024 * 1024 + 1))
+        connected(session_settings(chunk_limits=limits)).receive(head + bytes(1024 * 1024 + 1))
 
 
 def test_message_over_its_limit_is_refused() -> None:
@@ -564,7 +564,7 @@ def test_message_over_its_limit_is_refused() -> None:
 
 # ---------------------------------------------------------------------- time
 
-TIMES = SessionSettings(handshake_s=5, command_s=10, idle_s=60, publisher_silence_s=20)
+TIMES = session_settings(handshake_s=5, command_s=10, idle_s=60, publisher_silence_s=20)
 
 
 def fails(session: ServerSession, deadline: float, reason: str) -> None:

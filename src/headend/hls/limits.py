@@ -5,20 +5,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from headend.codec.package import Container
+    from headend.settings.hls import Hls
 
 
 @dataclass(frozen=True, slots=True)
 class HlsLimits:
     """What is wanted; see the settings of section `hls`."""
 
-    container: "Container" = "fmp4"
-    segment_s: float = 2.0
-    longest_s: float = 30.0
-    part_s: float = 0.2
-    segments: int = 7
-    max_bytes: int = 128 * 1024 * 1024
+    container: "Container"
+    segment_s: float
+    longest_s: float
+    part_s: float
+    segments: int
+    max_bytes: int
 
     @property
     def has_parts(self) -> bool:
         """Segments come in parts."""
         return self.container == "fmp4" and self.part_s > 0
+
+
+def limits_of(hls: "Hls") -> HlsLimits:
+    """Return what the settings want of a packager."""
+    return HlsLimits(
+        hls.container, hls.segment_s, hls.longest_s, hls.part_s, hls.segments, hls.bytes
+    )

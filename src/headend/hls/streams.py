@@ -21,7 +21,7 @@ from headend.access.session_record import SessionRecord
 from headend.decisions import Address
 from headend.events import Tags
 from headend.features.feature import Label, Values
-from headend.hls.limits import HlsLimits
+from headend.hls.limits import limits_of
 from headend.hls.numbers import First, Numbers
 from headend.hls.playlists import Playlists
 from headend.hls.port import Packaging
@@ -111,10 +111,7 @@ class HlsStream:
         self.bytes_out = 0
         self._viewers: dict[Who, HlsViewer] = {}
         self._by_address: Counter[Group] = Counter()  # viewers
-        hls = runtime.rules.of(stream.path).hls
-        limits = HlsLimits(
-            hls.container, hls.segment_s, hls.longest_s, hls.part_s, hls.segments, hls.bytes
-        )
+        limits = limits_of(runtime.rules.of(stream.path).hls)
         epoch = "".join(secrets.choice(_ALPHABET) for _ in range(EPOCH_CHARACTERS))
         window = Window(epoch, first, limits)
         window.observers.append(self)

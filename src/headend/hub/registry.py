@@ -5,7 +5,7 @@ publish ─► Publication ─┬─► Stream ◄─ play
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from headend.errors import Refusal, Rejected
@@ -30,14 +30,9 @@ class NameSettings:
         fallback: When its stream changes its source, if it has several.
     """
 
-    stream: StreamSettings = field(default_factory=StreamSettings)
-    takeover: Takeover = "same-key"
-    fallback: FallbackSettings = field(default_factory=FallbackSettings)
-
-
-def same_for_all(settings: NameSettings) -> Callable[[str], NameSettings]:
-    """Return what gives every name the same settings."""
-    return lambda path: settings
+    stream: StreamSettings
+    takeover: Takeover
+    fallback: FallbackSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +44,8 @@ class RegistrySettings:
         of: Says what holds for the name `APP/NAME`.
     """
 
-    streams: int = 1000
-    of: Callable[[str], NameSettings] = field(default=same_for_all(NameSettings()))
+    streams: int
+    of: Callable[[str], NameSettings]
 
 
 class Registry:

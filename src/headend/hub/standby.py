@@ -20,9 +20,9 @@ class FallbackSettings:
         hold_s: How long sources without a publisher, such as a file, may hold a stream.
     """
 
-    after_s: float = 1.5
-    steady_s: float = 3.0
-    hold_s: float = 3600.0
+    after_s: float
+    steady_s: float
+    hold_s: float
 
 
 class Standbys:

@@ -23,6 +23,6 @@ class StreamSettings:
         reconnect_window_s: How long viewers stay after a publisher is lost.
     """
 
-    log_s: float = 20
-    log_bytes: int = 32 * 1024 * 1024
-    reconnect_window_s: float = 60
+    log_s: float
+    log_bytes: int
+    reconnect_window_s: float

@@ -109,21 +109,21 @@ class Fanout:
         encoder: Encoder,
         clock: Clock,
         *,
+        log_s: float,
+        log_bytes: int,
         starts_at_keyframe: bool = True,
         silent: Container[TagKind] = frozenset(),
-        log_s: float = 20,
-        log_bytes: int = 32 * 1024 * 1024,
     ) -> None:
         """Make a fan-out without viewers.
 
         Args:
             encoder: The format.
             clock: Is told when there is something to flush, and how urgent that is.
+            log_s: Longest span of the log, seconds.
+            log_bytes: Most bytes of the log.
             starts_at_keyframe: A newcomer starts at the newest keyframe; else it waits for the
                 next.
             silent: Kinds of tracks whose headers a newcomer is not to get now: see `Settling`.
-            log_s: Longest span of the log, seconds.
-            log_bytes: Most bytes of the log.
         """
         self._encoder = encoder
         self._silent = silent

@@ -59,10 +59,10 @@ class ChunkLimits:
         chunk_streams: Most chunk streams. nginx-rtmp allows 32; real peers use 2 to 8.
     """
 
-    message_bytes: int = 16 * 1024 * 1024
-    command_bytes: int = 64 * 1024
-    partial_bytes: int = 32 * 1024 * 1024
-    chunk_streams: int = 64
+    message_bytes: int
+    command_bytes: int
+    partial_bytes: int
+    chunk_streams: int
 
 
 class _ChunkStream:
@@ -117,9 +117,9 @@ class ChunkReader:
         partial_bytes: Most bytes of unfinished messages; may be changed at any time.
     """
 
-    def __init__(self, limits: ChunkLimits | None = None) -> None:
+    def __init__(self, limits: ChunkLimits) -> None:
         self.chunk_size = DEFAULT_CHUNK_SIZE
-        self._limits = limits or ChunkLimits()
+        self._limits = limits
         self.partial_bytes = self._limits.partial_bytes
         self._surely_allowed = min(self._limits.message_bytes, self._limits.command_bytes)
         self._streams: dict[int, _ChunkStream] = {}

@@ -1,10 +1,19 @@
 """What a client session is to do."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from headend.rtmp.chunks import ChunkLimits
 from headend.rtmp.requests import Action
 from headend.rtmp.url import Url
+
+# What a server may make a client hold.
+LIMITS: Final = ChunkLimits(
+    message_bytes=16 * 1024 * 1024,
+    command_bytes=64 * 1024,
+    partial_bytes=32 * 1024 * 1024,
+    chunk_streams=64,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,7 @@ class ClientSettings:
     is_enhanced: bool = False
     auth: str = field(default="", repr=False)
     chunk_size: int = 65_536
-    chunk_limits: ChunkLimits = field(default_factory=ChunkLimits)
+    chunk_limits: ChunkLimits = LIMITS
     handshake_s: float = 10
     start_s: float = 15
     silence_s: float = 60

@@ -10,7 +10,7 @@ Source: RTMP 1.0, 7; what real peers send and need: docs/protocol.md.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
@@ -64,15 +64,15 @@ class SessionSettings:
         server_id: Ours, told to relays; empty: not told.
     """
 
-    chunk_size: int = 65_536
-    window_size: int = 2_500_000
-    chunk_limits: ChunkLimits = field(default_factory=ChunkLimits)
-    streams: int = 8
-    commands_per_s: int = 100
-    handshake_s: float = 5
-    command_s: float = 10
-    idle_s: float = 60
-    publisher_silence_s: float = 20
+    chunk_size: int
+    window_size: int
+    chunk_limits: ChunkLimits
+    streams: int
+    commands_per_s: int
+    handshake_s: float
+    command_s: float
+    idle_s: float
+    publisher_silence_s: float
     server_id: str = ""
 
 
