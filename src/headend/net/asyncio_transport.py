@@ -9,6 +9,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Iterable
 from typing import Final
 
+from headend.net.file_piece import FilePiece
 from headend.net.transport import LINGER_S, Transport
 
 HIGH_WATER: Final = 64 * 1024  # bytes of backlog at which the protocol is told to pause
@@ -92,6 +93,14 @@ class AsyncioTransport(asyncio.Transport):
             return
         # A copy of what the caller may change; bytes stay what they are.
         self._transport.write(bytes(data))
+        self._pause_if_full()
+
+    def write_file(self, piece: FilePiece) -> None:
+        """Send a piece of a file behind what was written; it is not read into our memory."""
+        if self._is_released:
+            piece.close()
+            return
+        self._transport.write_file(piece)
         self._pause_if_full()
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Final, Protocol
 
+from headend.net.file_piece import FilePiece
 from headend.net.poller import Poller
 from headend.net.readiness import READ, WRITE
 from headend.net.transport import Owner, Transport
@@ -30,6 +31,8 @@ RECORDS_PER_READ: Final = 128
 
 # Largest payload of a record (RFC 8446, 5.1). OpenSSL hands each record to the kernel by itself.
 RECORD_BYTES: Final = 16_384
+
+FILE_BYTES: Final = 4 * RECORD_BYTES  # of a file, encrypted and sent at once
 
 _CORK: Final = getattr(socket, "TCP_CORK", None)  # Linux
 
@@ -140,6 +143,9 @@ class TlsTransport(Transport):
             super().close()
         else:
             self.abort()
+
+    def _send_piece(self, piece: FilePiece) -> int:
+        return piece.send_by(self.send, FILE_BYTES)
 
     def _pending(self) -> int:
         try:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import ClassVar, Final, Protocol
 
+from headend.net.file_piece import FilePiece
 from headend.net.poller import Poller, ReadPace
 from headend.net.readiness import HANG_UP, READ, WRITE
 
@@ -100,7 +101,7 @@ class Transport:
         self._descriptor = sock.fileno()
         self._poller = poller
         self._owner = owner
-        self._queue: deque[memoryview] | None = None
+        self._queue: deque[memoryview | FilePiece] | None = None
         self._is_closed = False
         self._is_ending = False  # our side is shut down; the peer's rest is thrown away
         self._is_paused = False
@@ -215,17 +216,31 @@ class Transport:
         if sent != len(data):
             self._keep(data, sent)
 
+    def write_file(self, piece: FilePiece) -> None:
+        """Send a piece of a file behind the backlog; it is closed when it is sent, or never is."""
+        if self._is_closed or self._is_ending:
+            piece.close()
+            return
+        self.bytes_out += piece.left
+        self._add(piece, piece.left)
+        # The owner may have ended it all, hearing that there is a backlog.
+        if self._queue is not None and self._queue[0] is piece:
+            self._send_backlog()
+
     def keep(self, data: bytes, sent: int) -> None:
         """Take what a `send` left over."""
         if not self._is_closed:
             self._keep(data, sent)
 
     def _keep(self, data: bytes, sent: int) -> None:
+        self._add(memoryview(data)[sent:], len(data) - sent)
+
+    def _add(self, item: memoryview | FilePiece, size: int) -> None:
         if self._queue is None:
             self._queue = deque()
-        self._queue.append(memoryview(data)[sent:])
+        self._queue.append(item)
         was_empty = not self.backlog
-        self.backlog += len(data) - sent
+        self.backlog += size
         if was_empty:
             self._watch()
             self._owner.write_stalled()
@@ -234,8 +249,14 @@ class Transport:
         queue = self._queue
         assert queue is not None
         while queue:
+            first = queue[0]
             try:
-                sent = self.send(queue[0])  # type: ignore[arg-type]  # a view is as good
+                if isinstance(first, FilePiece):
+                    if not self._is_loaded(first):
+                        return
+                    sent = self._send_piece(first)
+                else:
+                    sent = self.send(first)  # type: ignore[arg-type]  # a view is as good
             except self._would_block:
                 return
             except OSError as error:
@@ -243,8 +264,12 @@ class Transport:
                 return
             self.backlog -= sent
             self.drained_bytes += sent
-            if sent < len(queue[0]):
-                queue[0] = queue[0][sent:]
+            if isinstance(first, FilePiece):
+                if first.left:  # the rest with the next turns: others have their turn too
+                    return
+                first.close()
+            elif sent < len(first):
+                queue[0] = first[sent:]
                 return
             queue.popleft()
         self._queue = None
@@ -254,13 +279,39 @@ class Transport:
         else:
             self._owner.write_drained()
 
+    def _is_loaded(self, piece: FilePiece) -> bool:
+        """Say whether a piece can be sent; if not, have it loaded, and go on then."""
+        if piece.is_loading:
+            return False
+        if piece.is_loaded():
+            return True
+        piece.load(self._loaded)
+        self._watch()
+        return False
+
+    def _loaded(self, error: OSError | None) -> None:
+        if error is not None:
+            self._lose(error)
+        elif not self._is_closed:
+            self._watch()
+            self._send_backlog()
+
+    def _send_piece(self, piece: FilePiece) -> int:
+        return piece.send_to(self._descriptor)
+
+    def _is_loading(self) -> bool:
+        first = self._queue[0] if self._queue else None
+        return isinstance(first, FilePiece) and first.is_loading
+
     def _watch(self) -> None:
         if self._is_closed:
             return
         pace = self._pace
         # A lazy one is told of the peer's end at once all the same.
         events = HANG_UP if pace is ReadPace.LAZY else 0 if self._is_paused else READ
-        if self.backlog:  # who is late goes on as soon as it can, whatever its pace
+        if self.backlog and self._is_loading():  # it could take more, and there is nothing
+            self._poller.modify(self._descriptor, events)
+        elif self.backlog:  # who is late goes on as soon as it can, whatever its pace
             self._poller.modify(self._descriptor, events | WRITE)
         else:
             self._poller.modify(self._descriptor, events, pace)
@@ -312,6 +363,9 @@ class Transport:
             self._poller.set_pace(self, ReadPace.PROMPT)
         self._poller.unregister(self._descriptor)
         self._socket.close()
+        for item in self._queue or ():
+            if isinstance(item, FilePiece):
+                item.close()
         self._queue = None
         self.backlog = 0
         owner, self._owner = self._owner, NOBODY
