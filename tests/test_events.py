@@ -92,6 +92,10 @@ def test_names_are_those_of_the_interface() -> None:
         "certificate.renewed",
         "certificate.failed",
         "relay.changed",
+        "recording.started",
+        "recording.ready",
+        "recording.failed",
+        "recording.deleted",
     )
     assert len(set(KINDS)) == len(NAMES)
 

@@ -59,7 +59,6 @@ LAYERS = {
         "errors", "redaction", "logs", "decisions", "events", "webhooks", "hooks",
         "settings", "net", "features", "store", "access", "http",
     },
-    "record": {"errors", "logs", "events", "store"},
     "fallback": {
         "errors", "logs", "events", "settings", "media", "hub", "codec", "sources",
         "features", "live",
@@ -68,10 +67,13 @@ LAYERS = {
         "errors", "redaction", "logs", "decisions", "events", "trust", "settings", "media",
         "rtmp", "hub", "outputs", "net", "features", "client", "store", "live", "http",
     },
+    "record": {
+        "errors", "names", "logs", "events", "net", "features", "store", "hls", "live", "http",
+    },
     "app": {
         "errors", "redaction", "files", "logs", "events", "hooks", "settings", "rtmp",
         "hub", "net", "features", "tls", "store", "access", "hls", "thumbnails", "live",
-        "http", "notify", "fallback", "relay",
+        "http", "notify", "fallback", "relay", "record",
     },
     "embed": {
         "errors", "names", "events", "hooks", "settings", "media", "hub", "outputs",

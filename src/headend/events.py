@@ -316,6 +316,69 @@ class RelayChanged(Event):
     reason: str = ""
 
 
+# ---------------------------------------------------------------------- recordings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingEvent(StreamEvent):
+    """Something that happened to a recording.
+
+    Attributes:
+        recording: Its id in the API.
+    """
+
+    recording: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStarted(RecordingEvent):
+    """A recording begins."""
+
+    name: ClassVar[str] = "recording.started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingReady(RecordingEvent):
+    """A recording is whole, and can be played and downloaded.
+
+    Attributes:
+        bytes: Of all its files.
+        duration_s: Of all its segments.
+    """
+
+    name: ClassVar[str] = "recording.ready"
+    bytes: int
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingFailed(RecordingEvent):
+    """A recording ended before its stream did. What it has can be played.
+
+    Attributes:
+        reason: Why, for people.
+        bytes: Of all its files.
+        duration_s: Of all its segments.
+    """
+
+    name: ClassVar[str] = "recording.failed"
+    reason: str
+    bytes: int
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingDeleted(RecordingEvent):
+    """A recording was deleted, with its files.
+
+    Attributes:
+        reason: `deleted`: somebody did it; `days`, `bytes`: it was the turn of the oldest ones.
+    """
+
+    name: ClassVar[str] = "recording.deleted"
+    reason: Literal["deleted", "days", "bytes"]
+
+
 KINDS: Final[tuple[type[Event], ...]] = (
     StreamCreated,
     StreamConnected,
@@ -334,6 +397,10 @@ KINDS: Final[tuple[type[Event], ...]] = (
     CertificateRenewed,
     CertificateFailed,
     RelayChanged,
+    RecordingStarted,
+    RecordingReady,
+    RecordingFailed,
+    RecordingDeleted,
 )
 NAMES: Final = tuple(kind.name for kind in KINDS)
 

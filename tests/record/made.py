@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from headend.events import Event, Events
 from headend.record.index import RecordingIndex
 from headend.record.tables import RecordingTables
 from headend.record.values import RecordedFile, RecordedSegment, Recording
@@ -26,9 +27,8 @@ def begun(id: str = "r1", **changes: Any) -> Recording:
 
 
 def file(number: int = 0, id: str = "r1") -> RecordedFile:
-    return RecordedFile(
-        id, number, f"live/a/{id}-{number}.mp4", 1000, number > 0, "avc1.42c00b", 640, 360
-    )
+    path = f"live/a/{id}-{number}.mp4"
+    return RecordedFile(id, number, path, 1000, number > 0, "avc1.42c00b", 640, 360)
 
 
 def segment(number: int, file: int = 0) -> RecordedSegment:
@@ -49,17 +49,32 @@ async def tables(url: str, *nodes: str) -> AsyncIterator[list[RecordingTables]]:
 
 
 @asynccontextmanager
-async def index(url: str) -> AsyncIterator[tuple[RecordingIndex, RecordingTables]]:
-    """Run an index on an open database."""
+async def index(
+    url: str, told: list[Event] | None = None
+) -> AsyncIterator[tuple[RecordingIndex, RecordingTables]]:
+    """Run an index on an open database; `told` gets its events."""
     database = Database(url, Path("/nowhere"))
     await database.open()
-    made = RecordingIndex(batch_s=0.01, retry_s=0.02)
-    made.start(given(database), "here")
+    made = RecordingIndex(
+        given(database), "here", bus([] if told is None else told), batch_s=0.01, retry_s=0.02
+    )
+    made.start()
     try:
-        yield made, await made.tables()
+        yield made, await made.opened()
     finally:
         await made.close()
         await database.close()
+
+
+def bus(told: list[Event]) -> Events:
+    """Return a bus whose events are put into a list."""
+
+    def report(event: Event, error: Exception) -> None:
+        raise error
+
+    events = Events(report)
+    events.subscribe(told.append)
+    return events
 
 
 def given(database: Database) -> Callable[[], Awaitable[Database]]:

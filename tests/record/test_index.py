@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from tests.harness import log_lines, until
-from tests.record.made import begun, file, given, index, recording, segment, tables
+from tests.record.made import begun, bus, file, given, index, recording, segment, tables
 from tests.store.session_events import ENDED, STARTED
 
 from headend.errors import DatabaseError
+from headend.events import Event, document
 from headend.record import index as index_module
 from headend.record.index import RecordingIndex
 from headend.record.tables import RecordingFilter, RecordingTables
@@ -28,7 +29,7 @@ async def test_recording_is_found_while_it_runs_with_what_it_has_so_far(database
         assert await kept.get("r1") == begun(bytes=11_000, files=1, duration_s=4.0)
         assert made.running("r1")
         made.add_segments("r1", [segment(2)])
-        over = made.finish("r1", "ready", 106.0)
+        over = made.finish("r1", 106.0)
         assert over == recording(ended=106.0, bytes=16_000, files=1, duration_s=6.0)
         await made.settled()
         assert await kept.get("r1") == over
@@ -42,7 +43,32 @@ async def test_recording_that_began_after_the_clock_was_set_back_has_no_end_befo
 ) -> None:
     async with index(database_url) as (made, _):
         made.begin(begun())
-        assert made.finish("r1", "failed", 20.0).ended == 100.0
+        assert made.finish("r1", 20.0, "the disk is full").ended == 100.0
+
+
+async def test_start_end_and_failure_are_told_and_readiness_once_all_is_written(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Event] = []
+    async with index(database_url, told) as (made, _):
+        with monkeypatch.context() as patch:
+            patch.setattr(RecordingTables, "write", _refuse)
+            for id in ("r1", "r2"):
+                made.begin(begun(id))
+                made.add_segments(id, [segment(0)])
+            made.finish("r1", 160.0)
+            made.finish("r2", 160.0, "the disk is full")
+            await until(lambda: made.is_failing)
+            assert [(e.name, e.recording) for e in told] == [  # type: ignore[attr-defined]
+                ("recording.started", "r1"),
+                ("recording.started", "r2"),
+                ("recording.failed", "r2"),
+            ]
+        await made.settled()
+        assert document(told[-1]) | {"time": 0} == {
+            "time": 0, "stream": "live/a", "recording": "r1", "bytes": 5000, "duration_s": 2.0,
+        }  # fmt: skip
+        assert document(told[-2])["reason"] == "the disk is full"
 
 
 async def test_rows_wait_for_a_database_that_is_away(
@@ -56,7 +82,7 @@ async def test_rows_wait_for_a_database_that_is_away(
             made.add_file(file())
             await until(lambda: made.is_failing)
             made.add_segments("r1", [segment(0)])
-            made.finish("r1", "ready", 160.0)
+            made.finish("r1", 160.0)
             assert made.waiting == 2
         await made.settled()
         assert not made.is_failing
@@ -70,7 +96,8 @@ async def test_rows_without_room_are_dropped_told_and_mended_later(
     database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(index_module, "QUEUED", 4)
-    async with index(database_url) as (made, kept):
+    told: list[Event] = []
+    async with index(database_url, told) as (made, kept):
         with monkeypatch.context() as patch:
             patch.setattr(RecordingTables, "write", _refuse)
             for id in ("r1", "r2"):
@@ -83,15 +110,17 @@ async def test_rows_without_room_are_dropped_told_and_mended_later(
             assert made.torn == {"r2"}
             assert made.waiting == 3
             made.add_segments("r1", [segment(2)])
-            over = made.finish("r2", "ready", 160.0)
+            over = made.finish("r2", 160.0)
             await until(lambda: made.is_failing)
         await made.settled()
         assert [each.id for each in await kept.unfinished()] == ["r1", "r2"]
         assert over == recording("r2", bytes=12_000, files=2, duration_s=4.0)
         assert await kept.segments("r1") == [segment(n) for n in range(3)]
         assert await kept.segments("r2") == []
+        assert told[-1].name == "recording.started"
         await made.mend(over, [file(0, "r2"), file(1, "r2")], [segment(0), segment(1)])
         assert made.torn == set()
+        assert told[-1].name == "recording.ready"
         assert [each.id for each in await kept.unfinished()] == ["r1"]
         assert await kept.segments("r2") == [segment(0), segment(1)]
         assert len(log_lines(caplog, "recording r2: the database takes nothing")) == 1
@@ -146,7 +175,7 @@ async def test_deletion_takes_what_waits_too(
         with monkeypatch.context() as patch:
             patch.setattr(RecordingTables, "write", _refuse)
             made.add_file(file())
-            made.finish("r1", "ready", 160.0)
+            made.finish("r1", 160.0)
             await until(lambda: made.is_failing)
             await made.delete("r1")
             assert made.waiting == 0
@@ -161,12 +190,13 @@ async def test_index_without_a_database_takes_rows_and_ends(
         await asyncio.get_running_loop().create_future()
         raise AssertionError
 
-    made = RecordingIndex()
+    made = RecordingIndex(never, "here", bus([]))
     await made.close()  # one that never started has nothing to end
-    made.start(never, "here")
+    made.start()
     made.begin(begun())
     made.add_file(file())
-    assert made.opened is None
+    with pytest.raises(DatabaseError):
+        made.tables()
     await made.close()
     assert log_lines(caplog, "index of recordings: 2 rows are not written")
 
@@ -174,9 +204,9 @@ async def test_index_without_a_database_takes_rows_and_ends(
 async def test_index_that_ends_writes_what_waits(database_url: str) -> None:
     database = Database(database_url, Path("/nowhere"))
     await database.open()
-    made = RecordingIndex(batch_s=60)
-    made.start(given(database), "here")
-    await made.tables()
+    made = RecordingIndex(given(database), "here", bus([]), batch_s=60)
+    made.start()
+    await made.opened()
     made.begin(begun())
     made.add_file(file())
     await made.close()

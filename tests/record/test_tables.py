@@ -29,6 +29,9 @@ async def test_recording_its_files_and_segments_are_found_as_they_were_written(
         assert await kept.segments("r1", after=(0, 1000)) == segments[1:]
         assert await kept.segments("r1", after=(0, 6000)) == segments[2:]
         assert await kept.segments("r1", after=(1, 1000)) == []
+        assert await kept.segments("r1", between=(101.0, 102.0)) == segments[:1]
+        assert await kept.segments("r1", between=(102.0, 102.5)) == segments[1:2]
+        assert await kept.segments("r1", between=(103.5, 200.5)) == segments[1:]
         assert await kept.get("r2") is None
 
 
@@ -56,6 +59,8 @@ async def test_list_is_newest_first_and_told_by_stream_and_time(database_url: st
         assert await ids(kept) == "r4 r3 r2 r1"
         assert await ids(kept, stream="live/a") == "r1"
         assert await ids(kept, stream="live/*") == "r2 r1"
+        assert await ids(kept, name="live/*") == ""
+        assert await ids(kept, name="live/b") == "r2"
         assert await ids(kept, stream="vip/a_*") == "r3"
         assert await ids(kept, stream="*/a") == "r1"
         assert await ids(kept, stream="live/[!a]") == "r2"

@@ -108,6 +108,12 @@ def _hls(ground: Ground) -> Feature:
     return HlsStreams(ground.services.runtime, ground.services.registry)
 
 
+def _recordings(ground: Ground) -> Feature:
+    from headend.record.recordings import Recordings
+
+    return Recordings(ground.services, node(ground.settings))
+
+
 def _thumbnails(ground: Ground) -> Feature:
     from headend.thumbnails.thumbnails import Thumbnails
 
@@ -132,6 +138,7 @@ FEATURES: Final = (
     Listed(_fallbacks, lambda ground: ground.services.rules.uses("live.fallback")),
     Listed(_relays, _is_relaying),
     Listed(_hls, lambda ground: ground.serves_http),
+    Listed(_recordings, lambda ground: ground.serves_http),
     Listed(_thumbnails, lambda ground: ground.serves_http),
 )
 

@@ -208,7 +208,7 @@ def _segment_head(segment: Segment, in_map: str, query: str) -> list[str]:
         lines.append("#EXT-X-DISCONTINUITY")
     if segment.map and segment.map != in_map:
         lines.append(f'#EXT-X-MAP:URI="{segment.map}{query}"')
-    lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{_date(segment.date)}")
+    lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{date_text(segment.date)}")
     return lines
 
 
@@ -220,6 +220,7 @@ def _parts(segment: Segment, query: str) -> list[str]:
     ]
 
 
-def _date(seconds: float) -> str:
+def date_text(seconds: float) -> str:
+    """Write Unix seconds as ISO 8601, to the millisecond."""
     date = datetime.fromtimestamp(seconds, UTC)
     return f"{date:%Y-%m-%dT%H:%M:%S}.{date.microsecond // 1000:03d}Z"

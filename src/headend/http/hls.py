@@ -24,6 +24,7 @@ from headend.http.flv import media_of
 from headend.http.hls_waiting import HlsWaiting
 from headend.http.paths import stream_path
 from headend.http.problems import Problem
+from headend.http.ranges import byte_range
 from headend.hub.stream import Stream
 from headend.live.services import Services
 
@@ -37,7 +38,6 @@ AHEAD: Final = 2  # segments a request may be ahead of the newest (RFC 8216bis, 
 BLOCK_TARGETS: Final = 3  # target durations that a request waits at most (ibidem)
 FRESH_S: Final = 1  # a playlist that was not waited for is the newest for so long
 DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
-RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
 
 
 def add_routes(application: web.Application, services: Services) -> None:
@@ -224,16 +224,10 @@ class HlsRoutes:
         if f'"{name}"' in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)
         size = len(found.body)
-        wanted = RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
-        if wanted is None or request.method == "HEAD" or not _is_range(wanted[1], wanted[2]):
-            return web.Response(body=found.body, headers=headers)  # other forms may be ignored
-        if wanted[1]:
-            start, end = int(wanted[1]), min(int(wanted[2] or size), size - 1)
-        else:
-            start, end = max(size - int(wanted[2]), 0), size - 1
-        if start >= size:
-            where = {"Content-Range": f"bytes */{size}"}
-            raise Problem(416, f"The range is not within {size} bytes.", headers=where)
+        wanted = byte_range(request, size, headers["ETag"])
+        if wanted is None:
+            return web.Response(body=found.body, headers=headers)
+        start, end = wanted
         headers["Content-Range"] = f"bytes {start}-{end}/{size}"
         return web.Response(status=206, body=found.body[start : end + 1], headers=headers)
 
@@ -257,11 +251,6 @@ def _count(stream: HlsStream, viewer: HlsViewer | None, response: web.Response) 
         if viewer is not None:
             viewer.bytes += len(response.body)
     return response
-
-
-def _is_range(first: str, last: str) -> bool:
-    """Say whether a range is one (RFC 9110, 14.1.2): it does not end before it begins."""
-    return bool(first or last) and not (first and last and int(last) < int(first))
 
 
 def _number(request: web.Request, name: str) -> int | None:

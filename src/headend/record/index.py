@@ -11,10 +11,19 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from time import time
 from typing import TYPE_CHECKING, Final
 
 from headend.errors import DatabaseError
-from headend.events import Event, SessionEnded, SessionStarted
+from headend.events import (
+    Event,
+    Events,
+    RecordingFailed,
+    RecordingReady,
+    RecordingStarted,
+    SessionEnded,
+    SessionStarted,
+)
 from headend.logs import Repeats
 from headend.record.values import (
     RecordedFile,
@@ -59,6 +68,11 @@ class _Batch:
     files: list[RecordedFile]
     segments: list[RecordedSegment]
     publishers: list[RecordedPublisher]
+    is_part: bool  # there is more of it
+
+
+def _ignore(id: str) -> None:
+    """Have nothing to do."""
 
 
 class RecordingIndex:
@@ -67,17 +81,33 @@ class RecordingIndex:
     Attributes:
         is_failing: What waited could not be written when that was tried last.
         torn: Ids of recordings whose rows found no room: they are to be mended once they are over.
+        changed: Called with the id of a recording whose rows were deleted or written anew.
     """
 
-    def __init__(self, *, batch_s: float = BATCH_S, retry_s: float = RETRY_S) -> None:
+    def __init__(
+        self,
+        database: "Callable[[], Awaitable[Database]]",
+        node: str,
+        bus: Events,
+        *,
+        batch_s: float = BATCH_S,
+        retry_s: float = RETRY_S,
+    ) -> None:
         """Make one that takes rows already; `start` has them written.
 
         Args:
+            database: Gives it; awaited in the background, for it may take any time to open.
+            node: Names this server among those that share the database; up to 32 characters.
+            bus: Told of recordings that begin and end.
             batch_s: Seconds that rows gather.
             retry_s: Seconds until the next attempt after one that failed.
         """
         self.is_failing = False
         self.torn: Final[set[str]] = set()
+        self.changed: Callable[[str], None] = _ignore
+        self._database: Final = database
+        self._node: Final = node
+        self._bus: Final = bus
         self._batch_s: Final = batch_s
         self._retry_s: Final = retry_s
         self._recordings: dict[str, Recording] = {}  # that run, or are not written as they are
@@ -99,6 +129,9 @@ class RecordingIndex:
         self._change(recording)
         for session in self._publishing.get(recording.stream, {}).values():
             self._note_publisher(recording.id, session)
+        self._bus.emit(
+            RecordingStarted(time=time(), recording=recording.id, stream=recording.stream)
+        )
 
     def add_file(self, file: RecordedFile) -> None:
         """Take a file that begins, of a recording that runs."""
@@ -117,17 +150,31 @@ class RecordingIndex:
         if self._has_room(id, len(segments)):
             self._wait(id).segments.extend(segments)
 
-    def finish(self, id: str, state: State, ended: float) -> Recording:
+    def finish(self, id: str, ended: float, failure: str = "") -> Recording:
         """Take the end of a recording that runs; return it as it is then.
+
+        That it is ready is told once all of it is written.
 
         Args:
             id: Of the recording.
-            state: ready or failed.
             ended: Unix seconds.
+            failure: Why it ended before the stream did, for people; empty: it is whole.
         """
         before = self._recordings[id]
+        state: State = "failed" if failure else "ready"
         over = replace(before, state=state, ended=max(ended, before.started))
         self._change(over)
+        if failure:
+            self._bus.emit(
+                RecordingFailed(
+                    time=time(),
+                    recording=id,
+                    stream=over.stream,
+                    reason=failure,
+                    bytes=over.bytes,
+                    duration_s=over.duration_s,
+                )
+            )
         return over
 
     def running(self, id: str) -> bool:
@@ -185,14 +232,9 @@ class RecordingIndex:
 
     # ------------------------------------------------------------------ writing
 
-    def start(self, database: "Callable[[], Awaitable[Database]]", node: str) -> None:
-        """Write from now on.
-
-        Args:
-            database: Gives it; awaited in the background, for it may take any time to open.
-            node: Names this server among those that share the database; up to 32 characters.
-        """
-        self._task = asyncio.create_task(self._begin(database, node), name="index of recordings")
+    def start(self) -> None:
+        """Write from now on."""
+        self._task = asyncio.create_task(self._begin(), name="index of recordings")
 
     async def close(self) -> None:
         """Write what waits, if the database answers in time, and end."""
@@ -211,15 +253,19 @@ class RecordingIndex:
                 len(self._changed) + self._queued,
             )
 
-    async def tables(self) -> "RecordingTables":
+    async def opened(self) -> "RecordingTables":
         """Return what answers questions, once the database is open; wait for ever."""
         await self._opened.wait()
-        assert self._tables is not None
-        return self._tables
+        return self.tables()
 
-    @property
-    def opened(self) -> "RecordingTables | None":
-        """What answers questions; None: the database is not open yet."""
+    def tables(self) -> "RecordingTables":
+        """Return what answers questions.
+
+        Raises:
+            DatabaseError: The database is not open yet.
+        """
+        if self._tables is None:
+            raise DatabaseError("database: it is not open yet")
         return self._tables
 
     async def settled(self) -> None:
@@ -239,8 +285,10 @@ class RecordingIndex:
         Raises:
             DatabaseError: Nothing was written.
         """
-        await (await self.tables()).mend(recording, files, segments)
+        await self.tables().mend(recording, files, segments)
         self.torn.discard(recording.id)
+        self.changed(recording.id)
+        self._tell_ready(recording)
 
     async def delete(self, id: str) -> None:
         """Delete all rows of a recording that is over.
@@ -248,18 +296,19 @@ class RecordingIndex:
         Raises:
             DatabaseError: That is not possible now.
         """
-        await (await self.tables()).delete(id)
+        await self.tables().delete(id)
         self.torn.discard(id)
         self._recordings.pop(id, None)
         self._changed.discard(id)
         self._queued -= self._waiting.pop(id, _Waiting()).rows
+        self.changed(id)
 
-    async def _begin(self, database: "Callable[[], Awaitable[Database]]", node: str) -> None:
-        opened = await database()
+    async def _begin(self) -> None:
+        opened = await self._database()
         # Loaded by now in any case; a server whose database is never there does without.
         from headend.record.tables import RecordingTables
 
-        self._tables = RecordingTables(opened, node)
+        self._tables = RecordingTables(opened, self._node)
         self._opened.set()
         await self._run()
 
@@ -298,8 +347,14 @@ class RecordingIndex:
 
     async def _write_batch(self) -> None:
         assert self._tables is not None
-        changed = {id: self._recordings[id] for id in self._changed}
         batch = self._batch()
+        later = self._waiting.keys() - {each.id for each in batch if not each.is_part}
+        changed = {
+            id: self._recordings[id]
+            for id in self._changed
+            # Who reads that it is over reads all of its rows, and not again.
+            if id not in later or self._recordings[id].state == "recording"
+        }
         await self._tables.write(
             {recording: id in self.torn for id, recording in changed.items()},
             [file for each in batch for file in each.files],
@@ -313,13 +368,27 @@ class RecordingIndex:
                 self._changed.discard(id)
                 if recording.state != "recording":
                     del self._recordings[id]
+                    self._tell_ready(recording)
+
+    def _tell_ready(self, recording: Recording) -> None:
+        if recording.state == "ready" and recording.id not in self.torn:
+            self._bus.emit(
+                RecordingReady(
+                    time=time(),
+                    recording=recording.id,
+                    stream=recording.stream,
+                    bytes=recording.bytes,
+                    duration_s=recording.duration_s,
+                )
+            )
 
     def _batch(self) -> list[_Batch]:
         """Return what is written next: as many recordings as give about BATCH rows."""
         batch, rows = [], 0
         for id, waiting in self._waiting.items():
             files, segments = waiting.files[:BATCH], waiting.segments[:BATCH]
-            batch.append(_Batch(id, waiting, files, segments, list(waiting.publishers)))
+            is_part = waiting.rows > len(files) + len(segments)
+            batch.append(_Batch(id, waiting, files, segments, list(waiting.publishers), is_part))
             rows += len(files) + len(segments)
             if rows >= BATCH:
                 break

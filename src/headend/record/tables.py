@@ -40,11 +40,13 @@ class RecordingFilter:
 
     Attributes:
         stream: Pattern of their streams, such as `live/*`.
+        name: Their stream, `APP/NAME`.
         since: Unix seconds; those that were not over then.
         until: Unix seconds; those that had begun before.
     """
 
     stream: str | None = None
+    name: str | None = None
     since: float | None = None
     until: float | None = None
 
@@ -117,13 +119,18 @@ class RecordingTables:
             return [RecordedFile(*row) for row in await connection.execute(query)]
 
     async def segments(
-        self, id: str, *, after: tuple[int, int] | None = None
+        self,
+        id: str,
+        *,
+        after: tuple[int, int] | None = None,
+        between: tuple[float, float] | None = None,
     ) -> list[RecordedSegment]:
         """Return the segments of a recording, in their order.
 
         Args:
             id: Of the recording.
             after: File and offset of the last one that is known; None: none is.
+            between: Unix seconds: those that have some media from then, before then; None: all.
         """
         columns = RECORDED_SEGMENTS.c
         query = (
@@ -135,6 +142,10 @@ class RecordingTables:
             file, offset = after
             in_file = sa.and_(columns.file == file, columns.offset > offset)
             query = query.where(sa.or_(columns.file > file, in_file))
+        if between is not None:
+            since, until = between
+            is_later = columns.date + columns.duration_s > since
+            query = query.where(is_later, columns.date < until)
         async with self._database.begin() as connection:
             return list(map(RecordedSegment._make, await connection.execute(query)))
 
@@ -259,6 +270,8 @@ def _conditions(wanted: RecordingFilter) -> list[sa.ColumnElement[bool]]:
     conditions: list[sa.ColumnElement[bool]] = []
     if wanted.stream is not None:
         conditions.append(_matches(columns.stream, wanted.stream))
+    if wanted.name is not None:
+        conditions.append(columns.stream == wanted.name)
     if wanted.since is not None:
         conditions.append(sa.or_(columns.ended > wanted.since, columns.ended.is_(None)))
     if wanted.until is not None:

@@ -9,34 +9,33 @@ its parts, `moof mdat` each. The timeline of a recording begins at 0 with its fi
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import ConfigDict, Field
 
 State = Literal["recording", "ready", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One recording.
+    """One recording of a stream."""
 
-    Attributes:
-        id: Unique for good.
-        stream: `APP/NAME`.
-        state: `recording`: it runs; `ready`: it is whole; `failed`: it ended before the stream did.
-        started: When its first frame was sent, Unix seconds.
-        ended: When it ended, Unix seconds; None: it runs.
-        bytes: Of all its files.
-        files: How many there are.
-        duration_s: Of all its segments.
-    """
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
-    id: str
-    stream: str
-    state: State
-    started: float
-    ended: float | None
-    bytes: int
-    files: int
-    duration_s: float
+    id: Annotated[str, Field(description="Unique for good.")]
+    stream: Annotated[str, Field(description="APP/NAME.")]
+    state: Annotated[
+        State,
+        Field(
+            description="recording: it runs; ready: it is whole; failed: it ended before the "
+            "stream did."
+        ),
+    ]
+    started: Annotated[float, Field(description="When its first frame was sent, Unix seconds.")]
+    ended: Annotated[float | None, Field(description="Unix seconds; null: it runs.")]
+    bytes: Annotated[int, Field(description="Of all its files.")]
+    files: Annotated[int, Field(description="How many there are.")]
+    duration_s: Annotated[float, Field(description="Of all its segments.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,166 @@
+"""Recordings that somebody asks for, as they were read last: the database is not asked each time.
+
+What is over is read once in a while, in case another process has deleted it; what runs, once a
+second, and then what is new of it.
+"""
+
+import asyncio
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from headend.record.playlist import Listing
+from headend.record.values import RecordedFile, Recording
+
+if TYPE_CHECKING:
+    from headend.record.index import RecordingIndex
+
+FRESH_S: Final = 0.5  # what runs is read again after so long …
+OVER_FRESH_S: Final = 60.0  # … and what is over after so long
+WATCHED_S: Final = 60.0  # after its last request a recording is watched so long
+MOST: Final = 2000  # recordings that are known
+MOST_CHARACTERS: Final = 64 * 1024 * 1024  # of their playlists; a day has 3 million
+ADDED: Final = 1000  # segments that become lines in one turn of the loop
+
+
+@dataclass(slots=True, eq=False)
+class KnownRecording:
+    """A recording, its files, and its segments as far as somebody wanted them.
+
+    Attributes:
+        recording: As it was read last.
+        files: By number.
+        listing: Its segments.
+        read_at: When recording and files were read, monotonic seconds.
+        listed_at: When the listing was, likewise.
+        is_whole: Nothing will be added to the listing.
+        sizes: Bytes of files that were asked for, if the recording is over.
+        packed: The playlist for all who need no query, compressed, once it is whole.
+        used_at: When somebody asked for it last, likewise.
+        users: Answers that are being sent.
+    """
+
+    recording: Recording
+    files: dict[int, RecordedFile]
+    read_at: float
+    used_at: float
+    users: int = 0
+    listing: Listing = field(default_factory=Listing)
+    listed_at: float = -math.inf
+    is_whole: bool = False
+    sizes: dict[int, int] = field(default_factory=dict)
+    packed: bytes = b""
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Have it count as watched while the block runs."""
+        self.users += 1
+        try:
+            yield
+        finally:
+            self.users -= 1
+
+    @property
+    def is_over(self) -> bool:
+        return self.recording.state != "recording"
+
+
+class KnownRecordings:
+    """The recordings that were asked for lately; the longest not asked for are forgotten."""
+
+    def __init__(self, index: "RecordingIndex", clock: Callable[[], float]) -> None:
+        """Take the parts.
+
+        Args:
+            index: Where they are read.
+            clock: Gives monotonic seconds.
+        """
+        self._index: Final = index
+        self._clock: Final = clock
+        self._known: Final[OrderedDict[str, KnownRecording]] = OrderedDict()
+        self._size = 0  # characters of all listings
+
+    async def get(self, id: str) -> KnownRecording | None:
+        """Return a recording of this server; none of that id is there: `None`.
+
+        Raises:
+            DatabaseError: It cannot be read now.
+        """
+        now = self._clock()
+        known = self._known.get(id)
+        if known is None or now > known.read_at + (OVER_FRESH_S if known.is_over else FRESH_S):
+            known = await self._read(id)
+        if known is not None:
+            known.used_at = now
+            self._known.move_to_end(id)
+        return known
+
+    async def listed(self, known: KnownRecording) -> Listing:
+        """Return the segments of a recording, as far as they are written.
+
+        Raises:
+            DatabaseError: They cannot be read now.
+        """
+        async with known.lock:
+            is_due = known.is_over or self._clock() > known.listed_at + FRESH_S
+            if is_due and not known.is_whole:
+                is_over = known.is_over  # then these are all that there are
+                await self._list(known)
+                known.listed_at, known.is_whole = self._clock(), is_over
+        self._bound(known.recording.id)
+        return known.listing
+
+    def is_watched(self, id: str) -> bool:
+        """Say whether somebody has asked for a recording lately."""
+        known = self._known.get(id)
+        if known is None:
+            return False
+        return known.users > 0 or self._clock() < known.used_at + WATCHED_S
+
+    def forget(self, id: str) -> None:
+        """Read a recording anew when it is asked for next: it is deleted, or was mended."""
+        known = self._known.pop(id, None)
+        if known is not None:
+            self._size -= known.listing.size
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._known)
+
+    async def _read(self, id: str) -> KnownRecording | None:
+        tables = self._index.tables()
+        recording = await tables.get(id)
+        if recording is None:
+            self.forget(id)
+            return None
+        files = {file.number: file for file in await tables.files(id)}
+        now = self._clock()
+        known = self._known.get(id)
+        if known is None:
+            known = self._known[id] = KnownRecording(recording, files, now, now)
+            self._bound(id)
+        else:
+            known.recording, known.files, known.read_at = recording, files, now
+        return known
+
+    async def _list(self, known: KnownRecording) -> None:
+        listing, before = known.listing, known.listing.size
+        id = known.recording.id
+        segments = await self._index.tables().segments(id, after=listing.last)
+        for start in range(0, len(segments), ADDED):
+            listing.add(known.files, segments[start : start + ADDED])
+            await asyncio.sleep(0)
+        if self._known.get(id) is known:
+            self._size += listing.size - before
+
+    def _bound(self, kept: str) -> None:
+        """Forget what is too much, but for one that is asked for now."""
+        while len(self._known) > MOST or self._size > MOST_CHARACTERS:
+            oldest = next(iter(self._known))
+            if oldest == kept or self._known[oldest].users:
+                break  # the next time, then
+            self.forget(oldest)

@@ -1,0 +1,243 @@
+"""Recordings over HTTP: playlists, and the files that these name.
+
+    /recordings/ID/index.m3u8          one recording; from its start, while it runs
+    /recordings/ID/NUMBER.mp4          one of its files, in ranges
+    /APP/NAME/archive.m3u8?from=&to=   what was recorded of a stream between two times
+
+Who may watch a stream may watch what was recorded of it.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Sequence
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from headend.errors import DatabaseError
+from headend.features.routes import HttpRoute
+from headend.http import access
+from headend.http.assets import root_of
+from headend.http.credentials import query_of_children
+from headend.http.hls import PLAYLIST_TYPE
+from headend.http.paths import stream_path
+from headend.http.problems import Problem
+from headend.http.ranges import FileRange, PiecesResponse, byte_range, cut
+from headend.record.known import KnownRecording
+from headend.record.playlist import Listing, playlist
+from headend.record.tables import RecordingFilter
+from headend.record.times import time_of
+
+if TYPE_CHECKING:
+    from headend.record.recordings import Recordings
+
+ID: Final = "{id:[0-9A-Za-z][0-9A-Za-z_-]{0,35}}"
+PLAYLIST_ROUTE: Final = f"/recordings/{ID}/index.m3u8"
+FILE_ROUTE: Final = f"/recordings/{ID}/{{number:[0-9]{{1,6}}}}.mp4"
+ARCHIVE_ROUTE: Final = "/{path:.+}/archive.m3u8"
+
+FRESH_S: Final = 1  # of a playlist of what runs, and of its files
+OVER_FRESH_S: Final = 60  # of a playlist of what is over, which may be deleted
+FOREVER_S: Final = 365 * 86_400
+LEVEL: Final = 4  # of compression: a day takes a thread 25 ms
+ARCHIVED: Final = 200  # recordings in one playlist
+ADDED: Final = 1000  # segments that become lines in one turn of the loop
+
+
+class OnDemand:
+    """The routes."""
+
+    def __init__(self, recordings: "Recordings") -> None:
+        self._recordings: Final = recordings
+        self._services: Final = recordings.services
+
+    def routes(self) -> Sequence[HttpRoute]:
+        """List the addresses."""
+        handlers = (
+            (PLAYLIST_ROUTE, self.playlist),
+            (FILE_ROUTE, self.file),
+            (ARCHIVE_ROUTE, self.archive),
+        )
+        return [
+            route
+            for path, handler in handlers
+            for route in (
+                HttpRoute(path, access.for_other_pages(self._services, handler)),
+                HttpRoute(path, self.options, "OPTIONS"),
+            )
+        ]
+
+    async def options(self, request: web.Request) -> web.StreamResponse:
+        """Answer what browsers ask before a request to another origin (Fetch, preflight)."""
+        return web.Response(status=204, headers=access.preflight_headers(self._services, request))
+
+    async def playlist(self, request: web.Request) -> web.StreamResponse:
+        """Give the playlist of one recording."""
+        known = await self._known(request)
+        query = self._query(request, known.recording.stream)
+        try:
+            listing = await self._recordings.known.listed(known)
+        except DatabaseError as error:
+            raise away(error) from None
+        is_over = known.is_whole
+        headers = self._playlist_headers(request, OVER_FRESH_S if is_over else FRESH_S)
+        if not (_takes_gzip(request) and is_over and not query):
+            return await _text(request, playlist([(listing, "")], query, is_over=is_over), headers)
+        if not known.packed:
+            known.packed = await _packed(playlist([(listing, "")], "", is_over=True))
+        return web.Response(body=known.packed, headers={**headers, "Content-Encoding": "gzip"})
+
+    async def archive(self, request: web.Request) -> web.StreamResponse:
+        """Give what was recorded of a stream between two times."""
+        path = stream_path(request.match_info["path"])
+        await access.allow_play_once(self._services, request, path, "hls")
+        since, until = _times(request)
+        query = self._query(request, path)
+        try:
+            lists = await self._archived(path, since, until, root_of(request))
+        except DatabaseError as error:
+            raise away(error) from None
+        if not lists:
+            raise Problem(404, f"Nothing was recorded of {path} then.")
+        headers = self._playlist_headers(request, OVER_FRESH_S if until < time() else FRESH_S)
+        return await _text(request, playlist(lists, query, is_over=True), headers)
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        """Give a file of a recording, or a range of it."""
+        known = await self._known(request)
+        number = int(request.match_info["number"])
+        file = known.files.get(number)
+        if file is None:
+            raise _no_file()
+        path = self._recordings.path_of(file)
+        size = known.sizes.get(number)
+        try:
+            if size is None:
+                size = (await asyncio.to_thread(path.stat)).st_size
+                if known.is_over:
+                    known.sizes[number] = size
+            name = f"{known.recording.id}-{number}"
+            etag = f'"{name}"' if known.is_over else f'"{name}-{size}"'
+            with known.in_use():
+                return await self._send(request, FileRange(path, 0, size), etag, known)
+        except OSError as error:
+            if isinstance(error, ConnectionError):
+                raise
+            raise _no_file() from None
+
+    # ------------------------------------------------------------------ inside
+
+    async def _known(self, request: web.Request) -> KnownRecording:
+        """Return the recording that is asked for, to who may have it."""
+        try:
+            known = await self._recordings.known.get(request.match_info["id"])
+        except DatabaseError as error:
+            raise away(error) from None
+        if known is None:
+            raise no_recording()
+        await access.allow_play_once(self._services, request, known.recording.stream, "hls")
+        return known
+
+    async def _archived(
+        self, path: str, since: float, until: float, root: str
+    ) -> list[tuple[Listing, str]]:
+        tables = self._recordings.index.tables()
+        wanted = RecordingFilter(name=path, since=since, until=until)
+        found = await tables.page(wanted, limit=ARCHIVED + 1)
+        if len(found) > ARCHIVED:
+            raise Problem(
+                422, f"There are more than {ARCHIVED} recordings between from and to: ask for less."
+            )
+        lists = []
+        for recording in reversed(found):
+            files = {file.number: file for file in await tables.files(recording.id)}
+            segments = await tables.segments(recording.id, between=(since, until))
+            listing = Listing()
+            for start in range(0, len(segments), ADDED):
+                listing.add(files, segments[start : start + ADDED])
+                await asyncio.sleep(0)
+            if listing.last is not None:
+                lists.append((listing, f"{root}recordings/{recording.id}/"))
+        return lists
+
+    def _query(self, request: web.Request, path: str) -> str:
+        """Return what lets a viewer have the files that its playlist names."""
+        address = access.peer_of(self._services, request).address
+        return query_of_children(self._services, request, path, address)
+
+    def _playlist_headers(self, request: web.Request, fresh_s: int) -> dict[str, str]:
+        headers = {
+            "Content-Type": PLAYLIST_TYPE,
+            "Cache-Control": f"{access.scope(request)}, max-age={fresh_s}",
+            **access.media_headers(self._services, request),
+        }
+        headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Accept-Encoding")))
+        return headers
+
+    async def _send(
+        self, request: web.Request, whole: FileRange, etag: str, known: KnownRecording
+    ) -> web.StreamResponse:
+        fresh = f"{FOREVER_S}, immutable" if known.is_over else str(FRESH_S)
+        headers = {
+            "Content-Type": "video/mp4",
+            "Cache-Control": f"{access.scope(request)}, max-age={fresh}",
+            "Accept-Ranges": "bytes",
+            "ETag": etag,
+            **access.media_headers(self._services, request),
+        }
+        if etag in request.headers.get("If-None-Match", ""):
+            return web.Response(status=304, headers=headers)
+        wanted = byte_range(request, whole.size, etag)
+        reads = self._recordings.reads
+        if wanted is None:
+            return await PiecesResponse(reads, [whole], 200, headers).send(request)
+        start, end = wanted
+        headers["Content-Range"] = f"bytes {start}-{end}/{whole.size}"
+        pieces = list(cut([whole], start, end))
+        return await PiecesResponse(reads, pieces, 206, headers).send(request)
+
+
+def away(error: DatabaseError) -> Problem:
+    """Return what is said while the database does not answer."""
+    return Problem(503, f"{error}.", headers={"Retry-After": "5"})
+
+
+def no_recording() -> Problem:
+    """Return what is said of a recording that is not there."""
+    return Problem(404, "There is no such recording.", title="Recording not found")
+
+
+def _no_file() -> Problem:
+    return Problem(404, "There is no such file of this recording, or not any more.")
+
+
+def _times(request: web.Request) -> tuple[float, float]:
+    since, until = time_of(request, "from"), time_of(request, "to")
+    if since is None:
+        raise Problem(422, "from: when it begins, as ISO 8601 or Unix seconds.")
+    until = time() if until is None else until
+    if since >= until:
+        raise Problem(422, "from must be before to.")
+    return since, until
+
+
+async def _text(request: web.Request, text: str, headers: dict[str, str]) -> web.Response:
+    if _takes_gzip(request):
+        return web.Response(
+            body=await _packed(text), headers={**headers, "Content-Encoding": "gzip"}
+        )
+    return web.Response(body=text.encode(), headers=headers)
+
+
+def _takes_gzip(request: web.Request) -> bool:
+    return "gzip" in request.headers.get("Accept-Encoding", "").lower()
+
+
+async def _packed(text: str) -> bytes:
+    return await asyncio.to_thread(_pack, text)
+
+
+def _pack(text: str) -> bytes:
+    made = zlib.compressobj(LEVEL, zlib.DEFLATED, 31)  # 31: as gzip
+    return made.compress(text.encode()) + made.flush()

@@ -1,0 +1,128 @@
+"""Playlists of recordings: byte ranges of their files.
+
+    file 0   #EXT-X-MAP            0.mp4, its first bytes
+             #EXTINF               0.mp4, a segment
+             …
+    file 1   #EXT-X-DISCONTINUITY  where timestamps or codecs do not go on
+             #EXT-X-MAP …
+
+A recording that runs has an EVENT playlist: lines are added, and none goes.
+
+Source: RFC 8216, 4.3.2 and 4.3.3.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from headend.hls.playlist import date_text
+from headend.record.values import RecordedFile, RecordedSegment
+
+VERSION: Final = 7  # EXT-X-MAP with a byte range; players of fragmented MP4 expect no less
+GAP_S: Final = 0.2  # on the timeline: media does not go on
+DRIFT_S: Final = 0.1  # of the wall clock, that is told anew
+FROM_START: Final = "#EXT-X-START:TIME-OFFSET=0"  # players would begin at the end of what runs
+# They stand in the lines for what differs with who asks: where the file is, and with what query.
+PLACE: Final = "\x01"
+QUERY: Final = "\x02"
+
+
+class Listing:
+    """The segments of a recording as lines of a playlist.
+
+    Attributes:
+        duration_s: Of all of them.
+        size: Characters of the lines.
+        last: File and offset of the last one; None: there is none.
+    """
+
+    def __init__(self) -> None:
+        """Make one without segments."""
+        self.duration_s = 0.0
+        self.size = 0
+        self.last: tuple[int, int] | None = None
+        self._pieces: list[str] = []
+        self._longest = 0.0
+        self._end = 0.0  # of the last one, on the timeline of the recording
+        self._date = 0.0  # likewise, by the wall clock as it was told last
+
+    @property
+    def target_s(self) -> int:
+        """Target duration: no segment is longer, rounded."""
+        return max(1, int(self._longest + 0.5))
+
+    def add(self, files: Mapping[int, RecordedFile], segments: Iterable[RecordedSegment]) -> None:
+        """Add segments behind those that are there; those of a file that is not known are left out.
+
+        Args:
+            files: By number.
+            segments: In their order.
+        """
+        lines: list[str] = []
+        in_file = -1 if self.last is None else self.last[0]
+        for file, offset, size, start, duration, date, _ in segments:
+            if file != in_file:
+                if file not in files:
+                    continue
+                is_gap = abs(start - self._end) > GAP_S or files[file].discontinuity
+                lines += self._head(date, is_gap=is_gap and in_file >= 0)
+                in_file = file
+                init = files[file].init_size
+                map = f'URI="{PLACE}{file}.mp4{QUERY}",BYTERANGE="{init}@0"'
+                lines.append(f"#EXT-X-MAP:{map}")
+            elif abs(start - self._end) > GAP_S:
+                lines += self._head(date, is_gap=True)
+            elif abs(date - self._date) > DRIFT_S:
+                lines += self._head(date, is_gap=False)
+            lines.append(
+                f"#EXTINF:{duration:.5f},\n#EXT-X-BYTERANGE:{size}@{offset}\n"
+                f"{PLACE}{file}.mp4{QUERY}"
+            )
+            self.last = file, offset
+            self.duration_s += duration
+            self._longest = max(self._longest, duration)
+            self._end = start + duration
+            self._date += duration
+        if lines:
+            piece = "\n".join([*lines, ""])
+            self._pieces.append(piece)
+            self.size += len(piece)
+
+    def _head(self, date: float, *, is_gap: bool) -> list[str]:
+        self._date = date
+        told = f"#EXT-X-PROGRAM-DATE-TIME:{date_text(date)}"
+        return ["#EXT-X-DISCONTINUITY", told] if is_gap else [told]
+
+    def text(self, place: str, query: str) -> str:
+        """Return the lines.
+
+        Args:
+            place: Where the files are, seen from the playlist; empty or with a slash at its end.
+            query: Carried into every URI, with its question mark.
+        """
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        text = self._pieces[0] if self._pieces else ""
+        return text.replace(PLACE, place).replace(QUERY, query)
+
+
+def playlist(lists: Iterable[tuple[Listing, str]], query: str, *, is_over: bool) -> str:
+    """Write a playlist of one recording, or of several behind each other.
+
+    Args:
+        lists: Segments of each, and where its files are; see `Listing.text`.
+        query: See there.
+        is_over: Nothing follows.
+    """
+    lists = [each for each in lists if each[0].last is not None]
+    target = max((each.target_s for each, _ in lists), default=1)
+    head = [
+        "#EXTM3U",
+        f"#EXT-X-VERSION:{VERSION}",
+        f"#EXT-X-TARGETDURATION:{target}",
+        f"#EXT-X-PLAYLIST-TYPE:{'VOD' if is_over else 'EVENT'}",
+        "#EXT-X-MEDIA-SEQUENCE:0",
+        *([] if is_over else [FROM_START]),
+        "",
+    ]
+    text = "#EXT-X-DISCONTINUITY\n".join(each.text(place, query) for each, place in lists)
+    return "\n".join(head) + text + ("#EXT-X-ENDLIST\n" if is_over else "")

@@ -1,0 +1,121 @@
+"""Recordings, as a feature of the server: their index, and how they are played, kept and deleted.
+
+recorder ─► index ─► database ─► known ─► playlists, files, API
+                                   └────► retention
+"""
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+
+from headend.features.feature import Feature
+from headend.live.services import Services
+from headend.net.file_piece import FileReads
+from headend.record.index import RecordingIndex
+from headend.record.known import KnownRecordings
+from headend.record.port import RecordingControl
+from headend.record.removal import Removal
+from headend.record.values import RecordedFile
+
+if TYPE_CHECKING:
+    from headend.features.routes import HttpRoute, Route
+
+FOLDER: Final = "recordings"  # in the data folder
+DISK_S: Final = 5.0  # between two looks at how much they take
+
+
+class Disk(NamedTuple):
+    """How much recordings take.
+
+    Attributes:
+        used: Bytes of all of them.
+        free: Bytes on their disk; None: not known.
+    """
+
+    used: int
+    free: int | None
+
+
+class Recordings(Feature):
+    """What was recorded.
+
+    Attributes:
+        services: What features share.
+        index: The rows of all recordings.
+        known: Those that are asked for.
+        reads: Reads their files.
+        removal: Deletes.
+        recorder: What records; None: nothing does.
+    """
+
+    name: ClassVar[str] = "recordings"
+    ends_last: ClassVar[bool] = True
+
+    def __init__(self, services: Services, node: str) -> None:
+        """Take the parts.
+
+        Args:
+            services: What features share.
+            node: Names this server among those that share the database.
+        """
+        self.services: Final = services
+        self.index: Final = RecordingIndex(services.access.database, node, services.events)
+        self.known: Final = KnownRecordings(self.index, services.loop.time)
+        self.reads: Final = FileReads(services.loop)
+        self.recorder: RecordingControl | None = None
+        self._disk: Disk | None = None
+        self._disk_at = 0.0
+        self.removal: Final = Removal(self.index, self.known, lambda: self.folder, services.events)
+        self.index.changed = self.known.forget
+        services.events.subscribe(self.index.event)
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are."""
+        return self.services.settings.data / FOLDER
+
+    def path_of(self, file: RecordedFile) -> Path:
+        """Return where a file is."""
+        return self.folder / file.path
+
+    async def disk(self) -> "Disk":
+        """Say how much recordings take, and how much there is room for.
+
+        Raises:
+            DatabaseError: That is not known now.
+        """
+        now = self.services.loop.time()
+        if self._disk is None or now > self._disk_at + DISK_S:
+            used = await self.index.tables().total_bytes()
+            self._disk = Disk(used, await asyncio.to_thread(_free, self.folder))
+            self._disk_at = now
+        return self._disk
+
+    def start(self) -> None:
+        self.index.start()
+
+    async def stop(self) -> None:
+        await self.index.close()
+        self.reads.close()
+
+    def routes(self) -> "Sequence[HttpRoute]":
+        from headend.record.on_demand import OnDemand
+
+        return OnDemand(self).routes()
+
+    def api_routes(self) -> "Sequence[Route]":
+        from headend.record.api import routes
+
+        return routes(self)
+
+
+def _free(folder: Path) -> int | None:
+    """Return how many bytes are free where a folder is, or will be."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None

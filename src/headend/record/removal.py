@@ -1,0 +1,88 @@
+"""Deletion of recordings: their files first, then their rows.
+
+A deletion that is cut short is begun anew, by whoever wanted it: what has no files can be deleted.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import time
+from typing import Final, Literal
+
+from headend.errors import HeadendError
+from headend.events import Events, RecordingDeleted
+from headend.logs import shown
+from headend.record.index import RecordingIndex
+from headend.record.known import KnownRecordings
+from headend.record.values import RecordedFile, Recording
+
+log = logging.getLogger(__name__)
+
+Reason = Literal["deleted", "days", "bytes"]
+
+
+class RecordingRuns(HeadendError):
+    """A recording that goes on is not deleted."""
+
+
+class Removal:
+    """Deletes recordings of one server."""
+
+    def __init__(
+        self, index: RecordingIndex, known: KnownRecordings, folder: Callable[[], Path], bus: Events
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            index: Has the rows.
+            known: Forgets what is deleted.
+            folder: Returns where the files are.
+            bus: Told of what is deleted.
+        """
+        self._index: Final = index
+        self._known: Final = known
+        self._folder: Final = folder
+        self._bus: Final = bus
+
+    async def remove(self, recording: Recording, reason: Reason = "deleted") -> None:
+        """Delete a recording that is over.
+
+        Raises:
+            RecordingRuns: It goes on.
+            DatabaseError: Its rows are there still; its files may be gone.
+            OSError: A file is there still.
+        """
+        if recording.state == "recording":
+            raise RecordingRuns("this recording goes on: end it first")
+        files = await self._index.tables().files(recording.id)
+        await asyncio.to_thread(delete_files, self._folder(), files)
+        await self._index.delete(recording.id)
+        log.info("recording %s of %s deleted (%s)", recording.id, shown(recording.stream), reason)
+        self._bus.emit(
+            RecordingDeleted(
+                time=time(), recording=recording.id, stream=recording.stream, reason=reason
+            )
+        )
+
+
+def delete_files(folder: Path, files: Sequence[RecordedFile]) -> None:
+    """Delete files, and folders that are empty then.
+
+    Raises:
+        OSError: One cannot be deleted.
+    """
+    root = folder.resolve()
+    for file in files:
+        path = (root / file.path).resolve()
+        if not path.is_relative_to(root):
+            continue  # nothing outside is ours
+        path.unlink(missing_ok=True)
+        for parent in path.parents:
+            if parent == root or not parent.is_relative_to(root):
+                break
+            try:
+                os.rmdir(parent)
+            except OSError:
+                break  # there are others in it, or it is gone
