@@ -19,7 +19,7 @@ from tests.web import Web, serve
 from headend.hls.streams import HlsStreams
 from headend.net.peer import Peer as Address
 
-FULL = "as many watch this stream as may"
+FULL = "this stream has reached its limit of viewers"
 
 
 async def ask(live: Live, what: str, name: str) -> Peer:
@@ -74,14 +74,17 @@ async def test_only_so_many_watch_a_server_over_whatever_protocol(tmp_path: Path
         async with web.client.get(f"{web.base}/live/a.flv") as viewer:
             assert viewer.status == 200
             answer = await web.ask("GET", "/live/a.flv")
-            assert (answer.status, answer.detail) == (403, "as many watch this server as may")
+            assert (answer.status, answer.detail) == (
+                403,
+                "this server has reached its limit of viewers",
+            )
             assert await watch_hls(web, "third") == 403
-            await refused(web.live, "play", "a", "as many watch this server as may")
+            await refused(web.live, "play", "a", "this server has reached its limit of viewers")
         await until(lambda: not web.live.services.viewers)
         await web.live.player("c")
 
 
-OWN = "from your address as may"
+OWN = "your address has its share of the viewers"
 
 
 def programs(web: Web, count: int, address: str = "127.0.0.1") -> None:
@@ -111,7 +114,7 @@ async def test_one_address_leaves_places_to_others_however_many_programs_it_says
         peer = await web.live.connected(source="127.0.0.6")
         await peer.send(command("play", 3, None, "a", on=1))
         await peer.expect("NetStream.Play.Failed")
-        assert "as may" in peer.reasons[-1]
+        assert "has reached its limit of viewers" in peer.reasons[-1]
         assert OWN not in peer.reasons[-1]  # now all places are taken
 
 

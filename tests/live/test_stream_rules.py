@@ -36,7 +36,7 @@ async def test_limit_of_viewers_by_rule_is_that_of_its_streams_only(tmp_path: Pa
         refused = await live.connected()
         await refused.send(command("play", 3, None, "b", on=1))
         await refused.expect("NetStream.Play.Failed")
-        assert b"as many watch this stream as may" in refused.heard
+        assert b"this stream has reached its limit of viewers" in refused.heard
 
 
 async def test_hls_is_off_for_streams_whose_rule_says_so(tmp_path: Path) -> None:

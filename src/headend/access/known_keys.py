@@ -36,7 +36,7 @@ class KnownKeys:
 
     Attributes:
         on_error: What happens while that gives no answer; replaced on reload.
-        known_s: For how long a key is known that was seen valid; likewise.
+        known_s: For how long a key is known that was seen valid; replaced on reload.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class KnownKeys:
         Args:
             secret: What keys are hashed with.
             on_error: See above.
-            known_s: Likewise.
+            known_s: See above.
         """
         self._secret = secret
         self._store: KeyStore | None = None

@@ -45,7 +45,7 @@ class Passwords:
 
     Attributes:
         apps: Whose publishers are asked for user and password; replaced on reload.
-        offered: How they are asked; likewise.
+        offered: How they are asked; replaced on reload.
     """
 
     def __init__(self, keys: KnownKeys, secret: ServerSecret) -> None:

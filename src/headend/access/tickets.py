@@ -61,7 +61,7 @@ class Tickets:
         Args:
             ticket: Whatever a client sent.
             path: See `make`.
-            address: Likewise.
+            address: See `make`.
             now: Unix seconds.
         """
         if not 0 < len(ticket) <= TICKET_CHARACTERS:

@@ -75,7 +75,7 @@ class Token:
         stream: Pattern of `APP/NAME`.
         action: What it is for.
         expires_at: Unix seconds.
-        not_before: Likewise.
+        not_before: Unix seconds.
         network: From where it may be shown, such as "203.0.113.7/32"; None: from everywhere.
         viewers: How many may use it at once; None: any number.
         subject: Whom it was made for; empty: not said.

@@ -28,7 +28,7 @@ class TokenViewers:
         """Count a viewer.
 
         Raises:
-            Rejected: As many watch with these credentials as may.
+            Rejected: These credentials have reached their limit of viewers.
         """
         id, most = _credentials(grant), grant.max_viewers
         if id is None or most is None or grant.action != "play" or request.protocol == UNCOUNTED:
@@ -38,8 +38,8 @@ class TokenViewers:
         who = (str(request.address), request.user_agent or "")
         is_asker = not request.has_session
         if not (is_asker and who in askers) and len(sessions) + len(askers) >= most:
-            what = "the same credentials" if grant.token_id is None else "this token"
-            raise Rejected(Refusal.TOO_MANY, f"as many watch with {what} as may")
+            has = "these credentials have" if grant.token_id is None else "this token has"
+            raise Rejected(Refusal.TOO_MANY, f"{has} reached the limit of viewers")
         if is_asker:
             askers[who] = now
             self._askers[id] = askers
@@ -59,7 +59,7 @@ class TokenViewers:
                 del self._sessions[id]
 
     def _askers_of(self, id: str, now: float) -> dict[tuple[str, str], float]:
-        """Return who has asked lately; at most as many as may."""
+        """Return the viewers that have asked lately; at most as many as the limit."""
         found = self._askers.get(id, {})
         return {who: at for who, at in found.items() if now - at < AWAY_S}
 

@@ -29,15 +29,15 @@ class VideoFacts:
         codec: Such as `h264`.
         codecs: As RFC 6381 writes it; None: not known.
         width: Pixels.
-        height: Likewise.
+        height: Pixels.
         frame_rate: Pictures a second, as measured; as declared where nothing was.
         declared_frame_rate: As the bit stream says; None: it does not.
         bit_rate: bit/s, as measured.
         keyframe_interval: Seconds, on average; None: fewer than two keyframes came.
-        longest_keyframe_interval: Seconds; likewise.
+        longest_keyframe_interval: Seconds; None: fewer than two keyframes came.
         has_b_frames: Pictures are not shown in the order in which they come.
         profile: Such as `High`; None: not known.
-        level: Such as `3.1`; likewise.
+        level: Such as `3.1`; None: not known.
         frames: Pictures seen.
     """
 

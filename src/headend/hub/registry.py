@@ -287,7 +287,7 @@ class Registry:
         standbys = self._standbys.get(path)
         is_publisher = rival is None and not place.is_on_demand
         if is_publisher and standbys is not None and standbys.is_full:
-            text = f"{MOST_PUBLISHERS} publishers stand by for {path}, as many as may"
+            text = f"{MOST_PUBLISHERS} publishers stand by for {path}, which is the limit"
             raise Rejected(Refusal.FULL, text)
 
     def _may_take_over(self, rival: Publication, holder: str | None) -> bool:

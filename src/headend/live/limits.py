@@ -215,19 +215,19 @@ def _check_share(most: int, here: int, own: int, what: str, limit: str, group: G
     programs it says to be. What comes through a unix socket is not told apart.
 
     Args:
-        most: As many may watch.
-        here: As many do.
-        own: As many of them at the address.
-        what: They watch.
-        limit: Says so.
+        most: How many viewers there may be.
+        here: How many viewers there are.
+        own: How many of them are at the address.
+        what: What they watch.
+        limit: The setting that says so.
         group: Of the address.
 
     Raises:
         Rejected: There is no place, or none for this address.
     """
     if here >= most:
-        raise Rejected(Refusal.TOO_MANY, f"as many watch {what} as may", limit)
+        raise Rejected(Refusal.TOO_MANY, f"{what} has reached its limit of viewers", limit)
     if own > most - here and group is not None:
         hint = f"{limit}; if viewers come through a proxy, name it in http.proxies"
-        text = f"as many watch {what} from your address as may, the rest is for others"
+        text = f"your address has its share of the viewers of {what}; the rest is for others"
         raise Rejected(Refusal.TOO_MANY, text, hint)

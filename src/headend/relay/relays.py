@@ -281,7 +281,7 @@ class Relays(Fetching):
         """Have a name that was asked for in vain so far, or is not watched, give way to another.
 
         Raises:
-            Rejected: As many are fetched as may be, and all are watched.
+            Rejected: So many are fetched on demand as `limits.relays` allows, all are watched.
         """
         self._forget()
         pulls = self._on_demand()
@@ -294,7 +294,9 @@ class Relays(Fetching):
             elif asked:
                 self._give_way(gives_way(asked, group))
             elif not self._has_room("fetched on demand", path):
-                raise Rejected(Refusal.BUSY, "as many streams are fetched as may be")
+                raise Rejected(
+                    Refusal.BUSY, "the server fetches as many streams as it may (limits.relays)"
+                )
 
     def _on_demand(self) -> list[Pull]:
         targets = self._targets.values()

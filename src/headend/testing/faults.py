@@ -208,7 +208,7 @@ class Faults:
         Args:
             pattern: Streams, such as `live/*`.
             reason: What the publisher is told.
-            code: Likewise, such as `NetStream.Publish.BadName`.
+            code: What the publisher's program is told, such as `NetStream.Publish.BadName`.
         """
         gate = self._server.call(lambda: self._server.server.services.gate)
         refusal = _PublishRefusal(pattern, reason, code)

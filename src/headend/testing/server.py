@@ -40,7 +40,7 @@ class ServerThread:
 
         Args:
             settings: As those of `headend.Server`, over DEFAULTS.
-            sections: Likewise.
+            sections: Sections of settings, over DEFAULTS too.
 
         Raises:
             SettingsError: A setting is wrong.
