@@ -32,8 +32,9 @@ from bench.report import (
     target_table,
 )
 from bench.servers import KBPS, Variant, describe_machine
-from bench.tools import BenchError, raise_descriptor_limit
+from bench.tools import BenchError
 from bench.web import web as measure_web
+from headend.cli.bench_server import raise_descriptor_limit
 
 FIXED: Final = ("0", "30", "100")
 CAPACITY_KBPS: Final = 600

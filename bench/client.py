@@ -12,7 +12,8 @@ from typing import Final
 
 from bench.endurance import Figure
 from bench.servers import start_headend, wait_ready
-from bench.tools import BenchError, stop
+from bench.tools import BenchError
+from headend.cli.bench_server import stop
 from headend.client import Player, play
 from headend.media import flv
 from headend.testing import make_clip

@@ -13,7 +13,8 @@ from typing import Final
 from bench.measure import audience
 from bench.proc import rss_kib
 from bench.servers import APP, NAME, Server, Variant, running, start_headend, wait_ready
-from bench.tools import BenchError, Tool, stop
+from bench.tools import BenchError, Tool
+from headend.cli.bench_server import stop
 
 SETTLE_S: Final = 3.0
 LOG_FILL_S: Final = 30.0  # the log of recent tags holds 20 s; before that memory may grow

@@ -22,8 +22,9 @@ from bench.hls_page import WATCH, open_hls_page
 from bench.proc import share_priority
 from bench.report import Target
 from bench.servers import free_port, start_headend, wait_ready
-from bench.tools import LOAD_CORE, BenchError, pinned, stop
+from bench.tools import LOAD_CORE, BenchError, pinned
 from bench.web import chromium
+from headend.cli.bench_server import stop
 
 PATH: Final = "live/a"
 LEAST_S: Final = 0.1  # a picture that stands for less is not seen to

@@ -25,7 +25,8 @@ from bench.servers import (
     wait_port,
     wait_ready,
 )
-from bench.tools import BUILD, SERVER_CORE, BenchError, Tool, pinned, stop
+from bench.tools import BUILD, SERVER_CORE, BenchError, Tool, pinned
+from headend.cli.bench_server import stop
 
 # Node-Media-Server, from npm; nginx-rtmp has no HTTP-FLV.
 NODE_PACKAGE: Final = "node-media-server@4"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from headend.cli.bench_server import cpu_s
+
 TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -30,13 +32,9 @@ def share_priority() -> None:
                 os.setpriority(os.PRIO_PROCESS, int(thread), own)
 
 
-def cpu_s(pids: Iterable[int]) -> float:
+def total_cpu_s(pids: Iterable[int]) -> float:
     """Sum user and system time of processes, all threads, in seconds."""
-    total = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS_PER_S
+    return sum(cpu_s(pid) or 0.0 for pid in pids)
 
 
 def core_busy_s(core: int) -> float:
@@ -88,8 +86,8 @@ class Meter:
             load_pids=load_pids,
             core=core,
             started=time.monotonic(),
-            server_s=cpu_s(server_pids),
-            load_s=cpu_s(load_pids),
+            server_s=total_cpu_s(server_pids),
+            load_s=total_cpu_s(load_pids),
             core_s=core_busy_s(core),
         )
 

@@ -1,4 +1,4 @@
-"""This module is the floor in Python: a bare loop of `send` over all players, and nothing else.
+"""The floor in Python: a bare loop of `send` over all players, and nothing else.
 
 The bench runs it as a program and steers it like `floor.c`, whose stream it imitates. What it costs
 above the C loop is what calling `send` from Python costs.
@@ -13,13 +13,16 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from headend.cli.bench_stream import (
+    AUDIO_PER_S,
+    FRAMES_PER_S,
+    KEYFRAME_EVERY,
+    KEYFRAME_WEIGHT,
+    STAMP_ID,
+    STAMP_OFFSET,
+)
+
 CHUNK_BYTES: Final = 65536
-FRAMES_PER_S: Final = 30
-AUDIO_PER_S: Final = 44100 / 1024
-GOP: Final = 60
-KEYFRAME_WEIGHT: Final = 8
-STAMP_ID: Final = b"headend-bench-ns"
-VIDEO_STAMP_OFFSET: Final = 12
 AUDIO_STAMP_OFFSET: Final = 4
 IDLE_S: Final = 0.01
 
@@ -60,8 +63,11 @@ class Floor:
         self.sends: list[Callable[[bytes], int]] = []
         self.answers = answers()
         audio_bytes = (128 if kbps >= 1000 else 64) * 125 / AUDIO_PER_S
-        gop_bytes = kbps * 125 * GOP / FRAMES_PER_S - audio_bytes * AUDIO_PER_S * GOP / FRAMES_PER_S
-        inter = int(gop_bytes / (GOP - 1 + KEYFRAME_WEIGHT))
+        gop_bytes = (
+            kbps * 125 * KEYFRAME_EVERY / FRAMES_PER_S
+            - audio_bytes * AUDIO_PER_S * KEYFRAME_EVERY / FRAMES_PER_S
+        )
+        inter = int(gop_bytes / (KEYFRAME_EVERY - 1 + KEYFRAME_WEIGHT))
         self.bodies = (
             b"\x27" * inter,
             b"\x17" * (KEYFRAME_WEIGHT * inter),
@@ -75,9 +81,9 @@ class Floor:
 
     def make_message(self, stamp_s: float) -> bytes:
         """Frame the next message with a stamp, and move on."""
-        at, timestamp = VIDEO_STAMP_OFFSET, int(self.due_s() * 1000)
+        at, timestamp = STAMP_OFFSET, int(self.due_s() * 1000)
         if self.video / FRAMES_PER_S <= self.audio / AUDIO_PER_S:
-            kind, body = 9, self.bodies[self.video % GOP == 0]
+            kind, body = 9, self.bodies[self.video % KEYFRAME_EVERY == 0]
             self.video += 1
         else:
             kind, body, at = 8, self.bodies[2], AUDIO_STAMP_OFFSET

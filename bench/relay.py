@@ -18,7 +18,8 @@ from bench.measure import SETTLE_S, Audience, audience
 from bench.proc import Meter, rss_kib
 from bench.report import Target
 from bench.servers import APP, NAME, Variant, start_headend, wait_ready
-from bench.tools import LOAD_CORE, SERVER_CORE, BenchError, stop
+from bench.tools import LOAD_CORE, SERVER_CORE, BenchError
+from headend.cli.bench_server import stop
 
 MOST_RATIO: Final = 1.2  # what issue 6 allows 20 destinations beside 20 players
 VARIANT: Final = Variant("headend", "30")

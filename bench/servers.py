@@ -1,7 +1,6 @@
 """Servers that are compared, each started alone on its core."""
 
 import dataclasses
-import json
 import os
 import shutil
 import socket
@@ -16,7 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from bench.proc import process_tree
-from bench.tools import LOAD_CORE, SERVER_CORE, TLS_SUFFIX, BenchError, Tool, pinned, stop
+from bench.tools import LOAD_CORE, SERVER_CORE, TLS_SUFFIX, BenchError, Tool, pinned
+from headend.cli import bench_server
+from headend.cli.bench_server import stop
+from headend.errors import HeadendError
 
 ROOT: Final = Path(__file__).parent.parent
 START_S: Final = 20.0
@@ -188,29 +190,19 @@ def start_headend(
     rtmp: str = "127.0.0.1:0",
 ) -> subprocess.Popen[str]:
     """Start `headend serve` on free ports with its data, log and ready file in a folder."""
-    command = [sys.executable, "-m", "headend", "serve", "--rtmp", rtmp]
-    command += ["--tls", tls, "--http", http, "--data", str(folder / "data")]
-    command += ["--ready-file", str(folder / "ready.json"), "--log-level", "warning"]
+    flags = ["--rtmp", rtmp, "--tls", tls, "--http", http]
     for setting in ["auth.publish=open", *settings]:
-        command += ["--set", setting]
-    # Compiled modules are what an installed Headend has.
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPATH"] = str(ROOT / "src")
-    with (folder / "log").open("w") as log:
-        return subprocess.Popen(
-            pinned(command, SERVER_CORE), stderr=log, stdout=log, text=True, env=environment
-        )
+        flags += ["--set", setting]
+    return bench_server.start(folder, *flags, before=pinned([], SERVER_CORE))
 
 
 def wait_ready(process: subprocess.Popen[str], folder: Path, listener: str = "rtmp") -> int:
     """Wait for Headend's ready file and return the port of a listener."""
-    deadline = time.monotonic() + START_S
-    ready = folder / "ready.json"
-    while time.monotonic() < deadline and process.poll() is None:
-        if ready.exists() and (text := ready.read_text()):
-            return int(json.loads(text)[listener][0].rpartition(":")[2])
-        time.sleep(POLL_S)
-    raise BenchError("headend does not start:\n" + (folder / "log").read_text()[-2000:])
+    try:
+        ready = bench_server.wait_ready(process, folder)
+    except HeadendError as error:
+        raise BenchError(str(error)) from error
+    return int(ready[listener][0].rpartition(":")[2])
 
 
 @contextmanager

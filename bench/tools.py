@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import threading
@@ -11,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final, Self
+
+from headend.cli.bench_server import stop
 
 HERE: Final = Path(__file__).parent
 BUILD: Final = HERE / ".build"
@@ -67,25 +68,9 @@ def build(name: str) -> Path:
     return program
 
 
-def raise_descriptor_limit() -> None:
-    """Let this process, and those it starts, open as many sockets as the system permits."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
 def pinned(command: Sequence[str | Path], core: int) -> list[str]:
     """Put a command on one core; the process keeps its pid."""
     return ["taskset", "-c", str(core), *map(str, command)]
-
-
-def stop(process: subprocess.Popen[str]) -> None:
-    """End a process that this one started: politely, then not."""
-    process.terminate()
-    try:
-        process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 class Tool:

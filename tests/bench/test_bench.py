@@ -10,8 +10,10 @@ from bench.measure import audience, fan_out
 from bench.proc import Meter, process_tree, rss_kib
 from bench.report import markdown_of, number, rows_of, save, table_of
 from bench.servers import Variant, nginx_module
-from bench.tools import SERVER_CORE, compiler, raise_descriptor_limit
+from bench.tools import SERVER_CORE, compiler
 from tests.bench.samples import sample
+
+from headend.cli.bench_server import raise_descriptor_limit
 
 needs_compiler = pytest.mark.skipif(
     compiler() is None, reason="the load tools are C programs, and there is no C compiler"

@@ -4,9 +4,10 @@ from contextlib import ExitStack
 
 import pytest
 from bench.report import rows_of
-from bench.tools import compiler, raise_descriptor_limit
+from bench.tools import compiler
 
 from bench import http
+from headend.cli.bench_server import raise_descriptor_limit
 
 pytestmark = [
     pytest.mark.slow,

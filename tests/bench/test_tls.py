@@ -12,8 +12,10 @@ from bench.tls import (
     latency_targets,
     variants,
 )
-from bench.tools import compiler, has_openssl, raise_descriptor_limit
+from bench.tools import compiler, has_openssl
 from tests.bench.samples import sample
+
+from headend.cli.bench_server import raise_descriptor_limit
 
 needs_openssl = pytest.mark.skipif(
     compiler() is None or not has_openssl(),

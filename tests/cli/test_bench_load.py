@@ -11,7 +11,7 @@ import pytest
 
 from headend import client
 from headend.app import Server
-from headend.cli import bench_load
+from headend.cli import bench_load, bench_server
 from headend.cli.bench_load import Load, MeasuredWindow, Plan, Seen, Sent, play_many, publish_many
 from headend.cli.bench_stream import StampedStream
 from headend.client import TlsOptions
@@ -154,7 +154,7 @@ def test_a_window_that_is_not_open_holds_nothing() -> None:
 
 
 def test_a_server_that_is_not_ours_has_no_cpu() -> None:
-    assert bench_load._cpu_s(None) is None
+    assert bench_server.cpu_s(None) is None
 
 
 def test_a_stream_that_ends_is_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +181,6 @@ def test_a_stream_that_ends_is_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_open_files_may_be_used() -> None:
-    bench_load.raise_descriptor_limit()
+    bench_server.raise_descriptor_limit()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert soft == hard

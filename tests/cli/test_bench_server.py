@@ -49,14 +49,14 @@ def test_a_server_that_is_never_ready_is_killed(
     monkeypatch.setattr("sys.executable", str(deaf))
     monkeypatch.setattr(bench_server, "START_S", 0.5)
     monkeypatch.setattr(bench_server, "STOP_S", 0.2)
-    started: list[subprocess.Popen[bytes]] = []
-    real = bench_server._start
+    started: list[subprocess.Popen[str]] = []
+    real = bench_server.start
 
-    def start(folder: Path) -> subprocess.Popen[bytes]:
-        started.append(real(folder))
+    def start(folder: Path, *flags: str) -> subprocess.Popen[str]:
+        started.append(real(folder, *flags))
         return started[0]
 
-    monkeypatch.setattr(bench_server, "_start", start)
+    monkeypatch.setattr(bench_server, "start", start)
     with pytest.raises(HeadendError, match="does not start: busy"), own_server():
         pass
     assert started[0].returncode == -9

@@ -168,7 +168,7 @@ def _run(load: "Callable[[Plan], Coroutine[object, object, Load]]", plan: "Plan"
     """Run a load on uvloop where it is installed: the less it costs, the less it is in the way."""
     import asyncio
 
-    from headend.cli.bench_load import raise_descriptor_limit
+    from headend.cli.bench_server import raise_descriptor_limit
 
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     with suppress(ImportError):

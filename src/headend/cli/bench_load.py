@@ -9,15 +9,13 @@ them. What the loop itself costs is told too: near 100 % the load is what is mea
 """
 
 import asyncio
-import os
-import resource
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from headend import client
+from headend.cli.bench_server import cpu_s
 from headend.cli.bench_stream import StampedStream, headers, stamp_of
 from headend.client import TlsOptions
 from headend.errors import HeadendError, ProtocolError, Rejected, RelayError
@@ -177,12 +175,12 @@ async def _watch(plan: Plan, window: MeasuredWindow, decided: Sequence[asyncio.E
     for event in decided:
         await event.wait()
     await asyncio.sleep(SETTLE_S)
-    started, load, server = time.monotonic(), time.process_time(), _cpu_s(plan.pid)
+    started, load, server = time.monotonic(), time.process_time(), cpu_s(plan.pid)
     window.start_ns = time.monotonic_ns()
     await asyncio.sleep(plan.seconds)
     window.end_ns = time.monotonic_ns()
     per_s = 100 / (time.monotonic() - started)
-    load, after = time.process_time() - load, _cpu_s(plan.pid)
+    load, after = time.process_time() - load, cpu_s(plan.pid)
     await asyncio.sleep(GRACE_S)
     spent = None if server is None or after is None else (after - server) * per_s
     return Usage(load * per_s, spent)
@@ -238,20 +236,3 @@ def _raise_if_all_lost(losses: Sequence[HeadendError | None]) -> None:
 def _without_key(query: str) -> str:
     """A publish key is not for players."""
     return "&".join(part for part in query.split("&") if not part.startswith("key="))
-
-
-def _cpu_s(pid: int | None) -> float | None:
-    """CPU time of a process, user and system, in seconds; None where there is no /proc."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def raise_descriptor_limit() -> None:
-    """Use all the open files we may have: every player is one."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,12 +1,16 @@
-"""A Headend for `headend bench tls` alone, on loopback and free ports."""
+"""A Headend for benchmarks alone, on loopback and free ports.
+
+`headend bench tls` runs it, and so do the benchmarks of the repository.
+"""
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +21,9 @@ from headend.rtmp.url import Url, parse_url
 
 START_S = 20.0
 STOP_S = 15.0  # above limits.shutdown_s
-LOOK_S = 0.02
+LOOK_S = 0.005
+LOOPBACK = "127.0.0.1:0"
+NOT_PASSED_ON = ("HEADEND_", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +60,41 @@ def own_server() -> Iterator[OwnServer]:
     """
     with TemporaryDirectory(prefix="headend-bench-") as name:
         folder = Path(name)
-        process = _start(folder)
+        listen = ("--rtmp", LOOPBACK, "--tls", LOOPBACK, "--http", "off")
+        process = start(folder, *listen)
         try:
-            ready = _wait_ready(process, folder)
+            ready = wait_ready(process, folder)
             certificate = folder / "data" / "tls" / "self-signed.pem"
             yield OwnServer(process.pid, ready["rtmp"][0], ready["tls"][0], certificate)
         finally:
-            _stop(process)
+            stop(process)
 
 
-def _start(folder: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "headend", "serve", "--http", "off"]
-    command += ["--rtmp", "127.0.0.1:0", "--tls", "127.0.0.1:0", "--log-level", "warning"]
+def start(folder: Path, *flags: str, before: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Start `headend serve` with its data, log and ready file in a folder; `stop` ends it.
+
+    Args:
+        folder: Is there, and empty.
+        flags: Of `headend serve`: where it listens, and more.
+        before: A program that runs it, with its flags.
+    """
+    command = [*before, sys.executable, "-m", "headend", "serve", "--log-level", "warning", *flags]
     command += ["--data", str(folder / "data"), "--ready-file", str(folder / "ready.json")]
-    # Neither the user's settings nor another Headend than this one.
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("HEADEND_")}
+    # Neither the user's settings nor another Headend than this one; compiled, as an installed one.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(NOT_PASSED_ON)}
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])
     with (folder / "log").open("wb") as log:
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        return subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=log, stderr=log, text=True
+        )
 
 
-def _wait_ready(process: subprocess.Popen[bytes], folder: Path) -> dict[str, list[str]]:
+def wait_ready(process: subprocess.Popen[str], folder: Path) -> dict[str, list[str]]:
+    """Return where a server that was started in a folder listens, by listener.
+
+    Raises:
+        HeadendError: It does not start; holds its last words.
+    """
     ready = folder / "ready.json"
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
@@ -86,10 +106,28 @@ def _wait_ready(process: subprocess.Popen[bytes], folder: Path) -> dict[str, lis
     raise HeadendError(f"the server does not start: {lines[-1]}")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[str]) -> None:
+    """End a process: politely, then not."""
     process.terminate()
     try:
         process.wait(STOP_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def cpu_s(pid: int | None) -> float | None:
+    """CPU time of a process, user and system, in seconds; None where there is no /proc."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def raise_descriptor_limit() -> None:
+    """Use all the open files we may have: every player is one."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
