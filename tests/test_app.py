@@ -199,7 +199,7 @@ def test_players_that_read_nothing_do_not_hold_up_the_stop(
             started = live.services.loop.time()
             await live.server.stop()
             assert live.services.loop.time() - started < most_s
-            assert not live.services.connections
+            assert not live.services.sessions.connections
             await live.server.start()  # for the end of the fixture
 
     run(stop())

@@ -87,7 +87,7 @@ async def leaves(live: Live) -> None:
 
 async def is_kicked(live: Live) -> None:
     await live.player()
-    (session,) = live.services.sessions()
+    (session,) = live.services.sessions.all()
     session.kick()
 
 

@@ -164,7 +164,7 @@ async def test_stream_goes_on_when_the_server_loses_all_connections(tmp_path: Pa
                 await out.write(tag)
                 if number == 20:
                     tags += [await anext(stream) for _ in range(10)]
-                    for session in list(ours.server.services.sessions()):
+                    for session in list(ours.server.services.sessions.all()):
                         session.abort()
                 if out.reconnects and number > 400:
                     break

@@ -210,7 +210,7 @@ async def test_peers_that_stay_are_closed_in_time() -> None:
         deaf = [socket.create_connection((host, int(port))) for _ in range(3)]
         host, _, port = server.addresses["tls"][0].rpartition(":")
         deaf += [socket.create_connection((host, int(port))) for _ in range(3)]
-        await until(lambda: len(server.services.connections) >= 3)
+        await until(lambda: len(server.services.sessions.connections) >= 3)
         started = time.monotonic()
     assert time.monotonic() - started < 10
     for sock in deaf:
@@ -224,7 +224,7 @@ async def test_stop_that_is_cancelled_closes_everything_too() -> None:
     await server.start()
     host, _, port = server.addresses["rtmp"][0].rpartition(":")
     with socket.create_connection((host, int(port))):
-        await until(lambda: server.services.connections)
+        await until(lambda: server.services.sessions.connections)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await server.stop()

@@ -73,7 +73,7 @@ async def test_player_goes_on_when_a_lost_publisher_comes_back() -> None:
             await out.write(HEADER)
             await out.write(key(1000))
             assert await take(player, 2) == [HEADER._replace(timestamp=0), key(1000)]
-            for connection in set(server.services.connections):
+            for connection in set(server.services.sessions.connections):
                 connection.abort()
         await until(lambda: hub.has_begun and not hub.is_live)
         async with server.publish("live/a") as again:

@@ -31,7 +31,7 @@ def services(*settings: str) -> Services:
     loaded = load_settings(None, settings, environ={}).settings
     made = Mock(
         spec=[
-            "runtime", "settings", "gate", "counters", "is_stopping", "events", "notes",
+            "runtime", "settings", "gate", "counters", "sessions", "events", "notes",
             "pseudonyms",
         ]
     )  # fmt: skip
@@ -42,7 +42,7 @@ def services(*settings: str) -> Services:
     made.notes = Mock()
     made.pseudonyms = Pseudonyms()
     made.runtime = made
-    made.is_stopping = False
+    made.sessions.is_stopping = False
     assert isinstance(made, Mock)
     return made
 
@@ -164,7 +164,7 @@ def test_watching_is_allowed_or_refused_by_the_policy() -> None:
 
 def test_nothing_is_begun_while_the_server_stops() -> None:
     stopping = services()
-    stopping.is_stopping = True
+    stopping.sessions.is_stopping = True
     with pytest.raises(Problem, match="503 Service Unavailable"):
         asyncio.run(allow_play(stopping, request(), "live/a", "http-flv"))
 

@@ -176,7 +176,6 @@ async def test_idle_connections_give_way_to_a_publisher_the_oldest_first(tmp_pat
         waiting = await HttpClient.to(live)
         await waiting.send(b"GET /live/a.flv HTTP/1.1\r\nHost: a\r\n\r\n")
         arrivals = live.services.arrivals
-        assert arrivals is not None
         await until(lambda: arrivals.waiting == 1)
         silent = await HttpClient.to(live)
         answered = await HttpClient.to(live)

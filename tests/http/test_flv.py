@@ -55,7 +55,7 @@ async def test_viewer_gets_the_stream_from_its_keyframe_and_its_end(tmp_path: Pa
             assert [tag.body for tag in tags] == [VIDEO_HEADER, KEYFRAME]
             await web.publisher.send_video(FRAME, 40)
             assert [t.body for t in await read_tags(response, reader, 1)] == [FRAME]
-            (session,) = [s for s in web.live.services.sessions() if s.playing]
+            (session,) = [s for s in web.live.services.sessions.all() if s.playing]
             assert (session.protocol, session.playing) == ("http-flv", ["live/a"])
             assert session.publishing == []
             assert session.bytes_out > len(VIDEO_HEADER + KEYFRAME + FRAME)
@@ -69,7 +69,6 @@ async def test_viewer_that_comes_first_waits_and_one_for_nothing_is_told(tmp_pat
     async with serve(tmp_path, "live.wait_s=1") as web:
         asked = asyncio.create_task(web.client.get(f"{web.base}/live/a.flv"))
         arrivals = web.live.services.arrivals
-        assert arrivals is not None
         await until(lambda: arrivals.waiting == 1)
         await web.publish()
         response = await asked
@@ -174,7 +173,7 @@ def test_viewer_that_takes_nothing_is_closed(
             await loop.sock_sendall(sock, head)
             await web.viewers(1)
             time = 0
-            while web.live.services.viewers:
+            while web.live.services.sessions.viewers:
                 time += 40
                 await web.publisher.send_video(FRAME + bytes(100_000), time)
                 await asyncio.sleep(0.005)
@@ -190,14 +189,14 @@ async def test_viewer_may_be_kicked_and_a_server_may_stop(tmp_path: Path) -> Non
         await web.publish()
         async with web.client.get(f"{web.base}/live/a.flv") as response:
             await web.viewers(1)
-            (viewer,) = web.live.services.viewers
+            (viewer,) = web.live.services.sessions.viewers
             viewer.kick()
             viewer.kick()
             await response.read()
         await web.viewers(0)
         async with web.client.ws_connect(f"{web.base}/live/a.flv") as ws:
             await web.viewers(1)
-            (viewer,) = web.live.services.viewers
+            (viewer,) = web.live.services.sessions.viewers
             viewer.stop()
             message = await ws.receive()
             while message.type is aiohttp.WSMsgType.BINARY:
@@ -205,7 +204,7 @@ async def test_viewer_may_be_kicked_and_a_server_may_stop(tmp_path: Path) -> Non
             assert message.extra == "the server is stopping"
         async with web.client.get(f"{web.base}/live/a.flv"):
             await web.viewers(1)
-            (viewer,) = web.live.services.viewers
+            (viewer,) = web.live.services.sessions.viewers
             viewer.abort()
             await web.viewers(0)
 
@@ -242,13 +241,12 @@ async def test_private_streams_too_many_waiting_and_a_stopping_server_are_told(
             assert response.status == 403
         first = asyncio.create_task(web.client.get(f"{web.base}/live/a.flv"))
         arrivals = web.live.services.arrivals
-        assert arrivals is not None
         await until(lambda: arrivals.waiting == 1)
         for path in ("live/a", "live/b"):  # too many wait; too many names are waited for
             async with web.client.get(f"{web.base}/{path}.flv") as response:
                 assert (response.status, response.headers["Retry-After"]) == (503, "5")
         first.cancel()
-        web.live.services.is_stopping = True
+        web.live.services.sessions.is_stopping = True
         async with web.client.get(f"{web.base}/live/c.flv") as response:
             assert response.status == 503
 
@@ -297,7 +295,6 @@ async def test_connections_over_a_limit_are_refused(tmp_path: Path) -> None:
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"GET /live/a.flv HTTP/1.1\r\nHost: a\r\n\r\n")
         arrivals = web.live.services.arrivals
-        assert arrivals is not None
         await until(lambda: arrivals.waiting == 1)  # an idle connection would give way
         assert await raw(web, b"") == b""
         assert web.live.services.counters.refused == 1
@@ -394,7 +391,7 @@ async def test_viewer_over_websocket_that_answers_no_ping_is_closed(
         for _ in range(2):
             await client.expect(b"\x89\x00")
             await client.send(bytes.fromhex("8a80 37fa213d"))
-        assert web.live.services.viewers
+        assert web.live.services.sessions.viewers
         await client.expect(b"\x89\x00")
         await client.expect_close()
         client.close()

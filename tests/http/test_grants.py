@@ -279,7 +279,6 @@ async def test_viewers_that_wait_for_a_stream_together_are_no_more_than_may_watc
             for number in range(4)
         ]
         arrivals = web.live.services.arrivals
-        assert arrivals is not None
         await until(lambda: arrivals.waiting == 4)
         await show(web)
         answers = await asyncio.gather(*waiting)

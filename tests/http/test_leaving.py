@@ -28,7 +28,6 @@ def get(path: str, *headers: str) -> bytes:
 
 def waiting(live: Live) -> int:
     """Return how many requests wait, for a stream or for the next part of one."""
-    assert live.services.arrivals is not None
     return live.services.arrivals.waiting + live.services.features[HlsStreams].waiting
 
 
@@ -59,7 +58,7 @@ async def test_client_that_leaves_while_it_waits_frees_its_place_and_is_no_error
         await publisher.send_video(VIDEO_HEADER)
         await publisher.send_video(KEYFRAME)
         await live.received("live/a", 2)
-        assert not live.services.viewers
+        assert not live.services.sessions.viewers
     assert not log_lines(caplog, "ERROR")
     assert "Traceback" not in caplog.text
 

@@ -45,7 +45,7 @@ async def test_connections_requests_and_streams_are_counted(tmp_path: Path) -> N
         silent.close()
         for peer in (second, broken):
             peer.close()
-        await until(lambda: len(live.services.connections) == 2)
+        await until(lambda: len(live.services.sessions.connections) == 2)
         seen = await values(live)
         assert seen["headend_connections_accepted_total"] == 5
         assert seen["headend_publishes_total"] == 1

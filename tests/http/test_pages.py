@@ -154,7 +154,6 @@ async def test_patient_answer_comes_with_the_stream(tmp_path: Path) -> None:
     async with serve(tmp_path) as web:
         waiting = asyncio.create_task(web.state("live/a", "?wait=1"))
         arrivals = web.live.services.arrivals
-        assert arrivals is not None
         await until(lambda: arrivals.waiting)
         await web.publish()
         assert (await waiting)["state"] == "live"
@@ -169,7 +168,6 @@ async def test_nobody_more_waits_than_may(tmp_path: Path) -> None:
     async with serve(tmp_path, "limits.waiting_requests=1") as web:
         first = asyncio.create_task(web.state("live/a", "?wait=1"))
         arrivals = web.live.services.arrivals
-        assert arrivals is not None
         await until(lambda: arrivals.waiting)
         status, _, headers = await web.get("/watch/live/a?wait=1", JSON)
         assert (status, headers["Retry-After"]) == (503, "5")

@@ -55,7 +55,7 @@ async def test_health_and_readiness_are_told_to_everybody(tmp_path: Path) -> Non
 
 async def test_server_that_stops_is_not_ready(tmp_path: Path) -> None:
     async with serve(tmp_path) as http:
-        http.live.services.is_stopping = True
+        http.live.services.sessions.is_stopping = True
         assert (await http.get("/readyz"))[:2] == (503, {"status": "stopping"})
         assert (await http.get("/healthz"))[0] == 200
 

@@ -283,7 +283,7 @@ async def test_stream_of_the_same_name_is_another(tmp_path: Path) -> None:
         web.live.services.registry.end_all()
         assert (await web.detail())[0] == 404
         publisher.close()
-        await until(lambda: not web.live.services.connections)
+        await until(lambda: not web.live.services.sessions.connections)
         await web.publish(picture_tags(color=BLUE))
         assert is_blue((await web.get())[1])
 
@@ -293,5 +293,5 @@ async def test_who_shows_a_token_gets_what_no_cache_may_give_to_others(tmp_path:
         await web.publish(picture_tags())
         response = (await web.get("?token=x"))[2]
         assert response.headers["Cache-Control"] == "private, max-age=5"
-        web.live.services.is_stopping = True
+        web.live.services.sessions.is_stopping = True
         assert await web.detail() == (503, "The server is stopping.")

@@ -34,7 +34,7 @@ class Watched:
         await until(lambda: (s := self.live.services.registry.stream("live/a")) and s.tags_in >= 2)
 
     async def viewers(self, count: int) -> None:
-        await until(lambda: len(self.live.services.viewers) == count)
+        await until(lambda: len(self.live.services.sessions.viewers) == count)
 
 
 @asynccontextmanager

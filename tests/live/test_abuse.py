@@ -164,7 +164,7 @@ async def test_bad_input_is_answered_by_a_close_with_one_line(
         await peer.expect_close()
         assert time.monotonic() - started < 2
         peer.close()
-        await until(lambda: len(live.services.connections) == 2)
+        await until(lambda: len(live.services.sessions.connections) == 2)
         assert live.services.counters.protocol_errors == 1
         (line,) = log_lines(caplog, peer.name + " closed")
         assert line.startswith("WARNING")
@@ -406,7 +406,7 @@ async def test_storm_of_resets_leaves_nothing_behind(
             for peer in peers:
                 peer.reset()
         await until(lambda: live.services.counters.accepted >= 352)
-        await until(lambda: len(live.services.connections) == 2)
+        await until(lambda: len(live.services.sessions.connections) == 2)
         assert live.services.admission.connections == 2
         await until(lambda: len(list(live.services.registry.streams())) == 1)
         assert [line for line in log_lines(caplog) if line.startswith("ERROR")] == []
@@ -477,7 +477,7 @@ async def test_connections_of_one_address_are_limited_and_others_get_in(tmp_path
             else:
                 await peer.expect("NetConnection.Connect.Success")
         assert live.services.counters.refused == 1
-        seen = sorted(str(c.peer) for c in live.services.connections)
+        seen = sorted(str(c.peer) for c in live.services.sessions.connections)
         assert seen == ["203.0.113.7:51044", "203.0.113.7:51044", "203.0.113.8:51044"]
         peers[0].close()
         await until(lambda: live.services.admission.connections == 2)

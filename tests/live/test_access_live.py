@@ -317,7 +317,7 @@ async def test_flood_behind_a_request_that_waits_is_not_read(tmp_path: Path) -> 
         live.services.gate.authorizers.append(slow)
         peer = await publish(live, "a")
         await until(lambda: slow.asked)
-        (connection,) = live.services.connections
+        (connection,) = live.services.sessions.connections
         flood = asyncio.create_task(send_many(peer, 80))
         await until(lambda: connection.transport.is_paused)
         assert connection.bytes_in < 2_000_000

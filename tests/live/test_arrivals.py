@@ -9,7 +9,8 @@ from tests.wire import wire
 
 from headend.errors import LimitExceeded, Rejected
 from headend.hub import settling
-from headend.live.arrivals import KEY, Arrivals
+from headend.live.arrivals import KEY
+from headend.live.waiting import wait_for_media
 
 AUDIO_HEADER = wire("af 00 1190")
 SOUND = wire("af 01 de")
@@ -28,8 +29,7 @@ async def test_stream_that_is_there_is_given_at_once(tmp_path: Path) -> None:
         stream = live.services.registry.stream("live/a")
         assert stream is not None
         await until(lambda: stream.tags_in == 2)
-        arrivals = Arrivals(live.services)
-        found, kinds = await arrivals.wait("live/a", None)
+        found, kinds = await wait_for_media(live.services, "live/a", None)
         assert found is stream
         assert kinds == (False, True)
         assert stream.sink(KEY) is None
@@ -37,8 +37,10 @@ async def test_stream_that_is_there_is_given_at_once(tmp_path: Path) -> None:
 
 async def test_all_who_wait_for_a_stream_get_it_with_its_first_media(tmp_path: Path) -> None:
     async with live_server(tmp_path) as live:
-        arrivals = Arrivals(live.services)
-        waiting = [asyncio.create_task(arrivals.wait("live/a", None)) for _ in range(3)]
+        arrivals = live.services.arrivals
+        waiting = [
+            asyncio.create_task(wait_for_media(live.services, "live/a", None)) for _ in range(3)
+        ]
         await until(lambda: arrivals.waiting == 3)
         waiting.pop().cancel()  # its client went away
         await until(lambda: arrivals.waiting == 2)
@@ -68,8 +70,8 @@ async def test_track_that_is_declared_and_sends_nothing_is_waited_for_a_while(
         for type_id, body in sent:
             await publisher.send(message(4, type_id, 1, body))
         await live.received("live/a", len(sent))
-        arrivals = Arrivals(live.services)
-        waiting = asyncio.create_task(arrivals.wait("live/a", None))
+        arrivals = live.services.arrivals
+        waiting = asyncio.create_task(wait_for_media(live.services, "live/a", None))
         await until(lambda: arrivals.waiting == 1)
         monkeypatch.setattr(settling, "UNSENT_S", 0)
         while not waiting.done():
@@ -77,7 +79,7 @@ async def test_track_that_is_declared_and_sends_nothing_is_waited_for_a_while(
             await asyncio.wait([waiting], timeout=0.05)
         _, kinds = await waiting
         assert kinds == (sent[-1][0] == 8, sent[-1][0] == 9)
-        _, kinds = await arrivals.wait("live/a", None)
+        _, kinds = await wait_for_media(live.services, "live/a", None)
         assert kinds == (sent[-1][0] == 8, sent[-1][0] == 9)
 
 
@@ -90,8 +92,8 @@ async def test_stream_with_both_declared_tracks_is_given_with_the_first_of_both(
         for type_id, body in sent:
             await publisher.send(message(4, type_id, 1, body))
         await live.received("live/a", len(sent))
-        arrivals = Arrivals(live.services)
-        waiting = asyncio.create_task(arrivals.wait("live/a", None))
+        arrivals = live.services.arrivals
+        waiting = asyncio.create_task(wait_for_media(live.services, "live/a", None))
         await until(lambda: arrivals.waiting == 1)
         await publisher.send(message(4, 8, 1, SOUND) + message(4, 9, 1, KEYFRAME))
         _, kinds = await waiting
@@ -108,7 +110,7 @@ async def test_stream_whose_publisher_is_lost_is_given_with_what_it_has(tmp_path
         stream = live.services.registry.stream("live/a")
         assert stream is not None
         await until(lambda: not stream.is_live)
-        _, kinds = await Arrivals(live.services).wait("live/a", None)
+        _, kinds = await wait_for_media(live.services, "live/a", None)
         assert kinds == (True, True)
 
 
@@ -117,16 +119,16 @@ async def test_name_that_nobody_publishes_is_not_found_in_the_end(
     wait_s: str, tmp_path: Path
 ) -> None:
     async with live_server(tmp_path, f"live.wait_s={wait_s}") as live:
-        arrivals = Arrivals(live.services)
+        arrivals = live.services.arrivals
         with pytest.raises(Rejected, match="nobody publishes live/a"):
-            await arrivals.wait("live/a", None)
+            await wait_for_media(live.services, "live/a", None)
         assert arrivals.waiting == 0
 
 
 async def test_stream_that_ends_before_its_first_media_is_not_found(tmp_path: Path) -> None:
     async with live_server(tmp_path) as live:
-        arrivals = Arrivals(live.services)
-        waiting = asyncio.create_task(arrivals.wait("live/a", None))
+        arrivals = live.services.arrivals
+        waiting = asyncio.create_task(wait_for_media(live.services, "live/a", None))
         await until(lambda: arrivals.waiting == 1)
         live.services.registry.end_all()
         with pytest.raises(Rejected, match="nobody publishes live/a"):
@@ -135,9 +137,9 @@ async def test_stream_that_ends_before_its_first_media_is_not_found(tmp_path: Pa
 
 async def test_too_many_waiting_requests_are_refused(tmp_path: Path) -> None:
     async with live_server(tmp_path, "limits.waiting_requests=1") as live:
-        arrivals = Arrivals(live.services)
-        first = asyncio.create_task(arrivals.wait("live/a", None))
+        arrivals = live.services.arrivals
+        first = asyncio.create_task(wait_for_media(live.services, "live/a", None))
         await until(lambda: arrivals.waiting == 1)
         with pytest.raises(LimitExceeded, match=r"limits\.waiting_requests"):
-            await arrivals.wait("live/b", None)
+            await wait_for_media(live.services, "live/b", None)
         first.cancel()

@@ -153,7 +153,7 @@ async def player_that_is_refused(live: TlsLive) -> None:
 
 async def session_that_is_kicked(live: TlsLive) -> None:
     peer = await live.plain.player("a")
-    for session in live.services.sessions():
+    for session in live.services.sessions.all():
         if session.playing:
             session.kick()
     await peer.expect_close()
@@ -300,7 +300,6 @@ async def http_request_that_waits(live: TlsLive) -> None:
 
 async def http_client_that_does_not_wait(live: TlsLive) -> None:
     arrivals = live.services.arrivals
-    assert arrivals is not None
     client = await ask(live, get("/live/nothing.flv"), b"")
     await until(lambda: arrivals.waiting == 1)
     client.close()
@@ -333,7 +332,7 @@ async def flv_viewer(live: TlsLive) -> None:
 
 async def flv_viewer_that_is_kicked(live: TlsLive) -> None:
     client = await ask(live, get("/live/a.flv"), b"FLV")
-    for viewer in list(live.services.viewers):
+    for viewer in list(live.services.sessions.viewers):
         viewer.kick()
     await client.expect_close()
     client.close()
@@ -443,7 +442,7 @@ async def test_relay_out_is_freed_when_its_stream_is_over(
                 await publish_pictures(publisher)
                 await there.plain.received("live/a", 3)
                 publisher.close()
-                await until(lambda: not here.services.connections and not targets(here))
+                await until(lambda: not here.services.sessions.connections and not targets(here))
                 await until(lambda: not there.services.registry.publication("live/a"))
 
             await publish()
@@ -466,8 +465,8 @@ async def test_relay_in_is_freed_when_nobody_watches(scheme: str, tmp_path: Path
                 player = await edge.player("a")
                 await player.expect_media(len(sent))
                 player.close()
-                await until(lambda: not edge.services.connections and not targets(edge))
-                await until(lambda: len(origin.services.sessions()) == 1)
+                await until(lambda: not edge.services.sessions.connections and not targets(edge))
+                await until(lambda: len(origin.services.sessions.all()) == 1)
 
             await watch()
             async with nothing_left(edge) as left:
@@ -482,14 +481,14 @@ def test_session_is_gone_with_its_connection(
 ) -> None:
     async def main() -> None:
         async with serve(tmp_path, pair) as live:
-            before = set(live.services.sessions())
+            before = set(live.services.sessions.all())
             closing: Peer | HttpClient
             if kind.startswith("rtmp"):
                 closing = await (live if kind == "rtmps" else live.plain).player("a")
             else:
                 request = UPGRADE if kind == "ws-flv" else get("/live/a.flv")
                 closing = await ask(live, request, b"FLV")
-            (found,) = (each for each in live.services.sessions() if each not in before)
+            (found,) = (each for each in live.services.sessions.all() if each not in before)
             assert (found.protocol, found.playing) == (kind, ["live/a"])
             session = weakref.ref(found)
             del found

@@ -35,12 +35,12 @@ async def refused(live: Live, what: str, name: str, text: str) -> None:
 
 
 async def refused_as(live: Live, what: str, name: str, code: str, text: str) -> None:
-    before = len(live.services.connections)
+    before = len(live.services.sessions.connections)
     peer = await ask(live, what, name)
     await peer.expect(code)
     assert text.encode() in peer.heard
     peer.close()
-    await until(lambda: len(live.services.connections) == before)
+    await until(lambda: len(live.services.sessions.connections) == before)
 
 
 def sweep(live: Live, later_s: float) -> None:
@@ -63,7 +63,7 @@ async def test_only_so_many_watch_a_stream(
         await refused(live, "play", "a", FULL)
         assert log_lines(caplog, "limits.viewers_per_stream")
         first.close()
-        await until(lambda: len(live.services.connections) == 1)
+        await until(lambda: len(live.services.sessions.connections) == 1)
         await live.player("a")
 
 
@@ -80,7 +80,7 @@ async def test_only_so_many_watch_a_server_over_whatever_protocol(tmp_path: Path
             )
             assert await watch_hls(web, "third") == 403
             await refused(web.live, "play", "a", "this server has reached its limit of viewers")
-        await until(lambda: not web.live.services.viewers)
+        await until(lambda: not web.live.services.sessions.viewers)
         await web.live.player("c")
 
 
@@ -125,7 +125,7 @@ async def test_one_address_leaves_places_to_others_over_rtmp_too(tmp_path: Path)
         other = await live.player("a", source="127.0.0.2")
         other.close()
         first[0].close()
-        await until(lambda: len(live.services.connections) == 2)
+        await until(lambda: len(live.services.sessions.connections) == 2)
         await live.player("d")
 
 
@@ -161,7 +161,7 @@ async def test_key_whose_publisher_is_lost_holds_that_stream_still(tmp_path: Pat
         for name in "ab":
             publisher = await live.publisher(f"{name}?key=one")
             publisher.reset()
-            await until(lambda: not live.services.connections)
+            await until(lambda: not live.services.sessions.connections)
         await refused(live, "publish", "c?key=one", "2 of them lost, and kept for a while")
         await live.publisher("a?key=one")  # its own
         await refused(live, "publish", "c?key=one", "1 of them lost, and kept for a while")
@@ -178,7 +178,7 @@ async def test_brief_publishers_keep_nobody_from_publishing(tmp_path: Path) -> N
             await publisher.send_video(VIDEO_HEADER)
             await publisher.send_video(KEYFRAME)
             publisher.reset()
-            await until(lambda: not live.services.connections)
+            await until(lambda: not live.services.sessions.connections)
         for name in "abc":
             await live.publisher(name)
         await refused_as(live, "publish", "d", "NetStream.Publish.BadName", "limits.streams")
@@ -226,7 +226,7 @@ async def test_names_that_are_waited_for_are_shared_out_among_addresses(tmp_path
 
 async def send(publisher: Peer, live: Live, size: int) -> None:
     """Send a keyframe of so many bytes, and wait until it has come."""
-    (session,) = live.services.connections
+    (session,) = live.services.sessions.connections
     before = session.bytes_in
     await publisher.send_video(KEYFRAME + bytes(size))
     await until(lambda: session.bytes_in >= before + size)

@@ -177,7 +177,7 @@ async def test_publisher_from_elsewhere_is_refused_and_the_log_says_what_to_do(
 async def test_server_that_stops_refuses_what_is_asked_for(action: str, tmp_path: Path) -> None:
     async with live_server(tmp_path) as live:
         peer = await live.connected()
-        live.services.is_stopping = True
+        live.services.sessions.is_stopping = True
         await peer.send(command(action, 3, None, "a", on=1))
         said = await peer.expect_close()
         assert said[-1] == f"onStatus 0 error NetStream.{action.title()}.Failed @1"
@@ -312,7 +312,7 @@ async def test_one_peer_may_play_two_streams_and_the_end_of_one_leaves_the_other
         await second.send_video(KEYFRAME + b"b")
         assert await player.expect_media(1) == [KEYFRAME + b"b"]
         await player.send(command("deleteStream", 0, None, 2))
-        await until(lambda: not any(c.playing for c in live.services.connections))
+        await until(lambda: not any(c.playing for c in live.services.sessions.connections))
         assert not player.is_closed
 
 
@@ -350,7 +350,7 @@ async def test_first_viewer_gets_the_newest_keyframe_that_its_publisher_had_sent
             await publisher.send_video(FRAME + b"next")
             assert await player.expect_media(3) == [*bodies, FRAME + b"next"]
             player.close()
-            await until(lambda: len(live.services.connections) == 1)
+            await until(lambda: len(live.services.sessions.connections) == 1)
 
 
 async def test_end_that_is_read_when_the_first_viewer_comes_is_told_to_it(tmp_path: Path) -> None:
@@ -371,7 +371,7 @@ async def test_end_that_is_read_when_the_first_viewer_comes_is_told_to_it(tmp_pa
             said = await peer.expect_close()
             assert said[-1] == "onStatus 0 status NetStream.Play.Stop @1"
             live.close_peers()
-            await until(lambda: not live.services.connections)
+            await until(lambda: not live.services.sessions.connections)
 
 
 async def test_publisher_that_closes_while_nobody_watches_is_noticed_at_once(
@@ -383,7 +383,7 @@ async def test_publisher_that_closes_while_nobody_watches_is_noticed_at_once(
             await publisher.send_video(KEYFRAME)
             await live.received("live/a", 1)
             getattr(publisher, how)()
-            await until(lambda: not live.services.connections)
+            await until(lambda: not live.services.sessions.connections)
             assert len(log_lines(caplog, f"{publisher.name} publish live/a lost")) == 1
 
 

@@ -74,7 +74,7 @@ async def test_viewer_that_takes_a_little_is_late_and_one_that_takes_nothing_is_
 ) -> None:
     async with live_server(tmp_path) as live:
         slow = await live.player("a", receive_buffer=4096)
-        (connection,) = live.services.connections
+        (connection,) = live.services.sessions.connections
         publisher = await live.publisher("a")
         transport = connection._transport
         # Far more than sockets hold.
@@ -209,8 +209,10 @@ async def test_bug_closes_the_one_connection_with_one_line(
     async with live_server(tmp_path, *quick) as live, witness(live):
         peer, other = await live.peer(), await live.peer()
         await peer.send(C0_C1 + C2)
-        await until(lambda: len(live.services.connections) == 4)
-        bad.extend(c._session for c in live.services.connections if str(c.peer) == peer.name)
+        await until(lambda: len(live.services.sessions.connections) == 4)
+        bad.extend(
+            c._session for c in live.services.sessions.connections if str(c.peer) == peer.name
+        )
         await other.send(C0_C1 + C2)
         await peer.send(bytes(1))
         await peer.expect_close()

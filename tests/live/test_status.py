@@ -86,7 +86,7 @@ async def test_stream_whose_publisher_is_lost_is_interrupted_and_one_that_ended_
     async with live_server(tmp_path) as live:
         publisher = await live.publisher("a")
         publisher.close()
-        await until(lambda: not live.services.connections)
+        await until(lambda: not live.services.sessions.connections)
         seen = only(status.streams(live.services))
         assert (seen.state, seen.publisher) == ("interrupted", None)
         live.services.registry.end_all()

@@ -80,7 +80,7 @@ async def test_accepted_connection_sends_at_once_and_notices_a_peer_that_is_gone
             for option in ((socket.IPPROTO_TCP, socket.TCP_NODELAY), KEEP_ALIVE):
                 listening.setsockopt(*option, 0)
         peer = await live.connected()
-        (connection,) = live.services.connections
+        (connection,) = live.services.sessions.connections
         sock = connection._transport._socket
         assert {key: sock.getsockopt(*key) for key in wanted} == wanted
         peer.close()
@@ -160,10 +160,10 @@ async def test_unix_socket_is_played_over_and_removed_at_the_end(
         writer.write(command("publish", 3, None, "a", on=1))
         await reader.readuntil(b"NetStream.Publish.Start")  # counts as loopback
         assert log_lines(caplog, "rtmp unix publish live/a accepted") != []
-        (connection,) = live.services.connections
+        (connection,) = live.services.sessions.connections
         assert connection.peer == LOCAL
         writer.close()
-        await until(lambda: not live.services.connections)
+        await until(lambda: not live.services.sessions.connections)
         assert live.services.admission.connections == 0
     assert not path.exists()
 
@@ -213,10 +213,10 @@ async def test_storm_of_connections_is_taken_in_over_several_turns(
 
     async with live_server(tmp_path) as live:
         clients = [socket.create_connection(live.address) for _ in range(10)]
-        await until(lambda: len(live.services.connections) == 10)
+        await until(lambda: len(live.services.sessions.connections) == 10)
         for client in clients:
             client.close()
-        await until(lambda: not live.services.connections)
+        await until(lambda: not live.services.sessions.connections)
 
 
 async def test_listener_that_rests_when_the_server_stops_is_not_woken(
@@ -291,7 +291,7 @@ async def test_header_in_pieces_is_waited_for_without_a_busy_loop(tmp_path: Path
         await peer.send(b"51044 1935\r\n" + C0_C1 + C2)
         await peer.send(command("connect", 1, {"app": "live"}))
         await peer.expect("NetConnection.Connect.Success")
-        (connection,) = live.services.connections
+        (connection,) = live.services.sessions.connections
         assert str(connection.peer) == "203.0.113.7:51044"
 
 

@@ -248,7 +248,9 @@ def test_viewer_of_many_names_is_told_of_in_a_sum_and_served(
             assert packaged.viewers == 15
             packaged.forget_viewers(web.live.services.loop.time() + 60)
             services = web.live.services
-            await until(lambda: not services.viewers and len(services.connections) == 1)
+            await until(
+                lambda: not services.sessions.viewers and len(services.sessions.connections) == 1
+            )
             entries, rows = await settled(web)
             assert rows == 10
             (summary,) = (entry for entry in entries if entry.action == "peer.noisy")

@@ -168,7 +168,7 @@ async def test_viewers_of_flv_behind_a_proxy_are_who_they_are(scheme: str, tmp_p
                 assert (await response.content.readexactly(3)) == b"FLV"
                 assert await viewers(web) == ["198.51.100.10:4711"]
         await web.client.close()  # the admission counts out what it has counted in
-        publishers = len(web.live.services.connections)
+        publishers = len(web.live.services.sessions.connections)
         await until(lambda: web.live.services.admission.connections == publishers)
 
 

@@ -28,10 +28,10 @@ async def test_stream_is_fetched_while_somebody_watches_and_once_for_all(tmp_pat
             for player in players:
                 assert await player.expect_media(len(sent)) == sent
             assert states(edge) == ["live"]
-            assert len(origin.services.connections) == 2  # the publisher and one fetch
+            assert len(origin.services.sessions.connections) == 2  # the publisher and one fetch
             for player in players:
                 player.close()
-            await until(lambda: len(origin.services.connections) == 1)
+            await until(lambda: len(origin.services.sessions.connections) == 1)
             await until(lambda: targets(edge) == [])
 
 
@@ -137,7 +137,7 @@ async def test_hops_that_a_player_claims_are_told_to_no_source(tmp_path: Path) -
             honest = await edge.player("a")
             assert await honest.expect_media(len(sent)) == sent
             assert await liar.expect_media(len(sent)) == sent
-            (fetch,) = [each for each in origin.services.connections if each.hops]
+            (fetch,) = [each for each in origin.services.sessions.connections if each.hops]
             assert fetch.hops == (edge.services.server_id,)
 
 
@@ -230,7 +230,7 @@ async def test_stream_whose_source_is_gone_is_no_name_that_was_invented(tmp_path
             player = await edge.player("a")
             await player.expect_media(len(sent))
             origin.server._listeners.close()
-            for session in origin.services.sessions():
+            for session in origin.services.sessions.all():
                 session.abort()  # as if its machine were gone
             await until(lambda: states(edge) == ["retrying"])
             await ask_for(edge, [f"invented{number}" for number in range(104)], "127.0.0.2")

@@ -102,7 +102,7 @@ async def test_destination_that_reads_nothing_is_late_and_holds_nobody_up(tmp_pa
             publisher = await live.publisher("a")
             await publish_pictures(publisher)
             await until(lambda: states(live) == ["live", "live"])
-            (connection,) = there.services.connections
+            (connection,) = there.services.sessions.connections
             connection._transport.pause_reading()
             player = await steady.player("a")
             sent = 0

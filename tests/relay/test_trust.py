@@ -57,7 +57,9 @@ async def test_stream_is_fetched_over_tls(tmp_path: Path) -> None:
             sent = await publish_pictures(await origin.publisher("a"))
             player = await edge.player("a")
             assert await player.expect_media(len(sent)) == sent
-            assert [each.tls is not None for each in origin.services.connections] != [False] * 2
+            assert [each.tls is not None for each in origin.services.sessions.connections] != [
+                False
+            ] * 2
 
 
 async def test_authority_that_cannot_be_read_is_failed(tmp_path: Path) -> None:

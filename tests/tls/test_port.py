@@ -70,7 +70,7 @@ async def is_empty(live: TlsLive) -> None:
     """Wait until the witness alone is connected, and nothing else is remembered."""
     services = live.services
     tls = services.features[ServedCertificates]
-    await until(lambda: len(services.connections) == 2)
+    await until(lambda: len(services.sessions.connections) == 2)
     await until(lambda: not tls.handshakes.in_progress)
     await until(lambda: services.admission.connections == 2)
 
@@ -264,7 +264,7 @@ async def test_reading_ends_when_nothing_comes_whatever_openssl_announces(
         await publisher.send_video(VIDEO_HEADER)
         await until(lambda: bytes_in(live, "live/a") == len(VIDEO_HEADER))
         monkeypatch.setattr(TlsTransport, "_pending", lambda _: 1)
-        (connection,) = live.services.connections
+        (connection,) = live.services.sessions.connections
         assert connection.transport.read() == 0
         publisher.close()
 

@@ -61,7 +61,7 @@ def _recorder(ground: Ground) -> Feature:
     settings = services.settings
     recorder = Recorder(
         time,
-        services.next_session_id,
+        services.sessions.next_id,
         services.access.database,
         node(settings),
         retention_days=settings.audit.retention_days,

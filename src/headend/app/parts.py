@@ -16,12 +16,15 @@ from headend.features.features import Features
 from headend.hub.registry import NameSettings, Registry, RegistrySettings
 from headend.hub.standby import FallbackSettings
 from headend.hub.stream import StreamSettings
+from headend.live.arrivals import Arrivals
 from headend.live.limits import StreamLimits
+from headend.live.open_sessions import OpenSessions
 from headend.live.rates import Rates
 from headend.live.rtmp_settings import RtmpSettings
 from headend.live.services import Services
 from headend.live.stream_observer import StreamObserver
 from headend.live.waiting import give_up
+from headend.logs import Repeats
 from headend.net.admission import Admission
 from headend.net.deadlines import Deadlines
 from headend.net.notes import Notes
@@ -80,6 +83,9 @@ def services(settings: Settings, addresses: Mapping[str, Sequence[str]]) -> Serv
         began=loop.time(),
         started=time(),
         registry=registry,
+        sessions=OpenSessions(runtime.counters),
+        arrivals=Arrivals(runtime),
+        undecided=Repeats(log, "requests not decided", level=logging.ERROR),
         access=Access(loop, settings, events, pseudonyms),
         rtmp=RtmpSettings(runtime, server_id),
         rates=Rates(runtime, registry, features),

@@ -157,18 +157,19 @@ class Server:
     async def stop(self) -> None:
         """Stop accepting, tell players and publishers, and close within `limits.shutdown_s`."""
         services = self._services
-        services.is_stopping = True
+        sessions = services.sessions
+        sessions.is_stopping = True
         services.events.emit(ServerStopping(time=time()))
-        log.info("stopping: %d RTMP connections", len(services.connections))
+        log.info("stopping: %d RTMP connections", len(sessions.connections))
         self._listeners.close()
         services.registry.end_all()  # players are told by their streams
-        for session in services.sessions():
+        for session in sessions.all():
             session.stop()
         loop = services.loop
         began = loop.time()
         end = began + PEERS_SHARE * self.shutdown_s
         try:
-            while (services.connections or services.viewers) and loop.time() < end:  # noqa: ASYNC110
+            while sessions.all() and loop.time() < end:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         finally:  # also when whoever embeds us has no more time
             await self._release(began + max(PARTS_SHARE * self.shutdown_s, LEAST_S))
@@ -182,7 +183,7 @@ class Server:
         """
         services = self._services
         self._listeners.close()
-        for session in services.sessions():
+        for session in services.sessions.all():
             session.abort()
         if self._running is not None:
             self._running.close()

@@ -233,5 +233,5 @@ class _Origin:
 
 
 def _check_running(services: Services) -> None:
-    if services.is_stopping:
+    if services.sessions.is_stopping:
         raise UsageError("the server is stopped")

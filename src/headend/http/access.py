@@ -39,7 +39,7 @@ async def allow_play(services: Services, request: web.Request, path: str, protoc
         Problem: 403, or 503 while the server stops.
         HTTPTemporaryRedirect: It is to be had elsewhere.
     """
-    if services.is_stopping:
+    if services.sessions.is_stopping:
         raise Problem(503, "The server is stopping.")
     gate = services.gate
     peer = peer_of(services, request)

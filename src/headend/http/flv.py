@@ -25,6 +25,7 @@ from headend.http.problems import Problem, problem_of
 from headend.http.websocket_viewer import WebSocketViewer
 from headend.hub.stream import Stream
 from headend.live.services import Services
+from headend.live.waiting import wait_for_media
 from headend.outputs.first_media import Kinds
 
 ROUTE: Final = "/{path:.+}.flv"
@@ -144,9 +145,8 @@ async def media_of(services: Services, path: str, address: Address | None) -> tu
     Raises:
         Problem: 404: nobody publishes it; 503: too many wait.
     """
-    assert services.arrivals is not None
     try:
-        return await services.arrivals.wait(path, address)
+        return await wait_for_media(services, path, address)
     except Rejected as rejected:
         raise problem_of(rejected) from None
     except LimitExceeded as error:

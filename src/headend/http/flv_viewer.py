@@ -84,7 +84,7 @@ class FlvViewer:
         self.tls: Final = tls
         self.user_agent: Final = shown(user_agent)
         self.started: Final = services.loop.time()
-        self.id: Final = services.next_session_id()
+        self.id: Final = services.sessions.next_id()
         self._format = FlvFormat(protocol.startswith("ws"))
         self._watching = Watching(services, self, stream, grant)
         self._stall = Stall()
@@ -102,7 +102,7 @@ class FlvViewer:
         """
         if self._is_gone:
             return
-        self._services.viewers.add(self)
+        self._services.sessions.viewers.add(self)
         self._watching.begin(self)
         self._transport.set_pace(ReadPace.CALM)
         format = self._format
@@ -179,7 +179,7 @@ class FlvViewer:
         self._is_gone = True
         services = self._services
         services.deadlines.forget(self)
-        services.viewers.discard(self)
+        services.sessions.viewers.discard(self)
         services.counters.bytes_in += self._transport.bytes_in
         services.counters.bytes_out += self._transport.bytes_out
         self._watching.end(self._reason, f": closed{reason}")

@@ -18,7 +18,6 @@ from headend import __version__, logs
 from headend.http import stream_metrics
 from headend.live.rates import LAGS, Rates
 from headend.live.services import Services
-from headend.live.sessions import Session
 from headend.live.status import State, StreamStatus
 from headend.store.recorder import Recorder
 from headend.tls.served import ServedCertificates
@@ -75,7 +74,9 @@ class _Reading:
     def _requests(self) -> Iterable[Metric]:
         services = self._services
         counters = services.counters
-        yield _gauge("headend_connections", "RTMP connections now.", len(services.connections))
+        yield _gauge(
+            "headend_connections", "RTMP connections now.", len(services.sessions.connections)
+        )
         for name, text, value in (
             ("headend_connections_accepted", "RTMP connections accepted.", counters.accepted),
             ("headend_connections_refused", "RTMP connections over a limit.", counters.refused),
@@ -95,7 +96,7 @@ class _Reading:
 
     def _sessions(self) -> Iterable[Metric]:
         services = self._services
-        sessions: list[Session] = [*services.connections, *services.viewers]
+        sessions = services.sessions.all()
         counts = Counter(each.protocol for each in sessions)
         yield _labelled(
             "headend_sessions",
@@ -132,7 +133,7 @@ class _Reading:
             "RTMPS sessions now.",
             labels=["version", "cipher", "resumed"],
         )
-        facts = [each.tls for each in self._services.connections if each.tls is not None]
+        facts = [each.tls for each in self._services.sessions.connections if each.tls is not None]
         counts = Counter((fact.version, fact.cipher, str(fact.resumed).lower()) for fact in facts)
         for agreed, count in counts.items():
             sessions.add_metric(agreed, count)

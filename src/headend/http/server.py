@@ -17,7 +17,6 @@ from headend.http.exposition import CONTENT_TYPE, Exposition
 from headend.http.heads import answer_headers
 from headend.http.problems import tell_problems
 from headend.http.protocol import HttpProtocol
-from headend.live.arrivals import Arrivals
 from headend.live.services import Services
 from headend.net.peer import Peer
 from headend.net.tls_facts import TlsFacts
@@ -48,7 +47,6 @@ class HttpServer(Feature):
         """
         self._source = source
         self._services = services
-        services.arrivals = Arrivals(services)
         self._sign_ins = SignIns(services, admin_token)
         self._exposition = Exposition(services)
         self._runner = web.AppRunner(
@@ -147,7 +145,7 @@ class HttpServer(Feature):
 
     async def _ready(self, request: web.Request) -> web.Response:
         """The server takes publishers and players."""
-        if self._services.is_stopping:
+        if self._services.sessions.is_stopping:
             return web.json_response({"status": "stopping"}, status=503)
         return web.json_response({"status": "ready"})
 

@@ -19,6 +19,7 @@ from headend.http.problems import Problem, problem_of
 from headend.hub.stream import Stream
 from headend.live import status
 from headend.live.services import Services
+from headend.live.waiting import wait_for_media
 from headend.names import stream_path
 from headend.settings.http import ANY_ORIGIN
 
@@ -98,10 +99,8 @@ class WatchRoutes:
         return self._answer(path, stream.state.name.lower(), "", stream)
 
     async def _wait(self, path: str, address: Address | None) -> Stream | None:
-        arrivals = self._services.arrivals
-        assert arrivals is not None
         try:
-            stream, _ = await arrivals.wait(path, address)
+            stream, _ = await wait_for_media(self._services, path, address)
         except Rejected as rejected:
             if rejected.refusal is Refusal.NOT_FOUND:
                 return None

@@ -3,13 +3,10 @@
 import asyncio
 from typing import Final
 
-from headend.decisions import Address
-from headend.errors import LimitExceeded
+from headend.errors import LimitExceeded, Refusal, Rejected
 from headend.hub.stream import Stream
-from headend.live.services import Services
-from headend.live.waiting import find_stream
-from headend.live.watching import not_found
 from headend.media.tag import AUDIO, VIDEO
+from headend.net.runtime import Runtime
 from headend.outputs.first_media import FirstMedia, Kinds
 
 KEY: Final = "arrival"  # of the sink in its stream
@@ -22,23 +19,23 @@ class Arrivals:
         waiting: Requests that wait now.
     """
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._arrivals: dict[str, _Arrival] = {}
         self.waiting = 0
 
-    async def wait(self, path: str, address: Address | None) -> tuple[Stream, Kinds]:
-        """Return a stream once it has media.
+    async def wait(self, stream: Stream, wait_s: float) -> Kinds:
+        """Wait until a stream has media; return of what kinds.
 
         Args:
-            path: `APP/NAME`.
-            address: Of whoever asks.
+            stream: It may be one that nobody publishes yet.
+            wait_s: How long to wait, seconds; 0: as long as it lasts.
 
         Raises:
-            Rejected: Nobody publishes it, within `live.wait_s`.
+            Rejected: Nobody publishes it, or not in time.
             LimitExceeded: Too many requests wait.
         """
-        stream, wait_s = find_stream(self._services, path, address)
+        path = stream.path
         arrival = self._arrivals.get(path)
         if arrival is None or arrival.stream is not stream:
             arrival = self._arrivals[path] = _Arrival(stream)
@@ -48,7 +45,7 @@ class Arrivals:
                 await self._wait(arrival, wait_s)
             if arrival.media.is_over:
                 raise not_found(path)
-            return stream, arrival.kinds
+            return arrival.kinds
         finally:
             if not arrival.waiters:
                 arrival.detach()
@@ -56,10 +53,10 @@ class Arrivals:
                     del self._arrivals[path]
 
     async def _wait(self, arrival: "_Arrival", wait_s: float) -> None:
-        most = self._services.settings.limits.waiting_requests
+        most = self._runtime.settings.limits.waiting_requests
         if self.waiting >= most:
             raise LimitExceeded("limits.waiting_requests", self.waiting + 1, most)
-        waiter: asyncio.Future[None] = self._services.loop.create_future()
+        waiter: asyncio.Future[None] = self._runtime.loop.create_future()
         self.waiting += 1
         arrival.waiters.add(waiter)
         try:
@@ -70,6 +67,11 @@ class Arrivals:
         finally:
             self.waiting -= 1
             arrival.waiters.discard(waiter)
+
+
+def not_found(path: str) -> Rejected:
+    """Return how a request is refused for a stream that nobody publishes."""
+    return Rejected(Refusal.NOT_FOUND, f"nobody publishes {path}")
 
 
 class _Arrival:

@@ -108,9 +108,9 @@ class RtmpConnection:
         services = self._services
         self._transport = transport
         transport.read_size = self._session.read_size
-        services.connections.add(self)
+        services.sessions.connections.add(self)
         services.counters.accepted += 1
-        self.id = services.next_session_id()
+        self.id = services.sessions.next_id()
         services.deadlines.update(self)
 
     @property
@@ -182,7 +182,7 @@ class RtmpConnection:
 
     def connection_lost(self, error: OSError | None) -> None:
         services = self._services
-        services.connections.discard(self)
+        services.sessions.connections.discard(self)
         services.deadlines.forget(self)
         services.admission.leave(self.peer.address)
         services.counters.bytes_in += self._transport.bytes_in

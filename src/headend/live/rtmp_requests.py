@@ -93,7 +93,7 @@ class Requests:
         gate = self._services.gate
         asked = self._access_request(request)
         try:
-            if self._services.is_stopping:
+            if self._services.sessions.is_stopping:
                 raise Rejected(Refusal.STOPPING, "the server is stopping")
             grant = gate.decide_now(asked)
         except Rejected as rejected:

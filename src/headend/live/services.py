@@ -1,19 +1,18 @@
 """What all connections share: one object, made by the app."""
 
-import logging
 from asyncio import AbstractEventLoop
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from headend.access.control import Access
 from headend.access.gate import Gate
 from headend.events import Events
 from headend.features.features import Features
 from headend.hub.registry import Registry
+from headend.live.arrivals import Arrivals
+from headend.live.open_sessions import OpenSessions
 from headend.live.rates import Rates
 from headend.live.rtmp_settings import RtmpSettings
-from headend.live.sessions import Session
 from headend.logs import Repeats
 from headend.net.admission import Admission
 from headend.net.deadlines import Deadlines
@@ -22,31 +21,23 @@ from headend.net.poller import Poller
 from headend.net.runtime import Counters, Runtime
 from headend.settings import RuleBook, Settings
 
-if TYPE_CHECKING:
-    from headend.live.arrivals import Arrivals
-    from headend.live.rtmp_connection import RtmpConnection
 
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Services:
     """What the connections of a server share.
 
     Attributes:
         runtime: What every connection needs; its parts are properties here.
         access: All that decides who may what.
+        sessions: Those that are open.
         began: When the server started, monotonic seconds.
         started: Likewise, Unix seconds by the clock of then; for people.
         rtmp: What every RTMP session keeps to.
         rates: What streams bring a second.
         features: What the server can do besides.
         addresses: Where the server listens, by listener: rtmp, tls and http.
-        connections: RTMP and RTMPS.
-        viewers: Viewers over HTTP and WebSocket.
         undecided: Tells the log of requests that could not be decided.
-        arrivals: Requests that wait for a stream; there with HTTP.
+        arrivals: Requests that wait for a stream.
         server_id: Ours, among servers that relay to each other; another one with each start.
     """
 
@@ -55,18 +46,14 @@ class Services:
     started: float
     registry: Registry
     access: Access
+    sessions: OpenSessions
     rtmp: RtmpSettings
     rates: Rates
     features: Features
     addresses: Mapping[str, Sequence[str]]
     server_id: str
-    connections: set["RtmpConnection"] = field(default_factory=set)
-    viewers: set[Session] = field(default_factory=set)
-    undecided: Repeats = field(
-        default_factory=lambda: Repeats(log, "requests not decided", level=logging.ERROR)
-    )
-    is_stopping: bool = False
-    arrivals: "Arrivals | None" = None
+    arrivals: Arrivals
+    undecided: Repeats
 
     @property
     def loop(self) -> AbstractEventLoop:
@@ -108,13 +95,3 @@ class Services:
     def gate(self) -> Gate:
         """Decides who may publish and play."""
         return self.access.gate
-
-    def next_session_id(self) -> int:
-        """Return the number of a session that begins, from 1 on."""
-        self.counters.sessions += 1
-        return self.counters.sessions
-
-    def sessions(self) -> list["Session"]:
-        """Return every session, in the order in which they began."""
-        sessions: list[Session] = [*self.connections, *self.viewers]
-        return sorted(sessions, key=lambda session: session.id)

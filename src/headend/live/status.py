@@ -127,7 +127,7 @@ class CertificateStatus:
 def sessions(services: Services, most: int | None = None) -> list[SessionStatus]:
     """Describe every session that is not about to close, oldest first, or so many of them."""
     now = services.loop.time()
-    running = [session for session in services.sessions() if not session.is_over]
+    running = [session for session in services.sessions.all() if not session.is_over]
     return [describe(session, now) for session in running[:most]]
 
 
@@ -203,7 +203,7 @@ async def in_turns(services: Services, known: Sequence[Stream]) -> list[StreamSt
 def _viewers(services: Services, only: str | None = None) -> Mapping[str, Counter[str]]:
     """Count the viewers of every stream, or of one only, by protocol."""
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for session in services.sessions():
+    for session in services.sessions.all():
         for path in session.watching:
             if only in (None, path):
                 counts[path][session.protocol] += 1

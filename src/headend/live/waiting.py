@@ -4,11 +4,13 @@ from typing import Final
 
 from headend.decisions import Address
 from headend.hub.stream import Stream, StreamState
+from headend.live.arrivals import not_found
 from headend.live.relay_port import Fetching
 from headend.live.services import Services
-from headend.live.watching import Watching, not_found
+from headend.live.watching import Watching
 from headend.net.groups import group_of
 from headend.outputs.fanout import Fanout
+from headend.outputs.first_media import Kinds
 
 FETCH_S: Final = 10.0  # a stream that is fetched is worth so long a wait, whatever `live.wait_s`
 
@@ -35,6 +37,19 @@ def find_stream(services: Services, path: str, address: Address | None) -> tuple
     if not wait_s and (known is None or not known.has_begun):
         raise not_found(path)
     return registry.play(path, group_of(address)), wait_s
+
+
+async def wait_for_media(
+    services: Services, path: str, address: Address | None
+) -> tuple[Stream, Kinds]:
+    """Return a stream once it has media, and of what kinds that is; see `find_stream`.
+
+    Raises:
+        Rejected: Nobody publishes it within `live.wait_s`.
+        LimitExceeded: Too many requests wait.
+    """
+    stream, wait_s = find_stream(services, path, address)
+    return stream, await services.arrivals.wait(stream, wait_s)
 
 
 def longest_wait_s(services: Services, path: str, address: Address | None) -> float:

@@ -15,6 +15,7 @@ from headend.access.session_record import Client, SessionRecord
 from headend.errors import Refusal, Rejected
 from headend.hub.ports import Writer
 from headend.hub.stream import Stream, StreamState, no_audience
+from headend.live.arrivals import not_found
 from headend.live.services import Services
 from headend.net.deadlines import NEVER
 from headend.net.groups import Group, group_of
@@ -22,11 +23,6 @@ from headend.outputs.fanout import Encoder, Fanout, Viewer
 
 END_OF_STREAM: Final = "the stream is over"
 NOBODY: Final = "nobody published it"
-
-
-def not_found(path: str) -> Rejected:
-    """Return how a request is refused for a stream that nobody publishes."""
-    return Rejected(Refusal.NOT_FOUND, f"nobody publishes {path}")
 
 
 class Watcher(Protocol):

@@ -179,7 +179,7 @@ class Faults:
         reader = SlowReader(self._server.url(path), bytes_per_s)
 
         def is_served() -> bool:
-            connections = self._server.server.services.connections
+            connections = self._server.server.services.sessions.connections
             return self._server.call(lambda: any(str(c.peer) == reader.name for c in connections))
 
         player = SlowPlayer(reader, is_served)
@@ -193,7 +193,7 @@ class Faults:
         return wait_for(look, lambda: f"no RTMP {who} of {path}", within_s)
 
     def _connections(self, path: str, who: Who) -> list[RtmpConnection]:
-        connections = self._server.server.services.connections
+        connections = self._server.server.services.sessions.connections
         if who == "publisher":
             return [each for each in connections if path in each.publishing]
         return [each for each in connections if path in each.playing]

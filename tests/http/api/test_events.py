@@ -141,7 +141,7 @@ async def test_consoles_have_a_limit_and_those_that_leave_are_forgotten(
 async def test_server_that_stops_ends_the_updates(tmp_path: Path) -> None:
     async with serve(tmp_path) as web, asked(web) as response:
         await following(response)
-        web.live.services.is_stopping = True
+        web.live.services.sessions.is_stopping = True
         async with asyncio.timeout(10):
             await response.read()
         await until(lambda: response.closed or response.content.at_eof())

@@ -29,7 +29,7 @@ async def test_server_is_described_with_its_totals(tmp_path: Path) -> None:
         started = datetime.fromisoformat(seen["started"])
         assert abs((datetime.now(UTC) - started).total_seconds()) < 20
         assert 10_000_000 < seen["memory_bytes"] < 10_000_000_000
-        web.live.services.is_stopping = True
+        web.live.services.sessions.is_stopping = True
         assert (await web.get("/server")).json["is_stopping"]
 
 

@@ -92,7 +92,7 @@ async def test_viewer_over_http_is_closed_too(tmp_path: Path) -> None:
             assert (await web.api("DELETE", f"/sessions/{session['id']}")).status == 204
             async with asyncio.timeout(10):
                 await response.content.read()
-        await until(lambda: not web.live.services.viewers)
+        await until(lambda: not web.live.services.sessions.viewers)
 
 
 @pytest.mark.parametrize("id", ["0", "7", "x", "-1", "1" * 16])

@@ -57,7 +57,7 @@ class _Events:
         self._listeners += 1
         try:
             await response.prepare(request)
-            while left and not self._services.is_stopping:
+            while left and not self._services.sessions.is_stopping:
                 async with asyncio.timeout(WRITE_S):
                     await response.write(await self._update())
                 if left := left - 1:

@@ -44,7 +44,7 @@ def routes(services: Services, source: SettingsSource) -> Sequence[Route]:
 
 def describe(services: Services) -> models.Server:
     """Describe the server as it is now."""
-    sessions = [session for session in services.sessions() if not session.is_over]
+    sessions = [session for session in services.sessions.all() if not session.is_over]
     hls = services.features.find(Packaging)
     hls_viewers = 0 if hls is None else sum(each.viewers for each in hls.packaged())
     rates = services.rates
@@ -55,7 +55,7 @@ def describe(services: Services) -> models.Server:
         pid=os.getpid(),
         started=started.isoformat(timespec="seconds"),
         uptime_s=round(uptime.total_seconds(), 3),
-        is_stopping=services.is_stopping,
+        is_stopping=services.sessions.is_stopping,
         listeners=models.Listeners.model_validate(services.addresses),
         streams=sum(stream.is_live for stream in services.registry.streams()),
         sessions=len(sessions),

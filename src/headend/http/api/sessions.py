@@ -79,7 +79,7 @@ class _Sessions:
         return _over(number, known)
 
     def _running(self) -> list[Session]:
-        return [session for session in self._services.sessions() if not session.is_over]
+        return [session for session in self._services.sessions.all() if not session.is_over]
 
     def _describe(self, session: Session) -> SessionStatus:
         """Describe a session that goes on, and the newest request of it that was refused."""

@@ -1,0 +1,36 @@
+"""The sessions of a server that are open, and whether more may begin."""
+
+from typing import TYPE_CHECKING, Final
+
+from headend.live.sessions import Session
+from headend.net.runtime import Counters
+
+if TYPE_CHECKING:
+    from headend.live.rtmp_connection import RtmpConnection
+
+
+class OpenSessions:
+    """All sessions; each enters and leaves by itself.
+
+    Attributes:
+        connections: RTMP and RTMPS.
+        viewers: Viewers over HTTP and WebSocket.
+        is_stopping: The server stops: nobody is let in any more.
+    """
+
+    def __init__(self, counters: Counters) -> None:
+        """Make an empty one, which counts in `counters`."""
+        self._counters: Final = counters
+        self.connections: Final[set[RtmpConnection]] = set()
+        self.viewers: Final[set[Session]] = set()
+        self.is_stopping = False
+
+    def next_id(self) -> int:
+        """Return the number of a session that begins, from 1 on."""
+        self._counters.sessions += 1
+        return self._counters.sessions
+
+    def all(self) -> list[Session]:
+        """Return every session, in the order in which they began."""
+        sessions: list[Session] = [*self.connections, *self.viewers]
+        return sorted(sessions, key=lambda session: session.id)
