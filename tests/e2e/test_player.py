@@ -406,6 +406,51 @@ def test_low_latency_hls_plays_on_while_the_browser_is_slow_to_remove(
     assert tab.ask("headend.stalled") < 3  # seconds; one such stall takes as long
 
 
+BREAKING = """
+    const append = SourceBuffer.prototype.appendBuffer;
+    window.broken = 0;
+    SourceBuffer.prototype.appendBuffer = function (data) {
+      if (!window.breaks) return append.call(this, data);
+      window.breaks -= 1;
+      window.broken += 1;
+      %s
+    };
+"""
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "throw new DOMException('as if the source had ended', 'InvalidStateError');",
+        "return append.call(this, new Uint8Array(200).fill(7));",  # no MP4
+    ],
+    ids=["refused", "garbled"],
+)
+def test_hls_whose_media_the_browser_refuses_is_opened_anew(
+    fault: str, on_air: Server, open_tab: OpenTab
+) -> None:
+    tab = open_tab()
+    tab.page.add_init_script(BREAKING % fault)
+    tab.page.goto(f"{watch(on_air)}?mode=hls")
+    assert_plays(tab)
+    for number in (1, 2):
+        tab.ask(f"window.breaks = {number}")
+        tab.wait("window.breaks === 0")
+        tab.wait("!video.error && video.readyState > 2 && headend.latency < 4", 10)
+        assert_plays(tab)
+    assert tab.ask("headend.switches") == 0
+
+
+def test_hls_that_the_browser_never_takes_gives_way_to_another_way(
+    on_air: Server, open_tab: OpenTab
+) -> None:
+    tab = open_tab()
+    tab.page.add_init_script(BREAKING % "throw new DOMException('never', 'InvalidStateError');")
+    tab.page.add_init_script("window.breaks = 1e9")
+    tab.page.goto(f"{watch(on_air)}?mode=hls")
+    tab.wait("headend.switches > 0", 20)
+
+
 def test_picture_starts_with_a_touch_where_the_browser_wants_one(
     on_air: Server, open_tab: OpenTab
 ) -> None:

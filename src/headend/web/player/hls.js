@@ -2,7 +2,10 @@
 
 import { CONFIG } from './hls_config.js';
 
-const MEDIA_RECOVERIES = 2;
+// The browser has refused media. hls.js appends the same again, and at last stands still.
+const REFUSALS = new Set(['bufferAppendError', 'bufferAppendingError']);
+const RELOADS = 3; // of the source, within …
+const RELOADS_S = 60;
 // So far behind its target, and a target duration more, hls.js no longer plays faster: it would stay
 // there for good.
 const FAR_S = 2;
@@ -19,6 +22,7 @@ export class HlsEngine {
     this.hls = null;
     this.hasStalled = false;
     this.farSince = null;
+    this.reloads = []; // when, seconds
   }
 
   /** Seconds from the server's receiving a picture to showing it; null while nothing is known. */
@@ -56,6 +60,12 @@ export class HlsEngine {
     this.hasStalled = false;
   }
 
+  #mayReload() {
+    const now = performance.now() / 1000;
+    this.reloads = this.reloads.filter((at) => now - at < RELOADS_S);
+    return this.reloads.push(now) <= RELOADS;
+  }
+
   /**
    * Play until the stream ends.
    *
@@ -69,13 +79,13 @@ export class HlsEngine {
     try {
       await new Promise((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-        let recoveries = 0;
-        hls.on(Hls.Events.ERROR, (_, error) => {
-          if (!error.fatal) return;
-          if (error.type === Hls.ErrorTypes.MEDIA_ERROR && recoveries++ < MEDIA_RECOVERIES) {
-            hls.recoverMediaError();
+        hls.on(Hls.Events.ERROR, (_, { type, details, fatal }) => {
+          if (!fatal && !REFUSALS.has(details)) return;
+          if (type !== Hls.ErrorTypes.MEDIA_ERROR || !this.#mayReload()) {
+            reject(new Error(`HLS: ${details}`));
           } else {
-            reject(new Error(`HLS: ${error.details}`));
+            // At the live edge, with a new buffer. Not before hls.js is done with the error.
+            queueMicrotask(() => this.hls?.loadSource(this.stream.media('/index.m3u8')));
           }
         });
         this.video.addEventListener('ended', resolve, { once: true, signal });
