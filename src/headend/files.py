@@ -115,6 +115,33 @@ def create(path: Path, content: bytes, mode: int = PRIVATE) -> bool:
     return True
 
 
+def read_or_create(folder: Path, name: str, content: str) -> tuple[str, bool]:
+    """Read a secret of the data folder, which is made if it is missing.
+
+    Args:
+        folder: The data folder; made if it is missing.
+        name: Of the file.
+        content: Written if there is none.
+
+    Returns:
+        What the file holds, without white space at its ends, and whether it was made just now.
+
+    Raises:
+        SettingsError: The folder or the file cannot be used.
+        StorageError: The disk is full or broken.
+    """
+    what = f"data folder {folder}: cannot use {name}"
+    path = folder / name
+    try:
+        make_folder(folder)
+        is_new = create(path, f"{content}\n".encode())
+        return path.read_text(encoding="ascii").strip(), is_new
+    except UnicodeDecodeError:
+        raise SettingsError(f"{what}: it is no text") from None
+    except OSError as error:
+        raise fault(what, error) from error
+
+
 def _write_beside(path: Path, content: bytes, mode: int) -> Path:
     partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Final, Self
 
 from headend import logs
@@ -57,12 +57,7 @@ class Signals:
         Thread(target=self._watch, name="stop", daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._clock.put(None)
         for number, before in self._before:
             signal.signal(number, before)

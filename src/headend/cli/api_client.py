@@ -4,7 +4,6 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
@@ -72,12 +71,7 @@ class ApiClient:
         )
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
     async def server(self) -> models.Server:
@@ -86,25 +80,13 @@ class ApiClient:
 
     async def streams(self) -> list[StreamStatus]:
         """Ask for all streams."""
-        found: list[StreamStatus] = []
-        query = {"limit": str(MOST)}
-        while True:
-            page = models.Streams.model_validate(await self._get("/api/v1/streams", query))
-            found += page.streams
-            if page.next is None:
-                return found
-            query["after"] = page.next
+        pages = [models.Streams.model_validate(page) async for page in self._pages("streams")]
+        return [stream for page in pages for stream in page.streams]
 
     async def sessions(self) -> list[SessionStatus]:
         """Ask for all sessions."""
-        found: list[SessionStatus] = []
-        query = {"limit": str(MOST)}
-        while True:
-            page = models.Sessions.model_validate(await self._get("/api/v1/sessions", query))
-            found += page.sessions
-            if page.next is None:
-                return found
-            query["after"] = page.next
+        pages = [models.Sessions.model_validate(page) async for page in self._pages("sessions")]
+        return [session for page in pages for session in page.sessions]
 
     async def updates(self) -> AsyncIterator[models.Event]:
         """Yield an update now and every two seconds, until the server stops."""
@@ -127,6 +109,17 @@ class ApiClient:
     async def remove_relay(self, id: str) -> None:
         """Have a relay removed."""
         await self._change("DELETE", f"/api/v1/relays/{quote(id, safe='')}")
+
+    async def _pages(self, what: str) -> AsyncIterator[dict[str, object]]:
+        """Ask for a list, page by page."""
+        query = {"limit": str(MOST)}
+        while True:
+            page = await self._get(f"/api/v1/{what}", query)
+            assert isinstance(page, dict)
+            yield page
+            if page.get("next") is None:
+                return
+            query["after"] = str(page["next"])
 
     async def _change(self, method: str, path: str, body: object = None) -> object:
         limits = aiohttp.ClientTimeout(TIMEOUT_S)

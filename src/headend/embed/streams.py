@@ -4,7 +4,6 @@ They have the shape of `headend.client`'s, so that the same code serves a stream
 """
 
 import asyncio
-from types import TracebackType
 from typing import Final, Self
 
 from headend.codec.sink import TagSink
@@ -74,12 +73,7 @@ class EmbeddedPlayer(TagSource):
         self._stream.attach(self, self._queue)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._stream is not None
         self._stream.detach(self)
         self._queue.end()
@@ -172,12 +166,7 @@ class EmbeddedPublisher(TagSink):
         services.counters.publishes += 1
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._publication is not None
         self._publication.end(self._services.loop.time())
 

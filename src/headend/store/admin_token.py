@@ -21,18 +21,9 @@ def load_or_create(data: Path) -> tuple[str, bool]:
         SettingsError: The folder or the file cannot be used.
         StorageError: The disk is full or broken.
     """
-    path = data / FILE_NAME
-    what = f"data folder {data}: cannot use {FILE_NAME}"
-    try:
-        files.make_folder(data)
-        token = secrets.token_urlsafe(TOKEN_BYTES)
-        if files.create(path, f"{token}\n".encode()):
-            return token, True
-        token = path.read_text(encoding="ascii").strip()
-    except UnicodeDecodeError:
-        raise SettingsError(f"{what}: it is no text") from None
-    except OSError as error:
-        raise files.fault(what, error) from error
+    token, is_new = files.read_or_create(data, FILE_NAME, secrets.token_urlsafe(TOKEN_BYTES))
     if not token:
-        raise SettingsError(f"{path} is empty: delete it, and the next start makes a new one")
-    return token, False
+        raise SettingsError(
+            f"{data / FILE_NAME} is empty: delete it, and the next start makes a new one"
+        )
+    return token, is_new

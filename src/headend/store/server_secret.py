@@ -42,18 +42,13 @@ class ServerSecret:
             SettingsError: The folder or the file cannot be used.
             StorageError: The disk is full or broken.
         """
-        path = data / FILE_NAME
-        what = f"data folder {data}: cannot use {FILE_NAME}"
+        text, _ = files.read_or_create(data, FILE_NAME, secrets.token_hex(SECRET_BYTES))
         try:
-            files.make_folder(data)
-            secret = secrets.token_bytes(SECRET_BYTES)
-            if not files.create(path, secret.hex().encode()):
-                secret = bytes.fromhex(path.read_text(encoding="ascii"))
+            secret = bytes.fromhex(text)
         except ValueError:
             secret = b""  # no hexadecimal
-        except OSError as error:
-            raise files.fault(what, error) from error
         if len(secret) != SECRET_BYTES:
+            path = data / FILE_NAME
             raise SettingsError(
                 f"{path} does not hold {SECRET_BYTES} bytes in hexadecimal: restore it, or delete "
                 "it and make all publish keys anew"
