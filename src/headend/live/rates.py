@@ -55,7 +55,7 @@ class StreamRates:
 class RateHistory:
     """A stream second by second, oldest first."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
+    __pydantic_config__ = ConfigDict(title="History", extra="forbid")
 
     interval_s: float
     bit_rate: list[int]

@@ -5,7 +5,7 @@ from time import time
 from typing import TYPE_CHECKING, Final, Literal
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from headend.errors import DatabaseError
 from headend.features.routes import Route, Schema
@@ -31,6 +31,8 @@ _QUERY: Final[Mapping[str, Schema]] = {
 
 class ListedWebhook(Model):
     """A receiver of events."""
+
+    model_config = ConfigDict(title="Webhook")
 
     name: str
     url: str = Field(description="Without its query.")

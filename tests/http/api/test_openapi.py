@@ -12,6 +12,23 @@ from headend.http.server import HttpServer
 
 SKIPPED = {"HEAD", "OPTIONS"}
 
+# Clients that are made of the document call types and functions so.
+SCHEMAS = """
+AddedRelay AuditEntries AuditEntry Certificate Certificates Finding History Key KeyRequest Keys
+Listeners MadeKey Messages NewRelay PastSession PastSessions Problem Relay RelayList
+RelayTarget Server Session Sessions Setting Settings SignIn SignedIn SignedToken Stream Streams
+Tls TokenRequest Track Webhook WebhookAttempt WebhookDeliveries WebhookDelivery WebhookList
+WebhookResent
+"""
+OPERATIONS = """
+audit_audit audit_session_history browsers_sign_in browsers_sign_out browsers_signed_in
+events_events keys_create keys_key keys_keys keys_revoke keys_rotate keys_sign relays_add
+relays_relays relays_remove server_certificates server_reload server_server server_settings
+sessions_kick sessions_session sessions_sessions streams_end_stream streams_rates
+streams_stream streams_streams streams_thumbnail webhooks_deliveries webhooks_resend
+webhooks_resend_all webhooks_test webhooks_webhooks
+"""
+
 
 async def document(web: Web) -> dict[str, Any]:
     answer = await web.ask("GET", "/api/openapi.json")
@@ -50,6 +67,14 @@ async def test_every_operation_is_in_the_document_and_on_the_page(tmp_path: Path
         page = (await web.ask("GET", "/api/docs")).body.decode()
         for method, path in described:
             assert f"<td>{method}</td><td><code>{path}</code>" in page
+
+
+async def test_names_that_clients_know_stay(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        found = await document(web)
+        named = {operation["operationId"] for operation in operations(found).values()}
+        assert set(OPERATIONS.split()) <= named
+        assert set(SCHEMAS.split()) <= set(found["components"]["schemas"])
 
 
 async def test_operations_have_names_of_their_own(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pydantic_core.core_schema import WithDefaultSchema
 from headend import __version__
 from headend.features.routes import Route, Schema
 from headend.http.api import models
-from headend.http.api.route import adapter
+from headend.http.api.route import V1, adapter
 from headend.http.api.sign_in import COOKIE, CSRF_HEADER
 
 _TEXTS: Final = {
@@ -99,13 +99,14 @@ class _Schemas(GenerateJsonSchema):
 
 def name_of(kind: type) -> str:
     """Name a type as the document does: by its title, if it has one."""
-    config = getattr(kind, "__pydantic_config__", {})
+    config = getattr(kind, "__pydantic_config__", None) or getattr(kind, "model_config", {})
     return str(config.get("title", kind.__name__))
 
 
 def tag_of(route: Route) -> str:
-    """Name the part of the API that a route belongs to: its module."""
-    return route.call.__module__.rpartition(".")[2]
+    """Name the part of the API that a route belongs to: its module, or of a feature its noun."""
+    module = route.call.__module__.rpartition(".")[2]
+    return route.path.removeprefix(f"{V1}/").partition("/")[0] if module == "api" else module
 
 
 def path_names(route: Route) -> list[str]:
