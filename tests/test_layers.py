@@ -68,7 +68,7 @@ LAYERS = {
         "rtmp", "hub", "outputs", "net", "features", "client", "store", "live", "http",
     },
     "record": {
-        "errors", "names", "logs", "events", "net", "features", "store", "hls", "live",
+        "errors", "names", "logs", "events", "media", "net", "features", "store", "hls", "live",
         "http",
     },
     "app": {

@@ -75,6 +75,8 @@ def routes(recordings: "Recordings") -> Sequence[Route]:
         Route("GET", one, "One recording.", api.recording, ListedRecording, statuses=(503,)),
         Route("DELETE", one, "Delete a recording that is over, its files too.", api.delete,
               statuses=(409, 503), action="recording.delete"),
+        Route("GET", f"{one}/mp4", "A recording that is over, as one MP4 file.", api.download,
+              content_type="video/mp4", statuses=(409, 503)),
         Route("POST", f"{one}/stop", "End a recording that runs.", api.stop,
               statuses=(409, 503), action="recording.stop"),
     )  # fmt: skip
@@ -107,6 +109,16 @@ class _Recordings:
 
     async def recording(self, request: web.Request) -> ListedRecording:
         return _listed(await self._found(request))
+
+    async def download(self, request: web.Request) -> web.StreamResponse:
+        """Give an administrator what a playback token may be needed for elsewhere."""
+        try:
+            known = await self._all.known.get(request.match_info["recording"])
+        except DatabaseError as error:
+            raise away(error) from None
+        if known is None:
+            raise no_recording()
+        return await self._all.on_demand.give_download(request, known)
 
     async def record(self, request: web.Request) -> ListedRecording:
         body = await read_body(request, NewRecording)

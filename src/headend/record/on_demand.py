@@ -2,6 +2,7 @@
 
     /recordings/ID/index.m3u8          one recording; from its start, while it runs
     /recordings/ID/NUMBER.mp4          one of its files, in ranges
+    /recordings/ID.mp4                 all of it as one file, in ranges
     /APP/NAME/archive.m3u8?from=&to=   what was recorded of a stream between two times
 
 Who may watch a stream may watch what was recorded of it.
@@ -9,13 +10,16 @@ Who may watch a stream may watch what was recorded of it.
 
 import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from time import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from aiohttp import web
 
-from headend.errors import DatabaseError
+from headend.errors import DatabaseError, MediaError
 from headend.features.routes import HttpRoute
 from headend.http import access
 from headend.http.assets import root_of
@@ -28,12 +32,14 @@ from headend.record.known import KnownRecording
 from headend.record.playlist import Listing, playlist
 from headend.record.tables import RecordingFilter
 from headend.record.times import time_of
+from headend.record.values import Recording
 
 if TYPE_CHECKING:
     from headend.record.recordings import Recordings
 
 ID: Final = "{id:[0-9A-Za-z][0-9A-Za-z_-]{0,35}}"
 PLAYLIST_ROUTE: Final = f"/recordings/{ID}/index.m3u8"
+DOWNLOAD_ROUTE: Final = f"/recordings/{ID}.mp4"
 FILE_ROUTE: Final = f"/recordings/{ID}/{{number:[0-9]{{1,6}}}}.mp4"
 ARCHIVE_ROUTE: Final = "/{path:.+}/archive.m3u8"
 
@@ -57,6 +63,7 @@ class OnDemand:
         handlers = (
             (PLAYLIST_ROUTE, self.playlist),
             (FILE_ROUTE, self.file),
+            (DOWNLOAD_ROUTE, self.download),
             (ARCHIVE_ROUTE, self.archive),
         )
         return [
@@ -120,7 +127,33 @@ class OnDemand:
             name = f"{known.recording.id}-{number}"
             etag = f'"{name}"' if known.is_over else f'"{name}-{size}"'
             with known.in_use():
-                return await self._send(request, FileRange(path, 0, size), etag, known)
+                return await self._send(request, [FileRange(path, 0, size)], size, etag, known)
+        except OSError as error:
+            if isinstance(error, ConnectionError):
+                raise
+            raise _no_file() from None
+
+    async def download(self, request: web.Request) -> web.StreamResponse:
+        """Give a recording as one MP4 file, or a range of it."""
+        return await self.give_download(request, await self._known(request))
+
+    async def give_download(
+        self, request: web.Request, known: KnownRecording
+    ) -> web.StreamResponse:
+        """Give a recording as one MP4 file to who may have it."""
+        if not known.is_over:
+            raise Problem(409, "This recording goes on: it is one file when it is over.")
+        try:
+            with known.in_use():
+                listing = await self._recordings.known.listed(known)
+                made = await self._recordings.downloads.of(known, listing)
+                etag = f'"{known.recording.id}-{made.size}"'
+                disposition = {"Content-Disposition": _disposition(known.recording)}
+                return await self._send(request, made.pieces, made.size, etag, known, disposition)
+        except DatabaseError as error:
+            raise away(error) from None
+        except MediaError as error:
+            raise Problem(503, f"This recording cannot be given as one file: {error}.") from None
         except OSError as error:
             if isinstance(error, ConnectionError):
                 raise
@@ -176,7 +209,13 @@ class OnDemand:
         return headers
 
     async def _send(
-        self, request: web.Request, whole: FileRange, etag: str, known: KnownRecording
+        self,
+        request: web.Request,
+        pieces: Sequence[FileRange],
+        size: int,
+        etag: str,
+        known: KnownRecording,
+        more: Mapping[str, str] = MappingProxyType({}),
     ) -> web.StreamResponse:
         fresh = f"{FOREVER_S}, immutable" if known.is_over else str(FRESH_S)
         headers = {
@@ -185,17 +224,26 @@ class OnDemand:
             "Accept-Ranges": "bytes",
             "ETag": etag,
             **access.media_headers(self._services, request),
+            **more,
         }
         if etag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)
-        wanted = byte_range(request, whole.size, etag)
+        wanted = byte_range(request, size, etag)
         reads = self._recordings.reads
         if wanted is None:
-            return await PiecesResponse(reads, [whole], 200, headers).send(request)
+            return await PiecesResponse(reads, pieces, 200, headers).send(request)
         start, end = wanted
-        headers["Content-Range"] = f"bytes {start}-{end}/{whole.size}"
-        pieces = list(cut([whole], start, end))
-        return await PiecesResponse(reads, pieces, 206, headers).send(request)
+        headers["Content-Range"] = f"bytes {start}-{end}/{size}"
+        some = list(cut(pieces, start, end))
+        return await PiecesResponse(reads, some, 206, headers).send(request)
+
+
+def _disposition(recording: Recording) -> str:
+    """Say what the file is called where it is saved (RFC 6266)."""
+    began = datetime.fromtimestamp(recording.started, UTC)
+    name = f"{recording.stream.replace('/', '-')} {began:%Y-%m-%dT%H-%M-%SZ}.mp4"
+    plain = "".join(each if each.isascii() and each not in '"\\' else "_" for each in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"
 
 
 def away(error: DatabaseError) -> Problem:

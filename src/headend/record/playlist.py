@@ -33,6 +33,7 @@ class Listing:
         duration_s: Of all of them.
         size: Characters of the lines.
         last: File and offset of the last one; None: there is none.
+        starts: When each file begins, by its number, seconds on the timeline of the recording.
     """
 
     def __init__(self) -> None:
@@ -40,6 +41,7 @@ class Listing:
         self.duration_s = 0.0
         self.size = 0
         self.last: tuple[int, int] | None = None
+        self.starts: dict[int, float] = {}
         self._pieces: list[str] = []
         self._longest = 0.0
         self._end = 0.0  # of the last one, on the timeline of the recording
@@ -66,6 +68,7 @@ class Listing:
                 is_gap = abs(start - self._end) > GAP_S or files[file].discontinuity
                 lines += self._head(date, is_gap=is_gap and in_file >= 0)
                 in_file = file
+                self.starts[file] = start
                 init = files[file].init_size
                 map = f'URI="{PLACE}{file}.mp4{QUERY}",BYTERANGE="{init}@0"'
                 lines.append(f"#EXT-X-MAP:{map}")

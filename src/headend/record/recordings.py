@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 from headend.features.feature import Feature
 from headend.live.services import Services
 from headend.net.file_piece import FileReads
+from headend.record.download import Downloads
 from headend.record.index import RecordingIndex
 from headend.record.known import KnownRecordings
+from headend.record.on_demand import OnDemand
 from headend.record.port import RecordingControl
 from headend.record.removal import Removal
 from headend.record.values import RecordedFile
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from headend.features.routes import HttpRoute, Route
 
 FOLDER: Final = "recordings"  # in the data folder
+DOWNLOADS: Final = "downloads"  # likewise
 DISK_S: Final = 5.0  # between two looks at how much they take
 
 
@@ -47,6 +50,8 @@ class Recordings(Feature):
         known: Those that are asked for.
         reads: Reads their files.
         removal: Deletes.
+        on_demand: Plays.
+        downloads: One file of each that somebody wants as that.
         recorder: What records; None: nothing does.
     """
 
@@ -68,7 +73,9 @@ class Recordings(Feature):
         self._disk: Disk | None = None
         self._disk_at = 0.0
         self.removal: Final = Removal(self.index, self.known, lambda: self.folder, services.events)
-        self.index.changed = self.known.forget
+        self.downloads: Final = Downloads(services.settings.data / DOWNLOADS, self.path_of)
+        self.on_demand: Final = OnDemand(self)
+        self.index.changed = self._forget
         services.events.subscribe(self.index.event)
 
     @property
@@ -93,17 +100,20 @@ class Recordings(Feature):
             self._disk_at = now
         return self._disk
 
+    def _forget(self, id: str) -> None:
+        self.known.forget(id)
+        self.downloads.forget(id)
+
     def start(self) -> None:
         self.index.start()
 
     async def stop(self) -> None:
         await self.index.close()
         self.reads.close()
+        self.downloads.close()
 
     def routes(self) -> "Sequence[HttpRoute]":
-        from headend.record.on_demand import OnDemand
-
-        return OnDemand(self).routes()
+        return self.on_demand.routes()
 
     def api_routes(self) -> "Sequence[Route]":
         from headend.record.api import routes
