@@ -65,64 +65,55 @@ def loaded(data: Path, *settings: str, path: Path | None = None) -> LoadedSettin
 # ---------------------------------------------------------------------- starting
 
 
-def test_server_listens_where_the_settings_say_and_says_so(
+async def test_server_listens_where_the_settings_say_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def start() -> None:
-        settings = ("rtmp.listen=127.0.0.1:0,127.0.0.1:0", "http.listen=127.0.0.1:0")
-        async with live_server(tmp_path, *settings, "tls.listen=127.0.0.1:0") as live:
-            addresses = live.server.addresses
-            assert [len(addresses[name]) for name in ("rtmp", "tls", "http")] == [2, 1, 1]
-            for name, all_of_it in addresses.items():
-                for address in all_of_it:
-                    host, _, port = address.rpartition(":")
-                    socket.create_connection((host, int(port))).close()
-                    assert log_lines(caplog, f"INFO {name} listens on {address}") != []
-
-    run(start())
+    settings = ("rtmp.listen=127.0.0.1:0,127.0.0.1:0", "http.listen=127.0.0.1:0")
+    async with live_server(tmp_path, *settings, "tls.listen=127.0.0.1:0") as live:
+        addresses = live.server.addresses
+        assert [len(addresses[name]) for name in ("rtmp", "tls", "http")] == [2, 1, 1]
+        for name, all_of_it in addresses.items():
+            for address in all_of_it:
+                host, _, port = address.rpartition(":")
+                socket.create_connection((host, int(port))).close()
+                assert log_lines(caplog, f"INFO {name} listens on {address}") != []
 
 
-def test_first_start_makes_an_admin_token_and_later_ones_keep_it(
+async def test_first_start_makes_an_admin_token_and_later_ones_keep_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def start() -> None:
-        async with live_server(tmp_path):
-            token = (tmp_path / "admin.token").read_text()
-            assert len(log_lines(caplog, "a new admin token for the API is in ")) == 1
-            assert (tmp_path / "admin.token").stat().st_mode & 0o777 == 0o600
-        async with live_server(tmp_path):
-            assert (tmp_path / "admin.token").read_text() == token
+    async with live_server(tmp_path):
+        token = (tmp_path / "admin.token").read_text()
         assert len(log_lines(caplog, "a new admin token for the API is in ")) == 1
-        assert not log_lines(caplog, token.strip())
+        assert (tmp_path / "admin.token").stat().st_mode & 0o777 == 0o600
+    async with live_server(tmp_path):
+        assert (tmp_path / "admin.token").read_text() == token
+    assert len(log_lines(caplog, "a new admin token for the API is in ")) == 1
+    assert not log_lines(caplog, token.strip())
 
-    run(start())
 
-
-def test_secrets_that_were_restored_for_all_to_read_are_told_with_what_mends_it(
+async def test_secrets_that_were_restored_for_all_to_read_are_told_with_what_mends_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "headend.toml"
     path.write_text("[limits]\nidle_s = 60\n")
 
-    async def start() -> None:
-        async with live_server(tmp_path, path=path) as live:
-            await live.services.access.database()
-        assert not log_lines(caplog, "chmod")  # a file of settings without secrets is anybody's
-        path.write_text("[[relay.out]]\nmatch='live/*'\nurl='rtmp://127.0.0.1/a'\nkey='abcdefgh'\n")
-        path.chmod(0o644)
-        for name in ("server.secret", "admin.token", "headend.db"):
-            (tmp_path / name).chmod(0o644)
-        async with live_server(tmp_path, path=path):
-            lines = log_lines(caplog, "chmod")
-        assert [line.split(": chmod ")[1] for line in lines] == [
-            f"600 {tmp_path}/server.secret",
-            f"600 {tmp_path}/admin.token",
-            f"600 {tmp_path}/headend.db",
-            f"640 {path}",
-        ]
-        assert all(line.startswith("WARNING ") for line in lines)
-
-    run(start())
+    async with live_server(tmp_path, path=path) as live:
+        await live.services.access.database()
+    assert not log_lines(caplog, "chmod")  # a file of settings without secrets is anybody's
+    path.write_text("[[relay.out]]\nmatch='live/*'\nurl='rtmp://127.0.0.1/a'\nkey='abcdefgh'\n")
+    path.chmod(0o644)
+    for name in ("server.secret", "admin.token", "headend.db"):
+        (tmp_path / name).chmod(0o644)
+    async with live_server(tmp_path, path=path):
+        lines = log_lines(caplog, "chmod")
+    assert [line.split(": chmod ")[1] for line in lines] == [
+        f"600 {tmp_path}/server.secret",
+        f"600 {tmp_path}/admin.token",
+        f"600 {tmp_path}/headend.db",
+        f"640 {path}",
+    ]
+    assert all(line.startswith("WARNING ") for line in lines)
 
 
 @pytest.mark.parametrize("listener", ["rtmp", "tls", "http"])
@@ -139,15 +130,12 @@ def test_port_in_use_is_an_error_and_nothing_is_left_open(listener: str, tmp_pat
     run(start())
 
 
-def test_settings_and_their_limits_reach_the_sessions(tmp_path: Path) -> None:
-    async def start() -> None:
-        settings = ("rtmp.chunk_size=4096", "rtmp.window_size=100000")
-        async with live_server(tmp_path, *settings) as live:
-            peer = await live.connected()
-            assert peer.said[:2] == ["type 5 000186a0", "type 6 000186a002"]
-            assert peer.chunk_size == 4096
-
-    run(start())
+async def test_settings_and_their_limits_reach_the_sessions(tmp_path: Path) -> None:
+    settings = ("rtmp.chunk_size=4096", "rtmp.window_size=100000")
+    async with live_server(tmp_path, *settings) as live:
+        peer = await live.connected()
+        assert peer.said[:2] == ["type 5 000186a0", "type 6 000186a002"]
+        assert peer.chunk_size == 4096
 
 
 # ---------------------------------------------------------------------- stopping
@@ -281,31 +269,28 @@ def test_wrong_file_changes_nothing_and_says_so(
     run(reload())
 
 
-def test_changed_file_is_noticed_and_other_files_beside_it_are_not(tmp_path: Path) -> None:
+async def test_changed_file_is_noticed_and_other_files_beside_it_are_not(tmp_path: Path) -> None:
     path = tmp_path / "headend.toml"
     path.write_text("")
 
-    async def reload() -> None:
-        server = Server(loaded(tmp_path, path=path))
-        await server.start()
-        watching = asyncio.create_task(server.watch_files())
-        number = 0
+    server = Server(loaded(tmp_path, path=path))
+    await server.start()
+    watching = asyncio.create_task(server.watch_files())
+    number = 0
 
-        def changed() -> bool:
-            # Written again and again: the watch may not have begun at the first time.
-            nonlocal number
-            number += 1
-            (tmp_path / "other.toml").write_text(f"{number}")
-            (tmp_path / "new").write_text("[limits]\nidle_s = 7\n")
-            (tmp_path / "new").replace(path)
-            return server.services.rtmp.now.idle_s == 7
+    def changed() -> bool:
+        # Written again and again: the watch may not have begun at the first time.
+        nonlocal number
+        number += 1
+        (tmp_path / "other.toml").write_text(f"{number}")
+        (tmp_path / "new").write_text("[limits]\nidle_s = 7\n")
+        (tmp_path / "new").replace(path)
+        return server.services.rtmp.now.idle_s == 7
 
-        await until(changed)
-        watching.cancel()
-        await asyncio.wait([watching])
-        await server.stop()
-
-    run(reload())
+    await until(changed)
+    watching.cancel()
+    await asyncio.wait([watching])
+    await server.stop()
 
 
 def test_folder_of_certificates_that_other_settings_name_is_watched(tmp_path: Path) -> None:
@@ -336,12 +321,9 @@ def _served_names(server: Server) -> tuple[str, ...]:
     return tls.store.certificates[0].names
 
 
-def test_server_without_files_has_nothing_to_watch(tmp_path: Path) -> None:
-    async def watch() -> None:
-        async with live_server(tmp_path) as live:
-            await live.server.watch_files()
-
-    run(watch())
+async def test_server_without_files_has_nothing_to_watch(tmp_path: Path) -> None:
+    async with live_server(tmp_path) as live:
+        await live.server.watch_files()
 
 
 # ---------------------------------------------------------------------- the whole process

@@ -1,4 +1,4 @@
-"""This module sets up servers for the tests of the client: our own, and those that misbehave."""
+"""Servers for the tests of the client: our own, and those that misbehave."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import trustme
 from aiohttp import web
+from tests.tls_peers import write_pair
 
 from headend.app import Server
-from headend.client import publish
+from headend.client import TlsOptions, publish
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.settings import load_settings
 from headend.testing.clip import Clip
@@ -33,6 +35,26 @@ async def our_server(data: Path, *settings: str) -> AsyncIterator[Ours]:
     try:
         rtmp, http = server.addresses["rtmp"][0], server.addresses["http"][0]
         yield Ours(server, f"rtmp://{rtmp}", f"http://{http}")
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def tls_server(
+    folder: Path, name: str, *settings: str
+) -> AsyncIterator[tuple[int, TlsOptions]]:
+    """Run a server whose certificate has a name; give its port, and the options that trust it."""
+    authority = trustme.CA()
+    pair = write_pair(folder, authority, name)
+    ca = folder / "ca.pem"
+    authority.cert_pem.write_to_path(ca)
+    served = f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'
+    listen = ("rtmp.listen=off", "tls.listen=127.0.0.1:0", "http.listen=off")
+    given = [*listen, served, f"data={folder / 'data'}", *settings]
+    server = Server(load_settings(None, given, environ={}))
+    await server.start()
+    try:
+        yield int(server.addresses["tls"][0].rpartition(":")[2]), TlsOptions(ca)
     finally:
         await server.stop()
 

@@ -5,18 +5,14 @@ from pathlib import Path
 
 import av
 import pytest
-import trustme
 from aiohttp import web
-from tests.client.peers import HttpHandler, http_server, on_air, our_server
+from tests.client.peers import HttpHandler, http_server, on_air, our_server, tls_server
 from tests.client.servers import fails
-from tests.tls_peers import write_pair
 
-from headend.app import Server
 from headend.client import TlsOptions, play, publish
 from headend.errors import MediaError, Rejected, RelayError
 from headend.media import flv
 from headend.media.tag import AUDIO, VIDEO, Tag
-from headend.settings import load_settings
 from headend.testing.clip import make_clip
 
 CLIP = make_clip(2.0, gop=10)
@@ -172,25 +168,13 @@ async def test_stream_of_our_own_server_is_played(tmp_path: Path) -> None:
 
 
 async def test_certificate_is_checked(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    pair = write_pair(tmp_path, authority, "localhost")
-    ca = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(ca)
-
-    served = f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'
-    listen = ("rtmp.listen=off", "tls.listen=127.0.0.1:0", "http.listen=off")
-    given = [*listen, served, f"data={tmp_path / 'data'}"]
-    server = Server(load_settings(None, given, environ={}))
-    await server.start()
-    base = f"localhost:{server.addresses['tls'][0].rpartition(':')[2]}/live/a"
-    try:
-        async with publish(f"rtmps://{base}", tls=TlsOptions(ca)):
+    async with tls_server(tmp_path, "localhost") as (port, trust):
+        base = f"localhost:{port}/live/a"
+        async with publish(f"rtmps://{base}", tls=trust):
             url = f"https://{base}/none.m3u8"
             error = await fails(url, play)
             assert isinstance(error, RelayError)
             assert "its certificate is not trusted" in str(error)
             error = await fails(url, play, tls=TlsOptions(fingerprint="00" * 32))
             assert "its certificate has another fingerprint" in str(error)
-            assert isinstance(await fails(url, play, tls=TlsOptions(ca)), Rejected)
-    finally:
-        await server.stop()
+            assert isinstance(await fails(url, play, tls=trust), Rejected)

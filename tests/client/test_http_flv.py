@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from aiohttp import WSMsgType, web
-from tests.client.peers import assert_joined, http_server, media, our_server, published
+from tests.client.peers import assert_joined, http_server, media, our_server, published, tls_server
 from tests.client.servers import fails, other_server, saying
-from tests.tls_peers import write_pair
 
-from headend.app import Server
 from headend.client import Timeouts, TlsOptions, play, publish
 from headend.errors import MediaError, ProtocolError, Rejected, RelayError, SettingsError
 from headend.media import flv
-from headend.settings import load_settings
 from headend.testing.clip import make_clip
 
 CLIP = make_clip(0.4)
@@ -48,24 +44,12 @@ async def test_stream_is_played_whole_and_to_its_end(scheme: str, tmp_path: Path
 async def test_stream_over_https_is_played_with_its_authority_or_fingerprint(
     tmp_path: Path,
 ) -> None:
-    authority = trustme.CA()
-    pair = write_pair(tmp_path, authority, "localhost")
-    ca = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(ca)
-
-    served = f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'
-    listen = ("rtmp.listen=off", "tls.listen=127.0.0.1:0", "http.listen=off")
-    given = [*listen, served, f"data={tmp_path / 'data'}"]
-    server = Server(load_settings(None, given, environ={}))
-    await server.start()
-    port = server.addresses["tls"][0].rpartition(":")[2]
-    try:
-        tls = TlsOptions(ca)
-        async with publish(f"rtmps://localhost:{port}/live/a", tls=tls) as out:
+    async with tls_server(tmp_path, "localhost") as (port, trust):
+        async with publish(f"rtmps://localhost:{port}/live/a", tls=trust) as out:
             for tag in CLIP.tags:
                 await out.write(tag)
             url = f"https://localhost:{port}/live/a.flv"
-            async with play(url, tls=tls) as stream:
+            async with play(url, tls=trust) as stream:
                 await anext(stream)
             async with play(url.replace("https", "wss"), tls=TlsOptions(insecure=True)) as s:
                 await anext(s)
@@ -78,8 +62,6 @@ async def test_stream_over_https_is_played_with_its_authority_or_fingerprint(
             error = await fails(url, play)
             assert isinstance(error, RelayError)
             assert "its certificate is not trusted" in str(error)
-    finally:
-        await server.stop()
 
 
 async def test_newest_leaves_out_what_waits_too_long(tmp_path: Path) -> None:

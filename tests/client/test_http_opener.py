@@ -4,18 +4,14 @@ import socket
 from pathlib import Path
 
 import pytest
-import trustme
 from aiohttp import web
-from tests.client.peers import http_server
-from tests.tls_peers import write_pair
+from tests.client.peers import http_server, tls_server
 
-from headend.app import Server
 from headend.client import Timeouts, TlsOptions
 from headend.client.opening import open_http, parse_source
 from headend.errors import HeadendError, Rejected, RelayError
 from headend.net.places import LookUp
 from headend.rtmp.url import Url
-from headend.settings import load_settings
 
 NAMES = pytest.mark.parametrize("name", ["none.flv", "none.m3u8"])
 
@@ -44,26 +40,14 @@ async def failure(url: str, look_up: LookUp, tls: TlsOptions | None = None) -> H
 async def test_host_is_where_it_is_said_to_be_and_certificates_are_those_of_its_name(
     name: str, tmp_path: Path
 ) -> None:
-    authority = trustme.CA()
-    pair = write_pair(tmp_path, authority, "origin.test")
-    ca = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(ca)
-
-    served = f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'
-    listen = ("rtmp.listen=off", "tls.listen=127.0.0.1:0", "http.listen=off", "live.wait_s=0")
-    server = Server(load_settings(None, [*listen, served, f"data={tmp_path}"], environ={}))
-    await server.start()
-    port = server.addresses["tls"][0].rpartition(":")[2]
-    try:
+    async with tls_server(tmp_path, "origin.test", "live.wait_s=0") as (port, trust):
         look_up, asked = told("127.0.0.1")
-        error = await failure(f"https://origin.test:{port}/a/{name}", look_up, TlsOptions(ca))
+        error = await failure(f"https://origin.test:{port}/a/{name}", look_up, trust)
         assert isinstance(error, Rejected)  # it was the right server, which has no such stream
         assert asked == [f"origin.test:{port}"]
-        error = await failure(f"https://other.test:{port}/a/{name}", look_up, TlsOptions(ca))
+        error = await failure(f"https://other.test:{port}/a/{name}", look_up, trust)
         assert isinstance(error, RelayError)
         assert "other.test" in str(error)
-    finally:
-        await server.stop()
 
 
 @NAMES
