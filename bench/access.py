@@ -1,4 +1,4 @@
-"""This module measures what deciding costs: keys in SQLite, tokens, and who guesses keys."""
+"""The cost of deciding: keys in SQLite, tokens, and guesses of keys."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""This module measures what playing costs a client: tags, frames and arrays of 720p30, live."""
+"""The cost of playing for a client: tags, frames and arrays of 720p30, live."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""This module measures what a tag costs that a program publishes and plays in its own process."""
+"""The cost of a tag that a program publishes and plays in its own process."""
 
 import asyncio
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""This module measures start-up time, and memory: per idle player and over a long time."""
+"""Start-up time, and memory: per idle player and over a long time."""
 
 import socket
 import statistics

@@ -1,4 +1,4 @@
-"""This module measures what viewers over HTTP cost: HTTP-FLV beside RTMP, and packaging for HLS."""
+"""The cost of viewers over HTTP: HTTP-FLV beside RTMP, and packaging for HLS."""
 
 import shutil
 import subprocess

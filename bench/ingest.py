@@ -1,4 +1,4 @@
-"""This module measures what many publishers cost while nobody watches."""
+"""The cost of many publishers while nobody watches."""
 
 import time
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""This module measures one stream with many players: CPU, latency, and what arrives."""
+"""One stream with many players: CPU, latency, and what arrives."""
 
 import time
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""This module measures relays: destinations beside players, and one that reads nothing."""
+"""The cost of relays: destinations beside players, and one that reads nothing."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""This module turns samples into medians, ratios, tables and JSON."""
+"""Medians, ratios, tables and JSON, made of samples."""
 
 import dataclasses
 import json

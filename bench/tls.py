@@ -1,4 +1,4 @@
-"""This module measures TLS: what it adds to fan-out and latency, handshakes, and memory."""
+"""The cost of TLS: what it adds to fan-out and latency, handshakes, and memory."""
 
 import time
 from collections.abc import Iterator, Sequence

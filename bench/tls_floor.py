@@ -1,4 +1,4 @@
-"""This module is the TLS floor: a bare loop of `SSLSocket.send` over all players, and nothing else.
+"""The TLS floor: a bare loop of `SSLSocket.send` over all players, and nothing else.
 
 It is the floor in Python (`pyfloor.py`) with TLS below: the same bytes at the same cadence. What a
 socket does not take waits for the next flush, because OpenSSL must be given it again.

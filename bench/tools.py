@@ -1,4 +1,4 @@
-"""This module builds the load tools, which are small C programs, and steers them over pipes."""
+"""The load tools, which are small C programs: built, and steered over pipes."""
 
 import json
 import os

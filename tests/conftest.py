@@ -1,4 +1,4 @@
-"""This module sets up what all tests share."""
+"""What all tests share."""
 
 import asyncio
 import inspect

@@ -1,4 +1,4 @@
-"""This module runs a whole server in the loop of a test, with peers that write raw bytes to it.
+"""A whole server in the loop of a test, with peers that write raw bytes to it.
 
 async def main() -> None:
     async with live_server(tmp_path, "limits.handshake_s=0.3") as live, witness(live):

@@ -1,4 +1,4 @@
-"""This module checks media playlists of HLS against RFC 8216bis, one by one and over a session."""
+"""Media playlists of HLS checked against RFC 8216bis, one by one and over a session."""
 
 import re
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""This module watches all that a test run writes for keys, tokens and passwords.
+"""A watch on all that a test run writes, for keys, tokens and passwords.
 
     log lines, as they are written ──┐
     answers over HTTP ───────────────┤

@@ -1,4 +1,4 @@
-"""This module joins a ClientSession and a ServerSession in memory.
+"""A ClientSession and a ServerSession, joined in memory.
 
 The bytes between them travel whole, byte by byte, or in pieces of any sizes; there is no clock but
 the one the test turns.

@@ -1,4 +1,4 @@
-"""This module makes true pictures of every codec, as the tags an encoder would publish."""
+"""True pictures of every codec, as the tags that an encoder would publish."""
 
 import io
 from fractions import Fraction

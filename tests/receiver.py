@@ -1,4 +1,4 @@
-"""This module is a real HTTP server in the loop of a test, which notes what it is sent.
+"""A real HTTP server in the loop of a test, which notes what it is sent.
 
 async with receiver() as there:
     there.answer = lambda request: web.Response(status=503)

@@ -1,4 +1,4 @@
-"""This module tests headend.app: how a server starts, reloads and stops, and its exit codes."""
+"""Tests of headend.app: how a server starts, reloads and stops, and its exit codes."""
 
 import asyncio
 import builtins

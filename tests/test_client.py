@@ -1,4 +1,4 @@
-"""This module tests headend.client against our own server, and against servers that misbehave.
+"""Tests of headend.client against our own server, and against servers that misbehave.
 
 Its TLS is in test_client_tls.py.
 """

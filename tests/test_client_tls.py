@@ -1,4 +1,4 @@
-"""This module tests headend.client over TLS: whom it trusts, and what it says when it does not."""
+"""Tests of headend.client over TLS: whom it trusts, and what it says when it does not."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""This module tests that connections are made by modules that ask whether they may be.
+"""Tests that connections are made by modules that ask whether they may be.
 
 Each module that connects or resolves names is listed with what it calls: one that is new here must
 ask `headend.net.places` first, or say why it need not.

@@ -1,4 +1,4 @@
-"""This module tests headend.decisions."""
+"""Tests of headend.decisions."""
 
 from ipaddress import ip_address
 

@@ -1,4 +1,4 @@
-"""This module compares what the source imports with what pyproject.toml declares."""
+"""A comparison of what the source imports with what pyproject.toml declares."""
 
 import ast
 import re

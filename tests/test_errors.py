@@ -1,4 +1,4 @@
-"""This module tests headend.errors."""
+"""Tests of headend.errors."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""This module tests headend.events."""
+"""Tests of headend.events."""
 
 import json
 

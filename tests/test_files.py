@@ -1,4 +1,4 @@
-"""This module tests headend.files."""
+"""Tests of headend.files."""
 
 import errno
 import os

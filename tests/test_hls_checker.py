@@ -1,4 +1,4 @@
-"""This module tests the tests' own playlist checker: it must find what is wrong."""
+"""Tests of the tests' own playlist checker: it must find what is wrong."""
 
 import pytest
 from tests.hls_checker import Checker, merged, parse

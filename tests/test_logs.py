@@ -1,4 +1,4 @@
-"""This module tests the log: its two formats, and what a peer can't do to it."""
+"""Tests of the log: its two formats, and what a peer can't do to it."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""This module tests the watch that looks for secrets in all that the tests write."""
+"""Tests of the watch that looks for secrets in all that the tests write."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests headend.pytest_plugin as another project would use it."""
+"""Tests of headend.pytest_plugin as another project would use it."""
 
 import subprocess
 import sys

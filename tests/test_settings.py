@@ -1,4 +1,4 @@
-"""This module keeps `headend.example.toml` complete and equal to the defaults."""
+"""Tests that keep `headend.example.toml` complete and equal to the defaults."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests headend.webhooks."""
+"""Tests of headend.webhooks."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""This module tests that a wheel holds what the server needs besides Python."""
+"""Tests that a wheel holds what the server needs besides Python."""
 
 import os
 import shutil

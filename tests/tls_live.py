@@ -1,4 +1,4 @@
-"""This module lets raw peers speak TLS to a server that runs in the loop of a test.
+"""Raw peers that speak TLS to a server in the loop of a test.
 
     async with tls_server(tmp_path, pair) as secure, witness(secure):
         peer = await secure.peer(server_name=None)

@@ -1,4 +1,4 @@
-"""This module is both ends of TLS for tests: certificate files, handshakes, servers."""
+"""Both ends of TLS for tests: certificate files, handshakes, servers."""
 
 import socket
 import ssl

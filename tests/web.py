@@ -1,4 +1,4 @@
-"""This module runs a server with HTTP in the loop of a test, with a client that asks its API.
+"""A server with HTTP in the loop of a test, with a client that asks its API.
 
 async with serve(tmp_path) as web:
     assert (await web.get("/api/v1/server")).status == 200

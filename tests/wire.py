@@ -1,4 +1,4 @@
-"""This module writes bytes in tests the way specifications and captures print them."""
+"""Bytes in tests, written as specifications and captures print them."""
 
 
 def wire(text: str) -> bytes:

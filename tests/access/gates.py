@@ -1,4 +1,4 @@
-"""This module makes gates for tests."""
+"""Gates for tests."""
 
 import time
 from asyncio import AbstractEventLoop

@@ -1,4 +1,4 @@
-"""This module runs a PostgreSQL server for the tests: in a folder of its own, on a unix socket."""
+"""A PostgreSQL server for tests: in a folder of its own, on a unix socket."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""This module tests headend.access.address_lists."""
+"""Tests of headend.access.address_lists."""
 
 from ipaddress import ip_address, ip_network
 

@@ -1,4 +1,4 @@
-"""This module tests headend.access.checked."""
+"""Tests of headend.access.checked."""
 
 import pytest
 

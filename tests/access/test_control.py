@@ -1,4 +1,4 @@
-"""This module tests headend.access.control, in a whole server."""
+"""Tests of headend.access.control, in a whole server."""
 
 import asyncio
 import json

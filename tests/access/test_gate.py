@@ -1,4 +1,4 @@
-"""This module tests headend.access.gate, without a server."""
+"""Tests of headend.access.gate, without a server."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""This module tests headend.access.guard."""
+"""Tests of headend.access.guard."""
 
 from ipaddress import IPv4Address, ip_address
 

@@ -1,4 +1,4 @@
-"""This module tests headend.access.jwks."""
+"""Tests of headend.access.jwks."""
 
 import json
 import ssl

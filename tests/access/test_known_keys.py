@@ -1,4 +1,4 @@
-"""This module tests headend.access.known_keys."""
+"""Tests of headend.access.known_keys."""
 
 import time
 from dataclasses import replace

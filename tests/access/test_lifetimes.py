@@ -1,4 +1,4 @@
-"""This module tests headend.access.lifetimes."""
+"""Tests of headend.access.lifetimes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""This module tests headend.access.passwords."""
+"""Tests of headend.access.passwords."""
 
 import hashlib
 import re

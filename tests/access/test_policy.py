@@ -1,4 +1,4 @@
-"""This module tests headend.access.policy."""
+"""Tests of headend.access.policy."""
 
 from dataclasses import replace
 from ipaddress import ip_address

@@ -1,4 +1,4 @@
-"""This module tests what the events bus is told of sessions and of refusals."""
+"""Tests of what the events bus is told of sessions and of refusals."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

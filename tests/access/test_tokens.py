@@ -1,4 +1,4 @@
-"""This module tests headend.access.tokens."""
+"""Tests of headend.access.tokens."""
 
 import hmac
 import json

@@ -1,4 +1,4 @@
-"""This module tests headend.access.viewers."""
+"""Tests of headend.access.viewers."""
 
 from dataclasses import replace
 from ipaddress import ip_address

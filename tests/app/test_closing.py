@@ -1,4 +1,4 @@
-"""This module tests headend.app.closing."""
+"""Tests of headend.app.closing."""
 
 import asyncio
 

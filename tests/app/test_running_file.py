@@ -1,4 +1,4 @@
-"""This module tests headend.app.running_file."""
+"""Tests of headend.app.running_file."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""This module tests headend.app.signals, with signals to the process of the test itself."""
+"""Tests of headend.app.signals, with signals to the process of the test itself."""
 
 import asyncio
 import os

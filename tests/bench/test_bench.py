@@ -1,4 +1,4 @@
-"""This module keeps the load tools of the bench working; it times nothing."""
+"""Tests that keep the load tools of the bench working; they time nothing."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""This module keeps the measurement of embedded streams working; it times nothing."""
+"""Tests that keep the measurement of embedded streams working; they time nothing."""
 
 from bench.embed import LOOPS, embed
 

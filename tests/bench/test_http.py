@@ -1,4 +1,4 @@
-"""This module keeps the bench of viewers over HTTP working; it times nothing."""
+"""Tests that keep the bench of viewers over HTTP working; they time nothing."""
 
 from contextlib import ExitStack
 

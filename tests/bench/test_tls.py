@@ -1,4 +1,4 @@
-"""This module keeps the TLS side of the bench working; it times nothing."""
+"""Tests that keep the TLS side of the bench working; they time nothing."""
 
 import pytest
 from bench.endurance import Figure

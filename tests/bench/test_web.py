@@ -1,4 +1,4 @@
-"""This module keeps the bench of the player page working; it times nothing."""
+"""Tests that keep the bench of the player page working; they time nothing."""
 
 from bench.web import Watched, targets
 from bench.web_source import BITS, CELL, CODE_Y, PICTURE, coded

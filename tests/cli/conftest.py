@@ -1,4 +1,4 @@
-"""This module sets up what the tests of commands share: a server, and a short FLV file."""
+"""What the tests of commands share: a server, and a short FLV file."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module runs `headend` as a process, for tests of commands that need a server or a signal."""
+"""`headend` as a process, for tests of commands that need a server or a signal."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""This module tests the command `headend audit`."""
+"""Tests of the command `headend audit`."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""This module tests headend.cli.bench: the commands, against a server process."""
+"""Tests of headend.cli.bench: the commands, against a server process."""
 
 import json
 import socket

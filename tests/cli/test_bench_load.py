@@ -1,4 +1,4 @@
-"""This module tests headend.cli.bench_load against a server in the same loop."""
+"""Tests of headend.cli.bench_load against a server in the same loop."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""This module tests headend.cli.bench_report."""
+"""Tests of headend.cli.bench_report."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""This module tests headend.cli.bench_server."""
+"""Tests of headend.cli.bench_server."""
 
 import os
 import socket

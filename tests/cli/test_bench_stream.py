@@ -1,4 +1,4 @@
-"""This module tests headend.cli.bench_stream."""
+"""Tests of headend.cli.bench_stream."""
 
 from tests.wire import wire
 

@@ -1,4 +1,4 @@
-"""This module tests what `headend config` shows, checks and writes."""
+"""Tests of what `headend config` shows, checks and writes."""
 
 import json
 import tomllib

@@ -1,4 +1,4 @@
-"""This module tests headend.cli.demo."""
+"""Tests of headend.cli.demo."""
 
 import asyncio
 import json

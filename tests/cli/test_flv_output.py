@@ -1,4 +1,4 @@
-"""This module tests headend.cli.flv_output."""
+"""Tests of headend.cli.flv_output."""
 
 import os
 from pathlib import Path

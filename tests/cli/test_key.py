@@ -1,4 +1,4 @@
-"""This module tests headend.cli.key."""
+"""Tests of headend.cli.key."""
 
 import json
 from pathlib import Path

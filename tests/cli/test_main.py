@@ -1,4 +1,4 @@
-"""This module tests the program's edge: exit codes, and errors in one line."""
+"""Tests of the program's edge: exit codes, and errors in one line."""
 
 import logging
 import os

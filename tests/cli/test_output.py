@@ -1,4 +1,4 @@
-"""This module tests what goes to stdout and what to stderr."""
+"""Tests of what goes to stdout and what to stderr."""
 
 import json
 

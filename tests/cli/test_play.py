@@ -1,4 +1,4 @@
-"""This module tests headend.cli.play against a server process."""
+"""Tests of headend.cli.play against a server process."""
 
 import asyncio
 import subprocess

@@ -1,4 +1,4 @@
-"""This module tests the command `headend privacy`."""
+"""Tests of the command `headend privacy`."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""This module tests the command `probe`."""
+"""Tests of the command `probe`."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests headend.cli.progress."""
+"""Tests of headend.cli.progress."""
 
 import sys
 

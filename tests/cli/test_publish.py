@@ -1,4 +1,4 @@
-"""This module tests headend.cli.publish against a server process."""
+"""Tests of headend.cli.publish against a server process."""
 
 from pathlib import Path
 

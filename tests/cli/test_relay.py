@@ -1,4 +1,4 @@
-"""This module tests `headend relay`."""
+"""Tests of `headend relay`."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""This module tests how the flags of `serve` become settings."""
+"""Tests of how the flags of `serve` become settings."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""This module tests `headend status` and the client that it asks with."""
+"""Tests of `headend status` and the client that it asks with."""
 
 import json
 import os

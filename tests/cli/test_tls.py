@@ -1,4 +1,4 @@
-"""This module tests the command `tls`: what it makes, shows and checks."""
+"""Tests of the command `tls`: what it makes, shows and checks."""
 
 import json
 import tomllib

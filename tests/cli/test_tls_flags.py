@@ -1,4 +1,4 @@
-"""This module tests headend.cli.tls_flags, and `publish` and `play` over RTMPS with them."""
+"""Tests of headend.cli.tls_flags, and `publish` and `play` over RTMPS with them."""
 
 import json
 from collections.abc import Iterator

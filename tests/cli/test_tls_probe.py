@@ -1,4 +1,4 @@
-"""This module tests how TLS servers are asked what they agree to; the servers are real ones."""
+"""Tests of how TLS servers are asked what they agree to; the servers are real ones."""
 
 import socket
 import ssl

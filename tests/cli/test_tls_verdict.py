@@ -1,4 +1,4 @@
-"""This module tests what is said about TLS servers: what is wrong, what encoders will say."""
+"""Tests of what is said about TLS servers: what is wrong, what encoders will say."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""This module tests headend.cli.token."""
+"""Tests of headend.cli.token."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests headend.cli.url_argument, and the commands that take URLs by it."""
+"""Tests of headend.cli.url_argument, and the commands that take URLs by it."""
 
 import io
 import sys

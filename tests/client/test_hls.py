@@ -1,4 +1,4 @@
-"""This module tests headend.client.hls: playlists of files, of our own server, and bad ones."""
+"""Tests of headend.client.hls: playlists of files, of our own server, and bad ones."""
 
 from itertools import pairwise
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests headend.client.http_flv, against our own server and those that misbehave."""
+"""Tests of headend.client.http_flv, against our own server and those that misbehave."""
 
 import asyncio
 import json
@@ -44,24 +44,26 @@ async def test_stream_is_played_whole_and_to_its_end(scheme: str, tmp_path: Path
 async def test_stream_over_https_is_played_with_its_authority_or_fingerprint(
     tmp_path: Path,
 ) -> None:
-    async with tls_server(tmp_path, "localhost") as (port, trust):
-        async with publish(f"rtmps://localhost:{port}/live/a", tls=trust) as out:
-            for tag in CLIP.tags:
-                await out.write(tag)
-            url = f"https://localhost:{port}/live/a.flv"
-            async with play(url, tls=trust) as stream:
-                await anext(stream)
-            async with play(url.replace("https", "wss"), tls=TlsOptions(insecure=True)) as s:
-                await anext(s)
-            wrong = TlsOptions(fingerprint="00" * 32)
-            error = await fails(url, play, tls=wrong)
-            assert "its certificate has another fingerprint: " in str(error)
-            seen = str(error).rpartition(" ")[2]
-            async with play(url, tls=TlsOptions(fingerprint=seen)) as stream:
-                await anext(stream)
-            error = await fails(url, play)
-            assert isinstance(error, RelayError)
-            assert "its certificate is not trusted" in str(error)
+    async with (
+        tls_server(tmp_path, "localhost") as (port, trust),
+        publish(f"rtmps://localhost:{port}/live/a", tls=trust) as out,
+    ):
+        for tag in CLIP.tags:
+            await out.write(tag)
+        url = f"https://localhost:{port}/live/a.flv"
+        async with play(url, tls=trust) as stream:
+            await anext(stream)
+        async with play(url.replace("https", "wss"), tls=TlsOptions(insecure=True)) as s:
+            await anext(s)
+        wrong = TlsOptions(fingerprint="00" * 32)
+        error = await fails(url, play, tls=wrong)
+        assert "its certificate has another fingerprint: " in str(error)
+        seen = str(error).rpartition(" ")[2]
+        async with play(url, tls=TlsOptions(fingerprint=seen)) as stream:
+            await anext(stream)
+        error = await fails(url, play)
+        assert isinstance(error, RelayError)
+        assert "its certificate is not trusted" in str(error)
 
 
 async def test_newest_leaves_out_what_waits_too_long(tmp_path: Path) -> None:

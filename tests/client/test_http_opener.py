@@ -1,4 +1,4 @@
-"""This module tests headend.client.http_opener, and connections that go where they are told to."""
+"""Tests of headend.client.http_opener, and connections that go where they are told to."""
 
 import socket
 from pathlib import Path

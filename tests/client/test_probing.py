@@ -1,4 +1,4 @@
-"""This module tests headend.client.probing and probing_files."""
+"""Tests of headend.client.probing and probing_files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""This module tests what publishes a whole file."""
+"""Tests of what publishes a whole file."""
 
 import asyncio
 import time

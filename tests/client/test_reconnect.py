@@ -1,4 +1,4 @@
-"""This module tests that a client connects again, goes where it is sent, and says who it is."""
+"""Tests that a client connects again, goes where it is sent, and says who it is."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

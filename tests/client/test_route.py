@@ -1,4 +1,4 @@
-"""This module tests that no server outside leads a client to addresses inside, on any protocol."""
+"""Tests that no server outside leads a client to addresses inside, on any protocol."""
 
 import asyncio
 import logging

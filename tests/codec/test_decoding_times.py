@@ -1,4 +1,4 @@
-"""This module tests headend.codec.decoding_times."""
+"""Tests of headend.codec.decoding_times."""
 
 import av
 import pytest

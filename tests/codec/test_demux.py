@@ -1,4 +1,4 @@
-"""This module tests headend.codec.demux."""
+"""Tests of headend.codec.demux."""
 
 import io
 

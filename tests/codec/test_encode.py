@@ -1,4 +1,4 @@
-"""This module tests headend.codec.encode."""
+"""Tests of headend.codec.encode."""
 
 import io
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""This module tests headend.codec.flv_muxer."""
+"""Tests of headend.codec.flv_muxer."""
 
 from fractions import Fraction
 

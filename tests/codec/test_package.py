@@ -1,4 +1,4 @@
-"""This module tests headend.codec.package by what FFmpeg's own readers say of the result."""
+"""Tests of headend.codec.package by what FFmpeg's own readers say of the result."""
 
 import io
 import subprocess

@@ -1,4 +1,4 @@
-"""This module tests headend.codec.packets."""
+"""Tests of headend.codec.packets."""
 
 import pytest
 from tests.hls.media import (

@@ -1,4 +1,4 @@
-"""This module tests headend.codec.pictures."""
+"""Tests of headend.codec.pictures."""
 
 from headend.codec.pictures import FRONT_BYTES, MOST_PIECES, WATCHED, Pictures, VideoMessage
 from headend.media.headers import Codec

@@ -1,4 +1,4 @@
-"""This module tests headend.codec.still."""
+"""Tests of headend.codec.still."""
 
 import pytest
 from tests.wire import wire

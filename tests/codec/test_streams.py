@@ -1,4 +1,4 @@
-"""This module tests headend.codec.source and headend.codec.sink, without a server between them."""
+"""Tests of headend.codec.source and headend.codec.sink, without a server between them."""
 
 import asyncio
 import io

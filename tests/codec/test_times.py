@@ -1,4 +1,4 @@
-"""This module tests headend.codec.times."""
+"""Tests of headend.codec.times."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""This module tests headend.codec.tracks."""
+"""Tests of headend.codec.tracks."""
 
 import math
 import struct

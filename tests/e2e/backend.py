@@ -1,4 +1,4 @@
-"""This module runs an HTTP server in a thread beside a test: a receiver of webhooks, a callback."""
+"""An HTTP server in a thread beside a test: a receiver of webhooks, a callback."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""This module opens pages in headless Chromium."""
+"""Pages in headless Chromium."""
 
 import shutil
 from collections.abc import Callable, Iterator

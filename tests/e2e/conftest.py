@@ -1,4 +1,4 @@
-"""This module sets up what the end-to-end tests share: servers, peers and media."""
+"""What the end-to-end tests share: servers, peers and media."""
 
 import shutil
 from collections.abc import Callable, Iterator

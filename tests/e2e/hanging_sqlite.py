@@ -1,4 +1,4 @@
-"""This module runs headend with an SQLite whose commits hang once the file of HANG is there."""
+"""Headend with an SQLite whose commits hang once the file of HANG is there."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""This module makes short test media, and tells whether two files hold the same frames."""
+"""Short test media, and a comparison of the frames of two files."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""This module starts the programs that publish and play: ffmpeg, GStreamer, rtmpdump."""
+"""The programs that publish and play: ffmpeg, GStreamer, rtmpdump."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence

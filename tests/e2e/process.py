@@ -1,4 +1,4 @@
-"""This module runs programs beside a test, and keeps what they say."""
+"""Programs beside a test, and what they say."""
 
 import shutil
 import signal

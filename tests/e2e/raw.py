@@ -1,4 +1,4 @@
-"""This module is a peer that says what no program says: RTMP messages, one by one, on a socket.
+"""A peer that says what no program says: RTMP messages, one by one, on a socket.
 
 Only the chunks are headend's own; commands are written here byte by byte, as real players do.
 """

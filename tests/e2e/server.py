@@ -1,4 +1,4 @@
-"""This module runs a real server as a process of its own, on free ports."""
+"""A real server as a process of its own, on free ports."""
 
 import json
 import os

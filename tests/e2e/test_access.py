@@ -1,4 +1,4 @@
-"""This module tests keys, passwords and tokens with real encoders and players."""
+"""Tests of keys, passwords and tokens with real encoders and players."""
 
 import asyncio
 import json

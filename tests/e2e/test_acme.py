@@ -1,4 +1,4 @@
-"""This module tests certificates from an ACME authority, Pebble, that really comes to look."""
+"""Tests of certificates from an ACME authority, Pebble, that really comes to look."""
 
 import http.client
 import socket

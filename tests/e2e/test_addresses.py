@@ -1,4 +1,4 @@
-"""This module tests where the server listens, and whom it takes a peer for."""
+"""Tests of where the server listens, and whom it takes a peer for."""
 
 import socket
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module has schemathesis test the API of a live server by its own document, all checks on."""
+"""Tests of the API by its own document, made by schemathesis, all checks on."""
 
 import json
 import subprocess

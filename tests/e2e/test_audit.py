@@ -1,4 +1,4 @@
-"""This module tests with real peers what is kept about them, and that no secret is."""
+"""Tests of with real peers what is kept about them, and that no secret is."""
 
 import asyncio
 import json

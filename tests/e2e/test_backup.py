@@ -1,4 +1,4 @@
-"""This module tests that the backup of the manual restores a server, and what is told if not."""
+"""Tests that the backup of the manual restores a server, and what is told if not."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""This module tests what changes in the middle of a stream: its codecs, and what a player wants."""
+"""Tests of what changes in the middle of a stream: its codecs, and what a player wants."""
 
 import asyncio
 import re

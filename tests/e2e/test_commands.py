@@ -1,4 +1,4 @@
-"""This module tests headend's own commands against other programs."""
+"""Tests of headend's own commands against other programs."""
 
 from pathlib import Path
 

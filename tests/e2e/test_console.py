@@ -1,4 +1,4 @@
-"""This module tests the console in Chromium."""
+"""Tests of the console in Chromium."""
 
 import signal
 from pathlib import Path

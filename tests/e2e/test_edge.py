@@ -1,4 +1,4 @@
-"""This module tests relays in with real peers: an edge of two origins, and sources of all kinds."""
+"""Tests of relays in with real peers: an edge of two origins, and sources of all kinds."""
 
 import signal
 from pathlib import Path

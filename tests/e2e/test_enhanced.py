@@ -1,4 +1,4 @@
-"""This module tests the codecs and tracks of Enhanced RTMP, with an FFmpeg that knows them."""
+"""Tests of the codecs and tracks of Enhanced RTMP, with an FFmpeg that knows them."""
 
 from pathlib import Path
 

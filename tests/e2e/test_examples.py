@@ -1,4 +1,4 @@
-"""This module runs the examples."""
+"""Tests of the examples."""
 
 import json
 import re

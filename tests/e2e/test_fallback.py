@@ -1,4 +1,4 @@
-"""This module tests what stands in for an encoder that hangs or dies, with real peers."""
+"""Tests of what stands in for an encoder that hangs or dies, with real peers."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""This module tests HTTP-FLV and WebSocket-FLV with real players."""
+"""Tests of HTTP-FLV and WebSocket-FLV with real players."""
 
 import asyncio
 from pathlib import Path

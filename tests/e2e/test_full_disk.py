@@ -1,4 +1,4 @@
-"""This module tests a server whose disk is full: at its first start, and while it runs."""
+"""Tests of a server whose disk is full: at its first start, and while it runs."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""This module tests GStreamer as the publisher."""
+"""Tests of GStreamer as the publisher."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests HLS with real publishers and players, playlist by playlist."""
+"""Tests of HLS with real publishers and players, playlist by playlist."""
 
 import asyncio
 import re

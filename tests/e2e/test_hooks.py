@@ -1,4 +1,4 @@
-"""This module tests webhooks, callback and Python hooks with a real server and real encoders."""
+"""Tests of webhooks, callback and Python hooks with a real server and real encoders."""
 
 import json
 import shutil

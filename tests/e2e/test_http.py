@@ -1,4 +1,4 @@
-"""This module tests what the server tells over HTTP while a stream is live."""
+"""Tests of what the server tells over HTTP while a stream is live."""
 
 import json
 from pathlib import Path

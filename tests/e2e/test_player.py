@@ -1,4 +1,4 @@
-"""This module tests the player page in Chromium, with what ffmpeg publishes."""
+"""Tests of the player page in Chromium, with what ffmpeg publishes."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""This module tests what players see when publishers end, are lost, come back and compete."""
+"""Tests of what players see when publishers end, are lost, come back and compete."""
 
 import signal
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""This module runs the examples in Python, and the cells of the notebook."""
+"""Tests of the examples in Python, and of the cells of the notebook."""
 
 import ast
 import asyncio

@@ -1,4 +1,4 @@
-"""This module tests settings that change while players watch."""
+"""Tests of settings that change while players watch."""
 
 import signal
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests RTMPS and HTTPS on one port with programs that speak them."""
+"""Tests of RTMPS and HTTPS on one port with programs that speak them."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""This module tests the process: how it starts, what it says if it cannot, and how it stops."""
+"""Tests of the process: how it starts, what it says if it cannot, and how it stops."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""This module tests that a server that is told to stop ends, whatever hangs."""
+"""Tests that a server that is told to stop ends, whatever hangs."""
 
 import signal
 import subprocess

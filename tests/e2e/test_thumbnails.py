@@ -1,4 +1,4 @@
-"""This module tests pictures of streams that a real FFmpeg publishes, in every codec it has."""
+"""Tests of pictures of streams that a real FFmpeg publishes, in every codec it has."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""This module tests that players get what ffmpeg publishes, frame by frame."""
+"""Tests that players get what ffmpeg publishes, frame by frame."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module waits for what a server or a peer does, with a limit and without guessing times."""
+"""Waiting for what a server or a peer does, with a limit and without guessed times."""
 
 import time
 from collections.abc import Callable

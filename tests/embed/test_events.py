@@ -1,4 +1,4 @@
-"""This module tests headend.embed.events."""
+"""Tests of headend.embed.events."""
 
 import asyncio
 import gc

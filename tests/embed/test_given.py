@@ -1,4 +1,4 @@
-"""This module tests headend.embed.given: the forms in which a program gives settings."""
+"""Tests of headend.embed.given: the forms in which a program gives settings."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""This module tests hooks of a program that embeds the server."""
+"""Tests of hooks of a program that embeds the server."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests headend.embed.server: a server inside another program."""
+"""Tests of headend.embed.server: a server inside another program."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""This module tests headend.embed.streams: streams in the process of the server."""
+"""Tests of headend.embed.streams: streams in the process of the server."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""This module tests headend.fallback.fallbacks and its feeds in a whole server, in one process."""
+"""Tests of headend.fallback.fallbacks and its feeds in a whole server, in one process."""
 
 import asyncio
 from pathlib import Path

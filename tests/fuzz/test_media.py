@@ -1,4 +1,4 @@
-"""This module feeds spoilt bytes to the media parsers: they give a value or raise MediaError."""
+"""Spoilt bytes for the media parsers: they give a value or raise MediaError."""
 
 from collections.abc import Iterator
 from contextlib import suppress

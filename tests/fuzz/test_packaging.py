@@ -1,4 +1,4 @@
-"""This module packages mutated streams of every codec, in a child with a time limit.
+"""Mutated streams of every codec, packaged in a child with a time limit.
 
 To see one again: python -m tests.fuzz.packaging CODEC CONTAINER NUMBER 1
 """

@@ -1,4 +1,4 @@
-"""This module feeds spoilt bytes to RTMP: it gives values or a ProtocolError, in bounded memory."""
+"""Spoilt bytes for RTMP: it gives values or a ProtocolError, in bounded memory."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""This module makes tags for the tests of HLS: true headers, frames of whole NAL units."""
+"""Tags for the tests of HLS: true headers, frames of whole NAL units."""
 
 from tests.wire import wire
 

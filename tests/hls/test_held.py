@@ -1,4 +1,4 @@
-"""This module tests headend.hls.held."""
+"""Tests of headend.hls.held."""
 
 from tests.hls.media import AVCC_2, audio_header, video_header
 

@@ -1,4 +1,4 @@
-"""This module tests headend.hls.packager: what is cut where, and what playlists say of it."""
+"""Tests of headend.hls.packager: what is cut where, and what playlists say of it."""
 
 from collections.abc import Callable
 from typing import Any

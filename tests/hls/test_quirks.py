@@ -1,4 +1,4 @@
-"""This module plays encoders' quirks to the packager: every picture of x264 comes out of FFmpeg."""
+"""Tests of encoders' quirks in the packager: every picture of x264 comes out of FFmpeg."""
 
 import io
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""This module tests headend.hls.restraint."""
+"""Tests of headend.hls.restraint."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""This module tests headend.http.access."""
+"""Tests of headend.http.access."""
 
 import asyncio
 import ssl

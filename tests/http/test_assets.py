@@ -1,4 +1,4 @@
-"""This module tests headend.http.assets."""
+"""Tests of headend.http.assets."""
 
 import asyncio
 import gzip

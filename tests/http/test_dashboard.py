@@ -1,4 +1,4 @@
-"""This module tests that the dashboard for Grafana shows what the server serves, and all of it."""
+"""Tests that the dashboard for Grafana shows what the server serves, and all of it."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""This module tests headend.http.flv, flv_viewer and connection, over real connections."""
+"""Tests of headend.http.flv, flv_viewer and connection, over real connections."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""This module tests headend.http.hls and hls_streams where packaging goes wrong."""
+"""Tests of headend.http.hls and hls_streams where packaging goes wrong."""
 
 import asyncio
 from collections.abc import AsyncIterator

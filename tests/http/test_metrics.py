@@ -1,4 +1,4 @@
-"""This module tests headend.http.metrics."""
+"""Tests of headend.http.metrics."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""This module tests headend.http.pages and .watch, over real connections."""
+"""Tests of headend.http.pages and .watch, over real connections."""
 
 import asyncio
 import html

@@ -1,4 +1,4 @@
-"""This module tests headend.http.paths."""
+"""Tests of headend.http.paths."""
 
 import pytest
 

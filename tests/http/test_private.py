@@ -1,4 +1,4 @@
-"""This module tests private streams and what authorizers say, over HTTP and WebSocket."""
+"""Tests of private streams and what authorizers say, over HTTP and WebSocket."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests headend.http.problems."""
+"""Tests of headend.http.problems."""
 
 import asyncio
 import json

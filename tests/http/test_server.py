@@ -1,4 +1,4 @@
-"""This module tests headend.http.server, over real connections."""
+"""Tests of headend.http.server, over real connections."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""This module tests headend.http.thumbnail and headend.thumbnails.thumbnails, over HTTP."""
+"""Tests of headend.http.thumbnail and headend.thumbnails.thumbnails, over HTTP."""
 
 import asyncio
 import os

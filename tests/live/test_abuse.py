@@ -1,4 +1,4 @@
-"""This module tests that nothing a peer sends hurts the streams beside it, or fills the log."""
+"""Tests that nothing a peer sends hurts the streams beside it, or fills the log."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""This module tests who may publish and play, with a whole server and peers of raw bytes."""
+"""Tests of who may publish and play, with a whole server and peers of raw bytes."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""This module tests headend.live.arrivals, in a server that runs."""
+"""Tests of headend.live.arrivals, in a server that runs."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests what happens to who guesses keys and tokens."""
+"""Tests of what happens to who guesses keys and tokens."""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""This module tests headend.live.health: every word an operator may read."""
+"""Tests of headend.live.health: every word an operator may read."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""This module tests headend.live.limits and the lists of addresses, on a whole server."""
+"""Tests of headend.live.limits and the lists of addresses, on a whole server."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests headend.live.loops."""
+"""Tests of headend.live.loops."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""This module tests headend.live.peer_streams, with real sockets."""
+"""Tests of headend.live.peer_streams, with real sockets."""
 
 import asyncio
 from pathlib import Path

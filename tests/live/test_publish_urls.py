@@ -1,4 +1,4 @@
-"""This module tests headend.live.publish_urls."""
+"""Tests of headend.live.publish_urls."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""This module tests headend.live.rates, second by second."""
+"""Tests of headend.live.rates, second by second."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

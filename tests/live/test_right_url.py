@@ -1,4 +1,4 @@
-"""This module tests headend.live.right_url."""
+"""Tests of headend.live.right_url."""
 
 import pytest
 

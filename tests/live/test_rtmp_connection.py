@@ -1,4 +1,4 @@
-"""This module tests headend.live.rtmp_connection, with real sockets."""
+"""Tests of headend.live.rtmp_connection, with real sockets."""
 
 import asyncio
 from pathlib import Path

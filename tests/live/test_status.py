@@ -1,4 +1,4 @@
-"""This module tests headend.live.status."""
+"""Tests of headend.live.status."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""This module writes bits as a specification lists them."""
+"""Bits, written as a specification lists them."""
 
 
 def bits(text: str) -> bytes:

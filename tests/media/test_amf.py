@@ -1,4 +1,4 @@
-"""This module tests the types and the limits that AMF0 and AMF3 share."""
+"""Tests of the types and the limits that AMF0 and AMF3 share."""
 
 import math
 

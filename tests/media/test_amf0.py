@@ -1,4 +1,4 @@
-"""This module tests the AMF0 reader and writer against bytes of the specification and the field."""
+"""Tests of the AMF0 reader and writer against bytes of the specification and the field."""
 
 import math
 

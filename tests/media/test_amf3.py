@@ -1,4 +1,4 @@
-"""This module tests the AMF3 reader and writer, byte layouts from the AMF 3 specification."""
+"""Tests of the AMF3 reader and writer, byte layouts from the AMF 3 specification."""
 
 import pytest
 from hypothesis import given

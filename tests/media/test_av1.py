@@ -1,4 +1,4 @@
-"""This module tests headend.media.av1 on records of SVT-AV1, libaom and libvpx, and bit by bit."""
+"""Tests of headend.media.av1 on records of SVT-AV1, libaom and libvpx, and bit by bit."""
 
 from contextlib import suppress
 

@@ -1,4 +1,4 @@
-"""This module tests headend.media.avc on records of x264 and on SPS written bit by bit."""
+"""Tests of headend.media.avc on records of x264 and on SPS written bit by bit."""
 
 from contextlib import suppress
 

@@ -1,4 +1,4 @@
-"""This module tests headend.media.bits."""
+"""Tests of headend.media.bits."""
 
 import pytest
 from tests.wire import wire

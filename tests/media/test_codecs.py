@@ -1,4 +1,4 @@
-"""This module tests how tags are made of messages: what is a keyframe, what a sequence header."""
+"""Tests of how tags are made of messages: what is a keyframe, what a sequence header."""
 
 import pytest
 from hypothesis import given

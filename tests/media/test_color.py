@@ -1,4 +1,4 @@
-"""This module tests headend.media.color."""
+"""Tests of headend.media.color."""
 
 import struct
 from collections.abc import Mapping

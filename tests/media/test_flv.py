@@ -1,4 +1,4 @@
-"""This module tests how FLV files are read and written, bytes as in FLV 10.1, annex E."""
+"""Tests of how FLV files are read and written, bytes as in FLV 10.1, annex E."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""This module tests how audio and video headers are parsed: FLV 10.1 and Enhanced RTMP v2 layouts.
+"""Tests of how audio and video headers are parsed: FLV 10.1 and Enhanced RTMP v2 layouts.
 
 Bodies marked "captured" are from ffmpeg, see the protocol notes on Enhanced RTMP.
 """

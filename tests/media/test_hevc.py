@@ -1,4 +1,4 @@
-"""This module tests headend.media.hevc on records of x265 and on SPS written bit by bit."""
+"""Tests of headend.media.hevc on records of x265 and on SPS written bit by bit."""
 
 from contextlib import suppress
 

@@ -1,4 +1,4 @@
-"""This module tests headend.media.nalus."""
+"""Tests of headend.media.nalus."""
 
 import pytest
 from hypothesis import given

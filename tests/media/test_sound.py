@@ -1,4 +1,4 @@
-"""This module tests headend.media.sound on what FFmpeg's encoders write."""
+"""Tests of headend.media.sound on what FFmpeg's encoders write."""
 
 from contextlib import suppress
 

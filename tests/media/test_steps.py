@@ -1,4 +1,4 @@
-"""This module tests headend.media.steps."""
+"""Tests of headend.media.steps."""
 
 from itertools import pairwise
 

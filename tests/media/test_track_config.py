@@ -1,4 +1,4 @@
-"""This module tests headend.media.track_config."""
+"""Tests of headend.media.track_config."""
 
 import pytest
 from tests.media.bitstring import bits

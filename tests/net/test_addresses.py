@@ -1,4 +1,4 @@
-"""This module tests headend.net.addresses."""
+"""Tests of headend.net.addresses."""
 
 from ipaddress import ip_address
 

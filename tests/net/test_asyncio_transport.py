@@ -1,4 +1,4 @@
-"""This module tests headend.net.asyncio_transport over a transport that only notes."""
+"""Tests of headend.net.asyncio_transport over a transport that only notes."""
 
 import asyncio
 from typing import Any, cast

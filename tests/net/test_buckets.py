@@ -1,4 +1,4 @@
-"""This module tests headend.net.buckets."""
+"""Tests of headend.net.buckets."""
 
 from headend.net.buckets import Buckets
 

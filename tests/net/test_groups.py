@@ -1,4 +1,4 @@
-"""This module tests headend.net.groups."""
+"""Tests of headend.net.groups."""
 
 from ipaddress import ip_address
 

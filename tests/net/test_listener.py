@@ -1,4 +1,4 @@
-"""This module tests headend.net.listener; limits of connections are in test_abuse."""
+"""Tests of headend.net.listener; limits of connections are in test_abuse."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""This module tests headend.net.names."""
+"""Tests of headend.net.names."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""This module tests headend.net.notes: what one address makes the server write has a bound."""
+"""Tests of headend.net.notes: what one address makes the server write has a bound."""
 
 import asyncio
 import logging

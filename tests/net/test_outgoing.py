@@ -1,4 +1,4 @@
-"""This module tests headend.net.outgoing, with real servers and without leaving this machine."""
+"""Tests of headend.net.outgoing, with real servers and without leaving this machine."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""This module tests headend.net.places."""
+"""Tests of headend.net.places."""
 
 import socket
 from ipaddress import ip_address

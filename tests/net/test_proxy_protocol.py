@@ -1,4 +1,4 @@
-"""This module tests headend.net.proxy_protocol."""
+"""Tests of headend.net.proxy_protocol."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""This module tests headend.net.pseudonyms."""
+"""Tests of headend.net.pseudonyms."""
 
 import re
 from ipaddress import ip_address

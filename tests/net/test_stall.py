@@ -1,4 +1,4 @@
-"""This module tests headend.net.stall."""
+"""Tests of headend.net.stall."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""This module tests headend.net.steady."""
+"""Tests of headend.net.steady."""
 
 from headend.net.steady import SteadyClock
 

@@ -1,4 +1,4 @@
-"""This module tests headend.net.tls_client: what options allow, and errors in words.
+"""Tests of headend.net.tls_client: what options allow, and errors in words.
 
 Whom a client trusts is seen against servers, in tests/test_client_tls.py.
 """

@@ -1,4 +1,4 @@
-"""This module tests headend.net.transport, on a pair of sockets and a loop the test turns."""
+"""Tests of headend.net.transport, on a pair of sockets and a loop the test turns."""
 
 import gc
 import socket

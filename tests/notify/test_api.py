@@ -1,4 +1,4 @@
-"""This module tests headend.notify.api."""
+"""Tests of headend.notify.api."""
 
 from pathlib import Path
 from typing import Any

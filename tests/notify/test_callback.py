@@ -1,4 +1,4 @@
-"""This module tests headend.notify.callback, with a real receiver."""
+"""Tests of headend.notify.callback, with a real receiver."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""This module tests headend.notify.integrations, in a server that runs."""
+"""Tests of headend.notify.integrations, in a server that runs."""
 
 import json
 import sys

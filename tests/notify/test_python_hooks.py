@@ -1,4 +1,4 @@
-"""This module tests headend.hooks and headend.notify.python_hooks."""
+"""Tests of headend.hooks and headend.notify.python_hooks."""
 
 import asyncio
 import sys

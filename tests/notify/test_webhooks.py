@@ -1,4 +1,4 @@
-"""This module tests headend.notify.webhooks and webhook_endpoint, with real receivers."""
+"""Tests of headend.notify.webhooks and webhook_endpoint, with real receivers."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""This module tests headend.outputs.byte_log."""
+"""Tests of headend.outputs.byte_log."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""This module tests headend.outputs.fanout."""
+"""Tests of headend.outputs.fanout."""
 
 from collections.abc import Callable, Iterable
 

@@ -1,4 +1,4 @@
-"""This module tests headend.outputs.first_media."""
+"""Tests of headend.outputs.first_media."""
 
 from tests.wire import wire
 

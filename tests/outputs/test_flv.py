@@ -1,4 +1,4 @@
-"""This module tests headend.outputs.flv."""
+"""Tests of headend.outputs.flv."""
 
 import pytest
 from tests.wire import wire

@@ -1,4 +1,4 @@
-"""This module tests headend.outputs.rtmp_play."""
+"""Tests of headend.outputs.rtmp_play."""
 
 import pytest
 from tests.wire import wire

@@ -1,4 +1,4 @@
-"""This module tests headend.outputs.rtmp_publish."""
+"""Tests of headend.outputs.rtmp_publish."""
 
 from tests.wire import wire
 

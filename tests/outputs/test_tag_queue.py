@@ -1,4 +1,4 @@
-"""This module tests headend.outputs.tag_queue."""
+"""Tests of headend.outputs.tag_queue."""
 
 from tests.wire import wire
 

@@ -1,4 +1,4 @@
-"""This module runs several servers in the loop of a test, that relay to each other."""
+"""Several servers in the loop of a test that relay to each other."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

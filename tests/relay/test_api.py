@@ -1,4 +1,4 @@
-"""This module tests headend.relay.api."""
+"""Tests of headend.relay.api."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""This module tests headend.relay.backoff."""
+"""Tests of headend.relay.backoff."""
 
 import pytest
 

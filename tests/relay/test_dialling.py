@@ -1,4 +1,4 @@
-"""This module tests headend.relay.dialling."""
+"""Tests of headend.relay.dialling."""
 
 import asyncio
 import socket

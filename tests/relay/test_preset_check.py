@@ -1,4 +1,4 @@
-"""This module tests headend.relay.preset_check and the presets themselves."""
+"""Tests of headend.relay.preset_check and the presets themselves."""
 
 import pytest
 

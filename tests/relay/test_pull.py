@@ -1,4 +1,4 @@
-"""This module tests relays in: streams fetched from other servers, while somebody watches."""
+"""Tests of relays in: streams fetched from other servers, while somebody watches."""
 
 import asyncio
 from collections.abc import AsyncIterator

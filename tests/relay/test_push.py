@@ -1,4 +1,4 @@
-"""This module tests relays out: what destinations do, and that nothing else is disturbed."""
+"""Tests of relays out: what destinations do, and that nothing else is disturbed."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""This module tests where relays connect to, whatever DNS and the other side say."""
+"""Tests of where relays connect to, whatever DNS and the other side say."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""This module tests whom relays trust: certificates, fingerprints, and limits."""
+"""Tests of whom relays trust: certificates, fingerprints, and limits."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module holds the bytes that real publishers and players send, for the tests of a session."""
+"""The bytes that real publishers and players send, for the tests of a session."""
 
 from tests.rtmp.command_peer import amf
 from tests.wire import wire

@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.auth_answer with the vectors of docs/protocol.md."""
+"""Tests of headend.rtmp.auth_answer with the vectors of docs/protocol.md."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.authmod with the vectors of docs/protocol.md."""
+"""Tests of headend.rtmp.authmod with the vectors of docs/protocol.md."""
 
 import hashlib
 

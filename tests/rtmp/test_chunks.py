@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.chunks."""
+"""Tests of headend.rtmp.chunks."""
 
 from collections.abc import Iterable
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.client."""
+"""Tests of headend.rtmp.client."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.client_events."""
+"""Tests of headend.rtmp.client_events."""
 
 from headend.rtmp.client_events import MoveRequested, Refused
 

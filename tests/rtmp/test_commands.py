@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.commands."""
+"""Tests of headend.rtmp.commands."""
 
 from collections.abc import Sequence
 

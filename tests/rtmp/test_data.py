@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.data."""
+"""Tests of headend.rtmp.data."""
 
 import pytest
 from tests.rtmp.good_data import MESSAGES

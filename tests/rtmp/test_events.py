@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.events."""
+"""Tests of headend.rtmp.events."""
 
 import pytest
 

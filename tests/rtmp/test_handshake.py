@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.handshake."""
+"""Tests of headend.rtmp.handshake."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.hops."""
+"""Tests of headend.rtmp.hops."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.messages."""
+"""Tests of headend.rtmp.messages."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.net_streams."""
+"""Tests of headend.rtmp.net_streams."""
 
 import pytest
 

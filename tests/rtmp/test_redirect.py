@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.redirect."""
+"""Tests of headend.rtmp.redirect."""
 
 import pytest
 

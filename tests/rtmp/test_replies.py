@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.replies."""
+"""Tests of headend.rtmp.replies."""
 
 import math
 

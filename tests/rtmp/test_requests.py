@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.requests."""
+"""Tests of headend.rtmp.requests."""
 
 import pytest
 from tests.wire import wire

@@ -1,4 +1,4 @@
-"""This module tests headend.rtmp.session."""
+"""Tests of headend.rtmp.session."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""This module tests the keys of settings and how their values are shown."""
+"""Tests of the keys of settings and how their values are shown."""
 
 from pathlib import Path
 from typing import Any

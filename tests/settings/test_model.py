@@ -1,4 +1,4 @@
-"""This module tests what settings hold beyond the types of their values."""
+"""Tests of what settings hold beyond the types of their values."""
 
 import pytest
 from pydantic import ValidationError

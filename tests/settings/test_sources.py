@@ -1,4 +1,4 @@
-"""This module tests where settings come from, and what is said about wrong ones."""
+"""Tests of where settings come from, and what is said about wrong ones."""
 
 import re
 from contextlib import suppress

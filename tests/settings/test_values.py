@@ -1,4 +1,4 @@
-"""This module tests the values that settings are made of."""
+"""Tests of the values that settings are made of."""
 
 import ipaddress
 from pathlib import Path

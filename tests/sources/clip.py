@@ -1,4 +1,4 @@
-"""This module writes a short FLV file."""
+"""A short FLV file."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""This module sets up what the tests of sources share: a short FLV file."""
+"""What the tests of sources share: a short FLV file."""
 
 from pathlib import Path
 

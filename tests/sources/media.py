@@ -1,4 +1,4 @@
-"""This module makes short media files for the tests of commands."""
+"""Short media files for the tests of commands."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests headend.sources.feed."""
+"""Tests of headend.sources.feed."""
 
 import asyncio
 import threading

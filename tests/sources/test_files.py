@@ -1,4 +1,4 @@
-"""This module tests headend.sources.files."""
+"""Tests of headend.sources.files."""
 
 from pathlib import Path
 

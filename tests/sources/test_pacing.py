@@ -1,4 +1,4 @@
-"""This module tests headend.sources.pacing."""
+"""Tests of headend.sources.pacing."""
 
 from collections.abc import Generator, Sequence
 from itertools import islice

@@ -1,4 +1,4 @@
-"""This module tests headend.store.admin_token."""
+"""Tests of headend.store.admin_token."""
 
 import stat
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests headend.store.audit, on SQLite and PostgreSQL."""
+"""Tests of headend.store.audit, on SQLite and PostgreSQL."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""This module tests headend.store.data_folder."""
+"""Tests of headend.store.data_folder."""
 
 from pathlib import Path
 

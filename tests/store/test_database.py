@@ -1,4 +1,4 @@
-"""This module tests headend.store.database, headend.store.tables and the migrations."""
+"""Tests of headend.store.database, headend.store.tables and the migrations."""
 
 import asyncio
 import os

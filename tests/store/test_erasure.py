@@ -1,4 +1,4 @@
-"""This module tests headend.store.erasure, on SQLite and PostgreSQL."""
+"""Tests of headend.store.erasure, on SQLite and PostgreSQL."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""This module tests headend.store.keys, on each kind of database."""
+"""Tests of headend.store.keys, on each kind of database."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

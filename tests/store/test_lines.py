@@ -1,4 +1,4 @@
-"""This module tests headend.store.lines, with databases that hang: a disk, and a server."""
+"""Tests of headend.store.lines, with databases that hang: a disk, and a server."""
 
 import asyncio
 import threading

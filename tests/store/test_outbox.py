@@ -1,4 +1,4 @@
-"""This module tests headend.store.outbox, on SQLite and on PostgreSQL."""
+"""Tests of headend.store.outbox, on SQLite and on PostgreSQL."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""This module tests headend.store.past_sessions."""
+"""Tests of headend.store.past_sessions."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""This module tests headend.store.recorder, on SQLite and PostgreSQL."""
+"""Tests of headend.store.recorder, on SQLite and PostgreSQL."""
 
 import asyncio
 import itertools

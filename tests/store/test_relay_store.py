@@ -1,4 +1,4 @@
-"""This module tests headend.store.relay_store, on each kind of database."""
+"""Tests of headend.store.relay_store, on each kind of database."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""This module tests headend.store.server_secret."""
+"""Tests of headend.store.server_secret."""
 
 from pathlib import Path
 

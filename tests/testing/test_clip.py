@@ -1,4 +1,4 @@
-"""This module tests headend.testing.clip."""
+"""Tests of headend.testing.clip."""
 
 from itertools import islice
 

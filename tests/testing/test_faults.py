@@ -1,4 +1,4 @@
-"""This module tests headend.testing.faults: each fault does to a peer what it says."""
+"""Tests of headend.testing.faults: each fault does to a peer what it says."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""This module tests headend.testing.recording: what its checks find, and what they say."""
+"""Tests of headend.testing.recording: what its checks find, and what they say."""
 
 import re
 from collections.abc import Callable

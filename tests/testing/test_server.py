@@ -1,4 +1,4 @@
-"""This module tests headend.testing.server and headend.testing.peers."""
+"""Tests of headend.testing.server and headend.testing.peers."""
 
 import asyncio
 import gc

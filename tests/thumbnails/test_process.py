@@ -1,4 +1,4 @@
-"""This module tests headend.thumbnails.process, with processes that crash and hang."""
+"""Tests of headend.thumbnails.process, with processes that crash and hang."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""This module tests headend.thumbnails.worker, in this process and in one of its own."""
+"""Tests of headend.thumbnails.worker, in this process and in one of its own."""
 
 import io
 import random

@@ -1,4 +1,4 @@
-"""This module tests when a certificate is got, and what is served meanwhile and afterwards."""
+"""Tests of when a certificate is got, and what is served meanwhile and afterwards."""
 
 import asyncio
 import threading

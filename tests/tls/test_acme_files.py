@@ -1,4 +1,4 @@
-"""This module tests the files of an ACME account."""
+"""Tests of the files of an ACME account."""
 
 import stat
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""This module tests what is made of an authority that fails; Pebble's tests have one that works."""
+"""Tests of what is made of an authority that fails; Pebble's tests have one that works."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""This module tests headend.tls.certificate_events."""
+"""Tests of headend.tls.certificate_events."""
 
 from datetime import timedelta
 from pathlib import Path

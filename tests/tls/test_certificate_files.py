@@ -1,4 +1,4 @@
-"""This module tests how certificates and keys are read, and what is said about wrong ones."""
+"""Tests of how certificates and keys are read, and what is said about wrong ones."""
 
 from datetime import UTC, datetime
 from pathlib import Path

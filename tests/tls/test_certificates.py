@@ -1,4 +1,4 @@
-"""This module tests which certificate a client gets, and what reloading changes."""
+"""Tests of which certificate a client gets, and what reloading changes."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""This module tests what an authority is answered when it comes to check a name."""
+"""Tests of what an authority is answered when it comes to check a name."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""This module tests what is read of a TLS client's first message."""
+"""Tests of what is read of a TLS client's first message."""
 
 import pytest
 from tests.wire import wire

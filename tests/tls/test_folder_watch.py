@@ -1,4 +1,4 @@
-"""This module tests headend.tls.folder_watch."""
+"""Tests of headend.tls.folder_watch."""
 
 import asyncio
 import errno

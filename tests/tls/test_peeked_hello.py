@@ -1,4 +1,4 @@
-"""This module tests the TLS port while an authority may come: who is shown which certificate."""
+"""Tests of the TLS port while an authority may come: who is shown which certificate."""
 
 import asyncio
 import socket

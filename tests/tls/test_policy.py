@@ -1,4 +1,4 @@
-"""This module tests what the server agrees to in TLS."""
+"""Tests of what the server agrees to in TLS."""
 
 import ssl
 import sys

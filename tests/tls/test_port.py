@@ -1,4 +1,4 @@
-"""This module tests headend.tls.port and what it hands connections to, in one process.
+"""Tests of headend.tls.port and what it hands connections to, in one process.
 
 Transports and handshakes have no tests of their own elsewhere: what matters is what peers see, and
 that the streams beside them notice nothing.

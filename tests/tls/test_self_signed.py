@@ -1,4 +1,4 @@
-"""This module tests the certificate that is served when none is configured."""
+"""Tests of the certificate that is served when none is configured."""
 
 import socket
 import stat

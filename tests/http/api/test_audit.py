@@ -1,4 +1,4 @@
-"""This module tests headend.http.api.audit and what requests leave in the audit trail."""
+"""Tests of headend.http.api.audit and what requests leave in the audit trail."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests headend.http.api.keys."""
+"""Tests of headend.http.api.keys."""
 
 import re
 import unicodedata

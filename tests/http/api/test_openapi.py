@@ -1,4 +1,4 @@
-"""This module tests headend.http.api.openapi, page and routes: how the API describes itself."""
+"""Tests of headend.http.api.openapi, page and routes: how the API describes itself."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""This module tests headend.http.api.route, through operations that use it."""
+"""Tests of headend.http.api.route, through operations that use it."""
 
 import asyncio
 from pathlib import Path

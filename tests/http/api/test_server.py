@@ -1,4 +1,4 @@
-"""This module tests headend.http.api.server."""
+"""Tests of headend.http.api.server."""
 
 import os
 from datetime import UTC, datetime, tzinfo

@@ -1,4 +1,4 @@
-"""This module tests headend.http.api.sessions."""
+"""Tests of headend.http.api.sessions."""
 
 import asyncio
 from pathlib import Path

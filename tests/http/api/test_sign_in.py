@@ -1,4 +1,4 @@
-"""This module tests headend.http.api.sign_in and browsers: who may use the API."""
+"""Tests of headend.http.api.sign_in and browsers: who may use the API."""
 
 import asyncio
 import logging
