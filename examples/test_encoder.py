@@ -1,4 +1,4 @@
-"""This module tests an encoder with pytest: pytest test_encoder.py
+"""An encoder tested with pytest: pytest test_encoder.py
 
 The encoder is ffmpeg here; put your own in its place. The fixtures come with headend.
 """

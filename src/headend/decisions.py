@@ -1,4 +1,4 @@
-"""This module holds what is asked and what is answered when somebody wants to publish or play.
+"""What is asked and answered when somebody wants to publish or play.
 
     AccessRequest ─► Authorizer ─► Decision: Allow, Deny or Redirect
 

@@ -1,4 +1,4 @@
-"""This module says what happens in a server, as values, and who is told.
+"""What happens in a server, as values, and the bus that tells it.
 
     Server, hub, gate ─► Events.emit ─► webhooks, Python hooks, audit trail, API …
 

@@ -1,4 +1,4 @@
-"""This module lets a Python program have a say in a server: who may publish and play, and events.
+"""Hooks of a Python program in a server: who may publish and play, and events.
 
     import headend
     from headend.hooks import Allow, Deny, PublishRequest, SessionEnded

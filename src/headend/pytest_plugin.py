@@ -1,4 +1,4 @@
-"""This module is the pytest plugin: fixtures for tests of programs that publish or play.
+"""The pytest plugin: fixtures for tests of programs that publish or play.
 
 pytest loads it by its entry point; a project that does not use it pays for this module alone.
 """

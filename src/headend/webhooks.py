@@ -1,4 +1,4 @@
-"""This module signs what webhooks and the callback send, and checks signatures in the receiver.
+"""Signatures of what webhooks and the callback send: made here, checked in the receiver.
 
     webhook-id: 3f0c…                           the same in every attempt
     webhook-timestamp: 1795622931               Unix seconds, of this attempt

@@ -81,7 +81,7 @@ def test_sources_are_added_in_order_and_a_key_comes_from_stdin(
     ("arguments", "says"),
     [
         (["live/0", "ftp://h/a"], "url must be rtmp://"),
-        (["live/0", "rtmp://h/a", "rtmp://h/b"], "one URL is enough"),
+        (["live/0", "rtmp://h/a", "rtmp://h/b"], "a relay sends to one URL"),
         (
             ["live/0"],
             "URL: where to send it is missing, such as rtmps://backup.example/live/{name}",

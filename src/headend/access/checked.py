@@ -49,7 +49,7 @@ def _allow(allow: Allow) -> Allow:
         value = getattr(allow, name)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is not None and not (is_number and 0 <= value < 1e15):
-            raise DecisionError(f"{name}: must be a number from 0 on")
+            raise DecisionError(f"{name}: must be a number, 0 or more")
     stream = allow.stream
     if stream is not None:
         try:

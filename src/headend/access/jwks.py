@@ -91,7 +91,9 @@ async def _fetch(url: str, rules: Rules, ca: Path | None) -> str:
     except ValueError as error:
         raise KeysUnavailable("auth.jwks: it is no URL") from error
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOCAL):
-        raise KeysUnavailable("auth.jwks: only https is safe to fetch keys by")
+        raise KeysUnavailable(
+            "auth.jwks: must be an https URL: keys that are fetched without TLS can be forged"
+        )
     # Not loaded by a server that fetches nothing.
     import aiohttp
 
@@ -204,7 +206,7 @@ def _key(item: object) -> "Key":
     elif isinstance(key, RSAKey):
         _check_size(key.raw_value.key_size, RSA_BITS)
     elif isinstance(key, OKPKey) and not key.curve_name.startswith("Ed"):
-        raise _UnusableKey(f"{key.curve_name} signs nothing, EdDSA takes Ed25519")
+        raise _UnusableKey(f"{key.curve_name} cannot sign: EdDSA needs Ed25519")
     return key
 
 

@@ -26,7 +26,7 @@ def parse_expiry(text: str, now: float) -> float:
     if match:
         seconds = int(match[1]) * UNITS[match[2].lower()]
         if not 0 < seconds <= LONGEST_S:
-            raise SettingsError(f"--expires {text}: more than nothing and at most 100 years")
+            raise SettingsError(f"--expires {text}: must be between 1 second and 100 years")
         return now + seconds
     try:
         when = datetime.fromisoformat(text.strip())

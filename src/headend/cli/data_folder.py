@@ -69,8 +69,8 @@ def _check(loaded: "LoadedSettings", *, makes: bool, needs_secret: bool) -> None
     has_database = database is None or database.exists()
     if not is_named and data != SERVICE and _runs(SERVICE) and not _runs(data):
         raise SettingsError(
-            f"no server runs with the data folder {data}, and one runs with {SERVICE}: "
-            "say with --data which is meant"
+            f"no server runs with the data folder {data}, but one runs with {SERVICE}: "
+            f"choose with --data {data} or --data {SERVICE}"
         )
     if has_secret or (has_database and not needs_secret):
         return

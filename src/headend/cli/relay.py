@@ -134,8 +134,8 @@ def _check_in(match: str, urls: Sequence[str], *, has_key: bool, is_always: bool
         raise SettingsError("--key and --preset are for sending: leave them out with --from")
     if is_always and has_wildcard(match):
         raise SettingsError(
-            f"--always needs the name of one stream, such as live/cam1: which ones {match} stands "
-            "for is not known before somebody asks for them"
+            "--always needs the name of one stream, such as live/cam1: "
+            f"nobody knows which streams match {match} until somebody asks for them"
         )
 
 
@@ -147,7 +147,7 @@ def _check_out(urls: Sequence[str], *, key: str, preset: str, is_always: bool) -
     if is_always:
         raise SettingsError("--always is for relays that fetch: --from is missing")
     if len(urls) > 1:
-        raise SettingsError("one URL is enough to send to; add a relay for each destination")
+        raise SettingsError("a relay sends to one URL: add a relay for each destination")
     if not urls and not preset:
         words = "where to send it is missing, such as rtmps://backup.example/live/{name}"
         raise SettingsError(f"URL: {words}; or a platform by --preset, with --key")

@@ -29,7 +29,7 @@ def given_url(text: str) -> str:
     if text == STDIN:
         url = sys.stdin.readline(MOST).strip()
         if not url:
-            raise SettingsError("URL -: there is none on stdin")
+            raise SettingsError("URL -: stdin holds no URL")
         return url
     if text.startswith(ENVIRONMENT):
         name = text.removeprefix(ENVIRONMENT)
