@@ -68,8 +68,8 @@ LAYERS = {
         "rtmp", "hub", "outputs", "net", "features", "client", "store", "live", "http",
     },
     "record": {
-        "errors", "names", "logs", "events", "media", "net", "features", "store", "hls", "live",
-        "http",
+        "errors", "names", "logs", "events", "settings", "media", "hub",
+        "net", "features", "store", "hls", "live", "http",
     },
     "app": {
         "errors", "redaction", "files", "logs", "events", "hooks", "settings", "rtmp",

@@ -64,3 +64,16 @@ def test_names_that_are_remembered_are_bounded() -> None:
     for number in range(KNOWN + 10):
         made.of(f"live/{number}")
     assert made.of.cache_info().currsize == KNOWN
+
+
+def test_streams_are_recorded_by_list_and_by_rule() -> None:
+    made = book(
+        'record.match=["live/*"]',
+        'stream=[{ match = "live/no", record.enabled = false },'
+        '{ match = "vip/*", record.enabled = true, record.part_s = 2 }]',
+    )
+    recorded = [made.of(path).is_recorded for path in ("live/a", "live/no", "vip/a", "other/a")]
+    assert recorded == [True, False, True, False]
+    assert [made.of(path).record.part_s for path in ("live/a", "vip/a")] == [1, 2]
+    assert made.uses("record.enabled")
+    assert not book().uses("record.enabled")

@@ -120,6 +120,13 @@ def _thumbnails(ground: Ground) -> Feature:
     return Thumbnails(ground.services.runtime)
 
 
+def _recorders(ground: Ground) -> Feature:
+    from headend.record.recorders import Recorders
+    from headend.record.recordings import Recordings
+
+    return Recorders(ground.services, ground.services.features[Recordings])
+
+
 def _always(ground: Ground) -> bool:
     return True
 
@@ -130,6 +137,11 @@ def _is_relaying(ground: Ground) -> bool:
     return bool(relay.out or relay.in_) or ground.serves_http
 
 
+def _has_recordings(ground: Ground) -> bool:
+    """Say whether streams are recorded, or may be over the API."""
+    return ground.serves_http or ground.services.rules.uses("record.enabled")
+
+
 # In the order of their start.
 FEATURES: Final = (
     Listed(_recorder, _always),
@@ -138,8 +150,9 @@ FEATURES: Final = (
     Listed(_fallbacks, lambda ground: ground.services.rules.uses("live.fallback")),
     Listed(_relays, _is_relaying),
     Listed(_hls, lambda ground: ground.serves_http),
-    Listed(_recordings, lambda ground: ground.serves_http),
+    Listed(_recordings, _has_recordings),
     Listed(_thumbnails, lambda ground: ground.serves_http),
+    Listed(_recorders, _has_recordings),
 )
 
 

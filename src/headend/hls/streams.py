@@ -25,6 +25,7 @@ from headend.hls.limits import limits_of
 from headend.hls.numbers import First, Numbers
 from headend.hls.playlists import Playlists
 from headend.hls.port import Packaging
+from headend.hls.store import SegmentStore
 from headend.hls.window import Window
 from headend.hub.registry import Registry
 from headend.hub.stream import Stream
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KEY: Final = "hls"  # of the packager in its stream
 PACKAGER: Final = "headend.hls.packager"  # which loads FFmpeg's libraries
 SWEEP_S: Final = 1.0
 VIEWER_S: Final = 15.0  # after its last request a viewer counts so long
@@ -95,9 +95,22 @@ class HlsStream:
     """
 
     def __init__(
-        self, streams: "HlsStreams", runtime: Runtime, stream: Stream, first: First
+        self,
+        streams: "HlsStreams",
+        runtime: Runtime,
+        stream: Stream,
+        first: First,
+        archive: SegmentStore | None = None,
     ) -> None:
-        """Begin to package, with the numbers of the first segment."""
+        """Begin to package.
+
+        Args:
+            streams: Is told of changes.
+            runtime: What all share.
+            stream: What is packaged.
+            first: Numbers of the first segment.
+            archive: Takes the same media from its beginning.
+        """
         from headend.hls.packager import HlsPackager
 
         self._streams = streams
@@ -124,21 +137,34 @@ class HlsStream:
             time,
             keyframe_interval_s=None if interval is None else interval / 1000,
         )
+        if archive is not None:
+            self.packager.archive.join(archive)
+        self._key: Final = "hls", epoch
         # A tenth of a second is little beside a part and how far players stay behind.
-        stream.attach(KEY, self.packager, is_patient=True, audience=self._audience)
+        stream.attach(self._key, self.packager, is_patient=True, audience=self._audience)
 
     def close(self) -> None:
-        """Package no more."""
-        if self.stream.sink(KEY) is self.packager:
-            self.stream.detach(KEY)
+        """Package no more for players; an archive has what follows until it leaves."""
         self.is_closed = True
+        self._detach()
         self._streams.tell(self)
         self._forget(list(self._viewers), "packaging ended")
+
+    def leave(self, archive: SegmentStore) -> None:
+        """Give an archive no more."""
+        self.packager.archive.leave(archive)
+        if self.is_closed:
+            self._detach()
+
+    def _detach(self) -> None:
+        is_attached = self.stream.sink(self._key) is self.packager
+        if is_attached and self.packager.archive.is_empty:
+            self.stream.detach(self._key)
 
     @property
     def is_lost(self) -> bool:
         """The packager was detached on a bug, and the stream goes on without it."""
-        return self.stream.has_begun and self.stream.sink(KEY) is not self.packager
+        return self.stream.has_begun and self.stream.sink(self._key) is not self.packager
 
     def trouble(self) -> str | None:
         """Say why the playlists are not those of a live stream; None: they are.
@@ -369,22 +395,28 @@ class HlsStreams(Packaging):
             self._loading = self._runtime.loop.create_task(loading)
         return self._loading
 
-    def begin(self, stream: Stream) -> HlsStream:
+    def begin(self, stream: Stream, archive: SegmentStore | None = None) -> HlsStream:
         """Return the packaging of a stream, begun if it is not yet, and anew if it was lost.
 
         Await `load` before.
+
+        Args:
+            stream: What is packaged.
+            archive: Takes the same media; from the next segment on, if packaging has begun.
         """
         known = self._streams.get(stream.path)
         if known is not None:
             is_young = self._runtime.loop.time() - known.began < REMAKE_S
             is_over = known.is_lost or known.packager.over is not None
             if known.stream is stream and (is_young or not is_over):
+                if archive is not None:
+                    known.packager.archive.join(archive)
                 return known
             self._close(known)
         first = self._numbers.first(stream.path, time())
         if stream in self._timelines:  # players that come back would wait for what they know
             first = replace(first, discontinuity=self._timelines[stream])
-        made = self._streams[stream.path] = HlsStream(self, self._runtime, stream, first)
+        made = self._streams[stream.path] = HlsStream(self, self._runtime, stream, first, archive)
         log.info("hls %s: packaging begins", shown(stream.path))
         return made
 
@@ -421,6 +453,7 @@ class HlsStreams(Packaging):
             each.let_time_pass(now)
             hls = runtime.rules.of(path).hls
             is_kept = hls.start == "publish" and not each.playlists.is_over
+            is_kept = is_kept or not each.packager.archive.is_empty
             if not is_kept and not each.waiting and now - each.asked > hls.idle_s:
                 self._close(each)
                 del self._streams[path]

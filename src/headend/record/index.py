@@ -181,6 +181,10 @@ class RecordingIndex:
         """Say whether a recording goes on in this server."""
         return id in self._recordings and self._recordings[id].state == "recording"
 
+    def is_written(self, id: str) -> bool:
+        """Say whether all that is known of a recording that is over has been written."""
+        return id not in self._recordings and id not in self._waiting
+
     def event(self, event: Event) -> None:
         """Note who publishes what is recorded."""
         match event:

@@ -81,7 +81,8 @@ class Recordings(Feature):
     @property
     def folder(self) -> Path:
         """Where the files are."""
-        return self.services.settings.data / FOLDER
+        settings = self.services.settings
+        return settings.record.folder or settings.data / FOLDER
 
     def path_of(self, file: RecordedFile) -> Path:
         """Return where a file is."""

@@ -47,6 +47,7 @@ NEEDS_RESTART: Final = frozenset(
         "http.listen",
         "rtmp.chunk_size",
         "auth.database",
+        "record.folder",
         "auth.outgoing_ca",
     }
     | {f"tls.acme.{name}" for name in SECTIONS["tls.acme"].model_fields}

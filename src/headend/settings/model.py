@@ -11,6 +11,7 @@ from headend.settings.http import Http
 from headend.settings.limits import Limits
 from headend.settings.live import Live
 from headend.settings.privacy import Audit, Privacy
+from headend.settings.record import Record
 from headend.settings.relay import Relay
 from headend.settings.rtmp import Rtmp
 from headend.settings.rules import Rules, StreamRule, check_together
@@ -61,6 +62,7 @@ class Settings(Section):
     limits: Limits = Limits()
     live: Live = Live()
     hls: Hls = Hls()
+    record: Record = Record()
     relay: Relay = Relay()
     audit: Audit = Audit()
     privacy: Privacy = Privacy()

@@ -25,6 +25,7 @@ from headend.settings.auth import Auth
 from headend.settings.hls import Hls
 from headend.settings.limits import Limits
 from headend.settings.live import FallbackSources, Live
+from headend.settings.record import Record
 from headend.settings.rtmp import Rtmp
 from headend.settings.section import Section
 from headend.settings.texts import listed_tables, quoted
@@ -46,6 +47,12 @@ class StreamRtmp(Section):
     tls_only: bool = Field(
         default=False, description="The stream is published and played over TLS only."
     )
+
+
+class StreamRecord(Section):
+    """Keys of `record` that a rule may have."""
+
+    enabled: bool = Field(default=False, description="The server records the stream.")
 
 
 class StreamLive(Section):
@@ -74,6 +81,8 @@ RULE_KEYS: Final[Mapping[str, tuple[type[BaseModel], FieldInfo]]] = MappingProxy
         **_fields(Live, *(each for each in Live.model_fields if not each.startswith("flush"))),
         **_fields(StreamLive),
         **_fields(Hls),
+        **_fields(StreamRecord),
+        **_fields(Record, "format", "part_s", "file_s", "keep_days"),
         **_fields(
             Limits,
             "viewers_per_stream",
@@ -85,7 +94,7 @@ RULE_KEYS: Final[Mapping[str, tuple[type[BaseModel], FieldInfo]]] = MappingProxy
 )
 
 _SECTIONS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
-    {"auth": Auth, "rtmp": Rtmp, "live": Live, "hls": Hls, "limits": Limits}
+    {"auth": Auth, "rtmp": Rtmp, "live": Live, "hls": Hls, "record": Record, "limits": Limits}
 )
 
 

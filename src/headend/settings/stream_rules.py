@@ -15,8 +15,11 @@ from headend.settings.keys import shown
 from headend.settings.limits import Limits
 from headend.settings.live import FallbackSource, Live, sources_of
 from headend.settings.model import Settings
+from headend.settings.record import Record
 from headend.settings.rules import RULE_KEYS, plain_value
 
+# Keys of rules that have another name in their section: there they are lists of patterns.
+LISTED_AS: Final = {"record.enabled": "record.match"}
 KNOWN: Final = 4096  # names whose rules are kept: names are a peer's choice
 
 
@@ -31,6 +34,8 @@ class StreamRules:
         fallback: What stands in for its publisher, in the order of preference.
         live: Section `live`, with the rules of this stream.
         hls: Section `hls`, with the rules of this stream.
+        is_recorded: It is recorded as long as it is live.
+        record: Section `record`, with the rules of this stream.
         limits: Section `limits`, with the rules of this stream.
         told: What rules and lists of patterns say, in words: `hls.segment_s = 4 (vip/*)`.
     """
@@ -41,6 +46,8 @@ class StreamRules:
     fallback: tuple[FallbackSource, ...]
     live: Live
     hls: Hls
+    is_recorded: bool
+    record: Record
     limits: Limits
     told: tuple[str, ...]
 
@@ -62,7 +69,8 @@ class Said(NamedTuple):
         """Say where the value of `key` comes from; `sources` is that of `LoadedSettings`."""
         if self.rule is not None:
             return f"{sources['stream']}, rule {self.rule}, match {self.pattern}"
-        return f"{sources[key]}, match {self.pattern}" if self.pattern else sources[key]
+        source = sources[LISTED_AS.get(key, key)]
+        return f"{source}, match {self.pattern}" if self.pattern else source
 
 
 class RuleBook:
@@ -87,6 +95,7 @@ class RuleBook:
         settings = self.settings
         fallback = sections["live"].pop("fallback")
         assert isinstance(fallback, tuple)
+        is_recorded = bool(sections["record"].pop("enabled"))
         return StreamRules(
             auth=settings.auth.model_copy(update={"publish": sections["auth"]["publish"]}),
             is_private=bool(sections["auth"]["private"]),
@@ -94,6 +103,8 @@ class RuleBook:
             fallback=fallback,
             live=settings.live.model_copy(update=sections["live"]),
             hls=settings.hls.model_copy(update=sections["hls"]),
+            is_recorded=is_recorded,
+            record=settings.record.model_copy(update=sections["record"]),
             limits=settings.limits.model_copy(update=sections["limits"]),
             told=tuple(
                 f"{key} = {shown(key, plain_value(key, each.value))} ({each.pattern})"
@@ -104,7 +115,7 @@ class RuleBook:
 
     def uses(self, key: str) -> bool:
         """Say whether a list of patterns such as `live.fallback`, or a rule, names any stream."""
-        section, _, name = key.partition(".")
+        section, _, name = LISTED_AS.get(key, key).partition(".")
         is_listed = bool(getattr(getattr(self.settings, section), name))
         return is_listed or any(key in dict(rule.values) for rule in self.settings.stream)
 
@@ -123,6 +134,7 @@ class RuleBook:
         lists = {
             "auth.private": settings.auth.private,
             "rtmp.tls_only": settings.rtmp.tls_only,
+            "record.enabled": settings.record.match,
         }
         for key in RULE_KEYS:
             section, _, name = key.partition(".")

@@ -29,6 +29,7 @@ from headend.settings.texts import quoted, split, texts, unquoted
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 GIB: Final = 1024 * MIB
+TIB: Final = 1024 * GIB
 
 # sun_path of a Unix socket holds 108 bytes with its final zero (unix(7)).
 UNIX_PATH_BYTES: Final = 107
@@ -261,6 +262,12 @@ File = Annotated[Path, PlainValidator(_file), WithJsonSchema({"type": "string"})
 OptionalFile = Annotated[
     Path | None,
     PlainValidator(_optional_file),
+    PlainSerializer(lambda path: "" if path is None else str(path)),
+    WithJsonSchema({"type": "string"}),
+]
+OptionalFolder = Annotated[
+    Path | None,
+    PlainValidator(lambda value: None if value in (None, "") else _folder(value)),
     PlainSerializer(lambda path: "" if path is None else str(path)),
     WithJsonSchema({"type": "string"}),
 ]

@@ -1,0 +1,291 @@
+"""Files written in threads of their own: a disk that is slow or broken disturbs nothing else.
+
+    tape ─► spool, bounded ─► a thread: write, fdatasync ─► the tape is told in the loop
+
+What a thread finds in the spool of a recording it writes in one go and syncs once, so that a slow
+disk is asked the more seldom the slower it is.
+"""
+
+import errno
+import os
+import threading
+from asyncio import AbstractEventLoop
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Final, NamedTuple, Protocol
+
+from headend.record import journal
+
+THREADS: Final = 8  # each waits for the disk on behalf of one recording at a time
+QUEUED: Final = 32 * 1024 * 1024  # bytes of one recording that wait: 100 s of 2.65 Mbit/s
+QUEUED_IN_ALL: Final = 512 * 1024 * 1024
+SAME_NAME: Final = 1000  # files of one stream that begin within the same second
+FILE_MODE: Final = 0o640
+FOLDER_MODE: Final = 0o750
+
+
+class NewFile(NamedTuple):
+    """A file that begins; the one before is whole.
+
+    Attributes:
+        path: Where, relative to the folder; a number is added if it is taken.
+        head: Its first bytes.
+        note: Added to the journal with the path that it got, before anything is in the file.
+    """
+
+    path: Path
+    head: bytes
+    note: Mapping[str, object]
+
+
+class Job(NamedTuple):
+    """Something to be done to the files of a recording.
+
+    Attributes:
+        file: Begins first; None: the current one goes on.
+        data: What is written to it.
+        mark: Is handed back with what came of it.
+    """
+
+    file: NewFile | None
+    data: Sequence[bytes]
+    mark: object = None
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.data)) + (len(self.file.head) if self.file is not None else 0)
+
+
+class SpoolOwner(Protocol):
+    """Whoever a spool belongs to; is told in the loop."""
+
+    def written(self, job: Job, path: str) -> None:
+        """A job is done and on the disk; its file is at `path`, relative to the folder."""
+
+    def closed(self, failure: str) -> None:
+        """The last file is closed; `failure` says why before the end, and is empty at the end."""
+
+
+class DiskWriter:
+    """The threads that write.
+
+    Attributes:
+        queued: Bytes that wait in all spools.
+        failures: How many spools failed.
+        written: Bytes that were written.
+    """
+
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        *,
+        threads: int = THREADS,
+        sync: Callable[[int], None] = os.fdatasync,
+    ) -> None:
+        """Make the threads with the first spool.
+
+        Args:
+            loop: In which writers are told.
+            threads: How many.
+            sync: Has what was written to a file be on the disk.
+        """
+        self.loop: Final = loop
+        self.sync: Final = sync
+        self.queued = 0
+        self.failures = 0
+        self.written = 0
+        self.ready: Final[SimpleQueue[Spool | None]] = SimpleQueue()
+        self._count: Final = threads
+        self._threads: list[threading.Thread] = []
+
+    def spool(self, id: str, folder: Path, min_free: int, writer: SpoolOwner) -> "Spool":
+        """Return the spool of a recording.
+
+        Args:
+            id: Of the recording.
+            folder: In which its files are.
+            min_free: Bytes that stay free on the disk.
+            writer: Is told what became of its jobs.
+        """
+        if not self._threads:
+            self._threads = [
+                threading.Thread(target=self._work, name=f"disk-{number}", daemon=True)
+                for number in range(self._count)
+            ]
+            for thread in self._threads:
+                thread.start()
+        return Spool(self, id, folder, min_free, writer)
+
+    def close(self) -> None:
+        """End the threads, each behind what it does now; one that hangs is left behind."""
+        for _ in self._threads:
+            self.ready.put(None)
+
+    def _work(self) -> None:
+        while (spool := self.ready.get()) is not None:
+            spool.work()
+
+
+class Spool:
+    """What is to be written for one recording, in order."""
+
+    def __init__(
+        self, disk: DiskWriter, id: str, folder: Path, min_free: int, writer: SpoolOwner
+    ) -> None:
+        self._disk: Final = disk
+        self._id: Final = id
+        self._folder: Final = folder
+        self._min_free: Final = min_free
+        self._writer: Final = writer
+        self._lock: Final = threading.Lock()
+        self._jobs: deque[Job] = deque()
+        self._is_scheduled = False
+        self._is_ending = False
+        self._queued = 0
+        # Of the threads, one at a time.
+        self._file = -1
+        self._path = ""
+        self._size = 0  # of the file, up to which it is whole
+        self._is_over = False
+
+    def put(self, job: Job) -> bool:
+        """Have a job done; false: too much waits already."""
+        size = job.size
+        if self._queued + size > QUEUED or self._disk.queued + size > QUEUED_IN_ALL:
+            return False
+        self._queued += size
+        self._disk.queued += size
+        self._schedule(job)
+        return True
+
+    def end(self) -> None:
+        """Close the last file behind all that was put; nothing follows."""
+        self._is_ending = True
+        self._schedule(None)
+
+    def _schedule(self, job: Job | None) -> None:
+        with self._lock:
+            if job is not None:
+                self._jobs.append(job)
+            if self._is_scheduled:
+                return
+            self._is_scheduled = True
+        self._disk.ready.put(self)
+
+    # ------------------------------------------------------------------ in a thread
+
+    def work(self) -> None:
+        """Do what waits, and have the writer told."""
+        with self._lock:
+            jobs, self._jobs = list(self._jobs), deque()
+            is_last = self._is_ending
+        if self._is_over:
+            self._tell(jobs, [], None)
+        else:
+            done: list[tuple[Job, str]] = []
+            failure = self._do(jobs, done)
+            if failure or is_last:
+                self._close()
+                self._tell(jobs, done, failure)
+            else:
+                self._tell(jobs, done, None)
+        with self._lock:
+            self._is_scheduled = bool(self._jobs) or self._is_ending > is_last
+            if not self._is_scheduled:
+                return
+        self._disk.ready.put(self)
+
+    def _do(self, jobs: Sequence[Job], done: list[tuple[Job, str]]) -> str:
+        """Do jobs; add those that are on the disk, and say why not all are."""
+        synced = 0  # how many of them are in files that are whole
+        failure = ""
+        try:
+            self._check_free()
+            for job in jobs:
+                if job.file is not None:
+                    self._sync()
+                    synced = len(done)
+                    self._open(job.file)
+                self._write(job.data)
+                done.append((job, self._path))
+        except OSError as error:
+            failure = error.strerror or str(error)
+        try:
+            if failure and self._file >= 0:
+                os.ftruncate(self._file, self._size)
+            self._sync()
+        except OSError as error:
+            del done[synced:]
+            failure = failure or error.strerror or str(error)
+        return failure
+
+    def _check_free(self) -> None:
+        if not self._min_free:
+            return
+        self._folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        free = os.statvfs(self._folder)
+        if free.f_bavail * free.f_frsize < self._min_free:
+            raise OSError(
+                errno.ENOSPC, "the disk has less free space than record.min_free_bytes asks for"
+            )
+
+    def _open(self, file: NewFile) -> None:
+        """Begin a file, under a name that no other has."""
+        self._close()
+        folder = self._folder / file.path.parent
+        folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        for number in range(1, SAME_NAME):
+            name = file.path.name
+            if number > 1:
+                name = f"{file.path.stem}-{number}{file.path.suffix}"
+            with suppress(FileExistsError):
+                self._file = os.open(folder / name, flags, FILE_MODE)
+                break
+        else:
+            raise OSError(errno.EEXIST, f"{SAME_NAME} files are called {file.path}")
+        self._path = str(file.path.with_name(name))
+        self._size = 0
+        journal.add(self._folder, self._id, {**file.note, "path": self._path})
+        self._write([file.head])
+        journal.sync_folder(folder)
+
+    def _write(self, data: Sequence[bytes]) -> None:
+        """Write bytes; the file is whole up to them if they don't fit."""
+        joined = b"".join(data)
+        left = memoryview(joined)
+        while left:
+            left = left[os.write(self._file, left) :]
+        self._size += len(joined)
+
+    def _sync(self) -> None:
+        if self._file >= 0:
+            self._disk.sync(self._file)
+
+    def _close(self) -> None:
+        if self._file >= 0:
+            with suppress(OSError):  # what is on the disk has been synced
+                os.close(self._file)
+            self._file = -1
+
+    def _tell(self, jobs: Sequence[Job], done: list[tuple[Job, str]], end: str | None) -> None:
+        """Have the writer told in the loop; `end`: why the last file was closed, if it was."""
+        self._is_over = self._is_over or end is not None
+        with suppress(RuntimeError):  # the loop is closed: the server has ended without us
+            self._disk.loop.call_soon_threadsafe(self._told, jobs, done, end)
+
+    # ------------------------------------------------------------------ in the loop
+
+    def _told(self, jobs: Sequence[Job], done: list[tuple[Job, str]], end: str | None) -> None:
+        size = sum(job.size for job in jobs)
+        self._queued -= size
+        self._disk.queued -= size
+        for job, path in done:
+            self._disk.written += job.size
+            self._writer.written(job, path)
+        if end is not None:
+            self._disk.failures += bool(end)
+            self._writer.closed(end)

@@ -1,0 +1,160 @@
+"""Rows of recordings that a crash, or a database that was away, has left undone: from the files.
+
+journals, unfinished rows ─► files read in a thread ─► rows written anew ─► journal deleted
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from headend.errors import DatabaseError
+from headend.logs import shown
+from headend.record import journal
+from headend.record.index import RecordingIndex
+from headend.record.journal import Noted, Unfinished
+from headend.record.scan import segments_of
+from headend.record.values import RecordedFile, RecordedSegment, Recording
+
+if TYPE_CHECKING:
+    from headend.record.tables import RecordingTables
+
+log = logging.getLogger(__name__)
+
+RETRY_S: Final = 10.0  # while the database is away
+LOOK_S: Final = 1.0
+
+
+class Mending:
+    """Mends what is undone, in the background."""
+
+    def __init__(
+        self, index: RecordingIndex, folder: Callable[[], Path], segment_s: Callable[[str], float]
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            index: Has the rows.
+            folder: Returns the folder of all recordings.
+            segment_s: Returns how long segments of a stream should be.
+        """
+        self._index: Final = index
+        self._folder: Final = folder
+        self._segment_s: Final = segment_s
+        self._ended: set[str] = set()
+
+    def ended(self, id: str) -> None:
+        """Take note of a recording of this server that has ended: its journal is there yet."""
+        self._ended.add(id)
+
+    async def run(self) -> None:
+        """Mend what was undone at the start, then look after what ends, until cancelled."""
+        noted = await asyncio.to_thread(self._journals)  # before another recording has one
+        for running in await self._undone(noted):
+            await self._mend(running)
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for id in [id for id in self._ended if self._index.is_written(id)]:
+                if id in self._index.torn:
+                    for running in await asyncio.to_thread(self._journals):
+                        if running.recording.id == id:
+                            await self._mend(running)
+                self._forget(id)
+
+    def _forget(self, id: str) -> None:
+        self._ended.discard(id)
+        journal.remove(self._folder(), id)
+
+    async def _undone(self, noted: list[Unfinished]) -> list[Unfinished]:
+        """Return what was not finished when the server ended last."""
+        tables = await self._index.opened()
+        while True:
+            try:
+                return [each async for each in self._unfinished(tables, noted)]
+            except DatabaseError:
+                await asyncio.sleep(RETRY_S)
+
+    async def _unfinished(
+        self, tables: "RecordingTables", noted: list[Unfinished]
+    ) -> AsyncIterator[Unfinished]:
+        journals = {each.recording.id: each for each in noted}
+        for recording in await tables.unfinished():
+            if self._index.running(recording.id):
+                continue
+            if recording.id in journals:
+                yield journals.pop(recording.id)
+            else:
+                files = await tables.files(recording.id)
+                yield _from_rows(recording, files, await tables.segments(recording.id))
+        for id, running in journals.items():
+            if await tables.get(id) is None:  # it was never written
+                yield running
+            else:
+                self._forget(id)
+
+    def _journals(self) -> list[Unfinished]:
+        return list(journal.read_all(self._folder()))
+
+    async def _mend(self, running: Unfinished) -> None:
+        id = running.recording.id
+        recording, files, segments = await asyncio.to_thread(self._read, running)
+        while True:
+            try:
+                if segments:
+                    await self._index.mend(recording, files, segments)
+                else:
+                    await self._index.delete(id)
+                break
+            except DatabaseError:
+                await asyncio.sleep(RETRY_S)
+        self._forget(id)
+        log.info(
+            "recording %s of %s is mended: %d files, %.1f s",
+            id,
+            shown(recording.stream),
+            len(files),
+            recording.duration_s,
+        )
+
+    def _read(
+        self, running: Unfinished
+    ) -> tuple[Recording, list[RecordedFile], list[RecordedSegment]]:
+        """Read files of a recording; those that are gone or hold nothing are not part of it."""
+        files: list[RecordedFile] = []
+        segments: list[RecordedSegment] = []
+        goal = self._segment_s(running.recording.stream)
+        for noted in running.files:
+            try:
+                found = segments_of(self._folder(), noted, goal)
+            except OSError as error:
+                log.warning("recording %s: %s", running.recording.id, error)
+                continue
+            if found:
+                files.append(noted.file)
+                segments += found
+        size = sum(file.init_size for file in files) + sum(each.size for each in segments)
+        started = running.recording.started
+        last = segments[-1] if segments else None
+        recording = replace(
+            running.recording,
+            state="ready",
+            ended=started if last is None else max(started, last.date + last.duration_s),
+            bytes=size,
+            files=len(files),
+            duration_s=sum(each.duration_s for each in segments),
+        )
+        return recording, files, segments
+
+
+def _from_rows(
+    recording: Recording, files: list[RecordedFile], rows: list[RecordedSegment]
+) -> Unfinished:
+    """Make of rows what a journal would have said."""
+    noted = []
+    for file in files:
+        first = next((row for row in rows if row.file == file.number), None)
+        start_s, date = (0.0, recording.started) if first is None else (first.start_s, first.date)
+        noted.append(Noted(file, start_s, date))
+    return Unfinished(recording, noted)

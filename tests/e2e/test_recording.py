@@ -1,0 +1,142 @@
+"""Tests of recordings with ffmpeg: what is published is in the files, frame for frame."""
+
+import json
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from tests.e2e import media
+from tests.e2e.peers import Peers
+from tests.e2e.server import Server
+from tests.e2e.wait import wait_for
+
+pytestmark = pytest.mark.e2e
+
+RECORD: Final = ("record.match=live/*", "record.min_free_bytes=0")
+ROUNDS: Final = 3
+
+
+class Recorded:
+    """Servers one after the other on one data folder, and what they record."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.data = folder / "data"
+        self.server: Server
+
+    def start(self, *settings: str) -> Server:
+        (self._folder / "ready.json").unlink(missing_ok=True)
+        self.server = Server(self._folder, *RECORD, *settings)
+        return self.server
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        path = self.data / "headend.db"
+        if not path.exists():
+            return []
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+            try:
+                return connection.execute(query).fetchall()
+            except sqlite3.OperationalError:  # the tables are being made
+                return []
+
+    def states(self) -> list[str]:
+        return [row[0] for row in self.rows("SELECT state FROM recordings ORDER BY started")]
+
+    def wait_segments(self, count: int) -> None:
+        """Wait until so many segments are in the index."""
+        wait_for(
+            lambda: len(self.rows("SELECT 1 FROM recorded_segments")) >= count,
+            f"{count} segments in the index",
+        )
+
+    def files(self) -> list[Path]:
+        """Return the files that the index has, in their order."""
+        rows = self.rows("SELECT path FROM recorded_files ORDER BY recording_id, number")
+        return [self.data / "recordings" / row[0] for row in rows]
+
+    def assert_fits(self) -> None:
+        """Check that the index and the files say the same."""
+        query = (
+            "SELECT f.path, f.init_size, s.offset, s.size FROM recorded_segments s "
+            "JOIN recorded_files f ON f.recording_id = s.recording_id AND f.number = s.file "
+            "ORDER BY f.path, s.offset"
+        )
+        ends: dict[str, int] = {}
+        for path, init_size, offset, size in self.rows(query):
+            assert offset == ends.get(path, init_size), f"{path} has a hole"
+            ends[path] = offset + size
+        for path, end in ends.items():
+            assert (self.data / "recordings" / path).stat().st_size == end, path
+        on_disk = set((self.data / "recordings").glob("live/*/*"))
+        assert {self.data / "recordings" / path for path in ends} == on_disk
+
+    def journals(self) -> list[Path]:
+        return list((self.data / "recordings" / ".running").iterdir())
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Iterator[Recorded]:
+    folder = tmp_path / "recorded"
+    folder.mkdir()
+    made = Recorded(folder)
+    yield made
+    made.server.process.kill()
+    made.server.look_for_secrets()
+
+
+def assert_opens(file: Path) -> None:
+    """Check that ffprobe opens a file and has nothing to say."""
+    command = ["ffprobe", "-v", "warning", "-show_format", "-of", "json", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert json.loads(done.stdout)["format"]["nb_streams"] == 2
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [(), ("hls.start=off",), ("hls.container=mpegts",), ("record.format=flv",)],
+    ids=["shared", "alone", "beside mpegts", "flv"],
+)
+def test_what_is_published_is_in_the_file(
+    recorded: Recorded, peers: Peers, clip: Path, settings: tuple[str, ...]
+) -> None:
+    server = recorded.start(*settings)
+    peers.publish(clip, server.url("live/a"), is_paced=True).succeed()
+    wait_for(lambda: recorded.states() == ["ready"], "a recording in the index")
+    server.process.send(signal.SIGTERM)
+    assert server.process.wait() == 0
+    (file,) = recorded.files()
+    assert_opens(file)
+    media.assert_same(media.frames(file), media.frames(clip))
+    recorded.assert_fits()
+
+
+def test_server_that_is_killed_loses_a_part_and_goes_on_with_the_next_start(
+    recorded: Recorded, peers: Peers, clip: Path, ffmpeg: str, tmp_path: Path
+) -> None:
+    long = media.make(
+        ffmpeg, tmp_path / "long.flv", *media.picture(30), *media.tone(30), *media.H264, *media.AAC
+    )
+    published = media.frames(long)
+    for _ in range(ROUNDS):
+        server = recorded.start()
+        wait_for(lambda: "recording" not in recorded.states(), "recordings that are mended")
+        before = len(recorded.rows("SELECT 1 FROM recorded_segments"))
+        publisher = peers.publish(long, server.url("live/a"), is_paced=True)
+        recorded.wait_segments(before + 2)
+        server.process.kill()
+        publisher.wait()
+    server = recorded.start()
+    wait_for(lambda: recorded.states() == ["ready"] * ROUNDS, "recordings that are mended")
+    wait_for(lambda: not recorded.journals(), "no journals")
+    server.process.send(signal.SIGTERM)
+    assert server.process.wait() == 0
+    recorded.assert_fits()
+    assert len(recorded.files()) == ROUNDS
+    for file in recorded.files():
+        assert_opens(file)
+        media.assert_joined(media.frames(file), published, may_lack=10_000)

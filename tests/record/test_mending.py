@@ -1,0 +1,116 @@
+"""Tests of headend.record.mending: rows that were lost are read from the files."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.harness import until
+from tests.hls.media import stream
+from tests.record import made
+from tests.record.taped import WALL, Taped
+
+from headend.record import journal
+from headend.record.index import RecordingIndex
+from headend.record.mending import Mending
+from headend.record.tables import RecordingTables
+from headend.record.values import RecordedSegment, Recording
+
+
+@asynccontextmanager
+async def mending(
+    folder: Path, url: str
+) -> AsyncIterator[tuple[RecordingIndex, RecordingTables, Mending]]:
+    async with made.index(url) as (index, tables):
+        mends = Mending(index, lambda: folder, lambda _: 2.0)
+        task = asyncio.create_task(mends.run())
+        try:
+            yield index, tables, mends
+        finally:
+            task.cancel()
+
+
+def no_journal(folder: Path) -> bool:
+    return list((folder / journal.FOLDER).glob("*")) == []
+
+
+async def taped(folder: Path) -> list[RecordedSegment]:
+    """Make the files of a recording; return the rows that it had."""
+    out = Taped(folder, file_s=3.0)
+    out.push(stream(9000))
+    await out.end()
+    return out.rows.segments
+
+
+async def test_recording_that_is_in_no_database_is_read_from_its_files(
+    tmp_path: Path, database_url: str
+) -> None:
+    rows = await taped(tmp_path)
+    async with mending(tmp_path, database_url) as (_, tables, _mends):
+        await until(lambda: no_journal(tmp_path))
+        mended = await tables.get("id")
+        assert mended is not None
+        assert (mended.state, mended.files, mended.stream) == ("ready", 3, "live/a")
+        assert mended.started == WALL
+        assert mended.ended == pytest.approx(WALL + 9, abs=0.05)
+        assert [row[:3] for row in await tables.segments("id")] == [row[:3] for row in rows]
+
+
+async def test_recording_whose_rows_are_half_there_gets_the_rest(
+    tmp_path: Path, database_url: str
+) -> None:
+    rows = await taped(tmp_path)
+    (unfinished,) = journal.read_all(tmp_path)
+    async with made.index(database_url) as (index, tables):
+        index.begin(unfinished.recording)
+        index.add_file(unfinished.files[0].file)
+        index.add_segments("id", rows[:1])
+        await index.settled()
+    # The next server has the same database.
+    async with made.index(database_url) as (index, tables):
+        task = asyncio.create_task(Mending(index, lambda: tmp_path, lambda _: 2.0).run())
+        await until(lambda: no_journal(tmp_path))
+        task.cancel()
+        assert len(await tables.segments("id")) == len(rows)
+
+
+async def test_journal_of_what_is_written_is_deleted_and_nothing_else_changes(
+    tmp_path: Path, database_url: str
+) -> None:
+    rows = await taped(tmp_path)
+    (unfinished,) = journal.read_all(tmp_path)
+    async with mending(tmp_path, database_url) as (_, tables, mends):
+        await until(lambda: no_journal(tmp_path))
+        before = await tables.get("id")
+        journal.add(tmp_path, "other", {"note": "of another"})
+        mends.ended("other")
+        await until(lambda: no_journal(tmp_path))
+        assert await tables.get("id") == before
+        assert len(await tables.segments("id")) == len(rows)
+    assert unfinished.recording.id == "id"
+
+
+async def test_files_that_are_gone_are_told_and_the_others_kept(
+    tmp_path: Path, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await taped(tmp_path)
+    (unfinished,) = journal.read_all(tmp_path)
+    (tmp_path / unfinished.files[0].file.path).unlink()
+    async with mending(tmp_path, database_url) as (_, tables, _mends):
+        await until(lambda: no_journal(tmp_path))
+        assert [file.number for file in await tables.files("id")] == [1, 2]
+    assert unfinished.files[0].file.path in caplog.text
+
+
+async def test_lines_of_a_journal_that_make_no_sense_are_passed_over(tmp_path: Path) -> None:
+    await taped(tmp_path)
+    path = tmp_path / journal.FOLDER / "id.json"
+    lines = path.read_text().splitlines()
+    other = json.dumps({**json.loads(lines[0]), "recording": None})
+    path.write_text("\n".join([lines[0], "{", "[]", other, *lines[1:]]) + '\n{"half')
+    (unfinished,) = journal.read_all(tmp_path)
+    assert [noted.file.number for noted in unfinished.files] == [0, 1, 2]
+    assert unfinished.recording == Recording("id", "live/a", "recording", WALL, None, 0, 0, 0.0)
+    assert list(journal.read_all(tmp_path / "nowhere")) == []

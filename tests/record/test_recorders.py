@@ -1,0 +1,165 @@
+"""Tests of headend.record.recorders: which streams are recorded, and what a bad disk costs."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.harness import Live, Peer, live_server, message, until, until_so
+from tests.hls.media import audio_header, stream, video_header
+
+from headend.errors import Rejected
+from headend.media.tag import Tag
+from headend.record import stream_recorder
+from headend.record.recorders import Recorders
+from headend.record.tape import SLOW
+from headend.record.values import Recording
+
+HEADERS = (video_header(), audio_header())
+RULE = 'stream=[{ match = "live/*", record.enabled = true }]'
+
+
+class Recorded:
+    """A server that records, and a publisher of `live/a`."""
+
+    def __init__(self, live: Live) -> None:
+        self.live = live
+        self.recorders = live.services.features[Recorders]
+        self._publisher: Peer
+        self._sent = 0
+
+    async def publish(self, *tags: Tag) -> None:
+        if not self._sent:
+            self._publisher = await self.live.publisher("a")
+        for kind, timestamp, body, *_ in tags:
+            await self._publisher.send(message(6, int(kind), 1, body, timestamp))
+        self._sent += len(tags)
+        await self.live.received("live/a", self._sent)
+
+    def running(self) -> list[str]:
+        """Return the ids of recordings of which something is on the disk."""
+        tapes = [each.tape for each in self.recorders._recorders.values()]
+        return [tape.id for tape in tapes if tape is not None and tape.is_begun]
+
+    async def known(self) -> list[Recording]:
+        """Return what the index has, the oldest first."""
+        from headend.record.tables import RecordingFilter
+
+        tables = await self.recorders.index.opened()
+        return (await tables.page(RecordingFilter(), limit=100))[::-1]
+
+    async def wait_state(self, *states: str) -> list[Recording]:
+        async def look() -> bool:
+            return tuple(each.state for each in await self.known()) == states
+
+        await until_so(look)
+        return await self.known()
+
+    def findings(self) -> list[str]:
+        (stream,) = self.live.services.registry.streams()
+        return list(self.recorders.findings(stream))
+
+
+@asynccontextmanager
+async def recorded(data: Path, *settings: str) -> AsyncIterator[Recorded]:
+    given = settings or ("record.match=live/*",)
+    async with live_server(data, "record.min_free_bytes=0", *given) as live:
+        yield Recorded(live)
+
+
+@pytest.mark.parametrize("setting", ["record.match=live/*", RULE])
+async def test_stream_is_recorded_as_long_as_it_lives(tmp_path: Path, setting: str) -> None:
+    async with recorded(tmp_path, setting) as it:
+        await it.publish(*HEADERS, *stream(3000))
+        await until(it.running)
+        assert it.recorders.status() == {"recordings": 1, "failures": 0}
+        it.live.services.registry.stream("live/a").end()  # type: ignore[union-attr]
+        (known,) = await it.wait_state("ready")
+        assert (known.stream, known.files) == ("live/a", 1)
+        assert known.duration_s == pytest.approx(3.0, abs=0.05)
+        await until(lambda: not it.recorders._recorders)
+
+
+async def test_what_runs_when_the_server_stops_is_ready(tmp_path: Path) -> None:
+    async with recorded(tmp_path) as it:
+        await it.publish(*HEADERS, *stream(3000))
+        await until(it.running)
+        index = it.recorders.index
+        await index.opened()  # the database is open
+    assert not index._changed
+    (file,) = (tmp_path / "recordings/live/a").iterdir()
+    assert file.stat().st_size > 1000
+    async with live_server(tmp_path, "record.match=live/*") as again:
+        await until(lambda: list((tmp_path / "recordings/.running").iterdir()) == [])
+        tables = await again.services.features[Recorders].index.opened()
+        assert await tables.unfinished() == []
+
+
+async def test_recording_is_started_and_stopped_by_hand(tmp_path: Path) -> None:
+    async with recorded(tmp_path, "record.match=other/*") as it:
+        with pytest.raises(Rejected, match="nobody publishes"):
+            it.recorders.record("live/a")
+        await it.publish(*HEADERS, *stream(500))
+        await until(lambda: it.recorders._is_loaded)
+        id = it.recorders.record("live/a").id
+        assert it.recorders.record("live/a").id == id
+        await it.publish(*stream(3000, start=500))
+        await until(it.running)
+        it.recorders.stop_recording("another")
+        assert it.running() == [id]
+        it.recorders.stop_recording(id)
+        (known,) = await it.wait_state("ready")
+        assert known.id == id
+        await it.publish(*stream(1000, start=3500))
+        assert it.running() == []
+
+
+async def test_stream_stopped_by_hand_stays_so_until_it_ends(tmp_path: Path) -> None:
+    async with recorded(tmp_path) as it:
+        await it.publish(*HEADERS, *stream(2500))
+        await until(it.running)
+        it.recorders.stop_recording(it.running()[0])
+        await it.wait_state("ready")
+        it.recorders.configure(it.live.services.settings)
+        await it.publish(*stream(2500, start=2500))
+        assert len(await it.known()) == 1
+
+
+async def test_disk_that_fails_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(stream_recorder, "RETRY_S", 0.0)
+    folder = tmp_path / "disk"
+    folder.write_text("a file where a folder should be")
+    async with recorded(tmp_path, "record.match=live/*", f"record.folder={folder}") as it:
+        await it.publish(*HEADERS, *stream(2500))
+        await until(lambda: it.findings())
+        assert "recording has failed: " in it.findings()[0]
+        assert "of live/a has failed" in caplog.text
+        assert await it.known() == []
+        os.unlink(folder)
+        await until(lambda: it.recorders._recorders and it.running() == [])
+        for start in range(2500, 60_000, 500):
+            await it.publish(*stream(500, start=start))
+            if it.running():
+                break
+        await until(it.running)
+        assert it.findings() == []
+        assert it.recorders.status()["failures"] != 0
+
+
+async def test_recording_that_falls_behind_fails_and_the_stream_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with recorded(tmp_path) as it:
+        await it.publish(*HEADERS, *stream(2500))
+        await until(it.running)
+        monkeypatch.setattr("headend.record.disk.QUEUED", 10)
+        await it.publish(*stream(3000, start=2500))
+        (known,) = await it.wait_state("failed")
+        assert known.duration_s >= 2.0
+        assert it.findings() == [f"recording has failed: {SLOW}; it is tried again"]
+        stream_ = it.live.services.registry.stream("live/a")
+        assert stream_ is not None
+        assert stream_.is_live
