@@ -30,7 +30,7 @@ RIVALS := nginx libnginx-mod-rtmp libnginx-mod-stream gcc libc6-dev libssl-dev c
 PURE := $(addsuffix /*,$(addprefix src/headend/,media rtmp hub outputs hls)) \
 	$(addprefix src/headend/codec/,package.py packets.py tracks.py times.py pictures.py \
 	flv_muxer.py decoding_times.py still.py)
-IMPURE := src/headend/hls/streams.py
+IMPURE := src/headend/hls/streams.py,src/headend/hls/viewers.py
 # Tests of what needs no peer, no database and no server: the pure layers, settings, the ground floor.
 UNIT := $(addprefix tests/,media rtmp hub outputs codec hls settings \
 	$(addprefix test_,$(addsuffix .py,decisions docs errors events files layers logs redaction settings webhooks)))

@@ -43,7 +43,7 @@ LAYERS = {
         "store",
     },
     "hls": {
-        "errors", "logs", "decisions", "events", "settings", "media", "hub", "codec", "net",
+        "errors", "logs", "decisions", "settings", "media", "hub", "codec", "net",
         "features", "access",
     },
     "thumbnails": {"errors", "logs", "media", "hub", "codec", "net", "features"},
@@ -100,7 +100,7 @@ PURE_MODULES = (
     *(
         f"hls/{path.stem}"
         for path in (SOURCE / "headend/hls").glob("*.py")
-        if path.stem != "streams"
+        if path.stem not in ("streams", "viewers")
     ),
     *("codec/package", "codec/packets", "codec/tracks", "codec/times", "codec/pictures"),
 )

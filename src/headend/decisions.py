@@ -13,8 +13,8 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 Action = Literal["publish", "play"]
 ACTIONS: Final[tuple[Action, ...]] = ("publish", "play")
-UNCOUNTED: Final = "http"  # pictures and pages, which are nobody's watching
-WITHOUT_SESSION: Final = ("hls", UNCOUNTED)  # protocols whose viewers ask again and again
+# Protocols whose clients ask again and again: viewers of HLS; pictures and pages.
+WITHOUT_SESSION: Final = ("hls", "http")
 Address = IPv4Address | IPv6Address
 
 

@@ -119,7 +119,7 @@ class SessionEvent(Event):
 
     Attributes:
         id: Of this publish or play, unique for good.
-        session: Number of the session in the API, until the server stops; None for HLS.
+        session: Number of the session in the API, until the server stops; None: it has none.
         action: publish or play.
         stream: `APP/NAME`.
         protocol: rtmp, rtmps, http-flv, https-flv, ws-flv, wss-flv or hls.

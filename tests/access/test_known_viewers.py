@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from headend.access import known_viewers
-from headend.access.known_viewers import KnownViewers, credentials_digest, question_digest
-from headend.access.viewers import AWAY_S
+from headend.access.known_viewers import AWAY_S, KnownViewers, credentials_digest, question_digest
 from headend.decisions import AccessRequest, Allow
 
 ASKED = AccessRequest(

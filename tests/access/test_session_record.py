@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from tests.harness import FRAME, KEYFRAME, VIDEO_HEADER, Live, command, live_server, until
+from tests.hls_viewers import hls_viewer
 
 from headend.events import (
     Event,
@@ -191,20 +192,19 @@ async def test_hls_viewer_is_told_when_it_first_asks_and_when_it_asks_no_more(
         services = live.services
         packaged = services.features[HlsStreams].begin(services.registry.play("live/a"))
         peer = Peer.at("10.0.0.7", 5000)
-        first = packaged.note(peer, "tester/1")
-        again = packaged.note(Peer.at("10.0.0.7", 5001), "tester/1")
-        assert first is not None
-        assert first is again
-        first.bytes += 70
-        packaged.note(peer, "another/1", "Ann")
-        assert packaged.viewers == 2
-        first.asked -= 20
-        packaged.forget_viewers(services.loop.time())
+        first = hls_viewer(packaged, peer, "tester/1")
+        assert hls_viewer(packaged, Peer.at("10.0.0.7", 5001), "tester/1") is first
+        packaged.audience.gave(first, 70)
+        second = hls_viewer(packaged, peer, "another/1", "Ann")
+        assert services.sessions.all() == [first, second]
+        first.asks(services.loop.time() - 20)
+        services.deadlines.update(first)
+        await until(lambda: services.sessions.all() == [second])
         packaged.close()
         assert names(heard) == ["session.started"] * 2 + ["session.ended"] * 2
         assert [(e.session, e.bytes, e.user_agent, e.subject) for e in ended(heard)] == [
-            (None, 70, "tester/1", None),
-            (None, 0, "another/1", "Ann"),
+            (first.id, 70, "tester/1", None),
+            (second.id, 0, "another/1", "Ann"),
         ]
         assert {event.protocol for event in ended(heard)} == {"hls"}
         reasons = [event.reason for event in ended(heard)]

@@ -5,7 +5,6 @@ from ipaddress import ip_address
 
 import pytest
 
-from headend.access import viewers
 from headend.access.gate import Grant
 from headend.access.viewers import TokenViewers
 from headend.decisions import AccessRequest
@@ -34,38 +33,20 @@ def test_sessions_count_until_they_leave() -> None:
         counts.enter(SESSION, grant())
 
 
-def test_viewer_without_session_counts_once_until_it_is_away(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = 100.0
-    monkeypatch.setattr("headend.access.viewers.time.monotonic", lambda: now)
+def test_viewer_over_hls_counts_once_however_many_streams_it_looks_at() -> None:
     counts = TokenViewers()
-    for _ in range(5):
-        counts.enter(HLS, grant())
+    grants = [grant() for _ in range(5)]
+    for each in grants:
+        counts.enter(HLS, each)
     counts.enter(SESSION, grant())
     with pytest.raises(Rejected):
         counts.enter(replace(HLS, user_agent="two"), grant())
-    now += viewers.AWAY_S
-    counts.enter(replace(HLS, user_agent="two"), grant())
-
-
-def test_tokens_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(viewers, "TOKENS", 2)
-    counts = TokenViewers()
-    for id in ("a", "b", "c"):
-        counts.enter(HLS, grant(id, 1))
-    other = replace(HLS, user_agent="two")
-    counts.enter(other, grant("a", 1))  # forgotten
+    for each in grants[1:]:
+        counts.leave(each)
     with pytest.raises(Rejected):
-        counts.enter(other, grant("c", 1))
-
-
-def test_pictures_and_pages_take_nobody_s_place() -> None:
-    counts = TokenViewers()
-    for _ in range(3):
-        counts.enter(replace(HLS, protocol="http"), grant(most=1))
-    counts.enter(SESSION, grant(most=1))
-    counts.enter(replace(HLS, protocol="http"), grant(most=1))
+        counts.enter(replace(HLS, user_agent="two"), grant())
+    counts.leave(grants[0])
+    counts.enter(replace(HLS, user_agent="two"), grant())
 
 
 def test_without_a_token_whom_it_is_counts_and_then_what_was_shown() -> None:

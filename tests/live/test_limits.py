@@ -14,6 +14,7 @@ from tests.harness import (
     log_lines,
     until,
 )
+from tests.hls_viewers import hls_viewer
 from tests.web import Web, serve
 
 from headend.hls.streams import HlsStreams
@@ -92,7 +93,7 @@ def programs(web: Web, count: int, address: str = "127.0.0.1") -> None:
     hls = web.live.services.features[HlsStreams]
     packaged = hls.begin(web.stream())
     for number in range(count):
-        packaged.note(Address.at(address, 1), f"agent {number}")
+        hls_viewer(packaged, Address.at(address, 1), f"agent {number}")
 
 
 @pytest.mark.parametrize("limit", ["limits.viewers=10", "limits.viewers_per_stream=10"])
@@ -135,14 +136,14 @@ async def test_viewer_of_hls_is_counted_once_however_often_it_asks(tmp_path: Pat
         hls = web.live.services.features[HlsStreams]
         stream = web.live.services.registry.stream("live/a")
         assert stream is not None
-        hls.begin(stream).note(Address.at("127.0.0.1", 1), "one")
+        hls_viewer(hls.begin(stream), Address.at("127.0.0.1", 1))
         assert await watch_hls(web, "two") == 403
         packaged = hls.find("live/a")
         assert packaged is not None
         known = await web.ask("GET", "/live/a/abc123-1.m4s", headers={"User-Agent": "one"})
         assert known.status == 404  # it may ask, but there is no such part
         await refused(web.live, "play", "a", FULL)
-        packaged.forget_viewers(web.live.services.loop.time() + 60)
+        packaged.audience.end("it is gone")
         await web.live.player("a")
 
 
@@ -196,14 +197,14 @@ async def test_name_of_a_lost_publisher_is_held_for_its_viewers(watch: str, tmp_
         if watch == "rtmp":
             await live.player("a")
         else:
-            hls.begin(web.stream()).note(Address.at("127.0.0.1", 1), "one")
+            hls_viewer(hls.begin(web.stream()), Address.at("127.0.0.1", 1))
         publisher.reset()
         await until(lambda: live.services.registry.publication("live/a") is None)
         await refused_as(live, "publish", "b", "NetStream.Publish.BadName", "limits.streams")
         if watch == "hls":  # packaged for nobody
             packaged = hls.find("live/a")
             assert packaged is not None
-            packaged.forget_viewers(live.services.loop.time() + 60)
+            packaged.audience.end("it is gone")
             await live.publisher("b")
 
 

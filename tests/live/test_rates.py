@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
 
 import pytest
 from tests.defaults import default_fanout, names
@@ -89,11 +89,12 @@ def test_what_viewers_get_is_that_of_all_outputs_and_never_negative() -> None:
     with seen() as it:
         fanout = default_fanout(Mock(), Mock())
         it.stream.attach("x", fanout)
-        packaged = Mock(viewers=3, bytes_out=500)
+        packaged = Mock(audience=MagicMock(bytes_out=500))
+        packaged.audience.__len__.return_value = 3
         it.features.find.return_value = Mock(find=lambda _: packaged)
         it.second()
         fanout.bytes_out += 1000
-        packaged.bytes_out += 250
+        packaged.audience.bytes_out += 250
         it.second()
         assert it.rates.of("live/a").bit_rate_out == 10_000
         assert it.rates.bit_rate_out == 10_000

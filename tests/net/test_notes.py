@@ -10,6 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 from tests.harness import command, live_server, log_lines, run, until
+from tests.hls_viewers import hls_viewer
 from tests.web import Web, serve_stored
 
 from headend.decisions import Address
@@ -244,9 +245,9 @@ def test_viewer_of_many_names_is_told_of_in_a_sum_and_served(
             hls = web.live.services.features[HlsStreams]
             packaged = hls.begin(stream)
             for number in range(15):
-                packaged.note(Peer.at("127.0.0.1", 1), f"agent {number}")
-            assert packaged.viewers == 15
-            packaged.forget_viewers(web.live.services.loop.time() + 60)
+                hls_viewer(packaged, Peer.at("127.0.0.1", 1), f"agent {number}")
+            assert len(packaged.audience) == 15
+            packaged.audience.end("they are gone")
             services = web.live.services
             await until(
                 lambda: not services.sessions.viewers and len(services.sessions.connections) == 1

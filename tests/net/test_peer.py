@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.harness import C0_C1, C2, Live, Peer, command, live_server, until
+from tests.hls_viewers import hls_viewer
 from tests.web import Web, serve
 from tests.wire import wire
 
@@ -177,7 +178,7 @@ async def test_viewers_of_hls_behind_a_proxy_are_told_apart(tmp_path: Path) -> N
         await web.publish()
         hls = web.live.services.features[HlsStreams]
         packaged = hls.begin(web.stream())
-        packaged.note(Address.at("198.51.100.10", 1), "")
+        hls_viewer(packaged, Address.at("198.51.100.10", 1), "")
         path = "/live/a/abc123-1.m4s"
         headers = {"User-Agent": "", **forwarded("198.51.100.10:4711")}
         assert (await web.ask("GET", path, headers=headers)).status == 404  # it may ask

@@ -123,8 +123,8 @@ class Gate:
             return None
         try:
             grant = self._by_settings(request)
-            if grant is not None:
-                self._enter(request, grant)
+            if grant is not None and request.has_session:
+                self.enter(request, grant)
             return grant
         except Rejected as rejected:
             if rejected.refusal is not Refusal.WRONG_SECRET:
@@ -134,6 +134,8 @@ class Gate:
     async def decide(self, request: AccessRequest) -> Grant:
         """Decide on a request; `leave` follows once what is granted is over, or never began.
 
+        What has no session is not counted: see `enter`.
+
         Raises:
             Rejected: It is refused.
         """
@@ -142,7 +144,8 @@ class Gate:
             if grant is None:
                 grant = await self._by_key(request)
             grant = await self._authorize(request, grant)
-            self._enter(request, grant)
+            if request.has_session:
+                self.enter(request, grant)
             return grant
         except Rejected as rejected:
             if rejected.refusal is Refusal.WRONG_SECRET:
@@ -358,7 +361,12 @@ class Gate:
 
     # ------------------------------------------------------------------ grants
 
-    def _enter(self, request: AccessRequest, grant: Grant) -> None:
+    def enter(self, request: AccessRequest, grant: Grant) -> None:
+        """Count what was decided for one request, and begins to last: `leave` must follow.
+
+        Raises:
+            Rejected: A limit is reached; nothing was counted.
+        """
         for number, limiter in enumerate(self.limiters):
             try:
                 limiter.enter(request, grant)

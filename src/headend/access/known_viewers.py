@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields
 from hashlib import blake2b
 from typing import Final
 
-from headend.access.viewers import AWAY_S
 from headend.decisions import AccessRequest, Allow
 
+AWAY_S: Final = 20.0  # without a request a viewer is gone: longer than a segment and a wait
 ASK_AGAIN_S: Final = 10.0  # after which an answer is old
 VIEWERS: Final = 50_000  # remembered at most; the one away longest is forgotten first
 DIGEST_BYTES: Final = 16

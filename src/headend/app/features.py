@@ -104,8 +104,11 @@ def _relays(ground: Ground) -> Feature:
 
 def _hls(ground: Ground) -> Feature:
     from headend.hls.streams import HlsStreams
+    from headend.hls.viewers import HlsViewers
 
-    return HlsStreams(ground.services.runtime, ground.services.registry)
+    services = ground.services
+    viewers = HlsViewers(services.runtime, services.gate, services.sessions)
+    return HlsStreams(services.runtime, services.registry, viewers)
 
 
 def _recordings(ground: Ground) -> Feature:

@@ -19,7 +19,7 @@ def collect(hls: "HlsStreams") -> Sequence[Metric]:
         requests.add_metric([kind], hls.requests[kind])
     packaged = hls.packaged()
     left_out = hls.left_out + sum(each.packager.packets.left_out for each in packaged)
-    viewers = sum(each.viewers for each in packaged)
+    viewers = sum(len(each.audience) for each in packaged)
     size = sum(each.playlists.size for each in packaged)
     return (
         requests,

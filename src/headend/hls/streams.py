@@ -17,21 +17,17 @@ from time import time
 from typing import TYPE_CHECKING, Final, Protocol
 from weakref import WeakKeyDictionary
 
-from headend.access.session_record import SessionRecord
-from headend.decisions import Address
-from headend.events import Tags
 from headend.features.feature import Label, Values
 from headend.hls.limits import limits_of
 from headend.hls.numbers import First, Numbers
 from headend.hls.playlists import Playlists
 from headend.hls.port import Packaging
 from headend.hls.store import SegmentStore
+from headend.hls.viewers import HlsAudience, HlsViewers
 from headend.hls.window import Window
 from headend.hub.registry import Registry
 from headend.hub.stream import Stream
 from headend.logs import shown
-from headend.net.groups import Group, group_of
-from headend.net.peer import Peer
 from headend.net.runtime import Runtime
 from headend.settings import Settings, StreamRules
 
@@ -42,9 +38,6 @@ log = logging.getLogger(__name__)
 
 PACKAGER: Final = "headend.hls.packager"  # which loads FFmpeg's libraries
 SWEEP_S: Final = 1.0
-VIEWER_S: Final = 15.0  # after its last request a viewer counts so long
-USER_AGENT_CHARACTERS: Final = 200
-VIEWERS: Final = 50_000  # of one stream, that are told apart
 EPOCH_CHARACTERS: Final = 6
 # Target durations without anything new while media comes, after which a playlist is no live one;
 # players wait for one and a half (RFC 8216, 6.3.4), and requests that block for three.
@@ -53,30 +46,6 @@ QUIET_S: Final = 1.0  # without media: nothing new can come
 REMAKE_S: Final = 10.0  # at least from one packager of a stream to the next, after a bug in it
 
 _ALPHABET: Final = string.ascii_lowercase + string.digits
-
-Who = tuple[str, str, str | None]  # address, user agent, credentials
-
-
-class HlsViewer:
-    """Who asks for a stream, by address, user agent and the credentials that decided.
-
-    Attributes:
-        asked: When it last did, monotonic seconds.
-        bytes: What it was given.
-        group: Of its address.
-    """
-
-    __slots__ = ("_record", "asked", "bytes", "group")
-
-    def __init__(self, record: SessionRecord, asked: float, group: Group) -> None:
-        self._record = record
-        self.asked = asked
-        self.bytes = 0
-        self.group: Final = group
-
-    def left(self, reason: str) -> None:
-        """Tell the bus that it watches no more."""
-        self._record.end(self.bytes, reason)
 
 
 class HlsStream:
@@ -87,11 +56,10 @@ class HlsStream:
         packager: The sink.
         playlists: What clients may ask for of it.
         began: When packaging began, monotonic seconds.
-        asked: When the last request came, likewise.
+        audience: Who watches.
         first: Numbers of the first segment.
         is_closed: It is packaged no more.
         waiting: Requests that wait for something of it.
-        bytes_out: Bytes given to clients.
     """
 
     def __init__(
@@ -119,11 +87,9 @@ class HlsStream:
         self.first: Final = first
         self.is_closed = False
         self.waiting = 0
-        self.began = self.asked = runtime.loop.time()
+        self.began = runtime.loop.time()
         self._changed_at = self.began  # when something new came, or could not come
-        self.bytes_out = 0
-        self._viewers: dict[Who, HlsViewer] = {}
-        self._by_address: Counter[Group] = Counter()  # viewers
+        self.audience: Final = HlsAudience(streams.viewers)
         limits = limits_of(runtime.rules.of(stream.path).hls)
         epoch = "".join(secrets.choice(_ALPHABET) for _ in range(EPOCH_CHARACTERS))
         window = Window(epoch, first, limits)
@@ -141,14 +107,14 @@ class HlsStream:
             self.packager.archive.join(archive)
         self._key: Final = "hls", epoch
         # A tenth of a second is little beside a part and how far players stay behind.
-        stream.attach(self._key, self.packager, is_patient=True, audience=self._audience)
+        stream.attach(self._key, self.packager, is_patient=True, audience=self._watching)
 
     def close(self) -> None:
         """Package no more for players; an archive has what follows until it leaves."""
         self.is_closed = True
         self._detach()
         self._streams.tell(self)
-        self._forget(list(self._viewers), "packaging ended")
+        self.audience.end("packaging ended")
 
     def leave(self, archive: SegmentStore) -> None:
         """Give an archive no more."""
@@ -202,21 +168,6 @@ class HlsStream:
         if not self.stream.is_live or self.stream.silent_s(now) >= QUIET_S:
             self._changed_at = now
 
-    @property
-    def viewers(self) -> int:
-        """Viewers that asked for something lately."""
-        return len(self._viewers)
-
-    def viewers_of(self, group: Group) -> int:
-        """Return how many of the viewers are at one address; see `headend.net.groups`."""
-        return self._by_address[group]
-
-    def is_viewer(
-        self, address: Address | None, user_agent: str, credentials: str | None = None
-    ) -> bool:
-        """Say whether a client is one of the viewers; see `note`."""
-        return (str(address), user_agent[:USER_AGENT_CHARACTERS], credentials) in self._viewers
-
     @contextmanager
     def one_more_waiting(self) -> Iterator[None]:
         """Count a request that waits for something."""
@@ -228,66 +179,9 @@ class HlsStream:
             self.waiting -= 1
             self._streams.waiting -= 1
 
-    def _audience(self) -> int:
+    def _watching(self) -> int:
         """Return how many watch: viewers, and whoever may become one."""
-        return len(self._viewers) + (self.waiting > 0)
-
-    def note(
-        self,
-        peer: Peer,
-        user_agent: str,
-        subject: str | None = None,
-        tags: Tags = (),
-        credentials: str | None = None,
-    ) -> HlsViewer | None:
-        """Count a viewer's request; None: there are too many to tell them apart.
-
-        Args:
-            peer: Where it comes from.
-            user_agent: What it calls itself.
-            subject: Whom the token was made for that it showed first.
-            tags: That its first request was granted with.
-            credentials: What tells it from others at its address; see `Grant.viewer`.
-        """
-        self.asked = self._runtime.loop.time()
-        user_agent = user_agent[:USER_AGENT_CHARACTERS]
-        who = (str(peer.address), user_agent, credentials)
-        viewer = self._viewers.get(who)
-        if viewer is None:
-            if len(self._viewers) >= VIEWERS:
-                return None
-            record = SessionRecord(
-                self._runtime,
-                "play",
-                self.stream.path,
-                peer,
-                protocol="hls",
-                user_agent=user_agent,
-                subject=subject,
-                tags=tags,
-            )
-            viewer = self._viewers[who] = HlsViewer(record, self.asked, group_of(peer.address))
-            self._by_address[viewer.group] += 1
-        viewer.asked = self.asked
-        return viewer
-
-    def gave(self, size: int) -> None:
-        """Count bytes that a client gets."""
-        self.bytes_out += size
-        self._runtime.counters.bytes_out += size
-
-    def forget_viewers(self, now: float) -> None:
-        """Forget those who asked for nothing for a while."""
-        silent = [each for each, v in self._viewers.items() if now - v.asked > VIEWER_S]
-        self._forget(silent, f"it asked for nothing for {VIEWER_S:g} s")
-
-    def _forget(self, viewers: list[Who], reason: str) -> None:
-        for each in viewers:
-            viewer = self._viewers.pop(each)
-            self._by_address[viewer.group] -= 1
-            if not self._by_address[viewer.group]:
-                del self._by_address[viewer.group]
-            viewer.left(reason)
+        return len(self.audience) + (self.waiting > 0)
 
     def changed(self) -> None:
         """Take note of something new, and tell who waits for it."""
@@ -310,6 +204,7 @@ class HlsStreams(Packaging):
     """The feature: all streams that are packaged.
 
     Attributes:
+        viewers: Who watches whatever stream.
         observers: Are told of each change of a stream.
         requests: How many requests there were, by kind.
         waiting: Requests that wait now.
@@ -318,10 +213,11 @@ class HlsStreams(Packaging):
 
     name = "hls"
 
-    def __init__(self, runtime: Runtime, registry: Registry) -> None:
+    def __init__(self, runtime: Runtime, registry: Registry, viewers: HlsViewers) -> None:
         """Prepare; nothing is packaged before somebody asks for it, or `hls.start` says so."""
         self._runtime = runtime
         self._registry = registry
+        self.viewers: Final = viewers
         self._streams: dict[str, HlsStream] = {}
         self._numbers = Numbers()
         # Discontinuity sequence numbers that the streams' timelines have come to.
@@ -363,7 +259,7 @@ class HlsStreams(Packaging):
 
     def status(self) -> Values:
         """Say how many streams are packaged, and how many watch."""
-        viewers = sum(each.viewers for each in self._streams.values())
+        viewers = sum(len(each.audience) for each in self._streams.values())
         return {"streams": len(self._streams), "viewers": viewers}
 
     async def stop(self) -> None:
@@ -429,11 +325,6 @@ class HlsStreams(Packaging):
         another = replace(following, discontinuity=following.discontinuity + 1)
         self._numbers.note(ended.stream.path, another, time())
 
-    def viewers(self, path: str) -> int:
-        """Return the number of viewers of a stream."""
-        known = self._streams.get(path)
-        return 0 if known is None else known.viewers
-
     def packaged(self) -> list[HlsStream]:
         """Return all that are packaged."""
         return list(self._streams.values())
@@ -444,17 +335,16 @@ class HlsStreams(Packaging):
             observer.changed(stream)
 
     def _sweep(self) -> None:
-        """Forget viewers, end what nobody asks for, begin anew what was lost."""
+        """End what nobody asks for, begin anew what was lost."""
         runtime = self._runtime
         self._timer = runtime.loop.call_later(SWEEP_S, self._sweep)
         now = runtime.loop.time()
         for path, each in list(self._streams.items()):
-            each.forget_viewers(now)
             each.let_time_pass(now)
             hls = runtime.rules.of(path).hls
             is_kept = hls.start == "publish" and not each.playlists.is_over
             is_kept = is_kept or not each.packager.archive.is_empty
-            if not is_kept and not each.waiting and now - each.asked > hls.idle_s:
+            if not is_kept and not each.waiting and now - each.audience.asked > hls.idle_s:
                 self._close(each)
                 del self._streams[path]
                 log.info("hls %s: packaging ends", shown(path))

@@ -1,5 +1,7 @@
 """Who may watch over HTTP, and for which web pages."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -30,7 +32,7 @@ async def allow_play(services: Services, request: web.Request, path: str, protoc
         services: Whose gate decides.
         request: May show a playback token: `?token=`, or as a bearer token.
         path: `APP/NAME`.
-        protocol: http-flv, ws-flv, hls, or http for pictures.
+        protocol: http-flv, ws-flv, or http for pictures and pages.
 
     Returns:
         What was granted; the caller has the gate `leave` it.
@@ -39,11 +41,13 @@ async def allow_play(services: Services, request: web.Request, path: str, protoc
         Problem: 403, or 503 while the server stops.
         HTTPTemporaryRedirect: It is to be had elsewhere.
     """
-    if services.sessions.is_stopping:
-        raise Problem(503, "The server is stopping.")
-    gate = services.gate
+    return await decide(services, request, question(services, request, path, protocol))
+
+
+def question(services: Services, request: web.Request, path: str, protocol: str) -> AccessRequest:
+    """Return what the gate is asked about a client that wants to watch; see `allow_play`."""
     peer = peer_of(services, request)
-    asked = AccessRequest(
+    return AccessRequest(
         "play",
         path,
         peer.address,
@@ -54,25 +58,30 @@ async def allow_play(services: Services, request: web.Request, path: str, protoc
         query=parameters_of(services, request, path, protocol, peer.address),
         is_unknown=peer.is_unknown,
     )
-    request[IS_PRIVATE] = not gate.is_open(path)
-    try:
+
+
+async def decide(services: Services, request: web.Request, asked: AccessRequest) -> Grant:
+    """Have the gate decide on a question; see `allow_play`."""
+    if services.sessions.is_stopping:
+        raise Problem(503, "The server is stopping.")
+    gate = services.gate
+    request[IS_PRIVATE] = not gate.is_open(asked.path)
+    with refusals(services, request, asked):
         grant = gate.decide_now(asked) or await gate.decide(asked)
-        request[IS_PRIVATE] = not (gate.is_open(path) and gate.is_open(grant.path))
-        return grant
+    request[IS_PRIVATE] = not (gate.is_open(asked.path) and gate.is_open(grant.path))
+    return grant
+
+
+@contextmanager
+def refusals(services: Services, request: web.Request, asked: AccessRequest) -> Iterator[None]:
+    """Tell the log and the bus if a viewer is refused, and answer so."""
+    try:
+        yield
     except Rejected as rejected:
         if rejected.url:
             raise web.HTTPTemporaryRedirect(rejected.url) from None
-        note_refusal(services.runtime, asked, peer, rejected)
+        note_refusal(services.runtime, asked, peer_of(services, request), rejected)
         raise problem_of(rejected) from None
-
-
-async def allow_play_once(
-    services: Services, request: web.Request, path: str, protocol: str
-) -> Grant:
-    """Decide, for one request of a viewer without session; see `allow_play`."""
-    grant = await allow_play(services, request, path, protocol)
-    services.gate.leave(grant)
-    return grant
 
 
 def scope(request: web.Request) -> str:

@@ -102,7 +102,7 @@ class FlvViewer:
         """
         if self._is_gone:
             return
-        self._services.sessions.viewers.add(self)
+        self._services.sessions.add(self)
         self._watching.begin(self)
         self._transport.set_pace(ReadPace.CALM)
         format = self._format
@@ -179,7 +179,7 @@ class FlvViewer:
         self._is_gone = True
         services = self._services
         services.deadlines.forget(self)
-        services.sessions.viewers.discard(self)
+        services.sessions.discard(self)
         services.counters.bytes_in += self._transport.bytes_in
         services.counters.bytes_out += self._transport.bytes_out
         self._watching.end(self._reason, f": closed{reason}")

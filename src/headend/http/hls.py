@@ -14,9 +14,11 @@ from typing import Final
 from aiohttp import web
 
 from headend.access.gate import Grant
+from headend.decisions import AccessRequest
 from headend.errors import LimitExceeded
 from headend.hls.playlists import MEDIA_PLAYLIST
-from headend.hls.streams import HlsStream, HlsStreams, HlsViewer
+from headend.hls.streams import HlsStream, HlsStreams
+from headend.hls.viewers import HlsViewer
 from headend.hls.window import Resource
 from headend.http import access
 from headend.http.credentials import query_of_children
@@ -94,12 +96,13 @@ class HlsRoutes:
         """Give an init segment, a segment or a part; wait for the part that comes next."""
         services = self._services
         path, name = stream_path(request.match_info["path"]), request.match_info["name"]
-        grant = await access.allow_play_once(services, request, path, "hls")
+        asked = access.question(services, request, path, "hls")
+        grant = await access.decide(services, request, asked)
         hls = services.features[HlsStreams]
         stream = hls.find(grant.path)
         if stream is None:
             raise Problem(404, "This stream is not packaged now.")
-        viewer = self._note(request, stream, grant)
+        viewer = self._note(request, stream, asked, grant)
         hls.requests[
             "init" if ".mp4" in name else "part" if name.count(".") == 2 else "segment"
         ] += 1
@@ -117,8 +120,8 @@ class HlsRoutes:
     async def _stream(self, request: web.Request, kind: str) -> tuple[HlsStream, HlsViewer | None]:
         """Return a stream whose playlists can be given, and who asks."""
         services = self._services
-        asked = stream_path(request.match_info["path"])
-        grant = await access.allow_play_once(services, request, asked, "hls")
+        asked = access.question(services, request, stream_path(request.match_info["path"]), "hls")
+        grant = await access.decide(services, request, asked)
         path = grant.path
         hls = services.features[HlsStreams]
         wanted = services.rules.of(path).hls
@@ -133,14 +136,14 @@ class HlsRoutes:
             is_over = kind == "multivariant" and known.packager.over is not None
             is_anew = known.is_lost or is_over
         if known is None or is_anew:
+            with access.refusals(services, request, asked):
+                hls.viewers.check(asked, grant)
             published = await self._published(request, path)
             if not hls.is_loaded:
                 await hls.load()
                 published = await self._published(request, path)  # it may have ended meanwhile
             known = hls.begin(published)
-            # Others came while this one waited: limits hold for all of them.
-            grant = await access.allow_play_once(services, request, asked, "hls")
-        viewer = self._note(request, known, grant)
+        viewer = self._note(request, known, asked, grant)
         limit = wanted.longest_s + READY_S if _may_wait(request) else 0.0
         try:
             is_ready = await self._waiting.wait_ready(known, limit)
@@ -186,10 +189,12 @@ class HlsRoutes:
         except LimitExceeded as error:
             raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
 
-    def _note(self, request: web.Request, stream: HlsStream, grant: Grant) -> HlsViewer | None:
+    def _note(
+        self, request: web.Request, stream: HlsStream, asked: AccessRequest, grant: Grant
+    ) -> HlsViewer | None:
         peer = access.peer_of(self._services, request)
-        agent = request.headers.get("User-Agent", "")
-        return stream.note(peer, agent, grant.subject, grant.tags, grant.viewer)
+        with access.refusals(self._services, request, asked):
+            return stream.audience.note(asked, grant, peer)
 
     def _query(self, request: web.Request) -> str:
         """Return what lets a viewer have what its playlist names."""
@@ -247,9 +252,7 @@ def _may_wait(request: web.Request) -> bool:
 def _count(stream: HlsStream, viewer: HlsViewer | None, response: web.Response) -> web.Response:
     """Add what is given to what a stream gave, and a viewer got."""
     if isinstance(response.body, bytes):
-        stream.gave(len(response.body))
-        if viewer is not None:
-            viewer.bytes += len(response.body)
+        stream.audience.gave(viewer, len(response.body))
     return response
 
 

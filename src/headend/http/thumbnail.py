@@ -22,7 +22,7 @@ def add_routes(application: web.Application, services: Services) -> None:
 
     async def get(request: web.Request) -> web.StreamResponse:
         path = stream_path(request.match_info["path"])
-        grant = await access.allow_play_once(services, request, path, "http")
+        grant = await access.allow_play(services, request, path, "http")
         return await thumbnail(services, request, grant.path)
 
     async def options(request: web.Request) -> web.StreamResponse:

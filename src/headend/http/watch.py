@@ -85,7 +85,7 @@ class WatchRoutes:
         except ProtocolError as error:
             return self._answer("", "invalid", f"No stream has such a name: {error}.")
         try:
-            grant = await access.allow_play_once(self._services, request, path, "http")
+            grant = await access.allow_play(self._services, request, path, "http")
         except Problem as problem:
             if problem.status != 403:
                 raise

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from headend.access.gate import Grant
-from headend.decisions import UNCOUNTED, AccessRequest
+from headend.decisions import AccessRequest
 from headend.errors import Refusal, Rejected
-from headend.hls.port import Packaging
 from headend.live.sessions import Session
 from headend.logs import shown
 from headend.net.groups import Group, group_of
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from headend.live.services import Services
 
 log = logging.getLogger(__name__)
-
-# Viewers that have no session: one is known by its address and program, for a while.
-WITHOUT_SESSION: Final = "hls"
 
 
 @dataclass(slots=True)
@@ -49,7 +45,7 @@ class StreamLimits:
         self._services: Final = services
         self._publishers: dict[Grant, _Publisher] = {}
         self._plays: dict[Grant, Group] = {}
-        # With a session: by stream, and by stream (None: all of them) and address.
+        # By stream, and by stream (None: all of them) and address.
         self._viewers: Counter[object] = Counter()
         self._viewers_of: Counter[object] = Counter()
 
@@ -66,12 +62,11 @@ class StreamLimits:
             self._check_rate(request, grant.path)
             now = self._services.loop.time()
             self._publishers[grant] = _Publisher(request.session, now)
-        elif request.protocol != UNCOUNTED:
-            self._check_viewers(request, grant)
-            if request.protocol != WITHOUT_SESSION:
-                group = group_of(request.address)
-                self._plays[grant] = group
-                self._count(grant.path, group, 1)
+        else:
+            group = group_of(request.address)
+            self._check_viewers(grant.path, group)
+            self._plays[grant] = group
+            self._count(grant.path, group, 1)
 
     def leave(self, grant: Grant) -> None:
         """A publish is over, or a viewer is gone."""
@@ -116,24 +111,9 @@ class StreamLimits:
             text = "too many publishers came from your address lately; try again in a moment"
             raise Rejected(Refusal.TOO_MANY, text)
 
-    def _check_viewers(self, request: AccessRequest, grant: Grant) -> None:
-        path = grant.path
-        limits = self._services.rules.of(path).limits
-        hls = self._services.features.find(Packaging)
-        of_publisher = self._of_publisher(path)
-        if not limits.viewers and not limits.viewers_per_stream and of_publisher is None:
-            return
-        packaged = None if hls is None else hls.find(path)
-        if (
-            request.protocol == WITHOUT_SESSION
-            and packaged is not None
-            and packaged.is_viewer(request.address, request.user_agent or "", grant.viewer)
-        ):
-            return
-        group = group_of(request.address)
-        here = self._viewers[path] + (0 if packaged is None else packaged.viewers)
-        own = self._viewers_of[path, group]
-        own += 0 if packaged is None else packaged.viewers_of(group)
+    def _check_viewers(self, path: str, group: Group) -> None:
+        limits, of_publisher = self._services.rules.of(path).limits, self._of_publisher(path)
+        here, own = self._viewers[path], self._viewers_of[path, group]
         if limits.viewers_per_stream:
             limit = "limits.viewers_per_stream"
             _check_share(limits.viewers_per_stream, here, own, "this stream", limit, group)
@@ -141,9 +121,7 @@ class StreamLimits:
             limit = "the limit of its publisher"
             _check_share(of_publisher, here, own, "this stream", limit, group)
         if limits.viewers:
-            streams = [] if hls is None else hls.packaged()
-            here = len(self._plays) + sum(each.viewers for each in streams)
-            own = self._viewers_of[None, group] + sum(each.viewers_of(group) for each in streams)
+            here, own = len(self._plays), self._viewers_of[None, group]
             _check_share(limits.viewers, here, own, "this server", "limits.viewers", group)
 
     def _of_publisher(self, path: str) -> int | None:

@@ -14,7 +14,7 @@ class OpenSessions:
 
     Attributes:
         connections: RTMP and RTMPS.
-        viewers: Viewers over HTTP and WebSocket.
+        viewers: Sessions without RTMP, such as viewers over HTTP, WebSocket and HLS.
         is_stopping: The server stops: nobody is let in any more.
     """
 
@@ -29,6 +29,14 @@ class OpenSessions:
         """Return the number of a session that begins, from 1 on."""
         self._counters.sessions += 1
         return self._counters.sessions
+
+    def add(self, session: Session, /) -> None:
+        """Have one enter that has no RTMP."""
+        self.viewers.add(session)
+
+    def discard(self, session: Session, /) -> None:
+        """Have it leave."""
+        self.viewers.discard(session)
 
     def all(self) -> list[Session]:
         """Return every session, in the order in which they began."""

@@ -163,7 +163,8 @@ class Rates:
         """Take a sample of a stream."""
         hls = self._features.find(Packaging)
         packaged = None if hls is None else hls.find(stream.path)
-        viewers, bytes_out = (0, 0) if packaged is None else (packaged.viewers, packaged.bytes_out)
+        audience = None if packaged is None else packaged.audience
+        viewers, bytes_out = (0, 0) if audience is None else (len(audience), audience.bytes_out)
         for sink in stream.sinks():
             if isinstance(sink, Fanout):
                 viewers += len(sink)

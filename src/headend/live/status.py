@@ -11,7 +11,6 @@ from typing import Annotated, Final, Literal, cast
 from pydantic import ConfigDict, Field
 
 from headend.errors import MediaError
-from headend.hls.port import Packaging
 from headend.hub.stream import Stream, StreamState
 from headend.live.health import Finding, Ingest, findings
 from headend.live.services import Services
@@ -207,11 +206,6 @@ def _viewers(services: Services, only: str | None = None) -> Mapping[str, Counte
         for path in session.watching:
             if only in (None, path):
                 counts[path][session.protocol] += 1
-    hls = services.features.find(Packaging)
-    if hls is not None:
-        for each in hls.packaged():
-            if each.viewers and only in (None, each.stream.path):
-                counts[each.stream.path]["hls"] += each.viewers
     return counts
 
 

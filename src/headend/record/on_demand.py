@@ -98,7 +98,7 @@ class OnDemand:
     async def archive(self, request: web.Request) -> web.StreamResponse:
         """Give what was recorded of a stream between two times."""
         path = stream_path(request.match_info["path"])
-        await access.allow_play_once(self._services, request, path, "hls")
+        await access.allow_play(self._services, request, path, "hls")
         since, until = _times(request)
         query = self._query(request, path)
         try:
@@ -169,7 +169,7 @@ class OnDemand:
             raise away(error) from None
         if known is None:
             raise no_recording()
-        await access.allow_play_once(self._services, request, known.recording.stream, "hls")
+        await access.allow_play(self._services, request, known.recording.stream, "hls")
         return known
 
     async def _archived(

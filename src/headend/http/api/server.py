@@ -9,7 +9,6 @@ from aiohttp import web
 
 from headend import __version__
 from headend.features.routes import Route
-from headend.hls.port import Packaging
 from headend.http.api import models
 from headend.http.api.route import V1
 from headend.live import status
@@ -45,8 +44,6 @@ def routes(services: Services, source: SettingsSource) -> Sequence[Route]:
 def describe(services: Services) -> models.Server:
     """Describe the server as it is now."""
     sessions = [session for session in services.sessions.all() if not session.is_over]
-    hls = services.features.find(Packaging)
-    hls_viewers = 0 if hls is None else sum(each.viewers for each in hls.packaged())
     rates = services.rates
     started = datetime.fromtimestamp(services.started, UTC)
     uptime = timedelta(seconds=services.loop.time() - services.began)
@@ -59,7 +56,7 @@ def describe(services: Services) -> models.Server:
         listeners=models.Listeners.model_validate(services.addresses),
         streams=sum(stream.is_live for stream in services.registry.streams()),
         sessions=len(sessions),
-        viewers=sum(len(session.watching) for session in sessions) + hls_viewers,
+        viewers=sum(len(session.watching) for session in sessions),
         bytes_in=services.counters.bytes_in + sum(each.bytes_in for each in sessions),
         bytes_out=services.counters.bytes_out + sum(each.bytes_out for each in sessions),
         bit_rate_in=rates.bit_rate_in,

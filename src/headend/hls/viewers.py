@@ -1,0 +1,261 @@
+"""Viewers over HLS, each a session like one that holds a connection.
+
+    request ─► note ─┬─► first one: limits, session, record
+                     └─► others: when it asked last, what it was given
+    nothing asked for VIEWER_S, grant over, kicked, packaging over ─► end
+
+A viewer is told from others by its address, its program and the credentials that decided.
+"""
+
+import logging
+from collections import OrderedDict
+from typing import Final, Protocol
+
+from headend.access.gate import Gate
+from headend.access.grant import Grant
+from headend.access.session_record import SessionRecord
+from headend.decisions import AccessRequest
+from headend.errors import Refusal, Rejected
+from headend.net.peer import Peer
+from headend.net.runtime import Runtime
+
+VIEWER_S: Final = 15.0  # that a viewer is counted after its last request
+VIEWERS: Final = 50_000  # of one stream, that are told apart
+KICKED_S: Final = 60.0  # that a viewer is refused after it was kicked: it would just ask again
+KICKED: Final = 10_000  # that are remembered; the oldest is forgotten first
+
+Who = tuple[str, str, str | None]  # address, user agent, credentials
+
+
+class SessionList(Protocol):
+    """The sessions of the server."""
+
+    def next_id(self) -> int:
+        """Return the number of a session that begins."""
+
+    def add(self, session: "HlsViewer", /) -> None:
+        """List one."""
+
+    def discard(self, session: "HlsViewer", /) -> None:
+        """List one no more."""
+
+
+class HlsViewer:
+    """One viewer, a session.
+
+    Attributes:
+        id: Number of the session.
+        peer: Where its first request came from.
+        user_agent: What it calls itself.
+        started: When it asked first, monotonic seconds.
+        is_over: It counts no more.
+        due: Kept by `Deadlines`.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_audience",
+        "_bytes",
+        "_grant",
+        "_record",
+        "_who",
+        "due",
+        "id",
+        "is_over",
+        "peer",
+        "started",
+        "user_agent",
+    )
+
+    protocol: Final = "hls"
+    tls: Final = None
+    bytes_in: Final = 0
+
+    def __init__(
+        self, audience: "HlsAudience", who: Who, asked: AccessRequest, grant: Grant, peer: Peer
+    ) -> None:
+        """Begin the session of a viewer that was granted the stream."""
+        runtime = audience.viewers.runtime
+        self._audience = audience
+        self._who = who
+        self._grant = grant
+        self._bytes = 0
+        self._asked = self.started = runtime.loop.time()
+        self.due = float("inf")
+        self.id: Final = audience.viewers.sessions.next_id()
+        self.peer: Final = peer
+        self.user_agent: Final = asked.user_agent or ""
+        self.is_over = False
+        self._record = SessionRecord.of(runtime, grant, self)
+
+    @property
+    def publishing(self) -> list[str]:
+        return []
+
+    @property
+    def playing(self) -> list[str]:
+        return [self._grant.path]
+
+    @property
+    def watching(self) -> list[str]:
+        return self.playing
+
+    @property
+    def bytes_out(self) -> int:
+        return self._bytes
+
+    def asks(self, now: float) -> None:
+        """Count a request; monotonic seconds."""
+        self._asked = now
+
+    def gets(self, size: int) -> None:
+        """Count bytes that it is given."""
+        self._bytes += size
+        if self.is_over:  # while its request waited
+            self._audience.viewers.runtime.counters.bytes_out += size
+
+    def deadline(self) -> float | None:
+        return None if self.is_over else self._asked + VIEWER_S
+
+    def deadline_passed(self, now: float) -> None:
+        self.end(f"it asked for nothing for {VIEWER_S:g} s")
+
+    def kick(self) -> None:
+        """End it because an administrator wants it so, and refuse it for a while."""
+        if not self.is_over:
+            self._audience.viewers.shut_out(self._grant.path, self._who)
+            self._record.say(": closed by an administrator", logging.WARNING)
+            self.end("closed by an administrator")
+
+    def stop(self) -> None:
+        """End it because the server stops."""
+        self.end("the server is stopping")
+
+    def abort(self) -> None:
+        """End it at once."""
+        self.stop()
+
+    def end(self, reason: str) -> None:
+        """Count it no more; only the first call counts."""
+        if self.is_over:
+            return
+        self.is_over = True
+        viewers = self._audience.viewers
+        self._audience.forget(self._who)
+        viewers.sessions.discard(self)
+        viewers.runtime.deadlines.forget(self)
+        viewers.runtime.counters.bytes_out += self._bytes
+        viewers.gate.leave(self._grant)
+        self._record.end(self._bytes, reason)
+
+
+class HlsAudience:
+    """The viewers of one stream that is packaged.
+
+    Attributes:
+        viewers: Those of all streams.
+        asked: When the last request came, monotonic seconds.
+        bytes_out: Bytes given to clients.
+    """
+
+    def __init__(self, viewers: "HlsViewers") -> None:
+        self.viewers: Final = viewers
+        self._members: dict[Who, HlsViewer] = {}
+        self.asked = viewers.runtime.loop.time()
+        self.bytes_out = 0
+
+    def __len__(self) -> int:
+        """Return how many asked for something lately."""
+        return len(self._members)
+
+    def note(self, asked: AccessRequest, grant: Grant, peer: Peer) -> HlsViewer | None:
+        """Take note of a request; None: there are too many viewers to tell them apart.
+
+        Args:
+            asked: The request.
+            grant: What the gate has granted, and not counted yet.
+            peer: Where it comes from.
+
+        Raises:
+            Rejected: Its viewer is new, and too many watch; or it was kicked.
+        """
+        viewers = self.viewers
+        self.asked = viewers.runtime.loop.time()
+        who = _who(asked, grant)
+        viewer = self._members.get(who)
+        if viewer is None:
+            if len(self._members) >= VIEWERS:
+                return None
+            viewers.enter(asked, grant)
+            viewer = self._members[who] = HlsViewer(self, who, asked, grant, peer)
+            viewers.sessions.add(viewer)
+            viewers.runtime.deadlines.update(viewer)
+            viewers.gate.began(grant, viewer.end)
+        viewer.asks(self.asked)
+        return viewer
+
+    def gave(self, viewer: HlsViewer | None, size: int) -> None:
+        """Count bytes that a client gets."""
+        self.bytes_out += size
+        if viewer is None:
+            self.viewers.runtime.counters.bytes_out += size
+        else:
+            viewer.gets(size)
+
+    def forget(self, who: Who) -> None:
+        """Count a viewer no more."""
+        del self._members[who]
+
+    def end(self, reason: str) -> None:
+        """End all sessions."""
+        for viewer in list(self._members.values()):
+            viewer.end(reason)
+
+
+class HlsViewers:
+    """The viewers of all streams over HLS.
+
+    Attributes:
+        runtime: What every connection needs.
+        gate: Counts them against the limits.
+        sessions: Lists them.
+    """
+
+    def __init__(self, runtime: Runtime, gate: Gate, sessions: SessionList) -> None:
+        self.runtime: Final = runtime
+        self.gate: Final = gate
+        self.sessions: Final = sessions
+        self._kicked: OrderedDict[tuple[str, Who], float] = OrderedDict()  # until when
+
+    def check(self, asked: AccessRequest, grant: Grant) -> None:
+        """Return if a new viewer may begin to watch; nothing is counted.
+
+        Raises:
+            Rejected: Too many watch, or it was kicked.
+        """
+        self.enter(asked, grant)
+        self.gate.leave(grant)
+
+    def enter(self, asked: AccessRequest, grant: Grant) -> None:
+        """Count a new viewer; the gate must `leave` the grant at its end.
+
+        Raises:
+            Rejected: Too many watch, or it was kicked.
+        """
+        until = self._kicked.get((grant.path, _who(asked, grant)), 0.0)
+        if self.runtime.loop.time() < until:
+            text = "an administrator has closed your session; try again in a minute"
+            raise Rejected(Refusal.DENIED, text)
+        self.gate.enter(asked, grant)
+
+    def shut_out(self, path: str, who: Who) -> None:
+        """Refuse a viewer of a stream for a while."""
+        self._kicked[path, who] = self.runtime.loop.time() + KICKED_S
+        self._kicked.move_to_end((path, who))
+        if len(self._kicked) > KICKED:
+            self._kicked.popitem(last=False)
+
+
+def _who(asked: AccessRequest, grant: Grant) -> Who:
+    """Return what tells a viewer from others."""
+    return str(asked.address), asked.user_agent or "", grant.viewer
