@@ -89,7 +89,7 @@ async def test_rows_wait_for_a_database_that_is_away(
         assert made.waiting == 0
         assert await kept.segments("r1") == [segment(0)]
         assert await kept.files("r1") == [file()]
-        assert log_lines(caplog, "index of recordings waits: database: gone")
+        assert log_lines(caplog, "index of recordings not written yet: database: gone")
 
 
 async def test_rows_without_room_are_dropped_told_and_mended_later(

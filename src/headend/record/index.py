@@ -9,7 +9,6 @@ rows find no room is marked, and its rows are written anew from its files later 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import time
 from typing import TYPE_CHECKING, Final
@@ -24,7 +23,6 @@ from headend.events import (
     SessionEnded,
     SessionStarted,
 )
-from headend.logs import Repeats
 from headend.record.values import (
     RecordedFile,
     RecordedPublisher,
@@ -32,6 +30,7 @@ from headend.record.values import (
     Recording,
     State,
 )
+from headend.store.writer import BackgroundWriter
 
 if TYPE_CHECKING:
     from headend.record.tables import RecordingTables
@@ -43,7 +42,6 @@ BATCH_S: Final = 1.0  # so long rows gather
 BATCH: Final = 2000  # files and segments of one transaction, about so many
 RETRY_S: Final = 5.0  # after an attempt that failed
 QUEUED: Final = 50_000  # files and segments that wait, about 300 bytes each
-CLOSE_S: Final = 5.0  # a server that stops waits no longer for its database
 
 
 @dataclass(slots=True)
@@ -79,7 +77,6 @@ class RecordingIndex:
     """The index of one server; `start` and `close` once each.
 
     Attributes:
-        is_failing: What waited could not be written when that was tried last.
         torn: Ids of recordings whose rows found no room: they are to be mended once they are over.
         changed: Called with the id of a recording whose rows were deleted or written anew.
     """
@@ -102,14 +99,11 @@ class RecordingIndex:
             batch_s: Seconds that rows gather.
             retry_s: Seconds until the next attempt after one that failed.
         """
-        self.is_failing = False
         self.torn: Final[set[str]] = set()
         self.changed: Callable[[str], None] = _ignore
         self._database: Final = database
         self._node: Final = node
         self._bus: Final = bus
-        self._batch_s: Final = batch_s
-        self._retry_s: Final = retry_s
         self._recordings: dict[str, Recording] = {}  # that run, or are not written as they are
         self._changed: set[str] = set()  # ids of those
         self._waiting: dict[str, _Waiting] = {}
@@ -118,9 +112,9 @@ class RecordingIndex:
         self._tables: RecordingTables | None = None
         self._opened = asyncio.Event()
         self._written = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._stop: Final = asyncio.Event()
-        self._failures: Final = Repeats(log, "index of recordings not written")
+        self._writer: Final = BackgroundWriter(
+            "index of recordings", self._begin, self._write, batch_s=batch_s, retry_s=retry_s
+        )
 
     # ------------------------------------------------------------------ what is recorded
 
@@ -236,21 +230,19 @@ class RecordingIndex:
 
     # ------------------------------------------------------------------ writing
 
+    @property
+    def is_failing(self) -> bool:
+        """What waited could not be written when that was tried last."""
+        return self._writer.is_failing
+
     def start(self) -> None:
         """Write from now on."""
-        self._task = asyncio.create_task(self._begin(), name="index of recordings")
+        self._writer.start()
 
     async def close(self) -> None:
         """Write what waits, if the database answers in time, and end."""
-        if self._task is None:
-            return
-        self._stop.set()
-        if self._tables is None:
-            self._task.cancel()  # there is nothing to write to
-        with suppress(asyncio.CancelledError, TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                await self._task
-        if self._changed or self._queued:
+        was_started = await self._writer.close()
+        if was_started and (self._changed or self._queued):
             log.warning(
                 "index of recordings: %d rows are not written; the next start reads them from the "
                 "files",
@@ -314,30 +306,6 @@ class RecordingIndex:
 
         self._tables = RecordingTables(opened, self._node)
         self._opened.set()
-        await self._run()
-
-    async def _run(self) -> None:
-        is_last = False
-        while not is_last:
-            is_last = self._stop.is_set()
-            pause = self._batch_s
-            try:
-                await self._write()
-                self.is_failing = False
-            except DatabaseError as error:
-                self.is_failing = True
-                pause = self._retry_s
-                self._failures.add(f"index of recordings waits: {error}", self._now())
-            except Exception:
-                pause = self._retry_s
-                log.exception("index of recordings not written: a bug")
-            self._failures.tick(self._now())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._stop.wait()
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
 
     async def _write(self) -> None:
         """Write what waits; it leaves the memory once it is written.

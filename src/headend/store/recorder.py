@@ -6,22 +6,19 @@ Nobody waits for it: while the database is away, entries wait in memory; what fi
 counted, told in the log, and noted in the trail itself once it can be written again.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from headend.errors import DatabaseError
 from headend.events import Event
 from headend.features.feature import Feature, Label
-from headend.logs import Repeats
 from headend.settings import Settings
 from headend.store.past_sessions import PastSessions, entry_of, record_of
 from headend.store.records import AuditEntry, StoredSession
+from headend.store.writer import BackgroundWriter
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -37,7 +34,6 @@ RETRY_S: Final = 5.0  # after an attempt that failed
 BATCH: Final = 2000  # entries of one transaction, each about 300 bytes
 QUEUED: Final = 20_000  # entries that wait, of each kind; 20 MB at most
 BEAT_S: Final = 60.0  # how well it is known when a killed server ended
-CLOSE_S: Final = 5.0  # a server that stops waits no longer for its database
 CLEAN_S: Final = 24 * 3600.0
 DAY_S: Final = 24 * 3600.0
 JUMP_S: Final = 3600.0  # of a clock that is set, rather than corrected
@@ -51,7 +47,6 @@ class Recorder(Feature):
         retention_days: How long the audit trail is kept; replaced on reload.
         history_days: How long the history is kept, and 0 that none is written; replaced on reload.
         lost: Entries there was no room for, since the start.
-        is_failing: What waited could not be written when that was tried last.
         past: Sessions that are over.
         trail: Once the database has been opened.
         history: Likewise.
@@ -89,7 +84,6 @@ class Recorder(Feature):
         self.retention_days = retention_days
         self.history_days = history_days
         self.lost = 0
-        self.is_failing = False
         self.past: Final = PastSessions()
         self.trail: AuditTrail | None = None
         self.history: History | None = None
@@ -99,8 +93,6 @@ class Recorder(Feature):
         self._next_session: Final = next_session
         self._opened: Final = database
         self._node: Final = node
-        self._batch_s: Final = batch_s
-        self._retry_s: Final = retry_s
         self._database: Database | None = None
         self._entries: dict[object, AuditEntry] = {}
         self._records: dict[str, StoredSession] = {}
@@ -111,9 +103,9 @@ class Recorder(Feature):
         self._beat_at = 0.0  # monotonic seconds
         self._clean_at = 0.0  # likewise
         self._looked: tuple[float, float] | None = None  # Unix and monotonic seconds
-        self._task: asyncio.Task[None] | None = None
-        self._stop: Final = asyncio.Event()
-        self._failures: Final = Repeats(log, "audit trail and history not written")
+        self._writer: Final = BackgroundWriter(
+            "audit trail and history", self._begin, self._write, batch_s=batch_s, retry_s=retry_s
+        )
 
     # ------------------------------------------------------------------ what goes on
 
@@ -169,9 +161,14 @@ class Recorder(Feature):
 
     # ------------------------------------------------------------------ writing
 
+    @property
+    def is_failing(self) -> bool:
+        """What waited could not be written when that was tried last."""
+        return self._writer.is_failing
+
     def start(self) -> None:
         """Write from now on."""
-        self._task = asyncio.create_task(self._begin(), name="recorder")
+        self._writer.start()
 
     def configure(self, settings: Settings) -> None:
         """Keep entries as long as the settings say."""
@@ -197,15 +194,8 @@ class Recorder(Feature):
 
     async def stop(self) -> None:
         """Write what waits, if the database answers in time, and end."""
-        if self._task is None:
-            return
-        self._stop.set()
-        if self.history is None:
-            self._task.cancel()  # there is nothing to write to
-        with suppress(asyncio.CancelledError, TimeoutError):
-            async with asyncio.timeout(CLOSE_S):
-                await self._task
-        if waiting := self.waiting:
+        was_started = await self._writer.close()
+        if was_started and (waiting := self.waiting):
             log.warning("audit trail and history: %d entries are lost", waiting)
 
     async def _begin(self) -> None:
@@ -216,32 +206,16 @@ class Recorder(Feature):
 
         self.trail = AuditTrail(self._database)
         self.history = History(self._database, self._node)
-        await self._run()
 
-    async def _run(self) -> None:
-        is_last = False
-        while not is_last:
-            is_last = self._stop.is_set()
-            pause = self._batch_s
-            try:
-                await self._close_up()
-                await self._write_all()
-                await self._keep_house()
-                self.is_failing = False
-            except DatabaseError as error:
-                self.is_failing = True
-                pause = self._retry_s
-                self._failures.add(f"audit trail and history wait: {error}", self._now())
-            except Exception:
-                pause = self._retry_s
-                log.exception("audit trail and history not written: a bug")
-            self._failures.tick(self._now())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._stop.wait()
+    async def _write(self) -> None:
+        """Write what waits.
 
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+        Raises:
+            DatabaseError: Some was not written.
+        """
+        await self._close_up()
+        await self._write_all()
+        await self._keep_house()
 
     async def _write_all(self) -> None:
         while self._entries or self._records or self._untold:
