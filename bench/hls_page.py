@@ -32,16 +32,17 @@ hls.loadSource(asked.get('source'));
 hls.attachMedia(video);
 </script>"""
 
-# Notes how long the picture stands each time. What a timer that comes late has missed does not
-# count: the picture has moved meanwhile.
+# Notes how long the picture stands each time, and when the page itself got no turn for long: a
+# machine that is busy has its players starve, whatever it is that they play.
 WATCH: Final = """() => {
   const video = document.querySelector('video');
-  const noted = (window.noted = { begun: 0, stalls: [], stands: 0 });
+  const noted = (window.noted = { begun: 0, stalls: [], stands: 0, late: [] });
   let [time, at] = [video.currentTime, performance.now()];
   setInterval(() => {
     const now = performance.now();
     const [passed, played] = [(now - at) / 1000, video.currentTime - time];
     [time, at] = [video.currentTime, now];
+    if (passed > 0.2 && noted.begun) noted.late.push((now - noted.begun) / 1000);
     if (!noted.begun) {
       if (played > 0) noted.begun = now;
     } else if (played < passed / 2) {

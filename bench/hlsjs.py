@@ -28,6 +28,7 @@ from headend.cli.bench_server import stop
 
 PATH: Final = "live/a"
 LEAST_S: Final = 0.1  # a picture that stands for less is not seen to
+DISTURBED_S: Final = 3.0  # as long as a player takes to have its distance from the edge again
 TICK_MS: Final = 200
 # A player that joins sooner has less than the distance from the edge that it is told to keep.
 LEAD_S: Final = 8.0
@@ -51,6 +52,7 @@ class Played:
         stalls: When the picture stood still and for how long, seconds from the first picture.
         errors: What hls.js said was wrong.
         breaks: How often the stream was interrupted.
+        late: When the page got no turn for a fifth of a second and more, likewise.
         holes: In what was buffered.
         is_stuck: It did not go on at the end.
     """
@@ -60,13 +62,18 @@ class Played:
     stalls: Sequence[tuple[float, float]]
     errors: Sequence[str]
     breaks: int = 0
+    late: Sequence[float] = ()
     holes: int = 0
     is_stuck: bool = False
 
     @property
     def stood(self) -> float:
-        """For how long the picture stood still, seconds."""
-        return sum(length for _, length in self.stalls)
+        """For how long the picture stood still on a machine that had time for it, seconds."""
+        return sum(length for at, length in self.stalls if not self.is_disturbed(at, length))
+
+    def is_disturbed(self, at: float, length: float) -> bool:
+        """Say whether the page got no turn for a while in a stall or just before."""
+        return any(at - length - DISTURBED_S <= late <= at for late in self.late)
 
     @property
     def target(self) -> Target:
@@ -77,7 +84,10 @@ class Played:
 
 def shown(played: Played) -> str:
     """Say in a line how a page played."""
-    stalls = ", ".join(f"{length:.1f} s at {at:.0f} s" for at, length in played.stalls)
+    stalls = ", ".join(
+        f"{length:.1f} s at {at:.0f} s{' (busy)' if played.is_disturbed(at, length) else ''}"
+        for at, length in played.stalls
+    )
     errors = ", ".join(f"{error} × {count}" for error, count in Counter(played.errors).items())
     said = f"{played.kind.name}, {played.page}: {stalls or 'no stall'}"
     if played.is_stuck:
@@ -167,7 +177,8 @@ class _OnAir:
             elif noted["stands"] >= LEAST_S:
                 stalls.append((seconds, noted["stands"]))
             is_stuck = not _wait(page, "noted.begun && noted.stands === 0")
-            yield Played(self.kind, name, stalls, errors, self.breaks, holes, is_stuck)
+            late = noted["late"]
+            yield Played(self.kind, name, stalls, errors, self.breaks, late, holes, is_stuck)
 
     def close(self) -> None:
         for page in self.pages.values():

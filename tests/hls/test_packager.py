@@ -159,6 +159,18 @@ def test_keyframes_at_uneven_distances_are_given_room_and_nothing_is_left_out(
     assert max(out.durations) <= target + 0.45
 
 
+def test_keyframes_that_are_far_too_late_now_and_again_end_hls_and_the_next_fits() -> None:
+    out = Packaged(*uneven([2000, 2000, 4000, 2000, 2000]))
+    assert out.packager.over is None
+    assert out.packager.interval_s >= 4.0
+    late = [tag._replace(timestamp=tag.timestamp + 12_000) for tag in uneven([2000, 4000, 2000])]
+    out.push(*late)
+    assert_over(out, "keyframes come further apart than before")
+    again = Packaged(*uneven([2000, 4000, 2000, 4000, 2000]), interval_s=out.packager.interval_s)
+    assert again.packager.over is None
+    assert again.find("#EXT-X-DISCONTINUITY\n") == []
+
+
 def test_encoder_that_is_held_up_again_and_again_costs_little_and_does_not_end_hls() -> None:
     late = [2000, 2000, 2800, 2000, 2800, 2000, 2800, 2000, 2000]
     out = Packaged(*uneven(late))

@@ -41,7 +41,7 @@ class Packaged:
             self.window,
             self,
             lambda: WALL + self.now,
-            keyframe_interval_s=interval_s,
+            keyframe_interval_s=interval_s or 0.0,
         )
         self.packager.start((video_header(), audio_header()) if headers is None else headers)
         self.push(*tags)

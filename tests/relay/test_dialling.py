@@ -4,11 +4,13 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterator
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_network
+from pathlib import Path
 
 import pytest
 from tests.harness import run
 
+from headend.net.listener import sockaddr
 from headend.net.places import DialRoute, Rules
 from headend.relay import dialling
 from headend.relay.backoff import Failure
@@ -20,6 +22,14 @@ def listening() -> Iterator[int]:
     """Return a port on which somebody listens as long as the test runs."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         yield sock.getsockname()[1]
+
+
+def link_local() -> list[str]:
+    """Return this machine's link-local addresses with their scope."""
+    lines = Path("/proc/net/if_inet6").read_text().splitlines()
+    found = [(IPv6Address(bytes.fromhex(line[:32])), line.split()[-1]) for line in lines]
+    places = [f"{address}%{name}" for address, name in found if address.is_link_local]
+    return places or pytest.skip("no interface has a link-local address")
 
 
 async def failure(host: str, port: int, rules: Rules | None = None) -> RelayFailed:
@@ -34,6 +44,29 @@ async def test_server_that_is_there_is_connected_to(listening: int) -> None:
         assert sock.getpeername()[1] == listening
         assert not sock.getblocking()
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def test_link_local_address_is_called_in_its_scope() -> None:
+    """Whether the scope is a name or a number, and when the socket names the place anew."""
+    for address in link_local():
+        with socket.create_server(sockaddr(address, 0)[1], family=socket.AF_INET6) as server:
+            place = server.getsockname()
+            port = place[1]
+            name = address.partition("%")[2]
+            numbered = address.replace(name, str(socket.if_nametoindex(name)))
+            for host in (address, numbered):
+                route = DialRoute(host)
+                with await dial(host, port, route.look_up, []) as sock:
+                    assert sock.getpeername() == place
+                    route.pin(sock)
+                with await dial(host, port, route.look_up, []) as sock:
+                    assert sock.getpeername() == place
+
+
+async def test_link_local_address_without_a_scope_is_wrong_for_good() -> None:
+    failed = await failure("fe80::1", 1935)
+    assert failed.failure is Failure.WRONG
+    assert str(failed) == "cannot connect to [fe80::1]:1935: Invalid argument"
 
 
 async def test_server_that_refuses_is_away() -> None:

@@ -10,6 +10,7 @@ from aiohappyeyeballs import start_connection
 
 from headend.client.timeouts import Timeouts
 from headend.errors import RelayError
+from headend.net.names import connectable
 from headend.net.places import LookUp, NoSuchHost
 from headend.net.tls_client import TlsOptions, explain_handshake
 from headend.rtmp.url import Url
@@ -79,10 +80,7 @@ async def _connect(url: Url, look_up: LookUp) -> socket.socket:
         found = await look_up(url.host, url.connect_port)
     except NoSuchHost as error:
         raise RelayError(f"cannot connect to {url.place}: {error.reason}") from error
-    infos = [
-        (family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, url.connect_port))
-        for family, address in found
-    ]
+    infos = connectable(found, url.connect_port)
     sock = await start_connection(infos, happy_eyeballs_delay=HEAD_START_S, interleave=1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock

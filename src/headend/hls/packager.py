@@ -17,7 +17,7 @@ from headend.hls.held import APART_MS, Held
 from headend.hls.limits import HlsLimits
 from headend.hls.restraint import Restraint
 from headend.hls.run import Run
-from headend.hls.shelf import Shelf
+from headend.hls.shelf import SLACK_S, Shelf
 from headend.hls.store import SegmentStore, Tee
 from headend.media.silence import silence_of
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
@@ -25,7 +25,7 @@ from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
 WAIT_MS: Final = 1_000  # of media, for a track that may still come when a run starts
 PAUSE_MS: Final = {AUDIO: 1_000, VIDEO: 3_000}  # of the other track: then the run goes on without
 ALONE_MS: Final = 3_000  # of audio without video, after which it goes on alone
-GOOD_SEGMENTS: Final = 3  # after so many a keyframe that is missing was an accident
+GOOD_SEGMENTS: Final = 10  # after so many a keyframe that is missing was an accident
 RARE: Final = 2  # accidents in a row: the playlist can't keep its promise
 CHEAP_MS: Final = 500  # of media that an accident may cost so that only a quarter of it counts
 GAP_MS: Final = 3_000  # a longer hole in the media is a discontinuity, not a long frame
@@ -55,7 +55,7 @@ class HlsPackager:
         observer: PackagerObserver,
         wall_clock: Callable[[], float],
         *,
-        keyframe_interval_s: float | None = None,
+        keyframe_interval_s: float = 0.0,
     ) -> None:
         """Make a packager; it is attached to its stream next.
 
@@ -64,7 +64,7 @@ class HlsPackager:
             store: Takes the segments for players; None: there is the archive alone.
             observer: Is told of faults.
             wall_clock: Gives Unix seconds.
-            keyframe_interval_s: Of the stream, if it is known.
+            keyframe_interval_s: Of the stream; 0: not known.
         """
         self._limits = limits
         self._wall_clock = wall_clock
@@ -75,7 +75,7 @@ class HlsPackager:
         self._shelf = Shelf(limits, both, self.archive, wall_clock, self._packets.leave_out)
         if store is None:
             self._shelf = self._shelf.loose()
-        self._shelf.interval_s = keyframe_interval_s or 0.0
+        self._shelf.interval_s = keyframe_interval_s
         self.over: str | None = None
         self._run: Run | None = None
         self._version = -1  # of the tracks of the run
@@ -89,6 +89,11 @@ class HlsPackager:
         self._rare = 0.0  # runs in a row that ended for a keyframe that came too late
         self._waits_since: int | None = None  # for such a keyframe, ms
         self._has_come: set[TagKind] = set()  # kinds that came and are not in the run
+
+    @property
+    def interval_s(self) -> float:
+        """Longest time from one keyframe to the next so far; 0: not known."""
+        return self._shelf.interval_s
 
     @property
     def fault(self) -> str | None:
@@ -207,8 +212,11 @@ class HlsPackager:
         if since is None:
             return False
         if packet.starts_gop:
-            if packet.dts - since <= CHEAP_MS:  # an encoder that was held up
+            late_ms = packet.dts - since
+            if late_ms <= CHEAP_MS:  # an encoder that was held up
                 self._rare -= 0.75
+            shelf = self._shelf
+            shelf.interval_s = max(shelf.interval_s, shelf.target_s + SLACK_S + late_ms / 1000)
             self._waits_since = None
             return False
         if packet.dts - since > 1000 * self._limits.longest_s:

@@ -68,6 +68,7 @@ class HlsStream:
         runtime: Runtime,
         stream: Stream,
         first: First,
+        interval_s: float = 0.0,
         archive: SegmentStore | None = None,
     ) -> None:
         """Begin to package.
@@ -77,6 +78,7 @@ class HlsStream:
             runtime: What all share.
             stream: What is packaged.
             first: Numbers of the first segment.
+            interval_s: Longest time from one keyframe to the next so far; 0: not known.
             archive: Takes the same media from its beginning.
         """
         from headend.hls.packager import HlsPackager
@@ -95,13 +97,12 @@ class HlsStream:
         window = Window(epoch, first, limits)
         window.observers.append(self)
         self.playlists: Final = Playlists(window)
-        interval = stream.keyframe_interval
         self.packager: Final = HlsPackager(
             limits,
             window,
             self,
             time,
-            keyframe_interval_s=None if interval is None else interval / 1000,
+            keyframe_interval_s=interval_s,
         )
         if archive is not None:
             self.packager.archive.join(archive)
@@ -220,8 +221,8 @@ class HlsStreams(Packaging):
         self.viewers: Final = viewers
         self._streams: dict[str, HlsStream] = {}
         self._numbers = Numbers()
-        # Discontinuity sequence numbers that the streams' timelines have come to.
-        self._timelines: WeakKeyDictionary[Stream, int] = WeakKeyDictionary()
+        # Discontinuity sequence number of what was packaged before, and its keyframe interval, s.
+        self._known: WeakKeyDictionary[Stream, tuple[int, float]] = WeakKeyDictionary()
         self.observers: Final[list[HlsObserver]] = []
         self.requests: Counter[str] = Counter()
         self.waiting = 0
@@ -310,9 +311,13 @@ class HlsStreams(Packaging):
                 return known
             self._close(known)
         first = self._numbers.first(stream.path, time())
-        if stream in self._timelines:  # players that come back would wait for what they know
-            first = replace(first, discontinuity=self._timelines[stream])
-        made = self._streams[stream.path] = HlsStream(self, self._runtime, stream, first, archive)
+        interval_s = (stream.keyframe_interval or 0) / 1000
+        if stream in self._known:  # players that come back would wait for what they know
+            discontinuity, longest_s = self._known[stream]
+            first = replace(first, discontinuity=discontinuity)
+            interval_s = max(interval_s, longest_s)
+        made = HlsStream(self, self._runtime, stream, first, interval_s, archive)
+        self._streams[stream.path] = made
         log.info("hls %s: packaging begins", shown(stream.path))
         return made
 
@@ -321,7 +326,7 @@ class HlsStreams(Packaging):
         self.left_out += ended.packager.packets.left_out
         ended.close()
         following = ended.playlists.following
-        self._timelines[ended.stream] = following.discontinuity
+        self._known[ended.stream] = following.discontinuity, ended.packager.interval_s
         another = replace(following, discontinuity=following.discontinuity + 1)
         self._numbers.note(ended.stream.path, another, time())
 

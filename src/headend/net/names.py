@@ -10,11 +10,15 @@ import socket
 import threading
 from concurrent.futures import Future
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 
 MOST: Final = 256  # names at once; each is a thread
 
+_STREAM: Final = socket.SOCK_STREAM
+_TCP: Final = socket.IPPROTO_TCP
+
 Found = list[tuple[socket.AddressFamily, str]]
+AddrInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 _Question = tuple[str, int, socket.AddressFamily]
 
 _lock: Final = threading.Lock()
@@ -70,7 +74,27 @@ def _forget(question: _Question) -> None:
 def _ask(question: _Question) -> Found:
     host, port, family = question
     infos = socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys((info[0], str(info[4][0])) for info in infos))
+    return list(dict.fromkeys((info[0], address_of(info[4])) for info in infos))
+
+
+def address_of(place: tuple[Any, ...]) -> str:
+    """Return the address of a place; a link-local one means nothing without its scope."""
+    address = str(place[0])
+    if len(place) < 4 or not place[3] or "%" in address:
+        return address
+    return f"{address}%{place[3]}"
+
+
+def connectable(found: Found, port: int) -> list[AddrInfo]:
+    """Return addresses as `start_connection` wants them."""
+    return [(family, _STREAM, _TCP, "", _place(address, port)) for family, address in found]
+
+
+def _place(address: str, port: int) -> tuple[Any, ...]:
+    plain, _, scope = address.partition("%")
+    if not scope:
+        return address, port
+    return plain, port, 0, int(scope) if scope.isdigit() else socket.if_nametoindex(scope)
 
 
 def _is_address(host: str) -> bool:

@@ -23,7 +23,7 @@ from headend.net.addresses import (
     meanings,
     plain_host,
 )
-from headend.net.names import Found, look_up
+from headend.net.names import Found, address_of, look_up
 
 __all__ = [
     "DialRoute",
@@ -162,7 +162,7 @@ class DialRoute:
 
     def pin(self, sock: socket.socket) -> None:
         """Let the named host be where a socket is connected to, so that DNS has no second say."""
-        self._known = [(sock.family, str(sock.getpeername()[0]))]
+        self._known = [(sock.family, address_of(sock.getpeername()))]
 
     def take_proxies(self, hosts: Sequence[str]) -> None:
         """Let proxies be called that the environment names; what they fetch is not seen here."""

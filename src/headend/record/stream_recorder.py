@@ -150,14 +150,8 @@ class StreamRecorder:
         """Package for the recording alone."""
         from headend.hls.packager import HlsPackager
 
-        interval = self.stream.keyframe_interval
-        packager = HlsPackager(
-            limits,
-            None,
-            self,
-            time,
-            keyframe_interval_s=None if interval is None else interval / 1000,
-        )
+        interval_s = (self.stream.keyframe_interval or 0) / 1000
+        packager = HlsPackager(limits, None, self, time, keyframe_interval_s=interval_s)
         packager.archive.join(store)
         self._attach(packager)
 

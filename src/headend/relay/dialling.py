@@ -12,6 +12,7 @@ from typing import Final
 from aiohappyeyeballs import start_connection
 
 from headend.errors import HeadendError
+from headend.net.names import connectable
 from headend.net.places import (
     DialRoute,
     Found,
@@ -125,16 +126,13 @@ def why_forbidden(error: PlaceForbidden) -> str:
 
 
 async def _connect(
-    addresses: Sequence[tuple[socket.AddressFamily, str]],
+    addresses: Found,
     port: int,
     own_ports: Sequence[int],
     place: str,
 ) -> socket.socket:
     """Connect to the first of some addresses that answers; each gets a head start (RFC 8305)."""
-    infos = [
-        (family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port))
-        for family, address in addresses
-    ]
+    infos = connectable(addresses, port)
     sock = await start_connection(infos, happy_eyeballs_delay=HEAD_START_S, interleave=1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

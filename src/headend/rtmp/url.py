@@ -201,13 +201,16 @@ def _split_authority(text: str, url: str) -> tuple[str | None, str | None, str, 
     """User, password, host and port of `user:password@host:port`."""
     user_info, _, place = text.rpartition("@")
     user, _, password = user_info.partition(":")
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:\s]+))(?::([0-9]{1,5}))?", place)
+    match = re.fullmatch(
+        r"(?:\[([0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|([^\[\]:\s]+))(?::([0-9]{1,5}))?", place
+    )
     if match is None:
         raise SettingsError(f"URL {redact(url)}: no valid HOST or HOST:PORT, IPv6 as [::1]:1935")
     port = int(match[3]) if match[3] else None
     if port is not None and not 0 < port < 65536:
         raise SettingsError(f"URL {redact(url)}: port {port} is not within 1 to 65535")
-    return unquote(user) or None, unquote(password) or None, match[1] or match[2], port
+    host = (match[1] or match[2]).replace("%25", "%")  # of a scope, as URLs have it (RFC 6874)
+    return unquote(user) or None, unquote(password) or None, host, port
 
 
 def _clean(what: str, text: str) -> str:
