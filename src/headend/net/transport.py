@@ -20,7 +20,7 @@ READ_BYTES: Final = 65_536
 LINGER_S: Final = 2.0  # after our last words: time for the peer to read them and to close
 ROUND_READS: Final = 16  # most reads of one peer when it is its turn
 FULL_BYTES: Final = 64 * 1024  # of one turn: half of what a socket's buffer holds at first …
-FULL_ROUNDS: Final = 2  # … in so many turns in a row: not just a keyframe
+FULL_ROUNDS: Final = 3  # … in so many turns in a row: not just a keyframe, which may come in two
 
 
 class Owner(Protocol):
