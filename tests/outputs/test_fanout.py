@@ -1,6 +1,6 @@
 """Tests of headend.outputs.fanout."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.defaults import chunk_reader, default_fanout
 
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
-from headend.outputs.fanout import Fanout, Viewer
+from headend.outputs.fanout import BULK, Fanout, Viewer
 from headend.outputs.rtmp_play import Format, RtmpEncoder
 from headend.rtmp.chunks import Message
 
@@ -61,6 +61,7 @@ class ListWriter:
 
     def __init__(self, room: int = PLENTY) -> None:
         self.room = room
+        self.descriptor = -1
         self.backlog = 0
         self.got: list[bytes] = []
         self.send: Callable[[bytes], int] = self._send
@@ -260,6 +261,97 @@ def test_no_viewer_is_always_the_last_of_a_flush() -> None:
     for number in range(2):
         push(out, inter("f", number))
     assert order in ([0, 1, 2, 2, 1, 0], [2, 1, 0, 0, 1, 2])
+
+
+class FakeBulk:
+    """Sends to the writers that it knows by their descriptors, and notes each call."""
+
+    def __init__(self) -> None:
+        self.is_ready = True
+        self.writers: dict[int, ListWriter] = {}
+        self.calls: list[list[int]] = []
+
+    def add(self, watcher: Watcher, descriptor: int) -> None:
+        """Have a watcher's writer sent to; to be called before it becomes live."""
+        watcher.writer.descriptor = descriptor
+        self.writers[descriptor] = watcher.writer
+
+    def send(self, descriptors: Sequence[int], data: bytes) -> list[tuple[int, int]]:
+        self.calls.append(list(descriptors))
+        short = []
+        for index, descriptor in enumerate(descriptors):
+            writer = self.writers[descriptor]
+            sent = writer.send(data) if writer.room else 0
+            if sent != len(data):
+                short.append((index, sent))
+        return short
+
+
+def crowd(count: int = BULK, others: int = 0) -> tuple[Fanout, FakeBulk, list[Watcher]]:
+    """A fan-out with so many live viewers; `others` of them, the first, are no plain sockets."""
+    bulk = FakeBulk()
+    out = default_fanout(TextEncoder(), FakeClock(), bulk=bulk)
+    watchers = [Watcher(out) for _ in range(count)]
+    for number, watcher in enumerate(watchers[others:], 100):
+        bulk.add(watcher, number)
+    push(out, key("K0"))
+    return out, bulk, watchers
+
+
+def test_many_viewers_are_sent_to_in_one_call_each_time_from_the_other_end() -> None:
+    out, bulk, watchers = crowd()
+    push(out, inter("f1", 33))
+    push(out, inter("f2", 66))
+    first, second = bulk.calls
+    assert sorted(first) == list(range(100, 100 + BULK))
+    assert second == first[::-1]
+    assert {watcher.text for watcher in watchers} == {"K0@0 f1@33 f2@66"}
+
+
+def test_few_viewers_are_sent_to_one_by_one() -> None:
+    out, bulk, watchers = crowd(BULK - 1)
+    push(out, inter("f1", 33))
+    assert bulk.calls == []
+    assert {watcher.text for watcher in watchers} == {"K0@0 f1@33"}
+
+
+def test_many_viewers_are_sent_to_one_by_one_where_there_is_no_such_call() -> None:
+    out, bulk, watchers = crowd()
+    bulk.is_ready = False
+    push(out, inter("f1", 33))
+    assert bulk.calls == []
+    assert {watcher.text for watcher in watchers} == {"K0@0 f1@33"}
+
+
+def test_viewer_that_is_no_plain_socket_is_sent_to_by_itself() -> None:
+    out, bulk, watchers = crowd(BULK, others=2)
+    push(out, inter("f1", 33))
+    assert len(bulk.calls[0]) == BULK - 2
+    assert {watcher.text for watcher in watchers} == {"K0@0 f1@33"}
+
+
+def test_viewer_of_many_that_took_less_goes_on_with_the_rest() -> None:
+    out, bulk, watchers = crowd(BULK, others=1)
+    watchers[0].writer.room, watchers[5].writer.room, watchers[6].writer.room = 1, 3, 0
+    push(out, inter("f1", 33))
+    assert out.late == 3
+    push(out, inter("f2", 66))
+    for late in (watchers[0], watchers[5], watchers[6]):
+        late.take()
+    assert out.late == 0
+    push(out, inter("f3", 99))
+    assert [len(call) for call in bulk.calls[:1]] == [BULK - 1]
+    assert {"".join(watcher.text.split()) for watcher in watchers} == {"K0@0f1@33f2@66f3@99"}
+
+
+def test_viewer_of_many_that_left_is_not_sent_to() -> None:
+    out, bulk, watchers = crowd(BULK + 1)
+    push(out, inter("f1", 33))
+    out.remove(watchers[3].viewer)
+    push(out, inter("f2", 66))
+    assert 103 not in bulk.calls[-1]
+    assert len(bulk.calls[-1]) == BULK
+    assert watchers[3].text == "K0@0 f1@33"
 
 
 def test_flush_of_nothing_sends_nothing() -> None:

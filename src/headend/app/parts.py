@@ -70,6 +70,7 @@ def services(settings: Settings, addresses: Mapping[str, Sequence[str]]) -> Serv
         pseudonyms,
         Secrets(),
     )
+    runtime.poller.bulk.is_wanted = live.flush_io_uring
     features = Features(runtime)
     server_id = secrets.token_hex(ID_BYTES)
     registry = Registry(

@@ -101,6 +101,10 @@ class Writer(Protocol):
     backlog: int
     send: Callable[[bytes], int]
 
+    @property
+    def descriptor(self) -> int:
+        """Return a socket's to which the system may send as `send` does; -1: there is none."""
+
     def keep(self, data: bytes, sent: int) -> None:
         """Take what a `send` left over: all of `data` behind its first `sent` bytes."""
 

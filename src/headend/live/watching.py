@@ -129,7 +129,8 @@ class Watching:
         fanout.add(self._viewer)
 
     def _new_fanout(self, encoder: Encoder) -> Fanout:
-        live, clock = self._services.rules.of(self.path).live, self._services.poller.clock
+        live, poller = self._services.rules.of(self.path).live, self._services.poller
+        clock = poller.clock
         if self._grant is None:
             return Fanout(encoder, clock, log_s=live.log_s, log_bytes=live.log_bytes)
         return Fanout(
@@ -139,6 +140,7 @@ class Watching:
             silent=self.stream.settling.silent,
             log_s=live.log_s,
             log_bytes=live.log_bytes,
+            bulk=poller.bulk,
         )
 
     @property

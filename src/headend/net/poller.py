@@ -22,6 +22,7 @@ from typing import Final, Protocol
 
 from headend.net.flush_clock import FlushClock, FlushMode
 from headend.net.readiness import READ, ReadySet, ready_set
+from headend.net.uring import Bulk
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class Poller:
 
     Attributes:
         clock: Says when what is pending is flushed.
+        bulk: Sends the same bytes to many sockets.
         turns: Number of turns so far.
         pause_s: Pause after the last turn, seconds: what reading waits now.
     """
@@ -89,6 +91,7 @@ class Poller:
         self._loop = loop
         self._budget = flush_s
         self.clock: Final = FlushClock(loop, flush_s, mode, self._hold, self._release)
+        self.bulk: Final = Bulk()
         self._ready = ready_set()
         self._calm = ready_set()  # is asked, and never wakes us
         self._held = ready_set()  # stands in the ready set itself, so that all can be held at once
@@ -124,6 +127,7 @@ class Poller:
     def close(self) -> None:
         """Stop watching. Descriptors belong to their handlers and stay open."""
         self.clock.close()
+        self.bulk.close()
         timers = (self._resume_timer, self._lazy_timer, self._prompt_timer, self._calm_timer)
         for timer in timers:
             if timer is not None:

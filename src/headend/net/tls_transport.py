@@ -174,6 +174,10 @@ class TlsTransport(Transport):
             if not self._is_closed:
                 self.read()
 
+    @property
+    def descriptor(self) -> int:
+        return -1
+
     def _await(self, events: int) -> None:
         if events != self._awaited:
             self._awaited = events

@@ -117,6 +117,11 @@ class Transport:
         self.send = sock.send
         poller.register(self._descriptor, self)
 
+    @property
+    def descriptor(self) -> int:
+        """Return the socket's, to which the system may send as `send` does; -1: TLS is between."""
+        return self._descriptor
+
     # ------------------------------------------------------------------ reading
 
     def handle_events(self, events: int) -> None:
@@ -362,11 +367,13 @@ class Transport:
         if self._wanted is not ReadPace.PROMPT:
             self._poller.set_pace(self, ReadPace.PROMPT)
         self._poller.unregister(self._descriptor)
-        self._socket.close()
         for item in self._queue or ():
             if isinstance(item, FilePiece):
                 item.close()
         self._queue = None
         self.backlog = 0
         owner, self._owner = self._owner, NOBODY
-        owner.connection_lost(error)
+        try:
+            owner.connection_lost(error)
+        finally:  # a fan-out that still had its descriptor would send to who has it next
+            self._socket.close()

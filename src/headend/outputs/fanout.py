@@ -9,7 +9,7 @@ no queue: what a full socket left of one block, and a position in the log. One t
 new keyframe comes goes on there, with sequence headers if they changed.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Final, Protocol
 
 from headend.hub.headers import Headers
@@ -21,6 +21,8 @@ from headend.outputs.byte_log import ByteLog
 # Milliseconds of media after a picture in which sound waits for the next one: up to ten pictures a
 # second, each is worth a flush, and beyond that the sound between them is.
 RIDE_MS: Final = 100
+# Live viewers from which one call for all of them costs less than a `send` for each.
+BULK: Final = 64
 
 
 class Encoder(Protocol):
@@ -47,6 +49,17 @@ class Clock(Protocol):
 
     def ride(self, fanout: "Fanout") -> None:
         """Flush it soon, but not before the next picture, which will wake it."""
+
+
+class Bulk(Protocol):
+    """One call that sends the same bytes to many plain sockets."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Say whether there is such a call."""
+
+    def send(self, descriptors: Sequence[int], data: bytes) -> list[tuple[int, int]]:
+        """Send; return index and bytes taken of each socket that did not take all."""
 
 
 class Audience(Protocol):
@@ -113,6 +126,7 @@ class Fanout:
         log_bytes: int,
         starts_at_keyframe: bool = True,
         silent: Container[TagKind] = frozenset(),
+        bulk: Bulk | None = None,
     ) -> None:
         """Make a fan-out without viewers.
 
@@ -124,7 +138,9 @@ class Fanout:
             starts_at_keyframe: A newcomer starts at the newest keyframe; else it waits for the
                 next.
             silent: Kinds of tracks whose headers a newcomer is not to get now: see `Settling`.
+            bulk: Sends to many viewers at once; None: each is sent to by itself.
         """
+        self._bulk = bulk
         self._encoder = encoder
         self._silent = silent
         self._clock = clock
@@ -147,6 +163,8 @@ class Fanout:
         self._live: dict[Viewer, None] = {}
         self._behind: dict[Viewer, None] = {}
         self._waiting: dict[Viewer, None] = {}
+        # Live viewers that are sent to in bulk, their descriptors, and the others; None: as yet.
+        self._order: tuple[list[Viewer], list[int], list[Viewer]] | None = None
         self._is_backwards = False  # the order of this flush: nobody is always last
         self._is_over = False
         self.skips = 0
@@ -212,6 +230,7 @@ class Fanout:
         self._is_over = True
         self._broadcast(self._encoder.ended())
         viewers = self.viewers()
+        self._order = None
         self._live.clear()
         self._behind.clear()
         self._waiting.clear()
@@ -237,17 +256,13 @@ class Fanout:
         self._pending = []
         self._is_due = self._is_riding = False
         self._flushed_version = self._headers.version
-        size = len(data)
-        short: list[tuple[Viewer, int]] = []
         self._is_backwards = not self._is_backwards
-        for viewer in reversed(self._live) if self._is_backwards else self._live:
-            try:
-                sent = viewer.send(data)
-            except OSError:
-                sent = 0  # full or gone; the writer finds out which
-            if sent != size:
-                short.append((viewer, sent))
-        self.bytes_out += size * len(self._live)
+        bulk = self._bulk
+        if bulk is not None and len(self._live) >= BULK and bulk.is_ready:
+            short = self._send_in_bulk(bulk, data)
+        else:
+            short = _send(reversed(self._live) if self._is_backwards else self._live, data)
+        self.bytes_out += len(data) * len(self._live)
         for viewer, sent in short:
             self.stalled(viewer)
             viewer.writer.keep(data, sent)
@@ -256,6 +271,18 @@ class Fanout:
             for viewer in waiting:
                 self._behind[viewer] = None
                 self.drained(viewer)
+
+    def _send_in_bulk(self, bulk: Bulk, data: bytes) -> list[tuple[Viewer, int]]:
+        """Send to plain sockets in one call, and to others one by one; see `_send`."""
+        if self._order is None:
+            plain = [viewer for viewer in self._live if viewer.writer.descriptor >= 0]
+            others = [viewer for viewer in self._live if viewer.writer.descriptor < 0]
+            self._order = plain, [viewer.writer.descriptor for viewer in plain], others
+        plain, descriptors, others = self._order
+        if self._is_backwards:
+            plain, descriptors, others = plain[::-1], descriptors[::-1], others[::-1]
+        answers = bulk.send(descriptors, data)
+        return [(plain[index], sent) for index, sent in answers] + _send(others, data)
 
     # ------------------------------------------------------------------ viewers
 
@@ -289,6 +316,7 @@ class Fanout:
 
     def remove(self, viewer: Viewer) -> None:
         """Remove a viewer; nothing is sent to it any more. One that is not here is no error."""
+        self._order = None
         self._live.pop(viewer, None)
         self._behind.pop(viewer, None)
         self._waiting.pop(viewer, None)
@@ -296,6 +324,7 @@ class Fanout:
     def stalled(self, viewer: Viewer) -> None:
         """Take a viewer out of the flush: its writer has a backlog. It goes on from the log."""
         if viewer in self._live:
+            self._order = None
             del self._live[viewer]
             self._behind[viewer] = None
             viewer.position = self._log.end
@@ -307,6 +336,7 @@ class Fanout:
         while viewer in self._behind and not viewer.writer.backlog:
             if viewer.position == log.end:
                 del self._behind[viewer]
+                self._order = None
                 self._live[viewer] = None
                 return
             if log.start is None:
@@ -351,3 +381,17 @@ class Fanout:
                 viewer.writer.write(data)
                 if viewer.writer.backlog:
                     self.stalled(viewer)
+
+
+def _send(viewers: Iterable[Viewer], data: bytes) -> list[tuple[Viewer, int]]:
+    """Send the same bytes to viewers; return those that did not take all, and what they took."""
+    size = len(data)
+    short: list[tuple[Viewer, int]] = []
+    for viewer in viewers:
+        try:
+            sent = viewer.send(data)
+        except OSError:
+            sent = 0  # full or gone; the writer finds out which
+        if sent != size:
+            short.append((viewer, sent))
+    return short

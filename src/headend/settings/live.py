@@ -148,6 +148,10 @@ class Live(Section):
         description="Send at once while load is low (adaptive), or flush_ms after the first byte "
         "that waits (fixed).",
     )
+    flush_io_uring: bool = Field(
+        default=True,
+        description="Send to 64 viewers and more with one system call, where Linux has io_uring.",
+    )
     fallback: Annotated[tuple[FallbackRule, ...], entries(FallbackRule, FALLBACK_FORM)] = Field(
         default=(),
         description="What stands in for a silent publisher: [{ match, sources }] "
