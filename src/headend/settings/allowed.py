@@ -1,12 +1,19 @@
 """Words for what a setting takes, made from the limits of its field."""
 
-from typing import Literal, get_args, get_origin
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Le
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from headend.settings.values import size_text
+
+
+def wrong(key: str, info: FieldInfo, fault: Mapping[str, Any]) -> str:
+    """Say what pydantic found wrong with a value: what a validator said, or what is allowed."""
+    # A validator that raised ValueError without words leaves them to the limits of the key.
+    return str(fault.get("ctx", {}).get("error", "")) or allowed(key, info)
 
 
 def allowed(key: str, info: FieldInfo) -> str:

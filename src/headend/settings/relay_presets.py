@@ -1,4 +1,4 @@
-"""This module knows the platforms that streams are relayed to: addresses, and what they take.
+"""The platforms that streams are relayed to: addresses, and what they take.
 
 Platforms change: these are what their public documents and OBS Studio's list of services said in
 2025. What a stream is checked against is told as a warning and never keeps it from being sent.

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from headend.settings.allowed import allowed
+from headend.settings.allowed import wrong
 from headend.settings.auth import Auth
 from headend.settings.hls import Hls
 from headend.settings.limits import Limits
@@ -168,7 +168,7 @@ def _checked(rule: str, key: str, value: object) -> object:
     try:
         return getattr(model.model_validate({name: value}), name)
     except ValidationError as error:
-        words = str(error.errors()[0].get("ctx", {}).get("error", "")) or allowed(key, info)
+        words = wrong(key, info, error.errors()[0])
         raise ValueError(f"{rule}: {key} = {quoted(value)}: {words}") from None
 
 

@@ -1,4 +1,4 @@
-"""This module is what all sections of the settings have in common."""
+"""What all sections of the settings have in common."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -1,4 +1,4 @@
-"""This module loads the settings and remembers where each value came from.
+"""Settings as they are loaded, and where each value came from.
 
 A value comes from a flag, else the environment, else the TOML file, else the default. The sources
 are read here and not by pydantic-settings (docs/decisions/0003-settings-are-read-here.md).
@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, NamedTuple, get_args, get_origin
+from typing import Any, Final, NamedTuple, get_args, get_origin
 
 from pydantic import SecretStr, ValidationError
 
 from headend.errors import SettingsError
-from headend.settings.allowed import allowed
+from headend.settings.allowed import wrong
 from headend.settings.keys import KEYS, SECTIONS, get, is_secret, secret_values
 from headend.settings.model import Settings
 from headend.settings.texts import quoted, typed, unquoted
@@ -249,9 +249,7 @@ def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
     try:
         settings = Settings.model_validate(tables[""])
     except ValidationError as error:
-        problems = problems + [
-            _explain_wrong(each["loc"], each.get("ctx", {}), given) for each in error.errors()
-        ]
+        problems = problems + [_explain_wrong(each, given) for each in error.errors()]
     if problems:
         failure = SettingsError(problems[0])
         for problem in problems[1:]:
@@ -261,12 +259,9 @@ def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
     return settings
 
 
-def _explain_wrong(
-    place: tuple[int | str, ...], context: Mapping[str, object], given: Mapping[str, _Given]
-) -> str:
-    """Say what pydantic found wrong at a place of the settings."""
+def _explain_wrong(fault: Mapping[str, Any], given: Mapping[str, _Given]) -> str:
+    """Say what pydantic found wrong, and where."""
+    place = fault["loc"]
     key = next(key for key in KEYS if tuple(key.split(".")) == place[: key.count(".") + 1])
     value = "(hidden)" if is_secret(KEYS[key]) else quoted(given[key].value)
-    # A validator that raised ValueError without words leaves them to the limits of the key.
-    words = str(context.get("error", ""))
-    return f"{key} = {value}: {words or allowed(key, KEYS[key])} ({given[key].source})"
+    return f"{key} = {value}: {wrong(key, KEYS[key], fault)} ({given[key].source})"

@@ -4,12 +4,12 @@
 text of a flag ─┴─► list ─► entry 1, 2 … ─► Table   or   entry 2 ("live/*"): url must be …
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError, WrapValidator
 
-from headend.settings.allowed import allowed
+from headend.settings.allowed import wrong
 from headend.settings.section import Section
 from headend.settings.texts import listed_tables, shown_item
 
@@ -24,6 +24,7 @@ class Table(Section):
 
 
 T = TypeVar("T", bound=Table)
+Place = tuple[int | str, ...]
 
 
 def entries(
@@ -81,17 +82,17 @@ def _named(item: object, name: str) -> str:
     return f" ({shown_item(value)})" if isinstance(value, str) and value else ""
 
 
-def _explain(kind: type[Table], faults: Sequence[tuple[tuple[int | str, ...], Any]]) -> str:
+def _explain(kind: type[Table], faults: Sequence[tuple[Place, Mapping[str, Any]]]) -> str:
     """Say what is wrong with an entry, without its values; each fault has its place in it."""
     known = ", ".join(kind.model_fields)
     place, fault = min(faults, key=lambda each: (*_FIRST, each[1]["type"]).index(each[1]["type"]))
-    words = str(fault.get("ctx", {}).get("error", ""))
     if not place:
-        return words or f"it must be a table with the fields {known}"
+        said = str(fault.get("ctx", {}).get("error", ""))
+        return said or f"it must be a table with the fields {known}"
     field = str(place[0])
     if fault["type"] == "extra_forbidden":
         return f"unknown field {shown_item(field)}; known are {known}"
     if fault["type"] == "missing":
         return f"{field} is missing"
-    words = words or allowed(field, kind.model_fields[field])
+    words = wrong(field, kind.model_fields[field], fault)
     return f"{field} {words}" if words.startswith("must") else f"{field}: {words}"

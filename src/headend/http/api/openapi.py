@@ -3,11 +3,10 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core.core_schema import WithDefaultSchema
 
 from headend import __version__
 from headend.features.routes import Route, Schema
@@ -91,7 +90,7 @@ def schemas(routes: Sequence[Route]) -> dict[str, dict[str, object]]:
 class _Schemas(GenerateJsonSchema):
     """Schemas of types; a value of the server that is given with all its fields has no defaults."""
 
-    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+    def default_schema(self, schema: Any) -> JsonSchemaValue:
         if self._config.json_schema_serialization_defaults_required:
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
