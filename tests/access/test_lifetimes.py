@@ -2,7 +2,7 @@
 
 import pytest
 
-from headend.access.lifetimes import parse_expiry
+from headend.access.lifetimes import parse_expiry, parse_since
 from headend.errors import SettingsError
 
 NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
@@ -37,3 +37,16 @@ def test_date_is_utc_unless_it_names_a_zone(text: str, expiry: int) -> None:
 def test_what_is_neither_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="--expires"):
         parse_expiry(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "since"),
+    [("2h", 1_000_000 - 7200), (" 1W ", 1_000_000 - 604_800), ("1970-01-02", 86_400)],
+)
+def test_time_since_when_is_a_duration_ago_or_a_date(text: str, since: float) -> None:
+    assert parse_since(text, 1_000_000) == since
+
+
+def test_time_that_is_neither_is_refused_with_its_flag() -> None:
+    with pytest.raises(SettingsError, match="--since yesterday: write a duration"):
+        parse_since("yesterday", 0)

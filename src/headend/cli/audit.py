@@ -1,12 +1,12 @@
 """The command `audit`: who did what, and who was refused."""
 
-import re
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headend.access.lifetimes import parse_since
 from headend.cli import output
 from headend.cli.config import JsonFlag
 from headend.cli.data_folder import settings_of_server, tell
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from headend.store.database import Database
     from headend.store.records import AuditEntry, AuditFilter
 
-UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 ActorFlag = Annotated[
     str | None, typer.Option(metavar="WHO", help="Show only what this actor did.")
@@ -81,7 +80,7 @@ def list_entries(
 
     if outcome not in (None, "done", "refused", "failed"):
         raise SettingsError(f"--outcome {outcome}: write done, refused or failed")
-    start = None if since is None else _past(since, time.time())
+    start = None if since is None else parse_since(since, time.time())
     wanted = AuditFilter(actor, action, target, address, outcome, start)
 
     async def read(database: "Database") -> "list[AuditEntry]":
@@ -114,17 +113,3 @@ def _line(entry: "AuditEntry") -> str:
         words.append(f"({entry.count} times)")
     line = " ".join(filter(None, words))
     return escape(f"{line}: {entry.detail}" if entry.detail else line)
-
-
-def _past(text: str, now: float) -> float:
-    """Return when it was, Unix seconds: so long ago, or a date or time of ISO 8601."""
-    match = re.fullmatch(r"(\d{1,9})\s*([smhdw])", text.strip(), re.ASCII | re.IGNORECASE)
-    if match:
-        return now - int(match[1]) * UNITS[match[2].lower()]
-    try:
-        when = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise SettingsError(
-            f"--since {text}: write a duration such as 12h or 30d, or a date such as 2026-01-31"
-        ) from None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
