@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,7 +14,7 @@ from bench import tls as secure
 from bench.access import access as measure_access
 from bench.client import client as measure_client
 from bench.embed import embed as measure_embed
-from bench.endurance import Figure, cycles, deaf_player, idle_players, startup
+from bench.endurance import Figure, cycles, deaf_player, idle_players, resting, startup
 from bench.hlsjs import hlsjs as measure_hlsjs
 from bench.hlsjs import shown as stalls_shown
 from bench.ingest import ingest as measure_ingest
@@ -319,8 +320,8 @@ def hlsjs(
 
 @app.command(name="startup")
 def start_up(runs: Runs = 5, json: Json = None) -> None:
-    """Time from the start of `headend serve` to the first handshake it answers."""
-    finish_figures("startup", "Start-up", startup(runs), json)
+    """From the start of `headend serve` to the first handshake; memory at rest, and with HLS."""
+    finish_figures("startup", "Start-up", chain(startup(runs), resting()), json)
 
 
 @app.command()

@@ -4,6 +4,7 @@ import socket
 import statistics
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from headend.cli.bench_server import stop
 
 SETTLE_S: Final = 3.0
 LOG_FILL_S: Final = 30.0  # the log of recent tags holds 20 s; before that memory may grow
+PLAYLIST_S: Final = 30.0  # until a stream that begins has a playlist
+PACKAGED_S: Final = 20.0  # the window of segments is full then
 PUBLISHERS: Final = 10  # at once, in the publish and unpublish cycles
 # Idle players get a stream that only trickles, for longer than usual.
 IDLE_SETTINGS: Final = ("live.wait_s=600", "limits.idle_s=600")
@@ -53,6 +56,33 @@ def start_once() -> float:
         if peer.recv(1) != b"\x03":
             raise BenchError("headend does not answer the handshake")
         return time.monotonic() - began
+
+
+def resting() -> Iterator[Figure]:
+    """Resident memory with HTTP and TLS: waiting for a first stream, and packaging one for HLS."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headend-bench-")))
+        everywhere = {"tls": "127.0.0.1:0", "http": "127.0.0.1:0"}
+        process = start_headend(folder, [], **everywhere)  # it makes the database, which takes more
+        wait_ready(process, folder)
+        time.sleep(SETTLE_S)
+        stop(process)
+        (folder / "ready.json").unlink(missing_ok=True)
+        process = start_headend(folder, [], **everywhere)
+        stack.callback(stop, process)
+        port, http = wait_ready(process, folder), wait_ready(process, folder, "http")
+        time.sleep(SETTLE_S)
+        yield Figure("headend", "resident memory, idle", rss_kib([process.pid]) / 1024, "MiB")
+        where = ("127.0.0.1", port, APP, NAME, 1)
+        tool = stack.enter_context(Tool.start("publishers", *where))
+        tool.answer()
+        tool.tell("run")
+        playlist = f"http://127.0.0.1:{http}/{APP}/{NAME}/index.m3u8"
+        with urllib.request.urlopen(playlist, timeout=PLAYLIST_S) as answer:
+            answer.read()
+        time.sleep(PACKAGED_S)
+        used = rss_kib([process.pid]) / 1024
+        yield Figure("headend", "resident memory, one stream as HLS", used, "MiB")
 
 
 def idle_players(variant: Variant, count: int) -> Iterator[Figure]:

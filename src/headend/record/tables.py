@@ -6,7 +6,6 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headend.record.values import RecordedFile, RecordedPublisher, RecordedSegment, Recording
@@ -16,6 +15,7 @@ from headend.store.tables import (
     RECORDED_PUBLISHERS,
     RECORDED_SEGMENTS,
     RECORDINGS,
+    insert,
 )
 
 MEND_S: Final = 30.0  # to write a recording of a day anew
@@ -231,16 +231,10 @@ class RecordingTables:
             for recording, is_torn in recordings.items()
         ]
         if rows:
-            insert = _insert(connection, RECORDINGS)
-            changes = {name: insert.excluded[name] for name in _CHANGES}
-            changed = insert.on_conflict_do_update(index_elements=["id"], set_=changes)
+            new = insert(connection, RECORDINGS)
+            changes = {name: new.excluded[name] for name in _CHANGES}
+            changed = new.on_conflict_do_update(index_elements=["id"], set_=changes)
             await connection.execute(changed, rows)
-
-
-def _insert(connection: AsyncConnection, table: sa.Table) -> "postgresql.Insert | sqlite.Insert":
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
 
 
 async def _add(
@@ -248,8 +242,8 @@ async def _add(
 ) -> None:
     """Add rows; they are there already where the answer to an earlier attempt was lost."""
     for start in range(0, len(rows), BATCH):
-        insert = _insert(connection, table).on_conflict_do_nothing()
-        await connection.execute(insert, rows[start : start + BATCH])
+        new = insert(connection, table).on_conflict_do_nothing()
+        await connection.execute(new, rows[start : start + BATCH])
 
 
 async def _forget(connection: AsyncConnection, id: str, tables: Sequence[sa.Table]) -> None:

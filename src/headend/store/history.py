@@ -10,13 +10,12 @@ from dataclasses import asdict
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headend.store.audit import fitting
 from headend.store.database import Database
 from headend.store.records import SessionFilter, StoredSession
-from headend.store.tables import NODES, SESSIONS
+from headend.store.tables import NODES, SESSIONS, insert
 
 KILLED: Final = "the server ended without a word"
 
@@ -98,7 +97,7 @@ class History:
         old = [self._row(record) for record in records if record.id in known]
         if new:
             # Twice the same where the answer to the first attempt was lost.
-            await connection.execute(_insert(connection.dialect.name), new)
+            await connection.execute(insert(connection, SESSIONS).on_conflict_do_nothing(), new)
         if old:
             ended = SESSIONS.update().where(SESSIONS.c.id == sa.bindparam("of_id"))
             names = ("ended_at", "bytes", "reason")
@@ -161,16 +160,6 @@ class History:
     def _row(self, record: StoredSession) -> dict[str, object]:
         row = {**asdict(record), "node": self._node}
         return {name: fitting(value, _LENGTHS.get(name)) for name, value in row.items()}
-
-
-def _insert(dialect: str) -> sa.Insert:
-    """Insert what is not there; two dialects have the words for it."""
-    if dialect != "postgresql":
-        return sqlite.insert(SESSIONS).on_conflict_do_nothing()
-    # Not loaded by a server with SQLite: 2 MiB.
-    from sqlalchemy.dialects import postgresql
-
-    return postgresql.insert(SESSIONS).on_conflict_do_nothing()
 
 
 def _select() -> "sa.Select[tuple[object, ...]]":

@@ -4,9 +4,14 @@ Times are Unix seconds, so that SQLite and PostgreSQL agree. A change here is a 
 `migrations/versions/`, which is named here as the newest; a test compares both.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 REVISION: Final = "0005"  # of the newest migration
 
@@ -176,3 +181,13 @@ RECORDED_PUBLISHERS: Final = sa.Table(
     sa.Column("address", sa.String(64), index=True),
     sa.Column("subject", sa.String(200), index=True),  # id of a key, or who a token was made for
 )
+
+
+def insert(connection: AsyncConnection, table: sa.Table) -> "postgresql.Insert | sqlite.Insert":
+    """Return an insert that can say what becomes of rows that are there, as two dialects can."""
+    if connection.dialect.name != "postgresql":
+        return sqlite.insert(table)
+    # Not loaded by a server with SQLite: 2 MiB.
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
