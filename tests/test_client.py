@@ -22,9 +22,9 @@ from tests.client.servers import (
     saying,
     write_on,
 )
+from tests.harness import live_server
 from tests.wire import wire
 
-from headend.app import Server
 from headend.client import Timeouts, play, publish, sockets
 from headend.errors import (
     ProtocolError,
@@ -36,19 +36,13 @@ from headend.errors import (
 )
 from headend.media.tag import AUDIO, SCRIPT, Tag
 from headend.rtmp.url import parse_url
-from headend.settings import load_settings
 
 
 @asynccontextmanager
 async def our_server(data: Path, *settings: str) -> AsyncIterator[str]:
     """Run a server; give the start of its URLs."""
-    listen = ("rtmp.listen=127.0.0.1:0", "tls.listen=off", "http.listen=off", f"data={data}")
-    server = Server(load_settings(None, [*listen, *settings], environ={}))
-    await server.start()
-    try:
-        yield f"rtmp://{server.addresses['rtmp'][0]}/live"
-    finally:
-        await server.stop()
+    async with live_server(data, *settings) as live:
+        yield f"rtmp://{live.server.addresses['rtmp'][0]}/live"
 
 
 async def publish_on(url: str, timeouts: Timeouts) -> None:

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import trustme
 from tests.client.servers import STARTED, TAGS, Handler, run, saying, write_on
+from tests.tls_live import tls_server
 from tests.tls_peers import write_pair
 
-from headend.app import Server
 from headend.client import Timeouts, TlsOptions, play, publish, sockets
 from headend.errors import HeadendError, RelayError, SettingsError
-from headend.settings import CertificatePair, load_settings
+from headend.settings import CertificatePair
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +50,8 @@ def fingerprint(pair: CertificatePair) -> str:
 @asynccontextmanager
 async def our_server(pair: CertificatePair, *settings: str) -> AsyncIterator[str]:
     """Run a server beside the certificate; give the start of its URLs."""
-    listen = ("rtmp.listen=off", "tls.listen=127.0.0.1:0", "http.listen=off")
-    served = f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'
-    data = f"data={pair.cert.parent / 'data'}"
-    server = Server(load_settings(None, [*listen, served, data, *settings], environ={}))
-    await server.start()
-    try:
-        yield f"rtmps://localhost:{server.addresses['tls'][0].rpartition(':')[2]}/live"
-    finally:
-        await server.stop()
+    async with tls_server(pair.cert.parent / "data", pair, *settings) as live:
+        yield f"rtmps://localhost:{live.server.addresses['tls'][0].rpartition(':')[2]}/live"
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.harness import live_server
 
 from headend import client
 from headend.app import Server
@@ -18,7 +19,6 @@ from headend.client import TlsOptions
 from headend.errors import Refusal, Rejected, RelayError
 from headend.media.tag import AUDIO, Tag
 from headend.rtmp.url import Url, parse_url
-from headend.settings import load_settings
 
 Make = Callable[[Plan], Coroutine[object, object, Load]]
 
@@ -31,13 +31,8 @@ def haste(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def our_server(data: Path, *settings: str) -> AsyncIterator[Server]:
-    given = ["rtmp.listen=127.0.0.1:0", "tls.listen=127.0.0.1:0", "http.listen=off"]
-    server = Server(load_settings(None, [*given, f"data={data}", *settings], environ={}))
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.stop()
+    async with live_server(data, "tls.listen=127.0.0.1:0", *settings) as live:
+        yield live.server
 
 
 def measure(make: Make, data: Path, *settings: str, tls: bool = False, query: str = "") -> Load:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import trustme
 from aiohttp import web
+from tests.harness import live_server
+from tests.tls_live import tls_server as rtmps_server
 from tests.tls_peers import write_pair
 
 from headend.app import Server
 from headend.client import TlsOptions, publish
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
-from headend.settings import load_settings
 from headend.testing.clip import Clip
 
 
@@ -29,14 +30,10 @@ class Ours:
 @asynccontextmanager
 async def our_server(data: Path, *settings: str) -> AsyncIterator[Ours]:
     """Run a server with RTMP and HTTP on free ports."""
-    listen = ("rtmp.listen=127.0.0.1:0", "tls.listen=off", "http.listen=127.0.0.1:0")
-    server = Server(load_settings(None, [*listen, f"data={data}", *settings], environ={}))
-    await server.start()
-    try:
-        rtmp, http = server.addresses["rtmp"][0], server.addresses["http"][0]
-        yield Ours(server, f"rtmp://{rtmp}", f"http://{http}")
-    finally:
-        await server.stop()
+    async with live_server(data, "http.listen=127.0.0.1:0", *settings) as live:
+        addresses = live.server.addresses
+        rtmp, http = addresses["rtmp"][0], addresses["http"][0]
+        yield Ours(live.server, f"rtmp://{rtmp}", f"http://{http}")
 
 
 @asynccontextmanager
@@ -48,15 +45,8 @@ async def tls_server(
     pair = write_pair(folder, authority, name)
     ca = folder / "ca.pem"
     authority.cert_pem.write_to_path(ca)
-    served = f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'
-    listen = ("rtmp.listen=off", "tls.listen=127.0.0.1:0", "http.listen=off")
-    given = [*listen, served, f"data={folder / 'data'}", *settings]
-    server = Server(load_settings(None, given, environ={}))
-    await server.start()
-    try:
-        yield int(server.addresses["tls"][0].rpartition(":")[2]), TlsOptions(ca)
-    finally:
-        await server.stop()
+    async with rtmps_server(folder / "data", pair, "rtmp.listen=off", *settings) as live:
+        yield int(live.server.addresses["tls"][0].rpartition(":")[2]), TlsOptions(ca)
 
 
 @asynccontextmanager
