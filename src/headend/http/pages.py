@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 # Only kinds of files that no stream has: an app may be called "assets".
 ASSET_ROUTE: Final = r"/assets/{version:[0-9a-f]{12}}/{name:[a-z0-9_./-]+\.(?:css|m?js|svg|txt)}"
+ASSETS: Final = web.AppKey("assets", Assets)  # for pages of features
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -30,7 +31,7 @@ HEADERS: Final = {
 
 def add_routes(application: web.Application, services: Services) -> None:
     """Serve console and player page."""
-    assets = Assets()
+    assets = application[ASSETS] = Assets()
     if missing := assets.missing():
         log.warning(
             "the player page has no %s: browsers that play HLS by themselves can watch; "

@@ -70,7 +70,7 @@ class WatchRoutes:
             text=await self._assets.page(request, "player.html", values),
             status=404 if state["state"] == "invalid" else 200,
             content_type="text/html",
-            headers=self._page_headers(),
+            headers=page_headers(self._services),
         )
 
     async def _state(self, request: web.Request, *, is_patient: bool) -> State:
@@ -130,20 +130,21 @@ class WatchRoutes:
             "tracks": [] if stream is None else list(map(asdict, status.tracks(stream))),
         }
 
-    def _page_headers(self) -> dict[str, str]:
-        """Say what the page may do: run its own scripts, and be framed by `http.origins`."""
-        origins = self._services.settings.http.origins
-        framing = "*" if ANY_ORIGIN in origins else " ".join(("'self'", *origins))
-        return {
-            "Cache-Control": "no-store",
-            "Content-Security-Policy": (
-                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-                "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-                f"frame-ancestors {framing}"
-            ),
-            "Referrer-Policy": "no-referrer",  # the address may hold a token
-            "Vary": "Accept",
-        }
+
+def page_headers(services: Services) -> dict[str, str]:
+    """Say what a page may do: run its own scripts, and be framed by `http.origins`."""
+    origins = services.settings.http.origins
+    framing = "*" if ANY_ORIGIN in origins else " ".join(("'self'", *origins))
+    return {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": (
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+            "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+            f"frame-ancestors {framing}"
+        ),
+        "Referrer-Policy": "no-referrer",  # the address may hold a token
+        "Vary": "Accept",
+    }
 
 
 def _wants_json(request: web.Request) -> bool:

@@ -47,7 +47,7 @@ class ListedRecording(Recording):
     url: Annotated[str, Field(description="Its playlist of HLS, on this server.")]
 
 
-class RecordingPage(Model):
+class RecordingList(Model):
     """A page of recordings, the newest first."""
 
     recordings: list[ListedRecording]
@@ -68,7 +68,7 @@ def routes(recordings: "Recordings") -> Sequence[Route]:
     one = f"{V1}/recordings/{{recording}}"
     return (
         Route("GET", f"{V1}/recordings", "Recordings, the newest first.", api.recordings,
-              RecordingPage, query=_QUERY, statuses=(503,)),
+              RecordingList, query=_QUERY, statuses=(503,)),
         Route("POST", f"{V1}/recordings", "Record a stream that is live.", api.record,
               ListedRecording, body=NewRecording, status=201, statuses=(404, 503),
               action="recording.start"),
@@ -86,7 +86,7 @@ class _Recordings:
     def __init__(self, recordings: "Recordings") -> None:
         self._all: Final = recordings
 
-    async def recordings(self, request: web.Request) -> RecordingPage:
+    async def recordings(self, request: web.Request) -> RecordingList:
         limit = page_limit(request)
         wanted = RecordingFilter(
             stream=request.query.get("stream"),
@@ -100,7 +100,7 @@ class _Recordings:
         except DatabaseError as error:
             raise away(error) from None
         last = found[limit - 1] if len(found) > limit else None
-        return RecordingPage(
+        return RecordingList(
             recordings=list(map(_listed, found[:limit])),
             next=None if last is None else f"{last.started!r},{last.id}",
             total_bytes=disk.used,

@@ -17,6 +17,7 @@ from headend.record.download import Downloads
 from headend.record.index import RecordingIndex
 from headend.record.known import KnownRecordings
 from headend.record.on_demand import OnDemand
+from headend.record.page import RecordingPage
 from headend.record.port import RecordingControl
 from headend.record.removal import Removal
 from headend.record.values import RecordedFile
@@ -114,7 +115,7 @@ class Recordings(Feature):
         self.downloads.close()
 
     def routes(self) -> "Sequence[HttpRoute]":
-        return self.on_demand.routes()
+        return [*self.on_demand.routes(), *RecordingPage(self).routes()]
 
     def api_routes(self) -> "Sequence[Route]":
         from headend.record.api import routes

@@ -1,0 +1,148 @@
+"""Tests of recordings on demand with real players: Chromium with hls.js, ffmpeg and ffprobe."""
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.e2e import media
+from tests.e2e.browser import OpenTab
+from tests.e2e.server import Server
+from tests.record.fragmented import FRAGMENTED, recorded
+from tests.record.made import file, recording
+
+from headend.media.boxes import HEAD_BYTES, box_head
+from headend.record.tables import RecordingTables
+from headend.record.values import RecordedSegment
+from headend.store.database import Database
+
+pytestmark = pytest.mark.e2e
+
+DURATION = 12.0  # of each file
+STARTED = 1_767_225_600.0  # 2026-01-01, 00:00 UTC
+
+
+def segments(clip: Path, number: int, start_s: float) -> list[RecordedSegment]:
+    """Return the segments of a file with a fragment for each group of pictures."""
+    source, data = recorded(clip), clip.read_bytes()
+    ranges, at = [], source.init_size
+    while at < len(data):
+        kind, _, size = box_head(data[at : at + HEAD_BYTES])
+        if kind == b"moof":
+            ranges.append(at)
+        elif kind != b"mdat":
+            break
+        at += size
+    each = DURATION / len(ranges)
+    return [
+        RecordedSegment(
+            number, first, end - first, start_s + n * each, each, STARTED + start_s + n * each, True
+        )
+        for n, (first, end) in enumerate(zip(ranges, [*ranges[1:], at], strict=True))
+    ]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two files of a recording: the second has other codec parameters."""
+    folder = tmp_path_factory.mktemp("clips")
+    made = []
+    for name, size in (("a", "320x180"), ("b", "256x144")):
+        options = (*media.picture(DURATION, size), *media.tone(DURATION), *media.H264, *media.AAC)
+        made.append(media.make("ffmpeg", folder / f"{name}.mp4", *options, *FRAGMENTED))
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with one recording, the publisher of which was away for a minute."""
+    server = Server(tmp_path_factory.mktemp("recordings"), arguments=("--tls", "127.0.0.1:0"))
+    whole = recording(
+        started=STARTED, ended=STARTED + 84, bytes=1, files=2, duration_s=2 * DURATION
+    )
+    try:
+        rows, files = [], []
+        for number, clip in enumerate(clips):
+            path = server.data / "recordings" / file(number).path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(clip, path)
+            files.append(replace(file(number), init_size=recorded(clip).init_size))
+            rows += [("r1", each) for each in segments(clip, number, 72.0 * number)]
+
+        async def fill() -> None:
+            database = Database("", server.data)
+            await database.open()
+            await RecordingTables(database, "alone").write({whole: False}, files, rows, [])
+            await database.close()
+
+        asyncio.run(fill())
+        yield server
+    finally:
+        server.process.kill()
+
+
+def address(server: Server, path: str, port: str = "http") -> str:
+    return f"{port}://{(server.http if port == 'http' else server.tls)[0]}{path}"
+
+
+def hashes(*options: str) -> dict[str, list[str]]:
+    """Return the hashes of the frames that ffmpeg reads of an address."""
+    words = ["ffmpeg", "-v", "error", *options, "-map", "0:v", "-map", "0:a", "-c", "copy"]
+    done = subprocess.run(
+        [*words, "-f", "framemd5", "-"], check=True, capture_output=True, text=True, timeout=60
+    )
+    return media.hashes(media.parse_frames(done.stdout))
+
+
+def test_ffmpeg_gets_every_frame_over_hls_and_as_one_file(
+    server: Server, clips: list[Path]
+) -> None:
+    wanted = [media.hashes(media.frames(clip)) for clip in clips]
+    whole = {name: wanted[0][name] + wanted[1][name] for name in wanted[0]}
+    for path in ("/recordings/r1.mp4", "/recordings/r1/index.m3u8"):
+        assert hashes("-i", address(server, path)) == whole, path
+    archive = "/live/a/archive.m3u8?from=2026-01-01T00:00:30Z&to=2026-01-01T00:10:00Z"
+    assert hashes("-i", address(server, archive)) == wanted[1]
+
+
+def test_files_over_tls_are_the_same(server: Server, clips: list[Path]) -> None:
+    for port, more in (("http", ()), ("https", ("-k",))):
+        url = address(server, "/recordings/r1/1.mp4", port)
+        done = subprocess.run(
+            ["curl", "-sS", *more, url], check=True, capture_output=True, timeout=60
+        )
+        assert done.stdout == clips[1].read_bytes()
+
+
+def test_page_plays_seeks_over_the_gap_and_comes_to_the_end(
+    server: Server, open_tab: OpenTab
+) -> None:
+    tab = open_tab(address(server, "/watch/recordings/r1"))
+    tab.page.wait_for_selector("#bar")
+    tab.ask("(video.muted = true, video.play())")
+    tab.wait("video.currentTime > 0.5 && video.videoWidth === 320")
+    assert tab.ask("Math.round(video.duration)") == round(2 * DURATION)
+    assert tab.ask("document.getElementById('clock').textContent.split(' / ')[1]") == "0:24"
+    assert tab.ask("window.headend_hls.playingDate.toISOString().slice(0, 16)") == (
+        "2026-01-01T00:00"
+    )
+    tab.page.evaluate("seek => { seek.value = 18; }", tab.page.query_selector("#seek"))
+    tab.page.dispatch_event("#seek", "change")
+    tab.wait("video.currentTime > 18.5 && !video.seeking && video.videoWidth === 256")
+    assert tab.ask("window.headend_hls.playingDate.toISOString().slice(0, 16)") == (
+        "2026-01-01T00:01"
+    )
+    tab.wait("video.ended")
+    for _ in range(2):
+        tab.page.keyboard.press("ArrowLeft")
+    tab.wait("video.currentTime < 12 && video.videoWidth === 320 && !video.seeking")
+    assert tab.check() == []
+
+
+def test_page_of_what_is_not_there_says_so(server: Server, open_tab: OpenTab) -> None:
+    tab = open_tab(address(server, "/watch/recordings/r2"))
+    tab.wait_text("There is no such recording")
+    assert tab.check() == []
