@@ -68,8 +68,8 @@ LAYERS = {
         "rtmp", "hub", "outputs", "net", "features", "client", "store", "live", "http",
     },
     "record": {
-        "errors", "names", "logs", "events", "settings", "media", "hub",
-        "net", "features", "store", "hls", "live", "http",
+        "errors", "names", "logs", "events", "settings", "media", "hub", "net", "features",
+        "store", "hls", "live", "http",
     },
     "app": {
         "errors", "redaction", "files", "logs", "events", "hooks", "settings", "rtmp",
@@ -91,7 +91,7 @@ LAYERS = {
         "relay", "app",
     },
     "__main__": {"cli"},
-    "__init__": {"hooks", "settings", "media", "codec", "embed"},
+    "__init__": {"hooks", "settings", "media", "codec", "features", "embed"},
 }  # fmt: skip
 
 # Time, randomness and input are arguments there, so that every timeout is testable in microseconds.

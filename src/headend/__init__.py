@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from headend.codec.encoding import Encoding
     from headend.embed.server import Server
+    from headend.features.feature import Feature
     from headend.hooks import Hooks, on, on_play, on_publish
     from headend.media.tag import Tag
     from headend.settings import Settings
@@ -16,6 +17,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "Encoding",
+    "Feature",
     "Hooks",
     "Server",
     "Settings",
@@ -29,6 +31,7 @@ __all__ = [
 # Where public names come from.
 _HOMES = {
     "Encoding": "headend.codec.encoding",
+    "Feature": "headend.features.feature",
     "Hooks": "headend.hooks",
     "Server": "headend.embed.server",
     "Settings": "headend.settings",

@@ -3,7 +3,7 @@
 A feature is imported when it is made, so that a server does not load what it does not use.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
@@ -16,6 +16,10 @@ from headend.settings import Settings
 
 if TYPE_CHECKING:
     from headend.hooks import Hooks
+
+
+# Makes a feature of the program that embeds the server.
+FeatureMaker = Callable[[Services], Feature]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +163,22 @@ FEATURES: Final = (
 )
 
 
+def _listed(make: FeatureMaker) -> Listed:
+    return Listed(lambda ground: make(ground.services), _always)
+
+
 class FeatureList:
     """The list, gone through at the start and after each reload; what is made once stays."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, own: Sequence[FeatureMaker] = ()) -> None:
+        """Prepare.
+
+        Args:
+            ground: What features are made of.
+            own: Those of the program that embeds the server, after the others.
+        """
         self._ground: Final = ground
-        self._left = list(FEATURES)
+        self._left = [*FEATURES, *map(_listed, own)]
 
     def make(self) -> None:
         """Make and start what the settings want and is not there yet.

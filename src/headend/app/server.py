@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from time import time
 from typing import TYPE_CHECKING, Final
@@ -10,7 +11,7 @@ from headend import __version__, files, logs
 from headend.access.address_lists import AddressCheck
 from headend.app import parts
 from headend.app.closing import Closing
-from headend.app.features import FeatureList, Ground
+from headend.app.features import FeatureList, FeatureMaker, Ground
 from headend.app.listeners import Listeners
 from headend.app.running_file import RunningFile
 from headend.app.steering import Steering
@@ -55,6 +56,7 @@ class Server:
         *,
         configures_log: bool = True,
         hooks: "Hooks | None" = None,
+        features: Sequence[FeatureMaker] = (),
     ) -> None:
         """Prepare; `start` and `stop` follow, once each.
 
@@ -62,11 +64,13 @@ class Server:
             loaded: Its settings.
             configures_log: The log of the process is this server's; false for an embedded one.
             hooks: Of the program that embeds the server; they run in its loop.
+            features: Of that program; made and started after those of the server.
         """
         self._steering = Steering(loaded, lambda: self._services.features, self._apply)
         self._configures_log = configures_log
         self._address_check = AddressCheck(loaded.settings.auth)
         self._hooks = hooks
+        self._own_features = features
         self._running: RunningFile | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self.addresses: dict[str, list[str]] = {"rtmp": [], "tls": [], "http": []}
@@ -103,7 +107,7 @@ class Server:
             parts.show_addresses(services, settings)
             services.runtime.secrets.protect([token, *secret_values(settings)])
             services.access.configure(services.rules, self._listeners.rtmps)
-            self._features = FeatureList(self._ground())
+            self._features = FeatureList(self._ground(), self._own_features)
             self._features.make()
             self._listeners.begin(services, await self._http(token))
             opened.pop_all()

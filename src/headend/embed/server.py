@@ -21,6 +21,7 @@ from typing import Any, Final, Literal, Self, TypeVar, overload
 from urllib.parse import quote
 
 from headend import app
+from headend.app.features import FeatureMaker
 from headend.embed.events import MAX_WAITING, EventStream
 from headend.embed.given import Given, Values
 from headend.embed.streams import MAX_TAGS, EmbeddedPlayer, EmbeddedPublisher
@@ -68,6 +69,7 @@ class Server:
         /,
         *,
         hooks: Hooks | str | None = None,
+        features: Sequence[FeatureMaker] = (),
         watch_files: bool = False,
         **sections: Any,
     ) -> None:
@@ -80,6 +82,8 @@ class Server:
                 `load_settings` returns, is taken as it is.
             hooks: Who may publish and play, and what is told of what happens: functions that run in
                 this program's loop (plain ones in threads). A text is the setting of that name.
+            features: Of this program, such as a class that inherits `headend.Feature`: each is
+                called with `services` and started with the server.
             watch_files: Reload when the settings file or a certificate changes.
             sections: Values by section as keywords: `rtmp={"listen": ":1935"}`.
 
@@ -89,6 +93,7 @@ class Server:
         if isinstance(hooks, str):
             sections["hooks"] = hooks
         self._hooks = hooks if isinstance(hooks, Hooks) else None
+        self._features = tuple(features)
         self._given = Given(settings, sections)
         self._watches_files = watch_files
         self._app: app.Server | None = None
@@ -119,7 +124,12 @@ class Server:
             if self._given.needs_folder:
                 folder = tempfile.TemporaryDirectory(prefix="headend-")
                 self._given.use_folder(Path(opened.enter_context(folder)))
-            server = app.Server(self._given.loaded, configures_log=False, hooks=self._hooks)
+            server = app.Server(
+                self._given.loaded,
+                configures_log=False,
+                hooks=self._hooks,
+                features=self._features,
+            )
             await server.start()
             opened.push_async_callback(server.stop)
             if self._watches_files:

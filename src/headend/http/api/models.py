@@ -49,6 +49,9 @@ class Server(Model):
     bit_rate_out: int = Field(description="bit/s given to all viewers.")
     memory_bytes: int
     loop_lag_s: float
+    features: dict[str, dict[str, int | float | str | bool]] = Field(
+        default_factory=dict, description="What each feature says of itself, by name."
+    )
 
 
 class Streams(Model):

@@ -63,6 +63,7 @@ def describe(services: Services) -> models.Server:
         bit_rate_out=rates.bit_rate_out,
         memory_bytes=resident_bytes(),
         loop_lag_s=round(rates.loop_lag_s, 4),
+        features={name: dict(told) for name, told in services.features.status().items()},
     )
 
 
