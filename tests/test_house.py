@@ -1,4 +1,4 @@
-"""Rules for the house as a whole: names of classes, and what test modules may import."""
+"""Rules for the house: names of classes, heads of modules, and what test modules may import."""
 
 import ast
 from collections import Counter
@@ -67,3 +67,11 @@ def test_no_module_imports_a_test_module(path: Path) -> None:
 )
 def test_rule_finds_test_modules_that_are_imported(source: str, found: list[str]) -> None:
     assert list(imported(source)) == found
+
+
+@pytest.mark.parametrize(
+    "path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE))
+)
+def test_docstring_of_a_module_begins_with_what_it_is(path: Path) -> None:
+    text = ast.get_docstring(ast.parse(path.read_text())) or ""
+    assert not text.startswith(("This module", "This package"))

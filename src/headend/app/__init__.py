@@ -1,4 +1,4 @@
-"""This package puts the server together, and runs it as a program."""
+"""The server as a whole: put together, and run as a program."""
 
 from headend.app.process import Companion, run
 from headend.app.server import Server

@@ -1,4 +1,4 @@
-"""This module builds the parts of a server from its settings."""
+"""The parts of a server, built from its settings."""
 
 import asyncio
 import logging

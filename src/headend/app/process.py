@@ -1,4 +1,4 @@
-"""This module runs a server as a program: its log, its limits, its signals, its ready file."""
+"""A server as a program: its log, its limits, its signals, its ready file."""
 
 import asyncio
 import gc

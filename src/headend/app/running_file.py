@@ -1,4 +1,4 @@
-"""This module tells the other commands where the server of a data folder listens.
+"""The file that tells other commands where the server of a data folder listens.
 
 The file is locked while the server runs. So one that a crash has left behind is told apart, and
 whoever reads an address there may send the admin token to it.

@@ -1,4 +1,4 @@
-"""This module says with which URL a person on this machine reaches a server."""
+"""The URL with which a person on this machine reaches a server."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final

@@ -1,1 +1,1 @@
-"""This package is Headend inside another program: `headend.Server` and its streams."""
+"""Headend inside another program: `headend.Server` and its streams."""

@@ -1,4 +1,4 @@
-"""This module gives what happens in a server to a program, event by event."""
+"""What happens in a server, given to a program event by event."""
 
 import asyncio
 import weakref

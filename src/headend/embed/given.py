@@ -1,4 +1,4 @@
-"""This module takes the settings of an embedded server in the forms a program may give them in.
+"""The settings of an embedded server, in the forms that a program may give them in.
 
 What a program starts is its own: nothing listens but what it names, the environment is not read,
 and where no data folder is named a temporary one lives as long as the server.

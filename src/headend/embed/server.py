@@ -1,4 +1,4 @@
-"""This module is `headend.Server`: a whole server inside any asyncio program.
+"""`headend.Server`: a whole server inside any asyncio program.
 
     async with Server(rtmp={"listen": ":1935"}) as server:
         async with server.stream("live/a") as stream:

@@ -1,4 +1,4 @@
-"""This module is streams in the process of the server: played and published without a socket.
+"""Streams in the process of the server: played and published without a socket.
 
 They have the shape of `headend.client`'s, so that the same code serves a stream here and elsewhere.
 """

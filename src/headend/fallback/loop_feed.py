@@ -1,4 +1,4 @@
-"""This module brings a file, or anything else that can be read over and over, in real time."""
+"""A file, or anything else that can be read over and over, in real time."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""This module passes another live stream of this server on."""
+"""Another live stream of this server, passed on."""
 
 from collections.abc import Sequence
 from typing import Final

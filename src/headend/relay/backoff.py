@@ -1,4 +1,4 @@
-"""This module says when a relay tries again: what failed decides how soon.
+"""When a relay tries again: what failed decides how soon.
 
 A server that is away is asked about once a second, by nothing more than a connection that is
 refused: so a stream is live again within two seconds after it came back. One that is there and does

@@ -1,4 +1,4 @@
-"""This module is one connection to another server: a client session on the server's own transport.
+"""One connection to another server: a client session on the server's own transport.
 
     dial ─► Transport or TlsTransport ─► ClientSession ─► Tenant: granted, media, stalled …
 

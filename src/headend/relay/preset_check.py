@@ -1,4 +1,4 @@
-"""This module compares a stream with what its destination takes, and says in words what is wrong.
+"""What is wrong with a stream for the platform it is sent to, in words.
 
 Nothing is kept from being sent: platforms change, and some take more than they say.
 """

@@ -1,4 +1,4 @@
-"""This module fetches one stream from other servers: the first source that has it, then the next.
+"""One stream fetched from other servers: the first source that has it, then the next.
 
     source ─► tags ─► publication of our own ─► viewers, who stay while another source is tried
 

@@ -1,4 +1,4 @@
-"""This module is what all streams of relays have in common: state, tries, figures, one task.
+"""What all streams of relays have in common: state, tries, figures, one task.
 
     connecting ─► live ─► retrying ─► live …
                     └───► failed: nothing that time mends; tried again now and then
