@@ -36,6 +36,15 @@ expected-statuses = ["2xx", 401, 403, 422, 503]
 include-operation-id = "keys_create"
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 401, 403, 422, 503]
+[[operations]]
+include-operation-id = "recordings_record"
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", 401, 403, 404, 409, 422, 503]
+# A time is written in one of two ways, of which one is a number.
+[[operations]]
+include-operation-id = "recordings_recordings"
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", 401, 403, 422, 503]
 # What else cannot be printed is more than a pattern can tell everybody.
 [[operations]]
 include-operation-id = "keys_sign"
