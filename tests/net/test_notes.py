@@ -16,6 +16,7 @@ from tests.web import Web, serve_stored
 from headend.decisions import Address
 from headend.events import Event, Events, PeerNoisy
 from headend.hls.streams import HlsStreams
+from headend.net import notes
 from headend.net.notes import BUDGETS, NOISY, OF_ALL, PERIOD_S, Kind, Notes
 from headend.net.peer import Peer
 from headend.net.pseudonyms import Pseudonyms
@@ -106,6 +107,20 @@ def test_many_addresses_share_one_summary_and_one_budget_of_refusals() -> None:
     assert len(it.told) == NOISY + 1
     assert it.told[-1].address is None
     assert sum(event.refusals for event in it.told) == 20_000 - written
+
+
+def test_many_addresses_share_one_budget_of_sessions_apart_from_that_of_refusals(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notes, "SESSIONS_OF_ALL", (3000, 5.0))
+    it = Fixture()
+    customers = [ip_address(f"2001:db8:0:{n:x}::1") for n in range(1000)]
+    assert sum(it.written("session", 5, each) for each in customers) == 3000
+    assert it.written("refusal", 1, customers[0]) == 1
+    it.now += 10
+    assert sum(it.written("session", 1, each) for each in customers) == 50
+    it.notes.close()
+    assert sum(event.sessions for event in it.told) == 2000 + 950
 
 
 def test_fault_is_logged_as_it_should_be_or_counted(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""What each address makes the server write: so much one by one, and of the rest how much it was.
+"""What each address makes the server write: so much one by one, and a count of the rest.
 
     session, fault ─┬─► within the address's budget: log, events, and so audit trail and history
                     └─► over it: counted; once a minute one `peer.noisy` tells of all
@@ -32,8 +32,10 @@ BUDGETS: Final[Mapping[Kind, tuple[float, float]]] = {
     "shut out": (1, 1 / 60),  # of requests that are refused unheard, which come in floods
     "session": (2000, 5.0),  # publishes and plays: many people may have one address
 }
-# Refusals of all addresses together, for one person may have many.
-OF_ALL: Final = (2000, 10.0)
+# The same of all addresses together, for one person may have many; a server for thousands of
+# viewers has sessions by the thousand at once.
+OF_ALL: Final = (2000, 10.0)  # refusals and other faults
+SESSIONS_OF_ALL: Final = (50_000, 500.0)
 PERIOD_S: Final = 60.0  # between two summaries of an address
 NOISY: Final = 100  # addresses with a summary of their own in a period; the others share one
 
@@ -68,6 +70,7 @@ class Notes:
         self._pseudonyms: Final = pseudonyms
         self._budgets: Final = {kind: Buckets() for kind in BUDGETS}
         self._total: Final = Buckets(1)
+        self._all_sessions: Final = Buckets(1)
         self._left_out: dict[Group, _LeftOut] = {}
 
     def may_write(self, kind: Kind, address: Address | None, what: str) -> bool:
@@ -80,7 +83,9 @@ class Notes:
         """
         now, group = self._loop.time(), group_of(address)
         may = self._budgets[kind].take(group, now, *BUDGETS[kind])
-        if may and kind != "session":
+        if may and kind == "session":
+            may = self._all_sessions.take(_ALL, now, *SESSIONS_OF_ALL)
+        elif may:
             may = self._total.take(_ALL, now, *OF_ALL)
         if not may:
             self._leave_out(kind, group, self._pseudonyms.show(address), what, now)
