@@ -9,7 +9,7 @@ from aiohttp import web
 from tests.client.peers import HttpHandler, http_server, on_air, our_server, tls_server
 from tests.client.servers import fails
 
-from headend.client import TlsOptions, play, publish
+from headend.client import TlsOptions, hls, play, publish
 from headend.errors import MediaError, Rejected, RelayError
 from headend.media import flv
 from headend.media.tag import AUDIO, VIDEO, Tag
@@ -178,3 +178,41 @@ async def test_certificate_is_checked(tmp_path: Path) -> None:
             error = await fails(url, play, tls=TlsOptions(fingerprint="00" * 32))
             assert "its certificate has another fingerprint" in str(error)
             assert isinstance(await fails(url, play, tls=trust), Rejected)
+
+
+@pytest.mark.parametrize("kind", ["playlist", "playlist that grows", "segment"])
+async def test_answer_without_an_end_is_read_up_to_a_limit(
+    kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hls, "MAX_PLAYLIST", 100_000)
+    monkeypatch.setattr(hls, "MAX_SEGMENT", 200_000)
+    sent = asked = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal sent, asked
+        is_list = request.path.endswith(".m3u8")
+        asked += is_list
+        if not is_list and kind != "segment":
+            return web.FileResponse(folder / request.path.lstrip("/"))
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        piece = (folder / "list0.ts").read_bytes()
+        if is_list:
+            await answer.write(b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:0.4,\nlist0.ts\n")
+            if kind == "segment" or (kind == "playlist that grows" and asked == 1):
+                return answer
+            piece = b"#EXTINF:0.4,\nlist0.ts\n" * 400
+        for _ in range(1000):
+            sent += len(piece)
+            await answer.write(piece)
+        return answer
+
+    async def watch(url: str) -> None:
+        async with play(url) as stream:
+            async for _ in stream:
+                pass
+
+    async with http_server(handler) as base:
+        with pytest.raises(MediaError, match=f"a {kind.split()[0]} is over 0.[0-9]+ MiB"):
+            await watch(f"{base}/list.m3u8")
+    assert sent < 9_000_000

@@ -9,7 +9,7 @@ import http.client
 import io
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import BinaryIO, Final
 
@@ -27,6 +27,11 @@ from headend.media.tag import SCRIPT, Tag
 from headend.net.places import LookUp, PlaceForbidden
 from headend.net.tls_client import TlsOptions, explain_handshake
 from headend.sources.feed import in_thread
+
+# Bytes. FFmpeg keeps what a playlist names, some 50 000 segments; a segment has ten seconds of
+# 200 Mbit/s. What is larger is no HLS that anybody plays.
+MAX_PLAYLIST: Final = 4 * 1024 * 1024
+MAX_SEGMENT: Final = 256 * 1024 * 1024
 
 
 @asynccontextmanager
@@ -100,6 +105,8 @@ class _Demuxer:
             url, silence_s = str(self._url), self._timeouts.silence_s
             for tags in read_hls(name, url, self._fetch, silence_s):
                 yield _mapped(line, tags)
+            if isinstance(self._failure, _TooLarge):
+                raise self._failure
         except (MediaError, http.client.HTTPException) as error:
             if self._failure is not None:
                 raise self._failure from error
@@ -112,9 +119,9 @@ class _Demuxer:
 
         It is told of no failure, for it has no words for it: what is empty is skipped if it is a
         segment, and ends the stream if it is a playlist. One that names a place where no
-        connection may go is not read any more.
+        connection may go, or is too large, is not read any more.
         """
-        if isinstance(self._failure, PlaceForbidden):
+        if isinstance(self._failure, PlaceForbidden | _TooLarge):
             return io.BytesIO()
         try:
             answer = self._request(URL(url))
@@ -122,7 +129,10 @@ class _Demuxer:
             self._failure = error
             return io.BytesIO()
         self._failure = None
-        return answer
+        return _Bounded(answer, self._end)
+
+    def _end(self, reason: str) -> None:
+        self._failure = _TooLarge(f"HLS of {place_of(self._url)}: {reason}")
 
     def _request(self, url: URL) -> BinaryIO:
         if url.scheme not in ("http", "https"):
@@ -137,6 +147,39 @@ class _Demuxer:
         except (OSError, http.client.HTTPException) as error:
             raise RelayError(f"cannot connect to {place_of(url)}: {_why(error, url)}") from error
         return answer
+
+
+class _TooLarge(MediaError):
+    """A server sends more than anybody plays."""
+
+
+class _Bounded(io.RawIOBase, BinaryIO):
+    """An answer that is read up to a limit, where it ends for FFmpeg."""
+
+    def __init__(self, answer: BinaryIO, too_large: Callable[[str], None]) -> None:
+        """Take over an answer; `too_large` is told what is wrong with it."""
+        self._answer = answer
+        self._too_large = too_large
+        self._size = 0
+        self._is_playlist = False
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._answer.read(size)
+        if not self._size:
+            self._is_playlist = data.lstrip(b"\xef\xbb\xbf").startswith(b"#EXTM3U")
+        self._size += len(data)
+        most = MAX_PLAYLIST if self._is_playlist else MAX_SEGMENT
+        if self._size > most:
+            kind = "playlist" if self._is_playlist else "segment"
+            self._too_large(f"a {kind} is over {most / 1024 / 1024:.3g} MiB")
+            return b""
+        return data
+
+    def close(self) -> None:
+        self._answer.close()
 
 
 def _why(error: Exception, url: URL) -> str:
