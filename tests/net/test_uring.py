@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from headend.net import uring
-from headend.net.uring import ENTRIES, Bulk
+from headend.net.uring import ENTRIES, RingBulk
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -21,8 +21,8 @@ def opened() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def bulk() -> Iterator[Bulk]:
-    made = Bulk()
+def bulk() -> Iterator[RingBulk]:
+    made = RingBulk()
     if not made.is_ready:
         pytest.skip("no io_uring here")
     yield made
@@ -52,7 +52,7 @@ def received(theirs: socket.socket, size: int) -> bytes:
 
 
 def test_all_sockets_get_the_same_bytes_in_the_order_of_the_calls(
-    bulk: Bulk, opened: ExitStack
+    bulk: RingBulk, opened: ExitStack
 ) -> None:
     connected = pairs(opened, 20)
     descriptors = [ours.fileno() for ours, _ in connected]
@@ -63,14 +63,14 @@ def test_all_sockets_get_the_same_bytes_in_the_order_of_the_calls(
         assert received(theirs, 6 * (3 * ENTRIES // 20 + 1)) == b"onetwo" * (3 * ENTRIES // 20 + 1)
 
 
-def test_more_sockets_than_entries_take_several_calls(bulk: Bulk, opened: ExitStack) -> None:
+def test_more_sockets_than_entries_take_several_calls(bulk: RingBulk, opened: ExitStack) -> None:
     ((ours, theirs),) = pairs(opened, 1)
     assert bulk.send([ours.fileno()] * (2 * ENTRIES + 3), b"x") == []
     assert received(theirs, 2 * ENTRIES + 3) == b"x" * (2 * ENTRIES + 3)
 
 
 def test_full_socket_takes_what_it_has_room_for_and_holds_nobody_up(
-    bulk: Bulk, opened: ExitStack
+    bulk: RingBulk, opened: ExitStack
 ) -> None:
     connected = pairs(opened, 3)
     descriptors = [ours.fileno() for ours, _ in connected]
@@ -82,19 +82,19 @@ def test_full_socket_takes_what_it_has_room_for_and_holds_nobody_up(
     assert received(connected[2][1], 4) == b"more"
 
 
-def test_socket_that_is_gone_takes_nothing(bulk: Bulk, opened: ExitStack) -> None:
+def test_socket_that_is_gone_takes_nothing(bulk: RingBulk, opened: ExitStack) -> None:
     (first, theirs), (second, _) = pairs(opened, 2)
     second.shutdown(socket.SHUT_WR)
     assert bulk.send([second.fileno(), first.fileno()], b"hello") == [(0, 0)]
     assert received(theirs, 5) == b"hello"
 
 
-def test_nobody_is_no_call(bulk: Bulk) -> None:
+def test_nobody_is_no_call(bulk: RingBulk) -> None:
     assert bulk.send([], b"hello") == []
 
 
 def test_ring_is_not_used_where_it_is_not_wanted() -> None:
-    bulk = Bulk()
+    bulk = RingBulk()
     bulk.is_wanted = False
     assert not bulk.is_ready
 
@@ -117,14 +117,14 @@ class Kernel:
 
 def test_kernel_that_forbids_io_uring_has_no_ring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uring, "_libc", Kernel(errno.EPERM))
-    bulk = Bulk()
+    bulk = RingBulk()
     assert not bulk.is_ready
     assert not bulk.is_ready
     bulk.close()
 
 
 def test_call_that_fails_leaves_its_bytes_to_the_writers_and_is_the_last(
-    bulk: Bulk, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
+    bulk: RingBulk, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ((ours, theirs),) = pairs(opened, 1)
     monkeypatch.setattr(uring, "_libc", Kernel(errno.ENOMEM, allowed=1))

@@ -22,7 +22,7 @@ from typing import Final, Protocol
 
 from headend.net.flush_clock import FlushClock, FlushMode
 from headend.net.readiness import READ, ReadySet, ready_set
-from headend.net.uring import Bulk
+from headend.net.uring import RingBulk
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Poller:
         self._loop = loop
         self._budget = flush_s
         self.clock: Final = FlushClock(loop, flush_s, mode, self._hold, self._release)
-        self.bulk: Final = Bulk()
+        self.bulk: Final = RingBulk()
         self._ready = ready_set()
         self._calm = ready_set()  # is asked, and never wakes us
         self._held = ready_set()  # stands in the ready set itself, so that all can be held at once

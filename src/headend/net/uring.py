@@ -37,7 +37,7 @@ _PARAMETERS: Final = struct.Struct("<10I 8IQ 8IQ")
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
-class Bulk:
+class RingBulk:
     """Sends the same bytes to many sockets by a ring, if there may be one: `is_ready` says so.
 
     Attributes:
@@ -131,7 +131,7 @@ class Ring:
         os.close(self._descriptor)
 
     def send(self, descriptors: "array[int]", data: bytes) -> list[tuple[int, int]]:
-        """See `Bulk.send`."""
+        """See `RingBulk.send`."""
         # Hot path: once for each flush.
         short: list[tuple[int, int]] = []
         size = len(data)

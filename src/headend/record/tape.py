@@ -62,7 +62,7 @@ class TapeSettings:
 
 
 @dataclass(slots=True)
-class _Piece:
+class _Segment:
     """Media that was not written yet, or of a segment that is not whole yet."""
 
     offset: int = 0
@@ -125,8 +125,8 @@ class Tape:
         self._base_s = 0.0  # place of time 0 of the media on the timeline
         self._end_s = 0.0  # of the timeline
         self._date = 0.0
-        self._segment: _Piece | None = None
-        self._waiting = _Piece()
+        self._segment: _Segment | None = None
+        self._waiting = _Segment()
         self._on_disk: RecordedSegment | None = None  # what there is of the newest segment
 
     # ------------------------------------------------------------------ what comes
@@ -187,7 +187,7 @@ class Tape:
             return
         start_s, end_s = self._base_s + start, self._base_s + end
         if self._segment is None:
-            self._segment = _Piece(self._size, 0, start_s, start_s, is_keyframe)
+            self._segment = _Segment(self._size, 0, start_s, start_s, is_keyframe)
         for piece in (self._segment, self._waiting):
             if not piece.size:
                 piece.start_s = start_s
@@ -226,15 +226,15 @@ class Tape:
             self.is_over = True
             self._spool.end()
 
-    def _flush(self, segment: _Piece, *, is_whole: bool) -> None:
-        waiting, self._waiting = self._waiting, _Piece()
+    def _flush(self, segment: _Segment, *, is_whole: bool) -> None:
+        waiting, self._waiting = self._waiting, _Segment()
         self._put(Job(None, waiting.data, _Written(self._row(segment), is_whole)))
 
     def _put(self, job: Job) -> None:
         if not self._spool.put(job):
             self.fail(SLOW)
 
-    def _row(self, piece: _Piece) -> RecordedSegment:
+    def _row(self, piece: _Segment) -> RecordedSegment:
         return RecordedSegment(
             file=self._number,
             offset=piece.offset,
