@@ -77,8 +77,8 @@ LAYERS = {
         "http", "notify", "fallback", "relay", "record",
     },
     "embed": {
-        "errors", "names", "events", "hooks", "settings", "media", "hub", "outputs",
-        "codec", "store", "live", "app",
+        "errors", "names", "events", "hooks", "settings", "media", "rtmp", "hub", "outputs",
+        "codec", "net", "store", "access", "live", "app",
     },
     "testing": {
         "errors", "decisions", "events", "settings", "media", "rtmp", "codec", "net", "tls",

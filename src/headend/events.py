@@ -122,7 +122,7 @@ class SessionEvent(Event):
         session: Number of the session in the API, until the server stops; None: it has none.
         action: publish or play.
         stream: `APP/NAME`.
-        protocol: rtmp, rtmps, http-flv, https-flv, ws-flv, wss-flv or hls.
+        protocol: rtmp, rtmps, http-flv, https-flv, ws-flv, wss-flv, hls or embedded.
         address: IP address of the peer; None: on a unix socket, or in this process.
         user_agent: What it calls itself; empty: not told.
         key_id: Publish key that let it in, by its id.

@@ -6,18 +6,20 @@ They have the shape of `headend.client`'s, so that the same code serves a stream
 import asyncio
 from typing import Final, Self
 
+from headend.access.grant import Grant
 from headend.codec.sink import TagSink
 from headend.codec.source import TagSource
-from headend.errors import LimitExceeded, Refusal, Rejected, RelayError, UsageError
-from headend.hub.publication import Publication
+from headend.embed.session import HERE, KICKED, EmbeddedPlay, EmbeddedSession
+from headend.errors import LimitExceeded, Rejected, RelayError, UsageError
 from headend.hub.stream import Stream
+from headend.live.publishing import Publishing
 from headend.live.services import Services
 from headend.live.waiting import longest_wait_s
 from headend.media.tag import Tag
 from headend.names import stream_path
 from headend.outputs.tag_queue import Policy, TagQueue
+from headend.rtmp.refusals import told_code
 
-PEER: Final = "this process"  # where a publisher is, for people
 MAX_TAGS: Final = 8192  # of a queue: more than a minute of a stream
 MAX_BYTES: Final = 64 * 1024 * 1024  # of a queue: twice what live.log_bytes gives who joins
 # Tags taken or given until the loop may do something else: a fraction of a millisecond.
@@ -50,6 +52,8 @@ class EmbeddedPlayer(TagSource):
         self._queue = TagQueue(self._wake, policy, limit, MAX_BYTES)
         self._limit = limit
         self._stream: Stream | None = None
+        self._session: EmbeddedPlay | None = None
+        self._closed = ""  # why it was closed by the server
         self._waiter: asyncio.Future[None] | None = None
         self._taken = 0  # since the loop had its turn
 
@@ -70,11 +74,25 @@ class EmbeddedPlayer(TagSource):
         _check_running(self._services)
         longest_wait_s(self._services, self.path, None)  # has it fetched, if a relay does
         self._stream = self._services.registry.play(self.path)
+        self._session = EmbeddedPlay(
+            self._services, self.path, lambda: self._queue.taken, self._close
+        )
         self._stream.attach(self, self._queue)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def _close(self, reason: str) -> None:
+        """Take no more because the server says so; what waits can still be taken."""
+        assert self._session is not None
         assert self._stream is not None
+        self._session.left(reason)
+        self._closed = reason if reason == KICKED else ""
+        self._stream.detach(self)
+        self._queue.end()
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._session is not None
+        assert self._stream is not None
+        self._session.left("the program left it")
         self._stream.detach(self)
         self._queue.end()
 
@@ -83,6 +101,7 @@ class EmbeddedPlayer(TagSource):
 
         Raises:
             LimitExceeded: More tags waited than the limit, with policy `all`.
+            RelayError: An administrator has closed the session.
             UsageError: Outside `async with`, or another task waits for a tag of it.
         """
         queue = self._queue
@@ -110,6 +129,8 @@ class EmbeddedPlayer(TagSource):
             finally:
                 self._waiter = None
         self._taken = 0
+        if self._closed and not queue.tags:
+            raise RelayError(f"{self.path}: {self._closed}")
         if queue.has_overflowed and not queue.tags:
             raise LimitExceeded(f"waiting tags of {self.path}", self._limit + 1, self._limit)
 
@@ -139,15 +160,16 @@ class EmbeddedPublisher(TagSink):
         """
         self.path: Final = stream_path(path)
         self._services = services
-        self._key = key
-        self._origin = _Origin()
-        self._publication: Publication | None = None
+        self._grant = Grant(self.path, "publish", holder=key)
+        self._session: EmbeddedSession | None = None
+        self._publishing = Publishing(services, self, self.path, str(HERE), grant=self._grant)
+        self._loss: Rejected | RelayError | None = None  # why it is over
         self._given = 0  # since the loop had its turn
 
     @property
     def is_watched(self) -> bool:
         """Somebody watches; while nobody does, pictures need not be made."""
-        return self._origin.is_watched
+        return self._publishing.is_watched
 
     async def __aenter__(self) -> Self:
         """Begin the stream.
@@ -156,19 +178,40 @@ class EmbeddedPublisher(TagSink):
             Rejected: The name is taken, or the server holds too many streams.
             UsageError: It has begun before, or the server is stopped.
         """
-        if self._publication is not None:
+        if self._session is not None:
             raise UsageError(f"{self.path} was published already")
-        services = self._services
+        services, publishing = self._services, self._publishing
         _check_running(services)
-        self._publication = services.registry.publish(
-            self.path, self._origin, self._key, services.loop.time()
-        )
-        services.counters.publishes += 1
+        session = EmbeddedSession(services, self._grant, self._size, self._close)
+        try:
+            publishing.begin(services.loop.time(), client=session)
+        except Rejected as rejected:
+            session.end()
+            raise _in_words_of_clients(rejected) from None
+        self._session = session
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._publication is not None
-        self._publication.end(self._services.loop.time())
+        if self._loss is None:
+            self._end("the program ended it")
+
+    def _size(self) -> int:
+        is_live = self._session is not None and self._loss is None
+        return self._publishing.bytes_in if is_live else 0
+
+    def _close(self, reason: str) -> None:
+        """End the stream because the server says so."""
+        if self._loss is None:
+            self._end(reason)
+
+    def _end(self, reason: str) -> None:
+        self._publishing.end(reason, f" ended: {reason}")
+        self._over(RelayError(f"the stream {self.path} has ended: {reason}"))
+
+    def _over(self, loss: Rejected | RelayError) -> None:
+        self._loss = loss
+        if self._session is not None:
+            self._session.end()
 
     async def write(self, tag: Tag) -> None:
         """Give a tag to everybody who watches.
@@ -178,47 +221,34 @@ class EmbeddedPublisher(TagSink):
             RelayError: The stream was ended by the server.
             UsageError: Outside `async with`.
         """
-        publication = self._publication
-        if publication is None:
+        if self._session is None:
             raise UsageError(f'{self.path}: "async with" goes around "write"')
+        if self._loss is not None:
+            raise self._loss
+        publication = self._publishing.publication
         if publication.is_over:
-            raise self._loss()
+            raise RelayError(f"the stream {self.path} has ended")
         publication.push((tag,), self._services.loop.time())
         self._given += 1
         if self._given >= TURN:
             self._given = 0
             await asyncio.sleep(0)
 
-    def _loss(self) -> Rejected | RelayError:
-        if self._origin.is_replaced:
-            text = f"another publisher has taken over {self.path}"
-            return Rejected(Refusal.NAME_TAKEN, text)
-        return RelayError(f"the stream {self.path} has ended")
+    # ------------------------------------------------------------------ what the publication tells
+
+    def watched(self) -> None:
+        """Told by `is_watched`."""
+
+    def publishing_ended(self, publishing: Publishing, why: Rejected) -> None:
+        """Another publisher has the name."""
+        text = f"another publisher has taken over {self.path}"
+        self._over(_in_words_of_clients(Rejected(why.refusal, text)))
 
 
-class _Origin:
-    """This process as the hub sees it.
-
-    Attributes:
-        is_watched: Somebody watches.
-        is_replaced: Another publisher has the name now.
-    """
-
-    __slots__ = ("is_replaced", "is_watched")
-
-    def __init__(self) -> None:
-        self.is_watched = False
-        self.is_replaced = False
-
-    @property
-    def peer(self) -> str:
-        return PEER
-
-    def watched(self, *, is_watched: bool) -> None:
-        self.is_watched = is_watched
-
-    def replaced(self) -> None:
-        self.is_replaced = True
+def _in_words_of_clients(rejected: Rejected) -> Rejected:
+    """Add the code that `headend.client` would have heard, so that one program fits both."""
+    code = told_code(rejected, "publish")
+    return Rejected(rejected.refusal, rejected.description, rejected.hint, code=code)
 
 
 def _check_running(services: Services) -> None:

@@ -112,6 +112,11 @@ class Publishing:
         self._record.accepted(became + key, client.tls)
         services.gate.began(grant, self._grant_ended)
 
+    @property
+    def bytes_in(self) -> int:
+        """Bytes of media so far, until it is over."""
+        return self.publication.stream.bytes_in - self._bytes_before
+
     # ------------------------------------------------------------------ what the hub tells
 
     def watched(self, *, is_watched: bool) -> None:
@@ -151,7 +156,7 @@ class Publishing:
         if self._record is not None:
             if became:
                 self._record.say(became, level)
-            self._record.end(self.publication.stream.bytes_in - self._bytes_before, reason)
+            self._record.end(self.bytes_in, reason)
         del self.publication  # which holds us
 
     def _leave(self) -> None:

@@ -24,6 +24,7 @@ class TagQueue:
         is_over: Nothing is added any more.
         has_overflowed: That is because the consumer was too slow, with policy `all`.
         skips: How often tags were left out, with policy `newest`.
+        taken: Bytes of bodies of tags that were taken.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class TagQueue:
         "is_over",
         "skips",
         "tags",
+        "taken",
     )
 
     def __init__(
@@ -62,9 +64,15 @@ class TagQueue:
         self.is_over = False
         self.has_overflowed = False
         self.skips = 0
+        self.taken = 0
 
     def take(self) -> Tag:
         """Remove and return the oldest tag; there must be one."""
+        tag = self._oldest()
+        self.taken += len(tag.body)
+        return tag
+
+    def _oldest(self) -> Tag:
         tag = self.tags.popleft()
         self._bytes -= len(tag.body)
         return tag
@@ -104,12 +112,12 @@ class TagQueue:
         tags = self.tags
         newest = next((i for i in range(len(tags) - 1, 0, -1) if tags[i].is_keyframe), len(tags))
         for _ in range(newest):
-            self._leave_out(self.take())
+            self._leave_out(self._oldest())
         if tags:
             self._add_headers()
         if self._is_full():  # a GOP that is over the limits by itself
             while tags:
-                self._leave_out(self.take())
+                self._leave_out(self._oldest())
         self._is_skipping = not tags
 
     def _is_full(self) -> bool:

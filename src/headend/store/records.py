@@ -70,7 +70,7 @@ class StoredSession:
 
     Attributes:
         id: Unique for good.
-        protocol: rtmp, rtmps, http-flv, https-flv, ws-flv, wss-flv or hls.
+        protocol: rtmp, rtmps, http-flv, https-flv, ws-flv, wss-flv, hls or embedded.
         stream: `APP/NAME`.
         user_agent: What the peer called itself.
         bytes: Media published, or bytes given to a viewer.

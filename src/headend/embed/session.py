@@ -1,0 +1,126 @@
+"""What this process publishes or watches as a session, so that it is listed, counted and closed."""
+
+from collections.abc import Callable
+from typing import Final
+
+from headend.access.grant import Grant
+from headend.access.session_record import SessionRecord
+from headend.live.services import Services
+from headend.net.peer import Peer
+
+KICKED: Final = "closed by an administrator"
+
+
+class _ThisProcess(Peer):
+    """The peer that needs no connection."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "this process"
+
+
+HERE: Final = _ThisProcess(None, 0)
+
+
+class EmbeddedSession:
+    """One publisher or player of this process.
+
+    Attributes:
+        id: Number of the session.
+        started: When it began, monotonic seconds.
+        is_over: It is listed no more.
+    """
+
+    protocol: Final = "embedded"
+    peer: Final = HERE
+    user_agent: Final = ""
+    tls: Final = None
+
+    def __init__(
+        self,
+        services: Services,
+        grant: Grant,
+        size: Callable[[], int],
+        close: Callable[[str], None],
+    ) -> None:
+        """Begin.
+
+        Args:
+            services: Of the server.
+            grant: What is published or watched.
+            size: Says how many bytes of media it gave or took.
+            close: Ends what the program does; takes the reason.
+        """
+        self._sessions: Final = services.sessions
+        self._grant: Final = grant
+        self._size: Final = size
+        self._close: Final = close
+        self.id: Final = services.sessions.next_id()
+        self.started: Final = services.loop.time()
+        self.is_over = False
+        services.sessions.add(self)
+
+    @property
+    def publishing(self) -> list[str]:
+        return [self._grant.path] if self._grant.action == "publish" else []
+
+    @property
+    def playing(self) -> list[str]:
+        return [self._grant.path] if self._grant.action == "play" else []
+
+    @property
+    def watching(self) -> list[str]:
+        return self.playing
+
+    @property
+    def bytes_in(self) -> int:
+        return self._size() if self.publishing else 0
+
+    @property
+    def bytes_out(self) -> int:
+        return self._size() if self.playing else 0
+
+    def kick(self) -> None:
+        """Close it because an administrator wants it so."""
+        self._close(KICKED)
+
+    def stop(self) -> None:
+        """Close it because the server stops."""
+        self._close("the server is stopping")
+
+    def abort(self) -> None:
+        """Close it at once."""
+        self.stop()
+
+    def end(self) -> None:
+        """List it no more."""
+        self.is_over = True
+        self._sessions.discard(self)
+
+
+class EmbeddedPlay(EmbeddedSession):
+    """A player of this process; a publisher's record is that of its `Publishing`."""
+
+    def __init__(
+        self,
+        services: Services,
+        path: str,
+        size: Callable[[], int],
+        close: Callable[[str], None],
+    ) -> None:
+        """Begin; see `EmbeddedSession`."""
+        grant = Grant(path, "play")
+        super().__init__(services, grant, size, close)
+        self._counters: Final = services.counters
+        self._counters.plays += 1
+        self._record = SessionRecord.of(services.runtime, grant, self)
+        self._record.accepted("accepted", None)
+
+    def left(self, reason: str) -> None:
+        """Tell that the program watches no more; only the first call counts."""
+        if not self.is_over:
+            self.end()
+            self._counters.bytes_out += self._size()
+            self._record.end(self._size(), reason)
+            self._record.say(f" ended: {reason}")
