@@ -141,6 +141,18 @@ def test_medium_switched_on_is_seek_notify_and_play_start() -> None:
     assert text(started) == status(1, "NetStream.Play.Start", "Goes on.")
 
 
+def test_player_is_told_that_a_publisher_is_there_again() -> None:
+    told = status(5, "NetStream.Play.PublishNotify", "The stream is published.")
+    assert text(replies.published_again(5)) == told
+
+
+def test_player_is_told_that_its_stream_is_over_by_two_codes() -> None:
+    assert [text(message) for message in replies.play_over(5)] == [
+        status(5, "NetStream.Play.UnpublishNotify", "The stream is over."),
+        status(5, "NetStream.Play.Stop", "The stream is over."),
+    ]
+
+
 def test_fc_notice_has_a_number_behind_the_method() -> None:
     # Livestream Studio fails without it.
     assert replies.fc_notice("onFCPublish", "NetStream.Publish.Start", "cam1") == Message(
