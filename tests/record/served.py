@@ -56,8 +56,9 @@ class Served:
 
 
 @asynccontextmanager
-async def serve(data: Path, *settings: str) -> AsyncIterator[Served]:
-    listen = "http.listen=127.0.0.1:0"
-    async with live_server(data, listen, *settings) as live, aiohttp.ClientSession() as client:
+async def serve(data: Path, *settings: str, path: Path | None = None) -> AsyncIterator[Served]:
+    """Run one; `path`: its settings file."""
+    given = ("http.listen=127.0.0.1:0", *settings)
+    async with live_server(data, *given, path=path) as live, aiohttp.ClientSession() as client:
         kept = await live.services.features[Recordings].index.opened()
         yield Served(live, client, kept)

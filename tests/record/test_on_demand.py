@@ -3,6 +3,7 @@
 import gzip
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,23 @@ async def test_recordings_that_are_not_asked_for_are_forgotten_first(
         await web.text("/recordings/r0/index.m3u8")
         assert len(known) == 1
         assert await web.text("/recordings/r4/index.m3u8") != ""
+
+
+async def test_recording_of_flv_has_files_and_no_playlist(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        flv = replace(file(), path="live/a/r1.flv", init_size=0)
+        path = web.recordings.path_of(flv)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"FLV")
+        await web.kept.write({recording(): False}, [flv], [("r1", segment(0))], [])
+        for wanted in (INDEX, "/recordings/r1.mp4"):
+            status, body, _ = await web.get(wanted)
+            assert status == 409
+            assert b"/recordings/r1/NUMBER.flv" in body
+        status, body, headers = await web.get("/recordings/r1/0.flv")
+        assert (status, body, headers["Content-Type"]) == (200, b"FLV", "video/x-flv")
+        assert (await web.get(FILE))[0] == 404
+        assert (await web.get("/live/a/archive.m3u8?from=1"))[0] == 404
 
 
 # ---------------------------------------------------------------------- archive

@@ -40,9 +40,10 @@ if TYPE_CHECKING:
 ID: Final = "{id:[0-9A-Za-z][0-9A-Za-z_-]{0,35}}"
 PLAYLIST_ROUTE: Final = f"/recordings/{ID}/index.m3u8"
 DOWNLOAD_ROUTE: Final = f"/recordings/{ID}.mp4"
-FILE_ROUTE: Final = f"/recordings/{ID}/{{number:[0-9]{{1,6}}}}.mp4"
+FILE_ROUTE: Final = f"/recordings/{ID}/{{number:[0-9]{{1,6}}}}.{{form:mp4|flv}}"
 ARCHIVE_ROUTE: Final = "/{path:.+}/archive.m3u8"
 
+CONTENT_TYPES: Final = {".mp4": "video/mp4", ".flv": "video/x-flv"}
 FRESH_S: Final = 1  # of a playlist of what runs, and of its files
 OVER_FRESH_S: Final = 60  # of a playlist of what is over, which may be deleted
 FOREVER_S: Final = 365 * 86_400
@@ -82,6 +83,7 @@ class OnDemand:
     async def playlist(self, request: web.Request) -> web.StreamResponse:
         """Give the playlist of one recording."""
         known = await self._known(request)
+        _check_form(known)
         query = self._query(request, known.recording.stream)
         try:
             listing = await self._recordings.known.listed(known)
@@ -115,7 +117,7 @@ class OnDemand:
         known = await self._known(request)
         number = int(request.match_info["number"])
         file = known.files.get(number)
-        if file is None:
+        if file is None or not file.path.endswith(f".{request.match_info['form']}"):
             raise _no_file()
         path = self._recordings.path_of(file)
         size = known.sizes.get(number)
@@ -141,6 +143,7 @@ class OnDemand:
         self, request: web.Request, known: KnownRecording
     ) -> web.StreamResponse:
         """Give a recording as one MP4 file to who may have it."""
+        _check_form(known)
         if not known.is_over:
             raise Problem(409, "This recording goes on: it is one file when it is over.")
         try:
@@ -185,6 +188,8 @@ class OnDemand:
         lists = []
         for recording in reversed(found):
             files = {file.number: file for file in await tables.files(recording.id)}
+            if any(not file.path.endswith(".mp4") for file in files.values()):
+                continue  # HLS knows no FLV
             segments = await tables.segments(recording.id, between=(since, until))
             listing = Listing()
             for start in range(0, len(segments), ADDED):
@@ -219,7 +224,7 @@ class OnDemand:
     ) -> web.StreamResponse:
         fresh = f"{FOREVER_S}, immutable" if known.is_over else str(FRESH_S)
         headers = {
-            "Content-Type": "video/mp4",
+            "Content-Type": CONTENT_TYPES[pieces[-1].path.suffix],
             "Cache-Control": f"{access.scope(request)}, max-age={fresh}",
             "Accept-Ranges": "bytes",
             "ETag": etag,
@@ -254,6 +259,16 @@ def away(error: DatabaseError) -> Problem:
 def no_recording() -> Problem:
     """Return what is said of a recording that is not there."""
     return Problem(404, "There is no such recording.", title="Recording not found")
+
+
+def _check_form(known: KnownRecording) -> None:
+    """Return if a recording is MP4, of which HLS and a download are made."""
+    if any(not file.path.endswith(".mp4") for file in known.files.values()):
+        raise Problem(
+            409,
+            f"This recording is FLV (record.format): its files are /recordings/"
+            f"{known.recording.id}/NUMBER.flv, from 0 on.",
+        )
 
 
 def _no_file() -> Problem:

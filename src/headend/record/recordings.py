@@ -7,10 +7,13 @@ recorder ─► index ─► database ─► known ─► playlists, files, API
 import asyncio
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from time import time
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
-from headend.features.feature import Feature
+from headend.errors import DatabaseError
+from headend.features.feature import Feature, Label
 from headend.live.services import Services
 from headend.net.file_piece import FileReads
 from headend.record.download import Downloads
@@ -20,13 +23,17 @@ from headend.record.on_demand import OnDemand
 from headend.record.page import RecordingPage
 from headend.record.port import RecordingControl
 from headend.record.removal import Removal
+from headend.record.retention import Keep, Retention
 from headend.record.values import RecordedFile
 
 if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
     from headend.features.routes import HttpRoute, Route
 
 FOLDER: Final = "recordings"  # in the data folder
 DOWNLOADS: Final = "downloads"  # likewise
+LOOK_S: Final = 60.0  # between two looks at what is to be deleted
 DISK_S: Final = 5.0  # between two looks at how much they take
 
 
@@ -51,6 +58,7 @@ class Recordings(Feature):
         known: Those that are asked for.
         reads: Reads their files.
         removal: Deletes.
+        retention: Deletes what is not kept.
         on_demand: Plays.
         downloads: One file of each that somebody wants as that.
         recorder: What records; None: nothing does.
@@ -73,9 +81,13 @@ class Recordings(Feature):
         self.recorder: RecordingControl | None = None
         self._disk: Disk | None = None
         self._disk_at = 0.0
-        self.removal: Final = Removal(self.index, self.known, lambda: self.folder, services.events)
+        self.removal: Final = Removal(self.index, lambda: self.folder, services.events)
         self.downloads: Final = Downloads(services.settings.data / DOWNLOADS, self.path_of)
         self.on_demand: Final = OnDemand(self)
+        self.retention: Final = Retention(
+            self.index, self.known, self.removal, self._keep, time, services.loop.time
+        )
+        self._retaining: asyncio.Task[None] | None = None
         self.index.changed = self._forget
         services.events.subscribe(self.index.event)
 
@@ -106,13 +118,59 @@ class Recordings(Feature):
         self.known.forget(id)
         self.downloads.forget(id)
 
+    def _keep(self, path: str) -> Keep:
+        """Say what the settings keep of a stream; an empty path: of all together."""
+        services = self.services
+        if not path:
+            return Keep(0, services.settings.record.keep_bytes)
+        return Keep(services.rules.of(path).record.keep_days, 0)
+
     def start(self) -> None:
+        self.downloads.close()  # what a kill has left
         self.index.start()
+        self._retaining = self.services.loop.create_task(self._keep_house(), name="retention")
+
+    async def _keep_house(self) -> None:
+        """Delete what is not kept, and see how much there is, again and again."""
+        await self.index.opened()
+        while True:
+            await self.retention.look_again()
+            with suppress(DatabaseError):
+                await self.disk()
+            await asyncio.sleep(LOOK_S)
 
     async def stop(self) -> None:
+        if self._retaining is not None:
+            self._retaining.cancel()
         await self.index.close()
         self.reads.close()
         self.downloads.close()
+
+    def metrics(self, label: Label) -> "Sequence[Metric]":
+        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+        deleted = CounterMetricFamily(
+            "headend_recordings_deleted", "Recordings that were deleted.", labels=["reason"]
+        )
+        for reason, count in self.removal.deleted.items():
+            deleted.add_metric([reason], count)
+        found: list[Metric] = [
+            deleted,
+            GaugeMetricFamily(
+                "headend_recordings_waiting",
+                "Files and segments that wait for the database.",
+                self.index.waiting,
+            ),
+        ]
+        if self._disk is not None:
+            text = "Bytes of all recordings."
+            found.append(GaugeMetricFamily("headend_recordings_bytes", text, self._disk.used))
+            if self._disk.free is not None:
+                text = "Bytes that are free where recordings are."
+                found.append(
+                    GaugeMetricFamily("headend_recordings_free_bytes", text, self._disk.free)
+                )
+        return found
 
     def routes(self) -> "Sequence[HttpRoute]":
         return [*self.on_demand.routes(), *RecordingPage(self).routes()]

@@ -9,13 +9,12 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import time
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from headend.errors import HeadendError
 from headend.events import Events, RecordingDeleted
 from headend.logs import shown
 from headend.record.index import RecordingIndex
-from headend.record.known import KnownRecordings
 from headend.record.values import RecordedFile, Recording
 
 log = logging.getLogger(__name__)
@@ -28,21 +27,22 @@ class RecordingRuns(HeadendError):
 
 
 class Removal:
-    """Deletes recordings of one server."""
+    """Deletes recordings of one server.
 
-    def __init__(
-        self, index: RecordingIndex, known: KnownRecordings, folder: Callable[[], Path], bus: Events
-    ) -> None:
+    Attributes:
+        deleted: How many it has deleted, by reason.
+    """
+
+    def __init__(self, index: RecordingIndex, folder: Callable[[], Path], bus: Events) -> None:
         """Take the parts.
 
         Args:
             index: Has the rows.
-            known: Forgets what is deleted.
             folder: Returns where the files are.
             bus: Told of what is deleted.
         """
+        self.deleted: Final = dict.fromkeys(get_args(Reason), 0)
         self._index: Final = index
-        self._known: Final = known
         self._folder: Final = folder
         self._bus: Final = bus
 
@@ -59,6 +59,7 @@ class Removal:
         files = await self._index.tables().files(recording.id)
         await asyncio.to_thread(delete_files, self._folder(), files)
         await self._index.delete(recording.id)
+        self.deleted[reason] += 1
         log.info("recording %s of %s deleted (%s)", recording.id, shown(recording.stream), reason)
         self._bus.emit(
             RecordingDeleted(

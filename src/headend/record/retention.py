@@ -1,0 +1,146 @@
+"""Retention: recordings that are old, or too much, are deleted, the oldest first.
+
+What runs or is watched stays, until the next look. On the day on which the clock jumps ahead
+nothing is old.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Final, NamedTuple
+
+from headend.errors import DatabaseError
+from headend.logs import Repeats
+from headend.record.index import RecordingIndex
+from headend.record.known import KnownRecordings
+from headend.record.removal import Reason, Removal
+from headend.record.tables import PageEnd
+from headend.record.values import Recording
+
+log = logging.getLogger(__name__)
+
+PAGE: Final = 200  # recordings that are read at once
+DAY_S: Final = 86_400.0
+JUMP_S: Final = 3600.0  # of a clock that is set, rather than corrected
+
+
+class Keep(NamedTuple):
+    """How long and how much is kept; 0: without limit.
+
+    Attributes:
+        days: Of one stream, since a recording ended.
+        bytes: Of all recordings together.
+    """
+
+    days: float
+    bytes: int
+
+
+class Retention:
+    """Deletes what is not kept any longer."""
+
+    def __init__(
+        self,
+        index: RecordingIndex,
+        known: KnownRecordings,
+        removal: Removal,
+        keep: Callable[[str], Keep],
+        clock: Callable[[], float],
+        steady: Callable[[], float],
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            index: Has the rows.
+            known: Knows what is watched.
+            removal: Deletes.
+            keep: Says what is kept of a stream; an empty name: of all together.
+            clock: Gives Unix seconds.
+            steady: Gives monotonic seconds.
+        """
+        self._index: Final = index
+        self._known: Final = known
+        self._removal: Final = removal
+        self._keep: Final = keep
+        self._clock: Final = clock
+        self._steady: Final = steady
+        self._looked: tuple[float, float] | None = None  # by both clocks
+        self._doubted_until = 0.0  # by the steady one
+        self._failures: Final = Repeats(log, "recordings not deleted")
+
+    async def look_again(self) -> None:
+        """Look, and only tell the log of what goes wrong."""
+        try:
+            await self.look()
+        except DatabaseError as error:
+            self._failures.add(f"retention waits: {error}", self._steady())
+        except Exception:
+            log.exception("retention of recordings: a bug")
+        self._failures.tick(self._steady())
+
+    async def look(self) -> int:
+        """Delete what is not kept; return how many recordings that were.
+
+        Raises:
+            DatabaseError: It cannot be seen now.
+        """
+        count = 0
+        if self._is_clock_right():
+            count += await self._by_days()
+        if most := self._keep("").bytes:
+            count += await self._by_bytes(most)
+        return count
+
+    async def _by_days(self) -> int:
+        count, now = 0, self._clock()
+        async for recording in self._oldest():
+            days = self._keep(recording.stream).days
+            ended = recording.started if recording.ended is None else recording.ended
+            if days and ended < now - days * DAY_S:
+                count += await self._remove(recording, "days")
+        return count
+
+    async def _by_bytes(self, most: int) -> int:
+        count = 0
+        left = await self._index.tables().total_bytes()
+        if left > most:
+            async for recording in self._oldest():
+                if left <= most:
+                    break
+                if await self._remove(recording, "bytes"):
+                    left -= recording.bytes
+                    count += 1
+        return count
+
+    async def _oldest(self) -> AsyncIterator[Recording]:
+        """Give all recordings that are over, the oldest first."""
+        after = None
+        while page := await self._index.tables().oldest(limit=PAGE, after=after):
+            after = PageEnd(page[-1].started, page[-1].id)
+            for recording in page:
+                yield recording
+
+    async def _remove(self, recording: Recording, reason: Reason) -> bool:
+        if self._known.is_watched(recording.id):
+            return False
+        try:
+            await self._removal.remove(recording, reason)
+        except OSError as error:
+            line = f"recording {recording.id} cannot be deleted: {error.strerror}"
+            self._failures.add(line, self._steady())
+            return False
+        return True
+
+    def _is_clock_right(self) -> bool:
+        """Say whether recordings may be deleted by their age."""
+        now, steady = self._clock(), self._steady()
+        before, self._looked = self._looked, (now, steady)
+        if before is not None:
+            jump = now - before[0] - (steady - before[1])
+            if jump > JUMP_S:
+                self._doubted_until = steady + DAY_S
+                log.warning(
+                    "recordings: the clock is %.1f h ahead of before; old ones are deleted "
+                    "tomorrow, if that is right",
+                    jump / 3600,
+                )
+        return steady >= self._doubted_until
