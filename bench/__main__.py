@@ -19,6 +19,8 @@ from bench.hlsjs import hlsjs as measure_hlsjs
 from bench.hlsjs import shown as stalls_shown
 from bench.ingest import ingest as measure_ingest
 from bench.measure import Sample, audience, fan_out
+from bench.recording import recording as measure_recording
+from bench.recording import recording_targets
 from bench.relay import cost as relay_cost
 from bench.relay import deaf, targets
 from bench.report import (
@@ -284,6 +286,21 @@ def hls(
     show(figure_table(f"HLS, {KBPS} kbit/s each\n{describe_machine()}", figures))
     show(target_table("HLS, beside what it must reach", targets))
     save("hls", [*figures, *targets], json)
+
+
+@app.command()
+def record(
+    streams: Annotated[int, typer.Option(help="How many at once.")] = 50,
+    seconds: Seconds = 10.0,
+    runs: Runs = 3,
+    json: Json = None,
+) -> None:
+    """Recording: what it costs beside HLS, alone, and beside nginx-rtmp's."""
+    figures = list(measure_recording(streams, seconds=seconds, runs=runs))
+    targets = list(recording_targets(figures))
+    show(figure_table(f"Recording, {KBPS} kbit/s each\n{describe_machine()}", figures))
+    show(target_table("Recording, beside what it must reach", targets))
+    save("record", [*figures, *targets], json)
 
 
 @app.command()

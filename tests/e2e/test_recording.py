@@ -1,10 +1,12 @@
 """Tests of recordings with ffmpeg: what is published is in the files, frame for frame."""
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -140,3 +142,87 @@ def test_server_that_is_killed_loses_a_part_and_goes_on_with_the_next_start(
     for file in recorded.files():
         assert_opens(file)
         media.assert_joined(media.frames(file), published, may_lack=10_000)
+
+
+def test_publisher_that_is_lost_goes_on_in_the_same_recording_after_a_gap(
+    recorded: Recorded, peers: Peers, clip: Path
+) -> None:
+    server = recorded.start()
+    first = peers.publish(clip, server.url("live/a"), is_endless=True)
+    recorded.wait_segments(2)
+    first.kill()
+    server.wait_log("publish live/a lost")
+    before = len(recorded.rows("SELECT 1 FROM recorded_segments"))
+    second = peers.publish(clip, server.url("live/a"), is_endless=True)
+    recorded.wait_segments(before + 2)
+    assert recorded.states() == ["recording"]
+    second.kill()
+    server.process.send(signal.SIGTERM)
+    assert server.process.wait() == 0
+    assert recorded.states() == ["ready"]
+    files = recorded.rows("SELECT number, discontinuity FROM recorded_files ORDER BY number")
+    assert files == [(0, 0), (1, 1)]
+    starts = "SELECT file, start_s, duration_s FROM recorded_segments ORDER BY file, offset"
+    rows = recorded.rows(starts)
+    (end,) = [a[1] + a[2] for a, b in pairwise(rows) if a[0] != b[0]]
+    (start,) = [b[1] for a, b in pairwise(rows) if a[0] != b[0]]
+    assert start > end, "the time without a publisher is a gap"
+    recorded.assert_fits()
+    for file in recorded.files():
+        assert_opens(file)
+
+
+def test_second_publisher_that_takes_over_goes_on_in_the_same_recording(
+    recorded: Recorded, peers: Peers, clip: Path, other_clip: Path
+) -> None:
+    server = recorded.start("live.takeover=always")
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    recorded.wait_segments(2)
+    peers.publish(other_clip, server.url("live/a"), is_endless=True)
+    recorded.wait_segments(5)
+    wait_for(lambda: len(recorded.files()) == 2, "a second file")
+    assert recorded.states() == ["recording"]
+    server.process.send(signal.SIGTERM)
+    assert server.process.wait() == 0
+    sizes = recorded.rows("SELECT width, discontinuity FROM recorded_files ORDER BY number")
+    assert sizes[0][0] != sizes[1][0]
+    assert [row[1] for row in sizes] == [0, 1]
+    recorded.assert_fits()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_full_disk_costs_the_recording_alone_and_is_tried_again(
+    recorded: Recorded, peers: Peers, clip: Path, small_disk: Path, tmp_path: Path
+) -> None:
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(900_000))
+    server = recorded.start(f"record.folder={small_disk}")
+    publisher = peers.publish(clip, server.url("live/a"), is_endless=True)
+    seen = tmp_path / "seen.flv"
+    player = peers.play(server.url("live/a"), seen)
+    server.wait_log("has failed: No space left on device")
+    stream = server.streams()["live/a"]
+    assert any("recording has failed: No space" in each["text"] for each in stream["health"])
+    filler.unlink()
+    wait_for(lambda: "recording" in recorded.states(), "another recording")
+    publisher.send(signal.SIGINT)
+    player.wait()
+    wait_for(lambda: "recording" not in recorded.states(), "the end of the recording")
+    assert recorded.states()[-1] == "ready"
+    assert set(recorded.states()[:-1]) <= {"failed"}
+    media.assert_forward(media.frames(seen))
+    rows = "SELECT path FROM recorded_files"
+    for (path,) in recorded.rows(rows):
+        assert_opens(small_disk / path)

@@ -61,11 +61,11 @@ class Mending:
                     for running in await asyncio.to_thread(self._journals):
                         if running.recording.id == id:
                             await self._mend(running)
-                self._forget(id)
+                await self._forget(id)
 
-    def _forget(self, id: str) -> None:
+    async def _forget(self, id: str) -> None:
         self._ended.discard(id)
-        journal.remove(self._folder(), id)
+        await asyncio.to_thread(journal.remove, self._folder(), id)
 
     async def _undone(self, noted: list[Unfinished]) -> list[Unfinished]:
         """Return what was not finished when the server ended last."""
@@ -89,10 +89,12 @@ class Mending:
                 files = await tables.files(recording.id)
                 yield _from_rows(recording, files, await tables.segments(recording.id))
         for id, running in journals.items():
+            if self._index.running(id):
+                continue
             if await tables.get(id) is None:  # it was never written
                 yield running
             else:
-                self._forget(id)
+                await self._forget(id)
 
     def _journals(self) -> list[Unfinished]:
         return list(journal.read_all(self._folder()))
@@ -109,7 +111,7 @@ class Mending:
                 break
             except DatabaseError:
                 await asyncio.sleep(RETRY_S)
-        self._forget(id)
+        await self._forget(id)
         log.info(
             "recording %s of %s is mended: %d files, %.1f s",
             id,
