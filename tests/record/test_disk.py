@@ -78,22 +78,20 @@ async def test_name_that_is_taken_gets_a_number_and_the_journal_says_so(tmp_path
 async def test_disk_that_is_full_keeps_what_is_whole_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, room = os.write, [10]
+    room = 10
 
-    def some(descriptor: int, data: bytes) -> int:
-        if len(data) <= room[0]:
-            room[0] -= len(data)
-            return write(descriptor, data)
-        if not room[0]:
+    def some(descriptor: int, data: list[bytes]) -> int:
+        nonlocal room
+        if not room:
             raise OSError(errno.ENOSPC, "No space left on device")
-        done = write(descriptor, data[: room[0]])
-        room[0] = 0
+        done = os.write(descriptor, b"".join(data)[: min(room, 3)])
+        room -= done
         return done
 
     owner = Owner()
     disk, spooled = spool(tmp_path, owner)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "write", some)
+        patch.setattr(os, "writev", some)
         patch.setattr(journal, "add", lambda *_: None)
         spooled.put(begin())
         spooled.put(Job(None, [b"1234"], 1))

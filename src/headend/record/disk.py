@@ -7,8 +7,10 @@ disk is asked the more seldom the slower it is.
 """
 
 import errno
+import math
 import os
 import threading
+import time
 from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +24,8 @@ from headend.record import journal
 THREADS: Final = 8  # each waits for the disk on behalf of one recording at a time
 QUEUED: Final = 32 * 1024 * 1024  # bytes of one recording that wait: 100 s of 2.65 Mbit/s
 QUEUED_IN_ALL: Final = 512 * 1024 * 1024
+PIECES: Final = 1000  # that one call of the system may write
+CHECK_S: Final = 5.0  # between two looks at the room that is left
 SAME_NAME: Final = 1000  # files of one stream that begin within the same second
 FILE_MODE: Final = 0o640
 FOLDER_MODE: Final = 0o750
@@ -150,6 +154,7 @@ class Spool:
         self._path = ""
         self._size = 0  # of the file, up to which it is whole
         self._is_over = False
+        self._checked = -math.inf  # when there was room, monotonic seconds
 
     def put(self, job: Job) -> bool:
         """Have a job done; false: too much waits already."""
@@ -223,10 +228,11 @@ class Spool:
         return failure
 
     def _check_free(self) -> None:
-        if not self._min_free:
+        if not self._min_free or time.monotonic() < self._checked + CHECK_S:
             return
         self._folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         free = os.statvfs(self._folder)
+        self._checked = time.monotonic()
         if free.f_bavail * free.f_frsize < self._min_free:
             raise OSError(
                 errno.ENOSPC, "the disk has less free space than record.min_free_bytes asks for"
@@ -255,11 +261,15 @@ class Spool:
 
     def _write(self, data: Sequence[bytes]) -> None:
         """Write bytes; the file is whole up to them if they don't fit."""
-        joined = b"".join(data)
-        left = memoryview(joined)
-        while left:
-            left = left[os.write(self._file, left) :]
-        self._size += len(joined)
+        for start in range(0, len(data), PIECES):
+            left = [memoryview(piece) for piece in data[start : start + PIECES]]
+            while left:
+                written = os.writev(self._file, left)
+                while left and written >= len(left[0]):
+                    written -= len(left.pop(0))
+                if left:
+                    left[0] = left[0][written:]
+        self._size += sum(map(len, data))
 
     def _sync(self) -> None:
         if self._file >= 0:
