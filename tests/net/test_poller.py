@@ -24,14 +24,16 @@ class Reader:
         self._socket = sock
         self.cost = cost
         self.got: list[bytes] = []
+        self.late: list[bool] = []
         self.then: Callable[[], None] | None = None
 
     def handle_events(self, events: int) -> None:
-        self.read_in_turn()
+        self.read_in_turn(is_late=False)
 
     def slow_down(self) -> None: ...
 
-    def read_in_turn(self) -> None:
+    def read_in_turn(self, *, is_late: bool) -> None:
+        self.late.append(is_late)
         self._loop.now += self.cost
         try:
             self.got.append(self._socket.recv(100))
@@ -376,6 +378,16 @@ def test_lazy_publishers_are_read_ten_times_a_second_a_tenth_of_them_at_a_time(
     assert [len(reader.got) for reader in readers] == [1] * 20
     fixture.loop.run_until(101)
     assert [len(reader.got) for reader in readers] == [10] * 20
+
+
+def test_lazy_publisher_is_told_that_its_turn_is_late(make: Callable[..., Fixture]) -> None:
+    fixture = make()
+    reader = fixture.reader()[0]
+    fixture.poller.set_pace(reader, ReadPace.LAZY)
+    fixture.loop.run_until(100.2)
+    fixture.loop.now += 0.2  # the loop was busy
+    fixture.loop.run_until(100.45)
+    assert reader.late == [False, False, True]
 
 
 def test_publisher_is_lazy_no_more_once_somebody_watches(make: Callable[..., Fixture]) -> None:

@@ -138,7 +138,7 @@ def test_paused_transport_is_not_read_in_its_turn_nor_when_its_pace_changes(f: F
     f.transport.set_pace(ReadPace.LAZY)
     f.transport.pause_reading()
     f.peer.send(b"a")
-    f.transport.read_in_turn()
+    f.transport.read_in_turn(is_late=False)
     f.transport.set_pace(ReadPace.PROMPT)
     assert f.turn() == []
     f.transport.resume_reading()
@@ -244,6 +244,17 @@ def test_peer_that_had_much_for_a_moment_is_read_in_turn_again(f: Fixture) -> No
     assert f.turn() == []
     f.loop.run_until(f.loop.now + 0.1)
     assert f.owner.told == ["data a"]
+
+
+def test_peer_that_had_much_in_late_turns_stays_lazy(f: Fixture) -> None:
+    f.transport.set_pace(ReadPace.LAZY)
+    for _ in range(10):
+        f.peer.sendall(b"x" * 70_000)
+        f.loop.now += 0.2  # the loop was busy
+        f.loop.run_until(f.loop.now + 0.1)
+    f.owner.told.clear()
+    f.peer.send(b"a")
+    assert f.turn() == []
 
 
 def test_peer_that_had_much_and_is_watched_since_is_read_as_it_comes(f: Fixture) -> None:

@@ -39,6 +39,7 @@ MAX_EVENTS: Final = 1024  # descriptors of one turn; the rest come with the next
 # hundred together stop nobody for long.
 LAZY_S: Final = 0.1
 LAZY_STEPS: Final = 10
+LATE_S: Final = 1.5 * LAZY_S  # from one turn to the next: what has gathered meanwhile says little
 # After so long a publisher that had much in each turn is read in turn again: a machine that was
 # busy for a moment must not have all of them read message by message for ever.
 PROMPT_S: Final = 20.0
@@ -56,8 +57,8 @@ class ReadPace(Enum):
 class Paced(Protocol):
     """Who is read when it is its turn."""
 
-    def read_in_turn(self) -> None:
-        """Read all there is. It must not raise."""
+    def read_in_turn(self, *, is_late: bool) -> None:
+        """Read all there is; it may be more than usual if the turn is late. It must not raise."""
 
     def slow_down(self) -> None:
         """Be read in turn again. It must not raise."""
@@ -100,6 +101,7 @@ class Poller:
         self._lazy: list[dict[Paced, None]] = [{} for _ in range(LAZY_STEPS)]
         self._lazy_step = 0  # where the last one was added
         self._lazy_now = 0  # which was read last
+        self._lazy_at = [loop.time()] * LAZY_STEPS  # when each step was read last, seconds
         self._lazy_timer: TimerHandle | None = None
         self._prompt: dict[Paced, None] = {}  # that were too fast to be read in turn
         self._prompt_timer: TimerHandle | None = None
@@ -286,8 +288,11 @@ class Poller:
             return
         self._lazy_timer = self._loop.call_later(LAZY_S / LAZY_STEPS, self._read_lazy)
         self._lazy_now = (self._lazy_now + 1) % LAZY_STEPS
+        now = self._loop.time()
+        is_late = now - self._lazy_at[self._lazy_now] > LATE_S
+        self._lazy_at[self._lazy_now] = now
         for item in list(self._lazy[self._lazy_now]):
-            item.read_in_turn()
+            item.read_in_turn(is_late=is_late)
 
 
 class _Held:

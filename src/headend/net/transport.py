@@ -130,7 +130,7 @@ class Transport:
             self._send_backlog()
         if events & ~WRITE and not self._is_closed:
             if self._pace is ReadPace.FLUSH:
-                self.read_in_turn()
+                self.read_in_turn(is_late=False)
             else:
                 self.read()
 
@@ -152,11 +152,12 @@ class Transport:
             self._is_reading = False
         return len(data)
 
-    def read_in_turn(self) -> None:
+    def read_in_turn(self, *, is_late: bool) -> None:
         """Read all there is, up to ROUND_READS reads, because it is this peer's turn.
 
         A peer that has much each time is read as it comes for a while: its bytes would fill the
-        kernel's buffer between two turns, and slow it down.
+        kernel's buffer between two turns, and slow it down. What gathered before a late turn of a
+        busy machine does not count.
         """
         if self._is_paused:
             return
@@ -166,7 +167,8 @@ class Transport:
             total += size
             if size < self.read_size or self._pace is ReadPace.PROMPT:
                 break
-        self._full_rounds = self._full_rounds + 1 if total >= FULL_BYTES else 0
+        is_full = total >= FULL_BYTES and not is_late
+        self._full_rounds = self._full_rounds + 1 if is_full else 0
         if self._full_rounds >= FULL_ROUNDS:
             self._use_pace(ReadPace.PROMPT)
             self._poller.slow_down_later(self)
