@@ -1,16 +1,16 @@
 """Tests of headend.hls.numbers."""
 
-from headend.hls.numbers import REMEMBERED, First, Numbers
+from headend.hls.numbers import EPOCH_S, REMEMBERED, First, Numbers
 
 NOW = 1_796_000_000.0  # 2026-11-30
-CLOCK = First(241_241_601, 16_753)
+CLOCK = First(241_241_601, 699)
 
 
 def test_first_numbers_are_the_clocks_and_grow_with_it() -> None:
     numbers = Numbers()
     assert numbers.first("live/a", NOW) == CLOCK
     assert numbers.first("live/a", NOW + 0.25).sequence == CLOCK.sequence + 1
-    assert numbers.first("live/a", NOW + 3600).discontinuity == CLOCK.discontinuity + 1
+    assert numbers.first("live/a", NOW + 86_400).discontinuity == CLOCK.discontinuity + 1
     assert CLOCK.sequence < 1 << 31
 
 
@@ -52,3 +52,7 @@ def test_names_are_remembered_up_to_a_limit_the_newest_ones() -> None:
     assert len(numbers) == REMEMBERED
     assert numbers.first("0", NOW).sequence == used.sequence
     assert numbers.first("1", NOW) == CLOCK
+
+
+def test_discontinuities_of_ten_years_are_few_enough_to_be_counted_with_each_playlist() -> None:
+    assert Numbers().first("live/a", EPOCH_S + 10 * 365 * 86_400).discontinuity < 4000
