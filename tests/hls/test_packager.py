@@ -321,6 +321,29 @@ def test_plain_hls_has_no_parts() -> None:
     assert out.playlists.hint is None
 
 
+@pytest.mark.parametrize(("video", "size"), [(True, 90), (False, 90), (True, 370), (False, 370)])
+def test_mpegts_costs_less_than_a_third_more_than_its_sound(video: bool, size: int) -> None:
+    """Of 32 and 128 kbit/s: tables that are said again and half-full packets cost the most."""
+    sounds = [audio_tag(time, wire("af 01 21") + bytes(size)) for time in range(0, 6000, 23)]
+    pictures = stream(6000, audio=False) if video else []
+    tags = sorted([*pictures, *sounds], key=lambda tag: tag.timestamp)
+    headers = (video_header(), audio_header()) if video else (audio_header(),)
+    out = Packaged(*tags, headers=headers, container="mpegts")
+    out.packager.end()
+    packets = b""
+    for segment in out.window.segments:
+        found = out.playlists.resource(segment.name)
+        assert found is not None
+        assert found.body[0] == 0x47
+        packets += found.body
+    heads = [packets[at + 1 : at + 3] for at in range(0, len(packets), 188)]
+    ids = [int.from_bytes(head, "big") & 0x1FFF for head in heads]
+    pictures_id = 256 if video else None
+    cost = 188 * sum(each != pictures_id for each in ids)
+    assert cost < 1.3 * len(sounds) * (size + 1)
+    assert ids.count(0) <= 2 * len(out.durations)  # at the head, and with the keyframe
+
+
 def test_mpegts_segments_are_whole_files() -> None:
     out = Packaged(*stream(5000), container="mpegts")
     assert out.durations == [2.0, 2.0]

@@ -186,6 +186,8 @@ class Muxer:
         if not self._is_mp4:
             # Its counters start anew with each segment.
             options |= {"mpegts_flags": "initial_discontinuity", "flush_packets": "0"}
+            # Each segment begins with what these tables say: it is not said again within.
+            options |= {"pat_period": "3600", "sdt_period": "3600"}
             # Sounds of so much time share a packet of 188 bytes; each alone would fill one or two.
             options |= {"max_delay": str(SOUNDS_US)}
         else:
