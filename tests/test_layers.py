@@ -88,7 +88,7 @@ LAYERS = {
     "cli": {
         "errors", "redaction", "names", "files", "logs", "settings", "media", "rtmp",
         "codec", "sources", "net", "tls", "client", "store", "access", "live", "http",
-        "relay", "app",
+        "relay", "record", "app",
     },
     "__main__": {"cli"},
     "__init__": {"hooks", "settings", "media", "codec", "features", "embed"},

@@ -1,19 +1,16 @@
 """Tests of headend.record.download, with recordings that ffmpeg has made."""
 
 import asyncio
-import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.e2e.media import AAC, H264, frames, make, picture, tone
-from tests.record.fragmented import FRAGMENTED, recorded
-from tests.record.made import begun, file, recording, segment
-from tests.record.served import Served, serve
+from tests.record.fragmented import FRAGMENTED, add
+from tests.record.made import begun, file, recording
+from tests.record.served import serve
 
 from headend.record import download as download_module
-from headend.record.values import Recording
 
 ONE = "/recordings/r1.mp4"
 
@@ -22,21 +19,6 @@ ONE = "/recordings/r1.mp4"
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = (*picture(2), *tone(2), *H264, *AAC, *FRAGMENTED)
     return make("ffmpeg", tmp_path_factory.mktemp("clip") / "clip.mp4", *options)
-
-
-async def add(web: Served, clip: Path, whole: Recording, *, times: int = 1) -> None:
-    """Add a recording whose files are a clip each."""
-    source = recorded(clip)
-    for number in range(times):
-        each = file(number, whole.id)
-        path = web.recordings.path_of(each)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(clip, path)
-        made = segment(0, number)._replace(
-            offset=source.init_size, size=source.end - source.init_size, start_s=2.0 * number
-        )
-        known = replace(each, init_size=source.init_size)
-        await web.kept.write({whole: False}, [known], [(whole.id, made)], [])
 
 
 async def test_recording_is_one_file_that_plays_and_has_every_frame(

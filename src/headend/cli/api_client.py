@@ -4,7 +4,8 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, Self
+from types import MappingProxyType
+from typing import BinaryIO, Final, Self
 from urllib.parse import quote
 
 import aiohttp
@@ -13,14 +14,17 @@ from yarl import URL
 from headend.app.running_file import find
 from headend.errors import HeadendError, SettingsError
 from headend.http.api import models
-from headend.http.api.route import MOST
+from headend.http.api.route import MOST, adapter
 from headend.live.status import SessionStatus, StreamStatus
+from headend.record.api import ListedRecording, RecordingList
 from headend.relay.api import AddedRelay, NewRelay, RelayList
 from headend.relay.status import RelayStatus
 from headend.store import admin_token
 
 TIMEOUT_S: Final = 10.0
 SILENCE_S: Final = 15.0  # updates come every 2 s
+EXPORT_S: Final = 150.0  # the server may have to make the head of a file first
+CHUNK_BYTES: Final = 1024 * 1024
 WRONG: Final = (400, 422)  # what was asked for is
 EVENT_BYTES: Final = 16 * 1024 * 1024
 _ALL: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # addresses of the whole machine
@@ -110,16 +114,42 @@ class ApiClient:
         """Have a relay removed."""
         await self._change("DELETE", f"/api/v1/relays/{quote(id, safe='')}")
 
-    async def _pages(self, what: str) -> AsyncIterator[dict[str, object]]:
-        """Ask for a list, page by page."""
-        query = {"limit": str(MOST)}
+    async def recordings(self, wanted: Mapping[str, str]) -> list[ListedRecording]:
+        """Ask for recordings; `wanted`: see the query of the API."""
+        pages = self._pages("recordings", wanted, after="cursor")
+        lists = [RecordingList.model_validate(page) async for page in pages]
+        return [recording for each in lists for recording in each.recordings]
+
+    async def recording(self, id: str) -> ListedRecording:
+        """Ask for one recording."""
+        answer = await self._get(f"/api/v1/recordings/{quote(id, safe='')}")
+        found: ListedRecording = adapter(ListedRecording).validate_python(answer)
+        return found
+
+    async def export(self, id: str, file: BinaryIO) -> None:
+        """Write a recording to a file, as MP4."""
+        limits = aiohttp.ClientTimeout(None, sock_connect=TIMEOUT_S, sock_read=EXPORT_S)
+        path = f"/api/v1/recordings/{quote(id, safe='')}/mp4"
+        async with self._asked(path, {}, limits) as response:
+            async for piece in response.content.iter_chunked(CHUNK_BYTES):
+                file.write(piece)
+
+    async def delete_recording(self, id: str) -> None:
+        """Have a recording deleted."""
+        await self._change("DELETE", f"/api/v1/recordings/{quote(id, safe='')}")
+
+    async def _pages(
+        self, what: str, wanted: Mapping[str, str] = MappingProxyType({}), after: str = "after"
+    ) -> AsyncIterator[dict[str, object]]:
+        """Ask for a list, page by page; `after`: what the parameter for the next one is called."""
+        query = {"limit": str(MOST), **wanted}
         while True:
             page = await self._get(f"/api/v1/{what}", query)
             assert isinstance(page, dict)
             yield page
             if page.get("next") is None:
                 return
-            query["after"] = str(page["next"])
+            query[after] = str(page["next"])
 
     async def _change(self, method: str, path: str, body: object = None) -> object:
         limits = aiohttp.ClientTimeout(TIMEOUT_S)
