@@ -115,6 +115,12 @@ class Kernel:
         return -1
 
 
+def test_other_systems_are_asked_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uring, "SYSTEM", "darwin")
+    monkeypatch.setattr(uring, "_libc", None)
+    assert not RingBulk().is_ready
+
+
 def test_kernel_that_forbids_io_uring_has_no_ring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uring, "_libc", Kernel(errno.EPERM))
     bulk = RingBulk()

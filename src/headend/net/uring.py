@@ -16,12 +16,14 @@ import mmap
 import os
 import socket
 import struct
+import sys
 from array import array
 from collections.abc import Sequence
 from typing import Final
 
 log = logging.getLogger(__name__)
 
+SYSTEM: Final[str] = sys.platform
 ENTRIES: Final = 1024  # sockets of one call; more take several. A power of 2; 100 KiB of memory
 
 _COUNTER: Final = 0xFFFFFFFF
@@ -192,6 +194,8 @@ def _set_up() -> tuple[int, tuple[int, ...]]:
     Raises:
         OSError: The kernel, or who guards it, has none for us.
     """
+    if SYSTEM != "linux":  # where these numbers are other calls
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
     for flags in (_SINGLE_ISSUER | _DEFER_TASKRUN, 0):
         told = ctypes.create_string_buffer(_PARAMETERS.pack(0, 0, flags, *[0] * 25))
         descriptor = _libc.syscall(_SETUP, ENTRIES, told)
