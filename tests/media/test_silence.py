@@ -1,5 +1,7 @@
 """Tests of headend.media.silence."""
 
+from dataclasses import replace
+
 import av
 import pytest
 from tests.wire import wire
@@ -47,5 +49,28 @@ def test_layouts_and_objects_without_a_known_silence_have_none(record: str) -> N
     assert silence_of(config(record)) is None
 
 
-def test_other_codecs_have_none() -> None:
-    assert silence_of(config("1210", Codec.OPUS)) is None
+OPUS_HEAD = "4f70757348656164 01 {:02x} 3801 80bb0000 0000 {:02x}"
+
+
+@pytest.mark.parametrize(("channels", "payload"), [(1, "f8 fffe"), (2, "fc fffe")])
+def test_opus_is_silent_for_20_ms(channels: int, payload: str) -> None:
+    head = OPUS_HEAD.format(channels, 0)
+    found = silence_of(replace(config(head, Codec.OPUS), channels=channels))
+    assert found is not None
+    assert (found.payload, found.duration_ms) == (wire(payload), 20)
+    decoder = av.CodecContext.create("libopus", "r")
+    decoder.extradata = wire(head)
+    for _ in range(3):
+        for frame in decoder.decode(av.Packet(found.payload)):
+            assert not frame.to_ndarray().any()
+
+
+@pytest.mark.parametrize(("channels", "family"), [(2, 1), (6, 1), (3, 0), (0, 0)])
+def test_opus_of_several_streams_has_none(channels: int, family: int) -> None:
+    head = config(OPUS_HEAD.format(channels, family), Codec.OPUS)
+    assert silence_of(replace(head, channels=channels)) is None
+
+
+@pytest.mark.parametrize("codec", [Codec.MP3, Codec.AC3, Codec.FLAC, Codec.OPUS])
+def test_other_codecs_have_none(codec: Codec) -> None:
+    assert silence_of(config("1210", codec)) is None

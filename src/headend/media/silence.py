@@ -1,6 +1,7 @@
 """Frames of silence, which stand in for sound that a stream announces and does not send.
 
-Source: ISO/IEC 14496-3, 4.4.2: a raw_data_block whose channels have no spectral data.
+Source: ISO/IEC 14496-3, 4.4.2: a raw_data_block whose channels have no spectral data; RFC 6716, 3.1
+and 4.3: a frame of CELT whose silence flag is set.
 """
 
 from typing import Final, NamedTuple
@@ -23,6 +24,10 @@ _ELEMENTS: Final = {
     7: (_SINGLE, _PAIR, _PAIR, _PAIR, _LOW),
 }
 _SAMPLES: Final = 1024
+# 20 ms of Opus by number of channels: CELT, full band, one frame in the packet.
+_OPUS: Final = {1: b"\xf8\xff\xfe", 2: b"\xfc\xff\xfe"}
+_OPUS_MS: Final = 20.0
+_OPUS_FAMILY: Final = 18  # offset in the Opus head; family 0 has one stream, of one or two channels
 
 
 class Silence(NamedTuple):
@@ -39,6 +44,9 @@ class Silence(NamedTuple):
 
 def silence_of(config: TrackConfig) -> Silence | None:
     """Return silence that a track's decoder takes; None: there is none for this codec."""
+    if config.codec is Codec.OPUS and config.record[_OPUS_FAMILY : _OPUS_FAMILY + 1] == b"\0":
+        opus = _OPUS.get(config.channels)
+        return None if opus is None else Silence(opus, _OPUS_MS)
     if config.codec is not Codec.AAC or len(config.record) < 2:
         return None
     bits = int.from_bytes(config.record[:2], "big")
