@@ -1,6 +1,7 @@
 """Tests of the command `headend privacy`."""
 
 import asyncio
+import errno
 import json
 import time
 from dataclasses import replace
@@ -8,9 +9,13 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from tests.record.made import begun, file, recording, segment
 
 from headend.cli.main import run
 from headend.net.pseudonyms import PSEUDONYMS, Pseudonyms
+from headend.record import erasure
+from headend.record.tables import RecordingTables
+from headend.record.values import RecordedPublisher
 from headend.store.audit import AuditTrail
 from headend.store.database import Database
 from headend.store.history import History
@@ -71,6 +76,7 @@ def test_viewer_is_forgotten_and_it_is_noted_without_saying_whom(
         "audit": 1,
         "keys": 0,
         "webhooks": 0,
+        "recordings": 0,
     }
     found = exported(data, capsys, "--address", ADDRESS, "--subject", "Ann")
     assert not any(found.values())
@@ -88,7 +94,10 @@ def test_viewer_is_forgotten_and_it_is_noted_without_saying_whom(
 def test_result_is_said_for_people(data: str, capsys: Capture) -> None:
     assert run(["privacy", "erase", "--data", data, "--subject", "Ann"]) == 0
     told = capsys.readouterr().out
-    assert told == "overwritten: 1 sessions, 1 audit entries, 0 keys, 0 webhooks\n"
+    assert (
+        told
+        == "overwritten: 1 sessions, 1 audit entries, 0 keys, 0 webhooks; deleted: 0 recordings\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["export", "erase"])
@@ -98,3 +107,71 @@ def test_nobody_and_what_is_no_address_are_told_in_a_line(
 ) -> None:
     assert run(["privacy", command, "--data", data, *flags]) == 2
     assert "--address" in capsys.readouterr().err
+
+
+def test_recordings_of_a_publisher_are_given_out_and_deleted(data: str, capsys: Capture) -> None:
+    files = [add_recording(Path(data), id) for id in ("r1", "r2")]
+    add_recording(Path(data), "r3", is_over=False)
+    found = exported(data, capsys, "--subject", "Eve")["recordings"]
+    assert [(row["id"], row["stream"], row["subject"]) for row in found] == [
+        ("r1", "live/a", "Eve"), ("r2", "live/a", "Eve"), ("r3", "live/a", "Eve"),
+    ]  # fmt: skip
+    erase = ["privacy", "erase", "--data", data, "--subject", "Eve"]
+    assert run(erase) == 0
+    said = capsys.readouterr()
+    assert "deleted: 2 recordings" in said.out
+    assert "1 recordings go on: end them, and erase again" in said.err
+    assert not any(path.exists() for path in files)
+    left = exported(data, capsys, "--subject", "Eve")["recordings"]
+    assert [row["id"] for row in left] == ["r3"]
+
+
+def test_recordings_are_kept_where_that_is_wanted_and_nobodys_then(
+    data: str, capsys: Capture
+) -> None:
+    path = add_recording(Path(data), "r1")
+    erase = ["privacy", "erase", "--data", data, "--subject", "Eve", "--keep-recordings"]
+    assert run([*erase, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["recordings"] == 0
+    assert path.exists()
+    assert exported(data, capsys, "--subject", "Eve")["recordings"] == []
+
+
+def test_recording_that_cannot_be_deleted_is_told_and_stays(
+    data: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = add_recording(Path(data), "r1")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(erasure, "delete_files", refuse)
+    assert run(["privacy", "erase", "--data", data, "--subject", "Eve"]) == 1
+    assert f"cannot be deleted: {path}: Read-only file system" in capsys.readouterr().err
+    assert len(exported(data, capsys, "--subject", "Eve")["recordings"]) == 1
+
+
+def test_recordings_at_other_servers_are_told(data: str, capsys: Capture) -> None:
+    add_recording(Path(data), "r1", node="other")
+    assert run(["privacy", "erase", "--data", data, "--subject", "Eve"]) == 0
+    assert "1 recordings are at other servers: erase there too" in capsys.readouterr().err
+
+
+def add_recording(data: Path, id: str, *, is_over: bool = True, node: str = "alone") -> Path:
+    """Add a recording that Eve has published; return where its file is."""
+    path = data / "recordings" / file(0, id).path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"media")
+
+    async def write() -> None:
+        database = Database("", data)
+        await database.open()
+        whole = recording(id) if is_over else begun(id)
+        publisher = RecordedPublisher(id, f"s-{id}", None, "Eve")
+        await RecordingTables(database, node).write(
+            {whole: False}, [file(0, id)], [(id, segment(0))], [publisher]
+        )
+        await database.close()
+
+    asyncio.run(write())
+    return path

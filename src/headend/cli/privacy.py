@@ -10,9 +10,10 @@ from headend.cli import output
 from headend.cli.config import JsonFlag
 from headend.cli.data_folder import settings_of_server, tell
 from headend.cli.serve import ConfigFlag, DataFlag, SetFlag
-from headend.errors import SettingsError
+from headend.errors import HeadendError, SettingsError
 
 if TYPE_CHECKING:
+    from headend.record.erasure import DeletedRecordings
     from headend.settings import Settings
     from headend.store.database import Database
     from headend.store.erasure import Erased, Person
@@ -70,28 +71,60 @@ def erase(
     config: ConfigFlag = None,
     data: DataFlag = None,
     settings: SetFlag = None,
+    keep_recordings: Annotated[
+        bool, typer.Option("--keep-recordings", help="Keep the recordings of a publisher.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Overwrite what identifies one viewer or publisher; counts and times stay."""
+    """Overwrite what identifies one viewer or publisher, and delete recordings of a publisher."""
     effective = settings_of_server(config, settings, data, needs_secret=bool(address))
     from dataclasses import asdict
 
     from headend.cli.database import ask, note
+    from headend.record.erasure import DeletedRecordings
     from headend.store.erasure import erase as overwrite
 
     person = _person(effective, address, subject, key)
 
-    async def write(database: "Database") -> "Erased":
+    async def write(database: "Database") -> "tuple[Erased, DeletedRecordings]":
+        recordings = DeletedRecordings(0, 0, 0)
+        if not keep_recordings:
+            recordings = await _delete_recordings(database, effective, person)
         erased = await overwrite(database, person)
-        await note(database, "privacy.erase", _kinds(address, subject, key), str(erased))
-        return erased
+        told = f"{erased}, {recordings.deleted} recordings"
+        await note(database, "privacy.erase", _kinds(address, subject, key), told)
+        return erased, recordings
 
-    erased = ask(effective, write)
+    erased, recordings = ask(effective, write)
     if as_json:
-        output.result_json(asdict(erased))
+        output.result_json({**asdict(erased), "recordings": recordings.deleted})
     else:
-        output.result(f"overwritten: {erased}")
+        output.result(f"overwritten: {erased}; deleted: {recordings.deleted} recordings")
+    if recordings.running:
+        output.note(f"{recordings.running} recordings go on: end them, and erase again")
+    if recordings.elsewhere:
+        output.note(f"{recordings.elsewhere} recordings are at other servers: erase there too")
     tell(effective, as_json=as_json)
+
+
+async def _delete_recordings(
+    database: "Database", settings: "Settings", person: "Person"
+) -> "DeletedRecordings":
+    """Delete what a person has published.
+
+    Raises:
+        HeadendError: A file cannot be deleted.
+    """
+    from headend.app.parts import node
+    from headend.record.erasure import delete_recordings
+    from headend.record.recordings import folder_of
+
+    try:
+        return await delete_recordings(database, person, folder_of(settings), node(settings))
+    except OSError as error:
+        raise HeadendError(
+            f"a recording cannot be deleted: {error.filename}: {error.strerror}"
+        ) from error
 
 
 def _person(

@@ -25,6 +25,7 @@ from headend.record.port import RecordingControl
 from headend.record.removal import Removal
 from headend.record.retention import Keep, Retention
 from headend.record.values import RecordedFile
+from headend.settings import Settings
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -94,8 +95,7 @@ class Recordings(Feature):
     @property
     def folder(self) -> Path:
         """Where the files are."""
-        settings = self.services.settings
-        return settings.record.folder or settings.data / FOLDER
+        return folder_of(self.services.settings)
 
     def path_of(self, file: RecordedFile) -> Path:
         """Return where a file is."""
@@ -179,6 +179,11 @@ class Recordings(Feature):
         from headend.record.api import routes
 
         return routes(self)
+
+
+def folder_of(settings: Settings) -> Path:
+    """Return where recordings are written, as the settings have it."""
+    return settings.record.folder or settings.data / FOLDER
 
 
 def _free(folder: Path) -> int | None:

@@ -4,6 +4,8 @@
     by a subject     whom a playback token was made for: history, audit trail, webhooks
     by a key         a publisher's key by its id: the key's label and last use, history, audit trail
 
+and by all of these, which recordings hold what the person has published.
+
 What identifies the person is overwritten; the rows stay, so that counts, times and outcomes do.
 """
 
@@ -17,7 +19,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headend.store.database import Database
-from headend.store.tables import AUDIT, OUTBOX, PUBLISH_KEYS, SESSIONS
+from headend.store.tables import (
+    AUDIT,
+    OUTBOX,
+    PUBLISH_KEYS,
+    RECORDED_PUBLISHERS,
+    RECORDINGS,
+    SESSIONS,
+)
 
 # In place of who did something: the column of an entry's actor is never empty for other reasons.
 ERASED: Final = "(erased)"
@@ -99,6 +108,7 @@ async def export(database: Database, person: Person) -> dict[str, list[dict[str,
                 connection, sa.select(*_KEY_COLUMNS).where(_in_keys(person)), PUBLISH_KEYS.c.id
             ),
             "webhooks": await _letters(connection, person),
+            "recordings": await _rows(connection, _recordings(person), RECORDINGS.c.started),
         }
 
 
@@ -122,6 +132,12 @@ async def erase(database: Database, person: Person) -> Erased:
                 else PUBLISH_KEYS.update().where(_in_keys(person)).values(used_from=None),
             )
         ]
+        # That a recording which goes on is of the person must be known when it is over.
+        running = sa.select(RECORDINGS.c.id).where(RECORDINGS.c.ended.is_(None))
+        published = RECORDED_PUBLISHERS.update().where(
+            is_recorded(person), RECORDED_PUBLISHERS.c.recording_id.not_in(running)
+        )
+        await connection.execute(published.values(address=None, subject=None))
         letters = await _letters(connection, person)
         for letter in letters:
             changed = OUTBOX.update().where(OUTBOX.c.sequence == letter["sequence"])
@@ -158,6 +174,22 @@ def _is_actor(person: Person) -> sa.ColumnElement[bool]:
 def _in_keys(person: Person) -> sa.ColumnElement[bool]:
     columns = PUBLISH_KEYS.c
     return sa.or_(columns.used_from.in_(person.addresses), columns.id == person.key)
+
+
+def is_recorded(person: Person) -> sa.ColumnElement[bool]:
+    """Say in SQL which rows of `recorded_publishers` are about a person."""
+    columns = RECORDED_PUBLISHERS.c
+    return sa.or_(columns.address.in_(person.addresses), columns.subject.in_(person.names))
+
+
+def _recordings(person: Person) -> "sa.Select[tuple[object, ...]]":
+    """Return what tells of the recordings that hold what a person has published."""
+    publishers = RECORDED_PUBLISHERS.c
+    told = (publishers.session, publishers.address, publishers.subject)
+    joined = sa.select(RECORDINGS, *told).join(
+        RECORDED_PUBLISHERS, publishers.recording_id == RECORDINGS.c.id
+    )
+    return joined.where(is_recorded(person))
 
 
 async def _letters(connection: AsyncConnection, person: Person) -> list[dict[str, object]]:

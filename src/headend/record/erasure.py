@@ -1,0 +1,60 @@
+"""Recordings of one person who published: found and deleted, while no server need run."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from headend.record.removal import delete_files
+from headend.record.tables import RecordingTables
+from headend.store.database import Database
+from headend.store.erasure import Person, is_recorded
+from headend.store.tables import RECORDED_PUBLISHERS, RECORDINGS
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedRecordings:
+    """What became of the recordings of a person.
+
+    Attributes:
+        deleted: How many were deleted, with their files.
+        running: How many go on, and are there still.
+        elsewhere: How many have their files at other servers that share the database.
+    """
+
+    deleted: int
+    running: int
+    elsewhere: int
+
+
+async def delete_recordings(
+    database: Database, person: Person, folder: Path, node: str
+) -> DeletedRecordings:
+    """Delete what a person has published, as far as it is over and here.
+
+    Args:
+        database: Has the rows.
+        person: Who published.
+        folder: Where this server's files are.
+        node: Names this server among those that share the database.
+
+    Raises:
+        DatabaseError: It cannot be read or written now.
+        OSError: A file cannot be deleted; its rows are there still.
+    """
+    columns = RECORDINGS.c
+    ids = sa.select(RECORDED_PUBLISHERS.c.recording_id).where(is_recorded(person))
+    query = sa.select(columns.id, columns.node, columns.state).where(columns.id.in_(ids))
+    async with database.begin() as connection:
+        rows = (await connection.execute(query.order_by(columns.started))).all()
+    here = [row for row in rows if row.node == node]
+    tables, over = (
+        RecordingTables(database, node),
+        [row for row in here if row.state != "recording"],
+    )
+    for row in over:
+        files = await tables.files(row.id)
+        await asyncio.to_thread(delete_files, folder, files)
+        await tables.delete(row.id)
+    return DeletedRecordings(len(over), len(here) - len(over), len(rows) - len(here))
