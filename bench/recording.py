@@ -9,7 +9,7 @@ from typing import Final
 
 from bench.endurance import Figure
 from bench.http import PACKAGING_SETTLE_S, headend
-from bench.proc import Meter
+from bench.proc import Meter, process_tree
 from bench.report import Target
 from bench.servers import APP, KBPS, NAME, free_port, run_nginx
 from bench.tools import SERVER_CORE, Tool
@@ -26,6 +26,8 @@ HEADEND: Final[dict[str, tuple[str, ...]]] = {
     "recording": ("hls.start=off", *RECORD),
     "recording, FLV": ("hls.start=off", *RECORD, "record.format=flv"),
 }
+NGINX_ALONE: Final = "nginx-rtmp"
+NGINX_FLV: Final = "nginx-rtmp, FLV"
 NGINX: Final = """
 rtmp {{
     access_log off;
@@ -35,47 +37,51 @@ rtmp {{
 
 
 @contextmanager
-def nginx_rtmp(record: str) -> Iterator[tuple[int, int]]:
-    """Run nginx-rtmp that records, or not; give its port and process."""
+def nginx_rtmp(record: str) -> Iterator[tuple[int, list[int]]]:
+    """Run nginx-rtmp that records, or not; give its port and processes."""
     port = free_port()
     with run_nginx("rtmp", port, NGINX.format(port=port, app=APP, record=record)) as pid:
-        yield port, pid
+        yield port, process_tree(pid)
+
+
+@contextmanager
+def running(name: str) -> Iterator[tuple[int, list[int]]]:
+    """Run one of the servers; give its port and processes."""
+    if name in HEADEND:
+        with headend("adaptive", *HEADEND[name]) as host:
+            yield host.rtmp, [host.pid]
+        return
+    with tempfile.TemporaryDirectory(prefix="headend-bench-") as folder:
+        Path(folder).chmod(0o777)
+        record = f"record all; record_path {folder};" if name == NGINX_FLV else ""
+        with nginx_rtmp(record) as server:
+            yield server
+
+
+def measured(name: str, streams: int, seconds: float) -> float:
+    """Measure one server, just started: HLS ends where encoders pause for long. CPU %."""
+    with ExitStack() as stack:
+        port, pids = stack.enter_context(running(name))
+        where = ("127.0.0.1", port, APP, NAME, streams, "--kbps", KBPS)
+        tool = stack.enter_context(Tool.start("publishers", *where))
+        tool.answer()
+        tool.tell("run")
+        time.sleep(PACKAGING_SETTLE_S)
+        meter = Meter.start(pids, [tool.pid], SERVER_CORE)
+        time.sleep(seconds)
+        return meter.stop().server
 
 
 def recording(streams: int, *, seconds: float, runs: int) -> Iterator[Figure]:
     """What so many streams cost with and without recording; all on the same disk."""
-    cpu: dict[str, list[float]] = {}
-    with ExitStack() as stack:
-        encoders: dict[str, tuple[int, Tool]] = {}
-
-        def add(name: str, port: int, pid: int) -> None:
-            where = ("127.0.0.1", port, APP, NAME, streams, "--kbps", KBPS)
-            tool = stack.enter_context(Tool.start("publishers", *where))
-            tool.answer()
-            encoders[name] = pid, tool
-            cpu[name] = []
-
-        for name, settings in HEADEND.items():
-            host = stack.enter_context(headend("adaptive", *settings))
-            add(name, host.rtmp, host.pid)
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="headend-bench-"))
-        Path(folder).chmod(0o777)
-        for name, record in (
-            ("nginx-rtmp", ""),
-            ("nginx-rtmp, FLV", f"record all; record_path {folder};"),
-        ):
-            add(name, *stack.enter_context(nginx_rtmp(record)))
-        for _ in range(runs):
-            for name, (pid, tool) in encoders.items():
-                tool.tell("run")
-                time.sleep(PACKAGING_SETTLE_S)
-                meter = Meter.start([pid], [tool.pid], SERVER_CORE)
-                time.sleep(seconds)
-                cpu[name].append(meter.stop().server)
-                tool.tell("trickle")
+    cpu: dict[str, list[float]] = {name: [] for name in (*HEADEND, NGINX_ALONE, NGINX_FLV)}
+    for _ in range(runs):
+        for name, values in cpu.items():
+            values.append(measured(name, streams, seconds))
     least = {name: min(values) for name, values in cpu.items()}
     for name, value in least.items():
-        yield Figure(name.partition(" ")[0], f"{streams} streams, {name}", value, "%")
+        server = "headend" if name in HEADEND else "nginx-rtmp"
+        yield Figure(server, f"{streams} streams, {name}", value, "%")
 
     def each(name: str, above: str) -> float:
         return (least[name] - least[above]) / streams
@@ -83,7 +89,7 @@ def recording(streams: int, *, seconds: float, runs: int) -> Iterator[Figure]:
     yield Figure("headend", "beside HLS", each("HLS and recording", "HLS"), "%")
     yield Figure("headend", "alone", each("recording", "ingest"), "%")
     yield Figure("headend", "alone, FLV", each("recording, FLV", "ingest"), "%")
-    yield Figure("nginx-rtmp", "FLV", each("nginx-rtmp, FLV", "nginx-rtmp"), "%")
+    yield Figure("nginx-rtmp", "FLV", each(NGINX_FLV, NGINX_ALONE), "%")
 
 
 def recording_targets(figures: Sequence[Figure]) -> Iterator[Target]:

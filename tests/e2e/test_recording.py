@@ -192,10 +192,10 @@ def test_second_publisher_that_takes_over_goes_on_in_the_same_recording(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MB."""
+    """A disk of 24 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("tmpfs cannot be mounted here")
     yield folder
@@ -207,7 +207,7 @@ def test_full_disk_costs_the_recording_alone_and_is_tried_again(
     recorded: Recorded, peers: Peers, clip: Path, small_disk: Path, tmp_path: Path
 ) -> None:
     filler = small_disk / "filler"
-    filler.write_bytes(bytes(900_000))
+    filler.write_bytes(bytes(24 * 1024 * 1024 - 100_000))
     server = recorded.start(f"record.folder={small_disk}")
     publisher = peers.publish(clip, server.url("live/a"), is_endless=True)
     seen = tmp_path / "seen.flv"
@@ -216,7 +216,7 @@ def test_full_disk_costs_the_recording_alone_and_is_tried_again(
     stream = server.streams()["live/a"]
     assert any("recording has failed: No space" in each["text"] for each in stream["health"])
     filler.unlink()
-    wait_for(lambda: "recording" in recorded.states(), "another recording")
+    wait_for(lambda: {"failed", "recording"} == set(recorded.states()), "another recording")
     publisher.send(signal.SIGINT)
     player.wait()
     wait_for(lambda: "recording" not in recorded.states(), "the end of the recording")

@@ -163,3 +163,55 @@ async def test_recording_that_falls_behind_fails_and_the_stream_goes_on(
         stream_ = it.live.services.registry.stream("live/a")
         assert stream_ is not None
         assert stream_.is_live
+
+
+async def test_reload_begins_and_ends_recordings_and_drops_nobody(tmp_path: Path) -> None:
+    settings = tmp_path / "headend.toml"
+    settings.write_text('[record]\nmatch = ["other/*"]\nmin_free_bytes = 0\n')
+    async with live_server(tmp_path / "data", path=settings) as live:
+        it = Recorded(live)
+        await it.publish(*HEADERS, *stream(500))
+        settings.write_text('[record]\nmatch = ["live/*"]\nmin_free_bytes = 0\n')
+        live.server.reload()
+        await until(lambda: it.recorders._recorders)
+        await it.publish(*stream(3000, start=500))
+        await until(it.running)
+        settings.write_text('[record]\nmatch = ["other/*"]\nmin_free_bytes = 0\n')
+        live.server.reload()
+        (known,) = await it.wait_state("ready")
+        assert known.stream == "live/a"
+        assert live.services.registry.stream("live/a").is_live  # type: ignore[union-attr]
+
+
+async def test_stream_without_a_keyframe_has_no_recording_and_no_failure(tmp_path: Path) -> None:
+    async with recorded(tmp_path) as it:
+        await it.publish(*HEADERS, *[tag for tag in stream(4000) if not tag.is_keyframe][:60])
+        assert it.running() == []
+        it.live.services.registry.stream("live/a").end()  # type: ignore[union-attr]
+        await until(lambda: not it.recorders._recorders)
+        assert await it.known() == []
+        assert it.recorders.status() == {"recordings": 0, "failures": 0}
+
+
+async def test_packager_that_is_lost_ends_the_recording_and_another_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headend.hls.streams.REMAKE_S", 0.0)
+    monkeypatch.setattr(stream_recorder, "RETRY_S", 0.0)
+    async with recorded(tmp_path, "record.match=live/*", "http.listen=127.0.0.1:0") as it:
+        await it.publish(*HEADERS, *stream(2500))
+        await until(it.running)
+
+        def push(*_: object) -> None:
+            raise RuntimeError("a bug")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("headend.hls.packager.HlsPackager.push", push)
+            await it.publish(*stream(40, start=2520))
+        (first,) = it.running() or [""]
+        await until(lambda: it.running() != [first] or not first)
+        for start in range(3000, 60_000, 500):
+            await it.publish(*stream(500, start=start))
+            if it.running() and it.running() != [first]:
+                break
+        assert len(it.running()) == 1

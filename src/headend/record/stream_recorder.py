@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LOST: Final = "packaging has failed, which is a bug"
 RETRY_S: Final = 5.0  # after the first failure in a row, twice as long after each further one
 LONGEST_RETRY_S: Final = 60.0
 GOOD_S: Final = 60.0  # a tape that ran so long ends the row of failures
@@ -97,7 +98,7 @@ class StreamRecorder:
         elif self.tape is None and now >= self._retry_at and self.stream.has_begun:
             self._begin()
         elif self.tape is not None and self.stream.has_begun and not self._is_attached():
-            self.tape.fail("packaging has failed, which is a bug")
+            self.tape.fail(LOST)
 
     def stop(self) -> None:
         """End the recording; what came of it is kept."""
@@ -168,6 +169,8 @@ class StreamRecorder:
     def tape_over(self, tape: Tape, failure: str) -> None:
         """Take note that a tape has ended."""
         path = shown(self.stream.path)
+        if not failure and not self.is_over and self.stream.has_begun:
+            failure = LOST  # the hub ends what raises an error
         if failure:
             log.error("recording %s of %s has failed: %s", tape.id, path, shown(failure))
         else:
