@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
+from tests.e2e import media
 from tests.e2e.browser import OpenTab, Tab
 from tests.e2e.conftest import StartServer
 from tests.e2e.peers import Peers
@@ -185,6 +186,53 @@ def test_operator_watches_a_private_stream(
     tab.page.get_by_role("link", name="Watch", exact=True).click()
     tab.page.wait_for_url("**/watch/vip/**")
     tab.wait("window.headend?.state === 'playing' && headend.currentTime > 0")
+
+
+def test_stream_is_recorded_ended_played_and_deleted(
+    start_server: StartServer, peers: Peers, clip: Path, open_tab: OpenTab, tmp_path: Path
+) -> None:
+    server = start_server("auth.private=live/*", "record.min_free_bytes=0")
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = signed_in(server, open_tab)
+    go(tab, "Recordings")
+    section = tab.page.locator("#section-recordings")
+    expect(section).to_contain_text("Nothing of this kind was recorded.")
+    dialog = tab.page.locator("#dialog")
+
+    def record() -> bool:
+        section.get_by_role("button", name="Record a stream").click()
+        dialog.get_by_label("Stream").fill("live/a")
+        dialog.get_by_role("button", name="Record").click()
+        expect(tab.page.locator("#toast")).to_be_visible()
+        return "is recorded" in tab.page.locator("#toast").inner_text()
+
+    wait_for(record, "a recording")  # what packages may have to be loaded first
+    row = section.locator("tbody tr")
+    expect(row).to_contain_text("Recording", timeout=15_000)
+    wait_for(lambda: "0:00" not in row.inner_text(), "some media")
+    row.get_by_role("button", name="End the recording").click()
+    dialog.get_by_role("button", name="End").click()
+    expect(row).to_contain_text("Ready", timeout=15_000)
+    expect(tab.page.locator("#recordings-disk")).to_contain_text("All recordings take")
+    with tab.page.expect_download() as waiting:
+        row.get_by_role("link", name="Download").click()
+    file = tmp_path / "saved.mp4"
+    waiting.value.save_as(file)
+    assert set(media.frames(file)) == {"video0", "audio0"}
+    section.get_by_label("Stream", exact=True).fill("vip/*")
+    section.get_by_label("Stream", exact=True).press("Tab")
+    expect(row).to_have_count(0)
+    section.get_by_label("Stream", exact=True).fill("live/*")
+    section.get_by_label("Stream", exact=True).press("Tab")
+    row.get_by_role("link", name="Play").click()
+    tab.page.wait_for_url("**/watch/recordings/**")
+    tab.ask("(video.muted = true, video.play())")
+    tab.wait("video.currentTime > 0.2")
+    tab.page.go_back()
+    row.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(section).to_contain_text("Nothing of this kind was recorded.")
 
 
 def test_what_was_done_is_in_the_audit_trail(server: Server, open_tab: OpenTab) -> None:

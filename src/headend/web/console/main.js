@@ -5,6 +5,7 @@ import { address, Api } from './api.js';
 import { audit } from './audit.js';
 import { keys } from './keys.js';
 import { say } from './parts.js';
+import { recordings } from './recordings.js';
 import { relays } from './relays.js';
 import { server } from './server.js';
 import { sessions } from './sessions.js';
@@ -12,7 +13,7 @@ import { settings } from './settings.js';
 import { streams } from './streams.js';
 
 // A section is shown if the server has what it needs.
-const SECTIONS = [streams, sessions, keys, relays, audit, server, settings];
+const SECTIONS = [streams, sessions, recordings, keys, relays, audit, server, settings];
 const AGAIN_MS = 2000;
 
 class App {

@@ -5,9 +5,9 @@ import { bitRate, capital, codec, count, duration, number } from '../common/form
 import { address, encoded } from './api.js';
 import { Graph } from './graph.js';
 import { ask, button, facts, keep, say } from './parts.js';
+import { mayWatch } from './watching.js';
 
 const PICTURE_MS = 5000;
-const TOKEN_S = 3600; // to watch a private stream
 const STATES = {
   live: ['Live', 'live'],
   interrupted: ['Interrupted', 'warn'],
@@ -166,21 +166,12 @@ class Card {
   async #watch(event) {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    const page = `./watch/${encoded(this.path)}`;
     try {
-      const asked = await fetch(page, { headers: { Accept: 'application/json' } });
-      location.assign(
-        (await asked.json()).state === 'private' ? await this.#withToken(page) : page,
-      );
+      const query = await mayWatch(this.app.api, this.path);
+      location.assign(`./watch/${encoded(this.path)}${query}`);
     } catch (error) {
       say(error.message, true);
     }
-  }
-
-  async #withToken(page) {
-    const wanted = { pattern: this.path.replaceAll('[', '[[]'), expires_s: TOKEN_S };
-    const { token } = await this.app.api.post('/tokens', wanted);
-    return `${page}?token=${encodeURIComponent(token)}`;
   }
 
   async #end() {
