@@ -18,6 +18,7 @@ from headend.media.tag import AUDIO, VIDEO, TagKind
 # ms of the other track. Sound comes in bursts; a picture that stands leaves room in its players.
 PATIENCE_MS: Final[Mapping[TagKind, int]] = {AUDIO: 1000, VIDEO: 500}
 ALONE: Final[Mapping[TagKind, int]] = {AUDIO: 4, VIDEO: 4}  # packets of the other track
+LEAST_ALONE: Final = min(ALONE.values())
 MOST: Final = 4_000  # packets that wait: both tracks, 10 s apart and rich
 MOST_BYTES: Final = 64 * 1024 * 1024
 
@@ -32,7 +33,9 @@ class Order:
             kinds: Of the tracks.
             start: Time of the first packet, ms; what is before it does not count.
         """
-        self._queues: dict[TagKind, deque[Packet]] = {kind: deque() for kind in kinds}
+        # The picture first, which leaves before sound of the same time.
+        in_order = sorted(kinds, key=lambda kind: kind is AUDIO)
+        self._queues: dict[TagKind, deque[Packet]] = {kind: deque() for kind in in_order}
         self.newest: Final[dict[TagKind, int]] = dict.fromkeys(self._queues, start)
         self._others: Final[dict[TagKind, int]] = dict.fromkeys(self._queues, start)
         self._alone: Final[dict[TagKind, int]] = dict.fromkeys(self._queues, 0)
@@ -82,6 +85,8 @@ class Order:
     def _horizon(self) -> int:
         if self._count > MOST or self._bytes > MOST_BYTES:
             return max(self.newest.values())
+        if max(self._alone.values()) < LEAST_ALONE:  # hot path: no track is silent
+            return min(self.newest.values())
         return min(
             newest + max(0, self.silent_ms(kind) - PATIENCE_MS[kind])
             for kind, newest in self.newest.items()
@@ -89,11 +94,11 @@ class Order:
 
     def _until(self, horizon: int) -> Iterator[Packet]:
         while True:
-            heads = [queue[0] for queue in self._queues.values() if queue]
-            if not heads:
-                return
-            first = min(heads, key=lambda packet: (packet.dts, packet.kind is AUDIO))
-            if first.dts > horizon:
+            first: Packet | None = None
+            for queue in self._queues.values():
+                if queue and (first is None or queue[0].dts < first.dts):
+                    first = queue[0]
+            if first is None or first.dts > horizon:
                 return
             self._queues[first.kind].popleft()
             self._count -= 1
