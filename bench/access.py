@@ -16,7 +16,7 @@ import uvloop
 
 from bench.endurance import Figure
 from bench.proc import rss_kib
-from headend.access.control import Access
+from headend.access.access import Access
 from headend.access.tokens import Token
 from headend.decisions import AccessRequest
 from headend.errors import Rejected

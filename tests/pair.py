@@ -10,8 +10,8 @@ from itertools import cycle
 from tests.defaults import session_settings
 
 from headend.rtmp.client import ClientEvent, ClientSession, ClientSettings
+from headend.rtmp.client_requests import Action
 from headend.rtmp.events import ConnectCommand, Event, PlayCommand, PublishCommand, Request
-from headend.rtmp.requests import Action
 from headend.rtmp.session import ServerSession, SessionSettings
 from headend.rtmp.url import parse_url
 

@@ -9,7 +9,7 @@ from tests.hls.told import Told
 from tests.outputs.packaged import Packaged
 
 from headend.hls.packager import HlsPackager
-from headend.hls.store import MediaPart
+from headend.hls.store_port import MediaPart
 from headend.media.tag import VIDEO, Tag
 
 

@@ -7,7 +7,7 @@ from tests.defaults import hls_limits
 
 from headend.hls.numbers import First
 from headend.hls.playlists import Playlists
-from headend.hls.store import Init, MediaPart
+from headend.hls.store_port import Init, MediaPart
 from headend.hls.window import Window
 from headend.media.headers import Codec
 from headend.media.tag import AUDIO, VIDEO

@@ -6,7 +6,7 @@ import pytest
 from tests.defaults import hls_limits
 
 from headend.hls.numbers import First
-from headend.hls.store import Init, MediaPart
+from headend.hls.store_port import Init, MediaPart
 from headend.hls.window import Resource, Window
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from headend.hls.store import Init, MediaPart
+from headend.hls.store_port import Init, MediaPart
 
 
 class Told:

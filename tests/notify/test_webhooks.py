@@ -1,4 +1,4 @@
-"""Tests of headend.notify.webhooks and webhook_endpoint, with real receivers."""
+"""Tests of headend.notify.webhooks and webhook_delivery, with real receivers."""
 
 import asyncio
 import json
@@ -29,9 +29,9 @@ from headend.events import (
     StreamEnded,
 )
 from headend.net.outgoing import Outgoing, Rules
-from headend.notify import webhook_endpoint as endpoint_module
+from headend.notify import webhook_delivery as delivery_module
 from headend.notify import webhooks as module
-from headend.notify.webhook_endpoint import Endpoint, Retry
+from headend.notify.webhook_delivery import Endpoint, Retry
 from headend.notify.webhooks import Webhooks
 from headend.settings.webhooks import Webhook
 from headend.store.database import Database
@@ -379,7 +379,7 @@ class SetClock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ahead_s = 0.0
-        for name in ("webhook_endpoint", "webhooks"):
+        for name in ("webhook_delivery", "webhooks"):
             monkeypatch.setattr(f"headend.notify.{name}.time", self)
 
     def __call__(self) -> float:
@@ -575,7 +575,7 @@ async def test_test_event_is_sent_once_and_its_outcome_told(tmp_path: Path) -> N
 def test_database_that_fails_later_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(endpoint_module, "DATABASE_PAUSE_S", 0.01)
+    monkeypatch.setattr(delivery_module, "DATABASE_PAUSE_S", 0.01)
     monkeypatch.setattr(module, "PAUSE_S", 0.01)
     faults = {"newest": 1, "pending": 2, "remove": 1, "failed": 1}
     for name in faults:
@@ -611,7 +611,7 @@ def _failing(faults: dict[str, int], name: str, method: Any) -> Any:
 def test_events_of_an_outage_of_the_database_arrive_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(endpoint_module, "DATABASE_PAUSE_S", 0.05)
+    monkeypatch.setattr(delivery_module, "DATABASE_PAUSE_S", 0.05)
     monkeypatch.setattr(module, "PAUSE_S", 0.05)
     with postgres_server() as postgres:
         url = create_database(postgres.url, "outage")

@@ -23,6 +23,7 @@ from headend.errors import LimitExceeded, ProtocolError, UsageError
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.rtmp.client import ClientSession, ClientSettings
 from headend.rtmp.client_events import Ended, MoveRequested, Refused, Started
+from headend.rtmp.client_requests import Action
 from headend.rtmp.events import (
     ConnectCommand,
     MediaReceived,
@@ -31,7 +32,6 @@ from headend.rtmp.events import (
     PublishCommand,
     PublishEnded,
 )
-from headend.rtmp.requests import Action
 from headend.rtmp.url import parse_url
 
 METADATA = wire("02 000a 6f6e4d65746144617461 08 00000000 000009")

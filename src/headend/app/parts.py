@@ -10,7 +10,7 @@ from time import time
 from typing import Final
 
 from headend import logs
-from headend.access.control import Access
+from headend.access.access import Access
 from headend.events import Event, Events
 from headend.features.features import Features
 from headend.hub.registry import NameSettings, Registry, RegistrySettings

@@ -13,9 +13,9 @@ from headend.net.places import LookUp
 from headend.net.tls_client import TlsOptions
 from headend.rtmp import auth_answer
 from headend.rtmp.client import ClientSession, ClientSettings
+from headend.rtmp.client_requests import Action
 from headend.rtmp.handshake import CLIENT_FILLER_SIZE
 from headend.rtmp.redirect import follow
-from headend.rtmp.requests import Action
 from headend.rtmp.url import Url
 
 MAX_REDIRECTS: Final = 3

@@ -18,7 +18,7 @@ from headend.hls.limits import HlsLimits
 from headend.hls.restraint import Restraint
 from headend.hls.run import Run
 from headend.hls.shelf import SLACK_S, Shelf
-from headend.hls.store import SegmentStore, Tee
+from headend.hls.store_port import SegmentStore, Tee
 from headend.media.silence import silence_of
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
 

@@ -19,7 +19,7 @@ from headend.codec.package import MAX_HOLE_MS, BadPacketError, Muxer, Packet, Tr
 from headend.errors import MediaError
 from headend.hls.order import PATIENCE_MS, Order
 from headend.hls.shelf import SLACK_S, Shelf
-from headend.hls.store import Init, MediaPart
+from headend.hls.store_port import Init, MediaPart
 from headend.media.fragment import Fragments, Sample
 from headend.media.silence import Silence, silence_of
 from headend.media.tag import AUDIO, VIDEO, TagKind

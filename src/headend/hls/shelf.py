@@ -11,7 +11,7 @@ from typing import Final
 
 from headend.codec.package import Packet
 from headend.hls.limits import HlsLimits
-from headend.hls.store import SegmentStore, Tee
+from headend.hls.store_port import SegmentStore, Tee
 
 SLACK_S: Final = 0.45  # EXTINF is rounded to whole seconds before it is compared (RFC, 4.4.3.1)
 # Encoders that set keyframes where scenes change: the longest time between two is still to come.

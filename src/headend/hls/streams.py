@@ -22,7 +22,7 @@ from headend.hls.limits import limits_of
 from headend.hls.numbers import First, Numbers
 from headend.hls.playlists import Playlists
 from headend.hls.port import Packaging
-from headend.hls.store import SegmentStore
+from headend.hls.store_port import SegmentStore
 from headend.hls.viewers import HlsAudience, HlsViewers
 from headend.hls.window import Window
 from headend.hub.registry import Registry

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from headend.hls.limits import HlsLimits
 from headend.hls.numbers import First
 from headend.hls.playlist import Part, Segment
-from headend.hls.store import Init, MediaPart
+from headend.hls.store_port import Init, MediaPart
 from headend.media.track_config import TrackConfig
 
 LISTED: Final = 3  # target durations that stay listed at least (RFC 8216, 6.2.2)

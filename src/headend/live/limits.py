@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from headend.access.gate import Grant
 from headend.decisions import AccessRequest
 from headend.errors import Refusal, Rejected
-from headend.live.sessions import Session
+from headend.live.session import Session
 from headend.logs import shown
 from headend.net.groups import Group, group_of
 

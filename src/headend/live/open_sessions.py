@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
-from headend.live.sessions import Session
+from headend.live.session import Session
 from headend.net.runtime import Counters
 
 if TYPE_CHECKING:

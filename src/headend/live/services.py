@@ -4,7 +4,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headend.access.control import Access
+from headend.access.access import Access
 from headend.access.gate import Gate
 from headend.events import Events
 from headend.features.features import Features

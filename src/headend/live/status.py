@@ -14,7 +14,7 @@ from headend.errors import MediaError
 from headend.hub.stream import Stream, StreamState
 from headend.live.health import Finding, Ingest, findings
 from headend.live.services import Services
-from headend.live.sessions import Session
+from headend.live.session import Session
 from headend.media.codecs import is_description, parse_audio_header, parse_video_header
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag, TagKind
 from headend.media.track_config import MAX_RECORD, TrackConfig, track_config

@@ -14,7 +14,7 @@ from headend.http.api.models import Model
 from headend.http.api.route import PAGE, V1, page_after, page_limit
 from headend.http.problems import Problem
 from headend.notify.integrations import Integrations
-from headend.notify.webhook_endpoint import Attempt, Endpoint
+from headend.notify.webhook_delivery import Attempt, Endpoint
 from headend.notify.webhooks import Webhooks
 from headend.redaction import shown_url
 from headend.store.letter import Letter

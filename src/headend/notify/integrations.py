@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from headend.access.control import Access
+from headend.access.access import Access
 from headend.decisions import Authorizer
 from headend.features.feature import Feature, Label
 from headend.net.runtime import Runtime

@@ -26,7 +26,7 @@ from headend.events import NAMES, Event, Events, RequestRefused, document
 from headend.logs import Repeats
 from headend.net.outgoing import Outgoing
 from headend.net.steady import SteadyClock
-from headend.notify.webhook_endpoint import Endpoint, Retry
+from headend.notify.webhook_delivery import Endpoint, Retry
 from headend.settings.webhooks import Webhook
 from headend.store.letter import STREAM_CHARACTERS, Letter
 

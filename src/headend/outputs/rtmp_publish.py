@@ -11,7 +11,7 @@ from headend.hub.headers import METADATA
 from headend.media.tag import SCRIPT, Tag
 from headend.outputs.rtmp_play import CHUNK_STREAMS
 from headend.rtmp.chunks import Message, append_chunks
-from headend.rtmp.requests import SET_DATA_FRAME
+from headend.rtmp.client_requests import SET_DATA_FRAME
 
 _NOTHING: Final = b""
 

@@ -6,7 +6,7 @@ A file begins with each init segment that is another, after each break of the me
 first keyframe after `record.file_s`.
 """
 
-from headend.hls.store import Init, MediaPart
+from headend.hls.store_port import Init, MediaPart
 from headend.media.tag import VIDEO
 from headend.record.tape import Media, Tape
 

@@ -17,8 +17,8 @@ from headend.errors import MediaError, ProtocolError, UsageError
 from headend.media.amf0 import Value
 from headend.media.codecs import audio_tag, video_tag
 from headend.media.tag import Tag
+from headend.rtmp import client_requests, replies
 from headend.rtmp import messages as m
-from headend.rtmp import replies, requests
 from headend.rtmp.chunks import (
     DEFAULT_CHUNK_SIZE,
     ChunkReader,
@@ -26,11 +26,11 @@ from headend.rtmp.chunks import (
     append_chunks,
 )
 from headend.rtmp.client_events import ClientEvent, Ended, MoveRequested, Refused, Started
+from headend.rtmp.client_requests import Action
 from headend.rtmp.client_settings import ClientSettings
 from headend.rtmp.data import data_tag
 from headend.rtmp.events import MediaReceived
 from headend.rtmp.handshake import ClientHandshake
-from headend.rtmp.requests import Action
 
 # Chunk streams as FFmpeg uses them.
 AUDIO_CHUNK_STREAM: Final = 4
@@ -194,7 +194,7 @@ class ClientSession:
         self._send(m.set_chunk_size(settings.chunk_size))
         self._out_chunk_size = settings.chunk_size
         self._send(
-            requests.connect(
+            client_requests.connect(
                 settings.url,
                 settings.action,
                 is_enhanced=settings.is_enhanced,
@@ -207,11 +207,13 @@ class ClientSession:
     def _create_stream(self) -> None:
         self._step = _Step.CREATE
         settings = self._settings
-        self._send(*requests.create_stream(settings.action, settings.url.stream_name))
+        self._send(*client_requests.create_stream(settings.action, settings.url.stream_name))
 
     def _request(self) -> None:
         self._step = _Step.REQUEST
-        build = requests.publish if self._settings.action == "publish" else requests.play
+        build = (
+            client_requests.publish if self._settings.action == "publish" else client_requests.play
+        )
         self._send(*build(self._stream_id, self._settings.url.stream_name))
 
     def send_tag(self, tag: Tag) -> None:
@@ -222,14 +224,14 @@ class ClientSession:
         """
         if self._step is not _Step.STARTED or self._settings.action != "publish":
             raise UsageError("no tag can be sent: nothing is published now")
-        self._send(requests.media(self._stream_id, tag))
+        self._send(client_requests.media(self._stream_id, tag))
 
     def finish(self) -> None:
         """End what we do, with notice to the server; send what is to be sent, then close."""
         settings = self._settings
         if _Step.REQUEST <= self._step <= _Step.STARTED:
             name = settings.url.stream_name
-            self._send(*requests.end(settings.action, self._stream_id, name))
+            self._send(*client_requests.end(settings.action, self._stream_id, name))
         self._step = _Step.DONE
 
     # ------------------------------------------------------------------ messages
@@ -282,25 +284,29 @@ class ClientSession:
 
     def _on_result(self, call: replies.Call) -> None:
         information = call.object(1)
-        if call.transaction_id == requests.CONNECT and self._step is _Step.CONNECT:
+        if call.transaction_id == client_requests.CONNECT and self._step is _Step.CONNECT:
             if _is_refusal(information):
                 self._refuse(information)
             else:
                 self.codecs = _codecs({**call.object(0), **information})
                 self.server_id = _text(call.object(0), "headend")
                 self._create_stream()
-        elif call.transaction_id == requests.CREATE_STREAM and self._step is _Step.CREATE:
+        elif call.transaction_id == client_requests.CREATE_STREAM and self._step is _Step.CREATE:
             number = call.number(1)
             if number is None or not 0 <= number < 2**32:
                 raise ProtocolError("createStream did not return the number of a message stream")
             self._stream_id = int(number)
             self._request()
-        elif call.transaction_id == requests.REQUEST:
+        elif call.transaction_id == client_requests.REQUEST:
             self._start()  # some servers answer so instead of by onStatus
 
     def _on_error(self, call: replies.Call) -> None:
         # Errors of releaseStream and FCPublish are harmless: many servers do not know them.
-        if call.transaction_id in (requests.CONNECT, requests.CREATE_STREAM, requests.REQUEST):
+        if call.transaction_id in (
+            client_requests.CONNECT,
+            client_requests.CREATE_STREAM,
+            client_requests.REQUEST,
+        ):
             self._refuse(call.object(1))
 
     def _on_status(self, call: replies.Call) -> None:

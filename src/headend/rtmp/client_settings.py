@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from headend.rtmp.chunks import ChunkLimits
-from headend.rtmp.requests import Action
+from headend.rtmp.client_requests import Action
 from headend.rtmp.url import Url
 
 # What a server may make a client hold.

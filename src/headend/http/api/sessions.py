@@ -18,7 +18,7 @@ from headend.http.api.route import MOST_ID, PAGE, V1, page_after, page_limit
 from headend.http.problems import Problem
 from headend.live import status
 from headend.live.services import Services
-from headend.live.sessions import Session
+from headend.live.session import Session
 from headend.live.status import SessionStatus
 from headend.store.recorder import Recorder
 from headend.store.records import StoredSession

@@ -1,8 +1,8 @@
-"""Tests of headend.hls.store."""
+"""Tests of headend.hls.store_port."""
 
 from tests.hls.told import Told
 
-from headend.hls.store import Init, MediaPart, Tee
+from headend.hls.store_port import Init, MediaPart, Tee
 
 INIT = Init(b"init", ())
 PART = MediaPart(b"a", 0.0, 1.0, True, 25, False)

@@ -1,4 +1,4 @@
-"""Tests of headend.access.control, in a whole server."""
+"""Tests of headend.access.access, in a whole server."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from joserfc.jwk import KeySet, OKPKey
 from tests.access.hanging import Disk
 from tests.harness import command, live_server, log_lines, until
 
-from headend.access import control
+from headend.access import access
 from headend.http.metrics import database_is_up
 from headend.store.publish_key import KeyOptions
 from headend.store.recorder import Recorder
@@ -44,7 +44,7 @@ async def test_key_publishes_and_is_revoked_on_each_kind_of_database(
 async def test_server_starts_without_database_and_opens_it_when_it_can(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(access, "FIRST_PAUSE_S", 0.05)
     folder = tmp_path / "away"
     given = ("auth.publish=key", f"auth.database=sqlite:///{folder}/keys.db")
     async with live_server(tmp_path, *given) as live:
@@ -86,8 +86,8 @@ async def test_database_that_only_reads_is_told_once_and_is_not_up(
     """As on a disk that is full: what is read now and then must not pass for an answer."""
     caplog.set_level("INFO", "headend")
     disk = Disk().use(monkeypatch)
-    monkeypatch.setattr(control, "LOOK_S", 0.01)
-    monkeypatch.setattr(control, "RETRY_S", 0.03)
+    monkeypatch.setattr(access, "LOOK_S", 0.01)
+    monkeypatch.setattr(access, "RETRY_S", 0.03)
 
     async with live_server(tmp_path) as live:
         services = live.services
