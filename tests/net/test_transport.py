@@ -461,3 +461,14 @@ def test_closed_transport_and_its_owner_hold_each_other_no_longer(
     finally:
         gc.enable()
     f.owner = Owner()
+
+
+def test_closed_socket_has_no_descriptor_and_whoever_kept_it_is_told(f: Fixture) -> None:
+    before = f.poller.bulk.closed
+    assert f.transport.descriptor == f.ours.fileno()
+    seen: list[tuple[int, int]] = []
+    f.owner.on["lost"] = lambda: seen.append((f.transport.descriptor, f.poller.bulk.closed))
+    f.transport.abort()
+    assert seen == [(-1, before + 1)]
+    f.transport.abort()
+    assert f.poller.bulk.closed == before + 1

@@ -2,7 +2,9 @@
 
 import ctypes
 import errno
+import os
 import socket
+from array import array
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -127,6 +129,48 @@ def test_kernel_that_forbids_io_uring_has_no_ring(monkeypatch: pytest.MonkeyPatc
     assert not bulk.is_ready
     assert not bulk.is_ready
     bulk.close()
+
+
+class EarlySignal:
+    """Ends the wait for answers before any came, as a signal may: those that are there are hidden.
+
+    The tail that the kernel writes is shown as it was before, until the next call.
+    """
+
+    def __init__(self, ring: uring.Ring) -> None:
+        self._true = uring._libc.syscall
+        self._ring = ring
+        self._tail = ring._done_tail
+        self.calls: list[int] = []
+
+    def syscall(self, number: int, *arguments: int) -> int:
+        self.calls.append(arguments[1])
+        before = self._tail[0]
+        done = int(self._true(number, *arguments))
+        is_first = len(self.calls) == 1
+        self._ring._done_tail = memoryview(array("I", [before])) if is_first else self._tail
+        return done
+
+
+def test_call_that_a_signal_ends_early_is_made_again_until_all_have_answered(
+    bulk: RingBulk, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = bulk._ring
+    assert ring is not None
+    (first, _), (second, theirs) = pairs(opened, 2)
+    first.shutdown(socket.SHUT_WR)
+    early = EarlySignal(ring)
+    monkeypatch.setattr(uring, "_libc", early)
+    assert bulk.send([first.fileno(), second.fileno()], b"x") == [(0, 0)]
+    assert early.calls == [2, 0]
+    assert received(theirs, 1) == b"x"
+
+
+def test_kernel_whose_rings_cannot_send_has_no_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uring, "_FAST_POLL", 1 << 31)  # a feature that no kernel has
+    open_before = set(os.listdir("/proc/self/fd"))
+    assert not RingBulk().is_ready
+    assert set(os.listdir("/proc/self/fd")) == open_before
 
 
 def test_call_that_fails_leaves_its_bytes_to_the_writers_and_is_the_last(

@@ -268,6 +268,7 @@ class FakeBulk:
 
     def __init__(self) -> None:
         self.is_ready = True
+        self.closed = 0
         self.writers: dict[int, ListWriter] = {}
         self.calls: list[list[int]] = []
 
@@ -352,6 +353,21 @@ def test_viewer_of_many_that_left_is_not_sent_to() -> None:
     assert 103 not in bulk.calls[-1]
     assert len(bulk.calls[-1]) == BULK
     assert watchers[3].text == "K0@0 f1@33"
+
+
+def test_number_of_a_closed_socket_is_used_no_more_though_nobody_removed_its_viewer() -> None:
+    out, bulk, watchers = crowd(BULK + 1)
+    push(out, inter("f1", 33))
+    watchers[3].writer.descriptor = -1
+    watchers[3].writer.room = 0  # as one that is closed
+    bulk.closed += 1
+    push(out, inter("f2", 66))
+    assert 103 not in bulk.calls[-1]
+    assert len(bulk.calls[-1]) == BULK
+    assert watchers[3].text == "K0@0 f1@33"
+    assert {watcher.text for watcher in watchers if watcher is not watchers[3]} == {
+        "K0@0 f1@33 f2@66"
+    }
 
 
 def test_flush_of_nothing_sends_nothing() -> None:

@@ -119,8 +119,11 @@ class Transport:
 
     @property
     def descriptor(self) -> int:
-        """Return the socket's, to which the system may send as `send` does; -1: TLS is between."""
-        return self._descriptor
+        """Return the socket's, to which the system may send as `send` does; -1: there is none.
+
+        It is closed, or TLS is between.
+        """
+        return -1 if self._is_closed else self._descriptor
 
     # ------------------------------------------------------------------ reading
 
@@ -366,6 +369,7 @@ class Transport:
         if self._is_closed:
             return
         self._is_closed = True
+        self._poller.bulk.closed += 1
         if self._wanted is not ReadPace.PROMPT:
             self._poller.set_pace(self, ReadPace.PROMPT)
         self._poller.unregister(self._descriptor)
@@ -377,5 +381,5 @@ class Transport:
         owner, self._owner = self._owner, NOBODY
         try:
             owner.connection_lost(error)
-        finally:  # a fan-out that still had its descriptor would send to who has it next
+        finally:
             self._socket.close()

@@ -29,6 +29,7 @@ ENTRIES: Final = 1024  # sockets of one call; more take several. A power of 2; 1
 _COUNTER: Final = 0xFFFFFFFF
 _SETUP, _ENTER = 425, 426  # system calls, the same on all architectures
 _SINGLE_ISSUER, _DEFER_TASKRUN = 1 << 12, 1 << 13  # Linux 6.1: no work for other threads
+_FAST_POLL: Final = 1 << 5  # a feature of Linux 5.7: those before may not know OP_SEND
 _GET_EVENTS: Final = 1
 _OP_SEND: Final = 26
 _SUBMISSIONS_AT, _COMPLETIONS_AT, _ENTRIES_AT = 0, 0x8000000, 0x10000000  # for mmap
@@ -44,10 +45,13 @@ class RingBulk:
 
     Attributes:
         is_wanted: Whether a ring is used; see `live.flush_io_uring`.
+        closed: Sockets that were closed so far. Who has kept descriptors asks for them again when
+            it has changed: the number of a closed one may be another peer's.
     """
 
     def __init__(self) -> None:
         self.is_wanted = True
+        self.closed = 0
         self._ring: Ring | None = None
         self._has_failed = False
 
@@ -156,12 +160,12 @@ class Ring:
         return short + [(number, 0) for number in range(start, total)]
 
     def _enter(self, count: int) -> int:
-        """Hand entries over and wait until all are done; return how many can't be."""
+        """Hand entries over and wait until all are answered; return how many can't be."""
         left = count
-        while left:
+        while left or (self._done_tail[0] - self._done_head[0]) & _COUNTER < count:
             done = _libc.syscall(_ENTER, self._descriptor, left, count, _GET_EVENTS, None, 0)
             if done >= 0:
-                left -= done
+                left -= done  # a signal may have ended the wait for the answers
             elif (number := ctypes.get_errno()) != errno.EINTR:
                 self.fault = OSError(number, os.strerror(number))
                 break
@@ -192,7 +196,7 @@ def _set_up() -> tuple[int, tuple[int, ...]]:
     """Make a ring; return its descriptor and what the kernel says of it.
 
     Raises:
-        OSError: The kernel, or who guards it, has none for us.
+        OSError: The kernel, or who guards it, has none for us, or none that can send.
     """
     if SYSTEM != "linux":  # where these numbers are other calls
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
@@ -201,5 +205,9 @@ def _set_up() -> tuple[int, tuple[int, ...]]:
         descriptor = _libc.syscall(_SETUP, ENTRIES, told)
         if descriptor >= 0:
             os.set_inheritable(descriptor, False)
-            return descriptor, _PARAMETERS.unpack_from(told)
+            values = _PARAMETERS.unpack_from(told)
+            if values[5] & _FAST_POLL:
+                return descriptor, values
+            os.close(descriptor)
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
     raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

@@ -58,6 +58,10 @@ class Bulk(Protocol):
     def is_ready(self) -> bool:
         """Say whether there is such a call."""
 
+    @property
+    def closed(self) -> int:
+        """Return how many sockets were closed so far: their numbers may be others' now."""
+
     def send(self, descriptors: Sequence[int], data: bytes) -> list[tuple[int, int]]:
         """Send; return index and bytes taken of each socket that did not take all."""
 
@@ -165,6 +169,7 @@ class Fanout:
         self._waiting: dict[Viewer, None] = {}
         # Live viewers that are sent to in bulk, their descriptors, and the others; None: as yet.
         self._order: tuple[list[Viewer], list[int], list[Viewer]] | None = None
+        self._closed = 0  # sockets by then
         self._is_backwards = False  # the order of this flush: nobody is always last
         self._is_over = False
         self.skips = 0
@@ -274,7 +279,9 @@ class Fanout:
 
     def _send_in_bulk(self, bulk: Bulk, data: bytes) -> list[tuple[Viewer, int]]:
         """Send to plain sockets in one call, and to others one by one; see `_send`."""
-        if self._order is None:
+        # A viewer that nobody has removed is sent to by its own socket alone once that is closed.
+        if self._order is None or self._closed != bulk.closed:
+            self._closed = bulk.closed
             plain = [viewer for viewer in self._live if viewer.writer.descriptor >= 0]
             others = [viewer for viewer in self._live if viewer.writer.descriptor < 0]
             self._order = plain, [viewer.writer.descriptor for viewer in plain], others
