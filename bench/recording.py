@@ -37,19 +37,19 @@ rtmp {{
 
 
 @contextmanager
-def nginx_rtmp(record: str) -> Iterator[tuple[int, list[int]]]:
-    """Run nginx-rtmp that records, or not; give its port and processes."""
+def nginx_rtmp(record: str) -> Iterator[tuple[int, int]]:
+    """Run nginx-rtmp that records, or not; give its port and process."""
     port = free_port()
     with run_nginx("rtmp", port, NGINX.format(port=port, app=APP, record=record)) as pid:
-        yield port, process_tree(pid)
+        yield port, pid
 
 
 @contextmanager
-def running(name: str) -> Iterator[tuple[int, list[int]]]:
-    """Run one of the servers; give its port and processes."""
+def running(name: str) -> Iterator[tuple[int, int]]:
+    """Run one of the servers; give its port and process."""
     if name in HEADEND:
         with headend("adaptive", *HEADEND[name]) as host:
-            yield host.rtmp, [host.pid]
+            yield host.rtmp, host.pid
         return
     with tempfile.TemporaryDirectory(prefix="headend-bench-") as folder:
         Path(folder).chmod(0o777)
@@ -61,13 +61,13 @@ def running(name: str) -> Iterator[tuple[int, list[int]]]:
 def measured(name: str, streams: int, seconds: float) -> float:
     """Measure one server, just started: HLS ends where encoders pause for long. CPU %."""
     with ExitStack() as stack:
-        port, pids = stack.enter_context(running(name))
+        port, pid = stack.enter_context(running(name))
         where = ("127.0.0.1", port, APP, NAME, streams, "--kbps", KBPS)
         tool = stack.enter_context(Tool.start("publishers", *where))
         tool.answer()
         tool.tell("run")
         time.sleep(PACKAGING_SETTLE_S)
-        meter = Meter.start(pids, [tool.pid], SERVER_CORE)
+        meter = Meter.start(process_tree(pid), [tool.pid], SERVER_CORE)
         time.sleep(seconds)
         return meter.stop().server
 

@@ -5,10 +5,10 @@ journals, unfinished rows ─► files read in a thread ─► rows written anew
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from headend.errors import DatabaseError
 from headend.logs import shown
@@ -53,18 +53,29 @@ class Mending:
         """Mend what was undone at the start, then look after what ends, until cancelled."""
         noted = await asyncio.to_thread(self._journals)  # before another recording has one
         for running in await self._undone(noted):
-            await self._mend(running)
+            await self._safely(self._mend(running))
         while True:
             await asyncio.sleep(LOOK_S)
             for id in [id for id in self._ended if self._index.is_written(id)]:
-                if id in self._index.torn:
-                    for running in await asyncio.to_thread(self._journals):
-                        if running.recording.id == id:
-                            await self._mend(running)
-                await self._forget(id)
+                await self._safely(self._close(id))
+
+    async def _safely(self, job: Coroutine[Any, Any, None]) -> None:
+        """Do something for one recording; what goes wrong there costs no other."""
+        try:
+            await job
+        except Exception:
+            log.exception("a recording is not mended: a bug")
+
+    async def _close(self, id: str) -> None:
+        """Delete the journal of a recording that is written, or mend one that lacks rows."""
+        self._ended.discard(id)
+        if id in self._index.torn:
+            for running in await asyncio.to_thread(self._journals):
+                if running.recording.id == id:
+                    await self._mend(running)
+        await self._forget(id)
 
     async def _forget(self, id: str) -> None:
-        self._ended.discard(id)
         await asyncio.to_thread(journal.remove, self._folder(), id)
 
     async def _undone(self, noted: list[Unfinished]) -> list[Unfinished]:

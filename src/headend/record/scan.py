@@ -18,6 +18,8 @@ from headend.record.values import RecordedSegment
 BOX: Final = 8  # size and type
 MOST_MOOF: Final = 16 * 1024 * 1024
 MOST_INIT: Final = 1024 * 1024
+# Behind the last whole fragment. More was synced once, and may be read by other means.
+MOST_TAIL: Final = 64 * 1024 * 1024
 SYNC: Final = 0x0001_0000  # sample_is_non_sync_sample, of the flags of a sample
 FLV_HEAD: Final = 13
 FLV_TAG: Final = 15  # header and PreviousTagSize
@@ -43,7 +45,7 @@ class Fragment(NamedTuple):
 
 
 def segments_of(folder: Path, noted: Noted, segment_s: float) -> list[RecordedSegment]:
-    """Return the segments of a file, and cut off what is behind them.
+    """Return the segments of a file, and cut off what a crash has left behind them.
 
     Args:
         folder: Of all recordings.
@@ -58,7 +60,7 @@ def segments_of(folder: Path, noted: Noted, segment_s: float) -> list[RecordedSe
         read = _tags if path.suffix == ".flv" else _fragments
         fragments = list(read(file, noted.file.init_size))
         end = fragments[-1].offset + fragments[-1].size if fragments else noted.file.init_size
-        if file.seek(0, os.SEEK_END) > end:
+        if 0 < file.seek(0, os.SEEK_END) - end <= MOST_TAIL:
             file.truncate(end)
             os.fsync(file.fileno())
     return list(_segments(fragments, noted, segment_s))
