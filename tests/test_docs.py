@@ -1,5 +1,6 @@
 """The documents: their links lead somewhere, and they are complete."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,30 @@ def missing_modules(text: str) -> list[str]:
     return [name for name in named if not any(path.endswith(f"/{name}") for path in paths)]
 
 
+# A member of a class as the documents name it in code: `Gate.decide`.
+MEMBER = re.compile(r"`([A-Z]\w+)\.(\w+)`")
+
+
+def members(source: str) -> Iterator[tuple[str, str]]:
+    """Name the methods, fields and attributes of each class of a source, each with its class."""
+    for kind in ast.walk(ast.parse(source)):
+        if not isinstance(kind, ast.ClassDef):
+            continue
+        for node in ast.walk(kind):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield kind.name, node.name
+            elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+                yield kind.name, node.id if isinstance(node, ast.Name) else node.attr
+
+
+def missing_members(text: str) -> list[str]:
+    """Name the members that a document tells of and no class of the source has."""
+    known = {
+        each for path in (ROOT / "src").rglob("*.py") for each in members(path.read_text("utf-8"))
+    }
+    return [f"{kind}.{name}" for kind, name in MEMBER.findall(text) if (kind, name) not in known]
+
+
 def is_alive(link: str, document: Path) -> bool:
     """Tell whether a link leads to a file, and to a heading of it if it names one."""
     if link.startswith(("http://", "https://", "mailto:")):
@@ -72,6 +97,17 @@ def test_every_module_that_is_named_is_there(document: Path) -> None:
 def test_module_that_is_not_there_is_found() -> None:
     text = "`logs.py`, `commands.py` and `server/nowhere.py`, `logs/server.py`"
     assert missing_modules(text) == ["server/nowhere.py", "logs/server.py"]
+
+
+@pytest.mark.parametrize("document", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_member_of_a_class_that_is_named_is_there(document: str) -> None:
+    assert missing_members((ROOT / document).read_text()) == []
+
+
+@pytest.mark.parametrize("member", ["Gate.nothing", "Nobody.decide", "Gate.decide_then"])
+def test_member_that_is_not_there_is_found(member: str) -> None:
+    text = f"`gate.py`: `Gate.decide`, `Runtime.events`, `ReadPace.CALM`, `{member}`"
+    assert missing_members(text) == [member]
 
 
 def test_decisions_have_numbers_of_their_own() -> None:
