@@ -14,7 +14,7 @@ from headend.errors import DatabaseError
 from headend.events import Event
 from headend.record import removal as removal_module
 from headend.record.known import WATCHED_S, KnownRecordings
-from headend.record.removal import RecordingRuns, Removal
+from headend.record.removal import Reason, RecordingRuns, Removal
 from headend.record.retention import DAY_S, Keep, Retention
 from headend.record.tables import RecordingFilter, RecordingTables
 from headend.record.values import RecordedFile, Recording
@@ -85,6 +85,28 @@ async def test_deletion_takes_files_folders_that_are_empty_then_and_rows(
         await f.removal.remove(recording("r2"))
         assert not (tmp_path / "live").exists()
         assert await f.ids() == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("deleted", "somebody asked for it"),
+        ("days", "record.keep_days"),
+        ("bytes", "record.keep_bytes"),
+    ],
+)
+async def test_log_says_why_a_recording_was_deleted(
+    database_url: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    reason: Reason,
+    words: str,
+) -> None:
+    caplog.set_level("INFO")
+    async with fixture(database_url, tmp_path) as f:
+        await f.add(recording())
+        await f.removal.remove(recording(), reason)
+        assert log_lines(caplog, f"recording r1 of live/a was deleted: {words}")
 
 
 async def test_recording_that_runs_is_not_deleted(database_url: str, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ A deletion that is cut short is begun anew, by whoever wanted it: what has no fi
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import time
 from typing import Final, Literal, get_args
@@ -20,6 +20,11 @@ from headend.record.values import RecordedFile, Recording
 log = logging.getLogger(__name__)
 
 Reason = Literal["deleted", "days", "bytes"]
+WORDS: Final[Mapping[Reason, str]] = {
+    "deleted": "somebody asked for it",
+    "days": "record.keep_days",
+    "bytes": "record.keep_bytes",
+}
 
 
 class RecordingRuns(HeadendError):
@@ -60,7 +65,12 @@ class Removal:
         await asyncio.to_thread(delete_files, self._folder(), files)
         await self._index.delete(recording.id)
         self.deleted[reason] += 1
-        log.info("recording %s of %s deleted (%s)", recording.id, shown(recording.stream), reason)
+        log.info(
+            "recording %s of %s was deleted: %s",
+            recording.id,
+            shown(recording.stream),
+            WORDS[reason],
+        )
         self._bus.emit(
             RecordingDeleted(
                 time=time(), recording=recording.id, stream=recording.stream, reason=reason
