@@ -1,9 +1,12 @@
 """The presentation of a window: its playlists, and what is in them."""
 
+from dataclasses import replace
 from typing import Final
 
 from headend.hls.numbers import First
+from headend.hls.past import Past
 from headend.hls.playlist import (
+    VERSION_FMP4,
     MediaPlaylist,
     Rendition,
     Segment,
@@ -15,6 +18,7 @@ from headend.media.tag import VIDEO
 from headend.media.track_config import TrackConfig
 
 MEDIA_PLAYLIST: Final = "main.m3u8"
+VERSION_PAST: Final = 7  # as of recordings
 
 RATES: Final = (23.976, 24, 25, 29.97, 30, 48, 50, 59.94, 60, 120)
 # BANDWIDTH is to hold for segments that are not there yet; live ones differ by a third.
@@ -164,3 +168,38 @@ class Playlists:
             if len(self._texts) < MOST_TEXTS:
                 self._texts[skip, query] = text
         return text
+
+    @property
+    def began(self) -> float:
+        """When the first segment that is listed was sent, Unix seconds; there is one."""
+        return self._window.segments[0].date
+
+    @property
+    def listed_s(self) -> float:
+        """How long the segments that are listed last, seconds."""
+        return sum(segment.duration for segment in self._window.segments)
+
+    def with_past(self, past: Past, query: str) -> str:
+        """Write a media playlist that begins in the past: without parts, and not to be waited for.
+
+        Args:
+            past: What goes before the segments that are listed.
+            query: Carried into every URI, with its question mark.
+        """
+        window = self._window
+        text = media_playlist(
+            MediaPlaylist(
+                max(window.target_s, past.target_s),
+                0.0,
+                window.sequence - past.segments,
+                window.discontinuities - past.discontinuities,
+                [replace(segment, parts=()) for segment in window.segments],
+                None,
+                None,
+                window.is_over,
+            ),
+            query=query,
+        )
+        at = text.index("\n", text.index("#EXT-X-DISCONTINUITY-SEQUENCE:")) + 1
+        head = text[:at].replace(f":{VERSION_FMP4}\n", f":{VERSION_PAST}\n", 1)
+        return head + past.lines + text[at:]

@@ -17,6 +17,7 @@ from headend.live.services import Services
 
 TICKET: Final = "_ticket"
 DIRECTIVES: Final = "_HLS_"  # names of a player's parameters begin so (RFC 8216bis, 6.2.5)
+OF_LIVE: Final = "dvr"  # parameter of live playlists: how far they reach back
 OF_PICTURES: Final = ("width", "wait")  # parameters of thumbnails and of the player page
 
 
@@ -41,7 +42,11 @@ def parameters_of(
     if protocol != "hls":
         return shown
     ticket = shown.pop(TICKET, "")
-    own = {name: value for name, value in shown.items() if not name.startswith(DIRECTIVES)}
+    own = {
+        name: value
+        for name, value in shown.items()
+        if not name.startswith(DIRECTIVES) and name != OF_LIVE
+    }
     stands_for = (
         services.access.tickets.read(ticket, path, address, time.time()) if ticket else None
     )

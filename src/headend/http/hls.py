@@ -1,7 +1,7 @@
 """HLS over HTTP: playlists that may be waited for, and what they name.
 
     /APP/NAME/index.m3u8          multivariant playlist
-    /APP/NAME/main.m3u8           media playlist; _HLS_msn, _HLS_part, _HLS_skip
+    /APP/NAME/main.m3u8           media playlist; _HLS_msn, _HLS_part, _HLS_skip; dvr
     /APP/NAME/EPOCH-…             init segments, segments, parts: never changed once they are there
 
 Source: RFC 8216bis, 6.2.5 and appendix B.
@@ -16,11 +16,13 @@ from aiohttp import web
 from headend.access.gate import Grant
 from headend.decisions import AccessRequest
 from headend.errors import LimitExceeded
+from headend.hls.past import PastSegments
 from headend.hls.playlists import MEDIA_PLAYLIST
 from headend.hls.streams import HlsStream, HlsStreams
 from headend.hls.viewers import HlsViewer
 from headend.hls.window import Resource
 from headend.http import access
+from headend.http.assets import root_of
 from headend.http.credentials import query_of_children
 from headend.http.flv import media_of
 from headend.http.hls_waiting import HlsWaiting
@@ -39,6 +41,9 @@ READY_S: Final = 5.0  # a first playlist may take so much longer than the longes
 AHEAD: Final = 2  # segments a request may be ahead of the newest (RFC 8216bis, 6.2.5.2)
 BLOCK_TARGETS: Final = 3  # target durations that a request waits at most (ibidem)
 FRESH_S: Final = 1  # a playlist that was not waited for is the newest for so long
+DVR: Final = "dvr"  # the parameter
+LONGEST_DVR_S: Final = 86_400
+PAST_TRIES: Final = 3  # to read the past before the list goes on
 DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
 
 
@@ -68,13 +73,19 @@ class HlsRoutes:
     async def multivariant(self, request: web.Request) -> web.StreamResponse:
         """Give the playlist of playlists; packaging begins with the first request for it."""
         stream, viewer = await self._stream(request, "multivariant")
-        text = stream.playlists.multivariant(self._query(request))
+        query, dvr_s = self._query(request), _dvr(request)
+        if dvr_s is not None:
+            query = f"?{DVR}={dvr_s}" + query.replace("?", "&", 1)
+        text = stream.playlists.multivariant(query)
         return _count(stream, viewer, self._playlist(request, stream, text, 2 * FRESH_S))
 
     async def media(self, request: web.Request) -> web.StreamResponse:
         """Give the media playlist, once it holds what is asked for."""
         stream, viewer = await self._stream(request, "playlist")
         playlists = stream.playlists
+        if (dvr_s := _dvr(request)) is not None:
+            text = await self._with_past(request, stream, dvr_s)
+            return _count(stream, viewer, self._playlist(request, stream, text, FRESH_S))
         number, part = _number(request, "_HLS_msn"), _number(request, "_HLS_part")
         skip = request.query.get("_HLS_skip", "").upper() in ("YES", "V2")
         if number is None:
@@ -91,6 +102,21 @@ class HlsRoutes:
             await self._wait(request, stream, number, part)
         text = playlists.media_playlist(skip=skip, query=self._query(request))
         return _count(stream, viewer, self._playlist(request, stream, text, 6 * playlists.target_s))
+
+    async def _with_past(self, request: web.Request, stream: HlsStream, dvr_s: int) -> str:
+        """Write a media playlist that reaches back into the recording, as far as there is one."""
+        playlists, query = stream.playlists, self._query(request)
+        past = self._services.features.find(PastSegments)
+        for _ in range(PAST_TRIES if past is not None and not playlists.is_empty else 0):
+            assert past is not None
+            more_s, until = dvr_s - playlists.listed_s, playlists.began
+            path, place = stream.stream.path, root_of(request)
+            found = await past.past(path, more_s, until, place, query)
+            if found is None:
+                break
+            if playlists.began == until:  # the list has not gone on while the database answered
+                return playlists.with_past(found, query)
+        return playlists.media_playlist(skip=False, query=query)
 
     async def resource(self, request: web.Request) -> web.StreamResponse:
         """Give an init segment, a segment or a part; wait for the part that comes next."""
@@ -254,6 +280,14 @@ def _count(stream: HlsStream, viewer: HlsViewer | None, response: web.Response) 
     if isinstance(response.body, bytes):
         stream.audience.gave(viewer, len(response.body))
     return response
+
+
+def _dvr(request: web.Request) -> int | None:
+    """Return how many seconds a playlist is to reach back; None: it is live alone."""
+    seconds = _number(request, DVR)
+    if seconds is not None and not 1 <= seconds <= LONGEST_DVR_S:
+        raise Problem(400, f"{DVR} must be 1 to {LONGEST_DVR_S} seconds.")
+    return seconds
 
 
 def _number(request: web.Request, name: str) -> int | None:

@@ -175,6 +175,17 @@ class RecordingIndex:
         """Say whether a recording goes on in this server."""
         return id in self._recordings and self._recordings[id].state == "recording"
 
+    def running_of(self, stream: str) -> str | None:
+        """Return the id of the recording of a stream that goes on in this server."""
+        return next(
+            (
+                each.id
+                for each in self._recordings.values()
+                if each.stream == stream and each.state == "recording"
+            ),
+            None,
+        )
+
     def is_written(self, id: str) -> bool:
         """Say whether all that is known of a recording that is over has been written."""
         return id not in self._recordings and id not in self._waiting

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from headend.errors import DatabaseError
 from headend.features.feature import Feature, Label
+from headend.hls.past import Past, PastSegments
 from headend.live.services import Services
 from headend.net.file_piece import FileReads
 from headend.record.download import Downloads
+from headend.record.dvr import Dvr
 from headend.record.index import RecordingIndex
 from headend.record.known import KnownRecordings
 from headend.record.on_demand import OnDemand
@@ -50,13 +52,14 @@ class Disk(NamedTuple):
     free: int | None
 
 
-class Recordings(Feature):
+class Recordings(Feature, PastSegments):
     """What was recorded.
 
     Attributes:
         services: What features share.
         index: The rows of all recordings.
         known: Those that are asked for.
+        dvr: The past of those that run.
         reads: Reads their files.
         removal: Deletes.
         retention: Deletes what is not kept.
@@ -78,6 +81,7 @@ class Recordings(Feature):
         self.services: Final = services
         self.index: Final = RecordingIndex(services.access.database, node, services.events)
         self.known: Final = KnownRecordings(self.index, services.loop.time)
+        self.dvr: Final = Dvr(self.index, services.loop.time)
         self.reads: Final = FileReads(services.loop)
         self.recorder: RecordingControl | None = None
         self._disk: Disk | None = None
@@ -145,6 +149,11 @@ class Recordings(Feature):
         await self.index.close()
         self.reads.close()
         self.downloads.close()
+
+    async def past(
+        self, path: str, seconds: float, until: float, place: str, query: str
+    ) -> Past | None:
+        return await self.dvr.past(path, seconds, until, place, query)
 
     def metrics(self, label: Label) -> "Sequence[Metric]":
         from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily

@@ -1,0 +1,139 @@
+"""The past of live streams that are recorded: lines of segments, to go before a live playlist."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from headend.errors import DatabaseError
+from headend.hls.past import Past
+from headend.record.playlist import PLACE, QUERY, Listing
+from headend.record.values import RecordedFile, RecordedSegment
+
+if TYPE_CHECKING:
+    from headend.record.index import RecordingIndex
+
+FRESH_S: Final = 0.5  # it is read again after so long
+MOST: Final = 200  # streams whose past is kept
+LONGEST_S: Final = 86_400.0  # of what is kept
+SAME_S: Final = 0.001  # dates that are not further apart are the same
+
+
+class _Line(NamedTuple):
+    """One segment: what is said of it, and what is said where a playlist begins with it."""
+
+    segment: RecordedSegment
+    text: str
+    first: str
+    is_discontinuous: bool
+
+
+class _KnownPast:
+    """The newest recording of a stream, as far as it was read."""
+
+    def __init__(self, id: str) -> None:
+        self.id: Final = id
+        self.lines: list[_Line] = []
+        self.read_at = 0.0
+        self.lock: Final = asyncio.Lock()
+        self._before: RecordedSegment | None = None
+
+    @property
+    def last(self) -> tuple[int, int] | None:
+        return None if self._before is None else (self._before.file, self._before.offset)
+
+    def add(self, files: dict[int, RecordedFile], segments: list[RecordedSegment]) -> None:
+        for segment in segments:
+            if segment.file not in files:
+                break  # it is known the next time
+            alone, after = Listing(), Listing()
+            alone.add(files, [segment])
+            after.add(files, [each for each in (self._before, segment) if each is not None])
+            first, both = alone.text(PLACE, QUERY), after.text(PLACE, QUERY)
+            before = Listing()
+            before.add(files, [] if self._before is None else [self._before])
+            text = both[before.size :]
+            is_discontinuous = text.startswith("#EXT-X-DISCONTINUITY\n")
+            self.lines.append(_Line(segment, text, first, is_discontinuous))
+            self._before = segment
+        while self.lines and segments[-1].date - self.lines[0].segment.date > LONGEST_S:
+            self.lines.pop(0)
+
+
+class Dvr:
+    """The past of streams that are recorded, or were until they ended."""
+
+    def __init__(self, index: "RecordingIndex", clock: Callable[[], float]) -> None:
+        """Take the parts.
+
+        Args:
+            index: Knows what runs, and has the rows.
+            clock: Gives monotonic seconds.
+        """
+        self._index: Final = index
+        self._clock: Final = clock
+        self._known: Final[OrderedDict[str, _KnownPast]] = OrderedDict()
+
+    async def past(
+        self, path: str, seconds: float, until: float, place: str, query: str
+    ) -> Past | None:
+        """See `PastSegments.past`."""
+        known = self._of(path)
+        if known is None:
+            return None
+        try:
+            await self._read(known)
+        except DatabaseError:
+            return None  # the live playlist is there all the same
+        # The packager gives a segment its date once, for what is in memory and for the recording.
+        joint = next((n for n, each in enumerate(known.lines) if _is_at(each, until)), None)
+        if joint is None:
+            return None  # packaged apart, or with a hole: numbers would not fit
+        lines = known.lines[_first(known.lines, joint, seconds) : joint]
+        if not lines:
+            return None
+        head = "#EXT-X-DISCONTINUITY\n" if lines[0].is_discontinuous else ""
+        text = head + lines[0].first + "".join(each.text for each in lines[1:])
+        longest = max(each.segment.duration_s for each in lines)
+        return Past(
+            text.replace(PLACE, f"{place}recordings/{known.id}/").replace(QUERY, query),
+            len(lines),
+            sum(each.is_discontinuous for each in lines),
+            max(1, int(longest + 0.5)),
+        )
+
+    def _of(self, path: str) -> _KnownPast | None:
+        running = self._index.running_of(path)
+        known = self._known.get(path)
+        if running is not None and (known is None or known.id != running):
+            known = self._known[path] = _KnownPast(running)
+            while len(self._known) > MOST:
+                self._known.popitem(last=False)
+        if known is not None:
+            self._known.move_to_end(path)
+        return known
+
+    async def _read(self, known: _KnownPast) -> None:
+        async with known.lock:
+            if known.lines and self._clock() < known.read_at + FRESH_S:
+                return
+            tables = self._index.tables()
+            segments = await tables.segments(known.id, after=known.last)
+            if segments:
+                files = {file.number: file for file in await tables.files(known.id)}
+                if all(file.path.endswith(".mp4") for file in files.values()):
+                    known.add(files, segments)
+            known.read_at = self._clock()
+
+
+def _first(lines: list[_Line], end: int, seconds: float) -> int:
+    """Return the first of the lines before `end` that together last so long, or all of them."""
+    first = end
+    while first > 0 and seconds > 0:
+        first -= 1
+        seconds -= lines[first].segment.duration_s
+    return first
+
+
+def _is_at(line: _Line, date: float) -> bool:
+    return abs(line.segment.date - date) < SAME_S
