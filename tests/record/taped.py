@@ -58,8 +58,8 @@ class Taped:
         self.failure: str | None = None
         self.over = asyncio.Event()
         self.disk = DiskWriter(asyncio.get_running_loop(), threads=1)
-        settings = TapeSettings("live/a", folder, "mp4", part_s, file_s, 0)
-        self.tape = Tape("id", settings, self.disk, self.rows, self, clock=self.clock)
+        settings = TapeSettings("id", "live/a", folder, "mp4", part_s, file_s, 0)
+        self.tape = Tape(settings, self.disk, self.rows, self, clock=self.clock)
         limits = hls_limits(part_s=0.2)
         self.packager = HlsPackager(limits, None, self, self.clock)
         self.packager.archive.join(Mp4Store(self.tape))

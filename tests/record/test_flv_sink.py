@@ -27,8 +27,8 @@ class Taped:
         self.rows = Rows()
         self.over = asyncio.Event()
         self.disk = DiskWriter(asyncio.get_running_loop(), threads=1)
-        settings = TapeSettings("live/a", folder, "flv", 1.0, file_s, 0)
-        self.tape = Tape("id", settings, self.disk, self.rows, self, clock=self.clock)
+        settings = TapeSettings("id", "live/a", folder, "flv", 1.0, file_s, 0)
+        self.tape = Tape(settings, self.disk, self.rows, self, clock=self.clock)
         self.sink = FlvSink(self.tape, 2.0, lambda: HEADERS, self.clock)
         self.sink.start(HEADERS)
 

@@ -92,7 +92,7 @@ class DiskWriter:
         """Make the threads with the first spool.
 
         Args:
-            loop: In which writers are told.
+            loop: In which owners are told.
             threads: How many.
             sync: Has what was written to a file be on the disk.
         """
@@ -105,14 +105,14 @@ class DiskWriter:
         self._count: Final = threads
         self._threads: list[threading.Thread] = []
 
-    def spool(self, id: str, folder: Path, min_free: int, writer: SpoolOwner) -> "Spool":
+    def spool(self, id: str, folder: Path, min_free: int, owner: SpoolOwner) -> "Spool":
         """Return the spool of a recording.
 
         Args:
             id: Of the recording.
             folder: In which its files are.
             min_free: Bytes that stay free on the disk.
-            writer: Is told what became of its jobs.
+            owner: Is told what became of its jobs.
         """
         if not self._threads:
             self._threads = [
@@ -121,7 +121,7 @@ class DiskWriter:
             ]
             for thread in self._threads:
                 thread.start()
-        return Spool(self, id, folder, min_free, writer)
+        return Spool(self, id, folder, min_free, owner=owner)
 
     def close(self) -> None:
         """End the threads, each behind what it does now; one that hangs is left behind."""
@@ -137,13 +137,13 @@ class Spool:
     """What is to be written for one recording, in order."""
 
     def __init__(
-        self, disk: DiskWriter, id: str, folder: Path, min_free: int, writer: SpoolOwner
+        self, disk: DiskWriter, id: str, folder: Path, min_free: int, *, owner: SpoolOwner
     ) -> None:
         self._disk: Final = disk
         self._id: Final = id
         self._folder: Final = folder
         self._min_free: Final = min_free
-        self._writer: Final = writer
+        self._owner: Final = owner
         self._lock: Final = threading.Lock()
         self._jobs: deque[Job] = deque()
         self._is_scheduled = False
@@ -183,7 +183,7 @@ class Spool:
     # ------------------------------------------------------------------ in a thread
 
     def work(self) -> None:
-        """Do what waits, and have the writer told."""
+        """Do what waits, and have the owner told."""
         with self._lock:
             jobs, self._jobs = list(self._jobs), deque()
             is_last = self._is_ending
@@ -282,7 +282,7 @@ class Spool:
             self._file = -1
 
     def _tell(self, jobs: Sequence[Job], done: list[tuple[Job, str]], end: str | None) -> None:
-        """Have the writer told in the loop; `end`: why the last file was closed, if it was."""
+        """Have the owner told in the loop; `end`: why the last file was closed, if it was."""
         self._is_over = self._is_over or end is not None
         with suppress(RuntimeError):  # the loop is closed: the server has ended without us
             self._disk.loop.call_soon_threadsafe(self._told, jobs, done, end)
@@ -295,7 +295,7 @@ class Spool:
         self._disk.queued -= size
         for job, path in done:
             self._disk.written += job.size
-            self._writer.written(job, path)
+            self._owner.written(job, path)
         if end is not None:
             self._disk.failures += bool(end)
-            self._writer.closed(end)
+            self._owner.closed(end)

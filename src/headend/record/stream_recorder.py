@@ -119,6 +119,7 @@ class StreamRecorder:
         now = time()
         id = f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
         wanted = TapeSettings(
+            id,
             self.stream.path,
             self._ground.folder(),
             record.format,
@@ -128,7 +129,7 @@ class StreamRecorder:
         )
         self._began = self._ground.runtime.loop.time()
         ground = self._ground
-        self.tape = Tape(id, wanted, ground.disk, ground.index, self, clock=time)
+        self.tape = Tape(wanted, ground.disk, ground.index, self, clock=time)
         log.info("recording %s of %s begins", id, shown(self.stream.path))
         if record.format == "flv":
             self._take_messages(self.tape, rules.hls.segment_s)

@@ -45,6 +45,7 @@ class TapeSettings:
     """How a stream is recorded.
 
     Attributes:
+        id: Of the recording.
         stream: `APP/NAME`.
         folder: Of all recordings.
         suffix: Of files: mp4 or flv.
@@ -53,6 +54,7 @@ class TapeSettings:
         min_free: Bytes that stay free on the disk.
     """
 
+    id: str
     stream: str
     folder: Path
     suffix: Literal["mp4", "flv"]
@@ -92,7 +94,6 @@ class Tape:
 
     def __init__(
         self,
-        id: str,
         wanted: TapeSettings,
         disk: DiskWriter,
         index: RecordingIndex,
@@ -103,20 +104,19 @@ class Tape:
         """Begin with nothing; there is no file before there is media.
 
         Args:
-            id: Of the recording.
             wanted: How it is recorded.
             disk: Writes.
             index: Takes rows.
             owner: Is told of the end.
             clock: Gives Unix seconds.
         """
-        self.id: Final = id
+        self.id: Final = wanted.id
         self.wanted: Final = wanted
         self.is_over = self.is_begun = False
         self._index: Final = index
         self._owner: Final = owner
         self._clock: Final = clock
-        self._spool: Final[Spool] = disk.spool(id, wanted.folder, wanted.min_free, self)
+        self._spool: Final[Spool] = disk.spool(wanted.id, wanted.folder, wanted.min_free, self)
         self._failure = ""
         self._started = 0.0
         self._number = -1  # of the file
