@@ -11,7 +11,7 @@ import math
 import os
 import threading
 import time
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, TimerHandle
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -26,6 +26,7 @@ QUEUED: Final = 32 * 1024 * 1024  # bytes of one recording that wait: 100 s of 2
 QUEUED_IN_ALL: Final = 512 * 1024 * 1024
 PIECES: Final = 1000  # that one call of the system may write
 CHECK_S: Final = 5.0  # between two looks at the room that is left
+TELL_S: Final = 0.1  # after which rows follow what is on the disk
 SAME_NAME: Final = 1000  # files of one stream that begin within the same second
 FILE_MODE: Final = 0o640
 FOLDER_MODE: Final = 0o750
@@ -73,6 +74,22 @@ class SpoolOwner(Protocol):
         """The last file is closed; `failure` says why before the end, and is empty at the end."""
 
 
+class _Done(NamedTuple):
+    """What a thread has done for a spool.
+
+    Attributes:
+        spool: Whose jobs they were.
+        jobs: What it took.
+        done: What is on the disk, with the paths of the files.
+        end: Why the last file was closed, if it was; empty: it was to be.
+    """
+
+    spool: "Spool"
+    jobs: Sequence[Job]
+    done: Sequence[tuple[Job, str]]
+    end: str | None
+
+
 class DiskWriter:
     """The threads that write.
 
@@ -102,6 +119,8 @@ class DiskWriter:
         self.failures = 0
         self.written = 0
         self.ready: Final[SimpleQueue[Spool | None]] = SimpleQueue()
+        self._done: Final[deque[_Done]] = deque()
+        self._look: TimerHandle | None = None
         self._count: Final = threads
         self._threads: list[threading.Thread] = []
 
@@ -127,6 +146,30 @@ class DiskWriter:
         """End the threads, each behind what it does now; one that hangs is left behind."""
         for _ in self._threads:
             self.ready.put(None)
+
+    def look_soon(self) -> None:
+        """Have owners be told of what is done in a moment: many at once wake the loop once."""
+        if self._look is None:
+            self._look = self.loop.call_later(TELL_S, self._tell)
+
+    def tell(self, done: "_Done") -> None:
+        """Have an owner be told, from a thread."""
+        self._done.append(done)
+        if done.end is not None:
+            with suppress(RuntimeError):  # the loop is closed: the server has ended without us
+                self.loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+        try:
+            while self._done:
+                done = self._done.popleft()
+                done.spool.told(done)
+        finally:
+            if self.queued:
+                self.look_soon()
 
     def _work(self) -> None:
         while (spool := self.ready.get()) is not None:
@@ -163,6 +206,7 @@ class Spool:
             return False
         self._queued += size
         self._disk.queued += size
+        self._disk.look_soon()
         self._schedule(job)
         return True
 
@@ -284,18 +328,18 @@ class Spool:
     def _tell(self, jobs: Sequence[Job], done: list[tuple[Job, str]], end: str | None) -> None:
         """Have the owner told in the loop; `end`: why the last file was closed, if it was."""
         self._is_over = self._is_over or end is not None
-        with suppress(RuntimeError):  # the loop is closed: the server has ended without us
-            self._disk.loop.call_soon_threadsafe(self._told, jobs, done, end)
+        self._disk.tell(_Done(self, jobs, done, end))
 
     # ------------------------------------------------------------------ in the loop
 
-    def _told(self, jobs: Sequence[Job], done: list[tuple[Job, str]], end: str | None) -> None:
-        size = sum(job.size for job in jobs)
+    def told(self, what: _Done) -> None:
+        """Take note of what a thread has done, and tell the owner."""
+        size = sum(job.size for job in what.jobs)
         self._queued -= size
         self._disk.queued -= size
-        for job, path in done:
+        for job, path in what.done:
             self._disk.written += job.size
             self._owner.written(job, path)
-        if end is not None:
-            self._disk.failures += bool(end)
-            self._owner.closed(end)
+        if what.end is not None:
+            self._disk.failures += bool(what.end)
+            self._owner.closed(what.end)
