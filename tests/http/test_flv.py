@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import socket
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp.web import Request, Response
 from tests.harness import (
     FRAME,
     KEYFRAME,
@@ -19,10 +22,18 @@ from tests.http.watched import Watched, read_tags, serve
 from tests.raw_http import HEALTH, HttpClient
 from tests.wire import wire
 
-from headend.http import flv_viewer, websocket_viewer
+from headend.http import flv, flv_viewer, websocket_viewer
+from headend.http.connection import HttpConnection
 from headend.live import status
 from headend.media.flv import Reader
+from headend.net.transport import Transport
 
+WEBSOCKET = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
 FLV_HEADER = b"FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00"
 
 
@@ -413,3 +424,44 @@ async def test_websocket_ends_though_the_client_never_answers_the_close(
         await client.expect_close()
         client.close()
         await web.viewers(0)
+
+
+# ------------------------------------------------------------------ lost before it watches
+
+
+@pytest.mark.parametrize("headers", [{}, WEBSOCKET], ids=["http", "websocket"])
+@pytest.mark.parametrize("when", ["before its head", "in its head", "in its first bytes"])
+async def test_viewer_that_is_lost_before_it_watches_leaves_nothing(
+    headers: dict[str, str], when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_viewer, write = flv.FlvRoutes._serve, Transport.write
+
+    def lost_before(self: flv.FlvRoutes, request: Request, *rest: Any) -> Response:
+        connection = request.transport
+        assert isinstance(connection, HttpConnection)
+        connection.transport.abort()  # aiohttp is told in the next turn
+        return serve_viewer(self, request, *rest)
+
+    def lost_in_write(transport: Transport, data: bytes) -> None:
+        write(transport, data)
+        first = b"FLV\x01" if when == "in its first bytes" else b"HTTP/1.1 "
+        if first in data[:20]:
+            transport.abort()
+
+    if when == "before its head":
+        monkeypatch.setattr(flv.FlvRoutes, "_serve", lost_before)
+    else:
+        monkeypatch.setattr(Transport, "write", lost_in_write)
+    async with serve(tmp_path, "limits.viewers_per_stream=1") as web:
+        await web.publish()
+        services = web.live.services
+        for _ in range(3):  # there is one place
+            refused = services.counters.rejected
+            with suppress(aiohttp.ClientError, asyncio.IncompleteReadError):
+                async with web.client.get(f"{web.base}/live/a.flv", headers=headers) as response:
+                    await response.content.readexactly(64)
+            assert services.counters.rejected == refused
+            await web.viewers(0)
+        stream = services.registry.stream("live/a")
+        assert stream is not None
+        assert status.fanouts(stream) == []

@@ -162,6 +162,8 @@ def _connection(request: web.Request) -> HttpConnection:
     if connection is None:
         raise ConnectionResetError
     assert isinstance(connection, HttpConnection)
+    if connection.transport.is_closed:  # in this turn: aiohttp is told in the next
+        raise ConnectionResetError
     return connection
 
 

@@ -96,7 +96,7 @@ class _Reading:
 
     def _sessions(self) -> Iterable[Metric]:
         services = self._services
-        sessions = services.sessions.all()
+        sessions = list(services.sessions)
         counts = Counter(each.protocol for each in sessions)
         yield _labelled(
             "headend_sessions",

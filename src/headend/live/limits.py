@@ -148,7 +148,7 @@ class StreamLimits:
                 publisher.samples.clear()
                 continue
             if sessions is None:
-                sessions = {session.id: session for session in self._services.sessions.all()}
+                sessions = {session.id: session for session in self._services.sessions}
             session = sessions.get(publisher.session or 0)
             size = self._received(session, grant.path)
             rate = _rate(publisher.samples, now, size, limits.publisher_bit_rate_s)

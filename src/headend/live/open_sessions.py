@@ -1,5 +1,8 @@
 """The sessions of a server that are open, and whether more may begin."""
 
+from collections.abc import Iterator
+from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from headend.live.session import Session
@@ -12,6 +15,9 @@ if TYPE_CHECKING:
 class OpenSessions:
     """All sessions; each enters and leaves by itself.
 
+    There may be tens of thousands of viewers over HLS. They are kept in the order in which they
+    enter, nearly that in which they began, so that little is left to sort.
+
     Attributes:
         connections: RTMP and RTMPS.
         viewers: Sessions without RTMP, such as viewers over HTTP, WebSocket and HLS.
@@ -21,8 +27,8 @@ class OpenSessions:
     def __init__(self, counters: Counters) -> None:
         """Make an empty one, which counts in `counters`."""
         self._counters: Final = counters
-        self.connections: Final[set[RtmpConnection]] = set()
-        self.viewers: Final[set[Session]] = set()
+        self.connections: Final[dict[RtmpConnection, None]] = {}
+        self.viewers: Final[dict[Session, None]] = {}
         self.is_stopping = False
 
     def next_id(self) -> int:
@@ -32,13 +38,16 @@ class OpenSessions:
 
     def add(self, session: Session, /) -> None:
         """Have one enter that has no RTMP."""
-        self.viewers.add(session)
+        self.viewers[session] = None
 
     def discard(self, session: Session, /) -> None:
         """Have it leave."""
-        self.viewers.discard(session)
+        self.viewers.pop(session, None)
+
+    def __iter__(self) -> Iterator[Session]:
+        """Go through every session, in any order; none may enter or leave meanwhile."""
+        return chain(self.connections, self.viewers)
 
     def all(self) -> list[Session]:
         """Return every session, in the order in which they began."""
-        sessions: list[Session] = [*self.connections, *self.viewers]
-        return sorted(sessions, key=lambda session: session.id)
+        return sorted(self, key=attrgetter("id"))

@@ -108,7 +108,7 @@ class RtmpConnection:
         services = self._services
         self._transport = transport
         transport.read_size = self._session.read_size
-        services.sessions.connections.add(self)
+        services.sessions.connections[self] = None
         services.counters.accepted += 1
         self.id = services.sessions.next_id()
         services.deadlines.update(self)
@@ -182,7 +182,7 @@ class RtmpConnection:
 
     def connection_lost(self, error: OSError | None) -> None:
         services = self._services
-        services.sessions.connections.discard(self)
+        services.sessions.connections.pop(self, None)
         services.deadlines.forget(self)
         services.admission.leave(self.peer.address)
         services.counters.bytes_in += self._transport.bytes_in

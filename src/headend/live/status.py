@@ -202,7 +202,7 @@ async def in_turns(services: Services, known: Sequence[Stream]) -> list[StreamSt
 def _viewers(services: Services, only: str | None = None) -> Mapping[str, Counter[str]]:
     """Count the viewers of every stream, or of one only, by protocol."""
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for session in services.sessions.all():
+    for session in services.sessions:
         for path in session.watching:
             if only in (None, path):
                 counts[path][session.protocol] += 1

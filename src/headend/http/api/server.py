@@ -43,7 +43,7 @@ def routes(services: Services, source: SettingsSource) -> Sequence[Route]:
 
 def describe(services: Services) -> models.Server:
     """Describe the server as it is now."""
-    sessions = [session for session in services.sessions.all() if not session.is_over]
+    sessions = [session for session in services.sessions if not session.is_over]
     rates = services.rates
     started = datetime.fromtimestamp(services.started, UTC)
     uptime = timedelta(seconds=services.loop.time() - services.began)

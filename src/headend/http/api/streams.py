@@ -68,7 +68,7 @@ class _Streams:
 
     async def end_stream(self, request: web.Request) -> None:
         path = request.match_info["path"]
-        publishers = [each for each in self._services.sessions.all() if path in each.publishing]
+        publishers = [each for each in self._services.sessions if path in each.publishing]
         if not self._services.registry.end(path):
             raise no_stream()
         for session in publishers:
