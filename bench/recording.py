@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 from bench.endurance import Figure
@@ -78,13 +79,13 @@ def recording(streams: int, *, seconds: float, runs: int) -> Iterator[Figure]:
     for _ in range(runs):
         for name, values in cpu.items():
             values.append(measured(name, streams, seconds))
-    least = {name: min(values) for name, values in cpu.items()}
-    for name, value in least.items():
+    middle = {name: median(values) for name, values in cpu.items()}
+    for name, value in middle.items():
         server = "headend" if name in HEADEND else "nginx-rtmp"
         yield Figure(server, f"{streams} streams, {name}", value, "%")
 
     def each(name: str, above: str) -> float:
-        return (least[name] - least[above]) / streams
+        return (middle[name] - middle[above]) / streams
 
     yield Figure("headend", "beside HLS", each("HLS and recording", "HLS"), "%")
     yield Figure("headend", "alone", each("recording", "ingest"), "%")
