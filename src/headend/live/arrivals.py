@@ -13,7 +13,7 @@ KEY: Final = "arrival"  # of the sink in its stream
 
 
 class Arrivals:
-    """Who waits for what; bounded by `limits.waiting_requests`.
+    """The requests that wait, by stream; bounded by `limits.waiting_requests`.
 
     Attributes:
         waiting: Requests that wait now.
@@ -25,14 +25,14 @@ class Arrivals:
         self.waiting = 0
 
     async def wait(self, stream: Stream, wait_s: float) -> Kinds:
-        """Wait until a stream has media; return of what kinds.
+        """Wait until a stream has media; return the kinds of media that it has.
 
         Args:
-            stream: It may be one that nobody publishes yet.
-            wait_s: How long to wait, seconds; 0: as long as it lasts.
+            stream: May be one that nobody publishes yet.
+            wait_s: How long to wait, seconds; 0: without limit.
 
         Raises:
-            Rejected: Nobody publishes it, or not in time.
+            Rejected: Nobody publishes the stream, or its media did not come in time.
             LimitExceeded: Too many requests wait.
         """
         path = stream.path
@@ -70,7 +70,7 @@ class Arrivals:
 
 
 def not_found(path: str) -> Rejected:
-    """Return how a request is refused for a stream that nobody publishes."""
+    """Return the refusal of a request for a stream that nobody publishes."""
     return Rejected(Refusal.NOT_FOUND, f"nobody publishes {path}")
 
 

@@ -47,21 +47,21 @@ class Decisions:
         """Have a question answered.
 
         Args:
-            number: Of the message stream; no other question of it waits.
-            question: Raises HeadendError if it can't be answered.
-            answer: Told once, unless the question is cancelled before.
+            number: Number of the message stream; no other question of that stream waits.
+            question: Awaited for the decision; raises HeadendError if nobody can decide.
+            answer: Called once with the decision, unless the question is cancelled before.
         """
         task = self._loop.create_task(self._wait(number, question, answer))
         self._tasks[number] = task
 
     def cancel(self, number: int) -> None:
-        """Ask no more."""
+        """Drop the question of a message stream; its answer is not called."""
         task = self._tasks.pop(number, None)
         if task is not None:
             task.cancel()
 
     def cancel_all(self) -> None:
-        """The peer is gone."""
+        """Drop all questions, because the peer is gone."""
         for number in list(self._tasks):
             self.cancel(number)
 

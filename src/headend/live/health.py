@@ -25,7 +25,7 @@ _WEB_AUDIO: Final = frozenset({Codec.AAC, Codec.MP3, Codec.OPUS, Codec.FLAC})
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What to know of a stream's ingest."""
+    """One thing that an operator should know about a stream's ingest."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -34,16 +34,16 @@ class Finding:
 
 
 class Ingest(NamedTuple):
-    """What is judged.
+    """What `findings` judges an ingest by.
 
     Attributes:
-        age_s: Since the first publisher came.
+        age_s: Seconds since the first publisher came.
         is_live: Somebody publishes.
-        tracks: What is published.
-        rates: Of now.
-        keyframe_interval_s: The newest; None: no second keyframe came yet.
+        tracks: Tracks that are published.
+        rates: The stream's rates now.
+        keyframe_interval_s: The newest interval; None: no second keyframe came yet.
         repairs: Timestamps that were mended.
-        features: What features say is wrong, a line each.
+        features: Faults that features report, a line each.
     """
 
     age_s: float

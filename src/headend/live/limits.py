@@ -55,7 +55,7 @@ class StreamLimits:
         """Count a publish or a viewer.
 
         Raises:
-            Rejected: There are as many as there may be.
+            Rejected: A limit is reached.
         """
         if grant.action == "publish":
             self._check_streams(grant)
@@ -69,7 +69,7 @@ class StreamLimits:
             self._count(grant.path, group, 1)
 
     def leave(self, grant: Grant) -> None:
-        """A publish is over, or a viewer is gone."""
+        """Count no more a publish that is over, or a viewer that is gone."""
         self._publishers.pop(grant, None)
         if grant in self._plays:
             self._count(grant.path, self._plays.pop(grant), -1)

@@ -1,4 +1,4 @@
-"""Loops of relays: a stream does not come back to where it has been.
+"""Loops of relays: a stream must not come back to a server that it has passed.
 
 A relay out says through which servers its stream came, a relay in who it is, see
 `headend.rtmp.hops`. A peer that publishes what this server has relayed itself is refused, and so is
@@ -20,25 +20,25 @@ LOOP: Final = "relay loop"
 
 @runtime_checkable
 class Routed(Protocol):
-    """A publisher that tells through which servers its stream came."""
+    """A publisher that knows which servers its stream came through."""
 
     @property
     def hops(self) -> tuple[str, ...]:
-        """Their ids, the first one first."""
+        """Ids of these servers, the origin first."""
 
 
 def route_of(services: Services, path: str) -> tuple[str, ...]:
-    """Return through which servers a stream came to us."""
+    """Return the ids of the servers that a stream came through."""
     publication = services.registry.publication(path)
     publisher = None if publication is None else publication.publisher
     return publisher.hops if isinstance(publisher, Routed) else ()
 
 
 def check_publish(services: Services, path: str, hops: Sequence[str]) -> None:
-    """Refuse a stream that has been here.
+    """Refuse a stream that has passed this server already.
 
     Raises:
-        Rejected: It has, or it came through too many servers.
+        Rejected: The stream has passed this server, or it came through too many servers.
     """
     if services.server_id in hops:
         raise Rejected(Refusal.LOOP, f"{LOOP}: {path} comes from this server in the first place")
@@ -47,10 +47,10 @@ def check_publish(services: Services, path: str, hops: Sequence[str]) -> None:
 
 
 def check_play(services: Services, path: str, hops: Sequence[str]) -> None:
-    """Refuse a stream to a server that it came from, or that is being asked for it.
+    """Refuse a stream to a server that it came from, or that this server is asking for it.
 
     Raises:
-        Rejected: It did, or is; or too many servers fetch it from each other.
+        Rejected: The stream would go round in a ring, or too many servers fetch it from each other.
     """
     if services.server_id in hops or (hops and hops[-1] in _sources_of(services, path)):
         raise Rejected(Refusal.LOOP, f"{LOOP}: {path} is fetched from where it comes from")

@@ -13,39 +13,39 @@ if TYPE_CHECKING:
 
 
 class OpenSessions:
-    """All sessions; each enters and leaves by itself.
+    """The open sessions; each adds and removes itself.
 
     There may be tens of thousands of viewers over HLS. They are kept in the order in which they
-    enter, nearly that in which they began, so that little is left to sort.
+    were added, nearly that in which they began, so that little is left to sort.
 
     Attributes:
-        connections: RTMP and RTMPS.
+        connections: Sessions over RTMP and RTMPS.
         viewers: Sessions without RTMP, such as viewers over HTTP, WebSocket and HLS.
-        is_stopping: The server stops: nobody is let in any more.
+        is_stopping: The server stops: no session may begin any more.
     """
 
     def __init__(self, counters: Counters) -> None:
-        """Make an empty one, which counts in `counters`."""
+        """Make an empty list; `next_id` counts in `counters`."""
         self._counters: Final = counters
         self.connections: Final[dict[RtmpConnection, None]] = {}
         self.viewers: Final[dict[Session, None]] = {}
         self.is_stopping = False
 
     def next_id(self) -> int:
-        """Return the number of a session that begins, from 1 on."""
+        """Return the number for the next session, from 1 on."""
         self._counters.sessions += 1
         return self._counters.sessions
 
     def add(self, session: Session, /) -> None:
-        """Have one enter that has no RTMP."""
+        """Add a session that does not speak RTMP."""
         self.viewers[session] = None
 
     def discard(self, session: Session, /) -> None:
-        """Have it leave."""
+        """Remove a session that does not speak RTMP."""
         self.viewers.pop(session, None)
 
     def __iter__(self) -> Iterator[Session]:
-        """Go through every session, in any order; none may enter or leave meanwhile."""
+        """Go through every session, in any order; none may be added or removed meanwhile."""
         return chain(self.connections, self.viewers)
 
     def all(self) -> list[Session]:

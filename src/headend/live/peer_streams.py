@@ -1,4 +1,4 @@
-"""What one RTMP peer publishes and plays, from the grant to the end: its streams by number.
+"""Streams that one RTMP peer publishes and plays, by number, from the grant to the end.
 
 grant ─┬─► Publishing ─┬─► ended by the peer, the hub, the gate or time
        └─► Watching ───┘
@@ -29,32 +29,32 @@ from headend.settings.live import backup_rank
 
 
 class Connection(Client, Protocol):
-    """Whose streams these are."""
+    """The RTMP connection to which the streams belong."""
 
     @property
     def hops(self) -> tuple[str, ...]:
-        """Servers through which its streams came."""
+        """Ids of the servers through which its streams came."""
 
     @property
     def transport(self) -> Transport:
-        """What it speaks over."""
+        """The transport of the connection."""
 
     def send(self) -> None:
-        """Send what the session has to say."""
+        """Send the bytes that the RTMP session has ready."""
 
     def end_stream(self, stream_id: int, code: str, description: str) -> None:
-        """Tell the peer that a stream of its is over, and why; close if it has no other."""
+        """Tell the peer why one of its streams is over; close if that was its last stream."""
 
     def close_unused(self) -> None:
-        """Close if it has no stream and asks for none."""
+        """Close a connection that has no stream and asks for none."""
 
 
 class PeerStreams:
     """The streams of one RTMP peer.
 
     Attributes:
-        publishes: By message stream.
-        plays: Likewise; some wait for a publisher.
+        publishes: Streams that the peer publishes, by message stream.
+        plays: Streams that the peer plays, by message stream; some wait for a publisher.
     """
 
     __slots__ = ("_connection", "_services", "_session", "plays", "publishes")
@@ -69,10 +69,10 @@ class PeerStreams:
     # ------------------------------------------------------------------ grants
 
     def granted(self, request: PublishCommand | PlayCommand, grant: Grant, now: float) -> None:
-        """Publish or play.
+        """Begin the publish or play that was granted.
 
         Raises:
-            Rejected: The hub refuses it.
+            Rejected: The hub refuses the request.
         """
         if isinstance(request, PublishCommand):
             self._publish(request, grant, now)
@@ -151,7 +151,7 @@ class PeerStreams:
     # ------------------------------------------------------------------ what the streams tell
 
     def watched(self) -> None:
-        """Read lazily while nobody watches what is published, and at once before somebody does."""
+        """Read the peer lazily while nobody watches its streams; else read it at once."""
         if self.publishes:
             is_watched = any(publishing.is_watched for publishing in self.publishes.values())
             pace = self._services.poller.watched_pace if is_watched else ReadPace.LAZY
@@ -178,11 +178,11 @@ class PeerStreams:
 
     @property
     def waits_until(self) -> float:
-        """When the first of them gives up, monotonic seconds."""
+        """When the first play that waits for a publisher gives up, monotonic seconds."""
         return min((watching.wait_until for watching in self.plays.values()), default=NEVER)
 
     def give_up_late(self, now: float) -> None:
-        """Give up on those whose time is over."""
+        """End the plays that have waited for a publisher for too long."""
         for watching in list(self.plays.values()):
             if watching.wait_until <= now:
                 watching.give_up(" (live.wait_s)")
@@ -190,11 +190,11 @@ class PeerStreams:
     # ------------------------------------------------------------------ the end
 
     def lose(self, why: str, note: str) -> None:
-        """Lose what is published and leave what is played: the peer is gone, or about to be.
+        """Lose the publishes and leave the plays: the peer is gone, or about to be.
 
         Args:
-            why: For the events.
-            note: Behind the lines of the log.
+            why: Reason for the events.
+            note: Text that is added to the lines of the log.
         """
         publishes, self.publishes = self.publishes, {}
         for publishing in publishes.values():
@@ -204,11 +204,11 @@ class PeerStreams:
             watching.end(why, f" closed{note}")
 
     def let_go(self) -> None:
-        """Hold the connection no longer, which is gone: it holds us. Nothing follows."""
+        """Drop the reference to the connection, which is gone and refers to this object."""
         del self._connection
 
     def end_publishes(self, why: str) -> None:
-        """End what is published for good: no publisher is waited for."""
+        """End the publishes for good: viewers do not wait for the publisher's return."""
         publishes, self.publishes = self.publishes, {}
         for publishing in publishes.values():
             publishing.end(why)

@@ -1,4 +1,4 @@
-"""Where encoders publish a stream, as OBS wants it: what it calls server, without stream key."""
+"""URLs to which encoders publish a stream, as the field Server of OBS takes them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -16,8 +16,8 @@ def publish_servers(
 
     Args:
         addresses: Where the server listens, by listener.
-        host: By which it is reached where it listens on all addresses; IPv6 without brackets.
-        stream: `APP/NAME`. What follows the app is the publish key alone.
+        host: Host for listeners that listen on all addresses; IPv6 without brackets.
+        stream: `APP/NAME`. The URL ends with the app: the publish key alone follows it.
         needs_tls: Whether only RTMPS may be used; else RTMP comes first, whose encoders need not
             trust a certificate.
     """

@@ -1,4 +1,4 @@
-"""One publication from the grant to the end, whatever brings it.
+"""One publication from the grant to the end, whatever protocol its media comes by.
 
     Grant ─► begin: loop check, registry, record, counters ─► media: `publication.push`
                                                               └─► end: once
@@ -21,22 +21,25 @@ REPLACED: Final = "another encoder took the name over"
 
 
 class Source(Protocol):
-    """What brings the media of a publication. Its methods must not raise."""
+    """The source of a publication's media. Its methods must not raise."""
 
     def watched(self) -> None:
-        """Whether somebody watches has changed; see `hub.ports.Publisher`."""
+        """Take note that `is_watched` has changed; see `hub.ports.Publisher`."""
 
     def publishing_ended(self, publishing: "Publishing", why: Rejected) -> None:
-        """The grant is over, or another publisher has the name: what still comes goes nowhere."""
+        """Take note that the publication is over: more media is not taken.
+
+        The grant has ended, or another publisher has the name.
+        """
 
 
 class Publishing:
-    """One publication; what the hub knows of its publisher.
+    """One publication; the hub's `Publisher` of it.
 
     Attributes:
         path: `APP/NAME`.
-        peer: Where the publisher is, for people.
-        hops: Servers through which the stream came.
+        peer: Address of the publisher, for people.
+        hops: Ids of the servers through which the stream came.
         publication: The right to publish; there from `begin` until it is over.
         is_watched: Somebody watches.
     """
@@ -70,11 +73,11 @@ class Publishing:
 
         Args:
             services: What all connections share.
-            source: Brings the media.
+            source: The source of the media.
             path: `APP/NAME`.
-            peer: Where the publisher is, for people.
-            grant: What it rests on.
-            hops: Servers through which the stream came.
+            peer: Address of the publisher, for people.
+            grant: The gate's grant; None: a source of the server's own needs none.
+            hops: Ids of the servers through which the stream came.
         """
         self._services = services
         self._source = source
@@ -91,12 +94,12 @@ class Publishing:
 
         Args:
             now: Monotonic seconds.
-            place: Among other publishers of the name.
+            place: Rank among other publishers of the name.
             client: The session that was granted it, for the log and the events.
 
         Raises:
-            Rejected: The stream has been here, the name is taken, or there are too many streams.
-                The caller has the gate `leave` the grant.
+            Rejected: The stream has passed this server already, the name is taken, or there are
+                too many streams. The caller has the gate `leave` the grant.
         """
         services, grant = self._services, self._grant
         holder = None if grant is None else grant.holder
@@ -114,7 +117,7 @@ class Publishing:
 
     @property
     def bytes_in(self) -> int:
-        """Bytes of media so far, until it is over."""
+        """Bytes of media published so far; not to be asked once the publication is over."""
         return self.publication.stream.bytes_in - self._bytes_before
 
     # ------------------------------------------------------------------ what the hub tells
@@ -134,9 +137,9 @@ class Publishing:
         """End the stream, unless another publisher goes on: no return is waited for.
 
         Args:
-            reason: For the events.
-            became: What became of it, for the log: follows its name at once; empty: no line.
-            level: Of that line.
+            reason: Reason for the events.
+            became: How it ended, for the log: follows the stream's name; empty: no line.
+            level: Level of that line.
         """
         self.publication.end(self._services.loop.time())
         self._over(reason, became, level)

@@ -36,7 +36,7 @@ class RateSample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StreamRates:
-    """What a stream brings a second, over the last few seconds.
+    """Rates of one stream over the last few seconds.
 
     Attributes:
         bit_rate: bit/s published.
@@ -53,7 +53,7 @@ class StreamRates:
 
 @dataclass(frozen=True, slots=True)
 class RateHistory:
-    """A stream second by second, oldest first."""
+    """Rates of one stream for each second, oldest first."""
 
     __pydantic_config__ = ConfigDict(title="History", extra="forbid")
 
@@ -68,10 +68,10 @@ class Rates:
     """The sampler.
 
     Attributes:
-        loop_lag_s: By how much the last sample came late: what the loop is behind.
-        lags: How often it was behind by how much: counts for each of LAGS, and for more.
-        lag_s: The sum of these lags.
-        flush_interval_s: From one round of flushes to the next, lately; 0: there were none.
+        loop_lag_s: By how many seconds the last sample was late, as the loop was busy.
+        lags: How many samples were late by up to each of LAGS, and by more.
+        lag_s: Sum of all lags, seconds.
+        flush_interval_s: Seconds between rounds of flushes lately; 0: there were none.
         bit_rate_in: bit/s published, of all streams.
         bit_rate_out: bit/s given to all viewers.
         observers: Called once a second, with the time.
@@ -91,7 +91,7 @@ class Rates:
         self._timer = runtime.loop.call_at(self._due, self._sample)
 
     def close(self) -> None:
-        """Sample no more."""
+        """Stop sampling."""
         self._timer.cancel()
 
     @property

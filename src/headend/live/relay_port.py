@@ -1,4 +1,4 @@
-"""Relays as the rest of the server sees them: what is fetched, and from where."""
+"""The port of relays that fetch streams, for the rest of the server."""
 
 from collections.abc import Collection
 
@@ -10,20 +10,20 @@ class Fetching(Feature):
     """A feature that fetches streams from other servers."""
 
     def want(self, path: str, address: Address | None) -> bool:
-        """Somebody wants to watch a stream: it is fetched, if a relay does and nobody publishes it.
+        """Fetch a stream that somebody wants to watch, if a relay may and nobody publishes it.
 
         Args:
             path: `APP/NAME`.
-            address: Of whoever wants it.
+            address: Address of the viewer.
 
         Returns:
-            Whether it is fetched: it is worth waiting, whatever `live.wait_s` says.
+            True: the stream is being fetched: it is worth waiting, whatever `live.wait_s` says.
 
         Raises:
-            Rejected: No source knows it, as was asked a moment ago; or too many are fetched.
+            Rejected: No source knew the stream a moment ago, or too many streams are fetched.
         """
         raise NotImplementedError
 
     def fetched_from(self, path: str) -> Collection[str]:
-        """Return the ids of the servers that a stream is fetched from just now, or asked for."""
+        """Return the ids of the servers that a stream is fetched from, or is asked of, now."""
         raise NotImplementedError

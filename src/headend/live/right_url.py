@@ -13,7 +13,7 @@ _MEANT: Final = {
 
 
 def right_url(error: Exception, addresses: Mapping[str, Sequence[str]]) -> str:
-    """Say which URL is right, to be appended to an error; empty: it is about something else.
+    """Say which URL is right, to be appended to an error; empty: the error has another cause.
 
     Args:
         error: Why a connection is closed.

@@ -46,12 +46,12 @@ class RtmpConnection:
 
     Attributes:
         id: Number of the session, from 1 on; there after `start`.
-        peer: Where it comes from.
+        peer: Address of the peer.
         started: When it was accepted, monotonic seconds.
         due: Kept by `Deadlines`.
         tls: What the TLS handshake agreed on; None on a plain connection.
-        hops: Servers through which its streams came.
-        user_agent: What it calls itself in connect; empty before.
+        hops: Ids of the servers through which its streams came.
+        user_agent: Name of its program, as it says in connect; empty before.
     """
 
     __slots__ = (
@@ -84,7 +84,7 @@ class RtmpConnection:
 
         Args:
             services: What all connections share.
-            peer: Where it comes from.
+            peer: Address of the peer.
             tls: What the TLS handshake agreed on; None on a plain connection.
         """
         now = services.loop.time()
@@ -119,7 +119,7 @@ class RtmpConnection:
 
     @property
     def transport(self) -> Transport:
-        """What it speaks over."""
+        """The transport of the connection."""
         return self._transport
 
     @property
@@ -134,7 +134,7 @@ class RtmpConnection:
 
     @property
     def watching(self) -> list[str]:
-        """Those of them that it has not paused."""
+        """Paths of the streams it plays and has not paused."""
         return [play.path for play in self._streams.plays.values() if play.is_watching]
 
     @property
@@ -151,7 +151,7 @@ class RtmpConnection:
 
     @property
     def is_over(self) -> bool:
-        """It closes, or is about to."""
+        """The connection closes, or is about to."""
         return self._closes_at != NEVER
 
     # ------------------------------------------------------------------ what the transport tells
@@ -231,7 +231,7 @@ class RtmpConnection:
             self._services.deadlines.update(self)
 
     def send(self) -> None:
-        """Send what the session has to say."""
+        """Send the bytes that the RTMP session has ready."""
         out = self._session.data_to_send()
         if out:
             self._transport.write(b"".join(out))
@@ -286,14 +286,14 @@ class RtmpConnection:
     # ------------------------------------------------------------------ what the streams tell
 
     def end_stream(self, stream_id: int, code: str, description: str) -> None:
-        """Tell the peer that a stream of its is over, and why; close if it has no other."""
+        """Tell the peer why one of its streams is over; close if that was its last stream."""
         self._session.end(stream_id, code, description)
         self.send()
         if self._session.is_closing:
             self._close(self._services.loop.time())
 
     def close_unused(self) -> None:
-        """Close if it has no stream and asks for none."""
+        """Close a connection that has no stream and asks for none."""
         if not (self._streams.plays or self._streams.publishes or self._requests):
             self._close(self._services.loop.time())
 

@@ -26,7 +26,7 @@ from headend.rtmp.session import ServerSession
 
 
 class Asker(Connection, Protocol):
-    """Whose requests these are."""
+    """The RTMP connection whose requests are answered."""
 
     def answer_late(self, answer: Callable[[float], None]) -> None:
         """Give an answer that had to be waited for, and go on; `answer` takes the time."""
@@ -48,19 +48,19 @@ class Requests:
         self._key_id: str | None = None  # of the key that the peer has proved to hold
 
     def __len__(self) -> int:
-        """Return how many wait for an answer."""
+        """Return how many requests wait for an answer."""
         return len(self._decisions)
 
     def cancel(self, stream_id: int) -> None:
-        """The peer wants no answer any more."""
+        """Drop the request of a message stream: the peer wants no answer any more."""
         self._decisions.cancel(stream_id)
 
     def cancel_all(self) -> None:
-        """The peer is gone."""
+        """Drop all requests, because the peer is gone."""
         self._decisions.cancel_all()
 
     def let_go(self) -> None:
-        """Hold the connection no longer, which is gone: it holds us. Nothing follows."""
+        """Drop the reference to the connection, which is gone and refers to this object."""
         del self._asker
 
     # ------------------------------------------------------------------ connect

@@ -1,4 +1,4 @@
-"""What every RTMP session keeps to, by the settings in effect."""
+"""Values that every RTMP session keeps to, by the settings in effect."""
 
 from typing import Final
 
@@ -12,8 +12,8 @@ class RtmpSettings:
     """The settings of RTMP sessions, made anew when those of the server change.
 
     Attributes:
-        chunk_size: Of all that is sent, as at the start: it is part of encodings that live players
-            share.
+        chunk_size: Chunk size of all that is sent. It stays as at the start: players that are
+            connected share encodings that depend on it.
     """
 
     def __init__(self, runtime: Runtime, server_id: str) -> None:
@@ -25,7 +25,7 @@ class RtmpSettings:
 
     @property
     def now(self) -> SessionSettings:
-        """What holds for a session that begins."""
+        """The settings for a session that begins now."""
         settings = self._runtime.settings
         if settings is not self._of:
             self._of, self._made = settings, self._make(settings)

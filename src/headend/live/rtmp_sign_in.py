@@ -17,15 +17,15 @@ CONNECTION: Final = 0  # message stream of a connect
 def sign_in(
     services: Services, request: ConnectCommand, peer: Peer
 ) -> Coroutine[None, None, str] | None:
-    """Return what decides on a connect; None: it is granted.
+    """Return the coroutine that decides on a connect; None: it is granted without a check.
 
     Args:
-        services: Whose keys are meant.
-        request: From the peer.
-        peer: Where it comes from.
+        services: Services of the server that has the keys.
+        request: The connect of the peer.
+        peer: Address of the peer.
 
     Returns:
-        To be awaited for the id of the key that the peer holds; raises Rejected.
+        A coroutine for the id of the key that the peer holds; it raises Rejected.
     """
     asked = services.access.passwords.concerns(request)
     return None if asked is None else _decide(services, asked, peer)
@@ -44,7 +44,10 @@ async def _decide(services: Services, asked: SignIn, peer: Peer) -> str:
 
 
 def why_rejected(rejected: Rejected) -> str:
-    """Say in words for the log what a refusal tells an encoder in a form of its own."""
+    """Say in plain words for the log why a sign-in was refused.
+
+    The encoder is told the same in the form that its kind of challenge prescribes.
+    """
     if rejected.refusal is Refusal.WRONG_SECRET:
         return "user and password do not go together"
     if rejected.description.startswith(PREFIX):

@@ -1,4 +1,4 @@
-"""What all connections share: one object, made by the app."""
+"""Objects that all connections of a server share, in one; made by the app."""
 
 from asyncio import AbstractEventLoop
 from collections.abc import Mapping, Sequence
@@ -24,21 +24,21 @@ from headend.settings import RuleBook, Settings
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the connections of a server share.
+    """Objects that all connections of a server share.
 
     Attributes:
         runtime: What every connection needs; its parts are properties here.
-        access: All that decides who may what.
-        sessions: Those that are open.
+        access: Keys, tokens and the gate, which decides who may publish and play.
+        sessions: Sessions that are open.
         began: When the server started, monotonic seconds.
-        started: Likewise, Unix seconds by the clock of then; for people.
-        rtmp: What every RTMP session keeps to.
-        rates: What streams bring a second.
-        features: What the server can do besides.
+        started: When the server started, Unix seconds by the clock of that time; for people.
+        rtmp: Values that every RTMP session keeps to.
+        rates: Rates of streams, sampled once a second.
+        features: Features of the server.
         addresses: Where the server listens, by listener: rtmp, tls and http.
         undecided: Tells the log of requests that could not be decided.
         arrivals: Requests that wait for a stream.
-        server_id: Ours, among servers that relay to each other; another one with each start.
+        server_id: Id of this server among servers that relay to each other; new with each start.
     """
 
     runtime: Runtime

@@ -1,4 +1,4 @@
-"""What all sessions have in common, for the API and the console."""
+"""The session as all protocols share it, for the API and the console."""
 
 from typing import Protocol
 
@@ -10,7 +10,7 @@ class Session(Client, Protocol):
 
     @property
     def started(self) -> float:
-        """When it began, monotonic seconds."""
+        """When the session began, monotonic seconds."""
 
     @property
     def publishing(self) -> list[str]:
@@ -22,25 +22,25 @@ class Session(Client, Protocol):
 
     @property
     def watching(self) -> list[str]:
-        """Those of them that it has not paused."""
+        """Paths of the streams it plays and has not paused."""
 
     @property
     def bytes_in(self) -> int:
-        """Bytes received."""
+        """Bytes received from the peer."""
 
     @property
     def bytes_out(self) -> int:
-        """Bytes given to it."""
+        """Bytes given to the peer."""
 
     @property
     def is_over(self) -> bool:
-        """It was told that it ends; its connection may be there for a moment yet."""
+        """The session is over; its connection may stay open for another moment."""
 
     def kick(self) -> None:
-        """Close it because an administrator wants it so."""
+        """Close the session because an administrator wants it so."""
 
     def stop(self) -> None:
-        """Tell it that the server stops, and close."""
+        """Tell the peer that the server stops, and close the session."""
 
     def abort(self) -> None:
-        """Close it at once."""
+        """Close the session at once."""

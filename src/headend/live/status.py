@@ -60,7 +60,10 @@ class StreamStatus:
     publisher: Annotated[
         str | None, Field(description="Address of the encoder, or what stands in for it.")
     ]
-    standbys: Annotated[list[str], Field(description="Who would be next on air, likewise.")]
+    standbys: Annotated[
+        list[str],
+        Field(description="The same of publishers that stand by, the next on air first."),
+    ]
     tracks: list[TrackStatus]
     viewers: int
     late: Annotated[int, Field(description="Viewers that do not keep up.")]
@@ -85,7 +88,7 @@ class StreamStatus:
 
 @dataclass(frozen=True, slots=True)
 class SessionStatus:
-    """One peer that publishes or watches, or did, or was refused."""
+    """One peer that publishes or watches, that did so before, or that was refused."""
 
     __pydantic_config__ = ConfigDict(title="Session", extra="forbid")
 
@@ -101,11 +104,13 @@ class SessionStatus:
     tls: TlsFacts | None
     state: Literal["live", "over", "refused"] = "live"
     code: Annotated[
-        str | None, Field(description="Of its newest refusal, as its peer and the log were told.")
+        str | None,
+        Field(description="Code of its newest refusal, as its peer and the log were told."),
     ] = None
-    reason: Annotated[str | None, Field(description="Why it was refused or is over; likewise.")] = (
-        None
-    )
+    reason: Annotated[
+        str | None,
+        Field(description="Why it was refused or is over, as its peer and the log were told."),
+    ] = None
     ended_at: Annotated[float | None, Field(description="Unix seconds; null: it goes on.")] = None
 
 
@@ -124,7 +129,7 @@ class CertificateStatus:
 
 
 def sessions(services: Services, most: int | None = None) -> list[SessionStatus]:
-    """Describe every session that is not about to close, oldest first, or so many of them."""
+    """Describe sessions that are not about to close, oldest first: all, or the first ones."""
     now = services.loop.time()
     running = [session for session in services.sessions.all() if not session.is_over]
     return [describe(session, now) for session in running[:most]]
@@ -263,7 +268,7 @@ def tracks(stream: Stream) -> list[TrackStatus]:
 
 
 def stream_configs(stream: Stream) -> list[TrackConfig]:
-    """Say what the tracks of a stream are, video first."""
+    """Return the tracks of a stream, video first."""
     configs = [config for tag in stream.headers() for config in _configs(tag.kind, tag.body)]
     for kind in (VIDEO, AUDIO):
         told = _config_by_frame(stream.frame(kind))

@@ -1,4 +1,4 @@
-"""What the hub tells of its streams, made into events, and told to features."""
+"""The observer of the hub, which tells events and features what happens to streams."""
 
 import logging
 from asyncio import AbstractEventLoop

@@ -23,10 +23,10 @@ def find_stream(services: Services, path: str, address: Address | None) -> tuple
     Args:
         services: What all connections share.
         path: `APP/NAME`.
-        address: Of whoever wants it.
+        address: Address of the viewer.
 
     Returns:
-        The stream, and seconds.
+        The stream, and how long to wait for it, seconds.
 
     Raises:
         Rejected: Nobody publishes it, no source knows it, or too many are fetched.
@@ -42,7 +42,7 @@ def find_stream(services: Services, path: str, address: Address | None) -> tuple
 async def wait_for_media(
     services: Services, path: str, address: Address | None
 ) -> tuple[Stream, Kinds]:
-    """Return a stream once it has media, and of what kinds that is; see `find_stream`.
+    """Return a stream once it has media, and the kinds of media; see `find_stream`.
 
     Raises:
         Rejected: Nobody publishes it within `live.wait_s`.
@@ -53,7 +53,7 @@ async def wait_for_media(
 
 
 def longest_wait_s(services: Services, path: str, address: Address | None) -> float:
-    """Have a stream fetched that somebody wants, if a relay does; return how long to wait for it.
+    """Have a relay fetch a stream if one may; return how long a viewer waits for it, seconds.
 
     Raises:
         Rejected: No source knows it, or too many are fetched.
@@ -65,7 +65,7 @@ def longest_wait_s(services: Services, path: str, address: Address | None) -> fl
 
 
 def give_up(stream: Stream) -> None:
-    """Have everybody who waits for a stream know that nobody publishes it."""
+    """Tell all viewers that wait for a stream that nobody publishes it."""
     if stream.state is not StreamState.WAITING:
         return
     for sink in list(stream.sinks()):

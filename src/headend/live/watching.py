@@ -26,17 +26,22 @@ NOBODY: Final = "nobody published it"
 
 
 class Watcher(Protocol):
-    """What speaks with the viewer in its protocol. Its methods must not raise."""
+    """The object that speaks with a viewer in its protocol. Its methods must not raise."""
 
     def watching_ended(self, watching: "Watching", why: Rejected | None) -> None:
-        """Nothing more comes; `why` is None at the end of the stream, its last bytes are sent."""
+        """Take note that nothing more comes.
+
+        Args:
+            watching: The viewer that is over.
+            why: Why it was ended; None: the stream has ended, and its last bytes are sent.
+        """
 
 
 class Watching:
     """One viewer; also the audience of its place in a fan-out.
 
     Attributes:
-        stream: Published or waited for.
+        stream: The stream that it watches or waits for.
         wait_until: When the viewer gives up on a name that nobody publishes yet, monotonic seconds.
         skips: How often it lost media because it was late.
     """
@@ -59,13 +64,13 @@ class Watching:
     def __init__(
         self, services: Services, watcher: Watcher, stream: Stream, grant: Grant | None = None
     ) -> None:
-        """Make a viewer that sees nothing yet.
+        """Make a viewer that gets no media yet.
 
         Args:
             services: What all connections share.
             watcher: Speaks with the viewer.
-            stream: What it wants to see.
-            grant: What it rests on; `end` has the gate `leave` it.
+            stream: The stream that it wants to watch.
+            grant: The gate's grant; `end` has the gate `leave` it.
         """
         self._services = services
         self._watcher: Watcher | None = watcher  # None once it is over: it holds us
@@ -76,7 +81,7 @@ class Watching:
         self._fanout: Fanout | None = None  # None while it does not watch
         self._viewer: Viewer | None = None
         self._given = 0  # before it paused
-        self._skips = 0  # likewise
+        self._skips = 0  # before it paused
         self.stream = stream
         self.wait_until = NEVER
 
@@ -108,7 +113,7 @@ class Watching:
         """Become a viewer of the fan-out of a format.
 
         Args:
-            writer: Where the bytes go.
+            writer: Takes the bytes.
             format: Key of the fan-out in its stream.
             encoder: Makes the format's encoder; called for the first viewer.
             is_patient: Start at the next keyframe, not at the newest.
@@ -145,11 +150,11 @@ class Watching:
 
     @property
     def is_watching(self) -> bool:
-        """It is not paused."""
+        """The viewer is not paused."""
         return self._viewer is not None
 
     def pause(self) -> None:
-        """Leave the fan-out; one without viewers is dropped."""
+        """Leave the fan-out, which is dropped if that was its last viewer."""
         fanout, viewer = self._fanout, self._viewer
         if fanout is None or viewer is None:
             return
@@ -164,12 +169,12 @@ class Watching:
         self._fanout = self._viewer = None
 
     def stalled(self) -> None:
-        """The writer has a backlog."""
+        """Take note that the writer has a backlog."""
         if self._fanout is not None and self._viewer is not None:
             self._fanout.stalled(self._viewer)
 
     def drained(self) -> None:
-        """The writer has no backlog any more."""
+        """Take note that the writer has no backlog any more."""
         if self._fanout is not None and self._viewer is not None:
             self._fanout.drained(self._viewer)
 
@@ -177,7 +182,7 @@ class Watching:
 
     @property
     def bytes_out(self) -> int:
-        """Bytes of the stream given so far; none once it is over."""
+        """Bytes of the stream that the writer was given; none once the viewer is over."""
         if self._fanout is None or self._viewer is None:
             return self._given
         return self._given + self._fanout.given(self._viewer)
@@ -196,12 +201,12 @@ class Watching:
     # ------------------------------------------------------------------ the end
 
     def end(self, reason: str, became: str, level: int = logging.INFO) -> None:
-        """Watch no more; only the first call counts.
+        """End the viewer; only the first call counts.
 
         Args:
-            reason: For the events.
-            became: What became of it, for the log: follows its name at once.
-            level: Of that line.
+            reason: Reason for the events.
+            became: How it ended, for the log: follows the stream's name.
+            level: Level of that line.
         """
         self.pause()
         self.wait_until = NEVER
@@ -217,7 +222,7 @@ class Watching:
             self._record.say(became, level)
 
     def stream_ended(self) -> None:
-        """The fan-out has ended."""
+        """Take note that the fan-out has ended."""
         if self._fanout is not None and self._viewer is not None:
             self._leave(self._fanout, self._viewer)
         self._end_and_tell(END_OF_STREAM, f": {END_OF_STREAM}", None)
@@ -235,10 +240,10 @@ class Watching:
     # ------------------------------------------------------------------ waiting
 
     def give_up(self, note: str = "") -> None:
-        """Wait no longer for a publisher, and tell the viewer; one that has come keeps it.
+        """End a viewer that still waits for a publisher, and tell it so.
 
         Args:
-            note: Behind the line of the log.
+            note: Text that is added to the line of the log.
         """
         self.wait_until = NEVER
         if self.stream.state is StreamState.WAITING:
