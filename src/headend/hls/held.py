@@ -12,11 +12,11 @@ APART_MS: Final = 10_500  # sound and picture that the hub lets through
 
 
 class Held:
-    """The packets, in the order in which they came.
+    """Packets that are held back, in the order in which they came.
 
     Attributes:
-        packets: What is held.
-        anchor: Wall clock at time 0, by the packet that came soonest.
+        packets: The packets.
+        anchor: Wall clock at time 0 of the media, by the packet that came soonest.
     """
 
     def __init__(self) -> None:
@@ -25,12 +25,12 @@ class Held:
         self._tracks: Mapping[TagKind, Track] = {}
 
     def add(self, packet: Packet, now: float) -> None:
-        """Hold one more; `now` is its wall clock."""
+        """Hold one more packet, which came at `now` of the wall clock."""
         self.packets.append(packet)
         self.anchor = min(self.anchor, now - packet.dts / 1000)
 
     def take(self) -> tuple[list[Packet], float]:
-        """Return all of them in the order of time, and the anchor; hold nothing any more."""
+        """Return all packets in the order of time, and the anchor; hold nothing any more."""
         packets = sorted(self.packets, key=lambda packet: (packet.dts, packet.kind is AUDIO))
         anchor = self.anchor
         self.clear()
@@ -42,7 +42,7 @@ class Held:
         self.anchor = inf
 
     def keep(self, tracks: Mapping[TagKind, Track]) -> bool:
-        """Keep what belongs to these tracks; true: they have changed since the last call."""
+        """Drop packets of other tracks; true: the tracks have changed since the last call."""
         known = self._tracks
         if known == tracks:
             return False
@@ -52,7 +52,7 @@ class Held:
         return True
 
     def keep_from(self, dts: int) -> None:
-        """Drop what came before the first packet of this time."""
+        """Drop the packets that came before the first one of this time."""
         first = next((i for i, each in enumerate(self.packets) if each.dts >= dts), None)
         self.packets = [] if first is None else self.packets[first:]
 
@@ -66,7 +66,7 @@ class Held:
 
     @property
     def span_ms(self) -> int:
-        """How long the longest track is that is held."""
+        """Length of the longest track that is held, ms."""
         spans = [
             [each.dts for each in self.packets if each.kind is kind] for kind in (VIDEO, AUDIO)
         ]
@@ -78,5 +78,5 @@ class Held:
 
     @property
     def is_full(self) -> bool:
-        """No more may be held."""
+        """As many packets are held as may be."""
         return len(self.packets) >= MOST

@@ -1,4 +1,4 @@
-"""What is wanted of a packager."""
+"""The settings that a packager works by."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HlsLimits:
-    """What is wanted; see the settings of section `hls`."""
+    """The settings of a packager; see the section `hls`."""
 
     container: "Container"
     segment_s: float
@@ -21,12 +21,12 @@ class HlsLimits:
 
     @property
     def has_parts(self) -> bool:
-        """Segments come in parts."""
+        """Segments are made of parts."""
         return self.container == "fmp4" and self.part_s > 0
 
 
 def limits_of(hls: "Hls") -> HlsLimits:
-    """Return what the settings want of a packager."""
+    """Return what the section `hls` says to a packager."""
     return HlsLimits(
         hls.container, hls.segment_s, hls.longest_s, hls.part_s, hls.segments, hls.bytes
     )

@@ -13,7 +13,7 @@ KINDS = ("multivariant", "playlist", "init", "part", "segment")
 
 
 def collect(hls: "HlsStreams") -> Sequence[Metric]:
-    """Return what there is to tell of all streams that are packaged."""
+    """Return the metrics of all streams that are packaged."""
     requests = CounterMetricFamily("headend_hls_requests", "HLS requests.", labels=["kind"])
     for kind in sorted({*KINDS, *hls.requests}):
         requests.add_metric([kind], hls.requests[kind])

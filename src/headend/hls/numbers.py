@@ -50,7 +50,7 @@ class Numbers:
         """Return the numbers with which a name goes on.
 
         Args:
-            name: Of a stream.
+            name: Name of the stream.
             unix_s: The wall clock.
         """
         clock, following = _clock(unix_s), self._following.get(name, First())

@@ -30,8 +30,8 @@ class Order:
         """Begin with nothing.
 
         Args:
-            kinds: Of the tracks.
-            start: Time of the first packet, ms; what is before it does not count.
+            kinds: Kinds of the tracks.
+            start: Time of the first packet, ms; earlier packets are dropped.
         """
         # The picture first, which leaves before sound of the same time.
         in_order = sorted(kinds, key=lambda kind: kind is AUDIO)
@@ -70,11 +70,11 @@ class Order:
         return max(self.newest.values()) - self._others[kind]
 
     def ready(self) -> Iterator[Packet]:
-        """Give what can leave, in order of time; pictures before sound of the same time."""
+        """Give the packets that can leave, in order of time, a picture before its sound."""
         return self._until(self._horizon())
 
     def drain(self) -> Iterator[Packet]:
-        """Give all there is."""
+        """Give all packets that wait, in order of time."""
         return self._until(max(self.newest.values()))
 
     def following(self, kind: TagKind) -> int | None:

@@ -32,17 +32,17 @@ GAP_MS: Final = 3_000  # a longer hole in the media is a discontinuity, not a lo
 
 
 class PackagerObserver(Protocol):
-    """Is told of a packager."""
+    """The owner of a packager, which is told of faults."""
 
     def reported(self, fault: str) -> None:
-        """The media has a fault of a kind that it did not have before. Must not raise."""
+        """Take note of a fault of the media, once for each kind. Must not raise."""
 
 
 class HlsPackager:
     """The sink that packages a stream for HLS.
 
     Attributes:
-        packets: What became of the stream's frames.
+        packets: Makes packets of the stream's tags, and counts what it leaves out.
         archive: Stores that take all of the media, also where HLS has ended or has to wait for a
             keyframe.
         over: Why packaging has ended though the stream goes on; None: it has not.
@@ -60,11 +60,11 @@ class HlsPackager:
         """Make a packager; it is attached to its stream next.
 
         Args:
-            limits: What is wanted.
+            limits: Settings of the packager.
             store: Takes the segments for players; None: there is the archive alone.
-            observer: Is told of faults.
+            observer: Told of faults.
             wall_clock: Gives Unix seconds.
-            keyframe_interval_s: Of the stream; 0: not known.
+            keyframe_interval_s: Keyframe interval of the stream; 0: not known.
         """
         self._limits = limits
         self._wall_clock = wall_clock
@@ -138,13 +138,13 @@ class HlsPackager:
                 self._fail(error)
 
     def interrupt(self) -> None:
-        """What is held is shown, so that players have all there is."""
+        """Pass on all that is held back, so that players have all the media there is."""
         self._put(self._packets.flush())
         if self._run is not None:
             self._run.flush()
 
     def resume(self) -> None:
-        """Its media comes as tags."""
+        """Do nothing: the media that goes on comes as tags."""
 
     def end(self) -> None:
         self._put(self._packets.flush())

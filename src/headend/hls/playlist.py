@@ -56,7 +56,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class MediaPlaylist:
-    """What a media playlist says.
+    """The content of a media playlist.
 
     Attributes:
         target: Target duration, seconds.
@@ -64,7 +64,7 @@ class MediaPlaylist:
         sequence: Media sequence number of the first segment.
         discontinuities: Discontinuity sequence number of the first segment.
         segments: Whole segments, oldest first.
-        current: The one that grows, if any part of it is there.
+        current: The segment that grows, if any part of it is there.
         hint: URI of the part that comes next; None: none comes.
         is_over: Nothing follows.
         picture_s: How long a picture lasts, where that is longer than a part.
@@ -86,7 +86,7 @@ class Rendition:
     """One quality of a stream, as a multivariant playlist tells of it.
 
     Attributes:
-        uri: Of its media playlist, relative to the multivariant playlist.
+        uri: URI of its media playlist, relative to the multivariant playlist.
         bandwidth: Peak bit rate of a segment, bit/s.
         average_bandwidth: Average bit rate of all segments, bit/s.
         codecs: As RFC 6381 writes them.
@@ -110,7 +110,7 @@ def multivariant_playlist(renditions: Sequence[Rendition], query: str = "") -> s
     """Write a multivariant playlist.
 
     Args:
-        renditions: What players choose from; the first one is what they begin with.
+        renditions: Qualities to choose from; players begin with the first one.
         query: Carried into every URI, with its question mark.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION_LOW_LATENCY}"]
@@ -138,7 +138,7 @@ def media_playlist(playlist: MediaPlaylist, *, skip: bool = False, query: str = 
     """Write a media playlist.
 
     Args:
-        playlist: What it says.
+        playlist: Its content.
         skip: Leave out old segments that the client knows (a delta update), if there are any.
         query: Carried into every URI, with its question mark.
     """

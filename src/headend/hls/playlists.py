@@ -1,4 +1,4 @@
-"""The presentation of a window: its playlists, and what is in them."""
+"""The presentation of a window: its playlists, and the files that they name."""
 
 from dataclasses import replace
 from typing import Final
@@ -48,7 +48,7 @@ class Playlists:
 
     @property
     def tracks(self) -> tuple[TrackConfig, ...]:
-        """What is packaged now, video first."""
+        """Tracks that are packaged now, video first."""
         return self._window.tracks
 
     @property
@@ -73,7 +73,7 @@ class Playlists:
 
     @property
     def size(self) -> int:
-        """Bytes kept for clients."""
+        """Bytes that are kept for clients."""
         return self._window.size
 
     @property
@@ -116,7 +116,7 @@ class Playlists:
 
     @property
     def rendition(self) -> Rendition:
-        """What a multivariant playlist tells of this one."""
+        """The stream as a multivariant playlist describes it."""
         video = next((each for each in self.tracks if each.kind is VIDEO), None)
         return Rendition(
             MEDIA_PLAYLIST,

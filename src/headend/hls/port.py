@@ -1,4 +1,4 @@
-"""HLS as the rest of the server sees it, without what packages: that loads FFmpeg."""
+"""The port of HLS, for the rest of the server: it does not load the packager and FFmpeg."""
 
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,9 @@ class Packaging(Feature):
     """The feature that packages streams for HLS."""
 
     def find(self, path: str) -> "HlsStream | None":
-        """Return a stream that is packaged."""
+        """Return the packaging of a stream; None: it is not packaged."""
         raise NotImplementedError
 
     def packaged(self) -> "list[HlsStream]":
-        """Return all that are packaged."""
+        """Return the packaging of all streams that are packaged."""
         raise NotImplementedError

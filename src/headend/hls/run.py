@@ -27,7 +27,7 @@ from headend.media.tag import AUDIO, VIDEO, TagKind
 FULLNESS: Final = 0.85  # a part is no shorter than so much of the part target (8216bis, 4.4.4.9)
 DRIFT_S: Final = 2.0  # by how much dates may be off before they are corrected
 FRAME_MS: Final = 40.0  # of video whose rate nobody knows
-SOUND_MS: Final = 23.0  # of a sound, likewise
+SOUND_MS: Final = 23.0  # of sound whose rate nobody knows
 LONGEST_SOUND_MS: Final = 500  # a longer one is a pause behind a sound
 LARGE: Final = "a segment is larger than hls.bytes; set a shorter keyframe interval"
 HOLE_MS: Final = 1_000  # of media without parts: a frame that lasts longer is a hole
@@ -46,9 +46,9 @@ class Run:
     """One run of a packager.
 
     Attributes:
-        tracks: What it holds, by kind.
-        over: Why nothing can follow it under these promises; None: something can.
-        is_ended: It takes nothing more.
+        tracks: Its tracks, by kind.
+        over: Why no media can follow under the promises made to players; None: it can.
+        is_ended: It takes no more packets.
         is_filled: The sound pauses, and silence stands in for it.
         is_rare: It is over for a keyframe that came too late for the target duration.
         silence: Stands in for the sound; None: it is the stream's own.
@@ -67,10 +67,10 @@ class Run:
         """Begin a run.
 
         Args:
-            shelf: What it shares with others.
+            shelf: Shared with the other runs of the packager.
             tracks: At most one of each kind.
-            held: Its first packets, in order of time; pushed next.
-            anchor: Wall clock at time 0.
+            held: Its first packets, in order of time; the caller pushes them next.
+            anchor: Wall clock at time 0 of the media.
             silence: Stands in for the sound, which does not come.
 
         Raises:
@@ -178,13 +178,13 @@ class Run:
             self._sounded += silence.duration_ms
 
     def flush(self) -> None:
-        """Take what waits for the other track."""
+        """Take the packets that wait for the other track."""
         for each in self._order.drain():
             if not self.is_ended:
                 self._take(each)
 
     def end(self) -> None:
-        """End the run with all that has come."""
+        """End the run, with all packets that have come."""
         with suppress(MediaError):
             self.flush()
         times = self._times[self._lead]
@@ -193,7 +193,7 @@ class Run:
 
     @property
     def is_loose(self) -> bool:
-        """It goes on for the archive alone, which was promised nothing."""
+        """The run goes on for the archive alone, to which nothing was promised."""
         return self._shelf.is_loose
 
     def silent_ms(self, kind: TagKind) -> int:

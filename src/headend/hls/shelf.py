@@ -1,4 +1,4 @@
-"""What all runs of a packager share: where segments go, and what is promised of them.
+"""The shelf of a packager: where the segments of all runs go, and what is promised of them.
 
 A playlist that players follow promises how long its segments are at most. An archive is promised
 nothing: what cannot be told to players any more goes on for it, on a shelf that is loose.
@@ -21,19 +21,19 @@ UNEVEN_ROOM: Final = 2  # times the longest one so far
 
 @dataclass(slots=True)
 class Shelf:
-    """What all runs of a packager share.
+    """Stores and promises that all runs of a packager share.
 
     Attributes:
-        limits: What is wanted.
-        store: Where segments go; the archive among others.
+        limits: Settings of the packager.
+        store: Takes the segments, and passes them to the archive too.
         archive: Takes segments of any length.
         wall_clock: Gives Unix seconds.
         left_out: Called with a packet that FFmpeg refuses, and why.
         interval_s: Longest time from one keyframe to the next, where it is known.
-        least_interval_s: The shortest that has come.
-        runs: How many there were.
+        least_interval_s: The shortest such time so far.
+        runs: How many runs there were.
         target_s: How long segments are at most, seconds; 0: not decided yet.
-        part_target_s: The same of parts; 0: not decided yet, or there are none.
+        part_target_s: How long parts are at most, seconds; 0: not decided yet, or no parts.
         is_loose: Segments go to the archive alone, and may be of any length.
     """
 

@@ -13,11 +13,11 @@ from headend.media.track_config import TrackConfig
 
 @dataclass(frozen=True, slots=True)
 class Init:
-    """What the parts that follow have in common.
+    """The init segment of the parts that follow.
 
     Attributes:
         body: Init segment of fMP4; empty for MPEG-TS.
-        tracks: What they hold, video first.
+        tracks: Tracks of the parts, video first.
     """
 
     body: bytes
@@ -32,9 +32,9 @@ class MediaPart:
         body: A fragment of MP4, or a whole segment of MPEG-TS.
         start: Decoding time of its first frame in its own clock, seconds.
         duration: Seconds.
-        is_independent: It begins with a keyframe.
-        frames: Pictures in it.
-        is_last: The segment ends with it, as the store is told next.
+        is_independent: The part begins with a keyframe.
+        frames: Number of its pictures.
+        is_last: The segment ends with this part; `end_segment` follows.
     """
 
     body: bytes
@@ -46,25 +46,28 @@ class MediaPart:
 
 
 class SegmentStore(Protocol):
-    """Where segments lie. No method blocks or raises."""
+    """A store of segments. No method blocks or raises."""
 
     def promise(self, target_s: int, part_target_s: float) -> None:
         """Take note of how long segments and parts are at most; 0: not decided, or no parts."""
 
     def add_init(self, init: Init) -> None:
-        """Take what the following parts have in common."""
+        """Take the init segment of the parts that follow."""
 
     def discontinuity(self) -> None:
         """Take note that the next part does not continue the one before."""
 
     def date(self, seconds: float) -> None:
-        """Say when the first frame of the segment that grows, or comes next, was sent, Unix s."""
+        """Take the Unix time at which the first frame of the newest segment was sent.
+
+        That is the segment that grows; between two segments, the next one.
+        """
 
     def add_part(self, part: MediaPart) -> None:
         """Add a part to the segment that grows."""
 
     def end_segment(self) -> None:
-        """Make a whole segment of the parts since the last one; there is at least one."""
+        """Make a whole segment of the parts since the last segment; there is at least one part."""
 
     def end(self) -> None:
         """Take note that nothing follows."""
@@ -81,7 +84,7 @@ class Tee:
         self._promise: tuple[int, float] = 0, 0.0
 
     def join(self, store: SegmentStore) -> None:
-        """Give another store what comes, from the next segment on."""
+        """Add a store, which gets the media from the next segment on."""
         self._joining.append(store)
         if not self._is_growing:
             self._admit()
@@ -92,7 +95,7 @@ class Tee:
         return not self._stores and not self._joining
 
     def leave(self, store: SegmentStore) -> None:
-        """Give a store no more; it is not told that it ends."""
+        """Remove a store; its `end` is not called."""
         for stores in (self._stores, self._joining):
             if store in stores:
                 stores.remove(store)

@@ -52,14 +52,14 @@ class HlsStream:
     """One stream that is packaged.
 
     Attributes:
-        stream: What is packaged.
-        packager: The sink.
-        playlists: What clients may ask for of it.
+        stream: The stream that is packaged.
+        packager: The sink that packages it.
+        playlists: Playlists and media that clients may ask for.
         began: When packaging began, monotonic seconds.
-        audience: Who watches.
+        audience: The viewers of the stream.
         first: Numbers of the first segment.
-        is_closed: It is packaged no more.
-        waiting: Requests that wait for something of it.
+        is_closed: The stream is packaged no more.
+        waiting: Requests that wait for a part or a playlist.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class HlsStream:
         """Begin to package.
 
         Args:
-            streams: Is told of changes.
-            runtime: What all share.
-            stream: What is packaged.
+            streams: Told of changes.
+            runtime: Runtime of the server.
+            stream: The stream to package.
             first: Numbers of the first segment.
             interval_s: Longest time from one keyframe to the next so far; 0: not known.
             archive: Takes the same media from its beginning.
@@ -111,14 +111,14 @@ class HlsStream:
         stream.attach(self._key, self.packager, is_patient=True, audience=self._watching)
 
     def close(self) -> None:
-        """Package no more for players; an archive has what follows until it leaves."""
+        """Package no more for players; an archive gets the media until it leaves."""
         self.is_closed = True
         self._detach()
         self._streams.tell(self)
         self.audience.end("packaging ended")
 
     def leave(self, archive: SegmentStore) -> None:
-        """Give an archive no more."""
+        """Remove an archive, which gets no more media."""
         self.packager.archive.leave(archive)
         if self.is_closed:
             self._detach()
@@ -165,13 +165,13 @@ class HlsStream:
         return texts
 
     def let_time_pass(self, now: float) -> None:
-        """Take note of a publisher that is away or sends nothing: no wonder that nothing is new."""
+        """Take note that the publisher is away or silent, so playlists rightly have nothing new."""
         if not self.stream.is_live or self.stream.silent_s(now) >= QUIET_S:
             self._changed_at = now
 
     @contextmanager
     def one_more_waiting(self) -> Iterator[None]:
-        """Count a request that waits for something."""
+        """Count a request that waits, while the block runs."""
         self.waiting += 1
         self._streams.waiting += 1
         try:
@@ -185,7 +185,7 @@ class HlsStream:
         return len(self.audience) + (self.waiting > 0)
 
     def changed(self) -> None:
-        """Take note of something new, and tell who waits for it."""
+        """Tell the observers that there is more to fetch."""
         self._changed_at = self._runtime.loop.time()
         self._streams.tell(self)
 
@@ -195,18 +195,18 @@ class HlsStream:
 
 
 class HlsObserver(Protocol):
-    """Is told of streams that are packaged."""
+    """An observer of the streams that are packaged."""
 
     def changed(self, stream: HlsStream) -> None:
-        """More can be fetched of a stream, or it has ended or is closed. Must not raise."""
+        """Take note that a stream has more to fetch, or has ended. Must not raise."""
 
 
 class HlsStreams(Packaging):
     """The feature: all streams that are packaged.
 
     Attributes:
-        viewers: Who watches whatever stream.
-        observers: Are told of each change of a stream.
+        viewers: The viewers of all streams.
+        observers: Told of each change of a stream.
         requests: How many requests there were, by kind.
         waiting: Requests that wait now.
         left_out: Frames that were left out of streams that are packaged no more.
@@ -253,7 +253,7 @@ class HlsStreams(Packaging):
         return () if packaged is None or packaged.stream is not stream else packaged.findings()
 
     def metrics(self, label: Label) -> "Sequence[Metric]":
-        """Return what there is to tell of all streams."""
+        """Return the metrics of all streams."""
         from headend.hls.metrics import collect
 
         return collect(self)
@@ -273,17 +273,17 @@ class HlsStreams(Packaging):
         self._streams.clear()
 
     def find(self, path: str) -> HlsStream | None:
-        """Return a stream that is packaged."""
+        """Return the packaging of a stream; None: it is not packaged."""
         return self._streams.get(path)
 
     @property
     def is_loaded(self) -> bool:
-        """What packages is there."""
+        """The packager has been imported; see `load`."""
         loading = self._loading
         return loading is not None and loading.done() and not loading.cancelled()
 
     async def load(self) -> None:
-        """Load what packages, in a thread: a server that packages nothing has no FFmpeg."""
+        """Import the packager in a thread, so that a server that packages nothing has no FFmpeg."""
         await asyncio.shield(self._load())
 
     def _load(self) -> "asyncio.Task[object]":
@@ -298,7 +298,7 @@ class HlsStreams(Packaging):
         Await `load` before.
 
         Args:
-            stream: What is packaged.
+            stream: The stream to package.
             archive: Takes the same media; from the next segment on, if packaging has begun.
         """
         known = self._streams.get(stream.path)
@@ -331,7 +331,7 @@ class HlsStreams(Packaging):
         self._numbers.note(ended.stream.path, another, time())
 
     def packaged(self) -> list[HlsStream]:
-        """Return all that are packaged."""
+        """Return the packaging of all streams that are packaged."""
         return list(self._streams.values())
 
     def tell(self, stream: HlsStream) -> None:

@@ -34,21 +34,21 @@ class SessionList(Protocol):
         """Return the number of a session that begins."""
 
     def add(self, session: "HlsViewer", /) -> None:
-        """List one."""
+        """Add a session to the list."""
 
     def discard(self, session: "HlsViewer", /) -> None:
-        """List one no more."""
+        """Remove a session from the list."""
 
 
 class HlsViewer:
-    """One viewer, a session.
+    """One viewer over HLS, which is a session.
 
     Attributes:
         id: Number of the session.
         peer: Where its first request came from.
-        user_agent: What it calls itself.
+        user_agent: Name of its program, as it says.
         started: When it asked first, monotonic seconds.
-        is_over: It counts no more.
+        is_over: The session is over.
         due: Kept by `Deadlines`.
     """
 
@@ -105,11 +105,11 @@ class HlsViewer:
         return self._bytes
 
     def asks(self, now: float) -> None:
-        """Count a request; monotonic seconds."""
+        """Count a request that comes at `now`, monotonic seconds."""
         self._asked = now
 
     def gets(self, size: int) -> None:
-        """Count bytes that it is given."""
+        """Count bytes that the viewer is given."""
         self._bytes += size
         if self.is_over:  # while its request waited
             self._audience.viewers.runtime.counters.bytes_out += size
@@ -121,22 +121,22 @@ class HlsViewer:
         self.end(f"it asked for nothing for {VIEWER_S:g} s")
 
     def kick(self) -> None:
-        """End it because an administrator wants it so, and refuse it for a while."""
+        """End the session as an administrator wants, and refuse the viewer for a while."""
         if not self.is_over:
             self._audience.viewers.shut_out(self._grant.path, self._who)
             self._record.say(": closed by an administrator", logging.WARNING)
             self.end("closed by an administrator")
 
     def stop(self) -> None:
-        """End it because the server stops."""
+        """End the session because the server stops."""
         self.end("the server is stopping")
 
     def abort(self) -> None:
-        """End it at once."""
+        """End the session at once."""
         self.stop()
 
     def end(self, reason: str) -> None:
-        """Count it no more; only the first call counts."""
+        """End the session; only the first call counts."""
         if self.is_over:
             return
         self.is_over = True
@@ -153,7 +153,7 @@ class HlsAudience:
     """The viewers of one stream that is packaged.
 
     Attributes:
-        viewers: Those of all streams.
+        viewers: The viewers of all streams.
         asked: When the last request came, monotonic seconds.
         bytes_out: Bytes given to clients.
     """
@@ -173,11 +173,11 @@ class HlsAudience:
 
         Args:
             asked: The request.
-            grant: What the gate has granted, and not counted yet.
-            peer: Where it comes from.
+            grant: The gate's grant, which is not counted yet.
+            peer: Address of the viewer.
 
         Raises:
-            Rejected: Its viewer is new, and too many watch; or it was kicked.
+            Rejected: The viewer is new and too many watch, or it was kicked.
         """
         viewers = self.viewers
         self.asked = viewers.runtime.loop.time()
@@ -203,7 +203,7 @@ class HlsAudience:
             viewer.gets(size)
 
     def forget(self, who: Who) -> None:
-        """Count a viewer no more."""
+        """Remove a viewer whose session is over."""
         del self._members[who]
 
     def end(self, reason: str) -> None:
@@ -216,9 +216,9 @@ class HlsViewers:
     """The viewers of all streams over HLS.
 
     Attributes:
-        runtime: What every connection needs.
-        gate: Counts them against the limits.
-        sessions: Lists them.
+        runtime: Runtime of the server.
+        gate: Counts viewers against the limits.
+        sessions: List of all sessions.
     """
 
     def __init__(self, runtime: Runtime, gate: Gate, sessions: SessionList) -> None:
@@ -231,7 +231,7 @@ class HlsViewers:
         """Return if a new viewer may begin to watch; nothing is counted.
 
         Raises:
-            Rejected: Too many watch, or it was kicked.
+            Rejected: Too many watch, or the viewer was kicked.
         """
         self.enter(asked, grant)
         self.gate.leave(grant)
@@ -240,7 +240,7 @@ class HlsViewers:
         """Count a new viewer; the gate must `leave` the grant at its end.
 
         Raises:
-            Rejected: Too many watch, or it was kicked.
+            Rejected: Too many watch, or the viewer was kicked.
         """
         until = self._kicked.get((grant.path, _who(asked, grant)), 0.0)
         if self.runtime.loop.time() < until:

@@ -22,7 +22,7 @@ TYPES: Final = {"mp4": "video/mp4", "m4s": "video/iso.segment", "ts": "video/mp2
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """Something a client may fetch.
+    """One file that a client may fetch.
 
     Attributes:
         body: Its bytes.
@@ -64,28 +64,28 @@ class _Media:
 
 
 class WindowObserver(Protocol):
-    """Is told of a window."""
+    """The observer of a window."""
 
     def changed(self) -> None:
-        """More can be fetched, or nothing follows. Must not raise."""
+        """Take note that there is more to fetch, or that nothing follows. Must not raise."""
 
 
 class Window:
-    """Segments, oldest first, and the one that grows: the store in memory.
+    """The store in memory: whole segments, oldest first, and the one that grows.
 
     Attributes:
-        observers: Are told of each change.
+        observers: Told of each change.
         version: Grows with each change.
         has_parts: Parts are listed and can be fetched.
         target_s: How long segments are at most, seconds; 0: not decided yet.
-        part_target_s: The same of parts; 0: not decided yet, or there are none.
+        part_target_s: How long parts are at most, seconds; 0: not decided yet, or no parts.
         picture_s: How long a picture lasts, where that is longer than a part.
-        tracks: What the newest segments hold, video first.
+        tracks: Tracks of the newest segments, video first.
         is_over: Nothing follows.
         segments: Whole segments that are listed.
         sequence: Media sequence number of the first of them.
         discontinuities: Discontinuity sequence number of the first of them.
-        current: The one that grows; None: it has no part yet.
+        current: The segment that grows; None: it has no part yet.
         peak: Highest bit rate of a segment so far, bit/s.
     """
 
@@ -93,9 +93,9 @@ class Window:
         """Make an empty window.
 
         Args:
-            epoch: Part of every name.
+            epoch: Part of the name of every file.
             first: Numbers of the first segment.
-            limits: What is wanted.
+            limits: Settings of the packager.
         """
         self._epoch = epoch
         self._suffix = "m4s" if limits.container == "fmp4" else "ts"
@@ -154,7 +154,7 @@ class Window:
 
     @property
     def size(self) -> int:
-        """Bytes kept."""
+        """Bytes that are kept."""
         return self._bytes
 
     def part_name(self, index: int, sequence: int | None = None) -> str:
@@ -163,7 +163,7 @@ class Window:
         return f"{self._epoch}-{number}.{index}.{self._suffix}"
 
     def resource(self, name: str) -> Resource | None:
-        """Return something by its name."""
+        """Return an init segment, a segment or a part by its name; None: there is none."""
         if (found := self._parts.get(name)) is not None:
             media, index = found
             body: bytes | None = media.part(index)
