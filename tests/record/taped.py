@@ -51,14 +51,16 @@ class Rows(RecordingIndex):
 class Taped:
     """A packager whose archive is a recording; its wall clock goes with the tags."""
 
-    def __init__(self, folder: Path, *, part_s: float = 1.0, file_s: float = 3600.0) -> None:
+    def __init__(
+        self, folder: Path, *, part_s: float = 1.0, file_s: float = 3600.0, stream: str = "live/a"
+    ) -> None:
         self.folder = folder
         self.now = 0.0
         self.rows = Rows()
         self.failure: str | None = None
         self.over = asyncio.Event()
         self.disk = DiskWriter(asyncio.get_running_loop(), threads=1)
-        settings = TapeSettings("id", "live/a", folder, "mp4", part_s, file_s, 0)
+        settings = TapeSettings("id", stream, folder, "mp4", part_s, file_s, 0)
         self.tape = Tape(settings, self.disk, self.rows, self, clock=self.clock)
         limits = hls_limits(part_s=0.2)
         self.packager = HlsPackager(limits, None, self, self.clock)

@@ -98,3 +98,13 @@ async def test_files_are_read_again_after_a_crash(tmp_path: Path, cut: int) -> N
     out.rows.segments = read
     if read[-1].file == 2:
         out.assert_fits()
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "ä" * 127, "CON", "a b", "-x", "名"])
+async def test_any_name_of_a_stream_has_a_folder(tmp_path: Path, name: str) -> None:
+    out = Taped(tmp_path, stream=f"live/{name}")
+    out.push(stream(2000))
+    await out.end()
+    assert out.failure == ""
+    assert out.rows.files[0].path.startswith(f"live/{name}/")
+    out.assert_fits()

@@ -10,6 +10,7 @@ from tests.harness import Live, Peer, live_server, message, until, until_so
 from tests.hls.media import audio_header, stream, video_header
 
 from headend.errors import Rejected
+from headend.events import Event, RecordingEvent
 from headend.media.tag import Tag
 from headend.record import stream_recorder
 from headend.record.recorders import Recorders
@@ -133,6 +134,8 @@ async def test_disk_that_fails_is_told_and_tried_again(
     folder = tmp_path / "disk"
     folder.write_text("a file where a folder should be")
     async with recorded(tmp_path, "record.match=live/*", f"record.folder={folder}") as it:
+        told: list[Event] = []
+        it.live.services.events.subscribe(told.append)
         await it.publish(*HEADERS, *stream(2500))
         await until(lambda: it.findings())
         assert "recording has failed: " in it.findings()[0]
@@ -147,6 +150,8 @@ async def test_disk_that_fails_is_told_and_tried_again(
         await until(it.running)
         assert it.findings() == []
         assert it.recorders.status()["failures"] != 0
+        names = [event.name for event in told if isinstance(event, RecordingEvent)]
+        assert names == ["recording.failed", "recording.started"], "each failure is told once"
 
 
 async def test_recording_that_falls_behind_fails_and_the_stream_goes_on(
