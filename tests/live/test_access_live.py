@@ -189,7 +189,8 @@ async def test_revoking_a_key_in_the_database_ends_what_it_publishes(tmp_path: P
 
 async def test_key_that_expires_ends_what_it_publishes(tmp_path: Path) -> None:
     async with keyed(tmp_path) as live:
-        new = await new_key(live, options=KeyOptions(expires_at=time.time() + 0.8))
+        # Long enough for a busy machine to let the publisher in before.
+        new = await new_key(live, options=KeyOptions(expires_at=time.time() + 3))
         peer = await publish(live, new.secret)
         await peer.expect("NetStream.Publish.Start")
         await peer.expect(DENIED)
@@ -398,7 +399,7 @@ async def test_token_lets_only_so_many_watch(tmp_path: Path) -> None:
         third = await live.connected()
         await third.send(command("play", 3, None, f"vip?token={two}", on=1))
         await third.expect("NetStream.Play.Failed")
-        assert "as many watch" in third.reasons[-1]
+        assert "reached the limit of viewers" in third.reasons[-1]
         first.close()
         await until(lambda: len(live.services.gate.live()) == 1)
         await live.player(f"vip?token={two}")
