@@ -11,6 +11,7 @@ from tests.hls.media import audio_header, stream, video_header
 
 from headend.errors import Rejected
 from headend.events import Event, RecordingEvent
+from headend.hls.streams import HlsStreams
 from headend.media.tag import Tag
 from headend.record import stream_recorder
 from headend.record.recorders import Recorders
@@ -220,3 +221,25 @@ async def test_packager_that_is_lost_ends_the_recording_and_another_begins(
             if it.running() and it.running() != [first]:
                 break
         assert len(it.running()) == 1
+
+
+async def test_recording_goes_on_where_hls_has_ended_and_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headend.hls.streams.REMAKE_S", 0.0)
+    settings = ("record.match=live/*", "http.listen=127.0.0.1:0", "hls.longest_s=4")
+    async with recorded(tmp_path, *settings) as it:
+        await it.publish(*HEADERS, *stream(9000, gop=10_000))
+        hls = it.live.services.features[HlsStreams]
+        ended = hls.find("live/a")
+        assert ended is not None
+        assert ended.packager.over is not None
+        anew = hls.begin(ended.stream)
+        assert anew is not ended
+        await it.publish(*stream(4000, start=9000))
+        assert anew.playlists.next_sequence > anew.first.sequence
+        stream_ = ended.stream
+        stream_.end()
+        (known,) = await it.wait_state("ready")
+        assert known.duration_s == pytest.approx(13.0, abs=0.1)
+        assert list(stream_.sinks()) == []
