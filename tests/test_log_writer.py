@@ -3,10 +3,12 @@
 import fcntl
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from threading import Thread
 
 import pytest
 from tests.e2e.wait import wait_for
@@ -66,12 +68,14 @@ def test_pipe_that_nobody_reads_stops_nobody_and_lines_are_counted_and_told(
         writer.write(f"line {number:05}")
     assert 0 < writer.dropped < 2_000
     assert not writer.flush(0.01)
-    text = pipe.read()
-    while "dropped" not in text:
+    text, told = "", 0
+    while told < writer.dropped:  # it may be told in several lines
         text += pipe.read()
-    lines = text.splitlines()
-    assert lines[-1] == f"{writer.dropped} dropped"
-    assert lines[:-1] == [f"line {number:05}" for number in range(2_000 - writer.dropped)]
+        told = sum(map(int, re.findall(r"^(\d+) dropped\n", text, re.MULTILINE)))
+    assert told == writer.dropped
+    kept = [line for line in text.splitlines() if "dropped" not in line]
+    assert kept == [f"line {number:05}" for number in range(2_000 - writer.dropped)]
+    assert text.splitlines()[-1].endswith("dropped")
     writer.write("it goes on")
     assert pipe.read() == "it goes on\n"
 
@@ -106,6 +110,41 @@ def test_closed_writer_writes_what_it_has_and_its_thread_ends(pipe: Pipe) -> Non
     assert pipe.read() == "last words\n"
     assert writer._thread is not None
     wait_for(lambda: writer._thread and not writer._thread.is_alive(), "the thread's end")
+
+
+def test_process_that_was_forked_writes_its_own_lines_and_those_of_its_parent_once(
+    pipe: Pipe,
+) -> None:
+    writer = LineWriter(pipe.writer, _told)
+    writer.write("x" * 10_000)  # more than the pipe takes: it waits while the process is forked
+    writer.write("of the parent")
+    child = os.fork()
+    if not child:
+        with suppress(BaseException):
+            writer.write("of the child")
+            os._exit(0 if writer.flush() else 1)
+        os._exit(2)
+    text = ""
+    while "of the parent" not in text or "of the child" not in text:
+        text += pipe.read()
+    assert os.waitpid(child, 0)[1] == 0
+    assert sorted(len(line) for line in text.splitlines()) == [12, 13, 10_000]
+
+
+def test_line_for_which_no_thread_can_begin_is_written_with_the_next(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    writer = LineWriter(pipe.writer, _told)
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", fail)
+        with pytest.raises(RuntimeError):
+            writer.write("one")
+    writer.write("two")
+    assert writer.flush()
+    assert pipe.read() == "one\ntwo\n"
 
 
 # ------------------------------------------------------------------ the log of a program
@@ -164,13 +203,13 @@ def test_what_was_dropped_is_told_in_the_log_and_counted(
                 log.info("x")
             dropped = logs.dropped()
             assert dropped > 0
-            text = ""
-            while "dropped" not in text:
+            text, told = "", 0
+            said = r" WARNING log: (\d+) lines were dropped, because nobody read the ones before\n"
+            while told < dropped:  # it may be told in several lines
                 text += pipe.read()
+                told = sum(map(int, re.findall(said, text)))
+            assert told == dropped
             logs.flush()
-            assert text.splitlines()[-1].endswith(
-                f"WARNING log: {dropped} lines were dropped, because nobody read the ones before"
-            )
     finally:
         handler.close()
         logging.captureWarnings(False)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from threading import Condition, Thread
 from time import monotonic
 from typing import Final
+from weakref import WeakSet
 
 MAX_CHARACTERS: Final = 1024 * 1024  # that wait: some thousand lines
 BLOCK: Final = 64 * 1024  # bytes of one write: as much as a pipe takes
@@ -38,11 +39,22 @@ class LineWriter:
         self.dropped = 0
         self.tell_dropped = tell_dropped
         self._untold = 0
-        self._changed: Final = Condition()
+        self._changed = Condition()
         self._lines: list[str] = []
         self._waiting = 0  # characters, those being written among them
         self._thread: Thread | None = None
         self._is_closed = False
+        _writers.add(self)
+
+    def begin_in_child(self) -> None:
+        """Go on in a process that was forked: the thread, and what waits for it, are the parent's.
+
+        A lock may have been held by a thread that is not there.
+        """
+        self._changed = Condition()
+        self._lines = []
+        self._waiting = self._untold = 0
+        self._thread = None
 
     def write(self, line: str) -> None:
         """Have a line written soon; never waits."""
@@ -54,8 +66,9 @@ class LineWriter:
             self._lines.append(line)
             self._waiting += len(line)
             if self._thread is None:
-                self._thread = Thread(target=self._run, name="log", daemon=True)
-                self._thread.start()
+                thread = Thread(target=self._run, name="log", daemon=True)
+                thread.start()  # it may fail: then the next line tries again
+                self._thread = thread
             self._changed.notify_all()
 
     def flush(self, timeout_s: float = CLOSE_S) -> bool:
@@ -99,3 +112,14 @@ class LineWriter:
                 view = view[os.write(self.fd, view[:BLOCK]) :]
             except BlockingIOError:  # another program has made the terminal so
                 select.select([], [self.fd], [])
+
+
+_writers: Final[WeakSet[LineWriter]] = WeakSet()
+
+
+def _begin_in_child() -> None:
+    for writer in _writers:
+        writer.begin_in_child()
+
+
+os.register_at_fork(after_in_child=_begin_in_child)
