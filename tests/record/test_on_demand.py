@@ -6,13 +6,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
-from tests.harness import until
+from tests.harness import KEYFRAME, VIDEO_HEADER, until
 from tests.record.made import begun, file, recording, segment
 from tests.record.served import SEGMENTS, Served, serve
 
 from headend.access.tokens import Token
 from headend.errors import DatabaseError
+from headend.hls.streams import HlsStreams
+from headend.hls.viewers import HlsViewer
 from headend.record import known as known_module
 from headend.record import on_demand as on_demand_module
 from headend.record.tables import RecordingTables
@@ -394,3 +397,89 @@ async def test_recording_counts_as_watched_while_it_is_sent(tmp_path: Path) -> N
             (held,) = known._known.values()
             assert held.users == 1
         await until(lambda: held.users == 0)
+
+
+# ------------------------------------------------------------------ viewers
+
+
+def sessions(web: Served) -> list[tuple[str, list[str], str | None, int]]:
+    return [
+        (each.protocol, each.playing, each.user_agent, each.bytes_out)
+        for each in web.live.services.sessions.all()
+    ]
+
+
+async def test_viewer_of_recordings_is_a_session_of_their_stream(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        await web.add(recording())
+        await web.add(recording("r2"))
+        agent = {"User-Agent": "player"}
+        for path in (INDEX, FILE, "/recordings/r2/index.m3u8"):
+            assert (await web.get(path, agent))[0] == 200
+        assert (await web.get(FILE, {**agent, "Range": "bytes=0-9"}))[0] == 206
+        assert (await web.get(FILE, agent, method="HEAD"))[0] == 200
+        assert sessions(web) == [("hls", ["live/a"], "player", 26_010)]
+        assert (await web.get("/live/a/archive.m3u8?from=100&to=200", agent))[0] == 200
+        assert len(sessions(web)) == 1
+
+
+async def test_viewers_of_recordings_are_bounded_by_the_limits_of_the_stream(
+    tmp_path: Path,
+) -> None:
+    async with serve(tmp_path, "limits.viewers_per_stream=1") as web:
+        await web.add(recording())
+        one, other = {"User-Agent": "one"}, {"User-Agent": "other"}
+        assert (await web.get(INDEX, one))[0] == 200
+        for path in (INDEX, FILE, "/live/a/archive.m3u8?from=100&to=200"):
+            status, body, _ = await web.get(path, other)
+            assert (status, b"limit of viewers" in body) == (403, True)
+        assert (await web.get(FILE, one))[0] == 200
+        (viewer,) = web.live.services.sessions.viewers
+        assert isinstance(viewer, HlsViewer)
+        assert (viewer.deadline() or 0.0) >= viewer.started + on_demand_module.VIEWER_S
+        viewer.deadline_passed(0.0)
+        assert (await web.get(INDEX, other))[0] == 200
+
+
+async def test_token_of_one_viewer_shows_recordings_to_one_viewer(tmp_path: Path) -> None:
+    async with serve(tmp_path, 'auth.private=["live/*"]') as web:
+        await web.add(recording())
+        now = time.time()
+        granted = Token("", "live/*", "play", now + 60, viewers=1)
+        token = web.live.services.access.tokens.sign(granted, now)
+        assert (await web.get(f"{INDEX}?token={token}", {"User-Agent": "one"}))[0] == 200
+        status, body, _ = await web.get(f"{FILE}?token={token}", {"User-Agent": "other"})
+        assert (status, b"limit of viewers" in body) == (403, True)
+        assert (await web.get(f"{FILE}?token={token}", {"User-Agent": "one"}))[0] == 200
+
+
+async def test_viewer_that_is_kicked_gets_no_more_of_a_file(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        await web.add(recording())
+        with web.recordings.path_of(file()).open("ab") as growing:
+            growing.truncate(64 * 1024 * 1024)
+        async with web.client.get(web.base + FILE) as response:
+            await until(lambda: web.live.services.sessions.viewers)
+            (viewer,) = web.live.services.sessions.viewers
+            assert isinstance(viewer, HlsViewer)
+            assert viewer.deadline() is None, "it counts as long as the file takes"
+            viewer.kick()
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await response.read()
+        assert (await web.get(FILE))[0] == 403
+
+
+async def test_viewer_of_a_live_stream_is_the_same_one_in_its_past(tmp_path: Path) -> None:
+    async with serve(tmp_path, "limits.viewers_per_stream=1") as web:
+        await web.add(recording())
+        publisher = await web.live.publisher("a")
+        await publisher.send_video(VIDEO_HEADER)
+        await publisher.send_video(KEYFRAME)
+        await web.live.received("live/a", 2)
+        stream = web.live.services.registry.stream("live/a")
+        assert stream is not None
+        web.live.services.features[HlsStreams].begin(stream)
+        part = "/live/a/abc123-1.m4s"  # which is never there: 404 to a viewer that may ask
+        assert (await web.get(part))[0] == 404
+        assert (await web.get(FILE))[0] == 200
+        assert len(web.live.services.sessions.viewers) == 1

@@ -9,6 +9,8 @@ A viewer is told from others by its address, its program and the credentials tha
 
 import logging
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 from headend.access.gate import Gate
@@ -19,7 +21,7 @@ from headend.errors import Refusal, Rejected
 from headend.net.peer import Peer
 from headend.net.runtime import Runtime
 
-VIEWER_S: Final = 15.0  # that a viewer is counted after its last request
+VIEWER_S: Final = 15.0  # that a viewer of a live stream is counted after its last request
 VIEWERS: Final = 50_000  # of one stream, that are told apart
 KICKED_S: Final = 60.0  # that a viewer is refused after it was kicked: it would just ask again
 KICKED: Final = 10_000  # that are remembered; the oldest is forgotten first
@@ -53,6 +55,7 @@ class HlsViewer:
     """
 
     __slots__ = (
+        "_answers",
         "_asked",
         "_audience",
         "_bytes",
@@ -80,6 +83,7 @@ class HlsViewer:
         self._who = who
         self._grant = grant
         self._bytes = 0
+        self._answers: list[Callable[[], object]] = []  # end what it is being given
         self._asked = self.started = runtime.loop.time()
         self.due = float("inf")
         self.id: Final = audience.viewers.sessions.next_id()
@@ -114,18 +118,34 @@ class HlsViewer:
         if self.is_over:  # while its request waited
             self._audience.viewers.runtime.counters.bytes_out += size
 
+    @contextmanager
+    def answered(self, abort: Callable[[], object]) -> Iterator[None]:
+        """Have it count while a long answer is sent to it.
+
+        Args:
+            abort: Ends the answer, when the viewer may not have the rest.
+        """
+        runtime = self._audience.viewers.runtime
+        self._answers.append(abort)
+        try:
+            yield
+        finally:
+            self._answers.remove(abort)
+            self.asks(runtime.loop.time())
+            runtime.deadlines.update(self)
+
     def deadline(self) -> float | None:
-        return None if self.is_over else self._asked + VIEWER_S
+        return None if self.is_over or self._answers else self._asked + self._audience.stays_s
 
     def deadline_passed(self, now: float) -> None:
-        self.end(f"it asked for nothing for {VIEWER_S:g} s")
+        self.end(f"it asked for nothing for {self._audience.stays_s:g} s")
 
     def kick(self) -> None:
         """End the session as an administrator wants, and refuse the viewer for a while."""
         if not self.is_over:
             self._audience.viewers.shut_out(self._grant.path, self._who)
             self._record.say(": closed by an administrator", logging.WARNING)
-            self.end("closed by an administrator")
+            self.cut_off("closed by an administrator")
 
     def stop(self) -> None:
         """End the session because the server stops."""
@@ -134,6 +154,12 @@ class HlsViewer:
     def abort(self) -> None:
         """End the session at once."""
         self.stop()
+
+    def cut_off(self, reason: str) -> None:
+        """Count it no more, and end what it is being given: it may not have it any longer."""
+        self.end(reason)
+        for abort in tuple(self._answers):
+            abort()
 
     def end(self, reason: str) -> None:
         """End the session; only the first call counts."""
@@ -150,16 +176,18 @@ class HlsViewer:
 
 
 class HlsAudience:
-    """The viewers of one stream that is packaged.
+    """The viewers of one stream, live or recorded.
 
     Attributes:
         viewers: The viewers of all streams.
+        stays_s: How long a viewer is counted after its last request.
         asked: When the last request came, monotonic seconds.
         bytes_out: Bytes given to clients.
     """
 
-    def __init__(self, viewers: "HlsViewers") -> None:
+    def __init__(self, viewers: "HlsViewers", stays_s: float = VIEWER_S) -> None:
         self.viewers: Final = viewers
+        self.stays_s: Final = stays_s
         self._members: dict[Who, HlsViewer] = {}
         self.asked = viewers.runtime.loop.time()
         self.bytes_out = 0
@@ -167,6 +195,10 @@ class HlsAudience:
     def __len__(self) -> int:
         """Return how many asked for something lately."""
         return len(self._members)
+
+    def find(self, asked: AccessRequest, grant: Grant) -> HlsViewer | None:
+        """Return the viewer that a request comes from; None: it would be a new one."""
+        return self._members.get(_who(asked, grant))
 
     def note(self, asked: AccessRequest, grant: Grant, peer: Peer) -> HlsViewer | None:
         """Take note of a request; None: there are too many viewers to tell them apart.
@@ -190,7 +222,7 @@ class HlsAudience:
             viewer = self._members[who] = HlsViewer(self, who, asked, grant, peer)
             viewers.sessions.add(viewer)
             viewers.runtime.deadlines.update(viewer)
-            viewers.gate.began(grant, viewer.end)
+            viewers.gate.began(grant, viewer.cut_off)
         viewer.asks(self.asked)
         return viewer
 

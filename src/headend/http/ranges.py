@@ -83,7 +83,11 @@ def cut(pieces: Sequence[Piece], start: int, end: int) -> Iterator[Piece]:
 
 
 class PiecesResponse(web.StreamResponse):
-    """An answer whose body is bytes and ranges of files, which are not read into memory."""
+    """An answer whose body is bytes and ranges of files, which are not read into memory.
+
+    Attributes:
+        sent: Bytes of the body, once it is sent.
+    """
 
     def __init__(
         self, reads: FileReads, pieces: Sequence[Piece], status: int, headers: dict[str, str]
@@ -101,6 +105,7 @@ class PiecesResponse(web.StreamResponse):
         self._pieces: Final = pieces
         sizes = (len(each) if isinstance(each, bytes) else each.size for each in pieces)
         self.content_length = sum(sizes)
+        self.sent = 0
 
     async def send(self, request: web.Request) -> "PiecesResponse":
         """Send head and body; return once the client has taken nearly all of it.
@@ -129,6 +134,7 @@ class PiecesResponse(web.StreamResponse):
                 raise ConnectionResetError("a file of the answer is gone") from error
             await self._write(request, writer, opened)
         await self.write_eof()
+        self.sent = self.content_length or 0
         return self
 
     async def _opened(self, piece: Piece) -> bytes | FilePiece:

@@ -5,22 +5,26 @@
     /recordings/ID.mp4                 all of it as one file, in ranges
     /APP/NAME/archive.m3u8?from=&to=   what was recorded of a stream between two times
 
-Who may watch a stream may watch what was recorded of it.
+Who may watch a stream may watch what was recorded of it, and counts as a viewer of it meanwhile.
 """
 
 import asyncio
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 
 from headend.errors import DatabaseError, MediaError
 from headend.features.routes import HttpRoute
+from headend.hls.streams import HlsStreams
+from headend.hls.viewers import HlsAudience, HlsViewer
 from headend.http import access
 from headend.http.assets import root_of
 from headend.http.credentials import query_of_children
@@ -50,6 +54,7 @@ FOREVER_S: Final = 365 * 86_400
 LEVEL: Final = 4  # of compression: a day takes a thread 25 ms
 ARCHIVED: Final = 200  # recordings in one playlist
 ADDED: Final = 1000  # segments that become lines in one turn of the loop
+VIEWER_S: Final = 30.0  # that a viewer is counted after its last request: players load so far ahead
 
 
 class OnDemand:
@@ -58,6 +63,8 @@ class OnDemand:
     def __init__(self, recordings: "Recordings") -> None:
         self._recordings: Final = recordings
         self._services: Final = recordings.services
+        # By stream; each is there as long as it has viewers, which hold it.
+        self._audiences: Final = WeakValueDictionary[str, HlsAudience]()
 
     def routes(self) -> Sequence[HttpRoute]:
         """List the addresses."""
@@ -82,7 +89,7 @@ class OnDemand:
 
     async def playlist(self, request: web.Request) -> web.StreamResponse:
         """Give the playlist of one recording."""
-        known = await self._known(request)
+        known, _ = await self._known(request)
         _check_form(known)
         query = self._query(request, known.recording.stream)
         try:
@@ -100,7 +107,7 @@ class OnDemand:
     async def archive(self, request: web.Request) -> web.StreamResponse:
         """Give what was recorded of a stream between two times."""
         path = stream_path(request.match_info["path"])
-        await access.allow_play(self._services, request, path, "hls")
+        await self._allow(request, path)
         since, until = _times(request)
         query = self._query(request, path)
         try:
@@ -114,7 +121,7 @@ class OnDemand:
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         """Give a file of a recording, or a range of it."""
-        known = await self._known(request)
+        known, viewer = await self._known(request)
         number = int(request.match_info["number"])
         file = known.files.get(number)
         if file is None or not file.path.endswith(f".{request.match_info['form']}"):
@@ -128,8 +135,9 @@ class OnDemand:
                     known.sizes[number] = size
             name = f"{known.recording.id}-{number}"
             etag = f'"{name}"' if known.is_over else f'"{name}-{size}"'
-            with known.in_use():
-                return await self._send(request, [FileRange(path, 0, size)], size, etag, known)
+            with known.in_use(), _answered(request, viewer):
+                whole = [FileRange(path, 0, size)]
+                return _gave(viewer, await self._send(request, whole, size, etag, known))
         except OSError as error:
             if isinstance(error, ConnectionError):
                 raise
@@ -137,7 +145,9 @@ class OnDemand:
 
     async def download(self, request: web.Request) -> web.StreamResponse:
         """Give a recording as one MP4 file, or a range of it."""
-        return await self.give_download(request, await self._known(request))
+        known, viewer = await self._known(request)
+        with _answered(request, viewer):
+            return _gave(viewer, await self.give_download(request, known))
 
     async def give_download(
         self, request: web.Request, known: KnownRecording
@@ -164,16 +174,33 @@ class OnDemand:
 
     # ------------------------------------------------------------------ inside
 
-    async def _known(self, request: web.Request) -> KnownRecording:
-        """Return the recording that is asked for, to who may have it."""
+    async def _known(self, request: web.Request) -> tuple[KnownRecording, HlsViewer | None]:
+        """Return the recording that is asked for, to a viewer who may have it."""
         try:
             known = await self._recordings.known.get(request.match_info["id"])
         except DatabaseError as error:
             raise away(error) from None
         if known is None:
             raise no_recording()
-        await access.allow_play(self._services, request, known.recording.stream, "hls")
-        return known
+        return known, await self._allow(request, known.recording.stream)
+
+    async def _allow(self, request: web.Request, path: str) -> HlsViewer | None:
+        """Let in a viewer who may watch a stream; None: there are too many to tell them apart.
+
+        One who watches it live over HLS is that viewer here too.
+        """
+        services = self._services
+        asked = access.question(services, request, path, "hls")
+        grant = await access.decide(services, request, asked)
+        hls = services.features[HlsStreams]
+        live = hls.find(grant.path)
+        audience = None if live is None else live.audience
+        if audience is None or audience.find(asked, grant) is None:
+            audience = self._audiences.get(grant.path)
+        if audience is None:
+            audience = self._audiences[grant.path] = HlsAudience(hls.viewers, VIEWER_S)
+        with access.refusals(services, request, asked):
+            return audience.note(asked, grant, access.peer_of(services, request))
 
     async def _archived(
         self, path: str, since: float, until: float, root: str
@@ -241,6 +268,24 @@ class OnDemand:
         headers["Content-Range"] = f"bytes {start}-{end}/{size}"
         some = list(cut(pieces, start, end))
         return await PiecesResponse(reads, some, 206, headers).send(request)
+
+
+@contextmanager
+def _answered(request: web.Request, viewer: HlsViewer | None) -> Iterator[None]:
+    """Count a viewer while it is given a file."""
+    transport = request.transport
+    if viewer is None or transport is None:
+        yield
+        return
+    with viewer.answered(transport.abort):
+        yield
+
+
+def _gave(viewer: HlsViewer | None, response: web.StreamResponse) -> web.StreamResponse:
+    """Count the bytes of a file that a viewer has got."""
+    if viewer is not None and isinstance(response, PiecesResponse):
+        viewer.gets(response.sent)
+    return response
 
 
 def _disposition(recording: Recording) -> str:
