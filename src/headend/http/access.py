@@ -29,23 +29,23 @@ async def allow_play(services: Services, request: web.Request, path: str, protoc
     """Decide whether the client may watch a stream.
 
     Args:
-        services: Whose gate decides.
-        request: May show a playback token: `?token=`, or as a bearer token.
+        services: Services of the server; their gate decides.
+        request: The request. It may show a playback token, as `?token=` or as a bearer token.
         path: `APP/NAME`.
         protocol: http-flv, ws-flv, or http for pictures and pages.
 
     Returns:
-        What was granted; the caller has the gate `leave` it.
+        The grant; the caller has the gate `leave` it.
 
     Raises:
         Problem: 403, or 503 while the server stops.
-        HTTPTemporaryRedirect: It is to be had elsewhere.
+        HTTPTemporaryRedirect: The stream is at another URL.
     """
     return await decide(services, request, question(services, request, path, protocol))
 
 
 def question(services: Services, request: web.Request, path: str, protocol: str) -> AccessRequest:
-    """Return what the gate is asked about a client that wants to watch; see `allow_play`."""
+    """Return the question to the gate about a client that wants to watch; see `allow_play`."""
     peer = peer_of(services, request)
     return AccessRequest(
         "play",
@@ -85,9 +85,9 @@ def refusals(services: Services, request: web.Request, asked: AccessRequest) -> 
 
 
 def scope(request: web.Request) -> str:
-    """Say who may keep an answer, for `Cache-Control`.
+    """Return `public` or `private` for `Cache-Control` of an answer.
 
-    What everybody may watch any cache may keep; of anything else only the client that was let in.
+    Any cache may keep media that everybody may watch; of all else only the client keeps a copy.
     """
     return "private" if request.get(IS_PRIVATE, True) else "public"
 
@@ -102,7 +102,7 @@ def token_of(request: web.Request) -> str | None:
 
 
 def allow_api(services: Services, request: web.Request) -> None:
-    """Return if API and metrics may be used from where a request comes.
+    """Return if a request comes from an address that may use API and metrics.
 
     Raises:
         Problem: 403.
@@ -115,7 +115,7 @@ def allow_api(services: Services, request: web.Request) -> None:
 
 
 def peer_of(services: Services, request: web.Request) -> Peer:
-    """Say where a request comes from; `X-Forwarded-For` is trusted from `http.proxies` only."""
+    """Return the client of a request; `X-Forwarded-For` is trusted from `http.proxies` only."""
     peer = _direct_peer(services, request)
     forwarded = request.headers.getall("X-Forwarded-For", ())
     if not forwarded or not _is_proxy(services, peer):
@@ -144,9 +144,9 @@ def media_headers(services: Services, request: web.Request) -> dict[str, str]:
 
 
 def check_origin(services: Services, request: web.Request) -> None:
-    """Return if the web page that a WebSocket comes from may watch, or it comes from none.
+    """Return if a WebSocket comes from a web page that may watch, or from no page at all.
 
-    Browsers let every page open one and read what comes, and leave it to the server to refuse
+    Browsers let every page open a WebSocket and read what it gets: only the server can refuse
     (RFC 6455, 10.2).
 
     Raises:
@@ -178,7 +178,7 @@ def _port(address: SplitResult) -> int | None:
 
 
 def for_other_pages(services: Services, handler: Handler) -> Handler:
-    """Have web pages of `http.origins` read why media is refused, or where it is to be had."""
+    """Let web pages of `http.origins` read refusals and redirects of a handler."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:

@@ -1,4 +1,4 @@
-"""Bodies of requests: what is not taken at all, and what becomes of a body that nobody reads.
+"""Bodies of requests that are refused, or that nobody reads.
 
 Only operations of the API take a body, of 64 KiB at most, and as it is: a body that is compressed
 would cost a thousand times what it costs the client to send it.

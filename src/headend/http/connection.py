@@ -36,7 +36,7 @@ class HttpConnection(AsyncioTransport):
     """One HTTP connection. While it has no request in progress it gives way to others.
 
     Attributes:
-        peer: Where it comes from.
+        peer: Address of the client.
         due: Kept by `Deadlines`.
         tls: What the TLS handshake agreed on; None on a plain connection.
     """
@@ -107,10 +107,10 @@ class HttpConnection(AsyncioTransport):
         super().connection_lost(error)
 
     def release(self) -> tuple[Transport, bytes]:
-        """Give the transport up; who takes it over leaves the admission.
+        """Give the transport up; whoever takes it over has to leave the admission.
 
         Returns:
-            The transport, and what has been read of it behind the request.
+            The transport, and the bytes that were read behind the request.
         """
         self._services.deadlines.forget(self)
         self._services.admission.must_stay(self)
@@ -121,7 +121,7 @@ class HttpConnection(AsyncioTransport):
     # ------------------------------------------------------------------ requests and time
 
     def request_began(self, body: StreamReader) -> None:
-        """A request's head is whole; its body may follow."""
+        """Take note that the head of a request is whole; its body may follow."""
         self._services.admission.must_stay(self)
         self._body = body
         self._give_up_at = NEVER
@@ -131,7 +131,7 @@ class HttpConnection(AsyncioTransport):
             self._services.deadlines.update(self)
 
     def request_ended(self) -> None:
-        """A request is answered, though the client may not have taken all of the answer yet."""
+        """Take note that a request is answered; the client may not have the whole answer yet."""
         self._body = None
         if self._is_released or self._transport.is_closed:
             return
@@ -174,13 +174,13 @@ class HttpConnection(AsyncioTransport):
             self.abort()
 
     def give_way(self) -> None:
-        """Close, because all of `limits.connections` are there and another one comes."""
+        """Close, to make room for another connection: `limits.connections` are there."""
         log.debug("http %s closed: others need its place", self.peer)
         self.abort()
 
 
 class Unclaimed:
-    """Owns a transport until a connection takes it over, in the same turn."""
+    """The owner of a transport until a connection takes it over, in the same turn."""
 
     def data_received(self, data: bytes) -> None:
         raise AssertionError("nobody has claimed the transport")
@@ -192,4 +192,4 @@ class Unclaimed:
         """Nothing is written."""
 
     def connection_lost(self, error: OSError | None) -> None:
-        """Nothing is known of it."""
+        """Do nothing: no connection has begun."""

@@ -1,4 +1,4 @@
-"""What a viewer over HTTP shows: a token, parameters of its own, or a ticket that stands for them.
+"""Credentials of viewers over HTTP: a token, parameters, or a ticket that stands for them.
 
 Authorizers are shown the parameters of an address, without those that are the server's own. The
 addresses that a playlist names carry a token as it is; for other parameters, which may be a user's
@@ -24,17 +24,17 @@ OF_PICTURES: Final = ("width", "wait")  # parameters of thumbnails and of the pl
 def parameters_of(
     services: Services, request: web.Request, path: str, protocol: str, address: Address | None
 ) -> dict[str, str]:
-    """Return the parameters that a viewer shows, those that its ticket stands for among them.
+    """Return the parameters that a viewer shows, with those that its ticket stands for.
 
-    Of parameters with the same name the first one counts. A ticket that is not good here, or not
-    any more, stands for nothing.
+    Of parameters with the same name the first one counts. A ticket for another place, or one whose
+    time is over, stands for nothing.
 
     Args:
-        services: Made the ticket.
-        request: From the viewer.
-        path: `APP/NAME` that is asked for.
+        services: Services of the server that made the ticket.
+        request: The request of the viewer.
+        path: `APP/NAME` of the stream that it asks for.
         protocol: hls and http have parameters of the server's own.
-        address: Where the viewer is.
+        address: Address of the viewer.
     """
     shown = {name: request.query[name] for name in request.query}
     if protocol == "http":

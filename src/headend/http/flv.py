@@ -138,12 +138,12 @@ async def media_of(services: Services, path: str, address: Address | None) -> tu
     """Wait for a stream's media.
 
     Args:
-        services: Whose stream it is.
+        services: Services of the server that has the stream.
         path: `APP/NAME`.
-        address: Of whoever asks.
+        address: Address of the viewer.
 
     Raises:
-        Problem: 404: nobody publishes it; 503: too many wait.
+        Problem: 404: nobody publishes the stream; 503: too many viewers wait.
     """
     try:
         return await wait_for_media(services, path, address)

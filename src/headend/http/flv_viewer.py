@@ -26,10 +26,10 @@ class FlvViewer:
     Attributes:
         id: Number of the session.
         protocol: http-flv, https-flv, ws-flv or wss-flv.
-        peer: Who it is, also behind a proxy.
+        peer: Address of the viewer, also behind a proxy.
         tls: What the TLS handshake agreed on; None on a plain connection.
-        user_agent: What it calls itself, at most 200 characters.
-        started: When it began, monotonic seconds.
+        user_agent: Name of its program, as it says, at most 200 characters.
+        started: When the session began, monotonic seconds.
         due: Kept by `Deadlines`.
     """
 
@@ -68,13 +68,13 @@ class FlvViewer:
 
         Args:
             services: What all connections share.
-            transport: Of the connection.
-            peers: Who the viewer is, and the other end of the connection: a proxy, or the same.
+            transport: Transport of the connection.
+            peers: The viewer, and the other end of the connection: a proxy, or the same.
             protocol: http-flv, https-flv, ws-flv or wss-flv.
             tls: What the TLS handshake agreed on.
-            user_agent: What the viewer calls itself.
-            stream: Has media.
-            grant: The viewer has the gate `leave` it.
+            user_agent: Name of the viewer's program, as it says.
+            stream: The stream, which has media.
+            grant: The gate's grant; the session has the gate `leave` it.
         """
         self._services = services
         self._transport = transport
@@ -137,15 +137,15 @@ class FlvViewer:
 
     @property
     def is_over(self) -> bool:
-        """It closes, or is about to."""
+        """The connection closes, or is about to."""
         return self._closes_at != NEVER or self._is_gone
 
     def kick(self) -> None:
-        """Close it because an administrator wants it so."""
+        """Close the session because an administrator wants it so."""
         self._end("closed by an administrator")
 
     def stop(self) -> None:
-        """Close it because the server stops."""
+        """Close the session because the server stops."""
         self._end("the server is stopping")
 
     def abort(self) -> None:
@@ -155,7 +155,7 @@ class FlvViewer:
     # ------------------------------------------------------------------ what the transport tells
 
     def data_received(self, data: bytes) -> None:
-        """Nothing is wanted of a viewer."""
+        """Ignore the bytes: a viewer has nothing to say."""
 
     def write_stalled(self) -> None:
         self._stall.begin(self._transport, self._services.loop.time())
@@ -173,7 +173,7 @@ class FlvViewer:
         self.gone("" if error is None else f" ({error.strerror or error})")
 
     def gone(self, reason: str = "") -> None:
-        """The connection is lost; only the first call counts."""
+        """Take note that the connection is lost; only the first call counts."""
         if self._is_gone:
             return
         self._is_gone = True

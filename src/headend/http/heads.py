@@ -1,4 +1,4 @@
-"""Headers that every answer over HTTP has, whoever made it: aiohttp, a handler or a viewer."""
+"""Headers that all answers over HTTP have, whether aiohttp, a handler or a viewer makes them."""
 
 from typing import Final
 
@@ -11,11 +11,11 @@ EVERY_ANSWER: Final = {
 
 
 def answer_headers(settings: Settings, *, is_secure: bool) -> dict[str, str]:
-    """Return the headers that an answer has besides its own.
+    """Return the headers that every answer has besides its own.
 
     Args:
-        settings: Of now.
-        is_secure: The client came to us over TLS.
+        settings: The settings in effect.
+        is_secure: The client came over TLS.
     """
     hsts_s = round(settings.tls.hsts_s)
     if not is_secure or not hsts_s:

@@ -1,4 +1,4 @@
-"""HLS over HTTP: playlists that may be waited for, and what they name.
+"""HLS over HTTP: playlists, which may be waited for, and the files that they name.
 
     /APP/NAME/index.m3u8          multivariant playlist
     /APP/NAME/main.m3u8           media playlist; _HLS_msn, _HLS_part, _HLS_skip; dvr
@@ -80,7 +80,7 @@ class HlsRoutes:
         return _count(stream, viewer, self._playlist(request, stream, text, 2 * FRESH_S))
 
     async def media(self, request: web.Request) -> web.StreamResponse:
-        """Give the media playlist, once it holds what is asked for."""
+        """Give the media playlist, once it has the segment or part that is asked for."""
         stream, viewer = await self._stream(request, "playlist")
         playlists = stream.playlists
         if (dvr_s := _dvr(request)) is not None:
@@ -144,7 +144,7 @@ class HlsRoutes:
     # ------------------------------------------------------------------ streams
 
     async def _stream(self, request: web.Request, kind: str) -> tuple[HlsStream, HlsViewer | None]:
-        """Return a stream whose playlists can be given, and who asks."""
+        """Return a stream whose playlists can be given, and the viewer who asks."""
         services = self._services
         asked = access.question(services, request, stream_path(request.match_info["path"]), "hls")
         grant = await access.decide(services, request, asked)

@@ -17,7 +17,7 @@ Wanted = tuple[int, int | None]  # media sequence number, and part
 
 
 class _Desk:
-    """What HTTP has of one stream: requests that wait, and playlists as they are sent."""
+    """The requests of one stream that wait, and its playlists as they are sent."""
 
     def __init__(self) -> None:
         self.waiters: dict[Wanted, set[asyncio.Future[None]]] = {}

@@ -32,9 +32,9 @@ def collect(
     """Read all metrics but those of the process.
 
     Args:
-        services: Whose they are.
-        streams: As they are now.
-        may_name: Says which of them, by path, are shown by name; the others are shown as one.
+        services: Services of the server.
+        streams: The streams, described as they are now.
+        may_name: Says of a path whether its stream is shown by name; others are shown as one.
     """
     return _Reading(services, streams, may_name).collect()
 

@@ -14,7 +14,7 @@ ROUTE: Final = "/{nothing:.*}"
 
 
 def add_route(application: web.Application) -> None:
-    """Answer what the routes before do not."""
+    """Answer the requests that no route before takes."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         allowed: set[str] = set()

@@ -10,7 +10,7 @@ def stream_path(text: str) -> str:
     """Return the path of a stream, `APP/NAME`, as an address names it.
 
     Args:
-        text: Percent-decoded, without what the address has before and behind it.
+        text: The part of the address that names the stream, percent-decoded.
 
     Raises:
         Problem: 404: no stream can have such a name; the detail says why.

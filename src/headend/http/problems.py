@@ -1,4 +1,4 @@
-"""What went wrong, for HTTP clients: problem documents (RFC 9457)."""
+"""Problem documents (RFC 9457), which tell HTTP clients what went wrong."""
 
 import json
 import logging
@@ -50,7 +50,7 @@ class Problem(Exception):
         return f"{self.status} {self.title}: {self.detail}"
 
     def with_headers(self, headers: Mapping[str, str]) -> "Problem":
-        """Return the same with more headers; those that it has stay as they are."""
+        """Return the same problem with more headers; its own headers stay as they are."""
         more = {**headers, **self.headers}
         return Problem(self.status, self.detail, title=self.title, headers=more, code=self.code)
 
@@ -78,7 +78,7 @@ _RETRY_S: Final = 5
 
 
 def problem_of(rejected: Rejected) -> Problem:
-    """Say in words of HTTP that a viewer is refused."""
+    """Return the problem that tells a viewer of a refusal."""
     status = _STATUSES.get(rejected.refusal, 403)
     if status == 404:
         return Problem(404, f"{rejected.description}.", title="Stream not found")

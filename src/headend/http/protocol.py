@@ -33,7 +33,7 @@ class HttpProtocol(web.RequestHandler):
     """The protocol of one HTTP connection.
 
     Attributes:
-        newest_body: Of the newest request whose head is whole, whether it is handled yet or not.
+        newest_body: Body of the newest request whose head is whole, handled or not.
     """
 
     __slots__ = ("_first", "_notes", "_peer", "newest_body")
@@ -42,7 +42,7 @@ class HttpProtocol(web.RequestHandler):
         """Speak for an application's server.
 
         Args:
-            server: Of the application.
+            server: Server of the application.
             loop: The running loop.
             notes: Told of what is no HTTP.
             peer: The client.
@@ -92,7 +92,7 @@ class HttpProtocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what is no HTTP, and what a handler has let through: a bug.
+        """Answer bytes that are no HTTP, and exceptions that a handler did not catch (a bug).
 
         Args:
             request: The request, or what stands for one that could not be read.
@@ -123,7 +123,7 @@ class HttpProtocol(web.RequestHandler):
 
 
 def foreign(first: bytes) -> str:
-    """Say what is spoken that begins so, and where it is taken; empty: it is not known."""
+    """Name the protocol that begins with these bytes, and its port; empty: it is not known."""
     if first.startswith((V1_SIGNATURE, V2_SIGNATURE)):
         return (
             "it is a PROXY protocol header, which the RTMP and TLS ports take "

@@ -24,9 +24,9 @@ class FileRange:
     """Bytes of a file.
 
     Attributes:
-        path: Of the file.
-        offset: Of the first byte.
-        size: Bytes, at least one.
+        path: Path of the file.
+        offset: Offset of the first byte.
+        size: Number of bytes, at least one.
     """
 
     path: Path
@@ -38,14 +38,14 @@ Piece = bytes | FileRange
 
 
 def byte_range(request: web.Request, size: int, etag: str) -> tuple[int, int] | None:
-    """Return the first and the last byte that a request wants; `None`: all of them.
+    """Return the first and the last byte that a request wants; `None`: all bytes.
 
-    Several ranges, and what is none, may be ignored, as what is wanted of another version is.
+    Several ranges, a range that makes no sense, and a range of another version are ignored.
 
     Args:
-        request: Of a client.
-        size: Bytes that there are.
-        etag: Of this version.
+        request: The request of a client.
+        size: Size of the whole body, bytes.
+        etag: ETag of this version.
 
     Raises:
         Problem: 416: the range is outside.
@@ -98,7 +98,7 @@ class PiecesResponse(web.StreamResponse):
             reads: Reads what the kernel's cache does not have.
             pieces: The body.
             status: HTTP status.
-            headers: All that it has, but for the length.
+            headers: All headers but the length.
         """
         super().__init__(status=status, headers=headers)
         self._reads: Final = reads

@@ -41,9 +41,9 @@ class HttpServer(Feature):
         """Prepare the routes; await `set_up` before it is added to the features.
 
         Args:
-            services: What is shown.
+            services: What all connections share.
             admin_token: What `Authorization: Bearer …` must hold for /api.
-            source: Of the settings, which the API shows and has read again.
+            source: Source of the settings, which the API shows and can have read again.
         """
         self._source = source
         self._services = services
@@ -75,9 +75,9 @@ class HttpServer(Feature):
         """Serve a connection whose transport is there, over TLS or not.
 
         Args:
-            transport: Handed over.
-            peer: Where it comes from.
-            extra: What the connection's `get_extra_info` knows besides.
+            transport: Transport of the connection.
+            peer: Address of the client.
+            extra: More values for the connection's `get_extra_info`.
             tls: What the TLS handshake agreed on.
         """
         server = self._runner.server

@@ -22,9 +22,9 @@ def collect(
     """Show streams.
 
     Args:
-        streams: Oldest first, so that a stream keeps its label.
-        most: How many have a label of their own.
-        may_name: Says which may have one, by path.
+        streams: Streams, oldest first, so that each keeps its label.
+        most: How many streams have a label of their own.
+        may_name: Says of a path whether its stream may have a label.
     """
     # Viewers may wait for any name: what nobody has published gets no label.
     begun = (each for each in streams if each.uptime_s is not None)

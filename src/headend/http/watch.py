@@ -1,4 +1,4 @@
-"""The player page, and how its stream is: `/watch/APP/NAME`.
+"""The player page, and the state of its stream: `/watch/APP/NAME`.
 
 The same address gives the page to a browser and, to who asks for JSON, the stream's state. With
 `?wait=1` the answer comes when the stream does, or after `live.wait_s`.
@@ -48,7 +48,7 @@ class WatchRoutes:
         return web.Response(status=204, headers=access.preflight_headers(self._services, request))
 
     async def get(self, request: web.Request) -> web.StreamResponse:
-        """Give the page or the state."""
+        """Give the page, or the state of its stream as JSON."""
         if _wants_json(request):
             is_patient = request.query.get("wait") == "1" and request.method != "HEAD"
             state = await self._state(request, is_patient=is_patient)
@@ -74,7 +74,7 @@ class WatchRoutes:
         )
 
     async def _state(self, request: web.Request, *, is_patient: bool) -> State:
-        """Say how a stream is, to who may know.
+        """Return the state of a stream for a client that may know it.
 
         Raises:
             Problem: 503: the server stops, or too many wait.
@@ -132,7 +132,7 @@ class WatchRoutes:
 
 
 def page_headers(services: Services) -> dict[str, str]:
-    """Say what a page may do: run its own scripts, and be framed by `http.origins`."""
+    """Return headers that let a page run its own scripts, and be framed by `http.origins`."""
     origins = services.settings.http.origins
     framing = "*" if ANY_ORIGIN in origins else " ".join(("'self'", *origins))
     return {

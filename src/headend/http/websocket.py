@@ -41,10 +41,10 @@ _LEAST_CONTROL: Final = 8
 
 
 class FrameFault(ProtocolError):
-    """A client sent what ends its connection.
+    """A fault of a client that ends its connection.
 
     Attributes:
-        code: For the close frame.
+        code: Code for the close frame.
     """
 
     def __init__(self, code: int, reason: str) -> None:
@@ -64,10 +64,10 @@ def accept(headers: Mapping[str, str]) -> dict[str, str]:
     without an answer to what they offer.
 
     Args:
-        headers: Of the request.
+        headers: Headers of the request.
 
     Raises:
-        Problem: 426 for another version, 400 for a handshake that is none.
+        Problem: 426 for another version, 400 for a handshake that is not valid.
     """
     if headers.get("Sec-WebSocket-Version", "").strip() != VERSION:
         raise Problem(
@@ -107,7 +107,7 @@ def _is_key(text: str) -> bool:
 
 
 def control_frame(opcode: int, payload: bytes = b"") -> bytes:
-    """Return a control frame; of a longer payload only the beginning."""
+    """Return a control frame; a payload that is too long is cut."""
     payload = payload[:MOST_PAYLOAD]
     return bytes((_FINAL | opcode, len(payload))) + payload
 
@@ -119,7 +119,7 @@ def close_frame(code: int, reason: str = "") -> bytes:
 
 
 class ClientFrames:
-    """Reads what a client says: control frames only. Holds less than one of them."""
+    """The reader of a client's frames, which are control frames only; holds less than one."""
 
     __slots__ = ("_data",)
 
@@ -130,7 +130,7 @@ class ClientFrames:
         """Take bytes; return the frames that are whole now: opcode and payload, unmasked.
 
         Raises:
-            FrameFault: It sent something else. What follows is not to be read.
+            FrameFault: The client sent something else; do not read on.
         """
         data = self._data + data
         frames = []

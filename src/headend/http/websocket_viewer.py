@@ -1,4 +1,4 @@
-"""One viewer over a WebSocket: an FLV viewer whose bytes are in frames, and who is asked for life.
+"""One viewer over a WebSocket: an FLV viewer that gets frames, and that is pinged.
 
 101 ─► FLV in frames ─► … ─► close, with a reason ─► the connection ends
     ◄─ ping, close                ▲

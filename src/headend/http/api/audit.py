@@ -1,4 +1,4 @@
-"""The API's part about what went on: the audit trail, and the history of sessions.
+"""The API's part about the past: the audit trail, and the history of sessions.
 
 Both are only read here: rows go when they are old, and in no other way.
 """

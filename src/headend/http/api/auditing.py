@@ -30,10 +30,10 @@ def note_request(
     """Note that a request changed something, or failed to.
 
     Args:
-        services: Whose recorder takes it.
-        request: Was let in, by its ACTOR.
-        action: Of its route, such as `session.kick`.
-        problem: What it was answered with; None: it was done.
+        services: Services of the server; their recorder takes the note.
+        request: The request, which was let in; its ACTOR says who sent it.
+        action: Action of its route, such as `session.kick`.
+        problem: The answer to a request that failed; None: it was done.
     """
     _note(
         services,
@@ -47,7 +47,7 @@ def note_request(
 
 
 def note_refused(services: Services, request: web.Request, action: str, problem: Problem) -> None:
-    """Note that a request was not let in, once or in a sum: see `Notes`."""
+    """Note that a request was not let in, by itself or as a part of a sum: see `Notes`."""
     peer = access.peer_of(services, request)
     what = f"http {peer} {action} refused: {shown(str(problem))}"
     if not services.notes.may_write("refusal", peer.address, what):

@@ -1,4 +1,4 @@
-"""What the API takes and gives besides values of the server; the OpenAPI document is made of both.
+"""Models of the API for what is no value of the server; the OpenAPI document has both.
 
 A value of the server, a frozen dataclass such as `StreamStatus`, is given as it is.
 """

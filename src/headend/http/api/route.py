@@ -1,4 +1,4 @@
-"""What operations of the API read and write.
+"""Bodies and queries that operations of the API read, and JSON that they write.
 
 Every module of the API has `routes(services)`, which lists its operations, and a feature
 `api_routes`; `routes.py` puts the lists together, serves them and has the OpenAPI document made of
@@ -34,7 +34,7 @@ PAGE: Final[Mapping[str, Schema]] = {
 
 @cache
 def adapter(kind: Any) -> TypeAdapter[Any]:
-    """Return what writes values of a type as JSON, and describes them."""
+    """Return the adapter that writes values of a type as JSON, and describes them."""
     return TypeAdapter(kind)
 
 
@@ -71,7 +71,7 @@ async def read_body(request: web.Request, model: type[Model]) -> Model:
 
 
 def check_query(route: Route, request: web.Request) -> None:
-    """Refuse texts in a query that are longer than any right one.
+    """Refuse texts in a query that are longer than any valid one.
 
     Raises:
         Problem: 422.

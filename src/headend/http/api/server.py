@@ -17,7 +17,7 @@ from headend.settings.keys import plain_values
 
 
 class SettingsSource(Protocol):
-    """Where the settings of the server come from."""
+    """The source of the server's settings, which can be read again."""
 
     @property
     def sources(self) -> Mapping[str, str]:
@@ -95,7 +95,7 @@ class _Server:
 
 
 def resident_bytes() -> int:
-    """Return the memory of this process that is really there; 0 where nobody tells."""
+    """Return the resident memory of this process; 0 where the system does not tell."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -99,7 +99,7 @@ class SignIns:
     # ------------------------------------------------------------------ signing in and out
 
     def sign_in(self, request: web.Request, token: str) -> tuple[str, BrowserSession]:
-        """Begin a session; return its id, which goes into the cookie, and what it is.
+        """Begin a session; return its id, which goes into the cookie, and the session.
 
         Raises:
             Problem: The token is wrong.

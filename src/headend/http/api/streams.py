@@ -38,7 +38,7 @@ def routes(services: Services) -> Sequence[Route]:
 
 
 def no_stream() -> Problem:
-    """Return what is said of a stream that is not there."""
+    """Return the problem for a stream that is not there."""
     return Problem(404, "There is no such stream now.", title="Stream not found")
 
 
@@ -75,5 +75,5 @@ class _Streams:
             session.kick()
 
     async def thumbnail(self, request: web.Request) -> web.Response:
-        """Show an administrator what a playback token may be needed for elsewhere."""
+        """Give a thumbnail to an administrator, who needs no playback token."""
         return await thumbnail.thumbnail(self._services, request, request.match_info["path"])
