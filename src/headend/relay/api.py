@@ -1,4 +1,4 @@
-"""The API's part about relays: how they are, add one, remove one."""
+"""The API's part about relays: their state; one is added or removed."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final

@@ -1,4 +1,4 @@
-"""When a relay tries again: what failed decides how soon.
+"""Pauses before a relay tries again: the kind of failure decides how long.
 
 A server that is away is asked about once a second, by nothing more than a connection that is
 refused: so a stream is live again within two seconds after it came back. One that is there and does
@@ -15,8 +15,8 @@ class RetryPace:
     """Pauses between tries, seconds.
 
     Attributes:
-        first: The first one.
-        longest: Each is twice as long as the last one, up to here.
+        first: The first pause.
+        longest: The longest pause; each pause is twice as long as the one before, up to this.
     """
 
     first: float
@@ -24,13 +24,13 @@ class RetryPace:
 
 
 class Failure(Enum):
-    """What kind of failure a try ended with."""
+    """The kind of failure that ended a try."""
 
     # Nobody answers: refused, no route, no such name, no answer in time.
     AWAY = RetryPace(0.25, 1.25)
-    LOST = RetryPace(0.25, 30.0)  # it was there: closed, reset, silent, broke the protocol
-    REFUSED = RetryPace(2.0, 60.0)  # it does not want this stream: key, name in use, unknown name
-    LOOPED = RetryPace(1.0, 5.0)  # it fetches the stream from here: it has none either, yet
+    LOST = RetryPace(0.25, 30.0)  # the server closed, reset, fell silent, broke the protocol
+    REFUSED = RetryPace(2.0, 60.0)  # the server refuses: wrong key, name in use, unknown name
+    LOOPED = RetryPace(1.0, 5.0)  # the server fetches the stream from here, and has none yet
     WRONG = RetryPace(60.0, 60.0)  # nothing that time mends: URL, certificate, a loop
 
     @property
@@ -55,9 +55,9 @@ class Backoff:
         """Return how long to wait until the next try, seconds.
 
         Args:
-            failure: How the last one ended.
-            lived_s: For how long media was sent or received before.
-            chance: Random, 0 to 1.
+            failure: Kind of failure that ended the last try.
+            lived_s: For how long that try sent or received media, seconds.
+            chance: A random number, 0 to 1.
         """
         pace = failure.pace
         if pace is not self._pace or lived_s >= STEADY_S:

@@ -1,4 +1,4 @@
-"""Connections to other servers: names, addresses, and what may not be called."""
+"""Connections to other servers: names, addresses, and addresses that are forbidden."""
 
 import asyncio
 import errno
@@ -38,9 +38,9 @@ class Reach:
     """Which addresses a relay may connect to.
 
     Attributes:
-        first: Of the place that it names; None: all, because a setting names it.
-        onward: Of places that the other side sends it on to, by a redirect or in a playlist; see
-            `DialRoute`.
+        first: Addresses that its own URL may lead to; None: all, because a setting names the URL.
+        onward: Addresses that the other server may send it on to, by a redirect or in a playlist;
+            see `DialRoute`.
     """
 
     first: Rules | None = None
@@ -55,11 +55,11 @@ class RelayFailed(HeadendError):
     """A relay's connection could not be made, or is over.
 
     Attributes:
-        failure: What kind of failure it is.
-        reason: For people, one line.
-        is_over: The other side said that the stream is over; it did not fail.
-        code: With which it refused; empty: it did not.
-        redirect: Where it sends us on to, as sent; empty: nowhere. May hold a secret.
+        failure: Kind of failure.
+        reason: One line for people.
+        is_over: The other server said that the stream is over: nothing failed.
+        code: Code with which the other server refused; empty: it did not refuse.
+        redirect: URL to which it redirects, as sent; empty: none. It may hold a secret.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ async def _resolve(host: str, port: int, look_up: LookUp) -> Found:
 
 
 def why_forbidden(error: PlaceForbidden) -> str:
-    """Say why a place may not be called, and what an operator can do about it."""
+    """Say why connections to a host are forbidden, and what an operator can do about it."""
     hint = "; auth.outgoing can name its network" if isinstance(error, InnerPlace) else ""
     return f"{error}{hint}"
 

@@ -15,7 +15,7 @@ Rule = RelayOut | RelayIn
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A relay with where it comes from."""
+    """A relay, and whether settings or the API named it."""
 
     rule: Rule
     source: Source
@@ -25,7 +25,7 @@ def parse_spec(direction: Direction, spec: dict[str, object]) -> Rule:
     """Read a relay that the API was given.
 
     Raises:
-        SettingsError: It makes no sense; says why, and shows no secret.
+        SettingsError: The relay makes no sense; the text says why, and shows no secret.
     """
     try:
         return read_table(RelayOut, spec) if direction == "out" else read_table(RelayIn, spec)
@@ -34,7 +34,7 @@ def parse_spec(direction: Direction, spec: dict[str, object]) -> Rule:
 
 
 def identified(settings: Settings) -> dict[str, Entry]:
-    """Give the relays of the settings ids that stay the same as long as they do."""
+    """Give each relay of the settings an id, which stays the same while the relay does."""
     found: dict[str, Entry] = {}
     rules: list[Rule] = [*settings.relay.out, *settings.relay.in_]
     for rule in rules:

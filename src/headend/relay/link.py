@@ -43,30 +43,30 @@ START_S: Final = 10.0  # from there until publish or play is granted
 
 
 class Tenant(Protocol):
-    """Whose connection it is. Its methods must not raise."""
+    """The owner of a connection, which is told of it. Its methods must not raise."""
 
     def granted(self) -> None:
-        """Publish or play is granted."""
+        """Take note that the publish or play is granted."""
 
     def media(self, tags: list[Tag], now: float) -> None:
-        """Tags of the stream that is played."""
+        """Take tags of the stream that is played."""
 
     def stalled(self) -> None:
-        """The transport has a backlog."""
+        """Take note that the transport has a backlog."""
 
     def drained(self) -> None:
-        """The transport has no backlog any more."""
+        """Take note that the transport has no backlog any more."""
 
     def lost(self) -> None:
-        """The connection is gone, or about to be."""
+        """Take note that the connection is gone, or about to be."""
 
 
 class Links:
     """The connections of all relays of a server.
 
     Attributes:
-        handshakes: Limits those of TLS.
-        open: Those that are there.
+        handshakes: Limits the TLS handshakes that run at once.
+        open: The connections that are open.
     """
 
     def __init__(self, services: Services) -> None:
@@ -74,7 +74,7 @@ class Links:
         self.open: Final = set[Link]()
 
     async def close(self) -> None:
-        """Let the other servers read our last words, and close all."""
+        """Wait until the other servers have read the last bytes, and close all connections."""
         end = asyncio.get_running_loop().time() + GOODBYE_S
         while self.open and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -83,7 +83,7 @@ class Links:
 
 
 class Link:
-    """See the module's head; `open`, then `wait` until it is over.
+    """One connection to another server; `open`, then `wait` until it is over.
 
     Attributes:
         due: Kept by `Deadlines`.
@@ -114,9 +114,9 @@ class Link:
 
         Args:
             services: What all connections share.
-            settings: Where, and what for.
-            trust: Whom to trust with TLS.
-            tenant: Whose it is.
+            settings: The URL, and whether to publish or to play.
+            trust: Certificates to trust with TLS.
+            tenant: Owner of the connection.
 
         Raises:
             SettingsError: `trust` makes no sense.
@@ -138,13 +138,13 @@ class Link:
 
     @property
     def session(self) -> ClientSession:
-        """What is said; there once the connection is made, and secure if it is to be."""
+        """The RTMP session; there once the connection is made, after any TLS handshake."""
         assert self._session is not None
         return self._session
 
     @property
     def transport(self) -> Transport:
-        """The connection; there after `open`."""
+        """The transport of the connection; there after `open`."""
         assert self._transport is not None
         return self._transport
 
@@ -154,11 +154,11 @@ class Link:
         return "" if self._session is None else self._session.server_id
 
     async def open(self, look_up: LookUp, links: Links) -> None:
-        """Connect; what follows is told to the tenant.
+        """Connect; the tenant is told what happens from then on.
 
         Args:
             look_up: Says which addresses may be called.
-            links: Those of all relays.
+            links: Connections of all relays.
 
         Raises:
             RelayFailed: There is no connection.
@@ -196,7 +196,7 @@ class Link:
         links.open.add(self)
 
     async def wait(self) -> RelayFailed:
-        """Wait until the connection is over; return why."""
+        """Wait until the connection is over; return why it is."""
         return await asyncio.shield(self._ended)
 
     def secured(self) -> None:
@@ -219,7 +219,7 @@ class Link:
         self._services.deadlines.update(self)
 
     def finish(self) -> None:
-        """Say goodbye, and close."""
+        """Tell the other server that the stream ends, and close."""
         if self._session is not None:
             self._session.finish()
             self._send()
@@ -347,7 +347,7 @@ class Link:
     # ------------------------------------------------------------------ the end
 
     def fail(self, why: RelayFailed) -> None:
-        """Close at once, for a reason of the tenant."""
+        """Close at once, for a reason that the tenant gives."""
         self._end(why)
 
     def abort(self) -> None:
@@ -375,12 +375,12 @@ class Link:
 async def follow_redirects(
     url: Url, reach: Reach, attempt: Callable[[Url, LookUp], Awaitable[RelayFailed]]
 ) -> RelayFailed:
-    """Try a URL, and where its server sends us on to; return how the last try ended.
+    """Try a URL, and the URLs to which it redirects; return how the last try ended.
 
     Args:
-        url: Where to begin.
-        reach: Where connections may go.
-        attempt: Connects where it may, and returns why the connection is over.
+        url: The first URL.
+        reach: Addresses that connections may go to.
+        attempt: Connects to a URL, and returns why the connection is over.
     """
     route = reach.route(url.host)
     for _ in range(MOST_REDIRECTS):

@@ -13,7 +13,10 @@ STATES: Final = ("connecting", "live", "retrying", "failed")
 
 
 def collect(relays: Sequence[RelayStatus], label: Label) -> Sequence[Metric]:
-    """Show each stream of each relay, and those that are not to be named as one of each relay."""
+    """Return the metrics of each stream of each relay.
+
+    Streams that are not to be named are one stream of their relay.
+    """
     state = GaugeMetricFamily(
         "headend_relay_state", "1: the state it is in.", labels=[*LABELS, "state"]
     )

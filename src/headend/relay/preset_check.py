@@ -1,4 +1,4 @@
-"""What is wrong with a stream for the platform it is sent to, in words.
+"""Warnings, in words, about a stream that its destination may not take.
 
 Nothing is kept from being sent: platforms change, and some take more than they say.
 """
@@ -36,7 +36,7 @@ def check_codecs(tracks: Sequence[TrackConfig], codecs: frozenset[str] | None) -
     """Say which codecs a destination does not announce.
 
     Args:
-        tracks: Of the stream.
+        tracks: Tracks of the stream.
         codecs: FourCCs that the destination takes, `*` for all; None: it said nothing.
     """
     warnings = []
@@ -52,12 +52,12 @@ def check_codecs(tracks: Sequence[TrackConfig], codecs: frozenset[str] | None) -
 def check_preset(
     preset: Preset, tracks: Sequence[TrackConfig], bit_rate: int, keyframe_s: float | None
 ) -> list[str]:
-    """Say what of a stream a platform does not take.
+    """Say what a platform does not accept of a stream.
 
     Args:
         preset: The platform.
-        tracks: Of the stream.
-        bit_rate: Of the stream, bit/s; 0: not known yet.
+        tracks: Tracks of the stream.
+        bit_rate: Bit rate of the stream, bit/s; 0: not known yet.
         keyframe_s: Interval of its keyframes, seconds; None: not known yet.
     """
     warnings = []
@@ -78,7 +78,7 @@ def check_preset(
 
 
 def check_url(preset: Preset, host: str, *, is_tls: bool) -> list[str]:
-    """Say what of a destination's URL does not look like its platform."""
+    """Say what in a destination's URL does not fit its platform."""
     warnings = []
     if preset.hosts and not f".{host}".lower().endswith(preset.hosts):
         warnings.append(f"{host} is no host of {preset.title}")

@@ -38,11 +38,11 @@ _UNKNOWN: Final = ("StreamNotFound", "404")
 
 
 class Pull(Target):
-    """See the module's head; also the tenant of its connection, and the publisher of its stream.
+    """One stream that is fetched: the tenant of its connection, and the source of its stream.
 
     Attributes:
-        asker: Whose address wanted it first.
-        is_unknown: It is over because no source knows the stream.
+        asker: Address, or group of addresses, of the first viewer.
+        is_unknown: The fetch is over because no source knows the stream.
         idle_since: Since when nobody watches, monotonic seconds; None: somebody does, or it is
             fetched always.
     """
@@ -66,11 +66,11 @@ class Pull(Target):
         Args:
             services: What all connections share.
             relay: Id of the relay.
-            path: The stream here.
-            rule: Where from.
-            links: Those of all relays.
-            reach: Where it may connect to.
-            asker: Whose address wanted it first.
+            path: `APP/NAME` of the stream here.
+            rule: Sources, and how to fetch from them.
+            links: Connections of all relays.
+            reach: Addresses that it may connect to.
+            asker: Address, or group of addresses, of the first viewer.
             is_told: See `Target`.
         """
         super().__init__(services, relay, path, is_told=is_told)
@@ -101,24 +101,24 @@ class Pull(Target):
 
     @property
     def is_asking(self) -> bool:
-        """Somebody wants it, and no source has ever sent anything."""
+        """A viewer waits for the stream, and no source has sent media yet."""
         return self._rule.on_demand and not self._has_brought
 
     @property
     def is_on_demand(self) -> bool:
-        """It is fetched because somebody wants it."""
+        """The stream is fetched because somebody wants to watch it."""
         return self._rule.on_demand
 
     # ------------------------------------------------------------------ the publisher
 
     @property
     def hops(self) -> tuple[str, ...]:
-        """The server that it comes from, as far as we know."""
+        """Ids of the servers that the stream comes from, as far as they are known."""
         link = self._link
         return (link.server_id,) if link is not None and link.server_id else ()
 
     def watched(self) -> None:
-        """Whether somebody watches is looked at once a second."""
+        """Do nothing: `is_idle` looks once a second whether somebody watches."""
 
     def publishing_ended(self, publishing: Publishing, why: Rejected) -> None:
         self._publishing = None
@@ -259,7 +259,7 @@ class Pull(Target):
     # ------------------------------------------------------------------ what the source tells
 
     def granted(self) -> None:
-        """It may still have nothing to send."""
+        """Do nothing: a source that grants the play may still have no media."""
         link = self._link
         if link is not None and link.server_id == self._services.server_id:
             self._give_up(RelayFailed(Failure.WRONG, f"{LOOP}: this is the server itself"))
@@ -283,13 +283,13 @@ class Pull(Target):
         publishing.publication.push(tags, now)
 
     def stalled(self) -> None:
-        """A player says too little to stall."""
+        """Do nothing: a player sends too little to stall."""
 
     def drained(self) -> None:
-        """Likewise."""
+        """Do nothing: a player sends too little to stall."""
 
     def lost(self) -> None:
-        """`run` takes note."""
+        """Do nothing: `run` waits for the end of the connection."""
 
     # ------------------------------------------------------------------ time, figures
 

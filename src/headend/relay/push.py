@@ -30,7 +30,7 @@ from headend.settings.relay_presets import PRESETS
 
 
 class Push(Target):
-    """The stream and its destination: tenant of the connection, watcher of the stream."""
+    """One stream that is sent: the tenant of its connection, and the watcher of its stream."""
 
     direction = "out"
 
@@ -48,10 +48,10 @@ class Push(Target):
         Args:
             services: What all connections share.
             relay: Id of the relay.
-            path: The stream.
-            rule: Where to.
-            links: Those of all relays.
-            reach: Where it may connect to.
+            path: `APP/NAME` of the stream.
+            rule: The destination, and how to send to it.
+            links: Connections of all relays.
+            reach: Addresses that it may connect to.
         """
         super().__init__(services, relay, path)
         self._rule: Final = rule
@@ -162,7 +162,7 @@ class Push(Target):
         watching.watch(link.transport, format, partial(PublishEncoder, format, chunk_size))
 
     def media(self, tags: list[Tag], now: float) -> None:
-        """A destination sends no media; one that does is not listened to."""
+        """Ignore media: a destination has none to send."""
 
     def stalled(self) -> None:
         if self._watching is not None:

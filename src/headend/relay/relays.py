@@ -63,7 +63,7 @@ class Relays(Fetching):
 
         Args:
             services: What all connections share.
-            node: This server, among those that share its database.
+            node: Name of this server among those that share its database.
         """
         self._services = services
         self._node = node
@@ -85,7 +85,7 @@ class Relays(Fetching):
         self._restoring = self._services.loop.create_task(self._restore())
 
     async def stop(self) -> None:
-        """End all relays, with a word to the other servers."""
+        """Tell the other servers that the streams end, and end all relays."""
         if self._timer is not None:
             self._timer.cancel()
         if self._restoring is not None:
@@ -109,7 +109,7 @@ class Relays(Fetching):
                 self._take(id, entry)
 
     def hide(self, texts: Iterable[str]) -> None:
-        """Have the log hide what is secret of a relay."""
+        """Have the log hide the secrets of a relay."""
         self._services.runtime.secrets.protect(texts)
 
     async def add(self, direction: Direction, spec: dict[str, object]) -> str:
@@ -120,8 +120,8 @@ class Relays(Fetching):
             spec: As in the settings.
 
         Raises:
-            SettingsError: It makes no sense; says why.
-            DatabaseError: It can't be kept now.
+            SettingsError: The relay makes no sense; the text says why.
+            DatabaseError: The relay cannot be stored now.
         """
         rule = parse_spec(direction, spec)
         if isinstance(rule, RelayOut):
@@ -138,10 +138,10 @@ class Relays(Fetching):
         return id
 
     async def remove(self, id: str) -> bool:
-        """End a relay, and forget it; false: there is none that the API added.
+        """End and delete a relay that the API added; false: there is none.
 
         Raises:
-            DatabaseError: It can't be forgotten now.
+            DatabaseError: The relay cannot be deleted now.
         """
         entry = self._entries.get(id)
         if entry is None or entry.source != "api":
@@ -206,7 +206,7 @@ class Relays(Fetching):
     # ------------------------------------------------------------------ streams come and go
 
     def stream_began(self, stream: Stream, rules: StreamRules) -> None:
-        """Send a stream to where relays send it."""
+        """Begin to send a stream to the destinations that relays name for it."""
         for id, entry in self._entries.items():
             self._send(id, entry, stream.path)
 
@@ -303,11 +303,11 @@ class Relays(Fetching):
         return [each for each in targets if isinstance(each, Pull) and each.is_on_demand]
 
     def idle_fetches(self) -> list[Pull]:
-        """Return what is fetched and not watched any more."""
+        """Return the fetches whose streams nobody watches any more."""
         return [pull for pull in self._on_demand() if pull.idle_since is not None]
 
     def _give_way(self, pull: Pull) -> None:
-        """End a fetch, and tell who waits for it."""
+        """End a fetch, and tell the viewers that wait for its stream."""
         del self._targets[pull.relay, pull.path]
         self._end(pull)
         self._give_up(pull.path)
@@ -327,7 +327,7 @@ class Relays(Fetching):
         pull.start(lambda: self._fetched(pull))
 
     def _fetched(self, pull: Pull) -> None:
-        """A fetch is over: tell who waits for a name that nobody knows."""
+        """Take note that a fetch is over; if no source knows the name, tell those that wait."""
         if pull.is_unknown:
             self._remember_unknown(pull.path, self._services.loop.time())
             self._give_up(pull.path)
@@ -356,24 +356,24 @@ class Relays(Fetching):
         self._forget()
 
     def api_routes(self) -> "Sequence[Route]":
-        """Return what lists relays, adds and ends them."""
+        """Return the operations that list, add and remove relays."""
         from headend.relay.api import routes
 
         return routes(self)
 
     def metrics(self, label: Label) -> "Sequence[Metric]":
-        """Return how all streams of all relays are."""
+        """Return the metrics of all streams of all relays."""
         from headend.relay.metrics import collect
 
         return collect(self.described(), label)
 
     def status(self) -> Values:
-        """Say how many relays there are, and in what state their streams."""
+        """Count the relays, and their streams by state."""
         told: dict[str, int] = Counter(each.state for each in self._targets.values())
         return {"relays": len(self._entries), **told}
 
     def described(self) -> Sequence[RelayStatus]:
-        """Describe all of them."""
+        """Describe all relays."""
         return [self._describe(id, entry) for id, entry in self._entries.items()]
 
     def _describe(self, id: str, entry: Entry) -> RelayStatus:
@@ -394,7 +394,7 @@ class Relays(Fetching):
 
 
 def kind_of(target: Target) -> Kind:
-    """Say what a stream of a relay counts as, of those that `limits.relays` bounds."""
+    """Return the kind of a relay's stream, for `limits.relays`, which bounds each kind."""
     if not isinstance(target, Pull):
         return "sent"
     return "fetched on demand" if target.is_on_demand else "always fetched"

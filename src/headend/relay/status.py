@@ -17,16 +17,16 @@ class TargetStatus:
     __pydantic_config__ = ConfigDict(title="RelayTarget", extra="forbid")
 
     stream: str
-    url: Annotated[str, Field(description="Where to or from; secrets are hidden.")]
+    url: Annotated[str, Field(description="URL of the other server; secrets are hidden.")]
     state: State
-    reason: Annotated[str, Field(description="Why, for people; may be empty.")]
+    reason: Annotated[str, Field(description="Why it is in this state, for people; may be empty.")]
     since: Annotated[float, Field(description="When this state began, Unix seconds.")]
     tries: Annotated[int, Field(description="Connections begun.")]
     bit_rate: Annotated[int, Field(description="bit/s now.")]
     bytes: Annotated[int, Field(description="Bytes of media so far.")]
     lag_s: Annotated[float, Field(description="Seconds that a destination is behind.")]
     drops: Annotated[int, Field(description="How often it lost media because it was late.")]
-    warnings: Annotated[list[str], Field(description="What to look at, for people.")]
+    warnings: Annotated[list[str], Field(description="What an operator should look at.")]
 
 
 @dataclass(frozen=True, slots=True)

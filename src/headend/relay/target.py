@@ -1,4 +1,4 @@
-"""What all streams of relays have in common: state, tries, figures, one task.
+"""Targets: the streams of relays, with state, tries, figures and one task each.
 
     connecting ─► live ─► retrying ─► live …
                     └───► failed: nothing that time mends; tried again now and then
@@ -36,7 +36,7 @@ class Target(ABC):
     Attributes:
         relay: Id of the relay.
         path: `APP/NAME` of the stream here.
-        state: See the module's head.
+        state: State, as the module's docstring lists them.
     """
 
     direction: Direction
@@ -48,7 +48,7 @@ class Target(ABC):
             services: What all connections share.
             relay: Id of the relay.
             path: `APP/NAME` of the stream here.
-            is_told: The log and the events are told of its states.
+            is_told: Whether log and events are told of changes of its state.
         """
         self._services: Final = services
         self._is_told: Final = is_told
@@ -85,7 +85,7 @@ class Target(ABC):
         return self._task is None or self._task.done()
 
     async def stop(self) -> None:
-        """End, with a word to the other side."""
+        """Tell the other server that the stream ends, and stop."""
         self.say_goodbye()
         if self._task is not None:
             self._task.cancel()
@@ -120,7 +120,7 @@ class Target(ABC):
     # ------------------------------------------------------------------ its state
 
     def begin_life(self) -> None:
-        """Media flows."""
+        """Take note that media flows."""
         self._live_since = self._services.loop.time()
         if self._short_lives < FLAPS:
             self.change("live")
@@ -128,7 +128,7 @@ class Target(ABC):
             self._probation = self._services.loop.call_later(PROBATION_S, self.change, "live")
 
     def end_life(self) -> float:
-        """Media flows no more; return for how long it did, seconds."""
+        """Take note that media flows no more; return for how long it did, seconds."""
         self._cancel_probation()
         began, self._live_since = self._live_since, None
         if began is None:
@@ -146,7 +146,7 @@ class Target(ABC):
             self._probation = None
 
     def change(self, state: State, reason: str = "") -> None:
-        """Take another state; what was told since it was live is not told again."""
+        """Take another state; the log and the events are told once of each since it was live."""
         reason = shown(hide(reason, self.secrets))
         if (state, reason) == (self.state, self._reason) and self._told:
             return
@@ -184,11 +184,11 @@ class Target(ABC):
     @property
     @abstractmethod
     def shown_url(self) -> str:
-        """Where to or from, secrets hidden."""
+        """URL of the other server, secrets hidden."""
 
     @property
     def secrets(self) -> tuple[str | None, ...]:
-        """What must not be shown, whoever repeats it."""
+        """Secrets that must be hidden even in what the other server says."""
         return ()
 
     # ------------------------------------------------------------------ its figures
@@ -200,16 +200,16 @@ class Target(ABC):
 
     @property
     def behind_bytes(self) -> int:
-        """Bytes that it is behind."""
+        """Bytes that the other server is still to be given."""
         return 0
 
     @property
     def drops(self) -> int:
-        """How often it lost media because it was late."""
+        """How often the stream lost media because the other server was late."""
         return 0
 
     def warnings(self) -> list[str]:
-        """Say what to look at."""
+        """Say what an operator should look at."""
         return []
 
     def sample(self) -> None:
@@ -220,7 +220,7 @@ class Target(ABC):
         self._bit_rate += (rate - self._bit_rate) * SMOOTHING
 
     def status(self) -> TargetStatus:
-        """Describe it."""
+        """Describe the stream, for the API."""
         rate = self._bit_rate
         return TargetStatus(
             stream=self.path,
