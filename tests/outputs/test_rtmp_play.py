@@ -89,6 +89,18 @@ def test_end_is_stream_eof_unpublish_notify_and_stop() -> None:
     assert data.index(b"\x00\x04code\x02\x00\x13NetStream.Play.Stop") > notify
 
 
+def test_end_of_a_recording_is_complete_stream_eof_and_stop() -> None:
+    data = RtmpEncoder(Format(1), 65_536).played_to_end(12.5, 1000)
+    assert data[:1] == wire("07")
+    assert data[7:12] == wire("12 01000000")
+    assert data[12:].startswith(b"\x02\x00\x0conPlayStatus")
+    complete = data.index(b"\x00\x04code\x02\x00\x17NetStream.Play.Complete")
+    duration = data.index(b"\x00\x08duration\x00\x40\x29\x00\x00\x00\x00\x00\x00")
+    end = data.index(wire("02 000000 000006 04 00000000 0001 00000001"))
+    stop = data.index(b"\x00\x04code\x02\x00\x13NetStream.Play.Stop")
+    assert complete < duration < end < stop
+
+
 def test_status_keeps_to_the_chunk_size() -> None:
     data = RtmpEncoder(Format(1), 64).resumed()
     assert data[18 + 12 + 64] == 0xC5

@@ -19,11 +19,13 @@ from tests.rtmp.command_peer import (
 from headend.errors import ProtocolError, UsageError
 from headend.rtmp.chunks import Message
 from headend.rtmp.events import (
+    BufferChanged,
     CommandRefused,
     ConnectCommand,
     PlayChanged,
     PlayCommand,
     PlayEnded,
+    PlaySought,
     PublishCommand,
     PublishEnded,
     RequestCancelled,
@@ -554,6 +556,106 @@ def test_seek_in_a_live_stream_is_refused_and_the_play_goes_on() -> None:
     assert peer.call("seek", 0, None, 1000, on=1) == ["onStatus 0 error NetStream.Seek.Failed @1"]
     assert peer.call("seek", 0, None, 1000, on=9) == []
     assert peer.commands.streams.uses() == {StreamUse.PLAYING}
+
+
+RECORDED = [
+    "type 4 000400000001",
+    "type 4 000000000001",
+    "onStatus 0 status NetStream.Play.Reset @1",
+    "onStatus 0 status NetStream.Play.Start @1",
+]
+
+
+def plays(*arguments: float) -> PlayCommand:
+    """Return the request of a play with these arguments behind its name."""
+    peer = created()
+    peer.call("play", 3, None, "cam1", *arguments, on=1)
+    (request,) = peer.events()
+    assert isinstance(request, PlayCommand)
+    return request
+
+
+def test_start_and_length_of_a_play_are_milliseconds_and_below_zero_they_say_nothing() -> None:
+    for start in (-2, -1, -1000, -2000, float("nan")):
+        assert (plays(start).start_ms, plays(start, -1).length_ms) == (None, None)
+    assert (plays().start_ms, plays().length_ms) == (None, None)
+    assert (plays(0).start_ms, plays(0).length_ms) == (0, None)
+    assert (plays(1500.5, 3000).start_ms, plays(1500, 3000).length_ms) == (1500, 3000)
+    assert plays(1e300, 0).start_ms == 0xFFFF_FFFF
+    assert plays(0, 0).length_ms == 0
+
+
+def test_start_zero_of_a_peer_that_tells_its_buffer_on_stream_zero_says_nothing() -> None:
+    for start, expected in ((0, None), (1, 1), (-2000, None)):
+        peer = created()
+        peer.commands.buffer_changed(0, 300)
+        peer.call("play", 3, None, "cam1", start, on=1)
+        (request,) = peer.events()
+        assert isinstance(request, PlayCommand)
+        assert request.start_ms == expected
+
+
+def recorded(*, buffer_ms: int = 0) -> Peer:
+    """A peer that plays a recording."""
+    peer = created()
+    if buffer_ms:
+        peer.commands.buffer_changed(1, buffer_ms)
+    peer.call("play", 3, None, "cam1", 0, on=1)
+    (request,) = peer.events()
+    assert isinstance(request, PlayCommand)
+    peer.commands.accept(request, is_recorded=True)
+    return peer
+
+
+def test_player_of_a_recording_is_told_that_it_is_one() -> None:
+    assert recorded().answers() == RECORDED
+
+
+def test_seek_in_a_recording_is_told_and_answered() -> None:
+    peer = recorded()
+    peer.answers()
+    assert peer.call("seek", 0, None, 2500.7, on=1) == [
+        "onStatus 0 status NetStream.Seek.Notify @1",
+        "onStatus 0 status NetStream.Play.Start @1",
+    ]
+    assert peer.events() == [PlaySought(1, 2500)]
+
+
+def test_seek_to_no_place_or_after_the_recording_was_left_is_refused() -> None:
+    peer = recorded()
+    peer.answers()
+    for place in (-1, "there", None):
+        assert peer.call("seek", 0, None, place, on=1) == [
+            "onStatus 0 error NetStream.Seek.Failed @1"
+        ]
+    peer.call("closeStream", 0, None, on=1)
+    peer.events()
+    assert peer.call("seek", 0, None, 1000, on=1) == ["onStatus 0 error NetStream.Seek.Failed @1"]
+    assert peer.events() == []
+
+
+def test_buffer_of_a_recording_s_player_is_told_whenever_it_says_so() -> None:
+    assert recorded().events() == []
+    peer = recorded(buffer_ms=300)
+    assert peer.events() == [BufferChanged(1, 300)]
+    peer.commands.buffer_changed(1, 36_000_000)
+    assert peer.events() == [BufferChanged(1, 36_000_000)]
+    peer.commands.buffer_changed(7, 300)  # a stream that is not there
+    peer.call("closeStream", 0, None, on=1)
+    assert peer.events() == [PlayEnded(1)]
+    peer.commands.buffer_changed(1, 5000)
+    assert peer.events() == []
+    peer.call("play", 3, None, "cam1", 0, on=1)
+    (request,) = peer.events()
+    assert isinstance(request, PlayCommand)
+    peer.commands.accept(request, is_recorded=True)
+    assert peer.events() == [BufferChanged(1, 5000)]
+
+
+def test_buffer_of_a_live_player_is_nobody_s_business() -> None:
+    peer = playing()
+    peer.commands.buffer_changed(1, 3000)
+    assert peer.events() == []
 
 
 def test_fc_subscribe_gets_its_result_and_a_notice() -> None:

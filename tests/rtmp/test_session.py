@@ -30,6 +30,7 @@ from tests.wire import wire
 from headend.errors import LimitExceeded, ProtocolError, UsageError
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.rtmp.events import (
+    BufferChanged,
     CommandRefused,
     ConnectCommand,
     Event,
@@ -37,6 +38,7 @@ from headend.rtmp.events import (
     PlayChanged,
     PlayCommand,
     PlayEnded,
+    PlaySought,
     PublishCommand,
     PublishEnded,
     RequestCancelled,
@@ -64,6 +66,10 @@ def told(event: Event) -> list[str]:
             return [f"{event.command} refused {event.code}"]
         case PlayChanged():
             return [f"play changed @{event.stream_id}"]
+        case PlaySought():
+            return [f"sought {event.position_ms} @{event.stream_id}"]
+        case BufferChanged():
+            return [f"buffer {event.buffer_ms} @{event.stream_id}"]
 
 
 def tag_line(tag: Tag) -> str:
@@ -434,6 +440,17 @@ def test_ping_is_answered_with_its_time_and_other_user_controls_are_not() -> Non
     for payload in ("0003 00000001 00000bb8", "0007 00000001", "001a", "001f 00000001"):
         data = bytes.fromhex(payload)
         assert peer.receive(message(2, 4, 0, data)) == ([], [])
+
+
+def test_buffer_of_a_recording_s_player_is_read_with_its_length() -> None:
+    peer = connected()
+    peer.accepts = False
+    peer.receive(command("createStream", 2, None) + command("play", 3, None, "cam1", 0, on=1))
+    peer.session.accept(peer.requests[-1], is_recorded=True)
+    told_of = peer.receive(message(2, 4, 0, wire("0003 00000001 00000bb8")))[1]
+    assert told_of == ["buffer 3000 @1"]
+    assert peer.receive(message(2, 4, 0, wire("0003 00000001")))[1] == []
+    assert peer.receive(command("seek", 0, None, 2000, on=1))[1] == ["sought 2000 @1"]
 
 
 def test_acknowledgements_bandwidth_and_unknown_types_are_ignored() -> None:

@@ -121,6 +121,13 @@ def _recordings(ground: Ground) -> Feature:
     return Recordings(ground.services, node(ground.settings))
 
 
+def _played(ground: Ground) -> Feature:
+    from headend.record.played import PlayedRecordings
+    from headend.record.recordings import Recordings
+
+    return PlayedRecordings(ground.services.features[Recordings])
+
+
 def _thumbnails(ground: Ground) -> Feature:
     from headend.thumbnails.thumbnails import Thumbnails
 
@@ -158,6 +165,7 @@ FEATURES: Final = (
     Listed(_relays, _is_relaying),
     Listed(_hls, lambda ground: ground.serves_http),
     Listed(_recordings, _has_recordings),
+    Listed(_played, _has_recordings),
     Listed(_thumbnails, lambda ground: ground.serves_http),
     Listed(_recorders, _has_recordings),
 )

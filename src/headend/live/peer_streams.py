@@ -13,15 +13,23 @@ from headend.errors import Rejected
 from headend.hub.publication import PRIMARY, Place
 from headend.hub.stream import StreamState
 from headend.live.loops import check_play
+from headend.live.on_demand import Stored
 from headend.live.publishing import Publishing
 from headend.live.services import Services
+from headend.live.stored_play import StoredPlay
 from headend.live.waiting import find_stream
 from headend.live.watching import Watching
 from headend.net.deadlines import NEVER
 from headend.net.poller import ReadPace
 from headend.net.transport import Transport
 from headend.outputs.rtmp_play import Format, RtmpEncoder
-from headend.rtmp.events import PlayChanged, PlayCommand, PublishCommand
+from headend.rtmp.events import (
+    BufferChanged,
+    PlayChanged,
+    PlayCommand,
+    PlaySought,
+    PublishCommand,
+)
 from headend.rtmp.refusals import told_code
 from headend.rtmp.session import ServerSession
 from headend.rtmp.url import StreamTarget
@@ -54,7 +62,8 @@ class PeerStreams:
 
     Attributes:
         publishes: Streams that the peer publishes, by message stream.
-        plays: Streams that the peer plays, by message stream; some wait for a publisher.
+        plays: Streams and recordings that the peer plays, by message stream; some wait for a
+            publisher.
     """
 
     __slots__ = ("_connection", "_services", "_session", "plays", "publishes")
@@ -64,7 +73,7 @@ class PeerStreams:
         self._connection = connection
         self._session = session
         self.publishes: dict[int, Publishing] = {}
-        self.plays: dict[int, Watching] = {}
+        self.plays: dict[int, Watching | StoredPlay] = {}
 
     # ------------------------------------------------------------------ grants
 
@@ -115,6 +124,25 @@ class PeerStreams:
         connection.transport.set_pace(ReadPace.PROMPT if self.publishes else ReadPace.CALM)
         self._watch(request.stream_id, watching)
 
+    def granted_stored(self, request: PlayCommand, grant: Grant, stored: Stored) -> None:
+        """Play a recording."""
+        connection, stream_id = self._connection, request.stream_id
+        play = StoredPlay(
+            self._services,
+            self,
+            stored,
+            grant,
+            connection.transport,
+            start=request.start_ms or 0,
+            length=request.length_ms,
+        )
+        self.plays[stream_id] = play
+        self._session.accept(request, is_recorded=True)
+        connection.send()  # the answer, before any media
+        connection.transport.set_pace(ReadPace.PROMPT if self.publishes else ReadPace.CALM)
+        if not connection.transport.is_closed:
+            play.begin(connection, Format(stream_id))
+
     def _watch(
         self, stream_id: int, watching: Watching, *, audio: bool = True, video: bool = True
     ) -> None:
@@ -141,12 +169,31 @@ class PeerStreams:
     def play_changed(self, event: PlayChanged) -> None:
         """The peer has paused or resumed, or switched a medium."""
         watching = self.plays.get(event.stream_id)
+        if isinstance(watching, StoredPlay):
+            watching.use(Format(event.stream_id, event.audio, event.video))
+            if event.is_paused:
+                watching.pause()
+            else:
+                watching.resume()
+            return
         if watching is None:  # its stream was over already
             return
         watching.pause()
         if not event.is_paused:
             self._connection.send()  # the answer, before any media
             self._watch(event.stream_id, watching, audio=event.audio, video=event.video)
+
+    def sought(self, event: PlaySought) -> None:
+        """The peer wants another place of a recording."""
+        play = self.plays.get(event.stream_id)
+        if isinstance(play, StoredPlay):
+            play.seek(event.position_ms)
+
+    def buffer_changed(self, event: BufferChanged) -> None:
+        """The peer holds another length of a recording."""
+        play = self.plays.get(event.stream_id)
+        if isinstance(play, StoredPlay):
+            play.set_buffer(event.buffer_ms)
 
     # ------------------------------------------------------------------ what the streams tell
 
@@ -167,9 +214,15 @@ class PeerStreams:
         self._connection.end_stream(stream_id, told_code(why, "publish"), why.description)
 
     def watching_ended(self, watching: Watching, why: Rejected | None) -> None:
+        self._play_ended(watching, why)
+
+    def stored_ended(self, play: StoredPlay, why: Rejected | None) -> None:
+        self._play_ended(play, why)
+
+    def _play_ended(self, watching: Watching | StoredPlay, why: Rejected | None) -> None:
         stream_id = next(id for id, each in self.plays.items() if each is watching)
         del self.plays[stream_id]
-        if why is None:  # as the fan-out has told the player
+        if why is None:  # as the player has been told with the media
             self._connection.close_unused()
         else:
             self._connection.end_stream(stream_id, told_code(why, "play"), why.description)
@@ -184,7 +237,7 @@ class PeerStreams:
     def give_up_late(self, now: float) -> None:
         """End the plays that have waited for a publisher for too long."""
         for watching in list(self.plays.values()):
-            if watching.wait_until <= now:
+            if isinstance(watching, Watching) and watching.wait_until <= now:
                 watching.give_up(" (live.wait_s)")
 
     # ------------------------------------------------------------------ the end

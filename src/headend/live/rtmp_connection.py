@@ -21,6 +21,7 @@ from headend.net.stall import Stall
 from headend.net.tls_facts import TlsFacts
 from headend.net.transport import LINGER_S, Transport
 from headend.rtmp.events import (
+    BufferChanged,
     CommandRefused,
     ConnectCommand,
     Event,
@@ -28,6 +29,7 @@ from headend.rtmp.events import (
     PlayChanged,
     PlayCommand,
     PlayEnded,
+    PlaySought,
     PublishCommand,
     PublishEnded,
     RequestCancelled,
@@ -260,6 +262,10 @@ class RtmpConnection:
                 self._streams.play_left(event.stream_id)
             case PlayChanged():
                 self._streams.play_changed(event)
+            case PlaySought():
+                self._streams.sought(event)
+            case BufferChanged():
+                self._streams.buffer_changed(event)
             case CommandRefused():
                 self._services.counters.rejected += 1
                 self._tell(f"{event.command} refused: {shown(event.description)} ({event.code})")

@@ -8,6 +8,7 @@ Nothing else of the connection waits meanwhile.
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
@@ -16,6 +17,7 @@ from headend.access.session_record import note_refusal
 from headend.decisions import AccessRequest, Action
 from headend.errors import Refusal, Rejected
 from headend.live.decisions import Decisions
+from headend.live.on_demand import Stored, StoredStreams
 from headend.live.peer_streams import Connection, PeerStreams
 from headend.live.rtmp_sign_in import CONNECTION, sign_in, why_rejected
 from headend.live.services import Services
@@ -92,6 +94,11 @@ class Requests:
         """Have the gate decide: at once if it can, else the request waits."""
         gate = self._services.gate
         asked = self._access_request(request)
+        if isinstance(request, PlayCommand):
+            library = self._services.features.find(StoredStreams)
+            if library is not None and library.is_asked(asked.path, request.start_ms):
+                self._ask_stored(library, request, asked)
+                return
         try:
             if self._services.sessions.is_stopping:
                 raise Rejected(Refusal.STOPPING, "the server is stopping")
@@ -108,6 +115,44 @@ class Requests:
             self._asker.answer_late(partial(self._decided, request, asked, result))
 
         self._decisions.ask(request.stream_id, gate.decide(asked), answer)
+
+    def _ask_stored(
+        self, library: StoredStreams, request: PlayCommand, asked: AccessRequest
+    ) -> None:
+        """Look for something stored, and have the gate decide about that, or what is live."""
+        self._session.defer(request)
+
+        def answer(result: tuple[Grant, Stored | None] | Rejected) -> None:
+            self._asker.answer_late(partial(self._found, request, asked, result))
+
+        question = self._decide_stored(library, request, asked)
+        self._decisions.ask(request.stream_id, question, answer)
+
+    async def _decide_stored(
+        self, library: StoredStreams, request: PlayCommand, asked: AccessRequest
+    ) -> tuple[Grant, Stored | None]:
+        if self._services.sessions.is_stopping:
+            raise Rejected(Refusal.STOPPING, "the server is stopping")
+        stored = await library.find(asked.path, request.start_ms)
+        if stored is not None:
+            asked = replace(asked, path=stored.stream)
+        return await self._services.gate.decide(asked), stored
+
+    def _found(
+        self,
+        request: PlayCommand,
+        asked: AccessRequest,
+        result: tuple[Grant, Stored | None] | Rejected,
+        now: float,
+    ) -> None:
+        if isinstance(result, Rejected):
+            self._reject(request, asked, result)
+            return
+        grant, stored = result
+        if stored is None:
+            self._grant(request, asked, grant, now)
+        else:
+            self._streams.granted_stored(request, grant, stored)
 
     def _access_request(self, request: PublishCommand | PlayCommand) -> AccessRequest:
         action: Action = "publish" if isinstance(request, PublishCommand) else "play"

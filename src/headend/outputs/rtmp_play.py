@@ -68,6 +68,12 @@ class RtmpEncoder:
         end = self._control(m.user_control(m.STREAM_EOF, self._stream_id))
         return end + b"".join(map(self._status, replies.play_over(self._stream_id)))
 
+    def played_to_end(self, duration_s: float, size: int) -> bytes:
+        """All of a recording was sent, or all that was wanted: so long, and so many bytes."""
+        complete, end, stop = replies.played_to_end(self._stream_id, duration_s, size)
+        told = serialize(complete, DATA_CHUNK_STREAM, self._chunk_size)
+        return told + self._control(end) + self._status(stop)
+
     def _control(self, message: Message) -> bytes:
         return serialize(message, m.CONTROL_CHUNK_STREAM, self._chunk_size)
 

@@ -124,6 +124,7 @@ class RecordingTables:
         *,
         after: tuple[int, int] | None = None,
         between: tuple[float, float] | None = None,
+        limit: int | None = None,
     ) -> list[RecordedSegment]:
         """Return the segments of a recording, in their order.
 
@@ -131,12 +132,14 @@ class RecordingTables:
             id: Of the recording.
             after: File and offset of the last one that is known; None: none is.
             between: Unix seconds: those that have some media from then, before then; None: all.
+            limit: Most of them; None: all.
         """
         columns = RECORDED_SEGMENTS.c
         query = (
             sa.select(*_SEGMENT)
             .where(columns.recording_id == id)
             .order_by(columns.file, columns.offset)
+            .limit(limit)
         )
         if after is not None:
             file, offset = after
@@ -148,6 +151,22 @@ class RecordingTables:
             query = query.where(is_later, columns.date < until)
         async with self._database.begin() as connection:
             return list(map(RecordedSegment._make, await connection.execute(query)))
+
+    async def last_segment(self, id: str, until_s: float | None = None) -> RecordedSegment | None:
+        """Return the newest segment of a recording.
+
+        Args:
+            id: Of the recording.
+            until_s: Seconds on its timeline: the newest one that begins with a keyframe until then.
+        """
+        columns = RECORDED_SEGMENTS.c
+        query = sa.select(*_SEGMENT).where(columns.recording_id == id)
+        if until_s is not None:
+            query = query.where(columns.is_keyframe, columns.start_s <= until_s)
+        query = query.order_by(columns.file.desc(), columns.offset.desc()).limit(1)
+        async with self._database.begin() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else RecordedSegment._make(row)
 
     async def unfinished(self) -> list[Recording]:
         """Return what is to be mended from the files: not ended, or with rows that are missing."""

@@ -17,12 +17,14 @@ from headend.rtmp import messages as m
 from headend.rtmp import replies
 from headend.rtmp.chunks import Message
 from headend.rtmp.events import (
+    BufferChanged,
     CommandRefused,
     ConnectCommand,
     Event,
     PlayChanged,
     PlayCommand,
     PlayEnded,
+    PlaySought,
     PublishCommand,
     PublishEnded,
     Request,
@@ -50,6 +52,7 @@ class Commands:
 
     __slots__ = (
         "_app",
+        "_sends_zero",
         "_tc_url",
         "events",
         "is_closing",
@@ -62,6 +65,7 @@ class Commands:
     def __init__(self, max_streams: int) -> None:
         self._app = ""
         self._tc_url = ""
+        self._sends_zero = False  # as the start of whatever it plays
         self.streams: Final = NetStreams(max_streams)
         self.messages: list[Message] = []
         self.events: list[Event] = []
@@ -91,8 +95,14 @@ class Commands:
         self.messages.extend(announcements)
         self.messages.append(replies.connected(request, server_id))
 
-    def accept(self, request: PublishCommand | PlayCommand) -> list[Message]:
+    def accept(
+        self, request: PublishCommand | PlayCommand, *, is_recorded: bool = False
+    ) -> list[Message]:
         """Grant a publish or a play.
+
+        Args:
+            request: The one that waits.
+            is_recorded: What is played is a recording.
 
         Returns:
             What the peer has sent for it meanwhile; to be processed now.
@@ -104,9 +114,13 @@ class Commands:
         if isinstance(request, PublishCommand):
             answer = replies.publish_started(request.stream_id, request.target.path)
         else:
-            answer = replies.play_started(request.stream_id, request.target.path)
+            answer = replies.play_started(
+                request.stream_id, request.target.path, is_recorded=is_recorded
+            )
         self.messages.extend(answer)
-        return self.streams.accept(request)
+        held = self.streams.accept(request, is_recorded=is_recorded)
+        self._tell_buffer(request.stream_id)
+        return held
 
     def reject(self, request: Request, code: str, description: str, redirect: str = "") -> None:
         """Refuse a request; `redirect` is the URL at which a publish or play may be asked for.
@@ -240,7 +254,10 @@ class Commands:
         if target is None:
             return
         self._leave(call.stream_id)
-        self._ask(PlayCommand(call.stream_id, target))
+        start = call.milliseconds(2)
+        if start == 0 and self._sends_zero:
+            start = None
+        self._ask(PlayCommand(call.stream_id, target, start, call.milliseconds(3)))
 
     def _on_play2(self, call: replies.Call) -> None:
         """Stream switching, a Flash feature: refused, and the stream goes on."""
@@ -256,7 +273,14 @@ class Commands:
         self._changed(call.stream_id, stream)
 
     def _on_seek(self, call: replies.Call) -> None:
-        if self.streams.get(call.stream_id) is not None:
+        stream = self.streams.get(call.stream_id)
+        if stream is None:
+            return
+        position = call.milliseconds(1)
+        if stream.is_recorded and position is not None:
+            self.messages.extend(replies.sought(call.stream_id))
+            self.events.append(PlaySought(call.stream_id, position))
+        else:
             text = "a live stream cannot be searched"
             self.messages.append(
                 m.on_status(call.stream_id, "error", "NetStream.Seek.Failed", text)
@@ -283,6 +307,23 @@ class Commands:
 
     def _changed(self, stream_id: int, stream: NetStream) -> None:
         self.events.append(PlayChanged(stream_id, stream.is_paused, stream.audio, stream.video))
+
+    def buffer_changed(self, stream_id: int, buffer_ms: int) -> None:
+        """Take note of how much a player holds ahead of what it shows.
+
+        librtmp says so of message stream 0 before all else. It starts every play at 0 unless
+        somebody asks for another place, or for what is live.
+        """
+        if not stream_id:
+            self._sends_zero = True
+        self.streams.set_buffer(stream_id, buffer_ms)
+        self._tell_buffer(stream_id)
+
+    def _tell_buffer(self, stream_id: int) -> None:
+        """Tell what the player of a recording has said of its buffer, now or before."""
+        stream = self.streams.get(stream_id)
+        if stream is not None and stream.is_recorded and stream.buffer_ms:
+            self.events.append(BufferChanged(stream_id, stream.buffer_ms))
 
     def _on_close_stream(self, call: replies.Call) -> None:
         self._leave(call.stream_id)

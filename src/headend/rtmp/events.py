@@ -56,10 +56,14 @@ class PlayCommand:
     Attributes:
         stream_id: Message stream it wants the media on.
         target: App, name and credentials, checked.
+        start_ms: Where in a recording it wants to start; None: what is live, if it is.
+        length_ms: How much of a recording it wants; None: all of it.
     """
 
     stream_id: int
     target: StreamTarget
+    start_ms: int | None = None
+    length_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,32 @@ class PlayChanged:
     video: bool
 
 
+@dataclass(frozen=True, slots=True)
+class PlaySought:
+    """The player wants to go on elsewhere in the recording that it plays.
+
+    Attributes:
+        stream_id: Message stream of the play.
+        position_ms: Where, from the recording's start.
+    """
+
+    stream_id: int
+    position_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class BufferChanged:
+    """The player of a recording says how much it holds ahead, or that it is another length now.
+
+    Attributes:
+        stream_id: Message stream of the play.
+        buffer_ms: How much it holds ahead of what it shows.
+    """
+
+    stream_id: int
+    buffer_ms: int
+
+
 Request: TypeAlias = ConnectCommand | PublishCommand | PlayCommand
 Event: TypeAlias = (
     Request
@@ -131,4 +161,6 @@ Event: TypeAlias = (
     | PublishEnded
     | PlayEnded
     | PlayChanged
+    | PlaySought
+    | BufferChanged
 )

@@ -36,9 +36,11 @@ class NetStream:
 
     __slots__ = (
         "audio",
+        "buffer_ms",
         "held",
         "held_bytes",
         "is_paused",
+        "is_recorded",
         "request",
         "target",
         "use",
@@ -52,8 +54,10 @@ class NetStream:
         self.held_bytes = 0
         self.target: StreamTarget | None = None
         self.is_paused = False
+        self.is_recorded = False  # what it plays
         self.audio = True
         self.video = True
+        self.buffer_ms = 0  # that its player holds; 0: not said
 
 
 class NetStreams:
@@ -94,7 +98,8 @@ class NetStreams:
         """Make one idle again, and return what it was."""
         stream = self._streams.get(stream_id)
         if stream is not None:
-            self._streams[stream_id] = NetStream()
+            idle = self._streams[stream_id] = NetStream()
+            idle.buffer_ms = stream.buffer_ms
             self.waiting.discard(stream_id)
         return stream
 
@@ -112,6 +117,12 @@ class NetStreams:
         """Return those that publish, by ID."""
         streams = self._streams.items()
         return {i: stream for i, stream in streams if stream.use is StreamUse.PUBLISHING}
+
+    def set_buffer(self, stream_id: int, buffer_ms: int) -> None:
+        """Take note of how much a player holds ahead; an unknown ID is ignored."""
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            stream.buffer_ms = buffer_ms
 
     def publishing(self, stream_id: int) -> int | None:
         """Return the message stream that media sent on `stream_id` belongs to, if one publishes.
@@ -151,8 +162,14 @@ class NetStreams:
             raise UsageError(f"message stream {request.stream_id} waits for no answer")
         return stream
 
-    def accept(self, request: PublishCommand | PlayCommand) -> list[Message]:
+    def accept(
+        self, request: PublishCommand | PlayCommand, *, is_recorded: bool = False
+    ) -> list[Message]:
         """Have the message stream do what was requested; return what was held there.
+
+        Args:
+            request: The one that waits.
+            is_recorded: What is played is a recording.
 
         Raises:
             UsageError: The request is not the one that waits.
@@ -161,6 +178,7 @@ class NetStreams:
         is_publish = isinstance(request, PublishCommand)
         stream.use = StreamUse.PUBLISHING if is_publish else StreamUse.PLAYING
         stream.request = None
+        stream.is_recorded = is_recorded
         self.waiting.discard(request.stream_id)
         held, stream.held, stream.held_bytes = stream.held, [], 0
         return held

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from headend.media import amf0
 from headend.media.amf0 import UNDEFINED, Value
 from headend.rtmp import messages as m
 from headend.rtmp.chunks import Message
@@ -19,6 +20,7 @@ from headend.rtmp.url import public_name
 
 SERVER_VERSION: Final = "FMS/3,0,1,123"  # what Wirecast and old encoders expect to read
 SERVER_CAPABILITIES: Final = 31.0
+MOST_MS: Final = 0xFFFF_FFFF  # of a timestamp
 
 # Enhanced RTMP: we forward every codec and understand multitrack and ModEx messages.
 CAPS_RECONNECT: Final = 1
@@ -70,6 +72,11 @@ class Call:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         return float(value) if math.isfinite(value) else None
+
+    def milliseconds(self, index: int) -> int | None:
+        """Return argument `index` if it is a time in a recording, which is not below 0."""
+        number = self.number(index)
+        return None if number is None or number < 0 else min(int(number), MOST_MS)
 
     def boolean(self, index: int, *, default: bool) -> bool:
         """Return argument `index` if it is a boolean or a number, else `default`."""
@@ -140,9 +147,11 @@ def unpublished(stream_id: int) -> Message:
     return m.on_status(stream_id, "status", "NetStream.Unpublish.Success", "Stream unpublished.")
 
 
-def play_started(stream_id: int, path: str) -> list[Message]:
+def play_started(stream_id: int, path: str, *, is_recorded: bool = False) -> list[Message]:
     """Answer play. No NetStream.Data.Start: FFmpeg would make an empty data track of it."""
+    recorded = [m.user_control(m.STREAM_IS_RECORDED, stream_id)] if is_recorded else []
     return [
+        *recorded,
         m.user_control(m.STREAM_BEGIN, stream_id),
         m.on_status(stream_id, "status", "NetStream.Play.Reset", f"Playing and resetting {path}."),
         m.on_status(stream_id, "status", "NetStream.Play.Start", f"Started playing {path}."),
@@ -160,6 +169,33 @@ def play_over(stream_id: int) -> list[Message]:
     return [
         m.on_status(stream_id, "status", "NetStream.Play.UnpublishNotify", "The stream is over."),
         m.on_status(stream_id, "status", "NetStream.Play.Stop", "The stream is over."),
+    ]
+
+
+def played_to_end(stream_id: int, duration_s: float, size: int) -> list[Message]:
+    """Tell a player that all it wanted of a recording was sent.
+
+    librtmp goes by the first of these, GStreamer by the second, FFmpeg by the last.
+    """
+    information: dict[str, Value] = {
+        "level": "status",
+        "code": "NetStream.Play.Complete",
+        "duration": duration_s,
+        "bytes": float(size),
+    }
+    complete = amf0.serialize_values("onPlayStatus", information)
+    return [
+        Message(m.DATA_AMF0, 0, stream_id, complete),
+        m.user_control(m.STREAM_EOF, stream_id),
+        m.on_status(stream_id, "status", "NetStream.Play.Stop", "That was all."),
+    ]
+
+
+def sought(stream_id: int) -> list[Message]:
+    """Answer seek in a recording; media from there follows."""
+    return [
+        m.on_status(stream_id, "status", "NetStream.Seek.Notify", "Goes on there."),
+        m.on_status(stream_id, "status", "NetStream.Play.Start", "Goes on there."),
     ]
 
 

@@ -300,6 +300,9 @@ class ServerSession:
             event, value = m.parse_user_control(message.payload)
             if event == m.PING_REQUEST:
                 self._send(m.user_control(m.PING_RESPONSE, value))
+            elif event == m.SET_BUFFER_LENGTH:
+                buffer_ms = int.from_bytes(message.payload[6:10], "big")
+                self._commands.buffer_changed(value, buffer_ms)
         elif type_id == m.WINDOW_ACKNOWLEDGEMENT_SIZE:
             self._window = max(m.parse_u32(message.payload), m.MIN_WINDOW)
         elif type_id not in (m.ACKNOWLEDGEMENT, m.SET_PEER_BANDWIDTH):
@@ -317,8 +320,12 @@ class ServerSession:
 
     # ------------------------------------------------------------------ answers to requests
 
-    def accept(self, request: Request) -> None:
+    def accept(self, request: Request, *, is_recorded: bool = False) -> None:
         """Grant a request; `events` and `data_to_send` are to be fetched again.
+
+        Args:
+            request: The one that waits.
+            is_recorded: What is played is a recording.
 
         Raises:
             UsageError: The request is not one that waits.
@@ -329,7 +336,7 @@ class ServerSession:
             self._commands.accept_connect(request, self._announcements(), self._settings.server_id)
             self._idle_since = self._last_received
         else:
-            held = self._commands.accept(request)
+            held = self._commands.accept(request, is_recorded=is_recorded)
             if isinstance(request, PublishCommand):
                 self._reader.partial_bytes = self._settings.chunk_limits.partial_bytes
                 self._read_bytes = READ_BYTES
