@@ -226,3 +226,21 @@ def test_full_disk_costs_the_recording_alone_and_is_tried_again(
     rows = "SELECT path FROM recorded_files"
     for (path,) in recorded.rows(rows):
         assert_opens(small_disk / path)
+
+
+def test_fallback_goes_on_in_the_same_recording_and_so_does_the_publisher_behind_it(
+    recorded: Recorded, peers: Peers, clip: Path
+) -> None:
+    server = recorded.start('live.fallback=[{ match = "live/*", sources = ["slate"] }]')
+    first = peers.publish(clip, server.url("live/a"), is_endless=True)
+    recorded.wait_segments(1)
+    first.kill()
+    wait_for(lambda: len(recorded.files()) == 2, "a file of the slate")
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    wait_for(lambda: len(recorded.files()) == 3, "a file of the publisher")
+    server.process.send(signal.SIGTERM)
+    assert server.process.wait() == 0
+    assert recorded.states() == ["ready"]
+    recorded.assert_fits()
+    for file in recorded.files():
+        assert_opens(file)
