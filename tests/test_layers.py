@@ -31,7 +31,7 @@ LAYERS = {
     "codec": {"errors", "media"},
     "sources": {"errors", "media", "codec"},
     "net": {"errors", "redaction", "logs", "decisions", "events", "trust", "settings"},
-    "features": {"settings", "hub", "net"},
+    "features": {"errors", "settings", "hub", "net"},
     "tls": {"errors", "files", "logs", "events", "settings", "net", "features"},
     "client": {"errors", "redaction", "media", "rtmp", "hub", "outputs", "codec", "sources", "net"},
     "store": {

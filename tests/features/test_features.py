@@ -1,8 +1,9 @@
 """Features of a server: told together, found by their class, and no trouble to each other."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import aiohttp
 import pytest
@@ -11,6 +12,7 @@ from tests.harness import log_lines, until
 
 import headend
 from headend.errors import SettingsError
+from headend.fallback.fallbacks import Fallbacks
 from headend.features.feature import Feature, Label, Values
 from headend.features.features import Features
 from headend.features.routes import HttpRoute, Route
@@ -89,10 +91,28 @@ class Broken(Feature):
     def __init__(self, services: Services) -> None:
         pass
 
+    def check(self, settings: Settings) -> None:
+        raise RuntimeError
+
     def configure(self, settings: Settings) -> None:
         raise RuntimeError
 
+    def reload(self) -> Sequence[str]:
+        raise RuntimeError
+
+    def files(self) -> Sequence[Path]:
+        raise RuntimeError
+
     def stream_began(self, stream: Stream, rules: StreamRules) -> None:
+        raise RuntimeError
+
+    def stop(self) -> Coroutine[None, None, None]:
+        raise RuntimeError
+
+    def routes(self) -> Sequence[HttpRoute]:
+        raise RuntimeError
+
+    def api_routes(self) -> Sequence[Route]:
         raise RuntimeError
 
     def metrics(self, label: Label) -> "Sequence[Metric]":
@@ -103,6 +123,25 @@ class Broken(Feature):
 
     def status(self) -> Values:
         raise RuntimeError
+
+
+class Lazy(Feature):
+    """A feature whose answers fail when somebody goes through them."""
+
+    name = "lazy"
+
+    def __init__(self, services: Services) -> None:
+        pass
+
+    def findings(self, stream: Stream) -> Sequence[str]:
+        return cast(Sequence[str], (f"{stream.path}" for _ in range(1 // 0)))
+
+    def metrics(self, label: Label) -> "Sequence[Metric]":
+        def give() -> "Iterator[Metric]":
+            raise RuntimeError
+            yield
+
+        return cast("Sequence[Metric]", give())
 
 
 async def test_feature_is_told_of_streams_with_their_rules_of_reloads_and_of_the_end() -> None:
@@ -144,7 +183,7 @@ async def test_feature_that_is_made_late_is_told_of_the_streams_that_are_there()
 
 async def test_what_a_feature_gives_is_served_over_http_by_the_api_and_in_metrics() -> None:
     async with (
-        headend.Server(WITH_HTTP, features=[Broken, Noted]) as server,
+        headend.Server(WITH_HTTP, features=[Broken, Lazy, Noted]) as server,
         server.publish("live/a"),
         aiohttp.ClientSession(f"http://{server.addresses['http'][0]}") as client,
     ):
@@ -175,11 +214,43 @@ async def test_feature_that_fails_is_named_and_disturbs_neither_streams_nor_othe
 ) -> None:
     async with headend.Server(LISTEN, features=[Broken, Noted]) as server:
         server.reload(live={"wait_s": 1})
+        assert "read again" in server.reload()
+        assert server.services.features.files() == []
         async with server.publish("live/a"):
-            await until(lambda: len(server.services.features[Noted].told) == 3)
+            await until(lambda: len(server.services.features[Noted].told) == 4)
             assert server.streams()[0]["path"] == "live/a"
         await server.services.access.database()
-    assert len(log_lines(caplog, "ERROR feature broken failed: a bug")) >= 2
+        noted = server.services.features[Noted]
+    assert noted.told[-1] == "stop, and the database is open"
+    assert len(log_lines(caplog, "ERROR feature broken failed: a bug")) >= 5
+    assert log_lines(caplog, "ERROR broken: closing it failed: a bug")
+
+
+async def test_feature_that_cannot_start_at_a_reload_is_told_in_the_log_and_all_else_applies(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(self: Fallbacks) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(Fallbacks, "start", fail)
+    fallback = [{"match": "live/*", "sources": ["slate"]}]
+    async with headend.Server(WITH_HTTP) as server:
+        server.reload(live={"fallback": fallback, "wait_s": 1, "flush_ms": 7})
+        assert log_lines(caplog, "ERROR a feature that the settings want now has failed: a bug")
+        assert server.settings.live.wait_s == 1
+        server.reload(live={"wait_s": 2})
+        assert server.settings.live.wait_s == 2
+        await server.services.access.database()
+
+
+async def test_feature_that_cannot_start_with_the_server_stops_it_and_leaves_nothing_open() -> None:
+    class Unable(Noted):
+        def start(self) -> None:
+            raise RuntimeError("no")
+
+    server = headend.Server(LISTEN, features=[Unable])
+    with pytest.raises(RuntimeError, match="no"):
+        await server.start()
 
 
 async def test_feature_is_found_by_its_class_and_one_that_is_not_there_is_named() -> None:

@@ -160,3 +160,19 @@ async def test_disk_with_little_room_is_not_filled(tmp_path: Path) -> None:
     assert "record.min_free_bytes" in str(owner.end)
     assert owner.done == []
     disk.close()
+
+
+async def test_bug_in_a_thread_costs_its_recording_and_not_the_thread(tmp_path: Path) -> None:
+    broken, sound = Owner(), Owner()
+    disk = DiskWriter(asyncio.get_running_loop(), threads=1)
+    first, second = (
+        disk.spool(id, tmp_path, 0, owner) for id, owner in (("a", broken), ("b", sound))
+    )
+    first.put(Job(NewFile(Path("live/\ud800.mp4"), b"head", {}), (), 0))  # a name of no system
+    await broken.over.wait()
+    second.put(begin())
+    second.end()
+    await sound.over.wait()
+    assert (broken.end, broken.done) == (disk_module.BUG, [])
+    assert (sound.end, sound.done) == ("", [(0, "live/a/x.mp4")])
+    disk.close()

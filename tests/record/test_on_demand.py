@@ -13,6 +13,7 @@ from tests.record.made import begun, file, recording, segment
 from tests.record.served import SEGMENTS, Served, serve
 
 from headend.access.tokens import Token
+from headend.decisions import AccessRequest, Allow, Decision
 from headend.errors import DatabaseError
 from headend.hls.streams import HlsStreams
 from headend.hls.viewers import HlsViewer
@@ -483,3 +484,24 @@ async def test_viewer_of_a_live_stream_is_the_same_one_in_its_past(tmp_path: Pat
         assert (await web.get(part))[0] == 404
         assert (await web.get(FILE))[0] == 200
         assert len(web.live.services.sessions.viewers) == 1
+
+
+class Elsewhere:
+    """Shows `live/b` to whoever asks for `live/a`."""
+
+    async def authorize(self, request: AccessRequest) -> Decision:
+        return Allow(stream="live/b" if request.path == "live/a" else None)
+
+
+async def test_viewer_who_is_given_another_stream_gets_the_recordings_of_that_one(
+    tmp_path: Path,
+) -> None:
+    async with serve(tmp_path) as web:
+        await web.add(recording())
+        await web.add(recording("r2", stream="live/b"))
+        web.live.services.gate.authorizers.append(Elsewhere())
+        for path in (INDEX, FILE, "/recordings/r1.mp4"):
+            status, body, _ = await web.get(path)
+            assert (status, b"another stream" in body) == (403, True)
+        assert "/recordings/r2/0.mp4" in await web.text("/live/a/archive.m3u8?from=100&to=200")
+        assert (await web.get("/recordings/r2/0.mp4"))[0] == 200

@@ -145,7 +145,8 @@ def test_nothing_outside_of_the_folder_is_deleted(tmp_path: Path, path: str) -> 
     folder = tmp_path / "recordings"
     folder.mkdir()
     (folder / "link").symlink_to(tmp_path)
-    removal_module.delete_files(folder, [replace(file(), path=path)])
+    with pytest.raises(OSError, match="outside of the folder of recordings"):
+        removal_module.delete_files(folder, [replace(file(), path=path)])
     assert outside.exists()
     assert (folder / "link").exists()
 

@@ -39,7 +39,7 @@ class Closing:
 
     async def run(self) -> None:
         """Close what was added, side by side."""
-        tasks = {self._loop.create_task(close()): name for name, close in self._parts.items()}
+        tasks = {self._loop.create_task(_close(each)): name for name, each in self._parts.items()}
         self._parts.clear()
         if not tasks:
             return
@@ -61,6 +61,11 @@ class Closing:
         """
         if self._cancelled is not None:
             raise self._cancelled
+
+
+async def _close(close: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Close a part in a task of its own, also one that fails before it waits."""
+    await close()
 
 
 def _tell(name: str, task: asyncio.Task[None]) -> None:

@@ -3,6 +3,7 @@
 A feature is imported when it is made, so that a server does not load what it does not use.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from headend.app.parts import node
+from headend.errors import SettingsError
 from headend.features.feature import Feature
 from headend.live.services import Services
 from headend.settings import Settings
@@ -17,6 +19,8 @@ from headend.settings import Settings
 if TYPE_CHECKING:
     from headend.hooks import Hooks
 
+
+log = logging.getLogger(__name__)
 
 # Makes a feature of the program that embeds the server.
 FeatureMaker = Callable[[Services], Feature]
@@ -199,3 +203,17 @@ class FeatureList:
             if listed.is_wanted(self._ground):
                 self._left.remove(listed)
                 services.features.add(listed.make(self._ground), list(services.registry.streams()))
+
+    def make_late(self) -> None:
+        """Do the same while the server runs, which a bug of a feature does not end.
+
+        Raises:
+            SettingsError: As `make`.
+        """
+        while True:
+            try:
+                return self.make()
+            except SettingsError:
+                raise
+            except Exception:  # it is not among those that are left: the others follow
+                log.exception("a feature that the settings want now has failed: a bug")

@@ -236,8 +236,8 @@ class Server:
         services.admission.limits = settings.limits
         services.registry.configure(parts.registry_settings(settings, services.rules))
         services.features.configure(settings)
-        self._features.make()
         services.poller.configure(settings.live.flush_ms / 1000, settings.live.flush)
         services.poller.bulk.is_wanted = settings.live.flush_io_uring
         if self._configures_log:
             logs.configure(settings.log.level, settings.log.format)
+        self._features.make_late()

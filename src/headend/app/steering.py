@@ -62,9 +62,8 @@ class Steering:
         await self._watch.run()
 
     def _watch_features(self) -> None:
-        for feature in self._features():
-            if folders := feature.files():
-                self._watch.add(set(folders))
+        if folders := self._features().files():
+            self._watch.add(set(folders))
 
     def _files_changed(self, changed: AbstractSet[str]) -> None:
         path = self.loaded.path

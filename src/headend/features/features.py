@@ -6,8 +6,10 @@ A feature that fails is named in the log; the server and the other features go o
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from headend.errors import SettingsError
 from headend.features.feature import Feature, Label, Values
 from headend.hub.stream import Stream
 from headend.net.runtime import Runtime
@@ -72,7 +74,7 @@ class Features:
             SettingsError: One of them cannot use them.
         """
         for each in self._features:
-            each.check(settings)
+            self._safely(each, partial(each.check, settings), None, SettingsError)
 
     def configure(self, settings: Settings) -> None:
         """Give all of them settings that have changed."""
@@ -82,6 +84,10 @@ class Features:
     def reload(self) -> list[str]:
         """Have all read their files again; return what happened."""
         return self._all(lambda each: each.reload())
+
+    def files(self) -> list[Path]:
+        """Return the folders of all that are watched."""
+        return self._all(lambda each: each.files())
 
     def stream_began(self, stream: Stream) -> None:
         """Tell all of a stream that has its first publisher."""
@@ -121,13 +127,25 @@ class Features:
     def _all(self, call: Callable[[Feature], Sequence[T]]) -> list[T]:
         found: list[T] = []
         for each in self._features:
-            found += self._safely(each, partial(call, each), ())
+            found += self._safely(each, partial(_listed, call, each), ())
         return found
 
     @staticmethod
-    def _safely(feature: Feature, call: Callable[[], T], otherwise: T) -> T:
+    def _safely(
+        feature: Feature,
+        call: Callable[[], T],
+        otherwise: T,
+        wanted: type[Exception] | tuple[()] = (),
+    ) -> T:
         try:
             return call()
+        except wanted:  # this error is an answer
+            raise
         except Exception:
             log.exception("feature %s failed: a bug", feature.name)
             return otherwise
+
+
+def _listed(call: Callable[[Feature], Sequence[T]], feature: Feature) -> Sequence[T]:
+    """Call, and go through what comes here: it may be a generator, which fails only then."""
+    return list(call(feature))

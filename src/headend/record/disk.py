@@ -7,6 +7,7 @@ disk is asked the more seldom the slower it is.
 """
 
 import errno
+import logging
 import math
 import os
 import threading
@@ -21,6 +22,8 @@ from typing import Final, NamedTuple, Protocol
 
 from headend.record import journal
 
+log = logging.getLogger(__name__)
+
 THREADS: Final = 8  # each waits for the disk on behalf of one recording at a time
 QUEUED: Final = 32 * 1024 * 1024  # bytes of one recording that wait: 100 s of 2.65 Mbit/s
 QUEUED_IN_ALL: Final = 512 * 1024 * 1024
@@ -30,6 +33,7 @@ TELL_S: Final = 0.1  # after which rows follow what is on the disk
 SAME_NAME: Final = 1000  # files of one stream that begin within the same second
 FILE_MODE: Final = 0o640
 FOLDER_MODE: Final = 0o750
+BUG: Final = "writing has failed, which is a bug"
 
 
 class NewFile(NamedTuple):
@@ -262,6 +266,9 @@ class Spool:
                 done.append((job, self._path))
         except OSError as error:
             failure = error.strerror or str(error)
+        except Exception:  # the thread is needed by others
+            log.exception("writing a recording: a bug")
+            failure = BUG
         try:
             if failure and self._file >= 0:
                 os.ftruncate(self._file, self._size)

@@ -107,11 +107,11 @@ class OnDemand:
     async def archive(self, request: web.Request) -> web.StreamResponse:
         """Give what was recorded of a stream between two times."""
         path = stream_path(request.match_info["path"])
-        await self._allow(request, path)
+        granted, _ = await self._allow(request, path)
         since, until = _times(request)
         query = self._query(request, path)
         try:
-            lists = await self._archived(path, since, until, root_of(request))
+            lists = await self._archived(granted, since, until, root_of(request))
         except DatabaseError as error:
             raise away(error) from None
         if not lists:
@@ -182,12 +182,19 @@ class OnDemand:
             raise away(error) from None
         if known is None:
             raise no_recording()
-        return known, await self._allow(request, known.recording.stream)
+        stream = known.recording.stream
+        granted, viewer = await self._allow(request, stream)
+        if granted != stream:
+            raise Problem(403, "You may watch another stream in place of this one.")
+        return known, viewer
 
-    async def _allow(self, request: web.Request, path: str) -> HlsViewer | None:
-        """Let in a viewer who may watch a stream; None: there are too many to tell them apart.
+    async def _allow(self, request: web.Request, path: str) -> tuple[str, HlsViewer | None]:
+        """Let in a viewer who may watch a stream, or another one in place of it.
 
         One who watches it live over HLS is that viewer here too.
+
+        Returns:
+            What may be watched, and who does; None: there are too many to tell them apart.
         """
         services = self._services
         asked = access.question(services, request, path, "hls")
@@ -200,7 +207,8 @@ class OnDemand:
         if audience is None:
             audience = self._audiences[grant.path] = HlsAudience(hls.viewers, VIEWER_S)
         with access.refusals(services, request, asked):
-            return audience.note(asked, grant, access.peer_of(services, request))
+            viewer = audience.note(asked, grant, access.peer_of(services, request))
+        return grant.path, viewer
 
     async def _archived(
         self, path: str, since: float, until: float, root: str

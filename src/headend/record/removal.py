@@ -4,6 +4,7 @@ A deletion that is cut short is begun anew, by whoever wanted it: what has no fi
 """
 
 import asyncio
+import errno
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -87,8 +88,8 @@ def delete_files(folder: Path, files: Sequence[RecordedFile]) -> None:
     root = folder.resolve()
     for file in files:
         path = (root / file.path).resolve()
-        if not path.is_relative_to(root):
-            continue  # nothing outside is ours
+        if not path.is_relative_to(root):  # nothing outside is ours
+            raise OSError(errno.EPERM, "it is outside of the folder of recordings, by a link")
         path.unlink(missing_ok=True)
         for parent in path.parents:
             if parent == root or not parent.is_relative_to(root):
