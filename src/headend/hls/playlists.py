@@ -6,7 +6,7 @@ from typing import Final
 from headend.hls.numbers import First
 from headend.hls.past import Past
 from headend.hls.playlist import (
-    VERSION_FMP4,
+    VERSION_MPEGTS,
     MediaPlaylist,
     Rendition,
     Segment,
@@ -170,36 +170,36 @@ class Playlists:
         return text
 
     @property
-    def began(self) -> float:
-        """When the first segment that is listed was sent, Unix seconds; there is one."""
-        return self._window.segments[0].date
-
-    @property
-    def listed_s(self) -> float:
-        """How long the segments that are listed last, seconds."""
-        return sum(segment.duration for segment in self._window.segments)
+    def dates(self) -> list[float]:
+        """When the segments that are listed were sent, Unix seconds."""
+        return [segment.date for segment in self._window.segments]
 
     def with_past(self, past: Past, query: str) -> str:
-        """Write a media playlist that begins in the past: without parts, and not to be waited for.
+        """Write a media playlist of what was recorded: without parts, and not to be waited for.
 
         Args:
-            past: What goes before the segments that are listed.
+            past: What was recorded; of a stream that is not, what is in memory is listed.
             query: Carried into every URI, with its question mark.
         """
         window = self._window
+        is_recorded = past.segments > 0
+        passed = window.segments[: past.newest + 1]
+        broken = sum(segment.is_discontinuous for segment in passed)
         text = media_playlist(
             MediaPlaylist(
                 max(window.target_s, past.target_s),
                 0.0,
-                window.sequence - past.segments,
-                window.discontinuities - past.discontinuities,
-                [replace(segment, parts=()) for segment in window.segments],
+                window.sequence + len(passed) - past.segments,
+                window.discontinuities + broken - past.discontinuities,
+                [] if is_recorded else [replace(each, parts=()) for each in window.segments],
                 None,
                 None,
-                window.is_over,
+                window.is_over and (not is_recorded or len(passed) == len(window.segments)),
             ),
             query=query,
         )
         at = text.index("\n", text.index("#EXT-X-DISCONTINUITY-SEQUENCE:")) + 1
-        head = text[:at].replace(f":{VERSION_FMP4}\n", f":{VERSION_PAST}\n", 1)
+        head = text[:at]
+        if is_recorded:
+            head = head.replace(f":{VERSION_MPEGTS}\n", f":{VERSION_PAST}\n", 1)
         return head + past.lines + text[at:]

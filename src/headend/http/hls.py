@@ -16,7 +16,7 @@ from aiohttp import web
 from headend.access.gate import Grant
 from headend.decisions import AccessRequest
 from headend.errors import LimitExceeded
-from headend.hls.past import PastSegments
+from headend.hls.past import NOT_RECORDED, PastSegments
 from headend.hls.playlists import MEDIA_PLAYLIST
 from headend.hls.streams import HlsStream, HlsStreams
 from headend.hls.viewers import HlsViewer
@@ -43,7 +43,8 @@ BLOCK_TARGETS: Final = 3  # target durations that a request waits at most (ibide
 FRESH_S: Final = 1  # a playlist that was not waited for is the newest for so long
 DVR: Final = "dvr"  # the parameter
 LONGEST_DVR_S: Final = 86_400
-PAST_TRIES: Final = 3  # to read the past before the list goes on
+PAST_S: Final = 6.0  # a recording that begins has its first segment within so long
+PAST_LOOK_S: Final = 0.25
 DIGITS: Final = re.compile(r"\d{1,15}", re.ASCII)
 
 
@@ -104,19 +105,23 @@ class HlsRoutes:
         return _count(stream, viewer, self._playlist(request, stream, text, 6 * playlists.target_s))
 
     async def _with_past(self, request: web.Request, stream: HlsStream, dvr_s: int) -> str:
-        """Write a media playlist that reaches back into the recording, as far as there is one."""
+        """Write a media playlist that reaches back into the recording, if there is one."""
         playlists, query = stream.playlists, self._query(request)
-        past = self._services.features.find(PastSegments)
-        for _ in range(PAST_TRIES if past is not None and not playlists.is_empty else 0):
-            assert past is not None
-            more_s, until = dvr_s - playlists.listed_s, playlists.began
-            path, place = stream.stream.path, root_of(request)
-            found = await past.past(path, more_s, until, place, query)
-            if found is None:
+        features, path, place = self._services.features, stream.stream.path, root_of(request)
+        recordings = features.find(PastSegments)
+        end = self._services.loop.time() + (PAST_S if _may_wait(request) else 0.0)
+        while True:
+            if recordings is None or playlists.is_empty:
+                return playlists.with_past(NOT_RECORDED, query)
+            dates = playlists.dates
+            past = await recordings.past(path, dvr_s, dates, place, query)
+            # While the database answered, the list may have gone on.
+            if past is not None and playlists.dates == dates:
+                return playlists.with_past(past, query)
+            if self._services.loop.time() > end:
                 break
-            if playlists.began == until:  # the list has not gone on while the database answered
-                return playlists.with_past(found, query)
-        return playlists.media_playlist(skip=False, query=query)
+            await asyncio.sleep(PAST_LOOK_S)
+        raise Problem(503, "The recording has nothing yet.", headers={"Retry-After": "1"})
 
     async def resource(self, request: web.Request) -> web.StreamResponse:
         """Give an init segment, a segment or a part; wait for the part that comes next."""

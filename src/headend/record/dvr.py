@@ -1,12 +1,12 @@
-"""The past of live streams that are recorded: lines of segments, to go before a live playlist."""
+"""The past of live streams that are recorded: lines of segments, for live playlists."""
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from headend.errors import DatabaseError
-from headend.hls.past import Past
+from headend.hls.past import NOT_RECORDED, Past
 from headend.record.playlist import PLACE, QUERY, Listing
 from headend.record.values import RecordedFile, RecordedSegment
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FRESH_S: Final = 0.5  # it is read again after so long
 MOST: Final = 200  # streams whose past is kept
 LONGEST_S: Final = 86_400.0  # of what is kept
+LOOKED_AT: Final = 20  # segments that are newest: what is in memory lags behind no further
 SAME_S: Final = 0.001  # dates that are not further apart are the same
 
 
@@ -75,23 +76,21 @@ class Dvr:
         self._known: Final[OrderedDict[str, _KnownPast]] = OrderedDict()
 
     async def past(
-        self, path: str, seconds: float, until: float, place: str, query: str
+        self, path: str, seconds: float, dates: Sequence[float], place: str, query: str
     ) -> Past | None:
         """See `PastSegments.past`."""
         known = self._of(path)
         if known is None:
-            return None
+            return NOT_RECORDED
         try:
             await self._read(known)
         except DatabaseError:
-            return None  # the live playlist is there all the same
-        # The packager gives a segment its date once, for what is in memory and for the recording.
-        joint = next((n for n, each in enumerate(known.lines) if _is_at(each, until)), None)
-        if joint is None:
-            return None  # packaged apart, or with a hole: numbers would not fit
-        lines = known.lines[_first(known.lines, joint, seconds) : joint]
-        if not lines:
             return None
+        joint = _joint(known.lines, dates)
+        if joint is None:
+            return None  # nothing is written yet
+        end, newest = joint
+        lines = known.lines[_first(known.lines, end, seconds) : end]
         head = "#EXT-X-DISCONTINUITY\n" if lines[0].is_discontinuous else ""
         text = head + lines[0].first + "".join(each.text for each in lines[1:])
         longest = max(each.segment.duration_s for each in lines)
@@ -100,6 +99,7 @@ class Dvr:
             len(lines),
             sum(each.is_discontinuous for each in lines),
             max(1, int(longest + 0.5)),
+            newest,
         )
 
     def _of(self, path: str) -> _KnownPast | None:
@@ -127,13 +127,26 @@ class Dvr:
 
 
 def _first(lines: list[_Line], end: int, seconds: float) -> int:
-    """Return the first of the lines before `end` that together last so long, or all of them."""
-    first = end
+    """Return the first of the lines before `end` that together last so long; at least one."""
+    first = end - 1
+    seconds -= lines[first].segment.duration_s
     while first > 0 and seconds > 0:
         first -= 1
         seconds -= lines[first].segment.duration_s
     return first
 
 
-def _is_at(line: _Line, date: float) -> bool:
-    return abs(line.segment.date - date) < SAME_S
+def _joint(lines: Sequence[_Line], dates: Sequence[float]) -> tuple[int, int] | None:
+    """Find the newest segment that is recorded among those in memory.
+
+    The packager gives a segment one date, for what is in memory and for the recording.
+
+    Returns:
+        How many lines there are up to it, and which it is in memory; None: there is none.
+    """
+    for end in range(len(lines), max(len(lines) - LOOKED_AT, 0), -1):
+        date = lines[end - 1].segment.date
+        for newest in range(len(dates) - 1, -1, -1):
+            if abs(dates[newest] - date) < SAME_S:
+                return end, newest
+    return None

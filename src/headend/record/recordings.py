@@ -151,9 +151,9 @@ class Recordings(Feature, PastSegments):
         self.downloads.close()
 
     async def past(
-        self, path: str, seconds: float, until: float, place: str, query: str
+        self, path: str, seconds: float, dates: Sequence[float], place: str, query: str
     ) -> Past | None:
-        return await self.dvr.past(path, seconds, until, place, query)
+        return await self.dvr.past(path, seconds, dates, place, query)
 
     def metrics(self, label: Label) -> "Sequence[Metric]":
         from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily

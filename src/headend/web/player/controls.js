@@ -35,6 +35,9 @@ export class Controls {
     this.stage = $('stage');
     this.player = null;
     this.isSaying = false;
+    this.isSeeking = false; // the seek bar is held
+    this.isInPast = false;
+    this.edge = 0;
     this.idleTimer = null;
   }
 
@@ -47,11 +50,21 @@ export class Controls {
     on('big-play', () => this.#toggle());
     on('mute', () => this.#setMuted(!video.muted));
     on('unmute', () => this.#setMuted(false));
-    on('live', () => player.play());
+    on('live', () => {
+      player.goLive();
+      player.play();
+    });
     on('retry', () => player.retry());
     on('full', () => this.#toggleFull());
     on('pip', () => this.#togglePicture());
     $('pip').hidden = !document.pictureInPictureEnabled;
+    $('seek').hidden = !player.stream.dvr;
+    this.stage.classList.toggle('has-past', player.stream.dvr > 0);
+    $('seek').addEventListener('input', () => (this.isSeeking = true));
+    $('seek').addEventListener('change', (event) => {
+      this.isSeeking = false;
+      player.seek(this.edge + Number(event.target.value));
+    });
     $('volume').addEventListener('input', (event) => this.#setVolume(event.target.value / 100));
     $('mode').addEventListener('change', (event) => player.setMode(event.target.value));
     video.addEventListener('click', (event) => this.#touch(event));
@@ -65,7 +78,8 @@ export class Controls {
       stage.addEventListener(name, () => this.#wake());
     }
     document.addEventListener('visibilitychange', () => {
-      if (!document.hidden && !video.paused && this.behind > BEHIND_S) player.goLive();
+      const isLate = !video.paused && !this.isInPast && this.behind > BEHIND_S;
+      if (!document.hidden && isLate) player.goLive();
     });
     this.#show();
     this.#wake();
@@ -100,6 +114,23 @@ export class Controls {
       'aria-label',
       seconds === null ? 'Go to live' : `Go to live; ${seconds.toFixed(1)} seconds behind`,
     );
+  }
+
+  /**
+   * Show how far the viewer can go back.
+   *
+   * @param {number|null} edge Live, as the player counts. @param {boolean} isInPast It is not live.
+   */
+  past(edge, isInPast) {
+    this.isInPast = isInPast;
+    const { seekable, currentTime } = this.video;
+    if (edge === null || !this.player.stream.dvr || !seekable.length) return;
+    this.edge = edge;
+    const seek = $('seek');
+    seek.min = Math.min(0, Math.round(seekable.start(0) - edge));
+    if (!this.isSeeking) seek.value = isInPast ? currentTime - edge : 0;
+    const back = Math.round(-seek.value);
+    seek.setAttribute('aria-valuetext', back > 0 ? `${back} seconds ago` : 'Live');
   }
 
   playsBy(name, way) {
@@ -159,7 +190,7 @@ export class Controls {
     const keys = {
       k: () => this.#toggle(),
       m: () => this.#setMuted(!this.video.muted),
-      l: () => this.player.play(),
+      l: () => $('live').click(),
       f: () => this.#toggleFull(),
       ' ': () => this.#toggle(),
       ArrowUp: () => this.#setVolume((this.video.muted ? 0 : this.video.volume) + 0.1),

@@ -9,6 +9,7 @@ const RELOADS_S = 60;
 // So far behind its target, and a target duration more, hls.js no longer plays faster: it would stay
 // there for good.
 const FAR_S = 2;
+const HOLD_BACK = 3; // target durations from the end, where players begin
 const FAR_FOR_S = 4; // as long as that is borne
 
 /** One attempt to play with hls.js; `run` once. */
@@ -23,6 +24,15 @@ export class HlsEngine {
     this.hasStalled = false;
     this.farSince = null;
     this.reloads = []; // when, seconds
+    this.isInPast = false; // the viewer has gone back, and wants to stay there
+  }
+
+  /** Where the live edge is, as the player counts; null while nothing is known. */
+  liveEdge() {
+    const details = this.hls?.latestLevelDetails;
+    if (!details) return null;
+    // hls.js tells it of playlists that it asks for again.
+    return this.hls.liveSyncPosition ?? details.edge - HOLD_BACK * details.targetduration;
   }
 
   /** Seconds from the server's receiving a picture to showing it; null while nothing is known. */
@@ -44,7 +54,7 @@ export class HlsEngine {
   /** Call now and then: a player that has fallen far behind goes to the live edge. */
   look() {
     const { hls } = this;
-    if (!hls || this.video.paused || this.video.seeking) return;
+    if (!hls || this.isInPast || this.video.paused || this.video.seeking) return;
     const now = performance.now() / 1000;
     const duration = hls.levels[hls.currentLevel]?.details?.targetduration ?? 0;
     if (!(this.latency() > (hls.targetLatency ?? 0) + duration + FAR_S)) this.farSince = null;
@@ -56,7 +66,7 @@ export class HlsEngine {
 
   #goOn() {
     const target = this.hls?.targetLatency ?? 0;
-    if (this.hasStalled && this.latency() > target + FAR_S) this.jump();
+    if (this.hasStalled && !this.isInPast && this.latency() > target + FAR_S) this.jump();
     this.hasStalled = false;
   }
 

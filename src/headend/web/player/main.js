@@ -18,7 +18,8 @@ video.muted = true;
 
 const stream = new Stream(location, root.dataset.root, JSON.parse(root.dataset.stream));
 const wanted = new URLSearchParams(location.search).get('mode');
-const mode = MODES.includes(wanted) ? wanted : 'auto';
+// Only HLS has a past.
+const mode = stream.dvr ? 'hls' : MODES.includes(wanted) ? wanted : 'auto';
 $('mode').value = mode;
 
 const metrics = (window.headend = new Metrics(video));

@@ -16,6 +16,7 @@ const PARK_S = 30; // paused for longer: load no more
 const AGAIN_S = 3; // between two rounds of attempts, more each time …
 const LONGEST_S = 15; // … up to this
 const PRIVATE_S = 30;
+const PAST_S = 6; // behind the live edge, what a viewer has gone back to
 
 const ENGINES = { flv: FlvEngine, hls: HlsEngine, native: NativeEngine };
 
@@ -64,12 +65,22 @@ export class Player {
 
   play() {
     this.isPausedByViewer = this.wantsTouch = false;
-    this.goLive();
+    if (!this.stream.dvr) this.goLive();
     this.#start();
+  }
+
+  /** Go to a place that was, or is: near the edge that is live. */
+  seek(place) {
+    const edge = this.engine?.liveEdge?.() ?? null;
+    if (edge === null) return;
+    if (place > edge - PAST_S) return this.goLive();
+    this.engine.isInPast = true;
+    this.video.currentTime = place;
   }
 
   goLive() {
     this.metrics.jumps += 1;
+    if (this.engine) this.engine.isInPast = false;
     this.engine?.jump();
   }
 
@@ -217,6 +228,7 @@ export class Player {
     const latency = this.video.readyState > 1 ? (this.engine?.latency() ?? null) : null;
     this.metrics.latency = latency;
     this.view.latency(latency, this.engine?.edge?.target ?? 0);
+    this.view.past(this.engine?.liveEdge?.() ?? null, this.engine?.isInPast ?? false);
   }
 
   #playing() {

@@ -28,6 +28,11 @@ export class Stream {
     this.ahead = told.time - at / 1000; // of the server's clock, seconds
   }
 
+  /** Seconds that the viewer may go back, as the page's address says; 0: none. */
+  get dvr() {
+    return Number(this.query.get('dvr')) || 0;
+  }
+
   get isOn() {
     return this.told.state === 'live' || this.told.state === 'interrupted';
   }
