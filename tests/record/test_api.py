@@ -63,7 +63,10 @@ async def test_one_recording_is_told_with_where_it_is_played(tmp_path: Path) -> 
         assert (await ask(web, f"{ALL}/r2"))[0] == 404
 
 
-async def test_list_is_filtered_and_comes_in_pages(tmp_path: Path) -> None:
+async def test_list_is_filtered_and_comes_in_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headend.record.recordings.DISK_S", -1.0)  # the disk is looked at anew
     async with serve(tmp_path) as web:
         for number in range(5):
             stream = "live/a" if number % 2 else "vip/a"
