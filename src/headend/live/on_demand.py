@@ -17,7 +17,7 @@ class Stored(Protocol):
 
     @property
     def stream(self) -> str:
-        """Whoever may play this stream may play it."""
+        """The stream whose rights hold: a viewer that may play it may play this."""
 
     def in_use(self) -> AbstractContextManager[None]:
         """Keep it while the block runs."""

@@ -5,7 +5,8 @@
         └──── nothing more is read while the writer is behind ◄────┘
 
 What the player holds ahead of what it shows is sent at once, and all else in real time. One task
-reads and sends; whatever else happens tells it what is wanted now, and wakes it.
+reads and sends; a seek, a pause, a drained writer and the end tell it what is wanted now, and wake
+it.
 """
 
 import asyncio
