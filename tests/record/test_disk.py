@@ -176,3 +176,29 @@ async def test_bug_in_a_thread_costs_its_recording_and_not_the_thread(tmp_path: 
     assert (broken.end, broken.done) == (disk_module.BUG, [])
     assert (sound.end, sound.done) == ("", [(0, "live/a/x.mp4")])
     disk.close()
+
+
+@pytest.mark.parametrize("where", ["journal", "head", "folder"])
+async def test_file_that_could_not_begin_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    whose = {
+        "journal": (journal, "add"),
+        "head": (os, "writev"),
+        "folder": (journal, "sync_folder"),
+    }
+    owner = Owner()
+    disk, spooled = spool(tmp_path, owner)
+    spooled.put(begin())
+    await until(lambda: owner.done)
+    with monkeypatch.context() as patch:
+        patch.setattr(*whose[where], fail)
+        spooled.put(begin("live/a/y.mp4"))
+        await owner.over.wait()
+    assert owner.end == "No space left on device"
+    assert [path.name for path in (tmp_path / "live/a").iterdir()] == ["x.mp4"]
+    assert (tmp_path / "live/a/x.mp4").read_bytes() == b"head"
+    disk.close()

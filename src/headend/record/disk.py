@@ -306,9 +306,14 @@ class Spool:
             raise OSError(errno.EEXIST, f"{SAME_NAME} files are called {file.path}")
         self._path = str(file.path.with_name(name))
         self._size = 0
-        journal.add(self._folder, self._id, {**file.note, "path": self._path})
-        self._write([file.head])
-        journal.sync_folder(folder)
+        try:
+            journal.add(self._folder, self._id, {**file.note, "path": self._path})
+            self._write([file.head])
+            journal.sync_folder(folder)
+        except OSError:
+            with suppress(OSError):  # a full disk would gather empty ones, with each further try
+                (folder / name).unlink()
+            raise
 
     def _write(self, data: Sequence[bytes]) -> None:
         """Write bytes; the file is whole up to them if they don't fit."""
