@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.record.taped import WALL, Taped
 
 from headend.record import journal
 from headend.record.index import RecordingIndex
+from headend.record.locks import JournalLocks
 from headend.record.mending import Mending
 from headend.record.tables import RecordingTables
 from headend.record.values import RecordedSegment, Recording
@@ -24,7 +26,7 @@ async def mending(
     folder: Path, url: str
 ) -> AsyncIterator[tuple[RecordingIndex, RecordingTables, Mending]]:
     async with made.index(url) as (index, tables):
-        mends = Mending(index, lambda: folder, lambda _: 2.0)
+        mends = Mending(index, lambda: folder, lambda _: 2.0, JournalLocks())
         task = asyncio.create_task(mends.run())
         try:
             yield index, tables, mends
@@ -70,7 +72,9 @@ async def test_recording_whose_rows_are_half_there_gets_the_rest(
         await index.settled()
     # The next server has the same database.
     async with made.index(database_url) as (index, tables):
-        task = asyncio.create_task(Mending(index, lambda: tmp_path, lambda _: 2.0).run())
+        task = asyncio.create_task(
+            Mending(index, lambda: tmp_path, lambda _: 2.0, JournalLocks()).run()
+        )
         await until(lambda: no_journal(tmp_path))
         task.cancel()
         assert len(await tables.segments("id")) == len(rows)
@@ -114,3 +118,49 @@ async def test_lines_of_a_journal_that_make_no_sense_are_passed_over(tmp_path: P
     assert [noted.file.number for noted in unfinished.files] == [0, 1, 2]
     assert unfinished.recording == Recording("id", "live/a", "recording", WALL, None, 0, 0, 0.0)
     assert list(journal.read_all(tmp_path / "nowhere")) == []
+
+
+@pytest.mark.parametrize("has_rows", [False, True])
+async def test_recording_that_another_server_writes_is_left_alone_until_that_one_is_gone(
+    tmp_path: Path, database_url: str, has_rows: bool
+) -> None:
+    rows = await taped(tmp_path)
+    (unfinished,) = journal.read_all(tmp_path)
+    if has_rows:
+        async with made.index(database_url) as (index, _):
+            index.begin(unfinished.recording)
+            index.add_file(unfinished.files[0].file)
+            await index.settled()
+    path = tmp_path / unfinished.files[-1].file.path
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"half of a piece")
+    last = replace(unfinished.recording, id="last")  # is looked at behind it
+    noted = {"file": asdict(unfinished.files[0].file), "start_s": 0.0, "date": 0.0, "path": "gone"}
+    journal.add(tmp_path, "last", {"recording": asdict(last), **noted})
+    other = JournalLocks()
+    other.take(tmp_path, "id")
+    async with mending(tmp_path, database_url) as (_, tables, _mends):
+        await until(lambda: not journal.path_of(tmp_path, "last").exists())
+        found = await tables.get("id")
+        assert (found and found.state) == ("recording" if has_rows else None)
+    assert path.read_bytes() == whole + b"half of a piece"
+    other.close()
+    async with mending(tmp_path, database_url) as (_, tables, _mends):
+        await until(lambda: no_journal(tmp_path))
+        assert len(await tables.segments("id")) == len(rows)
+    assert path.read_bytes() == whole
+
+
+def test_lock_is_told_from_others_and_given_up(tmp_path: Path) -> None:
+    ours, theirs = JournalLocks(), JournalLocks()
+    assert not ours.is_elsewhere(tmp_path, "id"), "there is no journal"
+    ours.take(tmp_path, "id")
+    assert not theirs.is_elsewhere(tmp_path, "id")
+    journal.add(tmp_path, "id", {})
+    ours.take(tmp_path, "id")
+    ours.take(tmp_path, "id")
+    assert not ours.is_elsewhere(tmp_path, "id")
+    assert theirs.is_elsewhere(tmp_path, "id")
+    ours.release("id")
+    ours.release("id")
+    assert not theirs.is_elsewhere(tmp_path, "id")

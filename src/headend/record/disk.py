@@ -21,6 +21,7 @@ from queue import SimpleQueue
 from typing import Final, NamedTuple, Protocol
 
 from headend.record import journal
+from headend.record.locks import JournalLocks
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ class DiskWriter:
         queued: Bytes that wait in all spools.
         failures: How many spools failed.
         written: Bytes that were written.
+        locks: Held on the journals of what is written.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class DiskWriter:
         self.queued = 0
         self.failures = 0
         self.written = 0
+        self.locks: Final = JournalLocks()
         self.ready: Final[SimpleQueue[Spool | None]] = SimpleQueue()
         self._done: Final[deque[_Done]] = deque()
         self._look: TimerHandle | None = None
@@ -150,6 +153,7 @@ class DiskWriter:
         """End the threads, each behind what it does now; one that hangs is left behind."""
         for _ in self._threads:
             self.ready.put(None)
+        self.locks.close()
 
     def look_soon(self) -> None:
         """Have owners be told of what is done in a moment: many at once wake the loop once."""
@@ -308,6 +312,7 @@ class Spool:
         self._size = 0
         try:
             journal.add(self._folder, self._id, {**file.note, "path": self._path})
+            self._disk.locks.take(self._folder, self._id)
             self._write([file.head])
             journal.sync_folder(folder)
         except OSError:

@@ -53,6 +53,11 @@ def note_of(
     return {"recording": asdict(recording), "file": asdict(file), "start_s": start_s, "date": date}
 
 
+def path_of(folder: Path, id: str) -> Path:
+    """Return where the journal of a recording is."""
+    return folder / FOLDER / f"{id}{SUFFIX}"
+
+
 def add(folder: Path, id: str, note: Mapping[str, object]) -> None:
     """Add a line to the journal of a recording, and have it be on the disk.
 
@@ -61,7 +66,7 @@ def add(folder: Path, id: str, note: Mapping[str, object]) -> None:
     """
     running = folder / FOLDER
     running.mkdir(0o750, exist_ok=True)
-    path = running / f"{id}{SUFFIX}"
+    path = path_of(folder, id)
     is_new = not path.exists()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
     try:
@@ -76,7 +81,7 @@ def add(folder: Path, id: str, note: Mapping[str, object]) -> None:
 def remove(folder: Path, id: str) -> None:
     """Delete the journal of a recording."""
     with suppress(OSError):
-        (folder / FOLDER / f"{id}{SUFFIX}").unlink(missing_ok=True)
+        path_of(folder, id).unlink(missing_ok=True)
 
 
 def read_all(folder: Path) -> Iterator[Unfinished]:

@@ -15,6 +15,7 @@ from headend.logs import shown
 from headend.record import journal
 from headend.record.index import RecordingIndex
 from headend.record.journal import Noted, Unfinished
+from headend.record.locks import JournalLocks
 from headend.record.scan import segments_of
 from headend.record.values import RecordedFile, RecordedSegment, Recording
 
@@ -31,7 +32,11 @@ class Mending:
     """Mends what is undone, in the background."""
 
     def __init__(
-        self, index: RecordingIndex, folder: Callable[[], Path], segment_s: Callable[[str], float]
+        self,
+        index: RecordingIndex,
+        folder: Callable[[], Path],
+        segment_s: Callable[[str], float],
+        locks: JournalLocks,
     ) -> None:
         """Take the parts.
 
@@ -39,10 +44,12 @@ class Mending:
             index: Has the rows.
             folder: Returns the folder of all recordings.
             segment_s: Returns how long segments of a stream should be.
+            locks: Tells what other servers record into the same folder.
         """
         self._index: Final = index
         self._folder: Final = folder
         self._segment_s: Final = segment_s
+        self._locks: Final = locks
         self._ended: set[str] = set()
 
     def ended(self, id: str) -> None:
@@ -77,6 +84,7 @@ class Mending:
 
     async def _forget(self, id: str) -> None:
         await asyncio.to_thread(journal.remove, self._folder(), id)
+        self._locks.release(id)
 
     async def _undone(self, noted: list[Unfinished]) -> list[Unfinished]:
         """Return what was not finished when the server ended last."""
@@ -94,6 +102,8 @@ class Mending:
         for recording in await tables.unfinished():
             if self._index.running(recording.id):
                 continue
+            if await asyncio.to_thread(self._is_elsewhere, recording.id):
+                continue
             if recording.id in journals:
                 yield journals.pop(recording.id)
             else:
@@ -108,7 +118,12 @@ class Mending:
                 await self._forget(id)
 
     def _journals(self) -> list[Unfinished]:
-        return list(journal.read_all(self._folder()))
+        found = journal.read_all(self._folder())
+        return [each for each in found if not self._is_elsewhere(each.recording.id)]
+
+    def _is_elsewhere(self, id: str) -> bool:
+        """Say whether another server records it: its files are not whole, and not ours."""
+        return self._locks.is_elsewhere(self._folder(), id)
 
     async def _mend(self, running: Unfinished) -> None:
         id = running.recording.id

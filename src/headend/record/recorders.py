@@ -59,6 +59,7 @@ class Recorders(Feature):
             self.index,
             lambda: recordings.folder,
             lambda path: services.rules.of(path).hls.segment_s,
+            self.disk.locks,
         )
         self._failures = 0  # of streams that are gone
         self._loading: asyncio.Task[object] | None = None
@@ -123,10 +124,12 @@ class Recorders(Feature):
                 task.cancel()
         for recorder in list(self._recorders.values()):
             recorder.stop()
-        while any(each.tape is not None for each in self._recorders.values()):
-            self._ended_one.clear()
-            await self._ended_one.wait()
-        self.disk.close()
+        try:
+            while any(each.tape is not None for each in self._recorders.values()):
+                self._ended_one.clear()
+                await self._ended_one.wait()
+        finally:
+            self.disk.close()
 
     # ------------------------------------------------------------------ by hand
 
