@@ -1,6 +1,7 @@
 """Tests of headend.record.played, headend.record.stored_file and headend.live.stored_play."""
 
 import asyncio
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,13 +13,15 @@ from tests.record.made import begun, file, recording
 from tests.rtmp.peers import command, message
 
 from headend.access.tokens import Token
-from headend.errors import DatabaseError
+from headend.errors import DatabaseError, MediaError
 from headend.live import stored_play
 from headend.media.codecs import audio_tag, video_tag
 from headend.media.flv import serialize_header, serialize_tag
 from headend.media.tag import Tag
 from headend.record import played as played_module
+from headend.record.played import PlayedRecordings
 from headend.record.recordings import Recordings
+from headend.record.stored_file import open_stored
 from headend.record.tables import RecordingTables
 from headend.record.values import RecordedSegment, Recording
 
@@ -106,6 +109,12 @@ class Running:
 
     async def __aexit__(self, *raised: object) -> None:
         await self._server.__aexit__(None, None, None)
+
+
+def token(kept: Kept) -> str:
+    """Return a token with which `live/*` may be played."""
+    now = time.time()
+    return kept.live.services.access.tokens.sign(Token("", "live/*", "play", now + 60), now)
 
 
 def numbers(peer: Peer) -> list[int]:
@@ -308,10 +317,7 @@ async def test_private_recording_is_for_who_may_watch_its_stream(tmp_path: Path)
         peer = await kept.player("r1")
         await peer.expect("error")
         assert not peer.media
-        now = time.time()
-        token = Token("", "live/*", "play", now + 60)
-        made = kept.live.services.access.tokens.sign(token, now)
-        peer = await kept.player(f"r1?token={made}", buffer_ms=ALL_MS)
+        peer = await kept.player(f"r1?token={token(kept)}", buffer_ms=ALL_MS)
         await peer.expect("NetStream.Play.Stop")
 
 
@@ -394,3 +400,69 @@ async def test_session_is_counted_kicked_and_what_it_plays_is_kept_meanwhile(
         (known,) = [await kept.recordings.known.get("r1")]
         assert known is not None
         await until(lambda: known.users == 0)
+
+
+async def test_grant_that_ends_ends_the_play_with_its_reason(tmp_path: Path) -> None:
+    async with Running(tmp_path, 'auth.private=["live/*"]') as kept:
+        await kept.add(recording())
+        peer = await kept.player(f"r1?token={token(kept)}")
+        await peer.expect_media(HEADS + 5)
+        gate = kept.live.services.gate
+        (grant,) = [each for each in gate.live() if each.action == "play"]
+        gate.end(grant, "enough")
+        await peer.expect_close()
+        assert peer.reasons[-1] == "enough"
+        assert not gate.live()
+
+
+async def test_play_of_a_server_that_stops_ends_with_a_reason(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Running(tmp_path) as kept:
+        await kept.add(recording())
+        await kept.live.services.features[PlayedRecordings].stop()
+        peer = await kept.player("r1")
+        await peer.expect_close()
+        assert "the server stops" in peer.reasons[-1]
+    assert "a bug" not in caplog.text
+
+
+async def test_recording_that_is_deleted_while_it_is_paused_ends_with_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headend.record.known.OVER_FRESH_S", -1.0)
+    async with Running(tmp_path) as kept:
+        await kept.add(recording(), files=5)
+        peer = await kept.player("r1")
+        await peer.expect_media(HEADS + 5)
+        await peer.send(command("pause", 0, None, True, 0, on=1))
+        await peer.expect("NetStream.Pause.Notify")
+        await kept.tables.delete("r1")
+        await peer.send(command("pause", 0, None, False, 0, on=1))
+        await peer.send(command("seek", 0, None, 50_000, on=1))
+        await peer.expect_close()
+        assert "the recording was deleted" in peer.reasons[-1]
+
+
+async def test_damaged_flv_is_refused_or_read_and_nothing_else(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    path = tmp_path / "a.flv"
+    data = FLV_HEAD + b"".join(serialize_tag(frame(n)) for n in range(30))
+    whole = RecordedSegment(0, len(FLV_HEAD), len(data) - len(FLV_HEAD), 0.0, 3.0, 0.0, True)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(data)
+        for _ in range(chance.randrange(1, 6)):
+            damaged[chance.randrange(len(damaged))] = chance.choice((0, 0x7F, 0xFF, 8, 9, 18))
+        if chance.random() < 0.2:
+            del damaged[chance.randrange(len(damaged)) :]
+        path.write_bytes(damaged)
+        try:
+            file = open_stored(path, len(FLV_HEAD), whole)
+            at = whole.offset
+            while at < whole.offset + whole.size:
+                at = file.batch(whole, at).next
+            file.start(whole, 1500)
+        except MediaError:
+            refused += 1
+    assert 20 < refused < 300

@@ -139,7 +139,6 @@ class PeerStreams:
         self.plays[stream_id] = play
         self._session.accept(request, is_recorded=True)
         connection.send()  # the answer, before any media
-        connection.transport.set_pace(ReadPace.PROMPT if self.publishes else ReadPace.CALM)
         if not connection.transport.is_closed:
             play.begin(connection, Format(stream_id))
 

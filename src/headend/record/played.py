@@ -49,6 +49,7 @@ class PlayedRecordings(StoredStreams):
         """
         self.recordings: Final = recordings
         self._threads: Final = ThreadPoolExecutor(THREADS, "played")
+        self._is_stopped = False
 
     def is_asked(self, path: str, start_ms: int | None) -> bool:
         is_live = self.recordings.services.registry.publication(path) is not None
@@ -67,10 +68,17 @@ class PlayedRecordings(StoredStreams):
         return None if known is None else PlayedRecording(self, known)
 
     async def read(self, work: Callable[[], T]) -> T:
-        """Have a thread read a file."""
+        """Have a thread read a file.
+
+        Raises:
+            MediaError: The server stops.
+        """
+        if self._is_stopped:
+            raise MediaError("the server stops")
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def stop(self) -> None:
+        self._is_stopped = True
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
