@@ -111,7 +111,7 @@ class _Recordings:
         return _listed(await self._found(request))
 
     async def download(self, request: web.Request) -> web.StreamResponse:
-        """Give an administrator what a playback token may be needed for elsewhere."""
+        """Give the MP4 file to an administrator, who needs no playback token."""
         try:
             known = await self._all.known.get(request.match_info["recording"])
         except DatabaseError as error:

@@ -38,12 +38,12 @@ BUG: Final = "writing has failed, which is a bug"
 
 
 class NewFile(NamedTuple):
-    """A file that begins; the one before is whole.
+    """A file to begin; the file before it is whole.
 
     Attributes:
-        path: Where, relative to the folder; a number is added if it is taken.
+        path: Path relative to the folder; a number is added if that path is taken.
         head: Its first bytes.
-        note: Added to the journal with the path that it got, before anything is in the file.
+        note: Line for the journal, which gets it with the final path before the file has bytes.
     """
 
     path: Path
@@ -52,12 +52,12 @@ class NewFile(NamedTuple):
 
 
 class Job(NamedTuple):
-    """Something to be done to the files of a recording.
+    """One write to the files of a recording.
 
     Attributes:
-        file: Begins first; None: the current one goes on.
-        data: What is written to it.
-        mark: Is handed back with what came of it.
+        file: A file to begin first; None: the current file goes on.
+        data: Bytes to write.
+        mark: Passed back to the owner with the result.
     """
 
     file: NewFile | None
@@ -70,13 +70,18 @@ class Job(NamedTuple):
 
 
 class SpoolOwner(Protocol):
-    """Whoever a spool belongs to; is told in the loop."""
+    """The owner of a spool, which is called in the loop."""
 
     def written(self, job: Job, path: str) -> None:
-        """A job is done and on the disk; its file is at `path`, relative to the folder."""
+        """Take note that a job is done and on the disk.
+
+        Args:
+            job: The job.
+            path: Path of its file, relative to the folder.
+        """
 
     def closed(self, failure: str) -> None:
-        """The last file is closed; `failure` says why before the end, and is empty at the end."""
+        """Take note that the last file is closed; `failure`: why before the end, else empty."""
 
 
 class _Done(NamedTuple):
@@ -96,11 +101,11 @@ class _Done(NamedTuple):
 
 
 class DiskWriter:
-    """The threads that write.
+    """The threads that write files.
 
     Attributes:
         queued: Bytes that wait in all spools.
-        failures: How many spools failed.
+        failures: Number of spools that failed.
         written: Bytes that were written.
         locks: Held on the journals of what is written.
     """
@@ -115,9 +120,9 @@ class DiskWriter:
         """Make the threads with the first spool.
 
         Args:
-            loop: In which owners are told.
-            threads: How many.
-            sync: Has what was written to a file be on the disk.
+            loop: The loop in which owners of spools are called.
+            threads: Number of threads.
+            sync: Waits until all bytes of a file are on the disk.
         """
         self.loop: Final = loop
         self.sync: Final = sync
@@ -135,10 +140,10 @@ class DiskWriter:
         """Return the spool of a recording.
 
         Args:
-            id: Of the recording.
-            folder: In which its files are.
+            id: Id of the recording.
+            folder: Folder of its files.
             min_free: Bytes that stay free on the disk.
-            owner: Is told what became of its jobs.
+            owner: Told how its jobs end.
         """
         if not self._threads:
             self._threads = [
@@ -150,7 +155,7 @@ class DiskWriter:
         return Spool(self, id, folder, min_free, owner=owner)
 
     def close(self) -> None:
-        """End the threads, each behind what it does now; one that hangs is left behind."""
+        """End the threads, each after its current job; a thread that hangs is left behind."""
         for _ in self._threads:
             self.ready.put(None)
         self.locks.close()
@@ -185,7 +190,7 @@ class DiskWriter:
 
 
 class Spool:
-    """What is to be written for one recording, in order."""
+    """The queue of writes for one recording, done in order."""
 
     def __init__(
         self, disk: DiskWriter, id: str, folder: Path, min_free: int, *, owner: SpoolOwner
@@ -208,7 +213,7 @@ class Spool:
         self._checked = -math.inf  # when there was room, monotonic seconds
 
     def put(self, job: Job) -> bool:
-        """Have a job done; false: too much waits already."""
+        """Add a job; false: too many bytes wait already."""
         size = job.size
         if self._queued + size > QUEUED or self._disk.queued + size > QUEUED_IN_ALL:
             return False
@@ -219,7 +224,7 @@ class Spool:
         return True
 
     def end(self) -> None:
-        """Close the last file behind all that was put; nothing follows."""
+        """Close the last file after all jobs; no more jobs may be added."""
         self._is_ending = True
         self._schedule(None)
 
@@ -235,7 +240,7 @@ class Spool:
     # ------------------------------------------------------------------ in a thread
 
     def work(self) -> None:
-        """Do what waits, and have the owner told."""
+        """Do the jobs that wait, and have the owner told."""
         with self._lock:
             jobs, self._jobs = list(self._jobs), deque()
             is_last = self._is_ending

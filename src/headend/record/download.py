@@ -23,16 +23,16 @@ from headend.record.values import RecordedFile
 MADE_S: Final = 120.0  # for one head; a day of media takes about ten seconds
 AT_ONCE: Final = 2  # processes
 MOST: Final = 64  # heads that are kept
-MOST_BYTES: Final = 512 * 1024 * 1024  # likewise; that of a day has 50 MB
+MOST_BYTES: Final = 512 * 1024 * 1024  # of all heads that are kept; that of a day has 50 MB
 SECRETS: Final = "HEADEND_"  # environment variables that begin so hold settings
 
 
 class Download(NamedTuple):
-    """What one MP4 file is made of.
+    """The parts of one MP4 file.
 
     Attributes:
         pieces: Its bytes, in their order.
-        size: Of all of them.
+        size: Size of the file, bytes.
     """
 
     pieces: list[FileRange]
@@ -40,14 +40,14 @@ class Download(NamedTuple):
 
 
 class Downloads:
-    """Makes and keeps the heads of what is downloaded; `close` removes them."""
+    """The heads of MP4 files that are downloaded, made and kept; `close` removes them."""
 
     def __init__(self, folder: Path, path_of: Callable[[RecordedFile], Path]) -> None:
         """Take the parts.
 
         Args:
-            folder: Where heads are kept; nothing else is there.
-            path_of: Says where a file of a recording is.
+            folder: Folder for heads, with nothing else in it.
+            path_of: Returns the path of a file of a recording.
         """
         self._folder: Final = folder
         self._path_of: Final = path_of
@@ -56,14 +56,14 @@ class Downloads:
         self._places: Final = asyncio.Semaphore(AT_ONCE)
 
     async def of(self, known: KnownRecording, listing: Listing) -> Download:
-        """Return the file of a recording that is over.
+        """Return the MP4 file of a recording that is over.
 
         Args:
             known: The recording.
-            listing: All of its segments.
+            listing: Its segments.
 
         Raises:
-            MediaError: It is no MP4, has no media, or took too long.
+            MediaError: The recording is no MP4, has no media, or its head took too long.
             OSError: A file is not there.
         """
         id = known.recording.id

@@ -15,12 +15,12 @@ from headend.store.tables import RECORDED_PUBLISHERS, RECORDINGS
 
 @dataclass(frozen=True, slots=True)
 class DeletedRecordings:
-    """What became of the recordings of a person.
+    """Numbers of recordings of a person, after they were to be deleted.
 
     Attributes:
-        deleted: How many were deleted, with their files.
-        running: How many go on, and are there still.
-        elsewhere: How many have their files at other servers that share the database.
+        deleted: Recordings that were deleted, with their files.
+        running: Recordings that still run, and were not deleted.
+        elsewhere: Recordings whose files are at other servers that share the database.
     """
 
     deleted: int
@@ -31,16 +31,16 @@ class DeletedRecordings:
 async def delete_recordings(
     database: Database, person: Person, folder: Path, node: str
 ) -> DeletedRecordings:
-    """Delete what a person has published, as far as it is over and here.
+    """Delete the recordings of a person that are over and whose files are here.
 
     Args:
-        database: Has the rows.
-        person: Who published.
-        folder: Where this server's files are.
+        database: Database with the rows.
+        person: The person who published.
+        folder: Folder of this server's recordings.
         node: Names this server among those that share the database.
 
     Raises:
-        DatabaseError: It cannot be read or written now.
+        DatabaseError: The database cannot be read or written now.
         OSError: A file cannot be deleted; its rows are there still.
     """
     columns = RECORDINGS.c

@@ -1,4 +1,4 @@
-"""A sink that is a recording: FLV, with every message as it came.
+"""The sink that records a stream as FLV, with every message as it came.
 
 Data messages and codecs that no packager knows are kept too. A file begins with metadata and
 sequence headers; the next one begins at the first keyframe after `record.file_s`.
@@ -14,7 +14,7 @@ FRAME_S = 0.04  # of the last message, whose length nobody knows
 
 
 class FlvSink:
-    """Passes the messages of a stream on to a tape."""
+    """The sink that passes the messages of a stream on to a tape."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class FlvSink:
         Args:
             tape: Takes the files.
             segment_s: Seconds after which a segment ends, at a keyframe.
-            headers: Returns metadata and sequence headers of the stream as they are now.
+            headers: Returns the metadata and sequence headers of the stream now.
             clock: Gives Unix seconds.
         """
         self._tape = tape
@@ -65,7 +65,7 @@ class FlvSink:
         self._tape.flush()
 
     def resume(self) -> None:
-        """Its messages come as tags."""
+        """Do nothing: the messages that go on come as tags."""
 
     def end(self) -> None:
         if self._held is not None:

@@ -31,10 +31,10 @@ class HeadSource:
     """One file of a recording.
 
     Attributes:
-        path: Of the file.
+        path: Path of the file.
         init_size: Bytes of `ftyp moov`.
-        end: Bytes of it that count.
-        start_s: Where it begins on the timeline of the recording; None: it goes on.
+        end: Offset behind its last whole fragment.
+        start_s: Its start on the timeline of the recording; None: it continues the file before.
     """
 
     path: str
@@ -44,7 +44,7 @@ class HeadSource:
 
 
 def head_of(sources: Sequence[HeadSource]) -> bytes:
-    """Return what comes before the media: `ftyp`, `moov` and the head of `mdat`.
+    """Return the bytes before the media: `ftyp`, `moov` and the head of `mdat`.
 
     The media of all files follows, each from `init_size` to `end`.
 

@@ -77,7 +77,7 @@ class RecordingIndex:
     """The index of one server; `start` and `close` once each.
 
     Attributes:
-        torn: Ids of recordings whose rows found no room: they are to be mended once they are over.
+        torn: Ids of recordings whose rows found no room; they are mended once they are over.
         changed: Called with the id of a recording whose rows were deleted or written anew.
     """
 
@@ -93,10 +93,10 @@ class RecordingIndex:
         """Make one that takes rows already; `start` has them written.
 
         Args:
-            database: Gives it; awaited in the background, for it may take any time to open.
+            database: Returns the database; awaited in the background, as it may open late.
             node: Names this server among those that share the database; up to 32 characters.
             bus: Told of recordings that begin and end.
-            batch_s: Seconds that rows gather.
+            batch_s: Seconds between two writes of rows.
             retry_s: Seconds until the next attempt after one that failed.
         """
         self.torn: Final[set[str]] = set()
@@ -145,14 +145,14 @@ class RecordingIndex:
             self._wait(id).segments.extend(segments)
 
     def finish(self, id: str, ended: float, failure: str = "") -> Recording:
-        """Take the end of a recording that runs; return it as it is then.
+        """Take the end of a recording that runs; return the recording as it is then.
 
-        That it is ready is told once all of it is written.
+        The bus is told that it is ready once all of its rows are written.
 
         Args:
-            id: Of the recording.
+            id: Id of the recording.
             ended: Unix seconds.
-            failure: Why it ended before the stream did, for people; empty: it is whole.
+            failure: Why it ended before its stream did, for people; empty: it is whole.
         """
         before = self._recordings[id]
         state: State = "failed" if failure else "ready"
@@ -187,11 +187,11 @@ class RecordingIndex:
         )
 
     def is_written(self, id: str) -> bool:
-        """Say whether all that is known of a recording that is over has been written."""
+        """Say whether all rows of a recording that is over have been written."""
         return id not in self._recordings and id not in self._waiting
 
     def event(self, event: Event) -> None:
-        """Note who publishes what is recorded."""
+        """Note the publisher of a stream that is recorded."""
         match event:
             case SessionStarted(action="publish", stream=stream, id=id):
                 self._publishing.setdefault(stream, {})[id] = event
@@ -243,15 +243,15 @@ class RecordingIndex:
 
     @property
     def is_failing(self) -> bool:
-        """What waited could not be written when that was tried last."""
+        """The last attempt to write the rows that wait has failed."""
         return self._writer.is_failing
 
     def start(self) -> None:
-        """Write from now on."""
+        """Begin to write rows."""
         self._writer.start()
 
     async def close(self) -> None:
-        """Write what waits, if the database answers in time, and end."""
+        """Write the rows that wait, if the database answers in time, and end."""
         was_started = await self._writer.close()
         if was_started and (self._changed or self._queued):
             log.warning(
@@ -261,12 +261,12 @@ class RecordingIndex:
             )
 
     async def opened(self) -> "RecordingTables":
-        """Return what answers questions, once the database is open; wait for ever."""
+        """Return the tables once the database is open; wait for ever."""
         await self._opened.wait()
         return self.tables()
 
     def tables(self) -> "RecordingTables":
-        """Return what answers questions.
+        """Return the tables, which answer questions.
 
         Raises:
             DatabaseError: The database is not open yet.
@@ -276,7 +276,7 @@ class RecordingIndex:
         return self._tables
 
     async def settled(self) -> None:
-        """Wait until all that is known now is written; for ever while the database is away."""
+        """Wait until all rows that wait now are written; for ever while the database is away."""
         while self._changed or self._waiting:
             self._written.clear()
             await self._written.wait()
@@ -301,7 +301,7 @@ class RecordingIndex:
         """Delete all rows of a recording that is over.
 
         Raises:
-            DatabaseError: That is not possible now.
+            DatabaseError: The rows cannot be deleted now.
         """
         await self.tables().delete(id)
         self.torn.discard(id)

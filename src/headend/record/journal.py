@@ -1,4 +1,4 @@
-"""The journal of recordings that run: what a start after a crash needs to mend their rows.
+"""The journal of recordings that run, from which a start after a crash mends their rows.
 
     FOLDER/.running/ID.json    a line for each file, written before there is anything in it
 
@@ -24,8 +24,8 @@ class Noted(NamedTuple):
     """A file of a recording, as its journal has it.
 
     Attributes:
-        file: Its row.
-        start_s: Where it begins on the timeline of its recording, seconds.
+        file: Row of the file.
+        start_s: Its start on the timeline of its recording, seconds.
         date: When its first frame was sent, Unix seconds.
     """
 
@@ -49,7 +49,7 @@ class Unfinished(NamedTuple):
 def note_of(
     recording: Recording, file: RecordedFile, *, start_s: float, date: float
 ) -> dict[str, object]:
-    """Return what the journal says of a file; its path is added when it is known."""
+    """Return the journal's line for a file; the path is added when it is known."""
     return {"recording": asdict(recording), "file": asdict(file), "start_s": start_s, "date": date}
 
 
@@ -59,10 +59,10 @@ def path_of(folder: Path, id: str) -> Path:
 
 
 def add(folder: Path, id: str, note: Mapping[str, object]) -> None:
-    """Add a line to the journal of a recording, and have it be on the disk.
+    """Add a line to the journal of a recording, and wait until it is on the disk.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The journal cannot be written.
     """
     running = folder / FOLDER
     running.mkdir(0o750, exist_ok=True)
@@ -113,7 +113,7 @@ def _read(path: Path) -> Unfinished | None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder be on the disk."""
+    """Wait until the names in a folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

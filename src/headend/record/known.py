@@ -32,15 +32,15 @@ class KnownRecording:
 
     Attributes:
         recording: As it was read last.
-        files: By number.
+        files: Its files, by number.
         listing: Its segments.
         read_at: When recording and files were read, monotonic seconds.
-        listed_at: When the listing was, likewise.
-        is_whole: Nothing will be added to the listing.
-        sizes: Bytes of files that were asked for, if the recording is over.
+        listed_at: When the listing was read, monotonic seconds.
+        is_whole: The listing has all segments; none will be added.
+        sizes: Sizes of files that were asked for, if the recording is over, bytes.
         packed: The playlist for all who need no query, compressed, once it is whole.
-        used_at: When somebody asked for it last, likewise.
-        users: Answers that are being sent.
+        used_at: When somebody asked for the recording last, monotonic seconds.
+        users: Number of answers that are being sent.
     """
 
     recording: Recording
@@ -57,7 +57,7 @@ class KnownRecording:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Have it count as watched while the block runs."""
+        """Count the recording as watched while the block runs."""
         self.users += 1
         try:
             yield
@@ -76,7 +76,7 @@ class KnownRecordings:
         """Take the parts.
 
         Args:
-            index: Where they are read.
+            index: Index from which recordings are read.
             clock: Gives monotonic seconds.
         """
         self._index: Final = index
@@ -85,7 +85,7 @@ class KnownRecordings:
         self._size = 0  # characters of all listings
 
     async def get(self, id: str) -> KnownRecording | None:
-        """Return a recording of this server; none of that id is there: `None`.
+        """Return a recording of this server by its id; None: there is none.
 
         Raises:
             DatabaseError: It cannot be read now.
@@ -100,7 +100,7 @@ class KnownRecordings:
         return known
 
     async def listed(self, known: KnownRecording) -> Listing:
-        """Return the segments of a recording, as far as they are written.
+        """Return the segments of a recording that are in the database.
 
         Raises:
             DatabaseError: They cannot be read now.
@@ -122,7 +122,7 @@ class KnownRecordings:
         return known.users > 0 or self._clock() < known.used_at + WATCHED_S
 
     def forget(self, id: str) -> None:
-        """Read a recording anew when it is asked for next: it is deleted, or was mended."""
+        """Forget a recording that was deleted or mended: the next request reads it anew."""
         known = self._known.pop(id, None)
         if known is not None:
             self._size -= known.listing.size

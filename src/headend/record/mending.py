@@ -1,4 +1,4 @@
-"""Rows of recordings that a crash, or a database that was away, has left undone: from the files.
+"""Mending of rows that a crash, or a database that was away, left out: read from the files.
 
 journals, unfinished rows ─► files read in a thread ─► rows written anew ─► journal deleted
 """
@@ -29,7 +29,7 @@ LOOK_S: Final = 1.0
 
 
 class Mending:
-    """Mends what is undone, in the background."""
+    """Mends the rows of recordings in the background."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Mending:
         """Take the parts.
 
         Args:
-            index: Has the rows.
+            index: Index with the rows.
             folder: Returns the folder of all recordings.
             segment_s: Returns how long segments of a stream should be.
             locks: Tells what other servers record into the same folder.
@@ -53,11 +53,11 @@ class Mending:
         self._ended: set[str] = set()
 
     def ended(self, id: str) -> None:
-        """Take note of a recording of this server that has ended: its journal is there yet."""
+        """Take note of a recording that has ended, whose journal is still there."""
         self._ended.add(id)
 
     async def run(self) -> None:
-        """Mend what was undone at the start, then look after what ends, until cancelled."""
+        """Mend the recordings of before the start, then those that end, until cancelled."""
         noted = await asyncio.to_thread(self._journals)  # before another recording has one
         for running in await self._undone(noted):
             await self._safely(self._mend(running))

@@ -1,4 +1,4 @@
-"""A store of segments that is a recording: fragmented MP4, as the packager makes it.
+"""The store of segments that records a stream as fragmented MP4, as the packager makes it.
 
     add_init, add_part, end_segment ─► Mp4Store: where files begin ─► tape
 
@@ -12,7 +12,7 @@ from headend.record.tape import Media, Tape
 
 
 class Mp4Store:
-    """Passes segments on to a tape."""
+    """The store that passes segments on to a tape."""
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
@@ -20,7 +20,7 @@ class Mp4Store:
         self._is_break = True
 
     def promise(self, target_s: int, part_target_s: float) -> None:
-        """Players were promised something; a recording was not."""
+        """Ignore promises, which are made to players and not to a recording."""
 
     def add_init(self, init: Init) -> None:
         self._is_break = self._is_break or init.body != self._init.body

@@ -58,7 +58,7 @@ VIEWER_S: Final = 30.0  # that a viewer is counted after its last request: playe
 
 
 class OnDemand:
-    """The routes."""
+    """The HTTP routes of recordings."""
 
     def __init__(self, recordings: "Recordings") -> None:
         self._recordings: Final = recordings
@@ -152,7 +152,7 @@ class OnDemand:
     async def give_download(
         self, request: web.Request, known: KnownRecording
     ) -> web.StreamResponse:
-        """Give a recording as one MP4 file to who may have it."""
+        """Give a recording as one MP4 file; the caller has checked that the client may have it."""
         _check_form(known)
         if not known.is_over:
             raise Problem(409, "This recording goes on: it is one file when it is over.")
@@ -175,7 +175,7 @@ class OnDemand:
     # ------------------------------------------------------------------ inside
 
     async def _known(self, request: web.Request) -> tuple[KnownRecording, HlsViewer | None]:
-        """Return the recording that is asked for, to a viewer who may have it."""
+        """Return the recording that a request names, if its client may watch it."""
         try:
             known = await self._recordings.known.get(request.match_info["id"])
         except DatabaseError as error:
@@ -235,7 +235,7 @@ class OnDemand:
         return lists
 
     def _query(self, request: web.Request, path: str) -> str:
-        """Return what lets a viewer have the files that its playlist names."""
+        """Return the query with which a viewer may fetch the files that its playlist names."""
         address = access.peer_of(self._services, request).address
         return query_of_children(self._services, request, path, address)
 
@@ -297,7 +297,7 @@ def _gave(viewer: HlsViewer | None, response: web.StreamResponse) -> web.StreamR
 
 
 def _disposition(recording: Recording) -> str:
-    """Say what the file is called where it is saved (RFC 6266)."""
+    """Return the header that names the saved file (RFC 6266)."""
     began = datetime.fromtimestamp(recording.started, UTC)
     name = f"{recording.stream.replace('/', '-')} {began:%Y-%m-%dT%H-%M-%SZ}.mp4"
     plain = "".join(each if each.isascii() and each not in '"\\' else "_" for each in name)
@@ -305,12 +305,12 @@ def _disposition(recording: Recording) -> str:
 
 
 def away(error: DatabaseError) -> Problem:
-    """Return what is said while the database does not answer."""
+    """Return the problem for a database that does not answer."""
     return Problem(503, f"{error}.", headers={"Retry-After": "5"})
 
 
 def no_recording() -> Problem:
-    """Return what is said of a recording that is not there."""
+    """Return the problem for a recording that is not there."""
     return Problem(404, "There is no such recording.", title="Recording not found")
 
 

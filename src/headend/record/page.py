@@ -20,7 +20,7 @@ ROUTE: Final = "/watch/recordings/{id:[0-9A-Za-z][0-9A-Za-z_-]{0,35}}"
 
 
 class RecordingPage:
-    """The page."""
+    """The route of the page."""
 
     def __init__(self, recordings: "Recordings") -> None:
         self._recordings: Final = recordings
@@ -31,7 +31,7 @@ class RecordingPage:
         return [HttpRoute(ROUTE, self.get)]
 
     async def get(self, request: web.Request) -> web.StreamResponse:
-        """Give the page, to who may not watch too: it says why."""
+        """Give the page; to clients that may not watch too, whom it tells why."""
         status, state = await self._state(request)
         title = str(state["stream"] or state["problem_title"])
         values = {"title": title, "state": json.dumps(state)}

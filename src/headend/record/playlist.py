@@ -30,14 +30,14 @@ class Listing:
     """The segments of a recording as lines of a playlist.
 
     Attributes:
-        duration_s: Of all of them.
-        size: Characters of the lines.
-        last: File and offset of the last one; None: there is none.
-        starts: When each file begins, by its number, seconds on the timeline of the recording.
+        duration_s: Duration of all segments, seconds.
+        size: Number of characters of the lines.
+        last: File and offset of the last segment; None: there is none.
+        starts: Start of each file by its number, seconds on the timeline of the recording.
     """
 
     def __init__(self) -> None:
-        """Make one without segments."""
+        """Make a listing without segments."""
         self.duration_s = 0.0
         self.size = 0
         self.last: tuple[int, int] | None = None
@@ -45,19 +45,19 @@ class Listing:
         self._pieces: list[str] = []
         self._longest = 0.0
         self._end = 0.0  # of the last one, on the timeline of the recording
-        self._date = 0.0  # likewise, by the wall clock as it was told last
+        self._date = 0.0  # end of the last one, by the wall clock as it was told last
 
     @property
     def target_s(self) -> int:
-        """Target duration: no segment is longer, rounded."""
+        """Target duration, seconds: no segment is longer, rounded."""
         return max(1, int(self._longest + 0.5))
 
     def add(self, files: Mapping[int, RecordedFile], segments: Iterable[RecordedSegment]) -> None:
-        """Add segments behind those that are there; those of a file that is not known are left out.
+        """Add segments at the end; segments of a file that is not known are left out.
 
         Args:
-            files: By number.
-            segments: In their order.
+            files: Files of the recording, by number.
+            segments: The segments, in their order.
         """
         lines: list[str] = []
         in_file = -1 if self.last is None else self.last[0]
@@ -99,7 +99,8 @@ class Listing:
         """Return the lines.
 
         Args:
-            place: Where the files are, seen from the playlist; empty or with a slash at its end.
+            place: URI of the files' folder, seen from the playlist; empty, or with a slash at
+                its end.
             query: Carried into every URI, with its question mark.
         """
         if len(self._pieces) > 1:
@@ -109,11 +110,11 @@ class Listing:
 
 
 def playlist(lists: Iterable[tuple[Listing, str]], query: str, *, is_over: bool) -> str:
-    """Write a playlist of one recording, or of several behind each other.
+    """Write a playlist of one recording, or of several that follow each other.
 
     Args:
-        lists: Segments of each, and where its files are; see `Listing.text`.
-        query: See there.
+        lists: Segments of each recording, and URI of its files' folder; see `Listing.text`.
+        query: Carried into every URI, with its question mark.
         is_over: Nothing follows.
     """
     lists = [each for each in lists if each[0].last is not None]

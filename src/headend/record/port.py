@@ -1,4 +1,4 @@
-"""The port of what records: started and stopped by hand, over the API and from the console."""
+"""The port through which API and console begin and end recordings by hand."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from headend.record.values import Recording
 
 
 class RecordingControl(Protocol):
-    """What records streams."""
+    """The part of the server that records streams."""
 
     def record(self, path: str) -> Recording:
         """Record a stream from now on, whatever the settings say of it.
@@ -15,7 +15,7 @@ class RecordingControl(Protocol):
             path: `APP/NAME`.
 
         Returns:
-            The recording that begins, or runs already.
+            The recording that begins, or that runs already.
 
         Raises:
             Rejected: The stream is not live (`Refusal.NOT_FOUND`), or it cannot be recorded now.
@@ -25,5 +25,5 @@ class RecordingControl(Protocol):
         """End a recording that runs; it is ready soon.
 
         Args:
-            id: Of the recording.
+            id: Id of the recording.
         """

@@ -1,4 +1,4 @@
-"""What records, as a feature of the server: which streams, and what is mended after a crash.
+"""The feature that records streams, and mends recordings after a crash.
 
 record.match, rules, API ─► StreamRecorder of each stream ─► tape ─► files and index
 """
@@ -45,7 +45,7 @@ class Recorders(Feature):
 
         Args:
             services: What features share.
-            recordings: What is known of recordings; gives what is asked for by hand to this.
+            recordings: Feature that knows the recordings; it gets `self` as its recorder.
         """
         self._services: Final = services
         self._recordings: Final = recordings

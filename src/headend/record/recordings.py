@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     from headend.features.routes import HttpRoute, Route
 
 FOLDER: Final = "recordings"  # in the data folder
-DOWNLOADS: Final = "downloads"  # likewise
+DOWNLOADS: Final = "downloads"  # in the data folder
 LOOK_S: Final = 60.0  # between two looks at what is to be deleted
 DISK_S: Final = 5.0  # between two looks at how much they take
 
 
 class Disk(NamedTuple):
-    """How much recordings take.
+    """The room on the disk of recordings.
 
     Attributes:
-        used: Bytes of all of them.
-        free: Bytes on their disk; None: not known.
+        used: Bytes of all recordings.
+        free: Bytes that are free; None: not known.
     """
 
     used: int
@@ -53,19 +53,19 @@ class Disk(NamedTuple):
 
 
 class Recordings(Feature, PastSegments):
-    """What was recorded.
+    """The feature that knows, plays and deletes recordings.
 
     Attributes:
         services: What features share.
         index: The rows of all recordings.
-        known: Those that are asked for.
-        dvr: The past of those that run.
-        reads: Reads their files.
-        removal: Deletes.
-        retention: Deletes what is not kept.
-        on_demand: Plays.
-        downloads: One file of each that somebody wants as that.
-        recorder: What records; None: nothing does.
+        known: Recordings that somebody asked for.
+        dvr: The past of recordings that run.
+        reads: Threads that read files for viewers.
+        removal: Deletes recordings.
+        retention: Deletes recordings that are not kept any longer.
+        on_demand: HTTP routes of recordings.
+        downloads: Heads of recordings that are downloaded as one MP4 file.
+        recorder: The feature that records; None: this server records nothing.
     """
 
     name: ClassVar[str] = "recordings"
@@ -98,18 +98,18 @@ class Recordings(Feature, PastSegments):
 
     @property
     def folder(self) -> Path:
-        """Where the files are."""
+        """The folder of all files."""
         return folder_of(self.services.settings)
 
     def path_of(self, file: RecordedFile) -> Path:
-        """Return where a file is."""
+        """Return the path of a file."""
         return self.folder / file.path
 
     async def disk(self) -> "Disk":
-        """Say how much recordings take, and how much there is room for.
+        """Return how much room recordings take, and how much is left.
 
         Raises:
-            DatabaseError: That is not known now.
+            DatabaseError: The database cannot tell now.
         """
         now = self.services.loop.time()
         if self._disk is None or now > self._disk_at + DISK_S:
@@ -191,7 +191,7 @@ class Recordings(Feature, PastSegments):
 
 
 def folder_of(settings: Settings) -> Path:
-    """Return where recordings are written, as the settings have it."""
+    """Return the folder of recordings, by the settings."""
     return settings.record.folder or settings.data / FOLDER
 
 

@@ -29,23 +29,23 @@ WORDS: Final[Mapping[Reason, str]] = {
 
 
 class RecordingRuns(HeadendError):
-    """A recording that goes on is not deleted."""
+    """A recording cannot be deleted while it runs."""
 
 
 class Removal:
     """Deletes recordings of one server.
 
     Attributes:
-        deleted: How many it has deleted, by reason.
+        deleted: Number of recordings that it deleted, by reason.
     """
 
     def __init__(self, index: RecordingIndex, folder: Callable[[], Path], bus: Events) -> None:
         """Take the parts.
 
         Args:
-            index: Has the rows.
-            folder: Returns where the files are.
-            bus: Told of what is deleted.
+            index: Index with the rows.
+            folder: Returns the folder of the files.
+            bus: Told of each deletion.
         """
         self.deleted: Final = dict.fromkeys(get_args(Reason), 0)
         self._index: Final = index
@@ -56,7 +56,7 @@ class Removal:
         """Delete a recording that is over.
 
         Raises:
-            RecordingRuns: It goes on.
+            RecordingRuns: The recording still runs.
             DatabaseError: Its rows are there still; its files may be gone.
             OSError: A file is there still.
         """
@@ -83,7 +83,7 @@ def delete_files(folder: Path, files: Sequence[RecordedFile]) -> None:
     """Delete files, and folders that are empty then.
 
     Raises:
-        OSError: One cannot be deleted.
+        OSError: A file cannot be deleted.
     """
     root = folder.resolve()
     for file in files:

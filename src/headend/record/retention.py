@@ -27,8 +27,8 @@ class Keep(NamedTuple):
     """How long and how much is kept; 0: without limit.
 
     Attributes:
-        days: Of one stream, since a recording ended.
-        bytes: Of all recordings together.
+        days: Days for which a recording of one stream is kept after its end.
+        bytes: Bytes of all recordings together.
     """
 
     days: float
@@ -36,7 +36,7 @@ class Keep(NamedTuple):
 
 
 class Retention:
-    """Deletes what is not kept any longer."""
+    """Deletes recordings that are not kept any longer."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class Retention:
 
         Args:
             index: Has the rows.
-            known: Knows what is watched.
-            removal: Deletes.
-            keep: Says what is kept of a stream; an empty name: of all together.
+            known: Knows which recordings are watched.
+            removal: Deletes recordings.
+            keep: Returns what to keep of a stream; for an empty name, of all together.
             clock: Gives Unix seconds.
             steady: Gives monotonic seconds.
         """
@@ -68,7 +68,7 @@ class Retention:
         self._failures: Final = Repeats(log, "recordings not deleted")
 
     async def look_again(self) -> None:
-        """Look, and only tell the log of what goes wrong."""
+        """Call `look`; only the log is told when it fails."""
         try:
             await self.look()
         except DatabaseError as error:
@@ -78,10 +78,10 @@ class Retention:
         self._failures.tick(self._steady())
 
     async def look(self) -> int:
-        """Delete what is not kept; return how many recordings that were.
+        """Delete recordings that are not kept any longer; return how many they were.
 
         Raises:
-            DatabaseError: It cannot be seen now.
+            DatabaseError: The database cannot tell now.
         """
         count = 0
         if self._is_clock_right():

@@ -23,20 +23,20 @@ _MATRIX: Final = pack(">9I", 0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000)
 
 @dataclass(slots=True)
 class SampleTrack:
-    """A track, as it grows.
+    """A track, to which samples are added.
 
     Attributes:
-        number: In the file in which it was found.
+        number: Number of the track in the file in which it was found.
         scale: Ticks a second.
-        trak: Content of the box that told of it first.
+        trak: Content of the `trak` box that described it first.
         entries: Sample entries, each once.
-        sizes: Of all samples, bytes.
-        durations: Likewise, ticks.
+        sizes: Sizes of all samples, bytes.
+        durations: Durations of all samples, ticks.
         offsets: Composition times less decoding times, ticks.
         syncs: Numbers of the samples where decoding can start, from 1 on.
         chunks: For each run of samples its place, number of samples, and sample entry from 1 on.
         start: When the first sample is decoded, ticks of the whole.
-        end: When the last one ends, likewise.
+        end: When the last sample ends, ticks of the whole.
     """
 
     number: int
@@ -56,7 +56,7 @@ class SampleTrack:
         """Read a track of an init segment, which has no samples yet.
 
         Raises:
-            MediaError: It cannot be read.
+            MediaError: The init segment cannot be read.
         """
         mdhd = child(trak, b"mdia", b"mdhd")
         tkhd = child(trak, b"tkhd")
@@ -71,7 +71,7 @@ class SampleTrack:
 
     @property
     def handler(self) -> bytes:
-        """What it is: `vide`, `soun` …"""
+        """Kind of the track: `vide`, `soun` …"""
         return child(self.trak, b"mdia", b"hdlr")[8:12]
 
     def entry(self, entry: bytes) -> int:
@@ -85,13 +85,13 @@ class SampleTrack:
 
         Args:
             run: The samples.
-            place: Of the first one, from the start of the media.
+            place: Offset of the first sample from the start of the media.
             entry: Number of their sample entry.
             scale: Ticks a second of the run.
             shift: Seconds that are added to its times.
 
         Raises:
-            MediaError: There are too many.
+            MediaError: There are too many samples.
         """
         dts = round((run.dts / scale + shift) * self.scale)
         if not self.sizes:
@@ -121,7 +121,7 @@ def moov(tracks: Sequence[SampleTrack], place: int) -> bytes:
 
     Args:
         tracks: Each with samples.
-        place: Of the media in the file that is made.
+        place: Offset of the media in the file that is made.
     """
     began = min(track.first_shown_s for track in tracks)
     lengths = [track.end / track.scale - began for track in tracks]

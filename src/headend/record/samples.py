@@ -21,7 +21,7 @@ _NO_SYNC: Final = 0x1_0000  # sample_is_non_sync_sample
 
 
 class Defaults(NamedTuple):
-    """What a sample is where nothing else is said."""
+    """Values of samples for which the fragment gives none."""
 
     duration: int = 0
     size: int = 0
@@ -32,13 +32,13 @@ class SampleRun(NamedTuple):
     """Samples of one track that follow each other in a file.
 
     Attributes:
-        track: Its number.
-        dts: When the first one is decoded, ticks.
-        place: Of its first byte in the file.
-        sizes: In bytes.
-        durations: In ticks.
+        track: Number of the track.
+        dts: When the first sample is decoded, ticks.
+        place: Offset of its first byte in the file.
+        sizes: Sizes of the samples, bytes.
+        durations: Durations of the samples, ticks.
         offsets: Composition times less decoding times, ticks.
-        syncs: Which of them decoding can start at, from 0 on.
+        syncs: Indexes, from 0 on, of the samples where decoding can start.
     """
 
     track: int
@@ -66,7 +66,7 @@ def runs_of(moof: bytes, at: int, defaults: Mapping[int, Defaults]) -> Iterator[
     Args:
         moof: The content of the box.
         at: Where the box begins in its file.
-        defaults: Of each track.
+        defaults: Defaults of each track.
 
     Raises:
         MediaError: It cannot be read.

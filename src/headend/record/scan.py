@@ -30,8 +30,8 @@ class Fragment(NamedTuple):
     """A piece of a file that can be played behind those before it.
 
     Attributes:
-        offset: Of its first byte.
-        size: Bytes.
+        offset: Offset of its first byte.
+        size: Number of bytes.
         start: By the clock of the media, seconds.
         end: By the clock of the media, seconds.
         is_keyframe: It begins with a keyframe, or with sound where there is no video.
@@ -48,8 +48,8 @@ def segments_of(folder: Path, noted: Noted, segment_s: float) -> list[RecordedSe
     """Return the segments of a file, and cut off what a crash has left behind them.
 
     Args:
-        folder: Of all recordings.
-        noted: The file.
+        folder: Folder of all recordings.
+        noted: The file, as the journal has it.
         segment_s: How long segments should be, seconds.
 
     Raises:

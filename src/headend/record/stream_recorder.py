@@ -39,14 +39,14 @@ GOOD_S: Final = 60.0  # a tape that ran so long ends the row of failures
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all recordings share.
+    """Parts that all recordings share.
 
     Attributes:
-        runtime: What all of the server shares.
+        runtime: Runtime of the server.
         disk: Writes files.
         index: Takes rows.
-        folder: Of all recordings, as the settings are now.
-        hls: Packages for HLS; None: this server has no HLS.
+        folder: Folder of all recordings, by the settings in effect.
+        hls: Packages streams for HLS; None: this server has no HLS.
     """
 
     runtime: Runtime
@@ -60,11 +60,11 @@ class StreamRecorder:
     """Records one stream until it ends or is told to stop.
 
     Attributes:
-        stream: What is recorded.
-        tape: The recording that runs; None: none does, after a failure.
-        failure: Why the last one ended before the stream; empty: it did not.
-        failures: How many did.
-        is_over: Nothing is recorded any more.
+        stream: The stream that is recorded.
+        tape: The recording that runs; None: there is none, after a failure.
+        failure: Why the last recording ended before the stream; empty: it did not.
+        failures: Number of recordings that ended so.
+        is_over: The stream is not recorded any more.
     """
 
     def __init__(self, ground: Shared, stream: Stream, ended: Callable[[str], None]) -> None:
@@ -90,7 +90,7 @@ class StreamRecorder:
         self._begin()
 
     def tick(self, now: float) -> None:
-        """Begin anew after a failure, when it is time; take note of a packager that is lost."""
+        """Begin another recording after a failure or the loss of a packager, when it is time."""
         if self.is_over:
             return
         if not self.stream.has_begun and self.tape is None:
@@ -101,7 +101,7 @@ class StreamRecorder:
             self.tape.fail(LOST)
 
     def stop(self) -> None:
-        """End the recording; what came of it is kept."""
+        """End the recording; its media so far is kept."""
         self.is_over = True
         self._leave()
         if self.tape is not None:
@@ -168,7 +168,7 @@ class StreamRecorder:
         self.stream.attach(key, sink, is_patient=True, audience=lambda: 0)
 
     def tape_over(self, tape: Tape, failure: str) -> None:
-        """Take note that a tape has ended."""
+        """Take note that a recording has ended."""
         path = shown(self.stream.path)
         if not failure and not self.is_over and self.stream.has_begun:
             failure = LOST  # the hub ends what raises an error
@@ -207,7 +207,7 @@ class StreamRecorder:
 
     @property
     def finding(self) -> str | None:
-        """What an operator should look at; None: nothing."""
+        """Line for the health of the stream; None: all is well."""
         if not self.failure or self.is_over:
             return None
         if self.tape is not None and self.tape.is_begun:

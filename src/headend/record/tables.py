@@ -1,4 +1,4 @@
-"""Recordings in the database: questions to their tables, and changes of them."""
+"""The tables of recordings in the database: their questions and changes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -41,8 +41,8 @@ class RecordingFilter:
     Attributes:
         stream: Pattern of their streams, such as `live/*`.
         name: Their stream, `APP/NAME`.
-        since: Unix seconds; those that were not over then.
-        until: Unix seconds; those that had begun before.
+        since: Unix seconds: recordings that ended after this time, or run.
+        until: Unix seconds: recordings that began before this time.
     """
 
     stream: str | None = None
@@ -52,13 +52,13 @@ class RecordingFilter:
 
 
 class RecordingTables:
-    """The tables. Every method raises DatabaseError when the database fails."""
+    """The tables of recordings. Every method raises DatabaseError when the database fails."""
 
     def __init__(self, database: Database, node: str) -> None:
         """Take the parts.
 
         Args:
-            database: Where they are.
+            database: The database with the tables.
             node: Names this server among those that share the database, up to 32 characters.
         """
         self._database: Final = database
@@ -79,9 +79,9 @@ class RecordingTables:
         """Return recordings of this server, the newest first.
 
         Args:
-            wanted: Which.
-            limit: Most of them.
-            before: The last one seen; None: none yet.
+            wanted: Which recordings.
+            limit: How many at most.
+            before: End of the page before; None: this is the first page.
         """
         found: list[Recording] = []
         async with self._database.begin() as connection:
@@ -129,10 +129,10 @@ class RecordingTables:
         """Return the segments of a recording, in their order.
 
         Args:
-            id: Of the recording.
-            after: File and offset of the last one that is known; None: none is.
-            between: Unix seconds: those that have some media from then, before then; None: all.
-            limit: Most of them; None: all.
+            id: Id of the recording.
+            after: File and offset of the last segment that is known; None: none is.
+            between: Segments with media between two times, Unix seconds; None: all segments.
+            limit: How many at most; None: all.
         """
         columns = RECORDED_SEGMENTS.c
         query = (
@@ -156,8 +156,9 @@ class RecordingTables:
         """Return the newest segment of a recording.
 
         Args:
-            id: Of the recording.
-            until_s: Seconds on its timeline: the newest one that begins with a keyframe until then.
+            id: Id of the recording.
+            until_s: Seconds on its timeline: the newest segment until then that begins with a
+                keyframe; None: the newest of all.
         """
         columns = RECORDED_SEGMENTS.c
         query = sa.select(*_SEGMENT).where(columns.recording_id == id)
@@ -169,7 +170,7 @@ class RecordingTables:
         return None if row is None else RecordedSegment._make(row)
 
     async def unfinished(self) -> list[Recording]:
-        """Return what is to be mended from the files: not ended, or with rows that are missing."""
+        """Return the recordings to mend: those that have not ended, or that miss rows."""
         columns = RECORDINGS.c
         query = self._select().where(sa.or_(columns.state == "recording", columns.is_torn))
         async with self._database.begin() as connection:
@@ -208,13 +209,13 @@ class RecordingTables:
         segments: Sequence[tuple[str, RecordedSegment]],
         publishers: Sequence[RecordedPublisher],
     ) -> None:
-        """Write what is new, all or none; what is there already stays as it is.
+        """Write new rows, all or none; rows that are there already stay as they are.
 
         Args:
-            recordings: As they are now, and whether rows of each are missing.
-            files: Of these and others.
-            segments: Likewise, each with the id of its recording.
-            publishers: Likewise.
+            recordings: Recordings as they are now, and whether rows of each are missing.
+            files: New files of any recordings.
+            segments: New segments of any recordings, each with the id of its recording.
+            publishers: New publishers of any recordings.
         """
         async with self._database.begin() as connection:
             await self._put_recordings(connection, recordings)
@@ -228,7 +229,7 @@ class RecordingTables:
         files: Sequence[RecordedFile],
         segments: Sequence[RecordedSegment],
     ) -> None:
-        """Write a recording anew, as its files have it; it is whole then."""
+        """Write all rows of a recording anew, as its files have it; none is missing then."""
         async with self._database.begin(MEND_S) as connection:
             await _forget(connection, recording.id, (RECORDED_FILES, RECORDED_SEGMENTS))
             await self._put_recordings(connection, {recording: False})

@@ -20,10 +20,10 @@ EPSILON_S: Final = 0.001
 
 
 class Media(NamedTuple):
-    """What a file holds.
+    """The media of a file.
 
     Attributes:
-        codecs: As RFC 6381 writes them, with commas.
+        codecs: Codecs as RFC 6381 writes them, with commas.
         width: Luma samples; 0: no video.
         height: Luma samples; 0: no video.
     """
@@ -34,10 +34,10 @@ class Media(NamedTuple):
 
 
 class TapeOwner(Protocol):
-    """Whoever a tape belongs to."""
+    """The owner of a tape."""
 
     def tape_over(self, tape: "Tape", failure: str) -> None:
-        """A tape has ended; `failure` says why before its stream, and is empty otherwise."""
+        """Take note that a tape has ended; `failure`: why before its stream, else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class TapeSettings:
     Attributes:
         id: Of the recording.
         stream: `APP/NAME`.
-        folder: Of all recordings.
-        suffix: Of files: mp4 or flv.
+        folder: Folder of all recordings.
+        suffix: Suffix of files: mp4 or flv.
         part_s: Seconds that are written at a time.
         file_s: Seconds after which a new file begins.
         min_free: Bytes that stay free on the disk.
@@ -86,10 +86,10 @@ class Tape:
     """One recording that runs.
 
     Attributes:
-        id: Of the recording.
+        id: Id of the recording.
         wanted: How it is recorded.
-        is_over: It takes nothing more.
-        is_begun: Something of it is on the disk.
+        is_over: It takes no more media.
+        is_begun: Some of it is on the disk.
     """
 
     def __init__(
@@ -101,13 +101,13 @@ class Tape:
         *,
         clock: Callable[[], float],
     ) -> None:
-        """Begin with nothing; there is no file before there is media.
+        """Prepare; the first file begins with the first media.
 
         Args:
             wanted: How it is recorded.
-            disk: Writes.
+            disk: Writes files.
             index: Takes rows.
-            owner: Is told of the end.
+            owner: Told of the end.
             clock: Gives Unix seconds.
         """
         self.id: Final = wanted.id
@@ -139,7 +139,7 @@ class Tape:
 
     @property
     def is_full(self) -> bool:
-        """The file has its length: the next segment belongs into another one."""
+        """The file is as long as wanted: the next segment belongs into another file."""
         return self._end_s - self._file_start_s >= self.wanted.file_s - EPSILON_S
 
     @property
@@ -151,15 +151,18 @@ class Tape:
         return self._segment is not None
 
     def date(self, seconds: float) -> None:
-        """Say when the first frame of the segment that grows, or comes next, was sent."""
+        """Take the Unix time at which the first frame of the newest segment was sent.
+
+        That is the segment that grows; between two segments, the next one.
+        """
         self._date = seconds
 
     def begin_file(self, head: bytes, media: Media, start: float, *, is_break: bool) -> None:
         """Begin the next file, between two segments.
 
         Args:
-            head: What it begins with.
-            media: What it holds.
+            head: First bytes of the file.
+            media: The media of the file.
             start: Time of its first frame by the clock of the media, seconds.
             is_break: The media does not continue what is in the file before.
         """
@@ -201,7 +204,7 @@ class Tape:
             self.flush()
 
     def flush(self) -> None:
-        """Have written what there is: nothing may follow for a while."""
+        """Have the media so far written: no more may come for a while."""
         if not self.is_over and self._waiting.data and self._segment is not None:
             self._flush(self._segment, is_whole=False)
 
@@ -213,7 +216,7 @@ class Tape:
         self._flush(segment, is_whole=True)
 
     def end(self) -> None:
-        """End the recording behind what came."""
+        """End the recording after the media that came."""
         if not self.is_over:
             self.end_segment()
             self.is_over = True

@@ -13,9 +13,9 @@ CHARACTERS: Final = 64
 
 
 def time_of(request: web.Request, name: str) -> float | None:
-    """Return a time of the query as Unix seconds; None: it is not there.
+    """Return a time in the query of a request as Unix seconds; None: it is not there.
 
-    Without a zone it is UTC. A `+` that was sent as it is has become a space, and is meant.
+    A time without a zone is UTC. A space stands for a `+` that was sent without an escape.
 
     Raises:
         Problem: 422.

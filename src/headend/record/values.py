@@ -1,4 +1,4 @@
-"""What was recorded of a stream, as values: a recording, its files and their segments.
+"""Values of recordings: a recording, its files, their segments and its publishers.
 
     recording ─┬─ file 0: ftyp moov │ moof mdat  moof mdat │ moof mdat …
                │          init_size │ segment 0            │ segment 1
@@ -33,9 +33,9 @@ class Recording:
     ]
     started: Annotated[float, Field(description="When its first frame was sent, Unix seconds.")]
     ended: Annotated[float | None, Field(description="Unix seconds; null: it runs.")]
-    bytes: Annotated[int, Field(description="Of all its files.")]
-    files: Annotated[int, Field(description="How many there are.")]
-    duration_s: Annotated[float, Field(description="Of all its segments.")]
+    bytes: Annotated[int, Field(description="Size of all its files.")]
+    files: Annotated[int, Field(description="Number of its files.")]
+    duration_s: Annotated[float, Field(description="Length of all its segments, seconds.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class RecordedFile:
     """One file of a recording.
 
     Attributes:
-        recording_id: Of its recording.
-        number: Of the file in its recording, from 0 on.
-        path: Relative to `record.folder`.
+        recording_id: Id of its recording.
+        number: Number of the file in its recording, from 0 on.
+        path: Path relative to `record.folder`.
         init_size: Bytes of `ftyp moov`, with which it begins.
         discontinuity: Timestamps or codecs do not go on from the file before.
         codecs: As RFC 6381 writes them, with commas.
         width: Luma samples; 0: no video.
-        height: Likewise.
+        height: Luma samples; 0: no video.
     """
 
     recording_id: str
@@ -68,10 +68,10 @@ class RecordedSegment(NamedTuple):
 
     Attributes:
         file: Number of its file.
-        offset: Of its first byte in the file.
-        size: Bytes.
-        start_s: Seconds on the timeline of the recording.
-        duration_s: Seconds.
+        offset: Offset of its first byte in the file.
+        size: Number of bytes.
+        start_s: Its start on the timeline of the recording, seconds.
+        duration_s: Duration, seconds.
         date: When its first frame was sent, Unix seconds.
         is_keyframe: It begins with a keyframe, or with sound where there is no video.
     """
@@ -90,10 +90,10 @@ class RecordedPublisher:
     """A publisher whose media is in a recording.
 
     Attributes:
-        recording_id: Of the recording.
+        recording_id: Id of the recording.
         session: Id of the publish, unique for good.
-        address: As `privacy.addresses` wants it; None: not known.
-        subject: Id of the publish key, or whom a token was made for.
+        address: Address as `privacy.addresses` wants it; None: not known.
+        subject: Id of the publish key, or holder of the token.
     """
 
     recording_id: str
