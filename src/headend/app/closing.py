@@ -1,4 +1,4 @@
-"""The end of a server's parts: side by side or in turn, and none for longer than there is time."""
+"""The closing of a server's parts, side by side or in turn, within a time."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 class Closing:
-    """Closes what needs waiting, until a time; what is not closed by then is cancelled and left.
+    """Closes parts until a given time; a part that is not closed by then is cancelled and left.
 
     Whoever embeds the server may have no more time: once the caller is cancelled, nothing waits any
     longer, and the rest is closed as far as that goes at once.
@@ -20,7 +20,7 @@ class Closing:
         """Prepare.
 
         Args:
-            end: Until when it may take, in seconds of the loop.
+            end: When everything must be closed, in seconds of the loop.
         """
         self._loop: Final = asyncio.get_running_loop()
         self._end = end
@@ -31,14 +31,14 @@ class Closing:
         """Have a part closed by the next `run`.
 
         Args:
-            name: For the log.
-            close: Closes it; None: it is not there.
+            name: Name of the part, for the log.
+            close: Closes the part; None: it is not there.
         """
         if close is not None:
             self._parts[name] = close
 
     async def run(self) -> None:
-        """Close what was added, side by side."""
+        """Close the parts that were added, side by side."""
         tasks = {self._loop.create_task(_close(each)): name for name, each in self._parts.items()}
         self._parts.clear()
         if not tasks:
@@ -54,7 +54,7 @@ class Closing:
                 task.cancel()
 
     def finish(self) -> None:
-        """Say that all is closed.
+        """End the closing.
 
         Raises:
             CancelledError: The caller was cancelled meanwhile.

@@ -28,12 +28,12 @@ FeatureMaker = Callable[[Services], Feature]
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What features are made of.
+    """Parts of a server from which its features are made.
 
     Attributes:
         services: What connections and features share.
-        folder: Of the settings file, if there is one.
-        hooks: Of the program that embeds the server, if it brings some.
+        folder: Folder of the settings file, if there is one.
+        hooks: Hooks of the program that embeds the server, if it brings some.
         has_http: There is a plain HTTP listener.
         has_tls: There is a TLS listener, for RTMPS and HTTPS.
     """
@@ -56,7 +56,7 @@ class Ground:
 
 
 class Listed(NamedTuple):
-    """A feature: what makes it, and whether a server has a use for it, now or after a reload."""
+    """An entry of the list: how a feature is made, and whether a server has a use for it now."""
 
     make: Callable[[Ground], Feature]
     is_wanted: Callable[[Ground], bool]
@@ -186,14 +186,14 @@ class FeatureList:
         """Prepare.
 
         Args:
-            ground: What features are made of.
-            own: Those of the program that embeds the server, after the others.
+            ground: Parts from which features are made.
+            own: Makers of features of the embedding program, which come after the others.
         """
         self._ground: Final = ground
         self._left = [*FEATURES, *map(_listed, own)]
 
     def make(self) -> None:
-        """Make and start what the settings want and is not there yet.
+        """Make and start the features that the settings want and that are not there yet.
 
         Raises:
             SettingsError: A feature cannot start with them.

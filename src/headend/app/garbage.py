@@ -23,7 +23,7 @@ _NEVER: Final = sys.maxsize >> 33  # looks at what is kept by the interpreter it
 
 
 class Collector:
-    """See the module's head; `start` once the server listens, `stop` in the end."""
+    """The interpreter's collector, set for a server; `start` once it listens, `stop` at its end."""
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
@@ -44,7 +44,7 @@ class Collector:
             self._timer.cancel()
 
     def look(self) -> None:
-        """Look at all that is not frozen."""
+        """Look for cycles among all objects that are not frozen."""
         gc.collect()
         self._wait()
 

@@ -1,4 +1,4 @@
-"""Where a server listens, and what takes over a connection that it accepts.
+"""The listeners of a server, and the protocol that gets each accepted connection.
 
 rtmp ────────────────────────────► RtmpConnection
 tls ──► TlsPort ──┬─► RTMPS ─────► RtmpConnection
@@ -63,7 +63,7 @@ class Listeners:
 
     @property
     def rtmps(self) -> str:
-        """What a peer is told to use that must come over TLS."""
+        """URL that a peer is told when it must come over TLS."""
         tls = self.addresses["tls"]
         return f"rtmps://HOST:{tls[0].rpartition(':')[2]}" if tls else "rtmps://"
 
@@ -71,7 +71,7 @@ class Listeners:
         """Accept connections.
 
         Args:
-            services: What they share.
+            services: What all connections share.
             http: Serves HTTP; there if anything listens for HTTP or TLS.
         """
         runtime, sockets = services.runtime, self._sockets

@@ -41,10 +41,10 @@ ALONE: Final = "alone"  # node of a server whose database is in its data folder
 
 
 def services(settings: Settings, addresses: Mapping[str, Sequence[str]]) -> Services:
-    """Make what all connections share, on the running loop.
+    """Make the services that all connections share, on the running loop.
 
     Args:
-        settings: In effect from the start on.
+        settings: Settings at the start.
         addresses: Where the server listens, by listener.
     """
     loop = asyncio.get_running_loop()
@@ -103,8 +103,8 @@ def services(settings: Settings, addresses: Mapping[str, Sequence[str]]) -> Serv
 def node(settings: Settings) -> str:
     """Name this server among those that share its database: by its machine and its folder.
 
-    The one in the data folder is nobody else's. There the machine does not count: a container that
-    is made anew is another one, and would not know its own relays.
+    A database in the data folder belongs to one server, which has a fixed name: the machine's name
+    does not count there, because a container that is made anew gets another one.
     """
     if not settings.auth.database.get_secret_value():
         return ALONE
@@ -113,14 +113,14 @@ def node(settings: Settings) -> str:
 
 
 def show_addresses(made: Services, settings: Settings) -> None:
-    """Have addresses shown as the settings want it, in the log and in all that is kept."""
+    """Have log and database show addresses as `privacy.addresses` wants."""
     privacy = settings.privacy
     key = made.access.secret.derive(PSEUDONYMS)
     made.runtime.pseudonyms.configure(key, privacy.addresses, privacy.pseudonym_days)
 
 
 def registry_settings(settings: Settings, rules: RuleBook) -> RegistrySettings:
-    """Say how names are given away."""
+    """Return the rules by which the registry gives names to publishers."""
 
     def of(path: str) -> NameSettings:
         live = rules.of(path).live

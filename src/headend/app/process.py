@@ -35,13 +35,13 @@ def run(
 ) -> int:
     """Run a server until SIGTERM or SIGINT, in the main thread; return the exit code.
 
-    Once it is asked to stop it takes `limits.shutdown_s` at most; then the process ends here.
+    A stop takes `limits.shutdown_s` at most; then the process ends here.
 
     Args:
         loaded: Its settings.
         ready_file: Written once it listens.
-        companion: Runs beside the server from then on; cancelled before it stops. An exception of
-            the companion stops the server.
+        companion: Runs beside the server once it listens; cancelled before the server stops.
+            An exception of the companion stops the server.
 
     Raises:
         SettingsError: The data folder cannot be used.
@@ -58,7 +58,7 @@ def run(
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return what makes uvloop's loop where it is installed, else asyncio's."""
+    """Return the maker of uvloop's loop where uvloop is installed, else of asyncio's."""
     try:
         import uvloop
     except ImportError:

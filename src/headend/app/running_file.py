@@ -30,8 +30,8 @@ class Running:
     Attributes:
         pid: Its process.
         http: Its HTTP addresses, HOST:PORT or unix:PATH.
-        tls: Its RTMPS and HTTPS addresses, likewise.
-        rtmp: Its RTMP addresses, likewise.
+        tls: Its RTMPS and HTTPS addresses, HOST:PORT or unix:PATH.
+        rtmp: Its RTMP addresses, HOST:PORT or unix:PATH.
     """
 
     pid: int
@@ -44,7 +44,7 @@ class RunningFile:
     """The file of a server, there until `close`."""
 
     def __init__(self, data: Path, addresses: Mapping[str, Sequence[str]]) -> None:
-        """Write it; where that is not possible the log says so, and the server runs without.
+        """Write the file; if it cannot be written, the log says so and the server runs without.
 
         Args:
             data: The data folder.
@@ -66,7 +66,7 @@ class RunningFile:
             log.warning("%s: %s: headend status will not find this server", self._path, error)
 
     def close(self) -> None:
-        """Remove it."""
+        """Remove the file."""
         if self._descriptor is not None:
             with suppress(OSError):
                 self._path.unlink()
@@ -78,7 +78,7 @@ def find(data: Path) -> Running | None:
     """Return the server that runs with a data folder, if there is one.
 
     Raises:
-        HeadendError: There is a file that cannot be read.
+        HeadendError: The file is there and cannot be read.
     """
     path = data / FILE_NAME
     try:

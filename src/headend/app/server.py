@@ -1,4 +1,4 @@
-"""A whole server: what starts it, reloads it and stops it."""
+"""A whole server: its start, its reload and its stop."""
 
 import asyncio
 import logging
@@ -42,7 +42,7 @@ class Server:
     """A whole server inside a running event loop.
 
     Attributes:
-        new_admin_token: Made at this start, which is the server's first; None: it was there.
+        new_admin_token: Admin token that was made at this start; None: there was one already.
         addresses: Where it listens, by listener (`rtmp`, `tls`, `http`); known after `start`.
     """
 
@@ -63,8 +63,8 @@ class Server:
         Args:
             loaded: Its settings.
             configures_log: The log of the process is this server's; false for an embedded one.
-            hooks: Of the program that embeds the server; they run in its loop.
-            features: Of that program; made and started after those of the server.
+            hooks: Hooks of the program that embeds the server; they run in its loop.
+            features: Features of that program; made and started after those of the server.
         """
         self._steering = Steering(loaded, lambda: self._services.features, self._apply)
         self._configures_log = configures_log
@@ -78,7 +78,7 @@ class Server:
 
     @property
     def services(self) -> Services:
-        """What the connections share; there after `start`."""
+        """Objects that all connections share; there after `start`."""
         return self._services
 
     @property
@@ -89,7 +89,7 @@ class Server:
     # ------------------------------------------------------------------ start
 
     async def start(self) -> None:
-        """Listen.
+        """Open the listeners and begin to serve.
 
         Raises:
             SettingsError: The data folder or a certificate cannot be used.

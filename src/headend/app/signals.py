@@ -1,4 +1,4 @@
-"""What the system asks of the process: SIGTERM and SIGINT stop it, SIGHUP has it reload.
+"""Signals of the system: SIGTERM and SIGINT stop the process, SIGHUP has it reload.
 
 The first SIGTERM or SIGINT asks the server to stop, and starts a clock. When that has run down, the
 process ends, whatever it still waits for: a disk, a name server, a loop that does not turn. A
@@ -63,7 +63,7 @@ class Signals:
             signal.signal(number, before)
 
     def attach(self) -> asyncio.Event:
-        """Return what is set in the running loop as soon as the server is asked to stop."""
+        """Return an event that is set in the running loop once the server is asked to stop."""
         self._stop = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         if self._is_asked_to_stop:
@@ -71,7 +71,7 @@ class Signals:
         return self._stop
 
     def reload_by(self, reload: Callable[[], object]) -> None:
-        """Have SIGHUP call this in the loop; at once if there was one already."""
+        """Have SIGHUP call a function in the loop; at once if the signal came before."""
         self._reload = reload
         if self._is_asked_to_reload:
             reload()

@@ -1,4 +1,4 @@
-"""The settings that hold, and how they change while the server runs.
+"""The settings in effect, and their changes while the server runs.
 
 file, SIGHUP, API ─► reload ─┬─► files of features
                              └─► settings ─► check ─► apply ─► log, audit trail
@@ -24,7 +24,7 @@ class Steering:
     """The settings of one server.
 
     Attributes:
-        loaded: Those that hold, and where they come from.
+        loaded: The settings in effect, and their sources.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Steering:
         """Take the settings of the start.
 
         Args:
-            loaded: Those settings.
+            loaded: The settings.
             features: Gives the features, once the server runs: they may refuse settings, and have
                 files of their own.
             apply: Has the server take other settings.
@@ -99,7 +99,7 @@ class Steering:
             What happened, as logged.
 
         Raises:
-            SettingsError: A certificate is wrong; nothing has changed.
+            SettingsError: A feature cannot use them, as with a wrong certificate; nothing changed.
         """
         self._features().check(loaded.settings)
         changed = changed_keys(self.loaded.settings, loaded.settings)

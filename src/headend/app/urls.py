@@ -9,13 +9,13 @@ SCHEMES: Final = (("http", "http"), ("tls", "https"))
 
 
 def web_url(addresses: Mapping[str, Sequence[str]]) -> str:
-    """Return the URL of the console, which those of pages and streams begin with.
+    """Return the URL of the console, with which the URLs of pages and streams begin.
 
     Args:
         addresses: Where the server listens, by listener.
 
     Returns:
-        With a slash at its end; empty: nothing is to be had over TCP.
+        The URL, with a slash at its end; empty: the server does not serve HTTP over TCP.
     """
     found = first_over_tcp(addresses, SCHEMES)
     return f"{found[0]}://{found[1]}/" if found else ""

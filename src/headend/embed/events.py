@@ -1,4 +1,4 @@
-"""What happens in a server, given to a program event by event."""
+"""Events of a server, given to a program one by one."""
 
 import asyncio
 import weakref
@@ -24,9 +24,9 @@ class EventStream(Generic[E]):
         """Begin to receive.
 
         Args:
-            events: Of the server.
-            kinds: What is wanted; other kinds are left out.
-            limit: Most events that wait.
+            events: Bus of the server.
+            kinds: Kinds that are wanted; other kinds are left out.
+            limit: How many events may wait.
         """
         self.missed = 0
         self._kinds = kinds
@@ -44,7 +44,7 @@ class EventStream(Generic[E]):
         self._unsubscribe = weakref.finalize(self, events.subscribe(receive))
 
     def close(self) -> None:
-        """End after what waits already."""
+        """End after the events that wait already."""
         self._unsubscribe()
         self._is_over = True
         self._wake()

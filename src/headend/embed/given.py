@@ -21,10 +21,10 @@ NOWHERE: Final = "/nonexistent"  # stands for the temporary folder until that is
 
 
 class Given:
-    """Settings as given, and changed since.
+    """Settings as the program gave them, and as it changed them since.
 
     Attributes:
-        loaded: What holds.
+        loaded: The settings in effect.
         needs_folder: No data folder was named.
     """
 
@@ -39,7 +39,7 @@ class Given:
             sections: More values.
 
         Raises:
-            SettingsError: One is wrong, or sections come with whole settings.
+            SettingsError: A setting is wrong, or sections come with whole settings.
         """
         self._values: dict[str, object] | None = None
         self.needs_folder = False
@@ -52,7 +52,7 @@ class Given:
             self.loaded = settings_of({**self._values, "data": data})
 
     def use_folder(self, data: Path) -> None:
-        """Have the state in this folder."""
+        """Use a folder as the data folder."""
         settings = self.loaded.settings.model_copy(update={"data": data})
         self.loaded = GivenSettings(settings, self.loaded.sources, None, (), {})
 

@@ -61,7 +61,7 @@ _FORMS: Final[Mapping[Form, tuple[str, str]]] = MappingProxyType(
 
 
 class Server:
-    """See the module's head. `start` and `stop` do what `async with` does."""
+    """A whole server inside an asyncio program. `start` and `stop` do what `async with` does."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class Server:
 
     @property
     def services(self) -> Services:
-        """What its connections share; for those who know its inside, and without promises."""
+        """Objects that all connections share; internal, may change with any version."""
         return self._running.services
 
     # ------------------------------------------------------------------ streams
@@ -185,7 +185,7 @@ class Server:
 
         Args:
             path: `APP/NAME`.
-            key: Another publisher with the same one takes the name over, and the other way round.
+            key: Publishers with the same key take the name over from each other.
 
         Raises:
             ProtocolError: No stream can have such a path.
@@ -223,11 +223,11 @@ class Server:
 
     @property
     def addresses(self) -> Mapping[str, Sequence[str]]:
-        """Where it listens, `HOST:PORT` or `unix:PATH`, by listener: rtmp, tls and http."""
+        """Addresses of its listeners, `HOST:PORT` or `unix:PATH`: rtmp, tls and http."""
         return self._running.addresses
 
     def url(self, path: str, form: Form = "rtmp") -> str:
-        """Return where others on this machine find a stream.
+        """Return the URL at which others on this machine find a stream.
 
         Args:
             path: `APP/NAME`.
@@ -248,14 +248,14 @@ class Server:
 
     @property
     def admin_token(self) -> str:
-        """The token that the management API wants."""
+        """The admin token, for the management API."""
         return admin_token.load_or_create(self.settings.data)[0]
 
     # ------------------------------------------------------------------ settings
 
     @property
     def settings(self) -> Settings:
-        """The settings that hold now."""
+        """The settings in effect."""
         return self._given.loaded.settings if self._app is None else self.services.settings
 
     def reload(
@@ -265,7 +265,7 @@ class Server:
 
         Args:
             settings: As at the start; values go on top of those given before. None: only files.
-            sections: Likewise.
+            sections: Values by section as keywords, as at the start.
 
         Returns:
             What happened, a line each; it is in the log too.

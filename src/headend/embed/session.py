@@ -1,4 +1,4 @@
-"""What this process publishes or watches as a session, so that it is listed, counted and closed."""
+"""Sessions of what this process publishes or watches, which can be listed and closed."""
 
 from collections.abc import Callable
 from typing import Final
@@ -29,7 +29,7 @@ class EmbeddedSession:
     Attributes:
         id: Number of the session.
         started: When it began, monotonic seconds.
-        is_over: It is listed no more.
+        is_over: The session is over.
     """
 
     protocol: Final = "embedded"
@@ -47,10 +47,10 @@ class EmbeddedSession:
         """Begin.
 
         Args:
-            services: Of the server.
-            grant: What is published or watched.
-            size: Says how many bytes of media it gave or took.
-            close: Ends what the program does; takes the reason.
+            services: Services of the server.
+            grant: The publish or play that was granted.
+            size: Returns how many bytes of media the program gave or took.
+            close: Ends the publisher or player of the program; takes the reason.
         """
         self._sessions: Final = services.sessions
         self._grant: Final = grant
@@ -82,19 +82,19 @@ class EmbeddedSession:
         return self._size() if self.playing else 0
 
     def kick(self) -> None:
-        """Close it because an administrator wants it so."""
+        """Close the session because an administrator wants it so."""
         self._close(KICKED)
 
     def stop(self) -> None:
-        """Close it because the server stops."""
+        """Close the session because the server stops."""
         self._close("the server is stopping")
 
     def abort(self) -> None:
-        """Close it at once."""
+        """Close the session at once."""
         self.stop()
 
     def end(self) -> None:
-        """List it no more."""
+        """Remove the session from the list."""
         self.is_over = True
         self._sessions.discard(self)
 

@@ -39,10 +39,10 @@ class EmbeddedPlayer(TagSource):
         """Prepare; `headend.Server.stream` does so.
 
         Args:
-            services: Of the server.
+            services: Services of the server.
             path: `APP/NAME`.
             policy: What happens when the tags are taken too slowly.
-            limit: Most tags that wait to be taken.
+            limit: How many tags may wait to be taken.
 
         Raises:
             ProtocolError: No stream can have such a path.
@@ -151,9 +151,9 @@ class EmbeddedPublisher(TagSink):
         """Prepare; `headend.Server.publish` does so.
 
         Args:
-            services: Of the server.
+            services: Services of the server.
             path: `APP/NAME`.
-            key: Who shows the same may take the name over, as `live.takeover` says.
+            key: A publisher with the same key may take the name over, as `live.takeover` says.
 
         Raises:
             ProtocolError: No stream can have such a path.
@@ -168,7 +168,7 @@ class EmbeddedPublisher(TagSink):
 
     @property
     def is_watched(self) -> bool:
-        """Somebody watches; while nobody does, pictures need not be made."""
+        """Somebody watches; while nobody does, the program need not make pictures."""
         return self._publishing.is_watched
 
     async def __aenter__(self) -> Self:
@@ -237,10 +237,10 @@ class EmbeddedPublisher(TagSink):
     # ------------------------------------------------------------------ what the publication tells
 
     def watched(self) -> None:
-        """Told by `is_watched`."""
+        """Do nothing: `is_watched` tells the program."""
 
     def publishing_ended(self, publishing: Publishing, why: Rejected) -> None:
-        """Another publisher has the name."""
+        """Take note that another publisher has the name, or that the stream was ended."""
         text = f"another publisher has taken over {self.path}"
         self._over(_in_words_of_clients(Rejected(why.refusal, text)))
 

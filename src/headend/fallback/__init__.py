@@ -1,1 +1,1 @@
-"""What a stream shows while its publisher is silent: another stream, a file, a picture."""
+"""Stand-ins for a silent publisher: another stream, a file, a picture."""

@@ -1,4 +1,4 @@
-"""What stands in for the publishers of streams, by the settings.
+"""The feature that makes stand-ins for the publishers of streams, by the settings.
 
 stream begins ─► its rule ─► stand-ins, which the hub puts on air when it is silent
 media come    ─► the format of the stream ─► its slate is encoded, before it is needed
@@ -33,7 +33,7 @@ _Slates = dict[Path | None, "asyncio.Task[Slate]"]
 
 
 class Fallbacks(Feature):
-    """The feature: stand-ins for each stream that begins, and slates in its format."""
+    """The feature: it makes stand-ins for each stream that begins, and slates in its format."""
 
     name = "fallback"
 
@@ -45,7 +45,7 @@ class Fallbacks(Feature):
         self._unsubscribe = services.events.subscribe(self._take)
 
     async def stop(self) -> None:
-        """Give nothing to streams that begin from now on."""
+        """Make no stand-ins for streams that begin from now on."""
         self._unsubscribe()
         for path in list(self._slates):
             self._forget(path)
@@ -113,7 +113,7 @@ class Fallbacks(Feature):
 
 
 def format_of(headers: Sequence[Tag]) -> SlateFormat:
-    """Tell what a slate must be like, by the sequence headers of a stream."""
+    """Return the format of a slate for a stream, by its sequence headers."""
     found: dict[int, TrackConfig] = {}
     for tag in headers:
         with suppress(MediaError):

@@ -1,4 +1,4 @@
-"""A file, or anything else that can be read over and over, in real time."""
+"""The feed that reads a file, or another source, over and over in real time."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class LoopFeed:
-    """See the module's head."""
+    """The feed of a source that is read over and over in real time."""
 
     def __init__(
         self, label: str, path: str, open_source: Callable[[], Awaitable[MediaSource]]
@@ -24,9 +24,9 @@ class LoopFeed:
         """Prepare.
 
         Args:
-            label: For the log.
-            path: Of the stream that is fed, likewise.
-            open_source: Opens what is read, each time that it goes on air.
+            label: Name of the source, for the log.
+            path: Path of the stream that is fed, for the log.
+            open_source: Opens the source, each time that it goes on air.
         """
         self._name = f"stream {shown(path)}: {shown(label)}"
         self._open = open_source

@@ -1,4 +1,4 @@
-"""A source of a stream that brings media only on air."""
+"""Stand-ins: sources of a stream that bring media only while they are on air."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -13,27 +13,27 @@ Push = Callable[[Tag], None]
 
 
 class Feed(Protocol):
-    """What brings the media."""
+    """The source of a stand-in's media."""
 
     def start(self, push: Push) -> None:
         """Bring media, in real time, from a keyframe on."""
 
     def stop(self) -> None:
-        """Bring no more; nothing happens where it does not."""
+        """Bring no more media; a feed that brings none stays as it is."""
 
 
 class StandIn:
-    """A source, and what the hub tells it."""
+    """One stand-in of one stream, which the hub puts on air and off air."""
 
     def __init__(self, services: Services, path: str, label: str, rank: int, feed: Feed) -> None:
-        """Make one that is off air; `begin` follows.
+        """Make a stand-in that is off air; `begin` follows.
 
         Args:
             services: What all connections share.
-            path: Of the stream.
-            label: What people call it, such as `slate`.
-            rank: See `Place`.
-            feed: Brings the media.
+            path: Path of the stream.
+            label: Name for people, such as `slate`.
+            rank: Rank among the publishers of the stream; see `Place`.
+            feed: The source of the media.
         """
         self._loop = services.loop
         self._feed = feed
@@ -41,7 +41,7 @@ class StandIn:
         self._publishing: Publishing | None = Publishing(services, self, path, f"fallback {label}")
 
     def begin(self) -> None:
-        """Stand by.
+        """Begin to stand by.
 
         Raises:
             Rejected: A publisher of this rank has the name.
@@ -50,10 +50,10 @@ class StandIn:
         self._publishing.begin(self._loop.time(), self._place)
 
     def watched(self) -> None:
-        """It brings media while it is on air, watched or not."""
+        """Do nothing: the feed brings media while it is on air, watched or not."""
 
     def publishing_ended(self, publishing: Publishing, why: Rejected) -> None:
-        """The stream is over."""
+        """Take note that the stream is over."""
         self._publishing = None
         self._feed.stop()
 

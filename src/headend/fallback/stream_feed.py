@@ -1,4 +1,4 @@
-"""Another live stream of this server, passed on."""
+"""The feed that passes on another live stream of this server."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,15 +12,15 @@ KEY: Final = "fallback"  # of our sink in the other stream, with the path of the
 
 
 class StreamFeed:
-    """See the module's head."""
+    """The feed that passes on another live stream."""
 
     def __init__(self, registry: Registry, path: str, other: str) -> None:
         """Prepare.
 
         Args:
-            registry: Knows the other stream.
-            path: Of the stream that is fed.
-            other: Of the one that is passed on.
+            registry: Finds the other stream.
+            path: Path of the stream that is fed.
+            other: Path of the stream that is passed on.
         """
         self._registry = registry
         self._key = (KEY, path)
