@@ -65,10 +65,10 @@ class _Tap:
                 self._is_pushing = False
 
     def interrupt(self) -> None:
-        """Silence is noticed by the hub."""
+        """Do nothing: the hub notices the silence of this stream by itself."""
 
     def resume(self) -> None:
-        """Likewise."""
+        """Do nothing: the hub notices the silence of this stream by itself."""
 
     def end(self) -> None:
-        """Likewise."""
+        """Do nothing: the hub notices the silence of this stream by itself."""
