@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from headend.decisions import AccessRequest, Allow, Decision
 from headend.events import Event, Events
 from headend.record.index import RecordingIndex
 from headend.record.tables import RecordingTables
@@ -82,3 +83,10 @@ def given(database: Database) -> Callable[[], Awaitable[Database]]:
         return database
 
     return give
+
+
+class Elsewhere:
+    """Shows `live/b` to whoever asks for `live/a`."""
+
+    async def authorize(self, request: AccessRequest) -> Decision:
+        return Allow(stream="live/b" if request.path == "live/a" else None)

@@ -9,11 +9,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 from tests.harness import KEYFRAME, VIDEO_HEADER, until
-from tests.record.made import begun, file, recording, segment
+from tests.record.made import Elsewhere, begun, file, recording, segment
 from tests.record.served import SEGMENTS, Served, serve
 
 from headend.access.tokens import Token
-from headend.decisions import AccessRequest, Allow, Decision
 from headend.errors import DatabaseError
 from headend.hls.streams import HlsStreams
 from headend.hls.viewers import HlsViewer
@@ -486,13 +485,6 @@ async def test_viewer_of_a_live_stream_is_the_same_one_in_its_past(tmp_path: Pat
         assert len(web.live.services.sessions.viewers) == 1
 
 
-class Elsewhere:
-    """Shows `live/b` to whoever asks for `live/a`."""
-
-    async def authorize(self, request: AccessRequest) -> Decision:
-        return Allow(stream="live/b" if request.path == "live/a" else None)
-
-
 async def test_viewer_who_is_given_another_stream_gets_the_recordings_of_that_one(
     tmp_path: Path,
 ) -> None:
@@ -503,5 +495,8 @@ async def test_viewer_who_is_given_another_stream_gets_the_recordings_of_that_on
         for path in (INDEX, FILE, "/recordings/r1.mp4"):
             status, body, _ = await web.get(path)
             assert (status, b"another stream" in body) == (403, True)
+        _, page, _ = await web.get("/watch/recordings/r1")
+        assert b"another stream" in page
+        assert b"live/a" not in page
         assert "/recordings/r2/0.mp4" in await web.text("/live/a/archive.m3u8?from=100&to=200")
         assert (await web.get("/recordings/r2/0.mp4"))[0] == 200

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.harness import C0_C1, C2, FRAME, KEYFRAME, VIDEO_HEADER, Live, Peer, live_server, until
-from tests.record.made import begun, file, recording
+from tests.record.made import Elsewhere, begun, file, recording
 from tests.rtmp.peers import command, message
 
 from headend.access.tokens import Token
@@ -319,6 +319,19 @@ async def test_private_recording_is_for_who_may_watch_its_stream(tmp_path: Path)
         assert not peer.media
         peer = await kept.player(f"r1?token={token(kept)}", buffer_ms=ALL_MS)
         await peer.expect("NetStream.Play.Stop")
+
+
+async def test_player_who_is_given_another_stream_gets_no_recording_of_this_one(
+    tmp_path: Path,
+) -> None:
+    async with Running(tmp_path) as kept:
+        await kept.add(recording())
+        kept.live.services.gate.authorizers.append(Elsewhere())
+        for name, start, app in (("r1", -2.0, "recordings"), ("a", 0.0, "live")):
+            peer = await kept.player(name, start, app=app)
+            await peer.expect("error")
+            assert "another stream" in " ".join(peer.reasons)
+            assert not peer.media
 
 
 async def test_damaged_file_ends_that_play_with_a_reason_and_no_other(tmp_path: Path) -> None:

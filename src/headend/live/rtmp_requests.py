@@ -136,7 +136,11 @@ class Requests:
         stored = await library.find(asked.path, request.start_ms)
         if stored is not None:
             asked = replace(asked, path=stored.stream)
-        return await self._services.gate.decide(asked), stored
+        grant = await self._services.gate.decide(asked)
+        if stored is not None and grant.path != stored.stream:
+            self._services.gate.leave(grant)
+            raise Rejected(Refusal.DENIED, "you may watch another stream in place of this one")
+        return grant, stored
 
     def _found(
         self,

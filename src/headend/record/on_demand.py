@@ -54,6 +54,7 @@ FOREVER_S: Final = 365 * 86_400
 LEVEL: Final = 4  # of compression: a day takes a thread 25 ms
 ARCHIVED: Final = 200  # recordings in one playlist
 ADDED: Final = 1000  # segments that become lines in one turn of the loop
+ANOTHER: Final = "You may watch another stream in place of this one."
 VIEWER_S: Final = 30.0  # that a viewer is counted after its last request: players load so far ahead
 
 
@@ -185,7 +186,7 @@ class OnDemand:
         stream = known.recording.stream
         granted, viewer = await self._allow(request, stream)
         if granted != stream:
-            raise Problem(403, "You may watch another stream in place of this one.")
+            raise Problem(403, ANOTHER)
         return known, viewer
 
     async def _allow(self, request: web.Request, path: str) -> tuple[str, HlsViewer | None]:

@@ -12,6 +12,7 @@ from headend.http.pages import ASSETS
 from headend.http.problems import Problem
 from headend.http.watch import page_headers
 from headend.record.known import KnownRecording
+from headend.record.on_demand import ANOTHER
 
 if TYPE_CHECKING:
     from headend.record.recordings import Recordings
@@ -50,7 +51,9 @@ class RecordingPage:
             if known is None:
                 return 404, _told(id, None, "There is no such recording", "It may be deleted.")
             stream = known.recording.stream
-            await access.allow_play(self._services, request, stream, "hls")
+            grant = await access.allow_play(self._services, request, stream, "hls")
+            if grant.path != stream:
+                raise Problem(403, ANOTHER)
         except DatabaseError:
             return 503, _told(id, None, "The server is busy", "Try again in a minute.")
         except Problem as problem:
