@@ -165,6 +165,12 @@ def test_ffmpeg_gets_every_frame_over_rtmp_and_rtmps(server: Server, clips: list
     assert hashes("-i", rtmp(server, "rtmps"), "-t", "2")["video0"]
 
 
+def test_ffprobe_is_told_the_duration_over_rtmp(server: Server) -> None:
+    command = ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0"]
+    done = subprocess.run([*command, rtmp(server)], check=True, capture_output=True, timeout=60)
+    assert float(done.stdout) == pytest.approx(84.0, abs=0.1)
+
+
 def test_ffmpeg_seeks_over_rtmp(server: Server, clips: list[Path]) -> None:
     got = hashes("-ss", "5", "-i", rtmp(server), "-t", "2")["video0"]
     all_of_it = media.hashes(media.frames(clips[0]))["video0"]

@@ -35,6 +35,23 @@ async def test_recording_its_files_and_segments_are_found_as_they_were_written(
         assert await kept.get("r2") is None
 
 
+async def test_segments_are_given_some_at_once_and_the_last_one_until_a_time(
+    database_url: str,
+) -> None:
+    async with tables(database_url) as (kept,):
+        middle = segment(1)._replace(is_keyframe=False)
+        segments = [segment(0), middle, segment(2), segment(0, file=1)]
+        await kept.write({recording(): False}, [], [("r1", each) for each in segments], [])
+        assert await kept.segments("r1", limit=2) == segments[:2]
+        assert await kept.segments("r1", after=(0, 6000), limit=1) == segments[2:3]
+        assert await kept.last_segment("r1") == segments[3]
+        assert await kept.last_segment("r1", 1e9) == segments[3]
+        assert await kept.last_segment("r1", 99.9) == segments[2]
+        assert await kept.last_segment("r1", 3.0) == segments[0]  # the second has no keyframe
+        assert await kept.last_segment("r1", -1.0) is None
+        assert await kept.last_segment("r2") is None
+
+
 async def test_what_is_written_twice_is_there_once_and_a_recording_as_it_was_last(
     database_url: str,
 ) -> None:

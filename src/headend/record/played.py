@@ -18,7 +18,7 @@ from headend.errors import DatabaseError, HeadendError, MediaError, Refusal, Rej
 from headend.hub.headers import METADATA
 from headend.live.on_demand import Stored, StoredStreams
 from headend.media import amf0
-from headend.media.amf0 import Value
+from headend.media.amf0 import EcmaArray, Value
 from headend.media.codecs import script_tag
 from headend.media.tag import Tag
 from headend.record.known import KnownRecording
@@ -189,16 +189,16 @@ class PlayedRecording:
     async def _head(self, number: int, headers: Sequence[Tag]) -> list[Tag]:
         """Return what comes before media: metadata with the duration, and sequence headers."""
         known = await self._current()
-        values: dict[str, Value] = {}
+        values = EcmaArray()  # FFmpeg ignores metadata in an object
         rest = []
         for tag in headers:
             if tag.body.startswith(METADATA):
-                values |= _metadata(tag.body)
+                values.update(_metadata(tag.body))
             else:
                 rest.append(tag)
         file = known.files[number]
         if file.width:
-            values |= {"width": float(file.width), "height": float(file.height)}
+            values.update(width=float(file.width), height=float(file.height))
         last = await self._ask(lambda: self._tables.last_segment(self._id))
         if known.is_over and last is not None:
             values["duration"] = round(last.start_s + last.duration_s, 3)
