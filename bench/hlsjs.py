@@ -52,7 +52,7 @@ class Played:
         stalls: When the picture stood still and for how long, seconds from the first picture.
         errors: What hls.js said was wrong.
         breaks: How often the stream was interrupted.
-        late: When the page got no turn for a fifth of a second and more, likewise.
+        late: When the page got no turn for a fifth of a second and more, in the same form.
         holes: In what was buffered.
         is_stuck: It did not go on at the end.
     """

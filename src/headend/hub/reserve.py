@@ -30,7 +30,7 @@ class Reserve:
 
         Args:
             log_s: Longest span kept, seconds; a longer one waits for the next keyframe.
-            log_bytes: Most bytes kept, likewise.
+            log_bytes: Most bytes kept.
             headers: What the source has sent while it was on air; encoders send them once.
         """
         self.last_media: float | None = None

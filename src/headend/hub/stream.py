@@ -45,7 +45,7 @@ class Stream:
         tags_in: Tags published.
         began: When the first publisher came, monotonic seconds.
         frames: Video tags published, sequence headers not counted.
-        sounds: Audio tags published, likewise.
+        sounds: Audio tags published.
         settling: Which tracks are announced; the headers of others are held back.
         keyframe_interval: From one keyframe to the next, the newest, ms; None: not known.
         asker: Owner of the name while it is only waited for, see `Registry.play`.

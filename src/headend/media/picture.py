@@ -10,7 +10,7 @@ class PictureConfig:
     Attributes:
         codecs: Codec as RFC 6381 writes it.
         width: Luma samples, after cropping; 0: not said.
-        height: Likewise.
+        height: The same of lines.
         frame_rate: Frames a second; None: not said, or not fixed.
         profile: Such as "High"; None: one without a name here.
         level: Such as "3.1".

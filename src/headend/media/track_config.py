@@ -50,7 +50,7 @@ class TrackConfig:
         codecs: As RFC 6381 writes it, for players; empty if it has no such name.
         record: Its decoder configuration record; empty where the codec has none.
         width: Luma samples, after cropping; 0: audio, or not said.
-        height: Likewise.
+        height: The same of lines.
         frame_rate: Frames a second, as the bit stream declares; None: not said.
         profile: Such as "High" or "LC"; None: not said.
         level: Such as "3.1"; None: not said.

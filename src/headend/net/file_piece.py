@@ -136,7 +136,7 @@ class FilePiece:
         return self._sent(os.sendfile(descriptor, self._descriptor, self._offset, size))
 
     def send_by(self, send: Callable[[bytes], int], size: int) -> int:
-        """Likewise, by a function that takes up to `size` bytes: over TLS they must be copied."""
+        """Send by a function that takes up to `size` bytes: over TLS they must be copied."""
         data = os.pread(self._descriptor, min(self.left, size), self._offset)
         return self._sent(send(data) if data else 0)
 

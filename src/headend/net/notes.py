@@ -49,8 +49,8 @@ class _LeftOut:
     Attributes:
         address: As it is shown; None: several, a unix socket, or one that is not shown.
         since: When the first one was left out, monotonic seconds.
-        refusals: So many.
-        sessions: Likewise.
+        refusals: How many refusals were not written.
+        sessions: How many sessions were not written.
         last: What the last one was, as the log would have told it.
     """
 

@@ -37,7 +37,7 @@ class Parsed:
     Attributes:
         source: Address and port of the client; None when the header names none (LOCAL, UNKNOWN,
             unspecified, unix). IPv4 mapped into IPv6 is given as IPv4.
-        destination: Address and port the client connected to, likewise.
+        destination: Address and port the client connected to.
         length: Bytes of the header; what the client sent starts behind them.
         is_own: The balancer connected for itself, as for a health check (LOCAL); otherwise
             a header without a source stands for a client that it does not name.

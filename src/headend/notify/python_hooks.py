@@ -107,8 +107,8 @@ class PythonHooks:
         timeout_s: That a decision may take.
         fail: What holds when a hook fails.
         calls: How often hooks were called, by their name.
-        failures: How often they failed, likewise.
-        lost: Events that a hook was not told of, likewise.
+        failures: How often they failed.
+        lost: Events that a hook was not told of.
     """
 
     def __init__(

@@ -130,8 +130,8 @@ class Endpoint:
         self._clock: Final = clock or SteadyClock()
         self._steady: Final = steady
         self._again_at = 0.0  # while it is away, monotonic seconds
-        self._waiting: dict[str, float] = {}  # streams, until when; likewise
-        self._failing_since: OrderedDict[int, float] = OrderedDict()  # letters; likewise
+        self._waiting: dict[str, float] = {}  # streams, until when
+        self._failing_since: OrderedDict[int, float] = OrderedDict()  # letters, since when
         self._arrived: list[int] = []  # not removed yet
         self._wake = asyncio.Event()
 

@@ -70,7 +70,7 @@ def start(format: FlvFormat, *, has_audio: bool, has_video: bool) -> bytes:
     Args:
         format: Its form.
         has_audio: There is an audio track, or will be. Players wait for what is announced.
-        has_video: Likewise.
+        has_video: There is a video track, or will be.
     """
     header = flv.serialize_header(has_audio=has_audio, has_video=has_video)
     return frame_header(len(header)) + header if format.is_framed else header

@@ -45,7 +45,7 @@ class Url:
         name: Last segment of the path; empty when the path has one segment only.
         query: As given, without the question mark; holds secrets.
         user: From `user:password@`, percent-decoded; None when it was not given.
-        password: Likewise.
+        password: What stands behind the colon of it, decoded; None when it was not given.
     """
 
     scheme: str

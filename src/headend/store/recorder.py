@@ -49,7 +49,7 @@ class Recorder(Feature):
         lost: Entries there was no room for, since the start.
         past: Sessions that are over.
         trail: Once the database has been opened.
-        history: Likewise.
+        history: Once the database has been opened.
     """
 
     name = "recorder"
@@ -101,7 +101,7 @@ class Recorder(Feature):
         self._untold = 0  # lost entries that the trail does not tell of yet
         self._is_closed_up = False  # rows that a killed server left open are closed
         self._beat_at = 0.0  # monotonic seconds
-        self._clean_at = 0.0  # likewise
+        self._clean_at = 0.0
         self._looked: tuple[float, float] | None = None  # Unix and monotonic seconds
         self._writer: Final = BackgroundWriter(
             "audit trail and history", self._begin, self._write, batch_s=batch_s, retry_s=retry_s
