@@ -9,7 +9,7 @@ from tests.media.bitstring import bits
 from tests.wire import wire
 
 from headend.errors import MediaError
-from headend.media.avc import avcc_of, nalu_length_size, parse_avc_config
+from headend.media.avc import avcc_of, nalu_length_size, parameter_sets, parse_avc_config
 from headend.media.picture import PictureConfig
 
 HIGH_1080 = wire(
@@ -139,6 +139,14 @@ def test_parameter_sets_with_start_codes_become_avcc() -> None:
     for units in (sps, pps, b"", sps[:3] + b"\0\0\1" + pps):
         with pytest.raises(MediaError, match="no SPS and PPS"):
             avcc_of(wire("000001") + units)
+
+
+def test_parameter_sets_of_a_record_are_its_nal_units() -> None:
+    record = wire("01 42c01e ff e1 0004 6742c01e 01 0002 68ce")
+    assert parameter_sets(record) == [wire("6742c01e"), wire("68ce")]
+    assert parameter_sets(record[:-1]) == [wire("6742c01e")]
+    assert parameter_sets(record[:12]) == [wire("6742c01e")]
+    assert parameter_sets(wire("01")) == []
 
 
 def test_length_of_lengths() -> None:

@@ -9,7 +9,7 @@ from tests.media.bitstring import bits
 from tests.wire import wire
 
 from headend.errors import MediaError
-from headend.media.hevc import parse_hevc_config
+from headend.media.hevc import hvcc_of, parameter_sets, parse_hevc_config
 from headend.media.picture import PictureConfig
 
 MAIN_10 = wire(
@@ -83,3 +83,25 @@ def test_any_bytes_give_a_config_or_an_error(tail: bytes, kept: int) -> None:
     for data in (tail, MAIN_10[:kept] + tail):
         with suppress(MediaError):
             assert parse_hevc_config(data).width > 0
+
+
+UNITS = (
+    wire("40010c01ffff016000000300900000030000030078959809"),
+    wire(
+        "420101016000000300900000030000030078a003c08010e5965966924caf016a0202020800000300080000"
+        "0300f040"
+    ),
+    wire("4401c172b46240"),
+)
+
+
+def test_parameter_sets_become_a_record_that_says_the_same() -> None:
+    record = hvcc_of(UNITS)
+    assert parameter_sets(record) == list(UNITS)
+    config = parse_hevc_config(record)
+    assert (config.codecs, config.width, config.height) == ("hvc1.1.6.L120.90", 1920, 1080)
+
+
+def test_no_record_is_made_without_an_sps() -> None:
+    with pytest.raises(MediaError, match="there is no SPS"):
+        hvcc_of(UNITS[:1])

@@ -1,7 +1,7 @@
 """Streams of odd cadences: how long a tag waits in fan-out and flush clock, and in which order."""
 
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import pytest
@@ -22,6 +22,9 @@ Arrival = tuple[float, TagKind, int]  # when it comes, seconds; what; its timest
 
 class PlainEncoder:
     """Writes the bodies alone."""
+
+    def learn(self, headers: Sequence[Tag]) -> None:
+        """Nothing."""
 
     def append(self, pieces: list[bytes], tag: Tag, timestamp: int) -> None:
         pieces.append(tag.body[2:])

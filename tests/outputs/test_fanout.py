@@ -41,6 +41,9 @@ class TextEncoder:
     def __init__(self, *, video: bool = True) -> None:
         self._video = video
 
+    def learn(self, headers: Sequence[Tag]) -> None:
+        """Nothing."""
+
     def append(self, pieces: list[bytes], tag: Tag, timestamp: int) -> None:
         if tag.kind is not VIDEO or self._video:
             name = "meta" if tag.body == METADATA else tag.body.decode()

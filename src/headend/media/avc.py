@@ -6,6 +6,7 @@
 Source: ISO/IEC 14496-15, 5.3.3.1; ITU-T H.264, 7.3.2.1.1 and E.1.1.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from headend.errors import MediaError
@@ -63,10 +64,32 @@ def avcc_of(record: bytes) -> bytes:
     pps = [unit for unit in units if unit[0] & 31 == _NALU_TYPE_PPS][:255]
     if not sps or not pps:
         raise MediaError("avcC has start codes (Annex B), and no SPS and PPS")
+    return avcc_of_units(sps, pps)
+
+
+def avcc_of_units(sps: Sequence[bytes], pps: Sequence[bytes]) -> bytes:
+    """Return the avcC of at most 31 SPS, each of 4 bytes or more, and at most 255 PPS."""
     made = b"\x01" + sps[0][1:4] + b"\xff" + bytes((0xE0 | len(sps),))
     made += b"".join(len(unit).to_bytes(2, "big") + unit for unit in sps)
     made += bytes((len(pps),))
     return made + b"".join(len(unit).to_bytes(2, "big") + unit for unit in pps)
+
+
+def parameter_sets(record: bytes) -> list[bytes]:
+    """Return the SPS and PPS in an avcC; one that is cut short ends it."""
+    units: list[bytes] = []
+    offset = _HEADER_SIZE - 1
+    for mask in (31, 255):
+        count = record[offset] & mask if offset < len(record) else 0
+        offset += 1
+        for _ in range(count):
+            size = int.from_bytes(record[offset : offset + 2], "big")
+            unit = record[offset + 2 : offset + 2 + size]
+            if not unit or len(unit) < size:
+                return units
+            units.append(unit)
+            offset += 2 + size
+    return units
 
 
 def nalu_length_size(record: bytes) -> int:

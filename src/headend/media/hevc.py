@@ -6,7 +6,7 @@
 Source: ISO/IEC 14496-15, 8.3.3.1 and annex E; ITU-T H.265, 7.3.2.2.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from headend.errors import MediaError
@@ -16,6 +16,7 @@ from headend.media.picture import PictureConfig
 
 _HEADER_SIZE: Final = 23
 _NALU_TYPE_SPS: Final = 33
+_PARAMETER_SETS: Final = (32, 33, 34)  # VPS, SPS, PPS
 _PROFILES: Final = {1: "Main", 2: "Main 10", 3: "Main Still Picture", 4: "Range Extensions"}
 
 
@@ -32,7 +33,7 @@ def parse_hevc_config(record: bytes) -> PictureConfig:
     sps = next(_nalus(record, _NALU_TYPE_SPS), None)
     if sps is None:
         raise MediaError("hvcC holds no SPS")
-    width, height = _size(unescaped(sps[2:]))
+    width, height, _ = _read_size(BitReader(unescaped(sps[2:])))
     level = record[12]
     return PictureConfig(
         _codecs(record),
@@ -42,6 +43,39 @@ def parse_hevc_config(record: bytes) -> PictureConfig:
         _PROFILES.get(record[1] & 31),
         f"{level // 30}.{level % 30 // 3}",
     )
+
+
+def hvcc_of(units: Sequence[bytes]) -> bytes:
+    """Return the hvcC of parameter sets as NAL units: VPS, SPS and PPS, at least one SPS.
+
+    Raises:
+        MediaError: There is no SPS, or the first one is cut short.
+    """
+    sps = next((unit for unit in units if unit[0] >> 1 & 63 == _NALU_TYPE_SPS), None)
+    if sps is None:
+        raise MediaError("there is no SPS")
+    rbsp = unescaped(sps[2:])
+    reader = BitReader(rbsp)
+    chroma = _read_size(reader)[2]
+    luma_depth, chroma_depth = reader.ue(), reader.ue()
+    layers, is_nested = (rbsp[0] >> 1 & 7) + 1, rbsp[0] & 1
+    made = b"\x01" + rbsp[1:13] + b"\xf0\x00\xfc"
+    made += bytes((0xFC | chroma & 3, 0xF8 | luma_depth & 7, 0xF8 | chroma_depth & 7, 0, 0))
+    made += bytes((layers << 3 | is_nested << 2 | 3,))
+    arrays = [[u for u in units if u[0] >> 1 & 63 == kind] for kind in _PARAMETER_SETS]
+    found = [array for array in arrays if array]
+    made += bytes((len(found),))
+    for array in found:
+        made += bytes((0x80 | array[0][0] >> 1 & 63,)) + len(array).to_bytes(2, "big")
+        made += b"".join(len(unit).to_bytes(2, "big") + unit for unit in array)
+    return made
+
+
+def parameter_sets(record: bytes) -> list[bytes]:
+    """Return the NAL units in an hvcC that a decoder must have: VPS, SPS, PPS."""
+    if len(record) < _HEADER_SIZE:
+        return []
+    return [unit for kind in _PARAMETER_SETS for unit in _nalus(record, kind)]
 
 
 def _codecs(record: bytes) -> str:
@@ -73,9 +107,8 @@ def _nalus(record: bytes, wanted: int) -> Iterator[bytes]:
             offset += 2 + size
 
 
-def _size(rbsp: bytes) -> tuple[int, int]:
-    """Read width and height of an SPS."""
-    reader = BitReader(rbsp)
+def _read_size(reader: BitReader) -> tuple[int, int, int]:
+    """Read width, height and chroma_format_idc of an SPS; its bit depths follow."""
     reader.skip(4)
     layers = reader.bits(3)  # sps_max_sub_layers_minus1
     reader.skip(1)
@@ -92,7 +125,7 @@ def _size(rbsp: bytes) -> tuple[int, int]:
         height -= unit_y * (top + bottom)
     if width <= 0 or height <= 0:
         raise MediaError("SPS crops the whole picture")
-    return width, height
+    return width, height, chroma
 
 
 def _skip_profile_tier_level(reader: BitReader, layers: int) -> None:

@@ -28,6 +28,9 @@ BULK: Final = 64
 class Encoder(Protocol):
     """How a format puts tags into bytes, and what it tells its viewers in between."""
 
+    def learn(self, headers: Sequence[Tag]) -> None:
+        """Know metadata and sequence headers that came before the first tag."""
+
     def append(self, pieces: list[bytes], tag: Tag, timestamp: int) -> None:
         """Append the bytes of a tag, to be sent at `timestamp`; none if the format has none."""
 
@@ -194,6 +197,7 @@ class Fanout:
         self._headers.clear()
         for tag in headers:
             self._headers.keep(tag)
+        self._encoder.learn(headers)
 
     def push(self, tag: Tag) -> None:
         """Encode a tag; it leaves with the next flush."""

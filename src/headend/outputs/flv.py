@@ -9,6 +9,7 @@ are not masked, so that holds for WebSocket too.
 Source: Adobe FLV 10.1, annex E; RFC 6455, 5.2.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from headend.hub.headers import METADATA
@@ -35,6 +36,9 @@ class FlvEncoder:
 
     def __init__(self, format: FlvFormat) -> None:
         self._is_framed = format.is_framed
+
+    def learn(self, headers: Sequence[Tag]) -> None:
+        """Nothing: viewers are sent them as they are."""
 
     def append(self, pieces: list[bytes], tag: Tag, timestamp: int) -> None:
         size = len(tag.body)

@@ -5,6 +5,7 @@ that no session writes on itself. Players whose message stream is not 1, or who 
 off, have an encoding of their own.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from headend.hub.headers import METADATA
@@ -46,6 +47,9 @@ class RtmpEncoder:
         self._audio = format.audio
         self._video = format.video
         self._chunk_size = chunk_size
+
+    def learn(self, headers: Sequence[Tag]) -> None:
+        """Nothing: players are sent them as they are."""
 
     def append(self, pieces: list[bytes], tag: Tag, timestamp: int) -> None:
         kind = tag.kind

@@ -5,6 +5,7 @@ that no client session writes on itself. Nearly every server gives message strea
 that give another one share an encoding of their own.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from headend.hub.headers import METADATA
@@ -37,6 +38,9 @@ class PublishEncoder:
     def __init__(self, format: PublishFormat, chunk_size: int) -> None:
         self._stream_id = format.stream_id
         self._chunk_size = chunk_size
+
+    def learn(self, headers: Sequence[Tag]) -> None:
+        """Nothing: destinations are sent them as they are."""
 
     def append(self, pieces: list[bytes], tag: Tag, timestamp: int) -> None:
         kind, _, body = tag[:3]
