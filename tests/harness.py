@@ -253,7 +253,7 @@ class Peer:
 @asynccontextmanager
 async def live_server(data: Path, *settings: str, path: Path | None = None) -> AsyncIterator[Live]:
     """Run a server on a free port of loopback, with a settings file or without."""
-    off = ("tls.listen=off", "http.listen=off")
+    off = ("tls.listen=off", "http.listen=off", "srt.listen=off")
     given = ("rtmp.listen=127.0.0.1:0", *off, f"data={data}", *settings)
     server = Server(load_settings(path, given, environ={}))
     await server.start()

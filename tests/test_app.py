@@ -33,7 +33,7 @@ from headend.errors import HeadendError, SettingsError
 from headend.settings import LoadedSettings, load_settings
 from headend.tls.served import ServedCertificates
 
-OFF = ("tls.listen=off", "http.listen=off")
+OFF = ("tls.listen=off", "http.listen=off", "srt.listen=off")
 
 
 @pytest.fixture(autouse=True)

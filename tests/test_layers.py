@@ -27,7 +27,7 @@ LAYERS = {
     "media": {"errors"},
     "rtmp": {"errors", "redaction", "names", "media"},
     "hub": {"errors", "media"},
-    "outputs": {"media", "rtmp", "hub"},
+    "outputs": {"errors", "media", "rtmp", "hub"},
     "codec": {"errors", "media"},
     "sources": {"errors", "media", "codec"},
     "net": {"errors", "redaction", "logs", "decisions", "events", "trust", "settings"},
@@ -71,10 +71,14 @@ LAYERS = {
         "errors", "names", "logs", "events", "settings", "media", "hub", "net", "features",
         "store", "hls", "live", "http",
     },
+    "srt": {
+        "errors", "logs", "decisions", "settings", "media", "rtmp", "hub", "outputs", "net",
+        "features", "access", "live",
+    },
     "app": {
         "errors", "redaction", "files", "logs", "events", "hooks", "settings", "rtmp",
         "hub", "net", "features", "tls", "store", "access", "hls", "thumbnails", "live",
-        "http", "notify", "fallback", "relay", "record",
+        "http", "notify", "fallback", "relay", "record", "srt",
     },
     "embed": {
         "errors", "names", "events", "hooks", "settings", "media", "rtmp", "hub", "outputs",

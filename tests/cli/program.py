@@ -68,7 +68,7 @@ class Server(Program):
 
     def __init__(self, folder: Path, *arguments: str, command: str = "serve") -> None:
         ready = folder / "ready.json"
-        listeners: tuple[str, ...] = ("--rtmp", "127.0.0.1:0", "--tls", "off")
+        listeners: tuple[str, ...] = ("--rtmp", "127.0.0.1:0", "--tls", "off", "--srt", "off")
         if "--http" not in arguments:
             listeners += ("--http", "off")
         state = ("--data", str(folder / "data"), "--ready-file", str(ready))

@@ -35,7 +35,13 @@ def test_demo_is_on_the_air_until_it_is_interrupted(tmp_path: Path) -> None:
 def test_picture_is_published_on_a_server_of_the_same_process(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    listen = ["rtmp.listen=127.0.0.1:0", "tls.listen=off", "http.listen=off", f"data={tmp_path}"]
+    listen = [
+        "rtmp.listen=127.0.0.1:0",
+        "tls.listen=off",
+        "http.listen=off",
+        "srt.listen=off",
+        f"data={tmp_path}",
+    ]
 
     async def main() -> None:
         server = app.Server(load_settings(None, listen, environ={}))

@@ -43,7 +43,7 @@ def shown(
         started="",
         uptime_s=3700,
         is_stopping=False,
-        listeners=models.Listeners(rtmp=[], tls=[], http=[]),
+        listeners=models.Listeners(rtmp=[], tls=[], http=[], srt=[]),
         streams=len(streams),
         sessions=len(sessions),
         viewers=3,

@@ -24,6 +24,7 @@ class Server:
         rtmp: Its RTMP addresses, HOST:PORT.
         tls: Its RTMPS addresses, HOST:PORT.
         http: Its HTTP addresses, HOST:PORT.
+        srt: Its SRT addresses, HOST:PORT.
         process: The process.
     """
 
@@ -53,6 +54,7 @@ class Server:
         self.rtmp: list[str] = []
         self.tls: list[str] = []
         self.http: list[str] = []
+        self.srt: list[str] = []
         if is_ready:
             try:
                 wait_for(lambda: ready_file.exists() or not self.process.is_running, "ready file")
@@ -63,6 +65,7 @@ class Server:
             ready = json.loads(ready_file.read_text())
             assert ready["pid"] == self.process.pid
             self.rtmp, self.tls, self.http = ready["rtmp"], ready["tls"], ready["http"]
+            self.srt = ready["srt"]
 
     def look_for_secrets(self) -> None:
         """Have all that it wrote looked through for secrets, its own among them."""
@@ -175,6 +178,7 @@ def command(
         "--rtmp": "127.0.0.1:0",
         "--tls": "off",
         "--http": "127.0.0.1:0",
+        "--srt": "off",
         "--data": str(folder / "data"),
         "--ready-file": str(folder / "ready.json"),
         "--log-level": "debug",

@@ -103,7 +103,7 @@ async def test_python_hooks_are_asked_before_the_callback(tmp_path: Path, these_
 
 
 async def test_hooks_that_cannot_be_loaded_leave_nothing_open(tmp_path: Path) -> None:
-    given = ("rtmp.listen=127.0.0.1:0", "tls.listen=off", "http.listen=off")
+    given = ("rtmp.listen=127.0.0.1:0", "tls.listen=off", "http.listen=off", "srt.listen=off")
     server = Server(
         load_settings(None, (*given, f"data={tmp_path}", "hooks=no_such_module:hooks"), {})
     )

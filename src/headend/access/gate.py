@@ -131,6 +131,16 @@ class Gate:
                 raise
             return None  # its answer may have to wait
 
+    def refuse_now(self, request: AccessRequest) -> None:
+        """Return if the settings alone do not refuse a request.
+
+        Nothing changes, so that any thread may ask.
+
+        Raises:
+            Rejected: They refuse it.
+        """
+        self._by_settings(request)
+
     async def decide(self, request: AccessRequest) -> Grant:
         """Decide on a request; `leave` follows once what is granted is over, or never began.
 

@@ -41,7 +41,8 @@ class Policy:
             Rejected: It must come over TLS.
         """
         if not request.is_secure and self.wants_tls(request.action, request.path):
-            text = f"plain RTMP is not taken here; use {self.rtmps}"
+            what = "SRT without a passphrase" if request.protocol == "srt" else "plain RTMP"
+            text = f"{what} is not taken here; use {self.rtmps}"
             raise Rejected(Refusal.DENIED, text)
 
     def check_publish(self, request: AccessRequest) -> None:

@@ -132,6 +132,12 @@ def _played(ground: Ground) -> Feature:
     return PlayedRecordings(ground.services.features[Recordings])
 
 
+def _srt(ground: Ground) -> Feature:
+    from headend.srt.listening import SrtListening
+
+    return SrtListening(ground.services)
+
+
 def _thumbnails(ground: Ground) -> Feature:
     from headend.thumbnails.thumbnails import Thumbnails
 
@@ -172,6 +178,7 @@ FEATURES: Final = (
     Listed(_played, _has_recordings),
     Listed(_thumbnails, lambda ground: ground.serves_http),
     Listed(_recorders, _has_recordings),
+    Listed(_srt, lambda ground: bool(ground.settings.srt.listen)),
 )
 
 

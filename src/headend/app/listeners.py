@@ -31,7 +31,7 @@ class Listeners:
     """The listening sockets of a server: opened when it is made, accepting from `begin` on.
 
     Attributes:
-        addresses: Where they listen, by listener: rtmp, tls and http.
+        addresses: Where they listen, by listener: rtmp, tls and http; srt listens elsewhere.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -56,6 +56,7 @@ class Listeners:
             name: [bound_address(sock) for sock in sockets]
             for name, sockets in self._sockets.items()
         }
+        self.addresses["srt"] = []
 
     def has(self, name: str) -> bool:
         """Say whether there is a listener: rtmp, tls or http."""

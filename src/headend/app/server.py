@@ -43,7 +43,8 @@ class Server:
 
     Attributes:
         new_admin_token: Admin token that was made at this start; None: there was one already.
-        addresses: Where it listens, by listener (`rtmp`, `tls`, `http`); known after `start`.
+        addresses: Where it listens, by listener (`rtmp`, `tls`, `http`, `srt`); known after
+            `start`.
     """
 
     _services: Services
@@ -73,7 +74,7 @@ class Server:
         self._own_features = features
         self._running: RunningFile | None = None
         self._sweep: asyncio.TimerHandle | None = None
-        self.addresses: dict[str, list[str]] = {"rtmp": [], "tls": [], "http": []}
+        self.addresses: dict[str, list[str]] = {"rtmp": [], "tls": [], "http": [], "srt": []}
         self.new_admin_token: str | None = None
 
     @property
@@ -109,6 +110,7 @@ class Server:
             services.access.configure(services.rules, self._listeners.rtmps)
             self._features = FeatureList(self._ground(), self._own_features)
             self._features.make()
+            self._add_addresses()
             self._listeners.begin(services, await self._http(token))
             opened.pop_all()
         self.addresses.update(self._listeners.addresses)
@@ -122,6 +124,10 @@ class Server:
             log.info(
                 "a new admin token for the API is in %s", settings.data / admin_token.FILE_NAME
             )
+
+    def _add_addresses(self) -> None:
+        for name, found in self._services.features.addresses().items():
+            self._listeners.addresses[name] = list(found)
 
     def _ground(self) -> Ground:
         path, has = self._steering.loaded.path, self._listeners.has

@@ -60,7 +60,7 @@ def own_server() -> Iterator[OwnServer]:
     """
     with TemporaryDirectory(prefix="headend-bench-") as name:
         folder = Path(name)
-        listen = ("--rtmp", LOOPBACK, "--tls", LOOPBACK, "--http", "off")
+        listen = ("--rtmp", LOOPBACK, "--tls", LOOPBACK, "--http", "off", "--srt", "off")
         process = start(folder, *listen)
         try:
             ready = wait_ready(process, folder)

@@ -14,6 +14,7 @@ from headend.cli.serve import (
     ReadyFileFlag,
     RtmpFlag,
     SetFlag,
+    SrtFlag,
     TlsFlag,
     load,
 )
@@ -35,6 +36,7 @@ def demo(
     rtmp: RtmpFlag = None,
     tls: TlsFlag = None,
     http: HttpFlag = None,
+    srt: SrtFlag = None,
     data: DataFlag = None,
     settings: SetFlag = None,
     ready_file: ReadyFileFlag = None,
@@ -46,6 +48,7 @@ def demo(
         "rtmp.listen": rtmp,
         "tls.listen": tls,
         "http.listen": http,
+        "srt.listen": srt,
         "data": data,
         "log.format": log_format,
         "log.level": log_level,

@@ -33,6 +33,9 @@ TlsFlag = Annotated[
 HttpFlag = Annotated[
     list[str] | None, typer.Option(metavar="ADDRESS", help="HTTP address; repeatable.")
 ]
+SrtFlag = Annotated[
+    list[str] | None, typer.Option(metavar="ADDRESS", help="SRT address (UDP); repeatable.")
+]
 DataFlag = Annotated[
     str | None, typer.Option(metavar="FOLDER", help="Folder for the server's state.")
 ]
@@ -62,6 +65,7 @@ def serve(
     rtmp: RtmpFlag = None,
     tls: TlsFlag = None,
     http: HttpFlag = None,
+    srt: SrtFlag = None,
     data: DataFlag = None,
     settings: SetFlag = None,
     ready_file: ReadyFileFlag = None,
@@ -76,6 +80,7 @@ def serve(
             "rtmp.listen": rtmp,
             "tls.listen": tls,
             "http.listen": http,
+            "srt.listen": srt,
             "data": data,
             "log.format": log_format,
             "log.level": log_level,

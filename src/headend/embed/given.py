@@ -15,7 +15,7 @@ from headend.settings import KEYS, GivenSettings, LoadedSettings, Settings, sett
 Values = Mapping[str, object]
 
 DEFAULTS: Final[Values] = MappingProxyType(
-    {"rtmp.listen": "off", "tls.listen": "off", "http.listen": "off"}
+    {"rtmp.listen": "off", "tls.listen": "off", "http.listen": "off", "srt.listen": "off"}
 )
 NOWHERE: Final = "/nonexistent"  # stands for the temporary folder until that is there
 

@@ -89,6 +89,10 @@ class Feature:
 
     # ------------------------------------------------------------------ what it gives to others
 
+    def addresses(self) -> Mapping[str, Sequence[str]]:
+        """Return where it listens, by listener; asked for once, after its start."""
+        return {}
+
     def routes(self) -> "Sequence[HttpRoute]":
         """Return the addresses that it answers over HTTP; asked for once, at the start."""
         return ()

@@ -4,7 +4,7 @@ A feature that fails is named in the log; the server and the other features go o
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -95,6 +95,12 @@ class Features:
             self._tell_stream(each, stream)
 
     # ------------------------------------------------------------------ what they give
+
+    def addresses(self) -> dict[str, Sequence[str]]:
+        """Return where all of them listen."""
+        nowhere: Mapping[str, Sequence[str]] = {}
+        told = [self._safely(each, each.addresses, nowhere) for each in self._features]
+        return {name: found for each in told for name, found in each.items()}
 
     def routes(self) -> "list[HttpRoute]":
         """Return the addresses of all, outside of the API."""

@@ -1,8 +1,9 @@
 """The session as all protocols share it, for the API and the console."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from headend.access.session_record import Client
+from headend.net.figures import Figures
 
 
 class Session(Client, Protocol):
@@ -44,3 +45,12 @@ class Session(Client, Protocol):
 
     def abort(self) -> None:
         """Close the session at once."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A session whose protocol measures the network."""
+
+    @property
+    def figures(self) -> Figures | None:
+        """How the network treats it, if that is known."""

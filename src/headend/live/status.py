@@ -14,10 +14,11 @@ from headend.errors import MediaError
 from headend.hub.stream import Stream, StreamState
 from headend.live.health import Finding, Ingest, findings
 from headend.live.services import Services
-from headend.live.session import Session
+from headend.live.session import Measured, Session
 from headend.media.codecs import is_description, parse_audio_header, parse_video_header
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag, TagKind
 from headend.media.track_config import MAX_RECORD, TrackConfig, track_config
+from headend.net.figures import Figures
 from headend.net.tls_facts import TlsFacts
 from headend.outputs.fanout import Fanout
 from headend.tls.served import ServedCertificates
@@ -111,6 +112,9 @@ class SessionStatus:
         str | None,
         Field(description="Why it was refused or is over, as its peer and the log were told."),
     ] = None
+    network: Annotated[
+        Figures | None, Field(description="How the network treats it; null: not known (only SRT).")
+    ] = None
     ended_at: Annotated[float | None, Field(description="Unix seconds; null: it goes on.")] = None
 
 
@@ -148,6 +152,7 @@ def describe(session: Session, now: float) -> SessionStatus:
         bytes_out=session.bytes_out,
         user_agent=session.user_agent,
         tls=session.tls,
+        network=session.figures if isinstance(session, Measured) else None,
     )
 
 

@@ -25,6 +25,7 @@ from headend.settings.sources import (
     load_settings,
     settings_of,
 )
+from headend.settings.srt import Srt
 from headend.settings.stream_rules import RuleBook, StreamRules
 from headend.settings.tls import Acme, CertificatePair, Tls
 from headend.settings.values import Address, parse_address
@@ -47,6 +48,7 @@ __all__ = [
     "Rtmp",
     "RuleBook",
     "Settings",
+    "Srt",
     "StreamRules",
     "Tls",
     "changed_keys",

@@ -10,6 +10,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from headend.settings.model import Settings
+from headend.settings.rules import StreamRule
 from headend.settings.values import HIDDEN, size_text
 
 
@@ -45,6 +46,8 @@ NEEDS_RESTART: Final = frozenset(
         "rtmp.listen",
         "tls.listen",
         "http.listen",
+        "srt.listen",
+        "srt.latency_ms",
         "rtmp.chunk_size",
         "auth.database",
         "record.folder",
@@ -124,6 +127,8 @@ def secret_values(value: object) -> list[str]:
     if isinstance(value, BaseModel):
         parts = [inner for _, inner in value]
         own += getattr(value, "secrets", ())
+    elif isinstance(value, StreamRule):
+        parts = [inner for _, inner in value.values]
     elif isinstance(value, Mapping):
         parts = value.values()
     elif isinstance(value, tuple | list):

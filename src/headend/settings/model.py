@@ -16,6 +16,7 @@ from headend.settings.relay import Relay
 from headend.settings.rtmp import Rtmp
 from headend.settings.rules import Rules, StreamRule, check_together
 from headend.settings.section import Section
+from headend.settings.srt import Srt
 from headend.settings.texts import text_like
 from headend.settings.tls import Tls
 from headend.settings.values import Folder, default_data_folder
@@ -58,6 +59,7 @@ class Settings(Section):
     rtmp: Rtmp = Rtmp()
     tls: Tls = Tls()
     http: Http = Http()
+    srt: Srt = Srt()
     auth: Auth = Auth()
     limits: Limits = Limits()
     live: Live = Live()

@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     PlainValidator,
+    SecretStr,
     ValidationError,
 )
 from pydantic.fields import FieldInfo
@@ -28,6 +29,7 @@ from headend.settings.live import FallbackSources, Live
 from headend.settings.record import Record
 from headend.settings.rtmp import Rtmp
 from headend.settings.section import Section
+from headend.settings.srt import Srt, StreamSrt
 from headend.settings.texts import listed_tables, quoted
 from headend.settings.values import match_of
 
@@ -81,6 +83,7 @@ RULE_KEYS: Final[Mapping[str, tuple[type[BaseModel], FieldInfo]]] = MappingProxy
         **_fields(Live, *(each for each in Live.model_fields if not each.startswith("flush"))),
         **_fields(StreamLive),
         **_fields(Hls),
+        **_fields(StreamSrt),
         **_fields(StreamRecord),
         **_fields(Record, "format", "part_s", "file_s", "keep_days"),
         **_fields(
@@ -94,7 +97,15 @@ RULE_KEYS: Final[Mapping[str, tuple[type[BaseModel], FieldInfo]]] = MappingProxy
 )
 
 _SECTIONS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
-    {"auth": Auth, "rtmp": Rtmp, "live": Live, "hls": Hls, "record": Record, "limits": Limits}
+    {
+        "auth": Auth,
+        "rtmp": Rtmp,
+        "srt": Srt,
+        "live": Live,
+        "hls": Hls,
+        "record": Record,
+        "limits": Limits,
+    }
 )
 
 
@@ -169,7 +180,8 @@ def _checked(rule: str, key: str, value: object) -> object:
         return getattr(model.model_validate({name: value}), name)
     except ValidationError as error:
         words = wrong(key, info, error.errors()[0])
-        raise ValueError(f"{rule}: {key} = {quoted(value)}: {words}") from None
+        given = "…" if info.annotation is SecretStr else quoted(value)
+        raise ValueError(f"{rule}: {key} = {given}: {words}") from None
 
 
 def check_together(rules: Sequence[StreamRule], sections: Mapping[str, object]) -> None:

@@ -32,6 +32,7 @@ FLAGS: Final[Mapping[str, str]] = MappingProxyType(
         "rtmp.listen": "--rtmp",
         "tls.listen": "--tls",
         "http.listen": "--http",
+        "srt.listen": "--srt",
         "data": "--data",
         "log.format": "--log-format",
         "log.level": "--log-level",

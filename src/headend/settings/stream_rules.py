@@ -17,6 +17,7 @@ from headend.settings.live import FallbackSource, Live, sources_of
 from headend.settings.model import Settings
 from headend.settings.record import Record
 from headend.settings.rules import RULE_KEYS, plain_value
+from headend.settings.srt import Srt
 
 # Keys of rules that have another name in their section: there they are lists of patterns.
 LISTED_AS: Final = {"record.enabled": "record.match"}
@@ -35,6 +36,7 @@ class StreamRules:
         live: Section `live`, with the rules of this stream.
         hls: Section `hls`, with the rules of this stream.
         is_recorded: It is recorded as long as it is live.
+        srt: Section `srt`, with the rules of this stream.
         record: Section `record`, with the rules of this stream.
         limits: Section `limits`, with the rules of this stream.
         told: What rules and lists of patterns say, in words: `hls.segment_s = 4 (vip/*)`.
@@ -47,6 +49,7 @@ class StreamRules:
     live: Live
     hls: Hls
     is_recorded: bool
+    srt: Srt
     record: Record
     limits: Limits
     told: tuple[str, ...]
@@ -104,6 +107,7 @@ class RuleBook:
             live=settings.live.model_copy(update=sections["live"]),
             hls=settings.hls.model_copy(update=sections["hls"]),
             is_recorded=is_recorded,
+            srt=settings.srt.model_copy(update=sections["srt"]),
             record=settings.record.model_copy(update=sections["record"]),
             limits=settings.limits.model_copy(update=sections["limits"]),
             told=tuple(

@@ -22,6 +22,7 @@ DEFAULTS: Final[Mapping[str, object]] = {
     "rtmp.listen": "127.0.0.1:0",
     "tls.listen": "127.0.0.1:0",
     "http.listen": "127.0.0.1:0",
+    "srt.listen": "off",
     "limits.shutdown_s": 1,
 }
 

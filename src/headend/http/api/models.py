@@ -29,6 +29,7 @@ class Listeners(Model):
     rtmp: list[str]
     tls: list[str]
     http: list[str]
+    srt: list[str]
 
 
 class Server(Model):

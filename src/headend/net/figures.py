@@ -1,0 +1,26 @@
+"""What libsrt tells of a connection, as plain values."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How the network treats a connection; totals since it began.
+
+    Attributes:
+        rtt_ms: Round-trip time.
+        bandwidth: Of the way, bit/s, as libsrt estimates it.
+        packets_sent: Of data, those sent again among them.
+        packets_received: Of data.
+        lost: Packets reported lost, of which most were sent again.
+        resent: Packets sent again by us.
+        dropped: Packets that came too late, or would have.
+    """
+
+    rtt_ms: float
+    bandwidth: int
+    packets_sent: int
+    packets_received: int
+    lost: int
+    resent: int
+    dropped: int

@@ -1,0 +1,1 @@
+"""SRT: publishers and viewers whose media is MPEG-TS, through the system's libsrt."""

@@ -1,0 +1,229 @@
+"""Tests of SRT with ffmpeg, GStreamer and srt-live-transmit as peers."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.e2e import media
+from tests.e2e.conftest import StartServer
+from tests.e2e.peers import Peers
+from tests.e2e.process import Process
+from tests.e2e.server import Server
+
+pytestmark = pytest.mark.e2e
+
+# FFmpeg and GStreamer close a connection with the last messages in it: so many frames may be lost.
+TAIL = 6
+
+
+@pytest.fixture
+def server(start_server: StartServer) -> Server:
+    return srt_server(start_server)
+
+
+def srt_server(
+    start_server: StartServer, *settings: str, arguments: tuple[str, ...] = ()
+) -> Server:
+    server = start_server(*settings, arguments=("--srt", "127.0.0.1:0", *arguments))
+    if not server.srt:
+        assert "libsrt is not installed" in server.process.output()
+        pytest.skip("libsrt is not installed")
+    return server
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory, ffmpeg: str) -> Path:
+    """Four seconds of H.264 with B-frames, and AAC."""
+    file = tmp_path_factory.mktemp("srt") / "clip.ts"
+    return media.make(ffmpeg, file, *media.picture(4), *media.tone(4), *media.H264, *media.AAC)
+
+
+def url(server: Server, stream_id: str, *options: str) -> str:
+    return f"srt://{server.srt[0]}?{'&'.join((*options, f'streamid={stream_id}'))}"
+
+
+def publish(peers: Peers, clip: Path, to: str) -> Process:
+    return peers.run(
+        *("ffmpeg", "-nostats", "-re", "-i", str(clip), "-c", "copy", "-f", "mpegts", to)
+    )
+
+
+def decoded(file: Path) -> list[tuple[str, str]]:
+    """Return track and hash of every frame that FFmpeg decodes, each track by itself."""
+    command = ("ffmpeg", "-v", "error", "-i", str(file), "-f", "framemd5", "-")
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    lines = [line.split(",") for line in done.stdout.splitlines() if not line.startswith("#")]
+    return sorted((line[0], line[5].strip()) for line in lines)
+
+
+def pictures(file: Path) -> list[str]:
+    """Return the hashes of the pictures that FFmpeg decodes, in their order."""
+    command = ("ffmpeg", "-v", "error", "-i", str(file), "-map", "0:v", "-f", "framemd5", "-")
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    lines = done.stdout.splitlines()
+    return [line.rpartition(",")[2].strip() for line in lines if not line.startswith("#")]
+
+
+def assert_played(played: Path, sent: Path) -> None:
+    """Check that pictures were played from the first one on, without a gap or damage."""
+    got, wanted = pictures(played), pictures(sent)
+    assert len(got) >= len(wanted) - TAIL
+    sure = len(wanted) - 2 * TAIL  # of the last pictures B-frames may be missing between others
+    assert got[:sure] == wanted[:sure]
+
+
+def play(peers: Peers, server: Server, stream_id: str, file: Path) -> Process:
+    process = peers.play(url(server, stream_id), file)
+    server.wait_log("waits for a publisher")
+    return process
+
+
+def live_transmit(peers: Peers, source: str, file: Path) -> Process:
+    if shutil.which("srt-live-transmit") is None:
+        pytest.skip("srt-live-transmit is not installed")
+    return peers.run("sh", "-c", f"exec srt-live-transmit -q -a:no '{source}' file://con > {file}")
+
+
+@pytest.mark.parametrize("form", ["publish:live/a", "#!::m=publish,r=live/a"])
+def test_ffmpeg_publishes_and_every_player_has_the_same_pictures(
+    form: str, server: Server, peers: Peers, clip: Path, tmp_path: Path
+) -> None:
+    files = [tmp_path / name for name in ("srt.ts", "rtmp.flv", "live.ts")]
+    players = [
+        play(peers, server, "read:live/a", files[0]),
+        peers.play(server.url("live/a"), files[1]),
+        live_transmit(peers, url(server, "read:live/a"), files[2]),
+    ]
+    server.wait_log("waits for a publisher", 3)
+    publish(peers, clip, url(server, form)).succeed()
+    for player in players:
+        player.wait()
+    for file in files:
+        assert_played(file, clip)
+
+
+def test_an_rtmp_stream_is_played_over_srt(
+    server: Server, peers: Peers, clip: Path, tmp_path: Path
+) -> None:
+    played = tmp_path / "played.ts"
+    player = play(peers, server, "read:live/a", played)
+    peers.publish(clip, server.url("live/a"), is_paced=True).succeed()
+    player.wait()
+    assert decoded(played) == decoded(clip)
+
+
+def test_gstreamer_publishes_and_plays(server: Server, peers: Peers, tmp_path: Path) -> None:
+    sent, played = tmp_path / "sent.ts", tmp_path / "played.ts"
+    player = peers.gstreamer(
+        f"srtsrc uri=srt://{server.srt[0]}?mode=caller streamid=read:live/a",
+        f"! filesink buffer-mode=unbuffered location={played}",
+    )
+    server.wait_log("waits for a publisher")
+    picture = "videotestsrc is-live=true num-buffers=75 ! video/x-raw,width=160,height=96"
+    publisher = peers.gstreamer(
+        f"{picture},framerate=25/1 ! x264enc speed-preset=ultrafast key-int-max=10 ! h264parse",
+        f"! mpegtsmux alignment=7 ! tee name=tee ! queue ! filesink location={sent}",
+        f"tee. ! queue ! srtsink uri=srt://{server.srt[0]}?mode=caller",
+        "streamid=publish:live/a wait-for-connection=true",
+    )
+    publisher.succeed()
+    server.wait_log("the stream is over")
+    server.wait_log("waits for a publisher", 2)  # GStreamer asks for it again
+    player.kill()
+    assert_played(played, sent)
+
+
+def test_hls_is_made_of_a_stream_over_srt(server: Server, peers: Peers, clip: Path) -> None:
+    publish(peers, clip, url(server, "publish:live/a"))
+    server.wait_log("publish live/a accepted")
+    player = peers.run("ffprobe", "-v", "error", "-show_entries", "stream=codec_name",
+                       f"http://{server.http[0]}/live/a/index.m3u8")  # fmt: skip
+    player.succeed()
+    assert "codec_name=h264" in player.output()
+    assert "codec_name=aac" in player.output()
+
+
+# ------------------------------------------------------------------ who may
+
+
+@pytest.mark.parametrize("options", [(), ("passphrase=another-passphrase",)])
+def test_a_caller_without_the_passphrase_is_refused(
+    options: tuple[str, ...], start_server: StartServer, peers: Peers, clip: Path
+) -> None:
+    server = srt_server(start_server, "srt.passphrase=correct-horse")
+    assert publish(peers, clip, url(server, "publish:live/a", *options)).wait() != 0
+    assert not [line for line in server.log() if "live/a accepted" in line]
+
+
+def test_a_caller_with_the_passphrase_of_a_rule_publishes_and_plays(
+    start_server: StartServer, peers: Peers, clip: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "headend.toml"
+    file.write_text(
+        '[rtmp]\ntls_only = ["vip/*"]\n'
+        '[[stream]]\nmatch = "vip/*"\nsrt.passphrase = "correct-horse"\n'
+    )
+    server = srt_server(start_server, arguments=("-c", str(file)))
+    played, secret = tmp_path / "played.ts", "passphrase=correct-horse"
+    player = peers.play(url(server, "read:vip/a", secret), played)
+    server.wait_log("waits for a publisher")
+    publish(peers, clip, url(server, "publish:vip/a", secret)).succeed()
+    player.wait()
+    assert_played(played, clip)
+    publish(peers, clip, url(server, "publish:live/a")).succeed()
+
+
+def test_refusals_have_a_reason(start_server: StartServer, peers: Peers, clip: Path) -> None:
+    server = srt_server(start_server, "auth.publish=key", "auth.private=vip/*", "live.wait_s=0")
+    reasons = {
+        "publish:live/a": "key",
+        "publish:live/a?key=hk_wrong": "the publish key is not valid",
+        "read:vip/a": "token",
+        "read:live/a": "nobody publishes live/a",
+        "live/a": "the stream id has no form known here",
+        "": "the caller gives no stream id",
+    }
+    for number, (stream_id, reason) in enumerate(reasons.items(), 1):
+        assert publish(peers, clip, url(server, stream_id)).wait() != 0
+        assert reason in server.wait_log("refused", number)
+    assert not [line for line in server.log() if "accepted" in line]
+
+
+def test_a_stream_id_of_512_bytes_and_garbage_are_one_line_each_and_disturb_nobody(
+    server: Server, peers: Peers, clip: Path, tmp_path: Path
+) -> None:
+    played, garbage = tmp_path / "played.ts", tmp_path / "garbage"
+    garbage.write_bytes(bytes(1316 * 2000))
+    player = play(peers, server, "read:live/a", played)
+    publisher = publish(peers, clip, url(server, "publish:live/a"))
+    peers.run("ffmpeg", "-i", url(server, "publish:" + "a" * 504), "-f", "null", "-").wait()
+    server.wait_log("is over the limit")
+    send = f"filesrc location={garbage} blocksize=1316 ! srtsink mode=caller"
+    peers.gstreamer(f"{send} uri=srt://{server.srt[0]} streamid=publish:live/noise")
+    server.wait_log("is not MPEG-TS")
+    publisher.succeed()
+    player.wait()
+    assert_played(played, clip)
+
+
+# ------------------------------------------------------------------ the server
+
+
+def test_the_network_of_a_session_is_shown(server: Server, peers: Peers, clip: Path) -> None:
+    publisher = publish(peers, clip, url(server, "publish:live/a"))
+    server.wait_log("publish live/a accepted")
+    (session,) = json.loads(server.get("/api/v1/sessions", server.token)[1])["sessions"]
+    assert session["protocol"] == "srt"
+    assert session["network"]["rtt_ms"] > 0
+    publisher.kill()
+
+
+def test_a_server_stops_while_callers_publish_and_play(
+    server: Server, peers: Peers, clip: Path, tmp_path: Path
+) -> None:
+    play(peers, server, "read:live/a", tmp_path / "played.ts")
+    publish(peers, clip, url(server, "publish:live/a"))
+    server.wait_log("publish live/a accepted")
+    server.stop()
