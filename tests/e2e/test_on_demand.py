@@ -11,6 +11,7 @@ import pytest
 from tests.e2e import media
 from tests.e2e.browser import OpenTab
 from tests.e2e.server import Server
+from tests.e2e.wait import wait_for
 from tests.record.fragmented import FRAGMENTED, recorded
 from tests.record.made import file, recording
 
@@ -222,3 +223,29 @@ def test_gstreamer_gets_every_frame_over_rtmp(
     for name, frames in wanted.items():
         assert got[name] == frames[: len(got[name])]
         assert len(got[name]) >= len(frames) - 1
+
+
+def test_recording_is_played_over_rtmp_from_its_start_while_it_runs_and_to_its_end(
+    tmp_path: Path,
+) -> None:
+    source = media.make(
+        "ffmpeg", tmp_path / "a.flv", *media.picture(6), *media.tone(6), *media.H264, *media.AAC
+    )
+    server = Server(tmp_path, 'record.match=["live/*"]')
+    target = ["-c", "copy", "-f", "flv", server.url("live/a")]
+    publish = ["ffmpeg", "-v", "error", "-re", "-i", str(source), *target]
+    publisher = subprocess.Popen(publish)
+    try:
+        wait_for(lambda: list(server.data.glob("recordings/live/a/*.mp4")), "a file")
+        newest = ("-rtmp_live", "recorded", "-rtmp_buffer", "3600000", "-i", server.url("live/a"))
+
+        def is_known() -> bool:
+            hashes(*newest, "-t", "0.1")  # of what is live, while the index has no row yet
+            return any("accepted: recordings/" in line for line in server.log())
+
+        wait_for(is_known, "a play of the recording")
+        got = hashes(*newest)
+        assert got == media.hashes(media.frames(source))
+    finally:
+        publisher.kill()
+        server.process.kill()
