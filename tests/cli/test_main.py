@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from headend import logs
 from headend.cli import main
 from headend.cli.main import run
 from headend.errors import (
@@ -98,6 +99,20 @@ def test_every_error_is_one_line_and_an_exit_code(
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"headend: {line}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--log-level", "debug"]])
+def test_lines_of_the_log_come_before_the_error_that_they_led_to(
+    fails: Callable[..., int],
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    monkeypatch.setattr(logs, "flush", lambda: print("a line that waits", file=sys.stderr))
+    fails(HeadendError("it broke"), *arguments)
+    lines = capsys.readouterr().err.splitlines()
+    assert (lines[0], lines[-1]) == ("a line that waits", "headend: it broke")
+    assert lines.count("a line that waits") == 1
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), typer.Abort()])

@@ -118,6 +118,7 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except Exception as error:
+        logs.flush()  # what led to it comes first
         if _is_debug(arguments):
             for line in "".join(traceback.format_exception(error)).splitlines():
                 output.note(line)
