@@ -199,7 +199,7 @@ def test_folder_of_another_server_that_runs_is_told(
         assert run(command) == 2
     finally:
         running.close()
-    assert f"and one runs with {service}: say with --data" in capsys.readouterr().err
+    assert f"but one runs with {service}: choose with --data" in capsys.readouterr().err
     assert {path.name for path in own.iterdir()} == {"server.secret"}
 
 

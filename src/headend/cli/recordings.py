@@ -3,7 +3,6 @@
 It asks the server that runs with the data folder.
 """
 
-import asyncio
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +50,8 @@ def list_recordings(
     as_json: JsonFlag = False,
 ) -> None:
     """List recordings, the newest first."""
+    import asyncio
+
     query = {"stream": pattern, "from": since, "to": until}
     wanted = {name: value for name, value in query.items() if value is not None}
 
@@ -71,6 +72,7 @@ def show(
     id: IdArgument, config: ConfigFlag = None, data: DataFlag = None, as_json: JsonFlag = False
 ) -> None:
     """Show one recording."""
+    import asyncio
 
     async def ask() -> "ListedRecording":
         async with _client(config, data) as client:
@@ -91,6 +93,8 @@ def export(
     data: DataFlag = None,
 ) -> None:
     """Write a recording that is over to one MP4 file."""
+    import asyncio
+
     if file.exists():
         raise SettingsError(f"{file}: it is there already; choose another name, or delete it")
     part = file.with_name(f".{file.name}.part")
@@ -113,6 +117,7 @@ def export(
 @group.command()
 def delete(id: IdArgument, config: ConfigFlag = None, data: DataFlag = None) -> None:
     """Delete a recording that is over, with its files."""
+    import asyncio
 
     async def remove() -> None:
         async with _client(config, data) as client:
