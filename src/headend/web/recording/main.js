@@ -6,6 +6,7 @@ import { clock, moment } from './times.js';
 const STEP_S = 10;
 const IDLE_MS = 2800;
 const RECOVERIES = 3; // from errors of the browser's decoder
+const FRAME_S = 0.25; // the longest last picture
 
 const root = document.documentElement;
 root.classList.toggle('framed', window.self !== window.top);
@@ -44,8 +45,15 @@ function playBy(Hls) {
     if (type === Hls.ErrorTypes.MEDIA_ERROR && recoveries-- > 0) hls.recoverMediaError();
     else say('This recording cannot be played', details);
   });
+  video.addEventListener('waiting', () => endAtLast(Hls));
   hls.loadSource(media('/index.m3u8'));
   hls.attachMedia(video);
+}
+
+/** End where all is played. hls.js does so itself, but not behind a hole that it has jumped. */
+function endAtLast(Hls) {
+  const isOver = hls.latestLevelDetails?.live === false;
+  if (isOver && video.duration - video.currentTime < FRAME_S) hls.trigger(Hls.Events.BUFFER_EOS, {});
 }
 
 function playByItself() {
