@@ -222,7 +222,9 @@ class SrtSession:
             if now - self._heard < SAID_S:
                 tags = self._maker.flush()
                 publishing.publication.push(tags, now)
-                publishing.end("the publisher ended it", " ended")
+                is_garbage = self._bytes_in > 0 and not self._maker.demuxer.packets
+                note = " ended: what it sent is not MPEG-TS" if is_garbage else " ended"
+                publishing.end("the publisher ended it", note)
             else:
                 publishing.lose("the connection was lost", " lost")
         if self._watching is not None:
