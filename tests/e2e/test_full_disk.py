@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import StartServer
+from tests.e2e.disks import mounted_disk
 from tests.e2e.server import Server, command, environ
 from tests.e2e.wait import wait_for
 
@@ -19,13 +20,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 300 KB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("tmpfs cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted_disk(tmp_path / "disk", "300k") as folder:
+        yield folder
 
 
 def fill(disk: Path) -> Path:

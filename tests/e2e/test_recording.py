@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 from tests.e2e import media
+from tests.e2e.disks import mounted_disk
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server
 from tests.e2e.wait import wait_for
@@ -193,13 +194,8 @@ def test_second_publisher_that_takes_over_goes_on_in_the_same_recording(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 24 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("tmpfs cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted_disk(tmp_path / "disk", "24m") as folder:
+        yield folder
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
