@@ -13,7 +13,7 @@ MAX_WAITING_BYTES: Final = 32 * 1024 * 1024
 
 
 class ReadAhead:
-    """See the module's head. `next` gives the tags."""
+    """A reader that reads a stream ahead in a task; `next` gives the tags."""
 
     def __init__(self, reader: TagReader) -> None:
         self._reader = reader

@@ -46,7 +46,7 @@ class Unit(NamedTuple):
     Attributes:
         codec: Of its track.
         pts: When it is shown, 33 bits of 90 kHz.
-        dts: When it is decoded, likewise.
+        dts: When it is decoded, 33 bits of 90 kHz.
         is_random_access: The packet says that decoding can start here.
         payload: Elementary stream: for video one access unit, in Annex B.
     """

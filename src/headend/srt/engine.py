@@ -56,7 +56,7 @@ class _Watched:
 
 
 class Engine:
-    """See the module's head.
+    """The thread that waits for the sockets of one server, and the data that it hands over.
 
     Attributes:
         dropped: Bytes that a slow loop has not taken.

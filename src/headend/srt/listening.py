@@ -32,7 +32,7 @@ EVERYWHERE: Final = ("::", "0.0.0.0")
 
 
 class SrtListening(Feature):
-    """See the module's head. Without libsrt it listens nowhere, and the log says what brings it."""
+    """The SRT listeners of a server; without libsrt there is none, and the log says why."""
 
     name: ClassVar[str] = "srt"
 

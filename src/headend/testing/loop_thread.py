@@ -16,7 +16,7 @@ LOOK_S: Final = 0.01
 
 
 class LoopThread:
-    """See the module's head; `close` ends it."""
+    """An event loop that runs in a thread of its own; `close` ends it."""
 
     def __init__(self, name: str) -> None:
         """Start it.

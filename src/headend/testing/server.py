@@ -28,7 +28,7 @@ DEFAULTS: Final[Mapping[str, object]] = {
 
 
 class ServerThread:
-    """See the module's head; `with` starts and stops it.
+    """A server that runs in a thread of its own; `with` starts and stops it.
 
     Attributes:
         server: What runs; touch it on its own loop only: `call`, `run`.
