@@ -23,7 +23,7 @@ CODE := src tests bench examples
 
 PEERS := ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
 	gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav rtmpdump curl openssl \
-	pebble chromium postgresql nginx libnginx-mod-rtmp libsrt1.5-gnutls srt-tools
+	pebble chromium postgresql redis-server prometheus nginx libnginx-mod-rtmp libsrt1.5-gnutls srt-tools
 RIVALS := nginx libnginx-mod-rtmp libnginx-mod-stream gcc libc6-dev libssl-dev chromium
 
 # Layers without input and output, of which every branch is tested.

@@ -48,6 +48,15 @@ def _nobody_goes_before_all_others() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _log_is_as_detailed_as_before() -> Iterator[None]:
+    """Put the level of the log back, which commands and servers in tests set."""
+    logger = logging.getLogger("headend")
+    level = logger.level
+    yield
+    logger.setLevel(level)
+
+
 LIMIT_S = 20.0  # of an async test, on a machine that does other things too
 
 

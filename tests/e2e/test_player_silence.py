@@ -66,7 +66,7 @@ def watch(server: Server, open_tab: OpenTab, query: str = "") -> Tab:
 
 
 def assert_goes_on(tab: Tab) -> None:
-    tab.wait("headend.state === 'playing'", 40)
+    tab.wait("headend.state === 'playing'")
     at = tab.ask("headend.currentTime")
     tab.wait(f"headend.currentTime > {at} + 0.5")
 
