@@ -6,15 +6,37 @@ from pathlib import Path
 import pytest
 
 from headend.errors import SettingsError
-from headend.settings import KEYS, Settings, example_toml, load_settings, plain_values
+from headend.settings import KEYS, Settings, example_toml, load_settings, plain_values, reference
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "headend.example.toml"
+REFERENCE = ROOT / "docs/settings.md"
 
 
 def test_example_file_is_what_config_init_writes() -> None:
     # `headend config init --force headend.example.toml` writes it anew.
     assert EXAMPLE.read_text() == example_toml()
+
+
+def test_reference_is_what_the_program_prints() -> None:
+    # `headend config reference > docs/settings.md` writes it anew.
+    assert REFERENCE.read_text() == reference()
+
+
+def test_every_key_and_every_field_of_a_table_is_in_the_reference() -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \|", REFERENCE.read_text(), flags=re.MULTILINE)
+    assert [row for row in rows if row in KEYS] == list(KEYS)
+    fields = set(rows) - set(KEYS)
+    assert {"cert", "match", "url", "on_demand", "sources", "events"} <= fields
+
+
+def test_reference_says_what_a_key_takes_and_when_it_takes_effect() -> None:
+    rows = {row.split("`")[1]: row for row in REFERENCE.read_text().splitlines() if "| `" in row}
+    assert '| "key" |' not in rows["auth.publish"]
+    assert '"loopback", "key" or "open"' in rows["auth.publish"]
+    assert "a number from 0 to 3600" in rows["live.wait_s"]
+    assert "(restart, secret)" in rows["auth.database"]
+    assert "a list of addresses" in rows["rtmp.listen"]
 
 
 def test_example_file_sets_nothing() -> None:

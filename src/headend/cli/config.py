@@ -130,6 +130,14 @@ def schema() -> None:
     output.result_json(Settings.model_json_schema())
 
 
+@group.command("reference")
+def show_reference() -> None:
+    """Print the reference of all settings, as Markdown."""
+    from headend.settings import reference
+
+    output.result(reference().rstrip("\n"))
+
+
 @group.command()
 def init(file: FileArgument = None, config: FileFlag = None, force: ForceFlag = False) -> None:
     """Write a settings file with every setting, its default and its purpose."""

@@ -16,6 +16,7 @@ from headend.settings.keys import (
 from headend.settings.limits import Limits
 from headend.settings.live import Live
 from headend.settings.model import Log, Settings
+from headend.settings.reference import reference
 from headend.settings.rtmp import Rtmp
 from headend.settings.rules import plain_value
 from headend.settings.sources import (
@@ -58,6 +59,7 @@ __all__ = [
     "parse_address",
     "plain_value",
     "plain_values",
+    "reference",
     "secret_values",
     "settings_of",
     "shown",

@@ -20,6 +20,7 @@ from headend.settings.allowed import wrong
 from headend.settings.keys import KEYS, SECTIONS, get, is_secret, secret_values
 from headend.settings.model import Settings
 from headend.settings.texts import quoted, typed, unquoted
+from headend.settings.toml_faults import explain
 from headend.settings.values import default_data_folder
 
 ENVIRONMENT_PREFIX: Final = "HEADEND_"
@@ -37,12 +38,6 @@ FLAGS: Final[Mapping[str, str]] = MappingProxyType(
         "log.format": "--log-format",
         "log.level": "--log-level",
     }
-)
-
-# In what tomllib says of a key or section that is given twice, also in two forms.
-_TWICE: Final = ("twice", "Cannot overwrite", "Cannot mutate", "Cannot redefine")
-_TWICE_WORDS: Final = (
-    ": a section may be given once, as [auth] with its keys below or as auth.private = …"
 )
 
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -197,11 +192,7 @@ def _parse_toml(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        line = text.count("\n") + 1
-        reason = str(error).replace("(at end of document)", f"(at line {line}, the end)")
-        if any(word in reason for word in _TWICE):
-            reason = reason.replace(" (at line", f"{_TWICE_WORDS} (at line")
-        raise SettingsError(f"{path}: {reason}") from error
+        raise SettingsError(f"{path}: {explain(text, str(error))}") from error
 
 
 def _read_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
