@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, get_args
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from headend.settings.allowed import allowed
 from headend.settings.keys import KEYS, NEEDS_RESTART, SECTIONS, is_secret, plain_values, shown
 from headend.settings.model import Settings
 from headend.settings.rules import RULE_KEYS, StreamRule
+from headend.settings.secret_files import takes_file
 from headend.settings.tables import Table
 from headend.settings.values import Address, Network
 
@@ -30,6 +31,7 @@ settings are given and changed.
 | restart | a change takes effect with the next start; every other key takes effect at a reload |
 | rule | a `[[stream]]` rule may set it for some streams |
 | secret | its value is never shown |
+| or a file | `NAME_file` names a file that holds it, or a credential (`credential:NAME`) |
 """
 
 
@@ -56,6 +58,7 @@ def _entry(key: str, default: object) -> str:
             ("restart", key in NEEDS_RESTART),
             ("rule", key in RULE_KEYS),
             ("secret", is_secret(KEYS[key])),
+            ("or a file", takes_file(KEYS[key])),
         )
         if is_so
     ]
@@ -75,8 +78,9 @@ def _tables(section: str) -> Iterator[str]:
         yield from ("| field | takes | meaning |", "| --- | --- | --- |")
         for name, field in kinds[0].model_fields.items():
             meaning = field.description or ""
-            if field.is_required():
-                meaning += " (required)"
+            marks = ["required"] * field.is_required() + ["or a file"] * takes_file(field)
+            if marks:
+                meaning += f" ({', '.join(marks)})"
             yield _row(f"`{name}`", _takes(name, field), _text(meaning))
         yield ""
 
@@ -95,7 +99,7 @@ def _takes(key: str, info: FieldInfo) -> str:
             return f"a list of {words}"
     if any(map(_is_table, kinds)):
         return "a list of tables"
-    if SecretStr in kinds:
+    if takes_file(info):
         return "a text"
     return allowed(key, info).removeprefix("must be ").partition(", such as")[0]
 

@@ -11,14 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, get_args, get_origin
+from typing import Any, Final, NamedTuple, get_origin
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from headend.errors import SettingsError
 from headend.settings.allowed import wrong
 from headend.settings.keys import KEYS, SECTIONS, get, is_secret, secret_values
 from headend.settings.model import Settings
+from headend.settings.secret_files import SUFFIX, read_secret, takes_file
+from headend.settings.tables import ENVIRON
 from headend.settings.texts import quoted, typed, unquoted
 from headend.settings.toml_faults import explain
 from headend.settings.values import default_data_folder
@@ -140,13 +142,27 @@ def _settle(
 ) -> tuple[Settings, Mapping[str, str]]:
     """Settle what holds for each key, the last given winning; return it with where it came from."""
     problems: list[str] = []
+    given = [_from_file(each, environ, problems) for each in given]
     last = {each.key: _typed(each, problems) for each in given if each.key in KEYS}
     if not last.get("data", _Given("", "", "")).value:
         last["data"] = _Given("data", default_data_folder(environ), DEFAULT)
     problems += [_explain_unknown(each) for each in given if each.key not in KEYS]
-    settings = _validate(last, problems)
+    settings = _validate(last, problems, environ)
     sources = {key: last[key].source if key in last else DEFAULT for key in KEYS}
     return settings, MappingProxyType(sources)
+
+
+def _from_file(given: _Given, environ: Mapping[str, str], problems: list[str]) -> _Given:
+    """Take a secret from the file that `NAME_file` names in its place."""
+    key = given.key.removesuffix(SUFFIX)
+    if key == given.key or given.key in KEYS or key not in KEYS or not takes_file(KEYS[key]):
+        return given
+    try:
+        value = read_secret(given.value, environ)
+    except ValueError as error:
+        problems.append(f"{given.key}: {error} ({given.source})")
+        value = ""
+    return _Given(key, value, given.source)
 
 
 def _typed(given: _Given, problems: list[str]) -> _Given:
@@ -155,7 +171,7 @@ def _typed(given: _Given, problems: list[str]) -> _Given:
     if not given.is_text or get_origin(info.annotation) is tuple:
         return given  # lists and tables read texts themselves
     text = str(given.value)
-    if SecretStr in (info.annotation, *get_args(info.annotation)):
+    if takes_file(info):
         return given._replace(value=unquoted(text))  # any character may begin it
     try:
         return given._replace(value=typed(text))
@@ -229,7 +245,9 @@ def _explain_unknown(given: _Given) -> str:
     return f"unknown setting {quoted(given.key)[1:-1]} ({given.source}): {hint}"
 
 
-def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
+def _validate(
+    given: Mapping[str, _Given], problems: list[str], environ: Mapping[str, str]
+) -> Settings:
     """Build the settings; raises SettingsError for `problems`, known before, and for its own."""
     tables: dict[str, dict[str, object]] = {name: {} for name in ("", *SECTIONS)}
     for key, each in given.items():
@@ -239,7 +257,7 @@ def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
         outer, _, name = section.rpartition(".")
         tables[outer][name] = tables[section]
     try:
-        settings = Settings.model_validate(tables[""])
+        settings = Settings.model_validate(tables[""], context={ENVIRON: environ})
     except ValidationError as error:
         problems = problems + [_explain_wrong(each, given) for each in error.errors()]
     if problems:

@@ -7,9 +7,18 @@ text of a flag ─┴─► list ─► entry 1, 2 … ─► Table   or   entry
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from pydantic import ValidationError, WrapValidator
+from pydantic import (
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    WrapValidator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from headend.settings.allowed import wrong
+from headend.settings.secret_files import SUFFIX, read_secret, takes_file
 from headend.settings.section import Section
 from headend.settings.texts import listed_tables, shown_item
 
@@ -19,8 +28,48 @@ MOST_ENTRIES: Final = 1000
 _FIRST: Final = ("extra_forbidden", "missing")
 
 
+# In the context of a validation whose values may name files: the environment, for `read_secret`.
+ENVIRON: Final = "environ"
+
+
 class Table(Section):
-    """An entry of a list of tables."""
+    """An entry of a list of tables. A secret may be in a file, which `NAME_file` names."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, value: object, info: ValidationInfo) -> object:
+        context = info.context or {}
+        if not isinstance(value, dict) or ENVIRON not in context:
+            return value
+        read = dict(value)
+        for name in cls.secret_fields():
+            where = read.pop(f"{name}{SUFFIX}", None)
+            if where is None:
+                continue
+            if name in read:
+                raise ValueError(f"{name} and {name}{SUFFIX} are given: one of them is enough")
+            try:
+                read[name] = read_secret(where, context[ENVIRON])
+            except ValueError as error:
+                raise ValueError(f"{name}{SUFFIX}: {error}") from None
+        return read
+
+    @classmethod
+    def secret_fields(cls) -> Sequence[str]:
+        """Name the fields that hold a secret."""
+        return [name for name, info in cls.model_fields.items() if takes_file(info)]
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Add the fields that name files; what a file may hold is not required by itself."""
+        schema = handler.resolve_ref_schema(handler(core))
+        for name in cls.secret_fields():
+            words = f"File that holds {name}, or credential:NAME of systemd."
+            schema["properties"][f"{name}{SUFFIX}"] = {"type": "string", "description": words}
+        required = [name for name in schema.get("required", ()) if name not in cls.secret_fields()]
+        return schema | {"required": required}
 
 
 T = TypeVar("T", bound=Table)
