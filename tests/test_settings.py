@@ -35,7 +35,7 @@ def test_reference_says_what_a_key_takes_and_when_it_takes_effect() -> None:
     assert '| "key" |' not in rows["auth.publish"]
     assert '"loopback", "key" or "open"' in rows["auth.publish"]
     assert "a number from 0 to 3600" in rows["live.wait_s"]
-    assert "(restart, secret)" in rows["auth.database"]
+    assert "(restart, secret, or a file)" in rows["auth.database"]
     assert "a list of addresses" in rows["rtmp.listen"]
 
 
