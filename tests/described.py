@@ -8,6 +8,8 @@ from headend.live.status import StreamStatus
 _KNOWN: dict[str, Any] = {
     "app": "live",
     "name": "a",
+    "title": "",
+    "description": "",
     "state": "live",
     "uptime_s": 65.0,
     "publisher": None,

@@ -75,11 +75,13 @@ class Tab:
         wait_for(look, f"the text {text!r}", limit_s)
 
     def check(self) -> list[str]:
-        """Have axe look for what is not accessible (WCAG 2.1 AA); return its findings."""
+        """Have axe look for what is not accessible (WCAG 2.2 AA); return its findings."""
         if not AXE.exists():
             pytest.skip("axe-core is not installed: .ci/libraries --tests")
         self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate("axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa'] })")
+        found = self.page.evaluate(
+            "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })"
+        )
         return [
             f"{fault['id']}: {node['target']} {node['failureSummary']}"
             for fault in found["violations"]

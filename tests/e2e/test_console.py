@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 
 def signed_in(server: Server, open_tab: OpenTab, **options: object) -> Tab:
     """Open the console and sign in."""
-    tab = open_tab(f"http://{server.http[0]}/", **options)
+    tab = open_tab(f"http://{server.http[0]}/console", **options)
     tab.page.get_by_label("Admin token").fill(server.token)
     tab.page.get_by_role("button", name="Sign in").click()
     tab.wait_text("Up to date")
@@ -33,7 +33,7 @@ def go(tab: Tab, section: str) -> None:
 def test_wrong_token_is_refused_and_says_where_the_right_one_is(
     server: Server, open_tab: OpenTab
 ) -> None:
-    tab = open_tab(f"http://{server.http[0]}/")
+    tab = open_tab(f"http://{server.http[0]}/console")
     tab.page.get_by_label("Admin token").fill("wrong")
     tab.page.keyboard.press("Enter")
     tab.wait_text("The admin token is not right")
@@ -257,7 +257,7 @@ def test_every_section_is_accessible(
 ) -> None:
     peers.publish(clip, server.url("live/a"), is_endless=True)
     server.wait_media("live/a")
-    tab = open_tab(f"http://{server.http[0]}/", color_scheme=scheme)
+    tab = open_tab(f"http://{server.http[0]}/console", color_scheme=scheme)
     expect(tab.page.get_by_label("Admin token")).to_be_visible()
     assert tab.check() == []
     tab = signed_in(server, open_tab, color_scheme=scheme)

@@ -56,6 +56,8 @@ async def test_live_stream_is_described(tmp_path: Path) -> None:
             "path": "live/a",
             "app": "live",
             "name": "a",
+            "title": "",
+            "description": "",
             "state": "live",
             "publisher": publisher.name,
             "standbys": [],

@@ -31,6 +31,15 @@ BLANK: Final = re.compile(r"\{\{(\w+)\}\}")
 VERSION_CHARACTERS: Final = 12
 FOREVER: Final = "public, max-age=31536000, immutable"
 FRESH: Final = "no-cache"
+PAGE_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+}
 LEAST_PACKED: Final = 500  # bytes; smaller ones gain nothing
 
 
@@ -112,6 +121,9 @@ class Assets:
             path.relative_to(self._folder).as_posix(): _asset(path.read_bytes(), TYPES[path.suffix])
             for path in paths
         }
+
+
+ASSETS: Final = web.AppKey("assets", Assets)  # for whatever answers with a page
 
 
 def root_of(request: web.Request) -> str:

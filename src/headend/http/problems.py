@@ -87,6 +87,11 @@ def problem_of(rejected: Rejected) -> Problem:
     return Problem(status, rejected.description, code=told_code(rejected, "play"))
 
 
+def wants_json(request: web.Request) -> bool:
+    """Say whether a client asks for JSON where a browser gets a page."""
+    return "application/json" in request.headers.get("Accept", "")
+
+
 @web.middleware
 async def tell_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer with a problem document whatever a handler raises.

@@ -15,6 +15,7 @@ from headend.http.api.sign_in import SignIns
 from headend.http.connection import HttpConnection, Unclaimed
 from headend.http.exposition import CONTENT_TYPE, Exposition
 from headend.http.heads import answer_headers
+from headend.http.problem_pages import show_problems
 from headend.http.problems import tell_problems
 from headend.http.protocol import HttpProtocol
 from headend.live.services import Services
@@ -107,7 +108,13 @@ class HttpServer(Feature):
 
     def _application(self) -> web.Application:
         application = web.Application(
-            middlewares=[self._count, _mark_request, tell_problems, bodies.refuse_codings]
+            middlewares=[
+                self._count,
+                _mark_request,
+                show_problems,
+                tell_problems,
+                bodies.refuse_codings,
+            ]
         )
         application.on_response_prepare.append(self._finish_head)
         application.router.add_get("/healthz", self._health)

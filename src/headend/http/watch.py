@@ -15,10 +15,12 @@ from headend.decisions import Address
 from headend.errors import LimitExceeded, ProtocolError, Refusal, Rejected
 from headend.http import access
 from headend.http.assets import Assets
-from headend.http.problems import Problem, problem_of
+from headend.http.problems import Problem, problem_of, wants_json
 from headend.hub.stream import Stream
 from headend.live import status
+from headend.live.listing import Listing
 from headend.live.services import Services
+from headend.live.titles import About
 from headend.live.waiting import wait_for_media
 from headend.names import stream_path
 from headend.settings.http import ANY_ORIGIN
@@ -29,9 +31,11 @@ CONTENT_TYPE: Final = "application/json"
 State = dict[str, object]
 
 
-def add_routes(application: web.Application, services: Services, assets: Assets) -> None:
+def add_routes(
+    application: web.Application, services: Services, assets: Assets, listing: Listing
+) -> None:
     """Serve the player page."""
-    routes = WatchRoutes(services, assets)
+    routes = WatchRoutes(services, assets, listing)
     application.router.add_get(ROUTE, routes.get)
     application.router.add_route("OPTIONS", ROUTE, routes.options)
 
@@ -39,9 +43,10 @@ def add_routes(application: web.Application, services: Services, assets: Assets)
 class WatchRoutes:
     """The routes of the player page."""
 
-    def __init__(self, services: Services, assets: Assets) -> None:
+    def __init__(self, services: Services, assets: Assets, listing: Listing) -> None:
         self._services = services
         self._assets = assets
+        self._listing = listing
 
     async def options(self, request: web.Request) -> web.StreamResponse:
         """Answer what browsers ask before a request to another origin (Fetch, preflight)."""
@@ -49,7 +54,7 @@ class WatchRoutes:
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Give the page, or the state of its stream as JSON."""
-        if _wants_json(request):
+        if wants_json(request):
             is_patient = request.query.get("wait") == "1" and request.method != "HEAD"
             state = await self._state(request, is_patient=is_patient)
             return web.Response(
@@ -113,16 +118,23 @@ class WatchRoutes:
         """Build what the page reads.
 
         Keys: path; state: live, interrupted, offline, private or invalid; detail: one line for a
-        person; time: of the server, unix seconds; delay_s: what media waits here until it is sent;
-        hls: whether there is HLS; container: of HLS; tracks: as in the API.
+        person; title, description: of the stream, for people; viewers: how many watch; time: of
+        the server, unix seconds; delay_s: what media waits here until it is sent; hls: whether
+        there is HLS; container: of HLS; tracks: as in the API.
         """
         services = self._services
         poller, live = services.poller, services.settings.live
         hls = services.rules.of(path).hls
+        about = (
+            About() if stream is None else services.titles.of(stream, services.rules.of(path).live)
+        )
         return {
             "path": path,
             "state": state,
             "detail": detail,
+            "title": about.title,
+            "description": about.description,
+            "viewers": 0 if stream is None else self._listing.viewers(stream.path),
             "time": time(),
             "delay_s": round(live.flush_ms / 1000 if live.flush == "fixed" else poller.pause_s, 4),
             "hls": hls.start != "off",
@@ -145,7 +157,3 @@ def page_headers(services: Services) -> dict[str, str]:
         "Referrer-Policy": "no-referrer",  # the address may hold a token
         "Vary": "Accept",
     }
-
-
-def _wants_json(request: web.Request) -> bool:
-    return CONTENT_TYPE in request.headers.get("Accept", "")

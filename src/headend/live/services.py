@@ -2,7 +2,7 @@
 
 from asyncio import AbstractEventLoop
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headend.access.access import Access
 from headend.access.gate import Gate
@@ -13,6 +13,7 @@ from headend.live.arrivals import Arrivals
 from headend.live.open_sessions import OpenSessions
 from headend.live.rates import Rates
 from headend.live.rtmp_settings import RtmpSettings
+from headend.live.titles import Titles
 from headend.logs import Repeats
 from headend.net.admission import Admission
 from headend.net.deadlines import Deadlines
@@ -38,6 +39,7 @@ class Services:
         addresses: Where the server listens, by listener: rtmp, tls and http.
         undecided: Tells the log of requests that could not be decided.
         arrivals: Requests that wait for a stream.
+        titles: Titles and descriptions of streams, for people.
         server_id: Id of this server among servers that relay to each other; new with each start.
     """
 
@@ -54,6 +56,7 @@ class Services:
     server_id: str
     arrivals: Arrivals
     undecided: Repeats
+    titles: Titles = field(default_factory=Titles)
 
     @property
     def loop(self) -> AbstractEventLoop:

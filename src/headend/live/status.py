@@ -56,6 +56,8 @@ class StreamStatus:
     path: str
     app: str
     name: str
+    title: Annotated[str, Field(description="For people; empty: it has none.")]
+    description: str
     state: State
     uptime_s: float | None
     publisher: Annotated[
@@ -181,8 +183,8 @@ def listed(services: Services) -> list[Stream]:
 
 def streams(services: Services) -> list[StreamStatus]:
     """Describe every stream that is live, interrupted or waited for."""
-    now, viewers = services.loop.time(), _viewers(services)
-    return [_stream(services, each, now, viewers[each.path]) for each in listed(services)]
+    now, counts = services.loop.time(), viewers(services)
+    return [_stream(services, each, now, counts[each.path]) for each in listed(services)]
 
 
 def stream(services: Services, path: str) -> StreamStatus | None:
@@ -190,26 +192,26 @@ def stream(services: Services, path: str) -> StreamStatus | None:
     found = services.registry.stream(path)
     if found is None or found.state is StreamState.ENDED:
         return None
-    return _stream(services, found, services.loop.time(), _viewers(services, path)[path])
+    return _stream(services, found, services.loop.time(), viewers(services, path)[path])
 
 
 async def in_turns(services: Services, known: Sequence[Stream]) -> list[StreamStatus]:
     """Describe these streams as `streams` does, TURN of them in one turn of the loop."""
-    viewers = _viewers(services)
+    counts = viewers(services)
     described: list[StreamStatus] = []
     for start in range(0, len(known), TURN):
         if start:
             await asyncio.sleep(0)
         now = services.loop.time()
         described += [
-            _stream(services, each, now, viewers[each.path])
+            _stream(services, each, now, counts[each.path])
             for each in known[start : start + TURN]
             if each.state is not StreamState.ENDED
         ]
     return described
 
 
-def _viewers(services: Services, only: str | None = None) -> Mapping[str, Counter[str]]:
+def viewers(services: Services, only: str | None = None) -> Mapping[str, Counter[str]]:
     """Count the viewers of every stream, or of one only, by protocol."""
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for session in services.sessions:
@@ -233,6 +235,7 @@ def _stream(
     configs = stream_configs(stream)
     rates = services.rates.of(stream.path)
     interval = stream.keyframe_interval
+    about = services.titles.of(stream, services.rules.of(stream.path).live)
     ingest = Ingest(
         0.0 if stream.began is None else now - stream.began,
         stream.is_live,
@@ -246,6 +249,8 @@ def _stream(
         path=stream.path,
         app=app or name,
         name=name if app else "",
+        title=about.title,
+        description=about.description,
         state=cast("State", stream.state.name.lower()),
         uptime_s=None if stream.began is None else round(now - stream.began, 3),
         publisher=None if publication is None else publication.publisher.peer,

@@ -8,7 +8,7 @@ from aiohttp import web
 from headend.errors import DatabaseError
 from headend.features.routes import HttpRoute
 from headend.http import access
-from headend.http.pages import ASSETS
+from headend.http.assets import ASSETS
 from headend.http.problems import Problem
 from headend.http.watch import page_headers
 from headend.record.known import KnownRecording

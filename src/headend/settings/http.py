@@ -1,7 +1,7 @@
 """Settings of HTTP: addresses, origins of web pages, names of hosts, proxies."""
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field
@@ -63,6 +63,11 @@ class Http(Section):
         default=(),
         description="Networks of HTTP proxies whose X-Forwarded-For and X-Forwarded-Proto "
         "headers are trusted.",
+    )
+    page: Literal["public", "console", "off"] = Field(
+        default="public",
+        description="What / shows: the live streams that are open to all (public), the console, "
+        "or nothing (off).",
     )
     thumbnail_s: Seconds = Field(
         default=5, ge=1, le=3600, description="Seconds until the server makes a new thumbnail."

@@ -105,6 +105,18 @@ def backup_rank(sources: Sequence[FallbackSource]) -> int:
 class Live(Section):
     """How streams start, continue and end."""
 
+    title: Annotated[str, Field(max_length=200)] = Field(
+        default="",
+        description="Title of a stream, for people; empty: the one that its publisher sends.",
+    )
+    description: Annotated[str, Field(max_length=2000)] = Field(
+        default="",
+        description="What a stream is about, for people; empty: what its publisher says.",
+    )
+    listed: bool = Field(
+        default=True,
+        description="The public page shows the stream, if it is open to all.",
+    )
     wait_s: Seconds = Field(
         default=30,
         ge=0,

@@ -4,20 +4,29 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
+from pydantic import Field
 
 from headend.features.routes import Route, Schema
 from headend.http import thumbnail
 from headend.http.api import models
-from headend.http.api.route import PAGE, V1, page_limit
+from headend.http.api.route import PAGE, V1, page_limit, read_body
 from headend.http.problems import Problem
 from headend.live import status
 from headend.live.rates import RateHistory
 from headend.live.services import Services
+from headend.live.titles import DESCRIPTION_CHARACTERS, TITLE_CHARACTERS
 from headend.thumbnails.thumbnails import DEFAULT_WIDTH
 
 _WIDTH: Final[Mapping[str, Schema]] = {
     "width": {"type": "integer", "minimum": 1, "maximum": 99999, "default": DEFAULT_WIDTH},
 }
+
+
+class StreamChange(models.Model):
+    """What is changed of a stream; null leaves it, an empty text has the publisher's own back."""
+
+    title: str | None = Field(None, max_length=TITLE_CHARACTERS)
+    description: str | None = Field(None, max_length=DESCRIPTION_CHARACTERS)
 
 
 def routes(services: Services) -> Sequence[Route]:
@@ -30,6 +39,8 @@ def routes(services: Services) -> Sequence[Route]:
         Route("GET", f"{V1}/rates/{{path}}", "A stream second by second.", api.rates,
               RateHistory, statuses=(404,)),
         Route("GET", stream, "One stream.", api.stream, status.StreamStatus, statuses=(404,)),
+        Route("PATCH", stream, "Set title and description of a stream, until it ends.", api.change,
+              status.StreamStatus, body=StreamChange, statuses=(404,), action="stream.change"),
         Route("DELETE", stream, "End a stream and its publisher's session.", api.end_stream,
               statuses=(404,), action="stream.end"),
         Route("GET", f"{V1}/thumbnails/{{path}}", "The newest picture of a stream.",
@@ -65,6 +76,15 @@ class _Streams:
         if self._services.registry.stream(path) is None:
             raise no_stream()
         return self._services.rates.history(path)
+
+    async def change(self, request: web.Request) -> status.StreamStatus:
+        change = await read_body(request, StreamChange)
+        path = request.match_info["path"]
+        stream = self._services.registry.stream(path)
+        if stream is None or not stream.has_begun:
+            raise no_stream()
+        self._services.titles.set(stream, change.title, change.description)
+        return await self.stream(request)
 
     async def end_stream(self, request: web.Request) -> None:
         path = request.match_info["path"]

@@ -2,7 +2,8 @@
 
 import { h, setText } from '../common/dom.js';
 import { bitRate, bytes, capital, duration } from '../common/format.js';
-import { ask, button, field, keep, say } from './parts.js';
+import { keep } from '../common/keep.js';
+import { ask, button, field, say } from './parts.js';
 
 const AGAIN_MS = 2000;
 const STATES = {

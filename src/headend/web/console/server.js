@@ -2,7 +2,8 @@
 
 import { h, setText } from '../common/dom.js';
 import { bitRate, bytes, date, duration } from '../common/format.js';
-import { button, facts, keep, section, show } from './parts.js';
+import { keep } from '../common/keep.js';
+import { button, facts, section, show } from './parts.js';
 
 const DAY_S = 86400;
 const [SOON_D, URGENT_D] = [30, 7];

@@ -2,9 +2,10 @@
 
 import { h, setText } from '../common/dom.js';
 import { bitRate, capital, codec, count, duration, number } from '../common/format.js';
+import { keep } from '../common/keep.js';
 import { address, encoded } from './api.js';
 import { Graph } from './graph.js';
-import { ask, button, facts, keep, say } from './parts.js';
+import { ask, button, facts, say } from './parts.js';
 import { mayWatch } from './watching.js';
 
 const PICTURE_MS = 5000;
