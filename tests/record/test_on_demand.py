@@ -1,4 +1,4 @@
-"""Tests of headend.record.on_demand, headend.record.known and headend.http.ranges."""
+"""Tests of headend.record.on_demand and known, headend.http.stored and ranges."""
 
 import gzip
 import re
@@ -16,6 +16,7 @@ from headend.access.tokens import Token
 from headend.errors import DatabaseError
 from headend.hls.streams import HlsStreams
 from headend.hls.viewers import HlsViewer
+from headend.http import stored
 from headend.record import known as known_module
 from headend.record import on_demand as on_demand_module
 from headend.record.tables import RecordingTables
@@ -436,7 +437,7 @@ async def test_viewers_of_recordings_are_bounded_by_the_limits_of_the_stream(
         assert (await web.get(FILE, one))[0] == 200
         (viewer,) = web.live.services.sessions.viewers
         assert isinstance(viewer, HlsViewer)
-        assert (viewer.deadline() or 0.0) >= viewer.started + on_demand_module.VIEWER_S
+        assert (viewer.deadline() or 0.0) >= viewer.started + stored.VIEWER_S
         viewer.deadline_passed(0.0)
         assert (await web.get(INDEX, other))[0] == 200
 

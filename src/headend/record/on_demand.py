@@ -9,29 +9,23 @@ Who may watch a stream may watch what was recorded of it, and counts as a viewer
 """
 
 import asyncio
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from time import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
-from weakref import WeakValueDictionary
 
 from aiohttp import web
 
 from headend.errors import DatabaseError, MediaError
 from headend.features.routes import HttpRoute
-from headend.hls.streams import HlsStreams
-from headend.hls.viewers import HlsAudience, HlsViewer
-from headend.http import access
+from headend.hls.viewers import HlsViewer
+from headend.http import stored
 from headend.http.assets import root_of
-from headend.http.credentials import query_of_children
-from headend.http.hls import PLAYLIST_TYPE
 from headend.http.paths import stream_path
 from headend.http.problems import Problem
-from headend.http.ranges import FileRange, PiecesResponse, byte_range, cut
+from headend.http.ranges import FileRange
 from headend.record.known import KnownRecording
 from headend.record.playlist import Listing, playlist
 from headend.record.tables import RecordingFilter
@@ -50,12 +44,9 @@ ARCHIVE_ROUTE: Final = "/{path:.+}/archive.m3u8"
 CONTENT_TYPES: Final = {".mp4": "video/mp4", ".flv": "video/x-flv"}
 FRESH_S: Final = 1  # of a playlist of what runs, and of its files
 OVER_FRESH_S: Final = 60  # of a playlist of what is over, which may be deleted
-FOREVER_S: Final = 365 * 86_400
-LEVEL: Final = 4  # of compression: a day takes a thread 25 ms
 ARCHIVED: Final = 200  # recordings in one playlist
 ADDED: Final = 1000  # segments that become lines in one turn of the loop
 ANOTHER: Final = "You may watch another stream in place of this one."
-VIEWER_S: Final = 30.0  # that a viewer is counted after its last request: players load so far ahead
 
 
 class OnDemand:
@@ -64,8 +55,7 @@ class OnDemand:
     def __init__(self, recordings: "Recordings") -> None:
         self._recordings: Final = recordings
         self._services: Final = recordings.services
-        # By stream; each is there as long as it has viewers, which hold it.
-        self._audiences: Final = WeakValueDictionary[str, HlsAudience]()
+        self._viewers: Final = stored.StoredViewers(recordings.services)
 
     def routes(self) -> Sequence[HttpRoute]:
         """List the addresses."""
@@ -75,50 +65,44 @@ class OnDemand:
             (DOWNLOAD_ROUTE, self.download),
             (ARCHIVE_ROUTE, self.archive),
         )
-        return [
-            route
-            for path, handler in handlers
-            for route in (
-                HttpRoute(path, access.for_other_pages(self._services, handler)),
-                HttpRoute(path, self.options, "OPTIONS"),
-            )
-        ]
-
-    async def options(self, request: web.Request) -> web.StreamResponse:
-        """Answer what browsers ask before a request to another origin (Fetch, preflight)."""
-        return web.Response(status=204, headers=access.preflight_headers(self._services, request))
+        return stored.media_routes(self._services, handlers)
 
     async def playlist(self, request: web.Request) -> web.StreamResponse:
         """Give the playlist of one recording."""
         known, _ = await self._known(request)
         _check_form(known)
-        query = self._query(request, known.recording.stream)
+        services = self._services
+        query = stored.child_query(services, request, known.recording.stream)
         try:
             listing = await self._recordings.known.listed(known)
         except DatabaseError as error:
             raise away(error) from None
         is_over = known.is_whole
-        headers = self._playlist_headers(request, OVER_FRESH_S if is_over else FRESH_S)
-        if not (_takes_gzip(request) and is_over and not query):
-            return await _text(request, playlist([(listing, "")], query, is_over=is_over), headers)
+        fresh_s = OVER_FRESH_S if is_over else FRESH_S
+        headers = stored.playlist_headers(services, request, fresh_s)
+        if not (stored.takes_gzip(request) and is_over and not query):
+            text = playlist([(listing, "")], query, is_over=is_over)
+            return await stored.playlist_answer(request, text, headers)
         if not known.packed:
-            known.packed = await _packed(playlist([(listing, "")], "", is_over=True))
-        return web.Response(body=known.packed, headers={**headers, "Content-Encoding": "gzip"})
+            known.packed = await stored.packed(playlist([(listing, "")], "", is_over=True))
+        return stored.packed_answer(known.packed, headers)
 
     async def archive(self, request: web.Request) -> web.StreamResponse:
         """Give what was recorded of a stream between two times."""
         path = stream_path(request.match_info["path"])
-        granted, _ = await self._allow(request, path)
+        granted, _ = await self._viewers.allow(request, path)
         since, until = _times(request)
-        query = self._query(request, path)
+        query = stored.child_query(self._services, request, path)
         try:
             lists = await self._archived(granted, since, until, root_of(request))
         except DatabaseError as error:
             raise away(error) from None
         if not lists:
             raise Problem(404, f"Nothing was recorded of {path} then.")
-        headers = self._playlist_headers(request, OVER_FRESH_S if until < time() else FRESH_S)
-        return await _text(request, playlist(lists, query, is_over=True), headers)
+        fresh_s = OVER_FRESH_S if until < time() else FRESH_S
+        headers = stored.playlist_headers(self._services, request, fresh_s)
+        text = playlist(lists, query, is_over=True)
+        return await stored.playlist_answer(request, text, headers)
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         """Give a file of a recording, or a range of it."""
@@ -136,9 +120,9 @@ class OnDemand:
                     known.sizes[number] = size
             name = f"{known.recording.id}-{number}"
             etag = f'"{name}"' if known.is_over else f'"{name}-{size}"'
-            with known.in_use(), _answered(request, viewer):
+            with known.in_use(), stored.answered(request, viewer):
                 whole = [FileRange(path, 0, size)]
-                return _gave(viewer, await self._send(request, whole, size, etag, known))
+                return stored.gave(viewer, await self._send(request, whole, size, etag, known))
         except OSError as error:
             if isinstance(error, ConnectionError):
                 raise
@@ -147,8 +131,8 @@ class OnDemand:
     async def download(self, request: web.Request) -> web.StreamResponse:
         """Give a recording as one MP4 file, or a range of it."""
         known, viewer = await self._known(request)
-        with _answered(request, viewer):
-            return _gave(viewer, await self.give_download(request, known))
+        with stored.answered(request, viewer):
+            return stored.gave(viewer, await self.give_download(request, known))
 
     async def give_download(
         self, request: web.Request, known: KnownRecording
@@ -184,32 +168,10 @@ class OnDemand:
         if known is None:
             raise no_recording()
         stream = known.recording.stream
-        granted, viewer = await self._allow(request, stream)
+        granted, viewer = await self._viewers.allow(request, stream)
         if granted != stream:
             raise Problem(403, ANOTHER)
         return known, viewer
-
-    async def _allow(self, request: web.Request, path: str) -> tuple[str, HlsViewer | None]:
-        """Let in a viewer who may watch a stream, or another one in place of it.
-
-        One who watches it live over HLS is that viewer here too.
-
-        Returns:
-            What may be watched, and who does; None: there are too many to tell them apart.
-        """
-        services = self._services
-        asked = access.question(services, request, path, "hls")
-        grant = await access.decide(services, request, asked)
-        hls = services.features[HlsStreams]
-        live = hls.find(grant.path)
-        audience = None if live is None else live.audience
-        if audience is None or audience.find(asked, grant) is None:
-            audience = self._audiences.get(grant.path)
-        if audience is None:
-            audience = self._audiences[grant.path] = HlsAudience(hls.viewers, VIEWER_S)
-        with access.refusals(services, request, asked):
-            viewer = audience.note(asked, grant, access.peer_of(services, request))
-        return grant.path, viewer
 
     async def _archived(
         self, path: str, since: float, until: float, root: str
@@ -235,20 +197,6 @@ class OnDemand:
                 lists.append((listing, f"{root}recordings/{recording.id}/"))
         return lists
 
-    def _query(self, request: web.Request, path: str) -> str:
-        """Return the query with which a viewer may fetch the files that its playlist names."""
-        address = access.peer_of(self._services, request).address
-        return query_of_children(self._services, request, path, address)
-
-    def _playlist_headers(self, request: web.Request, fresh_s: int) -> dict[str, str]:
-        headers = {
-            "Content-Type": PLAYLIST_TYPE,
-            "Cache-Control": f"{access.scope(request)}, max-age={fresh_s}",
-            **access.media_headers(self._services, request),
-        }
-        headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Accept-Encoding")))
-        return headers
-
     async def _send(
         self,
         request: web.Request,
@@ -258,43 +206,10 @@ class OnDemand:
         known: KnownRecording,
         more: Mapping[str, str] = MappingProxyType({}),
     ) -> web.StreamResponse:
-        fresh = f"{FOREVER_S}, immutable" if known.is_over else str(FRESH_S)
-        headers = {
-            "Content-Type": CONTENT_TYPES[pieces[-1].path.suffix],
-            "Cache-Control": f"{access.scope(request)}, max-age={fresh}",
-            "Accept-Ranges": "bytes",
-            "ETag": etag,
-            **access.media_headers(self._services, request),
-            **more,
-        }
-        if etag in request.headers.get("If-None-Match", ""):
-            return web.Response(status=304, headers=headers)
-        wanted = byte_range(request, size, etag)
-        reads = self._recordings.reads
-        if wanted is None:
-            return await PiecesResponse(reads, pieces, 200, headers).send(request)
-        start, end = wanted
-        headers["Content-Range"] = f"bytes {start}-{end}/{size}"
-        some = list(cut(pieces, start, end))
-        return await PiecesResponse(reads, some, 206, headers).send(request)
-
-
-@contextmanager
-def _answered(request: web.Request, viewer: HlsViewer | None) -> Iterator[None]:
-    """Count a viewer while it is given a file."""
-    transport = request.transport
-    if viewer is None or transport is None:
-        yield
-        return
-    with viewer.answered(transport.abort):
-        yield
-
-
-def _gave(viewer: HlsViewer | None, response: web.StreamResponse) -> web.StreamResponse:
-    """Count the bytes of a file that a viewer has got."""
-    if viewer is not None and isinstance(response, PiecesResponse):
-        viewer.gets(response.sent)
-    return response
+        content_type = CONTENT_TYPES[pieces[-1].path.suffix]
+        kept_s = stored.FOREVER_S if known.is_over else FRESH_S
+        body = stored.StoredContent(pieces, size, etag, content_type, kept_s)
+        return await stored.send(self._services, request, self._recordings.reads, body, more)
 
 
 def _disposition(recording: Recording) -> str:
@@ -337,24 +252,3 @@ def _times(request: web.Request) -> tuple[float, float]:
     if since >= until:
         raise Problem(422, "from must be before to.")
     return since, until
-
-
-async def _text(request: web.Request, text: str, headers: dict[str, str]) -> web.Response:
-    if _takes_gzip(request):
-        return web.Response(
-            body=await _packed(text), headers={**headers, "Content-Encoding": "gzip"}
-        )
-    return web.Response(body=text.encode(), headers=headers)
-
-
-def _takes_gzip(request: web.Request) -> bool:
-    return "gzip" in request.headers.get("Accept-Encoding", "").lower()
-
-
-async def _packed(text: str) -> bytes:
-    return await asyncio.to_thread(_pack, text)
-
-
-def _pack(text: str) -> bytes:
-    made = zlib.compressobj(LEVEL, zlib.DEFLATED, 31)  # 31: as gzip
-    return made.compress(text.encode()) + made.flush()
