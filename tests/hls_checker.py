@@ -147,8 +147,14 @@ class Checker:
         for name, duration, is_independent in full:
             is_full = duration >= 0.85 * target - 0.000_005
             assert is_independent or is_full, f"{name} is {duration} of {target} s"
-        if segment.parts:
-            assert segment.parts[0][2], f"{segment.parts[0][0]} begins without a keyframe"
+        if segment.parts and not segment.parts[0][2]:
+            self._check_borrowed(playlist, segment)
+
+    def _check_borrowed(self, playlist: Playlist, segment: Segment) -> None:
+        """Check that no keyframe came in time for a segment that begins without one."""
+        before = self.segments[segment.number - 1]
+        assert not segment.is_discontinuous, f"{segment} begins without a keyframe"
+        assert before.duration > playlist.target - 0.6, f"{segment} begins without a keyframe"
 
     def _check_window(self, new: Playlist) -> None:
         """Check that no segment left too soon (RFC 8216, 6.2.2)."""

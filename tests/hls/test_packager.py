@@ -19,6 +19,7 @@ from tests.hls.media import (
 from tests.outputs.packaged import Packaged
 from tests.wire import wire
 
+from headend.codec import package
 from headend.codec.package import BadPacketError, Muxer, Packet
 from headend.errors import MediaError
 from headend.hls import run as hls_run
@@ -122,12 +123,12 @@ def test_keyframes_further_apart_than_the_longest_segment_end_hls_with_a_reason(
     assert len(out.durations) == 1
 
 
-def test_keyframes_that_become_rarer_than_promised_end_hls_with_a_reason() -> None:
-    out = Packaged(*stream(4000), *stream(15_000, start=4000, gop=125))
-    assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 1
+def test_keyframes_that_become_much_rarer_than_promised_end_hls_with_a_reason() -> None:
+    out = Packaged(*stream(4000), *stream(15_000, start=4000, gop=250))
+    assert out.find("#EXT-X-DISCONTINUITY\n") == []
     assert out.find(r"TARGETDURATION:(\d+)") == ["2"]
     assert max(out.durations) <= 2.45
-    assert_over(out, "keyframes come further apart than before")
+    assert_over(out, "keyframes come much further apart than before")
 
 
 def uneven(gops: list[int]) -> list[Tag]:
@@ -159,25 +160,42 @@ def test_keyframes_at_uneven_distances_are_given_room_and_nothing_is_left_out(
     assert max(out.durations) <= target + 0.45
 
 
-def test_keyframes_that_are_far_too_late_now_and_again_end_hls_and_the_next_fits() -> None:
-    out = Packaged(*uneven([2000, 2000, 4000, 2000, 2000]))
+@pytest.mark.parametrize("container", ["fmp4", "mpegts"])
+@pytest.mark.parametrize(
+    ("gops", "target"),
+    [
+        ([2000, 2000, 2800, 2000, 2800, 2000, 4000, 2000], 2),
+        ([2000, 2000, *[4000] * 6], 2),
+        ([4000, 4800, 3200, 4000, 4800, 4800, 4000], 4),
+        ([1000, 1000, 1000, 6000, 1000, 1000, 1000], 2),
+    ],
+)
+def test_keyframe_that_is_late_costs_no_media_and_no_discontinuity(
+    gops: list[int], target: int, container: str
+) -> None:
+    out = Packaged(*uneven(gops), container=container)
+    out.packager.end()
     assert out.packager.over is None
-    assert out.packager.interval_s >= 4.0
-    late = [tag._replace(timestamp=tag.timestamp + 12_000) for tag in uneven([2000, 4000, 2000])]
-    out.push(*late)
-    assert_over(out, "keyframes come further apart than before")
-    again = Packaged(*uneven([2000, 4000, 2000, 4000, 2000]), interval_s=out.packager.interval_s)
+    assert out.find(r"TARGETDURATION:(\d+)") == [str(target)]
+    assert out.find("#EXT-X-DISCONTINUITY\n") == []
+    assert max(out.durations) <= target + 0.45
+    assert sum(out.durations) == pytest.approx(sum(gops) / 1000, abs=0.1)
+
+
+def test_segment_after_a_late_keyframe_begins_with_it() -> None:
+    out = Packaged(*uneven([2000, 2000, 2800, 2000, 2000]))
+    assert out.durations == pytest.approx([2, 2, 2.44, 0.36, 2], abs=0.05)
+    first = {name.split("-")[1].partition(".")[0]: key for _, name, key in reversed(out.parts())}
+    assert [bool(first[number]) for number in ("2", "3", "4")] == [True, False, True]
+
+
+def test_packaging_that_ended_for_rare_keyframes_begins_anew_with_room_for_them() -> None:
+    rare = [2000, 2000, 9000, 2000, 9000, 2000]
+    out = Packaged(*uneven(rare))
+    assert_over(out, "keyframes come much further apart than before")
+    again = Packaged(*uneven(rare), interval_s=out.packager.interval_s)
     assert again.packager.over is None
     assert again.find("#EXT-X-DISCONTINUITY\n") == []
-
-
-def test_encoder_that_is_held_up_again_and_again_costs_little_and_does_not_end_hls() -> None:
-    late = [2000, 2000, 2800, 2000, 2800, 2000, 2800, 2000, 2000]
-    out = Packaged(*uneven(late))
-    assert out.packager.over is None
-    assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 3
-    out.push(*(tag._replace(timestamp=tag.timestamp + sum(late)) for tag in uneven([2800] * 20)))
-    assert_over(out, "keyframes come further apart than before")
 
 
 def test_segment_that_does_not_fit_into_memory_ends_hls_with_a_reason() -> None:
@@ -403,12 +421,12 @@ def test_tracks_that_cannot_be_packaged_are_reported_and_not_tried_again(
     out = Packaged()
     made = 0
 
-    def fail(*_: object) -> Muxer:
+    def fail(*_: object) -> bytes:
         nonlocal made
         made += 1
         raise MediaError("no such tracks")
 
-    monkeypatch.setattr(hls_run, "Muxer", fail)
+    monkeypatch.setattr(hls_run, "init_of", fail)
     out.push(*stream(4000))
     assert out.reports == ["no such tracks"]
     assert made == 1
@@ -501,7 +519,7 @@ def test_tracks_that_change_with_every_picture_open_a_muxer_once_a_second(
             made += 1
             super().__init__(*arguments)
 
-    monkeypatch.setattr(hls_run, "Muxer", Counted)
+    monkeypatch.setattr(package, "Muxer", Counted)
     out = Packaged()
     for number in range(500):
         time = 40 * number

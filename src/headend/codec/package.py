@@ -306,6 +306,26 @@ class Muxer:
             self._output.pieces.clear()
 
 
+def init_of(tracks: Sequence[Track], held: Sequence[Packet]) -> bytes:
+    """Return the init segment of MP4 for tracks.
+
+    Args:
+        tracks: At most one of each kind.
+        held: Their first packets, without which FFmpeg cannot write it for some codecs.
+
+    Raises:
+        MediaError: FFmpeg takes no such tracks.
+    """
+    muxer = Muxer(tracks, "fmp4")
+    if not muxer.init:
+        for packet in held:
+            muxer.write(packet)
+        muxer.finish()
+    if not muxer.init:
+        raise MediaError("FFmpeg does not know how to write these tracks")
+    return muxer.init
+
+
 def unusable(tracks: Sequence[Track], container: Container) -> list[Track]:
     """Return the tracks that FFmpeg does not take even alone."""
 

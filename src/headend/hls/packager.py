@@ -17,7 +17,7 @@ from headend.hls.held import APART_MS, Held
 from headend.hls.limits import HlsLimits
 from headend.hls.restraint import Restraint
 from headend.hls.run import Run
-from headend.hls.shelf import SLACK_S, Shelf
+from headend.hls.shelf import Shelf
 from headend.hls.store_port import SegmentStore, Tee
 from headend.media.silence import silence_of
 from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
@@ -25,9 +25,6 @@ from headend.media.tag import AUDIO, VIDEO, Tag, TagKind
 WAIT_MS: Final = 1_000  # of media, for a track that may still come when a run starts
 PAUSE_MS: Final = {AUDIO: 1_000, VIDEO: 3_000}  # of the other track: then the run goes on without
 ALONE_MS: Final = 3_000  # of audio without video, after which it goes on alone
-GOOD_SEGMENTS: Final = 10  # after so many a keyframe that is missing was an accident
-RARE: Final = 2  # accidents in a row: the playlist can't keep its promise
-CHEAP_MS: Final = 500  # of media that an accident may cost so that only a quarter of it counts
 GAP_MS: Final = 3_000  # a longer hole in the media is a discontinuity, not a long frame
 
 
@@ -86,8 +83,6 @@ class HlsPackager:
         self._is_new_encoder = False
         self._held = Held()  # until a run starts
         self._silent: set[TagKind] = set()  # kinds that are not waited for
-        self._rare = 0.0  # runs in a row that ended for a keyframe that came too late
-        self._waits_since: int | None = None  # for such a keyframe, ms
         self._has_come: set[TagKind] = set()  # kinds that came and are not in the run
 
     @property
@@ -112,7 +107,6 @@ class HlsPackager:
         self._packets.clear()
         self._held.clear()
         self._silent.clear()
-        self._waits_since = None
         self._is_new_encoder = True
         for tag in headers:
             self._packets.packet(tag)
@@ -160,8 +154,6 @@ class HlsPackager:
         run = self._run
         if run is None or self._is_new_encoder or self._held.packets:
             return False
-        if run.is_loose and self._is_strict and not self._waits(packet):
-            return False
         has_video = VIDEO in run.tracks
         if self._version != self._packets.version:
             # Sound that is new or another can wait for a keyframe, up to which the picture goes on.
@@ -200,28 +192,7 @@ class HlsPackager:
         elif run.over is not None and not was_loose:
             if run.is_ended:
                 self._end_run()
-            self._rare = self._rare + 1 if run.segments < GOOD_SEGMENTS else 1
-            if not run.is_rare or self._rare >= RARE:
-                self._stop(run.over)
-            else:
-                self._waits_since = packet.dts
-
-    def _waits(self, packet: Packet) -> bool:
-        """Wait for a keyframe that is late, with the sound: players could not go on without it."""
-        since = self._waits_since
-        if since is None:
-            return False
-        if packet.starts_gop:
-            late_ms = packet.dts - since
-            if late_ms <= CHEAP_MS:  # an encoder that was held up
-                self._rare -= 0.75
-            shelf = self._shelf
-            shelf.interval_s = max(shelf.interval_s, shelf.target_s + SLACK_S + late_ms / 1000)
-            self._waits_since = None
-            return False
-        if packet.dts - since > 1000 * self._limits.longest_s:
-            self._stop(f"no keyframe came for {self._limits.longest_s:g} s (hls.longest_s)")
-        return True
+            self._stop(run.over)
 
     def _stop(self, reason: str) -> None:
         """End packaging for players though the stream goes on."""
@@ -238,7 +209,7 @@ class HlsPackager:
         now = self._wall_clock()
         # A picture that was held back may be of a track that has gone since.
         is_refused = self._failed_version == self._packets.version or packet.kind not in tracks
-        if is_refused or self._waits(packet) or not self._restraint.may_begin(now):
+        if is_refused or not self._restraint.may_begin(now):
             return
         held = self._held
         if not held.is_near(packet, GAP_MS):

@@ -3,9 +3,10 @@
     packet ─► order of time ─► holes closed ─► cut ─► part ─► segment ─► store
 
 What a playlist says is a promise: a segment is no longer than TARGETDURATION, a part no longer than
-PART-TARGET and no shorter than most of it, and a segment begins with a keyframe. Cuts are made by
-what is left of each promise, before the packet that would break it. A part may end between two
-packets.
+PART-TARGET and no shorter than most of it, and a part is called independent if it begins with a
+keyframe. Cuts are made by what is left of each promise, before the packet that would break it. A
+part may end between two packets. A segment begins with a keyframe, except where that comes later
+than the segment before could wait for it.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from itertools import pairwise
 from math import ceil, floor, inf
 from typing import Final
 
-from headend.codec.package import MAX_HOLE_MS, BadPacketError, Muxer, Packet, Track
+from headend.codec.package import MAX_HOLE_MS, BadPacketError, Muxer, Packet, Track, init_of
 from headend.errors import MediaError
 from headend.hls.order import PATIENCE_MS, Order
 from headend.hls.shelf import SLACK_S, Shelf
@@ -30,6 +31,8 @@ FRAME_MS: Final = 40.0  # of video whose rate nobody knows
 SOUND_MS: Final = 23.0  # of sound whose rate nobody knows
 LONGEST_SOUND_MS: Final = 500  # a longer one is a pause behind a sound
 LARGE: Final = "a segment is larger than hls.bytes; set a shorter keyframe interval"
+# Segments in a row that begin between two keyframes: players go on, and new ones wait for the next.
+MOST_BORROWED: Final = 2
 HOLE_MS: Final = 1_000  # of media without parts: a frame that lasts longer is a hole
 
 
@@ -50,10 +53,8 @@ class Run:
         over: Why no media can follow under the promises made to players; None: it can.
         is_ended: It takes no more packets.
         is_filled: The sound pauses, and silence stands in for it.
-        is_rare: It is over for a keyframe that came too late for the target duration.
         silence: Stands in for the sound; None: it is the stream's own.
         is_stuck: The picture stands, and the segment can't wait for a keyframe any longer.
-        segments: How many it has made.
     """
 
     def __init__(
@@ -79,8 +80,7 @@ class Run:
         self._shelf = shelf
         self.tracks = tracks
         self.over: str | None = None
-        self.is_rare = self.is_stuck = self.is_ended = False
-        self.segments = 0
+        self.is_stuck = self.is_ended = False
         self._lead = VIDEO if VIDEO in tracks else AUDIO
         start = next(packet.dts for packet in held if packet.kind is self._lead)
         self._order = Order(tracks, start)
@@ -94,7 +94,7 @@ class Run:
         self._fragments: Fragments | None = None
         init = b""
         if limits.container == "fmp4":
-            init = _init(list(tracks.values()), held)
+            init = init_of(list(tracks.values()), held)
             self._fragments = Fragments(init)
         else:
             self._muxer = Muxer(list(tracks.values()), limits.container)
@@ -112,6 +112,7 @@ class Run:
         self._is_empty = True
         self._is_independent = False
         self._key: int | None = None  # time of the newest keyframe
+        self._borrowed = 0  # segments since then, this one too
         self._bytes = 0  # of the segment
         self._frames = 0  # pictures of the part
         self._anchor = anchor
@@ -268,11 +269,13 @@ class Run:
         """Cut before a packet, where it is time; false: nothing can follow."""
         length = (now - self._segment_start) / 1000
         limit = self._limit_s()
-        if is_start and (length >= self._goal_s() or length + self._gop_s() > limit):
+        is_due = self._borrowed or length >= self._goal_s() or length + self._gop_s() > limit
+        if is_start and is_due:
             self._fill_parts(now, packet)
             self._end_part(now, packet, is_last=True)
             self._end_segment()
             self._is_independent = packet.is_independent
+            self._borrowed = 0
             return True
         if length + self._times[packet.kind].step / 1000 > limit and not is_start:
             lead = self._times[self._lead]
@@ -280,9 +283,12 @@ class Run:
             if self._lead is VIDEO and is_late:
                 self.is_stuck = self.is_ended = True
                 return False
-            self.is_rare = bool(self._shelf.target_s)
-            if not self._goes_on(now, packet, self._too_rare(limit)):
-                return False
+            if self._may_borrow(now):
+                self._end_both(now, packet)
+                self._borrowed += 1
+                self._is_independent = False
+                return True
+            return self._goes_on(now, packet, self._too_rare())
         if self._shelf.limits.has_parts:
             self._fill_parts(now, packet)
             part = now - self._part_start
@@ -292,6 +298,15 @@ class Run:
                 self._end_part(now, packet)
                 self._is_independent = is_start and packet.is_independent
         return True
+
+    def _may_borrow(self, now: int) -> bool:
+        """Say whether the next segment may begin between two keyframes."""
+        assert self._key is not None
+        apart, shelf = (now - self._key) / 1000, self._shelf
+        if shelf.target_s and apart <= shelf.limits.longest_s and self._borrowed < MOST_BORROWED:
+            return True
+        shelf.interval_s = max(shelf.interval_s, apart)  # what packages next makes room for it
+        return False
 
     def _goes_on(self, now: int, packet: Packet, reason: str) -> bool:
         """Break a promise before a packet; true: the packet follows, for the archive alone."""
@@ -323,15 +338,16 @@ class Run:
         expected = (last if last is not None else now) + times.step
         return expected if expected > now else inf
 
-    def _too_rare(self, limit: float) -> str:
-        if self._shelf.target_s:
-            return (
-                "keyframes come further apart than before, and than the playlist has promised "
-                f"({limit:.1f} s); set a fixed keyframe interval"
-            )
+    def _too_rare(self) -> str:
         longest = self._shelf.limits.longest_s
+        if not self._shelf.target_s:
+            seldom = f"keyframes come more than {longest:g} s apart (hls.longest_s)"
+            return f"{seldom}; HLS needs one every 2 s"
+        if self._borrowed < MOST_BORROWED:
+            return f"no keyframe came for {longest:g} s (hls.longest_s)"
         return (
-            f"keyframes come more than {longest:g} s apart (hls.longest_s); HLS needs one every 2 s"
+            "keyframes come much further apart than before, and than the playlist has promised "
+            f"({self._limit_s():.1f} s); set a fixed keyframe interval"
         )
 
     def _goal_s(self) -> float:
@@ -423,7 +439,6 @@ class Run:
         self._shelf.store.end_segment()
         self._segment_start, self._segment_shift = self._part_start, self._shift
         self._bytes = 0
-        self.segments += 1
 
     def _set_anchor(self) -> None:
         """Map times to the wall clock, with the first segment of a run and when clocks drift."""
@@ -433,15 +448,3 @@ class Run:
             self._is_anchored = True
         elif DRIFT_S < abs(self._lateness - self._anchor) < inf:
             self._anchor = self._lateness
-
-
-def _init(tracks: Sequence[Track], held: Sequence[Packet]) -> bytes:
-    """Return the init segment; of some codecs FFmpeg writes it with the first packets."""
-    muxer = Muxer(tracks, "fmp4")
-    if not muxer.init:
-        for packet in held:
-            muxer.write(packet)
-        muxer.finish()
-    if not muxer.init:
-        raise MediaError("FFmpeg does not know how to write these tracks")
-    return muxer.init
