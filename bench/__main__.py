@@ -321,12 +321,12 @@ def web(
 def hlsjs(
     seconds: Annotated[float, typer.Option(help="Of each kind.")] = 60.0,
     together: Annotated[int, typer.Option(help="Kinds at the same time.")] = 3,
-    kinds: Annotated[str, typer.Option(help="Which, as 'steady,1 fps'; else all.")] = "",
+    kinds: Annotated[str, typer.Option(help="Which, as 'steady;1 fps'; else all.")] = "",
     json: Json = None,
 ) -> None:
     """hls.js in Chromium with every kind of stream: whether the picture stands still."""
     targets = []
-    for played in measure_hlsjs(seconds, together, [name for name in kinds.split(",") if name]):
+    for played in measure_hlsjs(seconds, together, [name for name in kinds.split(";") if name]):
         print(f"{time.strftime('%H:%M:%S')} {stalls_shown(played)}", file=sys.stderr, flush=True)
         targets.append(played.target)
     show(target_table(f"hls.js, {seconds:g} s of each kind\n{describe_machine()}", targets))

@@ -1,9 +1,10 @@
 """How hls.js plays every kind of stream in Chromium: whether the picture ever stands still.
 
-    FFmpeg ─► server ─► hls.js with low latency │ hls.js without │ the player page
+    FFmpeg ─► server ─► hls.js with low latency │ hls.js without │ the player page │ FFmpeg
 
-Each kind has a server of its own. A kind that is interrupted is played by the player page, which is
-what begins anew after the end; the others by hls.js alone, with the page's configuration.
+FFmpeg plays what Chromium does not decode. Each kind has a server of its own. A kind that is
+interrupted is played by the player page, which is what begins anew after the end; the others by
+hls.js alone, with the page's configuration.
 """
 
 import signal
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from bench.hls_ffmpeg import FfmpegPlayer
 from bench.hls_kinds import KINDS, OTHER_SIZE, SIZE, Kind
 from bench.hls_page import WATCH, open_hls_page
 from bench.proc import share_priority
@@ -48,9 +50,9 @@ class Played:
 
     Attributes:
         kind: Of stream.
-        page: `low`, `plain` or `player`.
+        page: `low`, `plain` or `player`; or `ffmpeg`, which is none.
         stalls: When the picture stood still and for how long, seconds from the first picture.
-        errors: What hls.js said was wrong.
+        errors: What the player said was wrong.
         breaks: How often the stream was interrupted.
         late: When the page got no turn for a fifth of a second and more, in the same form.
         holes: In what was buffered.
@@ -108,6 +110,7 @@ class _OnAir:
     rtmp: int = field(default_factory=free_port)
     pages: dict[str, Any] = field(default_factory=dict)
     breaks: int = 0
+    reader: FfmpegPlayer | None = None
     _server: subprocess.Popen[str] | None = None
     _encoder: subprocess.Popen[str] | None = None
     _back_at: float | None = None
@@ -131,8 +134,11 @@ class _OnAir:
                 pinned(command, LOAD_CORE), stdin=subprocess.DEVNULL, stderr=log, text=True
             )
 
-    def open(self, browser: Any) -> None:
+    def open(self, browser: Any, seconds: float) -> None:
         base = f"http://127.0.0.1:{self.http}"
+        if self.kind.is_foreign:
+            self.reader = FfmpegPlayer(self.ffmpeg, f"{base}/{PATH}/index.m3u8", seconds)
+            return
         names = ("player",) if self.kind.interrupted else ("low", "plain")
         for name in names:
             self.pages[name] = page = browser.new_context().new_page()
@@ -167,6 +173,10 @@ class _OnAir:
             raise BenchError(f"{self.kind.name}: FFmpeg has ended:\n{text}")
 
     def results(self, seconds: float) -> Iterator[Played]:
+        if self.reader is not None:
+            holes, said = self.reader.result()
+            is_stuck = holes == [(0.0, 0.0)]
+            yield Played(self.kind, "ffmpeg", holes, said, holes=len(holes), is_stuck=is_stuck)
         for name, page in self.pages.items():
             noted = page.evaluate("noted")
             errors = page.evaluate("window.seen?.errors ?? []")
@@ -183,6 +193,8 @@ class _OnAir:
     def close(self) -> None:
         for page in self.pages.values():
             page.context.close()
+        if self.reader is not None:
+            self.reader.close()
         for process in (self._encoder, self._server):
             if process is not None:
                 stop(process)
@@ -224,7 +236,7 @@ def play(browser: Any, kinds: Sequence[Kind], seconds: float) -> Iterator[Played
             streams.append(stream)
         time.sleep(LEAD_S)
         for stream in streams:
-            stream.open(browser)
+            stream.open(browser, seconds)
         share_priority()
         pages = [page for stream in streams for page in stream.pages.values()]
         for page in pages:
@@ -239,7 +251,10 @@ def play(browser: Any, kinds: Sequence[Kind], seconds: float) -> Iterator[Played
                         stream.interrupt()
             for stream in streams:
                 stream.look()
-            pages[0].wait_for_timeout(TICK_MS)
+            if pages:
+                pages[0].wait_for_timeout(TICK_MS)
+            else:
+                time.sleep(TICK_MS / 1000)
         for stream in streams:
             yield from stream.results(seconds)
 
