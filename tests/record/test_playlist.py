@@ -5,23 +5,23 @@ from dataclasses import replace
 import pytest
 from tests.record.made import file, segment
 
-from headend.record.playlist import Listing, playlist
+from headend.record.playlist import SegmentList, playlist
 from headend.record.values import RecordedSegment
 
 FILES = {number: file(number) for number in range(3)}
 
 
-def listing(*segments: RecordedSegment) -> Listing:
-    made = Listing()
+def listing(*segments: RecordedSegment) -> SegmentList:
+    made = SegmentList()
     made.add(FILES, segments)
     return made
 
 
-def lines(made: Listing) -> list[str]:
+def lines(made: SegmentList) -> list[str]:
     return made.text("", "").splitlines()
 
 
-def tags(made: Listing) -> str:
+def tags(made: SegmentList) -> str:
     """Return which tags there are, in their order, without EXT-X-BYTERANGE."""
     names = [line[1:].split(":")[0] for line in lines(made) if line[0] == "#"]
     return " ".join(name.removeprefix("EXT-X-") for name in names if "BYTERANGE" not in name)
@@ -69,7 +69,7 @@ def test_every_address_carries_the_query_and_tells_where_the_file_is() -> None:
 def test_another_file_that_goes_on_is_no_discontinuity() -> None:
     going_on = segment(0, file=1)._replace(start_s=4.0)
     files = {0: file(0), 1: replace(file(1), discontinuity=False)}
-    made = Listing()
+    made = SegmentList()
     made.add(files, [segment(0), segment(1), going_on])
     head = "PROGRAM-DATE-TIME MAP EXTINF"
     assert tags(made) == f"{head} EXTINF {head}"
@@ -82,7 +82,7 @@ def test_another_file_after_a_gap_or_with_other_codecs_is_a_discontinuity(
     changed: bool, discontinuity: bool
 ) -> None:
     after = segment(0, file=1)._replace(start_s=2.0 if changed else 9.0)
-    made = Listing()
+    made = SegmentList()
     made.add({0: file(0), 1: replace(file(1), discontinuity=discontinuity)}, [segment(0), after])
     head = "PROGRAM-DATE-TIME MAP EXTINF"
     assert tags(made) == f"{head} DISCONTINUITY {head}"
@@ -106,7 +106,7 @@ def test_wall_clock_that_drifts_is_told_anew_before_it_is_off_by_a_tenth() -> No
 
 
 def test_segment_of_a_file_that_is_not_known_yet_waits_for_it() -> None:
-    made = Listing()
+    made = SegmentList()
     made.add({0: file(0)}, [segment(0), segment(0, file=1)])
     assert made.last == (0, 1000)
     made.add(FILES, [segment(0, file=1)])
@@ -122,7 +122,7 @@ def test_target_duration_is_that_of_the_longest_segment_rounded() -> None:
 
 
 def test_several_recordings_follow_each_other_with_a_discontinuity() -> None:
-    lists = [(listing(segment(0)), "a/"), (Listing(), "b/"), (listing(segment(0)), "c/")]
+    lists = [(listing(segment(0)), "a/"), (SegmentList(), "b/"), (listing(segment(0)), "c/")]
     text = playlist(lists, "", is_over=True)
     assert text.count("#EXT-X-DISCONTINUITY\n#EXT-X-PROGRAM-DATE-TIME") == 1
     assert text.count("\n#EXT-X-MAP") == 2
@@ -131,5 +131,5 @@ def test_several_recordings_follow_each_other_with_a_discontinuity() -> None:
 
 
 def test_recording_without_a_segment_has_a_playlist_all_the_same() -> None:
-    text = playlist([(Listing(), "")], "", is_over=True)
+    text = playlist([(SegmentList(), "")], "", is_over=True)
     assert text.endswith("#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-ENDLIST\n")

@@ -17,7 +17,7 @@ from headend.errors import MediaError
 from headend.http.ranges import FileRange
 from headend.record.head import HeadSource
 from headend.record.known import KnownRecording
-from headend.record.playlist import Listing
+from headend.record.playlist import SegmentList
 from headend.record.values import RecordedFile
 
 MADE_S: Final = 120.0  # for one head; a day of media takes about ten seconds
@@ -55,7 +55,7 @@ class Downloads:
         self._making: Final[dict[str, asyncio.Lock]] = {}
         self._places: Final = asyncio.Semaphore(AT_ONCE)
 
-    async def of(self, known: KnownRecording, listing: Listing) -> Download:
+    async def of(self, known: KnownRecording, listing: SegmentList) -> Download:
         """Return the MP4 file of a recording that is over.
 
         Args:
@@ -91,7 +91,7 @@ class Downloads:
         self._heads.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _sources(self, files: list[RecordedFile], listing: Listing) -> list[HeadSource]:
+    def _sources(self, files: list[RecordedFile], listing: SegmentList) -> list[HeadSource]:
         sources: list[HeadSource] = []
         for file in files:
             path, is_first = self._path_of(file), not sources

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from headend.errors import DatabaseError
 from headend.hls.past import NOT_RECORDED, Past
-from headend.record.playlist import PLACE, QUERY, Listing
+from headend.record.playlist import PLACE, QUERY, SegmentList
 from headend.record.values import RecordedFile, RecordedSegment
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ class _KnownPast:
         for segment in segments:
             if segment.file not in files:
                 break  # it is known the next time
-            alone, after = Listing(), Listing()
+            alone, after = SegmentList(), SegmentList()
             alone.add(files, [segment])
             after.add(files, [each for each in (self._before, segment) if each is not None])
             first, both = alone.text(PLACE, QUERY), after.text(PLACE, QUERY)
-            before = Listing()
+            before = SegmentList()
             before.add(files, [] if self._before is None else [self._before])
             text = both[before.size :]
             is_discontinuous = text.startswith("#EXT-X-DISCONTINUITY\n")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from headend.record.playlist import Listing
+from headend.record.playlist import SegmentList
 from headend.record.values import RecordedFile, Recording
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class KnownRecording:
     read_at: float
     used_at: float
     users: int = 0
-    listing: Listing = field(default_factory=Listing)
+    listing: SegmentList = field(default_factory=SegmentList)
     listed_at: float = -math.inf
     is_whole: bool = False
     sizes: dict[int, int] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class KnownRecordings:
             self._known.move_to_end(id)
         return known
 
-    async def listed(self, known: KnownRecording) -> Listing:
+    async def listed(self, known: KnownRecording) -> SegmentList:
         """Return the segments of a recording that are in the database.
 
         Raises:

@@ -27,7 +27,7 @@ from headend.http.paths import stream_path
 from headend.http.problems import Problem
 from headend.http.ranges import FileRange
 from headend.record.known import KnownRecording
-from headend.record.playlist import Listing, playlist
+from headend.record.playlist import SegmentList, playlist
 from headend.record.tables import RecordingFilter
 from headend.record.times import time_of
 from headend.record.values import Recording
@@ -175,7 +175,7 @@ class OnDemand:
 
     async def _archived(
         self, path: str, since: float, until: float, root: str
-    ) -> list[tuple[Listing, str]]:
+    ) -> list[tuple[SegmentList, str]]:
         tables = self._recordings.index.tables()
         wanted = RecordingFilter(name=path, since=since, until=until)
         found = await tables.page(wanted, limit=ARCHIVED + 1)
@@ -189,7 +189,7 @@ class OnDemand:
             if any(not file.path.endswith(".mp4") for file in files.values()):
                 continue  # HLS knows no FLV
             segments = await tables.segments(recording.id, between=(since, until))
-            listing = Listing()
+            listing = SegmentList()
             for start in range(0, len(segments), ADDED):
                 listing.add(files, segments[start : start + ADDED])
                 await asyncio.sleep(0)

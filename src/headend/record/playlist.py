@@ -26,7 +26,7 @@ PLACE: Final = "\x01"
 QUERY: Final = "\x02"
 
 
-class Listing:
+class SegmentList:
     """The segments of a recording as lines of a playlist.
 
     Attributes:
@@ -109,11 +109,11 @@ class Listing:
         return text.replace(PLACE, place).replace(QUERY, query)
 
 
-def playlist(lists: Iterable[tuple[Listing, str]], query: str, *, is_over: bool) -> str:
+def playlist(lists: Iterable[tuple[SegmentList, str]], query: str, *, is_over: bool) -> str:
     """Write a playlist of one recording, or of several that follow each other.
 
     Args:
-        lists: Segments of each recording, and URI of its files' folder; see `Listing.text`.
+        lists: Segments of each recording, and URI of its files' folder; see `SegmentList.text`.
         query: Carried into every URI, with its question mark.
         is_over: Nothing follows.
     """
