@@ -37,7 +37,7 @@ UNIT := $(addprefix tests/,media rtmp hub outputs codec hls settings \
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help serve test unit check format bench fuzz docs libraries npm peers rivals
+.PHONY: help serve test unit check format bench fuzz docs lock release libraries npm peers rivals
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -71,11 +71,18 @@ bench: $(VENV)/.test rivals ## measure against others; ARGS="fanout --seconds 10
 fuzz: $(VENV)/.test ## try many more damaged inputs than the tests do
 	$(BIN)/python -m pytest tests/fuzz --hypothesis-profile=fuzz --timeout=0 $(ARGS)
 
+lock: $(VENV)/.test ## write requirements.lock anew, from pyproject.toml
+	@.ci/lock $(BIN)/uv
+
+release: $(VENV)/.test npm ## check and build what is published, into dist/; ARGS=--dry-run
+	@$(BIN)/python .ci/release.py $(ARGS)
+
 libraries: npm ## get hls.js and mpegts.js for the player page
 	@.ci/libraries
 
-docs: $(VENV)/.test ## check that every link of the documents leads somewhere
-	$(BIN)/python -m pytest tests/test_docs.py
+docs: $(VENV)/.test ## build the documentation site into site/; any warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@echo "make: the documentation is in site/index.html" >&2
 
 # Whoever has npm from elsewhere keeps it.
 npm:

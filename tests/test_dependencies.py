@@ -10,12 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from headend.settings import extras
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DEPENDENCIES = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["numpy"]]
+EXTRAS = PROJECT["optional-dependencies"]
+OPTIONAL = [each for extra, needs in EXTRAS.items() if extra != "all" for each in needs]
+DEPENDENCIES = [*PROJECT["dependencies"], *OPTIONAL]
 
 # A plugin is imported by the program that it is for.
 PLUGIN_OF = {"pytest"}
+# pydantic brings it in the one version that fits, and has some of its types in its own interface.
+PARTS = {"pydantic-core"}
 
 
 def name_of(requirement: str) -> str:
@@ -39,11 +45,23 @@ def distributions() -> set[str]:
     """Return the distributions that hold what the source imports."""
     known = packages_distributions()
     ours = {"headend", *sys.stdlib_module_names}
-    return {name_of(known[name][0]) for name in set(imported()) - ours} - PLUGIN_OF
+    return {name_of(known[name][0]) for name in set(imported()) - ours} - PLUGIN_OF - PARTS
 
 
 def test_what_is_imported_is_declared_and_nothing_else() -> None:
-    assert distributions() == {name_of(each) for each in DEPENDENCIES}
+    needed = {name_of(each) for each in PROJECT["dependencies"]}
+    assert distributions() - {name_of(each) for each in OPTIONAL} == needed
+
+
+def test_extra_all_has_every_other_one() -> None:
+    (everything,) = EXTRAS["all"]
+    named = everything.removeprefix("headend[").removesuffix("]").split(",")
+    assert set(named) == set(EXTRAS) - {"all"}
+
+
+def test_what_is_missing_is_told_with_the_extra_that_has_it() -> None:
+    for module, extra in extras.EXTRAS.items():
+        assert module in {name_of(each) for each in EXTRAS[extra]}
 
 
 @pytest.mark.parametrize("requirement", DEPENDENCIES)

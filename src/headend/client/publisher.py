@@ -131,6 +131,8 @@ class Publisher(TagSink):
     ) -> None:
         """Send a whole file; what RTMP cannot carry is encoded as H.264 and AAC.
 
+        It also raises what `write` raises.
+
         Args:
             path: Of an FLV file, which goes out untouched, or of anything that PyAV opens.
             is_paced: In real time; else as fast as the server takes it.
@@ -138,7 +140,6 @@ class Publisher(TagSink):
 
         Raises:
             MediaError: It cannot be read, or holds neither video nor audio.
-            And what `write` raises.
         """
         from headend.sources.feed import in_thread
         from headend.sources.files import open_source

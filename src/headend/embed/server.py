@@ -112,11 +112,12 @@ class Server:
     async def start(self) -> None:
         """Listen; once it returns, publishers and players are taken.
 
+        Whatever it raises, nothing is left open.
+
         Raises:
             SettingsError: The data folder or a certificate cannot be used.
             HeadendError: An address cannot be used.
             UsageError: It runs already.
-            Whatever it raises, nothing is left open.
         """
         if self._app is not None:
             raise UsageError("the server runs already")

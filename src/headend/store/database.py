@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from headend import files
 from headend.errors import DatabaseError, SettingsError
+from headend.settings.extras import require
 from headend.store.data_folder import DATABASE
 from headend.store.lines import Line, SqliteLine, postgres_line
 from headend.store.tables import REVISION
@@ -65,7 +66,8 @@ class Database:
             data: The data folder.
 
         Raises:
-            SettingsError: The URL is none of these; the line shows no password.
+            SettingsError: The URL is none of these, or its driver is not installed; the line
+                shows no password.
         """
         self._url = _url(url, data)
         self._engine: AsyncEngine | None = None
@@ -193,6 +195,8 @@ def _url(text: str, data: Path) -> sa.URL:
     driver = _DRIVERS.get(url.get_backend_name())
     if driver is None:
         raise SettingsError("auth.database: write postgresql://… or sqlite:///…")
+    if driver == _DRIVERS["postgresql"]:
+        require("asyncpg", "auth.database")
     return url.set(drivername=driver)
 
 
