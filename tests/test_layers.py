@@ -19,6 +19,7 @@ LAYERS = {
     "log_writer": set(),
     "logs": {"redaction", "log_writer"},
     "decisions": set(),
+    "directory": {"errors"},
     "events": set(),
     "webhooks": {"errors"},
     "hooks": {"decisions", "events"},
@@ -66,6 +67,10 @@ LAYERS = {
     "relay": {
         "errors", "redaction", "logs", "decisions", "events", "trust", "settings", "media",
         "rtmp", "hub", "outputs", "net", "features", "client", "store", "live", "http",
+    },
+    "elsewhere": {
+        "errors", "logs", "decisions", "directory", "events", "trust", "media", "rtmp", "hub",
+        "features", "access", "live", "relay",
     },
     "record": {
         "errors", "names", "logs", "events", "settings", "media", "hub", "net", "features",

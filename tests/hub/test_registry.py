@@ -5,7 +5,7 @@ from tests.defaults import name_settings, names, stream_settings
 from tests.hub.fakes import FakeObserver, FakePublisher, FakeSink, key
 
 from headend.errors import Refusal, Rejected
-from headend.hub.publication import Place, Publication
+from headend.hub.publication import COPY, PRIMARY, Place, Publication
 from headend.hub.registry import (
     NameSettings,
     Registry,
@@ -488,3 +488,64 @@ def test_stream_that_is_there_takes_changed_settings() -> None:
     hub.sweep(6)
     stream = hub.stream(PATH)
     assert stream is None or stream.state is StreamState.ENDED
+
+
+def copied(hub: Registry, now: float = 0) -> FakePublisher:
+    """Have a copy of the stream on air; return who brings it."""
+    publisher = FakePublisher()
+    publication = hub.publish(PATH, publisher, None, now, COPY)
+    publication.push([key(0)], now)
+    return publisher
+
+
+def test_stream_that_moves_keeps_its_viewers_and_tells_its_publishers() -> None:
+    observer = FakeObserver()
+    settings = names(10, stream=stream_settings(reconnect_window_s=60))
+    hub = Registry(settings, lambda _path, _error: None, observer)
+    first, second = FakePublisher(), FakePublisher()
+    hub.publish(PATH, first, "hk_1", 0).push([key(0)], 0)
+    hub.publish(PATH, second, "hk_2", 0, Place(1))
+    stream, sink = hub.play(PATH), FakeSink()
+    stream.attach("a", sink)
+    assert hub.move(PATH, 1)
+    assert "replaced" in first.calls
+    assert "replaced" in second.calls
+    assert hub.publication(PATH) is None
+    assert hub.standbys(PATH) == []
+    assert stream.is_copy
+    copied(hub, 2)
+    assert hub.stream(PATH) is stream
+    assert sink.calls[-3:] == ["start", "resume", sink.calls[-1]]
+
+
+def test_stream_that_is_not_published_here_does_not_move() -> None:
+    hub = registry()
+    assert not hub.move(PATH, 0)
+    hub.play(PATH)
+    assert not hub.move(PATH, 0)
+    copied(hub)
+    assert not hub.move(PATH, 0)
+
+
+def test_stream_whose_publisher_is_lost_moves_too() -> None:
+    hub = registry()
+    publication = hub.publish(PATH, FakePublisher(), "hk_1", 0)
+    publication.lose(0)
+    assert hub.move(PATH, 1)
+
+
+@pytest.mark.parametrize("place", [PRIMARY, Place(3), Place(priority=-5)])
+def test_publisher_takes_the_place_of_a_copy_whatever_its_rank(place: Place) -> None:
+    hub = registry("never")
+    copy = copied(hub)
+    publication = hub.publish(PATH, FakePublisher(), "hk_1", 1, place)
+    assert publication.is_current
+    assert "replaced" in copy.calls
+    assert not publication.stream.is_copy
+
+
+def test_copy_takes_no_name_from_a_publisher() -> None:
+    hub = registry("never")
+    hub.publish(PATH, FakePublisher(), "hk_1", 0)
+    with pytest.raises(Rejected):
+        hub.publish(PATH, FakePublisher(), None, 0, COPY)

@@ -11,9 +11,9 @@ token expires, its time is over) ends the session that holds it.
 
 import time
 from asyncio import AbstractEventLoop, TimerHandle, sleep
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 from headend import events
 from headend.access.asking import ask, shown
@@ -22,6 +22,7 @@ from headend.access.guard import Guard
 from headend.access.known_keys import KnownKeys
 from headend.access.known_viewers import KnownViewers, credentials_digest, question_digest
 from headend.access.policy import Policy
+from headend.access.ports import Check, Claiming, End, Limiter
 from headend.access.tokens import TokenRefused, Tokens
 from headend.access.viewers import TokenViewers
 from headend.decisions import AccessRequest, Action, Address, Allow, Authorizer, is_asked
@@ -29,39 +30,11 @@ from headend.errors import HeadendError, Refusal, Rejected
 from headend.net.pseudonyms import Pseudonyms
 from headend.store.publish_key import PublishKey
 
-__all__ = ["Check", "Gate", "Grant", "Limiter"]
+__all__ = ["Check", "Claiming", "Gate", "Grant", "Limiter"]
 
 REVOKED: Final = "the publish key was revoked"
 
 DELAYED: Final = 1000  # answers that wait at once, a connection each; more are given at once
-
-
-class Check(Protocol):
-    """Has a say before anything else is looked at, such as a list of addresses."""
-
-    def check(self, request: AccessRequest) -> None:
-        """Return if the request may go on.
-
-        Raises:
-            Rejected: It may not.
-        """
-
-
-class Limiter(Protocol):
-    """Has a say in what everybody else has granted, and counts it."""
-
-    def enter(self, request: AccessRequest, grant: Grant) -> None:
-        """Count a grant.
-
-        Raises:
-            Rejected: There are too many; nothing was counted.
-        """
-
-    def leave(self, grant: Grant) -> None:
-        """A grant is over; called once for each that was counted."""
-
-
-End = Callable[[str], None]  # takes the reason
 
 
 class Gate:
@@ -72,6 +45,7 @@ class Gate:
         checks: Asked first.
         authorizers: Asked about what keys, tokens and settings grant, in order.
         limiters: Asked last.
+        claiming: Takes names among servers that share them; None: this server is alone.
     """
 
     def __init__(
@@ -110,6 +84,7 @@ class Gate:
         self._known: Final = KnownViewers()
         self.viewers: Final = TokenViewers()
         self.limiters: list[Limiter] = [self.viewers]
+        self.claiming: Claiming | None = None
 
     # ------------------------------------------------------------------ decisions
 
@@ -119,6 +94,11 @@ class Gate:
         Raises:
             Rejected: It is refused.
         """
+        if self.claiming is not None:
+            if request.action == "publish":
+                return None  # the name has to be claimed
+            if (member := self.claiming.member_of(request)) is not None:
+                return self._of_member(request, member)
         if self.asks(request.action):
             return None
         try:
@@ -156,11 +136,26 @@ class Gate:
             grant = await self._authorize(request, grant)
             if request.has_session:
                 self.enter(request, grant)
+                if self.claiming is not None and request.action == "publish":
+                    await self._claim(self.claiming, request, grant)
             return grant
         except Rejected as rejected:
             if rejected.refusal is Refusal.WRONG_SECRET:
                 await self.wrong(request)
             raise
+
+    async def _claim(self, claiming: Claiming, request: AccessRequest, grant: Grant) -> None:
+        try:
+            await claiming.claim(request, grant)
+        except BaseException:
+            self.leave(grant)
+            raise
+
+    def _of_member(self, request: AccessRequest, member: str) -> Grant:
+        """Grant a stream to another server of the cluster, which counts the viewers itself."""
+        grant = Grant(request.path, "play", member=member)
+        self._entered[grant] = request.address
+        return grant
 
     async def wrong(self, request: AccessRequest) -> None:
         """Count a wrong key, token or password, and have its answer wait as long as it must."""

@@ -32,6 +32,7 @@ class Grant:
         viewer: Tells who plays from others at the same address: a digest of the credentials, where
             they decided; None: they did not.
         ends_at: The earlier of both times, monotonic seconds; infinite: never.
+        member: Name of the member of a cluster that fetches the stream; None: it is a viewer.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Grant:
     tags: tuple[tuple[str, str], ...] = ()
     viewer: str | None = field(default=None, repr=False)
     ends_at: float = NEVER
+    member: str | None = None
 
     @property
     def is_bound(self) -> bool:
@@ -57,6 +59,7 @@ class Grant:
             or self.key_id is not None
             or self.token_id is not None
             or self.ends_at != NEVER
+            or self.member is not None
         )
 
 

@@ -81,6 +81,13 @@ class Feature:
             rules: What the settings say of it now; `Runtime.rules` says so later on.
         """
 
+    def stream_left(self, stream: Stream) -> None:
+        """Take note of a stream that is published at another server from now on.
+
+        Its viewers here stay, and are given a copy. What a stream has once, such as its recording,
+        ends here and begins there.
+        """
+
     async def stop(self) -> None:
         """End, within the time that is left of `limits.shutdown_s`; then it is cancelled.
 

@@ -42,6 +42,10 @@ class Features:
         """Return the feature of a class; None: this server has none."""
         return next((each for each in self._features if isinstance(each, kind)), None)
 
+    def all(self, kind: type[F]) -> list[F]:
+        """Return all features of a class, in the order of their start."""
+        return [each for each in self._features if isinstance(each, kind)]
+
     def __getitem__(self, kind: type[F]) -> F:
         """Return the feature of a class that the server has.
 
@@ -93,6 +97,11 @@ class Features:
         """Tell all of a stream that has its first publisher."""
         for each in self._features:
             self._tell_stream(each, stream)
+
+    def stream_left(self, stream: Stream) -> None:
+        """Tell all of a stream that is published at another server from now on."""
+        for each in self._features:
+            self._safely(each, partial(each.stream_left, stream), None)
 
     # ------------------------------------------------------------------ what they give
 

@@ -244,8 +244,16 @@ class HlsStreams(Packaging):
     def _begin_published(self, stream: Stream) -> None:
         """Package a stream, once what packages is loaded; it may be over by then."""
         hls = self._runtime.rules.of(stream.path).hls
-        if self.is_loaded and stream.has_begun and hls.start == "publish":
+        is_ours = stream.has_begun and not stream.is_copy
+        if self.is_loaded and is_ours and hls.start == "publish":
             self.begin(stream)
+
+    def stream_left(self, stream: Stream) -> None:
+        """Package a stream no more that another server packages."""
+        packaged = self._streams.get(stream.path)
+        if packaged is not None and packaged.stream is stream:
+            self._close(packaged)
+            del self._streams[stream.path]
 
     def findings(self, stream: Stream) -> Sequence[str]:
         """Say what an operator should know of the packaging of a stream, a line each."""

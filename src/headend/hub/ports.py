@@ -22,6 +22,7 @@ class StreamChange(Enum):
     ACTIVE = auto()  # its media can be watched
     DISCONNECTED = auto()  # it is gone
     IDLE = auto()  # nobody watches any more
+    MOVED = auto()  # it is published at another server from now on
     ENDED = auto()
 
 

@@ -21,11 +21,13 @@ class Place:
         on_air: Told when it goes on air and off again, for a source that brings media only then;
             None: it brings media all the time.
         priority: Within a rank the highest that has media is on air.
+        is_copy: The stream is published at another server, and copied from there.
     """
 
     rank: int = PRIMARY_RANK
     on_air: Callable[[bool], None] | None = None
     priority: int = 0
+    is_copy: bool = False
 
     @property
     def order(self) -> tuple[int, int]:
@@ -39,6 +41,7 @@ class Place:
 
 
 PRIMARY: Final = Place()
+COPY: Final = Place(is_copy=True)
 
 
 class Desk(Protocol):

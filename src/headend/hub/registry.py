@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from headend.errors import Refusal, Rejected
-from headend.hub.ports import NOBODY, Loss, Observer, StreamPublisher
+from headend.hub.ports import NOBODY, Loss, Observer, StreamChange, StreamPublisher
 from headend.hub.publication import PRIMARY, Place, Publication
 from headend.hub.reserve import Reserve
 from headend.hub.shares import gives_way
@@ -112,7 +112,10 @@ class Registry:
         standbys = self._standbys.get(path, ())
         rivals = [*([] if on_air is None else [on_air]), *standbys]
         rival = next((each for each in rivals if each.place.order == place.order), None)
-        self._check_place(path, rival, holder, place)
+        if on_air is not None and on_air.place.is_copy and not place.is_copy:
+            rival = on_air  # the directory has given the name to the new one
+        else:
+            self._check_place(path, rival, holder, place)
         stream = self._stream_to_publish(path)
         publication = Publication(self, stream, publisher, holder, place)
         if rival is not None and rival is on_air:
@@ -130,6 +133,27 @@ class Registry:
         if publication.is_current:
             _begin(publication, now)
         return publication
+
+    def move(self, path: str, now: float) -> bool:
+        """Have a stream wait for a copy: it is published at another server from now on.
+
+        Its viewers stay; who publishes or stands by here is told that the name is taken over.
+
+        Returns:
+            False: there is no such stream that was published here.
+        """
+        stream = self._streams.get(path)
+        if stream is None or not stream.has_begun or stream.is_copy:
+            return False
+        stream.interrupt(now, "replaced")
+        stream.is_copy = True
+        self._observer.stream_changed(stream, StreamChange.MOVED, "replaced")
+        on_air = self._publications.pop(path, None)
+        publications = [] if on_air is None else [on_air]
+        for publication in [*publications, *self._standbys.pop(path, ())]:
+            publication.stand_by(None)
+            publication.publisher.replaced()
+        return True
 
     def play(self, path: str, asker: Hashable = None) -> Stream:
         """Return the stream of a name; one that nobody publishes yet is waited for.
@@ -365,6 +389,7 @@ class Registry:
 def _begin(publication: Publication, now: float) -> None:
     """Put a publication on air."""
     stream = publication.stream
+    stream.is_copy = publication.place.is_copy
     if not publication.place.is_on_demand:  # what stands in for a publisher is nobody
         stream.holder = publication.holder
     stream.begin(publication.publisher, now)

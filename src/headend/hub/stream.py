@@ -51,6 +51,7 @@ class Stream:
         asker: Owner of the name while it is only waited for, see `Registry.play`.
         lost_at: When the last publisher was lost, monotonic seconds.
         holder: Who published last, as it was given to `Registry.publish`.
+        is_copy: It is published at another server, and brought from there.
     """
 
     def __init__(
@@ -62,15 +63,14 @@ class Stream:
     ) -> None:
         self.path: Final = path
         self.state = StreamState.WAITING
-        self.bytes_in = 0
-        self.tags_in = 0
+        self.bytes_in = self.tags_in = 0
         self.began: float | None = None
-        self.frames = 0
-        self.sounds = 0
+        self.frames = self.sounds = 0
         self.keyframe_interval: int | None = None
         self.asker: Hashable = None
         self.lost_at = 0.0
         self.holder: str | None = None
+        self.is_copy = False
         self._keyframe_time: int | None = None
         self._is_in_keyframe = False  # no other picture came since
         self._picture_time: int | None = None  # of the newest picture, which may be many messages

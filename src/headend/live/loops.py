@@ -62,5 +62,5 @@ def _sources_of(services: Services, path: str) -> Collection[str]:
     """Return the servers that a stream came from, or is asked for while nobody publishes it."""
     if services.registry.publication(path) is not None:
         return route_of(services, path)
-    relays = services.features.find(Fetching)
-    return () if relays is None else relays.fetched_from(path)
+    fetching = services.features.all(Fetching)
+    return [server for each in fetching for server in each.fetched_from(path)]

@@ -10,11 +10,10 @@ from typing import Protocol
 from headend.access.gate import Grant
 from headend.access.session_record import Client
 from headend.errors import Rejected
-from headend.hub.publication import PRIMARY, Place
 from headend.hub.stream import StreamState
 from headend.live.loops import check_play
 from headend.live.on_demand import Stored
-from headend.live.publishing import Publishing
+from headend.live.publishing import Publishing, place_of
 from headend.live.services import Services
 from headend.live.stored_play import StoredPlay
 from headend.live.waiting import find_stream
@@ -32,8 +31,6 @@ from headend.rtmp.events import (
 )
 from headend.rtmp.refusals import told_code
 from headend.rtmp.session import ServerSession
-from headend.rtmp.url import StreamTarget
-from headend.settings.live import backup_rank
 
 
 class Connection(Client, Protocol):
@@ -98,17 +95,11 @@ class PeerStreams:
             grant=grant,
             hops=connection.hops,
         )
-        publishing.begin(now, self._place(request.target, grant), connection)
+        place = place_of(self._services, grant, request.target.query)
+        publishing.begin(now, place, connection)
         self.publishes[request.stream_id] = publishing
         self._session.accept(request)
         self.watched()
-
-    def _place(self, target: StreamTarget, grant: Grant) -> Place:
-        """Say where a publisher stands among those of its name, by its key and `?backup=1`."""
-        rank = PRIMARY.rank
-        if target.query.get("backup") == "1":
-            rank = backup_rank(self._services.rules.of(grant.path).fallback)
-        return Place(rank, priority=grant.priority)
 
     def _play(self, request: PlayCommand, grant: Grant, now: float) -> None:
         services, connection, path = self._services, self._connection, grant.path

@@ -8,6 +8,7 @@ Without a grant nobody counts it, and it has no record.
 """
 
 import logging
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from headend.access.gate import Grant
@@ -16,8 +17,17 @@ from headend.errors import Refusal, Rejected
 from headend.hub.publication import PRIMARY, Place, Publication
 from headend.live.loops import check_publish
 from headend.live.services import Services
+from headend.settings.live import backup_rank
 
 REPLACED: Final = "another encoder took the name over"
+
+
+def place_of(services: Services, grant: Grant, query: Mapping[str, str]) -> Place:
+    """Say where a publisher stands among those of its name, by its key and `?backup=1`."""
+    rank = PRIMARY.rank
+    if query.get("backup") == "1":
+        rank = backup_rank(services.rules.of(grant.path).fallback)
+    return Place(rank, priority=grant.priority)
 
 
 class Source(Protocol):
@@ -104,6 +114,9 @@ class Publishing:
         services, grant = self._services, self._grant
         holder = None if grant is None else grant.holder
         check_publish(services, self.path, self.hops)
+        claiming = services.gate.claiming
+        if claiming is not None and grant is None and not place.is_copy:
+            claiming.check_name(self.path)  # else the gate has claimed the name
         self.publication = services.registry.publish(self.path, self, holder, now, place)
         if grant is None or client is None:
             return

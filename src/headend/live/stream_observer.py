@@ -4,6 +4,7 @@ import logging
 from asyncio import AbstractEventLoop
 from time import time
 from typing import Final
+from weakref import WeakSet
 
 from headend.events import (
     Event,
@@ -30,16 +31,27 @@ class StreamObserver:
         self._events: Final = events
         self._loop: Final = loop
         self._features: Final = features
+        self._known: Final[WeakSet[Stream]] = WeakSet()  # those that features were told of
 
     def stream_changed(self, stream: Stream, change: StreamChange, reason: Loss) -> None:
-        self._events.emit(self._event(stream, change, reason))
-        if change is StreamChange.CREATED:
+        if change is StreamChange.MOVED:
+            self._known.discard(stream)
+            self._features.stream_left(stream)
+        elif not stream.is_copy:  # else its own server tells what happens to it
+            is_new = change is StreamChange.CONNECTED and stream not in self._known
+            if is_new or change is StreamChange.CREATED:
+                self._created(stream)
+            if change is not StreamChange.CREATED:
+                self._events.emit(self._event(stream, change, reason))
+
+    def _created(self, stream: Stream) -> None:
+        if stream not in self._known:
+            self._known.add(stream)
+            self._events.emit(StreamCreated(time=time(), stream=stream.path))
             self._features.stream_began(stream)
 
     def _event(self, stream: Stream, change: StreamChange, reason: Loss) -> Event:
         now, path = time(), stream.path
-        if change is StreamChange.CREATED:
-            return StreamCreated(time=now, stream=path)
         if change is StreamChange.CONNECTED:
             publisher = stream.publisher
             peer = "" if publisher is None else publisher.peer

@@ -53,14 +53,13 @@ async def wait_for_media(
 
 
 def longest_wait_s(services: Services, path: str, address: Address | None) -> float:
-    """Have a relay fetch a stream if one may; return how long a viewer waits for it, seconds.
+    """Have a stream fetched if it may be; return how long a viewer waits for it, seconds.
 
     Raises:
         Rejected: No source knows it, or too many are fetched.
     """
     wait_s = services.rules.of(path).live.wait_s
-    relays = services.features.find(Fetching)
-    is_fetched = relays is not None and relays.want(path, address)
+    is_fetched = any(each.want(path, address) for each in services.features.all(Fetching))
     return max(wait_s, FETCH_S) if is_fetched else wait_s
 
 

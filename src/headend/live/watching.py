@@ -150,8 +150,9 @@ class Watching:
 
     @property
     def is_watching(self) -> bool:
-        """The viewer is not paused."""
-        return self._viewer is not None
+        """The viewer is not paused; what fetches for viewers of another server is none."""
+        is_viewer = self._grant is None or self._grant.member is None
+        return self._viewer is not None and is_viewer
 
     def pause(self) -> None:
         """Leave the fan-out, which is dropped if that was its last viewer."""

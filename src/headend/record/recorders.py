@@ -90,6 +90,11 @@ class Recorders(Feature):
         elif recorder is not None and not is_wanted and stream not in self._by_hand:
             recorder.stop()
 
+    def stream_left(self, stream: Stream) -> None:
+        recorder = self._recorders.get(stream)
+        if recorder is not None:
+            recorder.stop()
+
     def findings(self, stream: Stream) -> Sequence[str]:
         recorder = self._recorders.get(stream)
         finding = None if recorder is None else recorder.finding

@@ -8,6 +8,7 @@ So a relay costs what a player costs: no task and no stream of asyncio is behind
 import asyncio
 import logging
 import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
@@ -163,8 +164,17 @@ class Link:
         Raises:
             RelayFailed: There is no connection.
         """
+        url = self._settings.url
+        own = own_ports(self._services)
+        await self.use(await dial(url.host, url.connect_port, look_up, own), links)
+
+    async def use(self, sock: socket.socket, links: Links) -> None:
+        """Take a socket that is connected and does not block; see `open`.
+
+        Raises:
+            RelayFailed: It cannot be used.
+        """
         services, url = self._services, self._settings.url
-        sock = await dial(url.host, url.connect_port, look_up, own_ports(services))
         try:
             if not url.is_tls:
                 self._transport = Transport(sock, services.poller, self)

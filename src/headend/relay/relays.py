@@ -190,7 +190,7 @@ class Relays(Fetching):
                         self._fetch(id, entry.rule, path)
             return
         for stream in list(self._services.registry.streams()):
-            if stream.has_begun:
+            if stream.has_begun and not stream.is_copy:
                 self._send(id, entry, stream.path)
 
     def _drop(self, id: str) -> None:
@@ -209,6 +209,12 @@ class Relays(Fetching):
         """Begin to send a stream to the destinations that relays name for it."""
         for id, entry in self._entries.items():
             self._send(id, entry, stream.path)
+
+    def stream_left(self, stream: Stream) -> None:
+        """End what another server sends from now on."""
+        for key, target in list(self._targets.items()):
+            if target.path == stream.path and isinstance(target, Push):
+                self._end(self._targets.pop(key))
 
     def _send(self, id: str, entry: Entry, path: str) -> None:
         """Send a stream, if the relay does and has not begun."""

@@ -13,11 +13,10 @@ from headend.access.gate import Grant
 from headend.access.session_record import note_refusal
 from headend.decisions import AccessRequest
 from headend.errors import LimitExceeded, ProtocolError, Refusal, Rejected
-from headend.hub.publication import PRIMARY, Place
 from headend.hub.stream import StreamState
 from headend.live.decisions import Decisions
 from headend.live.loops import check_play
-from headend.live.publishing import Publishing
+from headend.live.publishing import Publishing, place_of
 from headend.live.services import Services
 from headend.live.waiting import find_stream
 from headend.live.watching import Watching
@@ -27,7 +26,6 @@ from headend.net.deadlines import NEVER
 from headend.net.figures import Figures
 from headend.net.peer import Peer
 from headend.outputs.mpegts import FORMAT, TsEncoder
-from headend.settings.live import backup_rank
 from headend.srt.engine import Engine
 from headend.srt.library import PAYLOAD, Library
 from headend.srt.stream_id import Wish, parse_stream_id
@@ -164,12 +162,9 @@ class SrtSession:
 
     def _publish(self, asked: AccessRequest, grant: Grant) -> None:
         services = self._services
-        rank = PRIMARY.rank
-        if asked.query.get("backup") == "1":
-            rank = backup_rank(services.rules.of(grant.path).fallback)
         publishing = Publishing(services, self, grant.path, str(self.peer), grant=grant)
         now = services.loop.time()
-        publishing.begin(now, Place(rank, priority=grant.priority), self)
+        publishing.begin(now, place_of(services, grant, asked.query), self)
         self._publishing = publishing
         self._heard = now
         self._engine.watch(self._sock, self, reads=True)

@@ -1,0 +1,1 @@
+"""Streams that other servers have: their names are claimed, and copies of them fetched."""
