@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from headend.hub.decoding import DecodingOrder
 from headend.hub.ports import Loss, StreamPublisher
 from headend.hub.reserve import Reserve
 from headend.hub.stream import Stream
 from headend.media.tag import Tag
 
 PRIMARY_RANK: Final = 0
+REORDERED: Final = 2  # pictures with a time before the last one's, and it is no accident
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,16 @@ class Publication:
         failed: When it was on air and brought nothing, monotonic seconds; None: never.
     """
 
-    __slots__ = ("_desk", "failed", "holder", "place", "publisher", "reserve", "stream")
+    __slots__ = (
+        "_decoding",
+        "_desk",
+        "failed",
+        "holder",
+        "place",
+        "publisher",
+        "reserve",
+        "stream",
+    )
 
     def __init__(
         self,
@@ -80,6 +91,7 @@ class Publication:
         place: Place = PRIMARY,
     ) -> None:
         self._desk = desk
+        self._decoding: DecodingOrder | None = None
         self.stream: Final = stream
         self.publisher: Final = publisher
         self.holder: Final = holder
@@ -104,7 +116,11 @@ class Publication:
             if reserve.keep(tags, now):
                 self._desk.media_in_reserve(self, now)
         elif self.is_current:
+            if self._decoding is not None:
+                tags = self._decoding.mend(tags)
             self.stream.publish(tags, now)
+            if self._decoding is None and self.stream.timeline.reordered >= REORDERED:
+                self._decoding = DecodingOrder()
 
     def end(self, now: float) -> None:
         """The publisher said that it ends: so does the stream, unless another publisher goes on."""

@@ -145,6 +145,7 @@ class Timeline:
         now: When what is mapped came, monotonic seconds; set it before. It tells a silence from a
             stray message.
         repairs: How often each fault was repaired since the stream began.
+        reordered: How many pictures of this publisher had a time before that of the last one.
     """
 
     def __init__(self, gap_ms: int = GAP_MS, steady_ms: int = STEADY_MS) -> None:
@@ -158,6 +159,7 @@ class Timeline:
         """
         self.now = 0.0
         self.repairs: Final = dict.fromkeys(Repair, 0)
+        self.reordered = 0
         self._gap_ms: Final = gap_ms
         self._steady_ms: Final = steady_ms
         self._audio: Final = _Track()
@@ -228,6 +230,7 @@ class Timeline:
         Its first timestamp is sent just after the newest one sent; all tracks move by one offset.
         """
         self._beside.clear()
+        self.reordered = 0
         self.review()
         for track in (self._audio, self._video):
             track.is_begun = False
@@ -245,6 +248,8 @@ class Timeline:
         if self._is_sound(track, timestamp, step):
             if track.doubt is not None and not track.is_back:
                 self.repairs[Repair.STRAY] += 1
+                if track is self._video and 0 < _signed(track.doubt - timestamp) <= CLAMP_MS:
+                    self.reordered += 1
             track.step = step
             self._send(track, other, timestamp, track.offset)
             self._keep_together(track, other)
@@ -355,6 +360,7 @@ class Timeline:
             self.repairs[Repair.STRAY] += 1
         if -CLAMP_MS <= step < 0:
             self.repairs[Repair.BACKWARD_STEP] += 1
+            self.reordered += track is self._video
         if -DISORDER_MS <= step < 0:
             track.forget_doubt()
             return track.sent
@@ -421,6 +427,6 @@ class Timeline:
         return video.sent if video.has_sent else None
 
 
-def _signed(difference: int) -> int:
-    """Difference of two timestamps, modulo 2**32, as -2**31 to 2**31 - 1."""
-    return ((difference + HALF) & MASK) - HALF
+def _signed(ms: int) -> int:
+    """Return a difference of two timestamps, modulo 2**32, as -2**31 to 2**31 - 1."""
+    return ((ms + HALF) & MASK) - HALF
