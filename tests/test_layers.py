@@ -24,7 +24,7 @@ LAYERS = {
     "webhooks": {"errors"},
     "hooks": {"decisions", "events"},
     "trust": {"errors"},
-    "settings": {"errors", "redaction", "trust"},
+    "settings": {"errors", "names", "redaction", "trust"},
     "media": {"errors"},
     "rtmp": {"errors", "redaction", "names", "media"},
     "hub": {"errors", "media"},

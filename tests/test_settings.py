@@ -25,7 +25,8 @@ def test_reference_is_what_the_program_prints() -> None:
 
 def test_every_key_and_every_field_of_a_table_is_in_the_reference() -> None:
     rows = re.findall(r"^\| `([\w.]+)` \|", REFERENCE.read_text(), flags=re.MULTILINE)
-    assert [row for row in rows if row in KEYS] == list(KEYS)
+    assert [row for row in rows if "." in row] == [key for key in KEYS if "." in key]
+    assert set(KEYS) <= set(rows)
     fields = set(rows) - set(KEYS)
     assert {"cert", "match", "url", "on_demand", "sources", "events"} <= fields
 

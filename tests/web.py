@@ -100,9 +100,9 @@ class Web:
 
 
 @asynccontextmanager
-async def serve(data: Path, *settings: str) -> AsyncIterator[Web]:
+async def serve(data: Path, *settings: str, path: Path | None = None) -> AsyncIterator[Web]:
     async with (
-        live_server(data, "http.listen=127.0.0.1:0", *settings) as live,
+        live_server(data, "http.listen=127.0.0.1:0", *settings, path=path) as live,
         aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
     ):
         yield Web(live, client, (data / "admin.token").read_text().strip())

@@ -244,3 +244,28 @@ def test_secrets_that_all_may_read_are_told(capsys: Capture, tmp_path: Path) -> 
     (tmp_path / "d" / "server.secret").chmod(0o644)
     assert run(["key", "list", "--data", "d"]) == 0
     assert "chmod 600 d/server.secret" in capsys.readouterr().err
+
+
+def test_declared_key_goes_into_the_settings_and_is_listed(capsys: Capture, tmp_path: Path) -> None:
+    assert run(["key", "declare", "live/cam1"]) == 0
+    first, _, *table = capsys.readouterr().out.splitlines()
+    key = first.removeprefix("key").strip()
+    assert key not in "".join(table)
+    assert run(["key", "declare", "studio/a", "--user", "studio1"]) == 0
+    table += capsys.readouterr().out.splitlines()[2:]
+    file = tmp_path / "a.toml"
+    file.write_text("\n".join(table))
+    made = document(capsys, "create", "live/other")
+    listed = document(capsys, "list", "-c", str(file))
+    sources = {each["stream"]: each["source"] for each in listed}
+    assert sources == {"live/cam1": "settings", "studio/a": "settings", "live/other": "database"}
+    assert made["source"] == "database"
+    assert [each["id"] for each in listed if each["stream"] == "studio/a"] == ["studio1"]
+
+
+@pytest.mark.parametrize("arguments", [["live/a", "--user", "a b"], ["live/../a"], ["live//a"]])
+def test_key_that_no_settings_can_hold_is_not_made(capsys: Capture, arguments: list[str]) -> None:
+    code = run(["key", "declare", *arguments])
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, "")
+    assert err.startswith("headend: ")

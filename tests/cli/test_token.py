@@ -8,6 +8,8 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 
 from headend.cli.main import run
+from headend.settings import settings_of
+from headend.settings.declared import sha256
 from headend.store.server_secret import ServerSecret
 
 Capture = pytest.CaptureFixture[str]
@@ -80,3 +82,12 @@ def test_token_of_somebody_in_the_jwks_is_valid(capsys: Capture) -> None:
 def test_what_is_wrong_is_one_line(capsys: Capture, arguments: list[str], says: str) -> None:
     assert run(["token", "sign", "vip/*", *arguments, "--data", "d"]) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("access", ["read", "all"])
+def test_declared_token_goes_into_the_settings(capsys: Capture, access: str) -> None:
+    assert run(["token", "declare", "grafana", "--access", access, "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    (declared,) = settings_of(made["settings"]).settings.auth.api_tokens
+    assert (declared.name, declared.access) == ("grafana", access)
+    assert declared.digest == sha256(made["token"])

@@ -12,6 +12,7 @@ from asyncio import AbstractEventLoop
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from headend.access.declared_keys import DeclaredKeys
 from headend.access.gate import Gate
 from headend.access.guard import Guard
 from headend.access.jwks import load_keys, read_document
@@ -70,6 +71,7 @@ class Access:
         self._settings = settings
         self.secret: Final = ServerSecret.load_or_create(settings.data)
         self.keys: Final = KnownKeys(self.secret, auth.on_database_error, auth.known_s)
+        self.keys.declared = DeclaredKeys(auth.publish_keys, auth.users)
         self.tokens: Final = Tokens(self.secret.derive("tokens"))
         self.passwords: Final = Passwords(self.keys, self.secret)
         self.tickets: Final = Tickets(self.secret.derive("tickets"))
@@ -106,6 +108,8 @@ class Access:
             self._others = self._loop.create_task(self._read_others())
         self.gate.policy = Policy(rules, rtmps)
         self.passwords.apps, self.passwords.offered = auth.password_apps, auth.password_scheme
+        before, self.keys.declared = self.keys.declared, DeclaredKeys(auth.publish_keys, auth.users)
+        self.gate.revoke(before.gone(self.keys.declared))
         self.keys.on_error, self.keys.known_s = auth.on_database_error, auth.known_s
         self.guard.most, self.guard.ban_s = auth.wrong_attempts, auth.ban_s
 

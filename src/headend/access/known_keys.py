@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
 
+from headend.access.declared_keys import DeclaredKeys
 from headend.errors import DatabaseError
 from headend.names import KEY_PREFIX
 from headend.rtmp.authmod import Verifier
@@ -35,6 +36,7 @@ class KnownKeys:
     """The publish keys that are known.
 
     Attributes:
+        declared: Those of the settings, which need no database; replaced on reload.
         on_error: What happens while that gives no answer; replaced on reload.
         known_s: For how long a key is known that was seen valid; replaced on reload.
     """
@@ -54,6 +56,7 @@ class KnownKeys:
         self._is_there = asyncio.Event()
         self._turns = asyncio.Semaphore(ASKED)
         self._down_until = 0.0  # monotonic seconds
+        self.declared = DeclaredKeys()
         self.on_error = on_error
         self.known_s = known_s
         self._by_hash: _Recent[bytes, PublishKey] = _Recent()
@@ -89,6 +92,8 @@ class KnownKeys:
         """
         if not _looks_right(secret, KEY_PREFIX, KEY_CHARACTERS):
             return None
+        if (declared := self.declared.find(secret)) is not None:
+            return declared
         hash = self._secret.hash(secret)
         try:
             key = await self._ask(lambda store: store.find_hash(hash))
@@ -110,6 +115,8 @@ class KnownKeys:
         Raises:
             DatabaseError: It is not known, and the database gives no answer.
         """
+        if (declared := self.declared.get(id)) is not None:
+            return declared
         try:
             key = await self._ask(lambda store: store.get(id))
         except DatabaseError:
@@ -126,6 +133,8 @@ class KnownKeys:
         Raises:
             DatabaseError: It is not known, and the database gives no answer.
         """
+        if (declared := self.declared.password(id)) is not None:
+            return declared
         if not _looks_right(id, ID_PREFIX, ID_CHARACTERS):
             return None
         try:
@@ -165,7 +174,10 @@ class KnownKeys:
         Raises:
             DatabaseError: The database gives no answer.
         """
-        invalid = await (await self.store()).invalid(ids, time.time())
+        now = time.time()
+        invalid, others = self.declared.invalid(ids, now)
+        if others:
+            invalid |= await (await self.store()).invalid(others, now)
         self._down_until = 0.0
         for id in invalid:
             self._by_id.forget(id)

@@ -14,6 +14,7 @@ import typer
 from headend.cli import output
 from headend.cli.config import JsonFlag
 from headend.cli.data_folder import settings_of_server, tell
+from headend.cli.declare import declare_key
 from headend.cli.serve import ConfigFlag, DataFlag, SetFlag
 from headend.cli.stream_names import note_name
 from headend.errors import HeadendError, ProtocolError, SettingsError
@@ -61,6 +62,7 @@ group = typer.Typer(help="Make, list and revoke publish keys.", no_args_is_help=
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.add_typer(group, name="key")
+    group.command("declare")(declare_key)
 
 
 @group.command()
@@ -124,7 +126,10 @@ def list_keys(
             if len(page) < PAGE:
                 return found
 
-    found = _run(effective, read)
+    from headend.access.declared_keys import DeclaredKeys
+
+    auth = effective.auth
+    found = _run(effective, read) + DeclaredKeys(auth.publish_keys, auth.users).all(stream)
     from headend.store.publish_key import document
 
     if as_json:
@@ -265,7 +270,8 @@ def _table(keys: "list[PublishKey]") -> str:
         state = "valid" if key.is_valid(now) else "revoked" if key.revoked_at else "expired"
         if state == "valid" and key.expires_at is not None:
             state = f"until {_time(key.expires_at)}"
-        rows.append((key.id, key.stream, state, _time(key.used_at) or "never", key.label))
+        used = _time(key.used_at) or ("never" if key.source == "database" else "-")
+        rows.append((key.id, key.stream, state, used, key.label))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

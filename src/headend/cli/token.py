@@ -10,6 +10,7 @@ import typer
 from headend.cli import output
 from headend.cli.config import JsonFlag
 from headend.cli.data_folder import settings_of_server, tell
+from headend.cli.declare import declare_token
 from headend.cli.serve import ConfigFlag, DataFlag, SetFlag
 from headend.cli.stream_names import note_pattern
 from headend.errors import HeadendError, SettingsError
@@ -49,6 +50,7 @@ group = typer.Typer(help="Sign and check tokens.", no_args_is_help=False)
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.add_typer(group, name="token")
+    group.command("declare")(declare_token)
 
 
 @group.command()

@@ -1,6 +1,7 @@
 """The typed settings: TOML file, environment, flags."""
 
 from headend.settings.auth import Auth
+from headend.settings.declared import DeclaredKey, DeclaredToken, DeclaredUser
 from headend.settings.http import Http
 from headend.settings.keys import (
     KEYS,
@@ -40,6 +41,9 @@ __all__ = [
     "Address",
     "Auth",
     "CertificatePair",
+    "DeclaredKey",
+    "DeclaredToken",
+    "DeclaredUser",
     "GivenSettings",
     "Http",
     "Limits",

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr
 
 from headend.redaction import shown_url
+from headend.settings.declared import Keys, Tokens, Users
 from headend.settings.section import Section
 from headend.settings.texts import texts
 from headend.settings.values import (
@@ -85,6 +86,20 @@ class Auth(Section):
     private: Patterns = Field(
         default=(),
         description='Streams whose viewers need a token, such as ["vip/*"].',
+    )
+    publish_keys: Keys = Field(
+        default=(),
+        description="Publish keys besides those of the database: tables with stream, and hash or "
+        "key_file.",
+    )
+    users: Users = Field(
+        default=(),
+        description="Users of encoders: tables with name, stream, and hash or password_file.",
+    )
+    api_tokens: Tokens = Field(
+        default=(),
+        description="Tokens of the API besides the admin token: tables with name, access, and hash "
+        "or token_file.",
     )
     jwks: Place = Field(
         default="",

@@ -6,7 +6,7 @@ pk_ + 12 characters     its id: for lists, logs and as user name beside the key 
 
 from dataclasses import asdict, dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, PlainSerializer
 
@@ -37,6 +37,7 @@ class PublishKey:
         tls_only: It is valid over TLS only.
         used_at: When it was last accepted.
         used_from: From which address.
+        source: Where it is kept: the database, or the settings, which declare it.
     """
 
     __pydantic_config__ = ConfigDict(
@@ -58,6 +59,9 @@ class PublishKey:
     ] = 0
     used_at: float | None = None
     used_from: str | None = None
+    source: Annotated[
+        Literal["database", "settings"], Field(description="settings: they declare it.")
+    ] = "database"
 
     def is_valid(self, now: float) -> bool:
         """Say whether it is neither revoked nor expired."""

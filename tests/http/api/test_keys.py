@@ -71,6 +71,33 @@ async def test_key_that_is_not_there_is_not_found(tmp_path: Path) -> None:
             assert (await web.api(method, f"/keys/pk_none{path}")).status == 404
 
 
+DECLARED = f'auth.publish_keys=[{{ stream = "live/a", key = "hk_{"a" * 32}" }}]'
+USER = 'auth.users=[{ name = "a1", stream = "live/b", password = "12345678" }]'
+
+
+async def test_declared_keys_are_listed_among_the_others_and_changed_in_the_settings_alone(
+    tmp_path: Path,
+) -> None:
+    async with serve_stored(tmp_path, DECLARED, USER) as web:
+        made = (await web.api("POST", "/keys", json={"stream": "live/a"})).json
+        listed = (await web.get("/keys")).json
+        assert listed["total"] == 3
+        ids = [key["id"] for key in listed["keys"]]
+        assert ids == sorted(ids)
+        own = {key["id"] for key in listed["keys"] if key["source"] == "settings"}
+        assert own == {*ids} - {made["id"]}
+        first = (await web.get("/keys?limit=1")).json
+        rest = (await web.get(f"/keys?after={first['next']}")).json
+        assert [first["keys"][0]["id"], *(key["id"] for key in rest["keys"])] == ids
+        assert [key["id"] for key in (await web.get("/keys?stream=live/b")).json["keys"]] == ["a1"]
+        for id in own:
+            assert (await web.get(f"/keys/{id}")).json["id"] == id
+            for method, path in (("DELETE", ""), ("POST", "/rotate")):
+                answer = await web.api(method, f"/keys/{id}{path}")
+                assert answer.status == 409
+                assert "auth.publish_keys" in answer.detail
+
+
 async def test_token_is_signed(tmp_path: Path) -> None:
     async with serve_stored(tmp_path, "auth.private=live/vip") as web:
         body = {"pattern": "live/*", "expires_s": 60, "ip": "127.0.0.1", "max_viewers": 2}

@@ -195,3 +195,47 @@ async def test_request_without_a_host_is_none_of_a_browser(tmp_path: Path) -> No
         )
         assert (await reader.readline()).split()[1] == b"200"
         writer.close()
+
+
+TOKENS = (
+    'auth.api_tokens=[{ name = "grafana", token = "%s" }, '
+    '{ name = "deploy", access = "all", token = "%s" }]'
+)
+READER, CHANGER = "r" * 32, "c" * 32
+
+
+async def test_declared_token_reads_and_changes_what_its_access_says(tmp_path: Path) -> None:
+    async with serve(tmp_path, TOKENS % (READER, CHANGER)) as web:
+        for token, status in ((READER, 403), (CHANGER, 200), (web.token, 200), ("x" * 32, 401)):
+            bearer = {"Authorization": f"Bearer {token}"}
+            seen = await web.ask("GET", "/api/v1/server", headers=bearer)
+            assert seen.status == (401 if status == 401 else 200)
+            assert (await web.ask("POST", "/api/v1/reload", headers=bearer)).status == status
+
+
+async def test_browser_may_do_what_the_token_may_that_it_signed_in_with(tmp_path: Path) -> None:
+    async with serve(tmp_path, TOKENS % (READER, CHANGER)) as web:
+        for token, status in ((READER, 403), (CHANGER, 200)):
+            csrf = without((await sign_in(web, token)).json["csrf"])
+            assert (await web.ask("GET", "/api/v1/server")).status == 200
+            assert (await web.ask("POST", "/api/v1/reload", headers=csrf)).status == status
+            assert (await web.ask("DELETE", "/api/v1/sign-in", headers=csrf)).status == 204
+
+
+async def test_browser_is_out_when_its_token_is_taken_out_of_the_settings(tmp_path: Path) -> None:
+    file = tmp_path / "headend.toml"
+    file.write_text(f'[[auth.api_tokens]]\nname = "a"\ntoken = "{READER}"\n')
+    async with serve(tmp_path / "data", path=file) as web:
+        await sign_in(web, READER)
+        assert (await web.ask("GET", "/api/v1/server")).status == 200
+        file.write_text("")
+        web.live.server.reload()
+        assert (await web.ask("GET", "/api/v1/server")).status == 401
+
+
+@pytest.mark.parametrize("token", ["\\ud800", "\\udcff", "é", "\\u0000"])
+async def test_token_of_odd_characters_is_wrong_and_no_more(token: str, tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        body, kind = f'{{"token": "{token}"}}'.encode(), {"Content-Type": "application/json"}
+        answer = await web.ask("POST", "/api/v1/sign-in", data=body, headers=kind)
+        assert answer.status in (401, 422)

@@ -1,7 +1,7 @@
 """Notes in the audit trail: who did what over the API, and who was not let in."""
 
 from time import time
-from typing import Final, Literal
+from typing import Final
 
 from aiohttp import web
 
@@ -17,7 +17,6 @@ from headend.store.records import AuditEntry, Outcome
 TARGET: Final = web.RequestKey("audit_target", str)
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
-Actor = Literal["admin token", "console"]
 BY_TOKEN: Final = "admin token"
 BY_BROWSER: Final = "console"
 # What has let a request in, once something has; never what the request says of itself.

@@ -8,9 +8,9 @@ from aiohttp import web
 from headend.features.routes import Route
 from headend.http import access
 from headend.http.api import models
-from headend.http.api.auditing import ACTOR, BY_BROWSER
+from headend.http.api.auditing import ACTOR
 from headend.http.api.route import V1, json_response, read_body
-from headend.http.api.sign_in import COOKIE, LIFETIME_S, SignIns
+from headend.http.api.sign_in import COOKIE, LIFETIME_S, SignIns, session_actor
 from headend.http.problems import Problem
 from headend.live.services import Services
 
@@ -38,7 +38,7 @@ class _Browsers:
         self._sign_ins.check_host(request)
         body = await read_body(request, models.SignIn)
         id, session = self._sign_ins.sign_in(request, body.token)
-        request[ACTOR] = BY_BROWSER
+        request[ACTOR] = session_actor(session)
         response = json_response(models.SignedIn(csrf=session.csrf))
         response.set_cookie(
             COOKIE,
@@ -59,8 +59,8 @@ class _Browsers:
 
     async def sign_out(self, request: web.Request) -> web.Response:
         self._sign_ins.check_host(request)
-        if self._sign_ins.sign_out(request):
-            request[ACTOR] = BY_BROWSER
+        if (session := self._sign_ins.sign_out(request)) is not None:
+            request[ACTOR] = session_actor(session)
         response = web.Response(status=204)
         response.del_cookie(COOKIE, httponly=True, samesite="Strict")
         return response

@@ -140,9 +140,9 @@ def routes(services: Services) -> Sequence[Route]:
               status=201, statuses=(503,), action="key.create"),
         Route("GET", one, "One publish key.", api.key, PublishKey, statuses=(404, 503)),
         Route("DELETE", one, "Revoke a publish key; what it publishes ends.", api.revoke,
-              PublishKey, statuses=(404, 503), action="key.revoke"),
+              PublishKey, statuses=(404, 409, 503), action="key.revoke"),
         Route("POST", f"{one}/rotate", "Make a key in place of another, which is revoked.",
-              api.rotate, MadeKey, status=201, statuses=(404, 503), action="key.rotate"),
+              api.rotate, MadeKey, status=201, statuses=(404, 409, 503), action="key.rotate"),
         Route("POST", f"{V1}/tokens", "Sign a playback or publish token.", api.sign, SignedToken,
               body=TokenRequest, status=201, action="token.sign"),
     )  # fmt: skip
@@ -164,6 +164,10 @@ class _Keys:
             total = await store.count(stream=stream)
         except DatabaseError as error:
             raise _away(error) from error
+        declared = self._services.access.keys.declared.all(stream)
+        more = [key for key in declared if key.id > query.get("after", "")]
+        page = sorted((*page, *more), key=lambda key: key.id)
+        total += len(declared)
         following = page[limit - 1].id if len(page) > limit else None
         return Keys(keys=page[:limit], total=total, next=following)
 
@@ -189,6 +193,8 @@ class _Keys:
 
     async def key(self, request: web.Request) -> PublishKey:
         id = request.match_info["key"]
+        if (declared := self._services.access.keys.declared.get(id)) is not None:
+            return declared
         try:
             found = await (await self._store()).get(id)
         except DatabaseError as error:
@@ -198,8 +204,9 @@ class _Keys:
         return found
 
     async def revoke(self, request: web.Request) -> PublishKey:
+        id = self._changeable(request)
         try:
-            key = await (await self._store()).revoke(request.match_info["key"], time())
+            key = await (await self._store()).revoke(id, time())
         except DatabaseError as error:
             raise _away(error) from error
         if key is None:
@@ -208,7 +215,7 @@ class _Keys:
         return key
 
     async def rotate(self, request: web.Request) -> MadeKey:
-        id = request.match_info["key"]
+        id = self._changeable(request)
         try:
             new = await (await self._store()).rotate(id, time())
         except DatabaseError as error:
@@ -217,6 +224,19 @@ class _Keys:
             raise _missing()
         self._services.gate.revoke({id})
         return self._made(new, request)
+
+    def _changeable(self, request: web.Request) -> str:
+        """Return the id of the key that a request changes.
+
+        Raises:
+            Problem: 409: the settings declare it.
+        """
+        id = request.match_info["key"]
+        if self._services.access.keys.declared.get(id) is not None:
+            raise Problem(
+                409, "The settings declare this key: change auth.publish_keys or auth.users."
+            )
+        return id
 
     def _made(self, new: NewKey, request: web.Request) -> MadeKey:
         services, stream = self._services, new.key.stream
