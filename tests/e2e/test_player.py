@@ -34,7 +34,7 @@ PIXELS = """() => {
 def on_air(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server on which live/a is published, for all tests that only watch."""
     folder = tmp_path_factory.mktemp("on_air")
-    server, peers = Server(folder), Peers(folder)
+    server, peers = Server(folder, "auth.private=vip/*"), Peers(folder)
     try:
         peers.publish(clip, server.url("live/a"), is_endless=True)
         server.wait_media("live/a")
@@ -243,6 +243,7 @@ def test_page_says_what_the_browser_does_not_play_in_the_chosen_way(
 def test_viewer_chooses_how_to_play(on_air: Server, open_tab: OpenTab) -> None:
     tab = open_tab(watch(on_air))
     assert_plays(tab)
+    tab.page.get_by_role("button", name="Settings").click()
     tab.page.get_by_label("Way of playing").select_option("HLS")
     tab.wait("headend.way === 'HLS'")
     assert_plays(tab)
@@ -305,6 +306,11 @@ def test_private_stream_is_shown_with_a_token_until_it_expires(
     for query in ("", "?token=wrong"):
         tab = open_tab(watch(server, "vip/a") + query)
         tab.wait_text("This stream is private")
+    tab.page.get_by_label("Token").fill(server.sign("vip/*", expires_s=600))
+    tab.page.get_by_role("button", name="Watch").click()
+    assert_plays(tab)
+    tab.page.reload()
+    assert_plays(tab)
     token = server.sign("vip/*", expires_s=6)
     tab = open_tab(f"{watch(server, 'vip/a')}?mode={mode}&token={token}")
     assert_plays(tab)
@@ -494,8 +500,10 @@ def test_page_says_that_the_server_is_gone_and_plays_when_it_is_back(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_player_page_is_accessible(scheme: str, on_air: Server, open_tab: OpenTab) -> None:
-    for path, state in (("live/a", "playing"), ("live/nobody", "offline")):
+    for path, state in (("live/a", "playing"), ("live/nobody", "offline"), ("vip/a", "private")):
         tab = open_tab(watch(on_air, path), color_scheme=scheme)
         tab.wait(f"headend.state === '{state}'")
         tab.page.click("summary")
+        if state == "playing":
+            tab.page.get_by_role("button", name="Settings").click()
         assert tab.check() == []

@@ -40,9 +40,9 @@ class Served:
         self._sent += len(tags)
         await self.live.received("live/a", self._sent)
 
-    async def get(self, name: str) -> tuple[int, str]:
+    async def get(self, name: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
         """Ask for a playlist or a segment."""
-        async with self.client.get(f"{self.base}/{name}") as response:
+        async with self.client.get(f"{self.base}/{name}", headers=headers) as response:
             return response.status, await response.text(errors="replace")
 
     def health(self) -> list[str]:
@@ -203,3 +203,46 @@ async def test_stream_that_cannot_be_packaged_is_told_why(
         code, text = await web.get("index.m3u8")
         assert code == 503
         assert "nothing yet that can be packaged (vp8 does not go into fmp4)" in text
+
+
+BY_ITSELF = {"Accept-Encoding": "gzip, identity;q=1, *;q=0", "Range": "bytes=0-"}
+
+
+async def test_playlist_for_chromiums_own_player_waits_for_three_segments(tmp_path: Path) -> None:
+    async with serve(tmp_path, "hls.segment_s=1") as web:
+        await web.publish(*HEADERS, *stream(100))
+        by_script = asyncio.create_task(web.get("main.m3u8"))
+        by_itself = asyncio.create_task(web.get("main.m3u8", BY_ITSELF))
+        hls = web.live.services.features[HlsStreams]
+        await until(lambda: hls.waiting == 2)
+        await web.publish(*stream(2200, start=100))
+        assert (await by_script)[1].count("#EXTINF") < 3
+        assert not by_itself.done()
+        await web.publish(*stream(2000, start=2300))
+        assert (await by_itself)[1].count("#EXTINF") >= 3
+
+
+async def test_short_playlist_of_a_stream_that_is_over_is_given_to_chromiums_own_player(
+    tmp_path: Path,
+) -> None:
+    async with serve(tmp_path, "hls.segment_s=1") as web:
+        await web.publish(*HEADERS, *stream(100))
+        asked = asyncio.create_task(web.get("main.m3u8", BY_ITSELF))
+        hls = web.live.services.features[HlsStreams]
+        await until(lambda: hls.waiting == 1)
+        await web.publish(*stream(2200, start=100))
+        await until(lambda: hls.waiting == 1)
+        web.live.services.registry.end("live/a")
+        assert "#EXT-X-ENDLIST" in (await asked)[1]
+
+
+async def test_head_of_a_playlist_waits_for_nothing(tmp_path: Path) -> None:
+    async with serve(tmp_path, "hls.segment_s=1") as web:
+        await web.publish(*HEADERS, *stream(100))
+        asked = asyncio.create_task(web.get("main.m3u8"))
+        hls = web.live.services.features[HlsStreams]
+        await until(lambda: hls.waiting == 1)
+        await web.publish(*stream(2200, start=100))
+        await asked
+        async with web.client.head(f"{web.base}/main.m3u8", headers=BY_ITSELF) as head:
+            assert head.status == 200

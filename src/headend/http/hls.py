@@ -9,6 +9,7 @@ Source: RFC 8216bis, 6.2.5 and appendix B.
 
 import asyncio
 import re
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -40,6 +41,8 @@ PLAYLIST_TYPE: Final = "application/vnd.apple.mpegurl"
 READY_S: Final = 5.0  # a first playlist may take so much longer than the longest segment
 AHEAD: Final = 2  # segments a request may be ahead of the newest (RFC 8216bis, 6.2.5.2)
 BLOCK_TARGETS: Final = 3  # target durations that a request waits at most (ibidem)
+BEGIN_SEGMENTS: Final = 3  # that Chromium's own player needs: seen with version 156
+MEDIA_ELEMENT: Final = "identity;q=1, *;q=0"
 FRESH_S: Final = 1  # a playlist that was not waited for is the newest for so long
 DVR: Final = "dvr"  # the parameter
 LONGEST_DVR_S: Final = 86_400
@@ -92,6 +95,8 @@ class HlsRoutes:
         if number is None:
             if part is not None:
                 raise Problem(400, "_HLS_part needs _HLS_msn.")
+            if _is_chromium_itself(request):
+                await self._wait_to_begin(stream)
             text = playlists.media_playlist(skip=skip, query=self._query(request))
             return _count(stream, viewer, self._playlist(request, stream, text, FRESH_S))
         if not playlists.is_over:
@@ -220,6 +225,16 @@ class HlsRoutes:
         except LimitExceeded as error:
             raise Problem(503, str(error), headers={"Retry-After": "5"}) from None
 
+    async def _wait_to_begin(self, stream: HlsStream) -> None:
+        """Wait until there are as many segments as a player wants at first, for a limited time.
+
+        Nothing is refused: a player that gets fewer fails, as it would have failed before.
+        """
+        last = stream.first.sequence + BEGIN_SEGMENTS - 1
+        limit = BEGIN_SEGMENTS * max(stream.playlists.target_s, 1)
+        with suppress(LimitExceeded):
+            await self._waiting.wait(stream, (last, None), limit)
+
     def _note(
         self, request: web.Request, stream: HlsStream, asked: AccessRequest, grant: Grant
     ) -> HlsViewer | None:
@@ -273,6 +288,14 @@ def _check_live(stream: HlsStream) -> None:
     trouble = stream.trouble()
     if trouble is not None:
         raise Problem(503, f"HLS stands still: {trouble}.", headers={"Retry-After": "2"})
+
+
+def _is_chromium_itself(request: web.Request) -> bool:
+    """Say whether Chromium's own player asks, which fails for good on a playlist that is short.
+
+    Its requests differ from those of scripts in it: `Accept-Encoding: gzip, identity;q=1, *;q=0`.
+    """
+    return _may_wait(request) and MEDIA_ELEMENT in request.headers.get("Accept-Encoding", "")
 
 
 def _may_wait(request: web.Request) -> bool:

@@ -118,9 +118,9 @@ class WatchRoutes:
         """Build what the page reads.
 
         Keys: path; state: live, interrupted, offline, private or invalid; detail: one line for a
-        person; title, description: of the stream, for people; viewers: how many watch; time: of
-        the server, unix seconds; delay_s: what media waits here until it is sent; hls: whether
-        there is HLS; container: of HLS; tracks: as in the API.
+        person; needs_token: viewers show one; title, description: of the stream, for people;
+        viewers: how many watch; time: of the server, unix seconds; delay_s: what media waits here
+        until it is sent; hls: whether there is HLS; container: of HLS; tracks: as in the API.
         """
         services = self._services
         poller, live = services.poller, services.settings.live
@@ -132,6 +132,7 @@ class WatchRoutes:
             "path": path,
             "state": state,
             "detail": detail,
+            "needs_token": services.gate.policy.is_private(path),
             "title": about.title,
             "description": about.description,
             "viewers": 0 if stream is None else self._listing.viewers(stream.path),
@@ -151,8 +152,8 @@ def page_headers(services: Services) -> dict[str, str]:
         "Cache-Control": "no-store",
         "Content-Security-Policy": (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-            "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-            f"frame-ancestors {framing}"
+            "media-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; "
+            f"form-action 'none'; frame-ancestors {framing}"
         ),
         "Referrer-Policy": "no-referrer",  # the address may hold a token
         "Vary": "Accept",

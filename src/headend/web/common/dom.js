@@ -1,4 +1,4 @@
-// This module makes and finds elements, and copies text.
+// Elements, made and found; text that is copied.
 
 export const $ = (id) => document.getElementById(id);
 

@@ -1,4 +1,4 @@
-// This module writes figures for people.
+// Figures, written for people.
 
 const UNITS = ['', 'k', 'M', 'G', 'T'];
 const CODECS = {

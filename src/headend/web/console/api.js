@@ -1,4 +1,4 @@
-// This module speaks with the management API, in the session of a browser that signed in.
+// The management API, in the session of a browser that signed in.
 
 export class ApiError extends Error {
   constructor(status, detail) {

@@ -1,4 +1,4 @@
-// This module chooses how a stream may be played in this browser: the ways, best one first.
+// The ways in which a stream may be played in this browser, best one first.
 
 import { codec } from '../common/format.js';
 

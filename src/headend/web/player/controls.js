@@ -1,7 +1,8 @@
-// This module is what a viewer sees and touches: the notice over the picture, the bar, the keys.
+// What a viewer sees and touches: the notice over the picture, the bar, the keys.
 
 import { $, setText } from '../common/dom.js';
 import { capital, codec } from '../common/format.js';
+import { Tracks } from '../common/tracks.js';
 
 const IDLE_MS = 2800;
 const BEHIND_S = 1.5; // more than meant to be: the live button says so
@@ -26,12 +27,14 @@ const SAYINGS = {
   busy: ['', 'The server is busy', 'Trying again …'],
   failed: ['Not played', 'This stream cannot be played', ''],
 };
+const NEEDS_TOKEN = 'It needs a token, which you get from whoever offers it.';
 const BUSY = new Set(['starting', 'interrupted', 'offline', 'unreachable', 'busy']);
 
 export class Controls {
   /** @param {HTMLVideoElement} video */
   constructor(video) {
     this.video = video;
+    this.tracks = new Tracks(video);
     this.stage = $('stage');
     this.player = null;
     this.isSaying = false;
@@ -55,6 +58,11 @@ export class Controls {
       player.play();
     });
     on('retry', () => player.retry());
+    $('token-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      player.stream.setToken($('token').value.trim());
+      player.retry();
+    });
     on('full', () => this.#toggleFull());
     on('pip', () => this.#togglePicture());
     $('pip').hidden = !document.pictureInPictureEnabled;
@@ -93,9 +101,13 @@ export class Controls {
     this.isSaying = title !== '';
     $('notice').hidden = !this.isSaying;
     $('spinner').hidden = !BUSY.has(state);
-    $('retry').hidden = !['private', 'failed'].includes(state);
+    const { stream } = this.player;
+    const wantsToken = state === 'private' && stream.told.needs_token;
+    $('token-form').hidden = !wantsToken;
+    $('retry').hidden = wantsToken || !['private', 'failed'].includes(state);
+    const isFirst = wantsToken && stream.token === null;
     setText($('notice-title'), title);
-    setText($('notice-text'), text || sentence(detail));
+    setText($('notice-text'), isFirst ? NEEDS_TOKEN : text || sentence(detail));
     setText($('pill'), pill);
     $('pill').hidden = pill === '';
     $('pill').className =
@@ -112,7 +124,7 @@ export class Controls {
     $('live').classList.toggle('behind', this.behind > 2 * BEHIND_S || this.video.paused);
     $('live').setAttribute(
       'aria-label',
-      seconds === null ? 'Go to live' : `Go to live; ${seconds.toFixed(1)} seconds behind`,
+      seconds === null ? 'Live: go there' : `Live ${seconds.toFixed(1)} s behind: go there`,
     );
   }
 

@@ -1,4 +1,4 @@
-// This module keeps a player near the live edge of what it has buffered, and says how far it is.
+// The live edge: a player is kept near the end of what it has buffered, and told how far it is.
 //
 // The edge is where the stream is now, in the player's time. It is estimated from the buffer's end:
 // data come in bursts, and the burst that came soonest tells it best.

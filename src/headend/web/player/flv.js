@@ -1,4 +1,4 @@
-// This module plays FLV over a WebSocket or HTTP, with mpegts.js.
+// FLV over a WebSocket or HTTP, played with mpegts.js.
 
 import { LiveEdge } from './edge.js';
 

@@ -86,6 +86,7 @@ export class HlsEngine {
     signal.throwIfAborted();
     if (!Hls.isSupported()) throw new Error('HLS: no Media Source Extensions');
     const hls = (this.hls = new Hls(CONFIG));
+    this.onTracks(hls, Hls);
     try {
       await new Promise((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
@@ -136,6 +137,7 @@ export class NativeEngine {
 
   async run(signal) {
     const { video } = this;
+    this.onTracks(null);
     try {
       await new Promise((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });

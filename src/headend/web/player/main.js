@@ -1,6 +1,8 @@
-// This module starts the player page.
+// The start of the player page.
 
 import { $ } from '../common/dom.js';
+import { menu } from '../common/menu.js';
+import { about } from './about.js';
 import { Controls } from './controls.js';
 import { Metrics } from './metrics.js';
 import { Player } from './player.js';
@@ -26,6 +28,11 @@ const metrics = (window.headend = new Metrics(video));
 const controls = new Controls(video);
 const player = new Player(video, stream, controls, metrics, mode);
 controls.attach(player);
-if (stream.told.state !== 'invalid') share(stream);
-else $('below').hidden = true;
+menu('settings', 'menu');
+if (stream.told.state !== 'invalid') {
+  share(stream);
+  about(stream);
+} else {
+  $('below').hidden = true;
+}
 player.run();

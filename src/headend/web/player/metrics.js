@@ -1,4 +1,4 @@
-// This module counts what viewers notice: first picture, stalls, latency. It is `window.headend`.
+// Counts of what viewers notice: first picture, stalls, latency. They are `window.headend`.
 
 /** Figures of this page; times in seconds since it was opened, where nothing else is said. */
 export class Metrics {

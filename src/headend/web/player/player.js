@@ -1,4 +1,4 @@
-// This module plays a stream for as long as the page is open: it waits, tries, falls back.
+// A player that goes on for as long as the page is open: it waits, tries, falls back.
 //
 //     wait until it is on ─► try the ways to play it, best first ─► it ended or failed ─► …
 //
@@ -38,6 +38,7 @@ export class Player {
     Object.assign(this, { video, stream, view, metrics, mode });
     this.engine = null;
     this.isPausedByViewer = false;
+    this.isAskedFor = false; // the viewer wants the server to be asked at once
     this.wantsTouch = false; // the browser plays nothing before the viewer has touched the page
     this.attempt = new AbortController();
     this.failures = 0;
@@ -55,6 +56,7 @@ export class Player {
   }
 
   retry() {
+    this.isAskedFor = true;
     this.#interrupt();
   }
 
@@ -104,10 +106,11 @@ export class Player {
     const { state, detail } = this.stream.told;
     this.#say(state, detail);
     if (state === 'invalid') return this.#sleep(Infinity);
-    if (state === 'private') {
+    if (state === 'private' && !this.isAskedFor) {
       // A token that was refused does not get better, and asking again may look like guessing.
       await this.#sleep(this.stream.token === null ? PRIVATE_S : Infinity);
     }
+    this.isAskedFor = false;
     const began = performance.now();
     await this.#ask(state !== 'private');
     if (!this.stream.isOn && performance.now() - began < 1000 * AGAIN_S) {
@@ -159,6 +162,7 @@ export class Player {
     this.wantsTouch = false;
     this.#say('starting', '');
     this.view.playsBy(engine.name, way);
+    engine.onTracks = (hls, Hls) => this.view.tracks.follow(hls, Hls);
     this.metrics.way = engine.name;
     const playing = engine.run(own.signal);
     const watching = this.#watch(own.signal).catch((error) => own.abort(error));
@@ -174,6 +178,7 @@ export class Player {
       own.abort(new Interruption('over'));
       await watching;
       this.engine = null;
+      this.view.tracks.leave();
       this.metrics.latency = null;
       this.metrics.stallEnded(false);
       this.view.latency(null, 0);

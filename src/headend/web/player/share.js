@@ -1,4 +1,4 @@
-// This module fills in what a viewer may take along: the snippet for other pages, and addresses.
+// What a viewer may take along: the snippet for other pages, and addresses.
 
 import { $, copy } from '../common/dom.js';
 

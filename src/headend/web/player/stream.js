@@ -1,4 +1,4 @@
-// This module knows how the stream is and where its media are; it asks the server, and waits there.
+// How the stream is and where its media are, as the server tells.
 
 /** The server answers, but cannot tell now. */
 export class Busy extends Error {}
@@ -23,6 +23,7 @@ export class Stream {
     this.token = this.query.get('token');
     for (const name of OWN) this.query.delete(name);
     this.told = told;
+    this.onTold = () => {};
     const [navigation] = performance.getEntriesByType('navigation');
     const at = performance.timeOrigin + (navigation?.responseStart ?? performance.now());
     this.ahead = told.time - at / 1000; // of the server's clock, seconds
@@ -43,6 +44,15 @@ export class Stream {
 
   track(kind) {
     return this.told.tracks.find((track) => track.kind === kind) ?? null;
+  }
+
+  /** Show a token from now on; the address of the page has it too. */
+  setToken(token) {
+    this.token = token;
+    this.query.set('token', token);
+    const place = new URL(location.href);
+    place.searchParams.set('token', token);
+    history.replaceState(null, '', place);
   }
 
   /** The server's time now, unix seconds. */
@@ -77,6 +87,7 @@ export class Stream {
     });
     if (!response.ok) throw new Busy(`the server answers ${response.status}`);
     this.told = await response.json();
+    this.onTold();
     const took = Date.now() - began;
     if (!isPatient) this.ahead = this.told.time - (began + took / 2) / 1000;
     return this.told;
