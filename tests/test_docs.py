@@ -126,6 +126,36 @@ def test_index_of_decisions_names_each_and_every_number_that_is_missing() -> Non
     assert missing == set(range(1, max(numbers))) - numbers
 
 
+SECTIONS = {key.partition(".")[0] for key in KEYS if "." in key}
+SETTING = re.compile(rf"`((?:{'|'.join(sorted(SECTIONS))})\.[a-z_.]+)\b(?![(/])")
+
+
+def missing_settings(text: str) -> list[str]:
+    """Name the settings that a document tells of and that are not there."""
+    source = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [
+        name
+        for name in SETTING.findall(text)
+        if name.removesuffix("_file") not in KEYS
+        and not any(key.startswith(f"{name}.") for key in KEYS)
+        and not name.endswith(".py")
+        and f'"{name}"' not in source  # an event or an entry of the audit trail
+    ]
+
+
+@pytest.mark.parametrize(
+    "document", [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/encoders/*.md")]
+)
+def test_every_setting_that_a_manual_names_is_there(document: Path) -> None:
+    assert missing_settings(document.read_text()) == []
+
+
+def test_setting_that_is_not_there_is_found() -> None:
+    text = "`live.wait_s`, `tls.acme`, `relay.changed`, `auth.database_file` and `live.weight_s`"
+    assert missing_settings(text) == ["live.weight_s"]
+
+
 def test_readme_names_every_section_of_the_settings() -> None:
     readme = (ROOT / "README.md").read_text()
     assert [key for key in KEYS if f"`{key.split('.')[0]}" not in readme] == []
