@@ -24,7 +24,8 @@ LAYERS = {
     "webhooks": {"errors"},
     "hooks": {"decisions", "events"},
     "trust": {"errors"},
-    "settings": {"errors", "names", "redaction", "trust"},
+    "srt_url": {"errors", "redaction"},
+    "settings": {"errors", "names", "redaction", "trust", "srt_url"},
     "media": {"errors"},
     "rtmp": {"errors", "redaction", "names", "media"},
     "hub": {"errors", "media"},
@@ -34,7 +35,11 @@ LAYERS = {
     "net": {"errors", "redaction", "logs", "decisions", "events", "trust", "settings"},
     "features": {"errors", "settings", "hub", "net"},
     "tls": {"errors", "files", "logs", "events", "settings", "net", "features"},
-    "client": {"errors", "redaction", "media", "rtmp", "hub", "outputs", "codec", "sources", "net"},
+    "libsrt": {"errors", "srt_url", "net"},
+    "client": {
+        "errors", "redaction", "media", "rtmp", "hub", "outputs", "codec", "sources", "net",
+        "srt_url", "libsrt",
+    },
     "store": {
         "errors", "names", "files", "logs", "decisions", "events", "settings", "rtmp",
         "net", "features",
@@ -65,8 +70,9 @@ LAYERS = {
         "features", "live",
     },
     "relay": {
-        "errors", "redaction", "logs", "decisions", "events", "trust", "settings", "media",
-        "rtmp", "hub", "outputs", "net", "features", "client", "store", "live", "http",
+        "errors", "redaction", "logs", "decisions", "events", "trust", "srt_url", "settings",
+        "media", "rtmp", "hub", "outputs", "net", "libsrt", "features", "client",
+        "store", "live", "http",
     },
     "elsewhere": {
         "errors", "logs", "decisions", "directory", "events", "trust", "media", "rtmp", "hub",
@@ -78,7 +84,7 @@ LAYERS = {
     },
     "srt": {
         "errors", "logs", "decisions", "settings", "media", "rtmp", "hub", "outputs", "net",
-        "features", "access", "live",
+        "libsrt", "features", "access", "live",
     },
     "app": {
         "errors", "redaction", "files", "logs", "events", "hooks", "settings", "rtmp",
@@ -95,7 +101,7 @@ LAYERS = {
     },
     "pytest_plugin": {"testing"},
     "cli": {
-        "errors", "redaction", "names", "files", "logs", "settings", "media", "rtmp",
+        "errors", "redaction", "names", "files", "logs", "srt_url", "settings", "media", "rtmp",
         "codec", "sources", "net", "tls", "client", "store", "access", "live", "http",
         "relay", "record", "app",
     },

@@ -12,6 +12,7 @@ from headend.client.opening import open_http, parse_source
 from headend.errors import HeadendError, Rejected, RelayError
 from headend.net.places import LookUp
 from headend.rtmp.url import Url
+from headend.srt_url import SrtUrl
 
 NAMES = pytest.mark.parametrize("name", ["none.flv", "none.m3u8"])
 
@@ -29,7 +30,7 @@ def told(*addresses: str) -> tuple[LookUp, list[str]]:
 
 async def failure(url: str, look_up: LookUp, tls: TlsOptions | None = None) -> HeadendError:
     target = parse_source(url)
-    assert not isinstance(target, Url)
+    assert not isinstance(target, Url | SrtUrl)
     with pytest.raises(HeadendError) as caught:
         async with open_http(target, tls, Timeouts(), look_up):
             pass

@@ -1,53 +1,22 @@
 """Tests of SRT with ffmpeg, GStreamer and srt-live-transmit as peers."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from tests.e2e import media
 from tests.e2e.conftest import StartServer
 from tests.e2e.peers import Peers
 from tests.e2e.process import Process
 from tests.e2e.server import Server
+from tests.e2e.srt import assert_played, live_transmit, make_clip, publish, srt_server, url
 
 pytestmark = pytest.mark.e2e
-
-# FFmpeg and GStreamer close a connection with the last messages in it: so many frames may be lost.
-TAIL = 6
 
 
 @pytest.fixture
 def server(start_server: StartServer) -> Server:
     return srt_server(start_server)
-
-
-def srt_server(
-    start_server: StartServer, *settings: str, arguments: tuple[str, ...] = ()
-) -> Server:
-    server = start_server(*settings, arguments=("--srt", "127.0.0.1:0", *arguments))
-    if not server.srt:
-        assert "libsrt is not installed" in server.process.output()
-        pytest.skip("libsrt is not installed")
-    return server
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory, ffmpeg: str) -> Path:
-    """Four seconds of H.264 with B-frames, and AAC."""
-    file = tmp_path_factory.mktemp("srt") / "clip.ts"
-    return media.make(ffmpeg, file, *media.picture(4), *media.tone(4), *media.H264, *media.AAC)
-
-
-def url(server: Server, stream_id: str, *options: str) -> str:
-    return f"srt://{server.srt[0]}?{'&'.join((*options, f'streamid={stream_id}'))}"
-
-
-def publish(peers: Peers, clip: Path, to: str) -> Process:
-    return peers.run(
-        *("ffmpeg", "-nostats", "-re", "-i", str(clip), "-c", "copy", "-f", "mpegts", to)
-    )
 
 
 def decoded(file: Path) -> list[tuple[str, str]]:
@@ -58,32 +27,15 @@ def decoded(file: Path) -> list[tuple[str, str]]:
     return sorted((line[0], line[5].strip()) for line in lines)
 
 
-def pictures(file: Path) -> list[str]:
-    """Return the hashes of the pictures that FFmpeg decodes, in their order."""
-    command = ("ffmpeg", "-v", "error", "-i", str(file), "-map", "0:v", "-f", "framemd5", "-")
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-    lines = done.stdout.splitlines()
-    return [line.rpartition(",")[2].strip() for line in lines if not line.startswith("#")]
-
-
-def assert_played(played: Path, sent: Path) -> None:
-    """Check that pictures were played from the first one on, without a gap or damage."""
-    got, wanted = pictures(played), pictures(sent)
-    assert len(got) >= len(wanted) - TAIL
-    sure = len(wanted) - 2 * TAIL  # of the last pictures B-frames may be missing between others
-    assert got[:sure] == wanted[:sure]
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory, ffmpeg: str) -> Path:
+    return make_clip(ffmpeg, tmp_path_factory.mktemp("srt") / "clip.ts")
 
 
 def play(peers: Peers, server: Server, stream_id: str, file: Path) -> Process:
     process = peers.play(url(server, stream_id), file)
     server.wait_log("waits for a publisher")
     return process
-
-
-def live_transmit(peers: Peers, source: str, file: Path) -> Process:
-    if shutil.which("srt-live-transmit") is None:
-        pytest.skip("srt-live-transmit is not installed")
-    return peers.run("sh", "-c", f"exec srt-live-transmit -q -a:no '{source}' file://con > {file}")
 
 
 @pytest.mark.parametrize("form", ["publish:live/a", "#!::m=publish,r=live/a"])

@@ -67,7 +67,7 @@ async def test_relays_that_were_added_are_there_after_a_restart(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
-        (OUT | {"url": "ftp://h/a"}, "url must be rtmp://… or rtmps://…."),
+        (OUT | {"url": "ftp://h/a"}, "url must be rtmp://… or rtmps://… or srt://…."),
         (OUT | {"preset": "nowhere"}, "preset must be one of youtube"),
         ({"direction": "in", "match": "a/*", "url": "rtmp://h/a", "on_demand": False}, "wildcards"),
         (OUT | {"direction": "up"}, "direction"),

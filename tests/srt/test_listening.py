@@ -6,8 +6,8 @@ import pytest
 from tests.harness import live_server
 
 from headend.errors import HeadendError
+from headend.libsrt import library
 from headend.settings import Srt, parse_address
-from headend.srt import library
 
 LOOPBACK = "srt.listen=127.0.0.1:0"
 

@@ -1,4 +1,4 @@
-"""The command `play`: a stream of RTMP, HTTP-FLV or HLS to an FLV file."""
+"""The command `play`: a stream of RTMP, SRT, HTTP-FLV or HLS to an FLV file."""
 
 import os
 import sys
@@ -30,8 +30,8 @@ UrlArgument = Annotated[
     str,
     typer.Argument(
         metavar="URL",
-        help="rtmp[s]://HOST/APP/NAME?token=TOKEN, http[s]://….flv, ws[s]://….flv or ….m3u8; "
-        + url_argument.HELP,
+        help="rtmp[s]://HOST/APP/NAME?token=TOKEN, http[s]://….flv, ws[s]://….flv, ….m3u8 or "
+        "srt://HOST:PORT?streamid=read:APP/NAME; " + url_argument.HELP,
     ),
 ]
 OutputFlag = Annotated[

@@ -16,7 +16,8 @@ SourceArgument = Annotated[
     str,
     typer.Argument(
         metavar="URL",
-        help="rtmp[s]://…, http[s]://….flv, ws[s]://….flv, ….m3u8, or a file; " + url_argument.HELP,
+        help="rtmp[s]://…, http[s]://….flv, ws[s]://….flv, ….m3u8, srt://…, or a file; "
+        + url_argument.HELP,
     ),
 ]
 DurationFlag = Annotated[

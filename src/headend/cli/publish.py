@@ -1,4 +1,4 @@
-"""The command `publish`: a file or a device to an RTMP or RTMPS server."""
+"""The command `publish`: a file or a device to a server of RTMP, RTMPS or SRT."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,13 +20,18 @@ if TYPE_CHECKING:
     from headend.net.tls_client import TlsOptions
     from headend.rtmp.url import Url
     from headend.sources.files import OpenedSource
+    from headend.srt_url import SrtUrl
 
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SOURCE", help="File or device; - is standard input.")
 ]
 UrlArgument = Annotated[
     str,
-    typer.Argument(metavar="URL", help=f"rtmp[s]://HOST/APP/NAME?key=KEY; {url_argument.HELP}"),
+    typer.Argument(
+        metavar="URL",
+        help="rtmp[s]://HOST/APP/NAME?key=KEY or srt://HOST:PORT?streamid=publish:APP/NAME; "
+        + url_argument.HELP,
+    ),
 ]
 FormatFlag = Annotated[
     str | None,
@@ -70,12 +75,12 @@ def publish(
     """Publish a file or a device; streams that RTMP cannot carry are encoded as H.264 and AAC."""
     import asyncio
 
-    from headend.rtmp.url import parse_url
+    from headend.client.outlet import parse_destination
     from headend.sources.files import open_source
 
     if source == url == url_argument.STDIN:
         raise SettingsError("SOURCE and URL are both -: stdin holds one of them")
-    target = parse_url(url_argument.given_url(url))
+    target = parse_destination(url_argument.given_url(url))
     tls = tls_options(target, ca, fingerprint, insecure=insecure, cert=cert, key=key)
     if reconnect:
         output.tell_log("headend.client")
@@ -99,7 +104,7 @@ def _parse_options(texts: list[str]) -> dict[str, str]:
 
 async def _publish(
     source: "OpenedSource",
-    url: "Url",
+    url: "Url | SrtUrl",
     tls: "TlsOptions | None",
     *,
     is_looped: bool,

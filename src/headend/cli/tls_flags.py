@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from headend.net.tls_client import TlsOptions
     from headend.rtmp.url import Url
+    from headend.srt_url import SrtUrl
 
 TLS_SCHEMES: Final = frozenset({"rtmps", "https", "wss"})
 
@@ -43,7 +44,7 @@ KeyFlag = Annotated[
 
 
 def tls_options(
-    url: "Url | URL",
+    url: "Url | SrtUrl | URL",
     ca: Path | None,
     fingerprint: str | None,
     *,

@@ -6,6 +6,7 @@ from typing import Final
 from headend.client.sockets import fail
 from headend.client.timeouts import Timeouts
 from headend.errors import Refusal, Rejected, RelayError
+from headend.media.tag import Tag
 from headend.net.tls_client import explain
 from headend.rtmp.client import ClientSession
 from headend.rtmp.client_events import ClientEvent, Refused, Started
@@ -56,6 +57,15 @@ class ClientConnection:
         self.session: Final = session
         self.url: Final = url
         self.has_heard = False
+
+    @property
+    def is_done(self) -> bool:
+        """Nothing can be sent any more."""
+        return self.session.is_done
+
+    def send_tag(self, tag: Tag) -> None:
+        """Take a tag, which `flush` sends."""
+        self.session.send_tag(tag)
 
     async def start(self) -> None:
         """Go on until publish or play is granted."""

@@ -1,4 +1,4 @@
-"""What a URL names, opened: RTMP, HTTP-FLV, WebSocket-FLV or HLS."""
+"""What a URL names, opened: RTMP, SRT, HTTP-FLV, WebSocket-FLV or HLS."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,6 +16,7 @@ from headend.net.places import DialRoute, LookUp
 from headend.net.tls_client import TlsOptions
 from headend.redaction import redact
 from headend.rtmp.url import Url, parse_url
+from headend.srt_url import SrtUrl, is_srt, parse_srt_url
 
 if TYPE_CHECKING:
     from yarl import URL
@@ -26,13 +27,19 @@ NO_PROXIES: Final[Mapping[str, str]] = MappingProxyType({})
 
 @asynccontextmanager
 async def open_reader(
-    target: "Url | URL", *, is_enhanced: bool, tls: TlsOptions | None, timeouts: Timeouts
+    target: "Url | SrtUrl | URL", *, is_enhanced: bool, tls: TlsOptions | None, timeouts: Timeouts
 ) -> AsyncIterator[TagReader]:
     """Open what a URL names."""
     if isinstance(target, Url):
         ask = Ask("play", is_enhanced, tls, timeouts, DialRoute(target.host).look_up)
         async with open_rtmp(target, ask) as reader:
             yield reader
+        return
+    if isinstance(target, SrtUrl):
+        from headend.client.srt import open_srt  # libsrt is loaded for those who use it
+
+        async with open_srt(target, timeouts, DialRoute(target.host).look_up) as srt:
+            yield srt
         return
     route, proxies = DialRoute(target.raw_host or ""), getproxies()
     route.take_proxies(list(filter(None, (urlsplit(each).hostname for each in proxies.values()))))
@@ -70,14 +77,16 @@ async def open_http(
         yield other
 
 
-def parse_source(url: str | Url) -> "Url | URL":
+def parse_source(url: str | Url | SrtUrl) -> "Url | SrtUrl | URL":
     """Take a URL that can be played apart.
 
     Raises:
         SettingsError: It is none.
     """
-    if isinstance(url, Url):
+    if isinstance(url, Url | SrtUrl):
         return url
+    if is_srt(url):
+        return parse_srt_url(url)
     if url.strip().partition("://")[0].lower() not in HTTP_SCHEMES:
         return parse_url(url)
     from yarl import URL

@@ -14,11 +14,12 @@ from headend.media.tag import Tag
 from headend.net.tls_client import TlsOptions
 from headend.outputs.tag_queue import Policy
 from headend.rtmp.url import Url
+from headend.srt_url import SrtUrl
 
 
 @asynccontextmanager
 async def play(
-    url: str | Url,
+    url: str | Url | SrtUrl,
     *,
     is_enhanced: bool = True,
     tls: TlsOptions | None = None,
@@ -30,7 +31,8 @@ async def play(
 
     Args:
         url: `rtmp[s]://HOST/APP/NAME`, `http[s]://…` or `ws[s]://…` that gives FLV, or
-            `http[s]://….m3u8`; with the token in its query if the server wants one.
+            `http[s]://….m3u8`, with the token in its query if the server wants one, or
+            `srt://HOST:PORT?streamid=read:APP/NAME`.
         is_enhanced: Tell a server of RTMP that we know Enhanced RTMP; without it some send only
             codecs of the old kind.
         tls: Whom to trust; None: the authorities of the system.
@@ -47,6 +49,7 @@ async def play(
         RelayError: The server cannot be reached, is not to be trusted, or went away.
         ProtocolError: The server broke the protocol, or took too long.
         MediaError: What comes is neither FLV nor HLS.
+        SrtError: libsrt is not installed.
     """
     target, limits = parse_source(url), timeouts or Timeouts()
 

@@ -18,6 +18,7 @@ from headend.media.track_config import TrackConfig
 from headend.net.tls_client import TlsOptions
 from headend.rtmp.url import DEFAULT_PORTS
 
+_DIRECT: Final = frozenset({*DEFAULT_PORTS, "srt"})
 PATIENCE: Final = 3  # durations that a stream is waited for which has not begun
 
 
@@ -79,7 +80,8 @@ class Facts:
     """What a probe has found.
 
     Attributes:
-        protocol: `rtmp`, `rtmps`, `http-flv`, `https-flv`, `ws-flv`, `wss-flv`, `hls` or `file`.
+        protocol: `rtmp`, `rtmps`, `srt`, `http-flv`, `https-flv`, `ws-flv`, `wss-flv`, `hls` or
+            `file`.
         video: None: there are no pictures.
         audio: None: there is no sound.
         bit_rate: Of all, bit/s.
@@ -124,7 +126,7 @@ async def probe(
         HeadendError: As `play` does.
     """
     scheme = source.strip().partition("://")[0].lower() if "://" in source else ""
-    if scheme not in HTTP_SCHEMES and scheme not in DEFAULT_PORTS:
+    if scheme not in HTTP_SCHEMES and scheme not in _DIRECT:
         from headend.client.probing_files import probe_file
 
         return await asyncio.to_thread(probe_file, Path(source))
@@ -134,7 +136,7 @@ async def probe(
 async def _probe_stream(
     url: str, protocol: str, duration_s: float, tls: TlsOptions | None, timeouts: Timeouts | None
 ) -> Facts:
-    if protocol not in DEFAULT_PORTS:
+    if protocol not in _DIRECT:
         from headend.client import hls, http_flv  # noqa: F401  # loading them takes no time of it
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -333,7 +335,7 @@ def span_of(tracks: Collection[TrackCount]) -> int:
 
 
 def _protocol(url: str, scheme: str) -> str:
-    if scheme in DEFAULT_PORTS:
+    if scheme in _DIRECT:
         return scheme
     return "hls" if url.partition("?")[0].endswith(".m3u8") else f"{scheme}-flv"
 

@@ -7,8 +7,8 @@ from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from headend.client.connection import ClientConnection
-from headend.client.negotiation import Ask, connect
+from headend.client.negotiation import Ask
+from headend.client.outlet import Outlet, open_outlet, parse_destination
 from headend.client.reconnect import Reconnect, Retrier, policy_of
 from headend.client.timeouts import Timeouts
 from headend.codec import TagSink
@@ -19,7 +19,8 @@ from headend.net.places import DialRoute
 from headend.net.tls_client import TlsOptions
 from headend.rtmp.client_events import Ended, MoveRequested
 from headend.rtmp.redirect import follow
-from headend.rtmp.url import Url, parse_url
+from headend.rtmp.url import Url
+from headend.srt_url import SrtUrl
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ MOVE_INTERVAL_S: Final = 10.0  # a server that asks us to move more often is not
 
 @asynccontextmanager
 async def publish(
-    url: str | Url,
+    url: str | Url | SrtUrl,
     *,
     key: str | None = None,
     is_enhanced: bool = False,
@@ -41,7 +42,7 @@ async def publish(
 
     Args:
         url: Where to: `rtmp[s]://[USER:PASSWORD@]HOST/APP/NAME`, with the key in its query if the
-            server wants one.
+            server wants one, or `srt://HOST:PORT?streamid=publish:APP/NAME`.
         key: Stream key of a platform; the URL names server and app only then.
         is_enhanced: Tell the server that codecs of Enhanced RTMP may come, and that we move when it
             asks for it. Some servers refuse to hear of it, most do not need it.
@@ -55,15 +56,17 @@ async def publish(
         Rejected: The server refuses; holds its code.
         RelayError: The server cannot be reached, is not to be trusted, or went away.
         ProtocolError: The server broke the protocol, or took too long.
+        SrtError: libsrt is not installed.
+        MediaError: From `write`: MPEG-TS over SRT does not carry the codec.
     """
-    target = parse_url(url, key) if isinstance(url, str) else url
+    target = parse_destination(url, key) if isinstance(url, str) else url
     look_up = DialRoute(target.host).look_up
     ask = Ask("publish", is_enhanced, tls, timeouts or Timeouts(), look_up)
     policy = policy_of(reconnect)
     if policy is not None and policy.from_start:
-        connection = await policy.retry(lambda: connect(target, ask), f"publish {target.place}")
+        connection = await policy.retry(lambda: open_outlet(target, ask), f"publish {target.place}")
     else:
-        connection = await connect(target, ask)
+        connection = await open_outlet(target, ask)
     publisher = Publisher(connection, target, ask, policy)
     try:
         yield publisher
@@ -80,7 +83,7 @@ class Publisher(TagSink):
     """
 
     def __init__(
-        self, connection: ClientConnection, url: Url, ask: Ask, policy: Reconnect | None = None
+        self, connection: Outlet, url: Url | SrtUrl, ask: Ask, policy: Reconnect | None = None
     ) -> None:
         self._url = url
         self._ask = ask
@@ -94,7 +97,7 @@ class Publisher(TagSink):
         self.reconnects = 0
         self._adopt(connection)
 
-    def _adopt(self, connection: ClientConnection) -> None:
+    def _adopt(self, connection: Outlet) -> None:
         """Publish on this connection from now on."""
         self._connection = connection
         self._failure: Exception | None = None
@@ -158,14 +161,14 @@ class Publisher(TagSink):
                     await self.write(tag)
 
     async def _send(self, tag: Tag) -> None:
-        session = self._connection.session
-        if session.is_done:
+        connection = self._connection
+        if connection.is_done:
             await asyncio.wait([self._listening])
         if self._failure is not None:
             raise self._failure
-        session.send_tag(tag)
+        connection.send_tag(tag)
         try:
-            await self._connection.flush()
+            await connection.flush()
         except RelayError as error:
             # What the server said before it closed tells more than a broken pipe.
             await asyncio.wait([self._listening], timeout=LAST_WORDS_S)
@@ -181,9 +184,9 @@ class Publisher(TagSink):
         # A server that we were sent to may be gone: the one that was named knows better.
         targets = [url] if url == self._url else [self._url, url]
 
-        async def attempt() -> ClientConnection:
+        async def attempt() -> Outlet:
             targets.append(targets.pop(0))
-            return await connect(targets[-1], self._ask)
+            return await open_outlet(targets[-1], self._ask)
 
         self._adopt(await again.retry(attempt, error))
         self.reconnects += 1
@@ -194,7 +197,7 @@ class Publisher(TagSink):
         self._move_to = None
         old = self._connection
         try:
-            connection = await connect(url, self._ask)
+            connection = await open_outlet(url, self._ask)
         except HeadendError as error:
             log.info("%s asks us to move, but %s", old.url.place, error)
             return
@@ -202,7 +205,7 @@ class Publisher(TagSink):
         self._adopt(connection)
         self._send_headers(timestamp)
 
-    async def _leave(self, connection: ClientConnection) -> None:
+    async def _leave(self, connection: Outlet) -> None:
         self._listening.cancel()
         await asyncio.wait([self._listening])
         leaving = asyncio.create_task(connection.close())
@@ -219,10 +222,10 @@ class Publisher(TagSink):
 
     def _send_headers(self, timestamp: int) -> None:
         """Say on a new connection what players need; it leaves with the next tag."""
-        session = self._connection.session
-        if not session.is_done:  # else it is lost already, as sending the tag will tell
+        connection = self._connection
+        if not connection.is_done:  # else it is lost already, as sending the tag will tell
             for header in self._headers.tags():
-                session.send_tag(header._replace(timestamp=timestamp))
+                connection.send_tag(header._replace(timestamp=timestamp))
 
     def _is_entry(self, tag: Tag) -> bool:
         """Say whether players can start there."""
@@ -232,7 +235,7 @@ class Publisher(TagSink):
 
     # ------------------------------------------------------------------ listening
 
-    async def _listen(self, connection: ClientConnection) -> None:
+    async def _listen(self, connection: Outlet) -> None:
         """Take what the server says, until it says or does something that ends the stream."""
         try:
             while True:
@@ -244,15 +247,17 @@ class Publisher(TagSink):
         except (Rejected, RelayError, ProtocolError) as error:
             self._failure = error
 
-    def _plan_move(self, connection: ClientConnection, event: MoveRequested) -> None:
-        now = asyncio.get_running_loop().time()
+    def _plan_move(self, connection: Outlet, event: MoveRequested) -> None:
+        here, now = connection.url, asyncio.get_running_loop().time()
+        if not isinstance(here, Url):
+            return
         if self._moved_at is not None and now - self._moved_at < MOVE_INTERVAL_S:
             return
         self._moved_at = now
         try:
-            self._move_to = follow(connection.url, event.tc_url)
+            self._move_to = follow(here, event.tc_url)
         except ProtocolError as error:
-            log.info("%s asks us to move, but %s", connection.url.place, error)
+            log.info("%s asks us to move, but %s", here.place, error)
 
     async def close(self) -> None:
         """End the stream, and listen no more; `publish` calls this."""

@@ -23,7 +23,17 @@ MAX_DOUBLINGS: Final = 16
 # Refusals that may not last: the publisher comes back too, the server has not noticed that our
 # old connection is gone, or it is just starting.
 PASSING: Final = frozenset(
-    {"NetStream.Play.StreamNotFound", "NetStream.Publish.BadName", "404", "429"}
+    {
+        "NetStream.Play.StreamNotFound",
+        "NetStream.Publish.BadName",
+        "404",
+        "429",  # of HTTP
+        "1402",
+        "1404",
+        "1409",
+        "1503",
+        "BACKLOG",  # of SRT
+    }
 )
 
 

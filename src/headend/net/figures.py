@@ -10,6 +10,8 @@ class Figures:
     Attributes:
         rtt_ms: Round-trip time.
         bandwidth: Of the way, bit/s, as libsrt estimates it.
+        latency_ms: In which a lost packet can be sent again, as both ends have agreed.
+        buffer_ms: Of media that wait: for their time, or to be acknowledged.
         packets_sent: Of data, those sent again among them.
         packets_received: Of data.
         lost: Packets reported lost, of which most were sent again.
@@ -19,6 +21,8 @@ class Figures:
 
     rtt_ms: float
     bandwidth: int
+    latency_ms: int
+    buffer_ms: int
     packets_sent: int
     packets_received: int
     lost: int

@@ -57,6 +57,11 @@ _SPS_TYPES: Final = {Codec.H264: 7, Codec.HEVC: 33}
 _FRAMES: Final = (VideoPacketType.CODED_FRAMES, VideoPacketType.CODED_FRAMES_X)
 
 
+def carries(codec: Codec) -> bool:
+    """Say whether a codec is put into MPEG-TS."""
+    return codec in _TYPES
+
+
 class TsEncoder:
     """Encodes tags as MPEG-TS; what it does not hold is left out."""
 

@@ -137,13 +137,13 @@ async def _connect(
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     own, other = sock.getsockname(), sock.getpeername()
-    if own[:2] == other[:2] or (port in own_ports and _is_own(own[0], other[0])):
+    if own[:2] == other[:2] or (port in own_ports and is_own(own[0], other[0])):
         sock.close()
         raise RelayFailed(Failure.WRONG, f"{place} is this server itself: a relay loop")
     return sock
 
 
-def _is_own(own: str, other: str) -> bool:
+def is_own(own: str, other: str) -> bool:
     """Say whether both ends of a connection are on this machine."""
     return own == other or (ip_address(own).is_loopback and ip_address(other).is_loopback)
 

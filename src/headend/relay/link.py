@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Final, Protocol
 
 from headend.errors import HeadendError, ProtocolError, RelayError, SettingsError
+from headend.libsrt.engine import Engine, borrow, give_back
 from headend.live.loops import LOOP
 from headend.live.services import Services
 from headend.media.tag import Tag
@@ -62,6 +63,13 @@ class Tenant(Protocol):
         """Take note that the connection is gone, or about to be."""
 
 
+class Closable(Protocol):
+    """A connection that can be closed at once."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
 class Links:
     """The connections of all relays of a server.
 
@@ -72,7 +80,19 @@ class Links:
 
     def __init__(self, services: Services) -> None:
         self.handshakes: Final = Handshakes(services.poller)
-        self.open: Final = set[Link]()
+        self.open: Final = set[Closable]()
+        self._loop = services.loop
+        self._srt: Engine | None = None
+
+    def srt_engine(self) -> Engine:
+        """Return what speaks SRT; made for the first relay of SRT.
+
+        Raises:
+            SrtError: libsrt is not installed, or too old.
+        """
+        if self._srt is None:
+            self._srt = borrow(self._loop)
+        return self._srt
 
     async def close(self) -> None:
         """Wait until the other servers have read the last bytes, and close all connections."""
@@ -81,6 +101,8 @@ class Links:
             await asyncio.sleep(0.02)
         for link in list(self.open):
             link.abort()
+        if self._srt is not None:
+            await give_back(self._srt)
 
 
 class Link:

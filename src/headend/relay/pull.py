@@ -7,7 +7,6 @@ One fetch serves all viewers of a name. On demand it ends when nobody has watche
 
 import asyncio
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 from headend.client import Timeouts, TlsOptions
 from headend.client.opening import open_http, parse_source
@@ -16,15 +15,18 @@ from headend.live.loops import LOOP
 from headend.live.publishing import Publishing
 from headend.live.services import Services
 from headend.media.tag import Tag
+from headend.net.figures import Figures
 from headend.net.groups import Group
 from headend.net.places import LookUp, PlaceForbidden
 from headend.relay.backoff import Failure
 from headend.relay.dialling import Reach, RelayFailed, dial, why_forbidden
-from headend.relay.link import START_S, Link, Links, follow_redirects, own_ports
+from headend.relay.link import HANDSHAKE_S, START_S, Link, Links, follow_redirects, own_ports
+from headend.relay.srt_link import SrtLink
 from headend.relay.target import Target
 from headend.rtmp.client import ClientSettings
 from headend.rtmp.url import Url, parse_url
-from headend.settings.relay import RelayIn, fill
+from headend.settings.relay import RelayIn, fill, filled
+from headend.srt_url import SrtUrl, is_srt, parse_srt_url
 
 if TYPE_CHECKING:
     from yarl import URL
@@ -78,10 +80,10 @@ class Pull(Target):
         self._links: Final = links
         self._reach: Final = reach
         self.asker: Final = asker
-        self._sources: Final = [_fill(url, path) for url in rule.url]
+        self._sources: Final = [filled(url, path) for url in rule.url]
         self._index = 0
         self._rounds = 0
-        self._link: Link | None = None
+        self._link: Link | SrtLink | None = None
         self._playing: asyncio.Task[RelayFailed] | None = None
         self._verdict: RelayFailed | None = None
         self._publishing: Publishing | None = None
@@ -171,6 +173,8 @@ class Pull(Target):
         try:
             if url.startswith("http"):
                 return await self._try_http(url)
+            if is_srt(url):
+                return await self._try_srt(parse_srt_url(url))
             return await follow_redirects(parse_url(url), self._reach, self._try_rtmp)
         except RelayFailed as failed:
             return failed
@@ -194,9 +198,21 @@ class Pull(Target):
         finally:
             self._link = None
 
+    async def _try_srt(self, url: SrtUrl) -> RelayFailed:
+        timeout_s = STEP_S if len(self._sources) > 1 else HANDSHAKE_S
+        link = self._link = SrtLink(self._services, url, self, reads=True)
+        if url.is_listener:
+            self.change("connecting", "waits for a caller")
+        try:
+            look_up = self._reach.route(url.host).look_up
+            await link.open(look_up, self._links, timeout_s=timeout_s)
+            return await link.wait()
+        finally:
+            self._link = None
+
     async def _try_http(self, text: str) -> RelayFailed:
         url = parse_source(text)
-        assert not isinstance(url, Url)
+        assert not isinstance(url, Url | SrtUrl)
         host, port = url.raw_host or "", url.port or 0
         route = self._reach.route(host)
         # Only to see whether it is there, and may be called; the address is used from then on.
@@ -293,8 +309,17 @@ class Pull(Target):
 
     # ------------------------------------------------------------------ time, figures
 
+    @property
+    def network(self) -> Figures | None:
+        return self._link.figures if isinstance(self._link, SrtLink) else None
+
+    def warnings(self) -> list[str]:
+        return self._link.loss.findings() if isinstance(self._link, SrtLink) else []
+
     def sample(self) -> None:
         super().sample()
+        if isinstance(self._link, SrtLink):
+            self._link.loss.sample(self._link.figures)
         if len(self._sources) < 2:
             limit = self._services.settings.limits.publisher_silence_s
             if self._publishing is None:
@@ -320,11 +345,3 @@ class Pull(Target):
     @property
     def bytes(self) -> int:
         return self._bytes
-
-
-def _fill(template: str, path: str) -> str:
-    """Fill a name into a URL; escaped where HTTP, or a query, would take it apart."""
-    if template.startswith("http"):
-        return fill(template, quote(path))
-    head, question, query = template.partition("?")
-    return fill(head, path) + question + fill(query, quote(path))

@@ -15,18 +15,24 @@ from headend.live.status import stream_configs
 from headend.live.watching import Watching
 from headend.media.tag import Tag
 from headend.media.track_config import TrackConfig
+from headend.net.figures import Figures
 from headend.net.places import LookUp
 from headend.outputs.first_media import FirstMedia
+from headend.outputs.mpegts import TsEncoder, carries
 from headend.outputs.rtmp_publish import PublishEncoder, PublishFormat
 from headend.relay.backoff import Failure
 from headend.relay.dialling import Reach, RelayFailed
 from headend.relay.link import HANDSHAKE_S, START_S, Link, Links, follow_redirects
 from headend.relay.preset_check import check_codecs, check_preset, check_url, needs_enhanced
+from headend.relay.srt_link import SrtLink
 from headend.relay.target import Target
 from headend.rtmp.client import ClientSettings
 from headend.rtmp.url import Url, parse_url
-from headend.settings.relay import RelayOut, fill
+from headend.settings.relay import RelayOut, fill, filled
 from headend.settings.relay_presets import PRESETS
+from headend.srt_url import SrtUrl, is_srt, parse_srt_url
+
+RELAYED: Final = "mpegts relayed"  # key of the fan-out; viewers have one of their own
 
 
 class Push(Target):
@@ -58,8 +64,9 @@ class Push(Target):
         self._links: Final = links
         self._reach: Final = reach
         self._key: Final = None if rule.key is None else fill(rule.key.get_secret_value(), path)
-        self._url_text: Final = fill(rule.url, path)
-        self._link: Link | None = None
+        is_over_srt = is_srt(rule.url)
+        self._url_text: Final = (filled if is_over_srt else fill)(rule.url, path)
+        self._link: Link | SrtLink | None = None
         self._watching: Watching | None = None  # there once the stream has media
         self._bytes = 0  # of streams that are over
         self._drops = 0
@@ -113,6 +120,8 @@ class Push(Target):
         """Connect and send until it ends; return why it did."""
         self._tries += 1
         try:
+            if is_srt(self._url_text):
+                return await self._try_srt(parse_srt_url(self._url_text))
             url = parse_url(self._url_text, self._key)
             if not url.name:
                 raise SettingsError("the URL names no stream; give a key, or use {name}")
@@ -121,6 +130,11 @@ class Push(Target):
             return RelayFailed(Failure.WRONG, str(error))
         except RelayFailed as failed:
             return failed
+
+    async def _try_srt(self, url: SrtUrl) -> RelayFailed:
+        link = self._link = SrtLink(self._services, url, self, reads=False)
+        await link.open(self._reach.route(url.host).look_up, self._links, timeout_s=HANDSHAKE_S)
+        return await link.wait()
 
     async def _connect(self, url: Url, look_up: LookUp) -> RelayFailed:
         link = self._link = Link(self._services, self._settings(url), self._rule.trust, self)
@@ -151,6 +165,10 @@ class Push(Target):
         link, watching = self._link, self._watching
         assert link is not None
         assert watching is not None
+        if isinstance(link, SrtLink):
+            self.begin_life()
+            watching.watch(link, RELAYED, TsEncoder)
+            return
         came_through = (*route_of(self._services, self.path), self._services.server_id)
         if link.server_id in came_through:
             link.fail(RelayFailed(Failure.WRONG, f"{LOOP}: {self.path} comes from there"))
@@ -192,7 +210,23 @@ class Push(Target):
 
     @property
     def drops(self) -> int:
-        return self._drops + (0 if self._watching is None else self._watching.skips)
+        unsent = self._link.drops if isinstance(self._link, SrtLink) else 0
+        return self._drops + unsent + (0 if self._watching is None else self._watching.skips)
+
+    @property
+    def network(self) -> Figures | None:
+        return self._link.figures if isinstance(self._link, SrtLink) else None
+
+    def sample(self) -> None:
+        super().sample()
+        if isinstance(self._link, SrtLink):
+            self._link.loss.sample(self._link.figures)
+
+    def _srt_warnings(self, tracks: list[TrackConfig]) -> list[str]:
+        left_out = sorted({each.codec for each in tracks if not carries(each.codec)})
+        found = [f"{codec} is left out: MPEG-TS does not carry it here" for codec in left_out]
+        link = self._link
+        return found + (link.loss.findings() if isinstance(link, SrtLink) else [])
 
     def _tracks(self) -> list[TrackConfig]:
         return [] if self._watching is None else stream_configs(self._watching.stream)
@@ -201,6 +235,8 @@ class Push(Target):
         tracks = self._tracks()
         watching = self._watching
         is_live = watching is not None and watching.is_watching
+        if is_srt(self._url_text):
+            return self._srt_warnings(tracks) if is_live else []
         found = check_codecs(tracks, self._codecs) if is_live else []
         preset = PRESETS.get(self._rule.preset)
         if preset is None or watching is None:

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from headend.net.figures import Figures
+
 State = Literal["connecting", "live", "retrying", "failed"]
 Direction = Literal["out", "in"]
 Source = Literal["settings", "api"]
@@ -27,6 +29,9 @@ class TargetStatus:
     lag_s: Annotated[float, Field(description="Seconds that a destination is behind.")]
     drops: Annotated[int, Field(description="How often it lost media because it was late.")]
     warnings: Annotated[list[str], Field(description="What an operator should look at.")]
+    network: Annotated[
+        Figures | None, Field(description="How the network treats it; null: not known (only SRT).")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import Final
 from headend.events import RelayChanged
 from headend.live.services import Services
 from headend.logs import shown
+from headend.net.figures import Figures
 from headend.redaction import hide
 from headend.relay.backoff import STEADY_S, Backoff, Failure
 from headend.relay.dialling import RelayFailed
@@ -208,6 +209,11 @@ class Target(ABC):
         """How often the stream lost media because the other server was late."""
         return 0
 
+    @property
+    def network(self) -> Figures | None:
+        """How the network treats the connection; None: it is not known, as but for SRT."""
+        return None
+
     def warnings(self) -> list[str]:
         """Say what an operator should look at."""
         return []
@@ -234,4 +240,5 @@ class Target(ABC):
             lag_s=round(self.behind_bytes * 8 / rate, 2) if rate > 1000 else 0.0,
             drops=self.drops,
             warnings=self.warnings(),
+            network=self.network,
         )

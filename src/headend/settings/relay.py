@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from operator import not_
 from pathlib import Path
 from typing import Annotated, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     BeforeValidator,
@@ -19,12 +19,13 @@ from pydantic import (
 )
 
 from headend.errors import SettingsError
-from headend.redaction import ShownUrl, show_url
+from headend.redaction import LEAST_REPEATED, ShownUrl, show_url
 from headend.settings.relay_presets import PRESETS
 from headend.settings.section import Section
 from headend.settings.tables import Table, entries
 from headend.settings.texts import shown_item
 from headend.settings.values import HIDDEN, TEXT_CHARACTERS, Match, OptionalFile, Seconds
+from headend.srt_url import is_srt, parse_srt_url, srt_secrets
 from headend.trust import Trust
 
 OUT_FORM: Final = (
@@ -35,8 +36,8 @@ IN_FORM: Final = (
     'must be a list such as [{ match = "live/*", url = ["rtmps://host/live/{name}"] }]; '
     "on_demand, ca, fingerprint and insecure may be added"
 )
-SCHEMES_OUT: Final = ("rtmp", "rtmps")
-SCHEMES_IN: Final = ("rtmp", "rtmps", "http", "https")
+SCHEMES_OUT: Final = ("rtmp", "rtmps", "srt")
+SCHEMES_IN: Final = ("rtmp", "rtmps", "http", "https", "srt")
 MOST_RELAYS: Final = 1000
 MOST_URLS: Final = 16  # sources of one relay
 
@@ -56,6 +57,8 @@ def _text(value: object) -> str:
 
 def _url(value: object, schemes: Sequence[str]) -> str:
     text = _text(value)
+    if is_srt(text):
+        return _srt_url(text, is_source="http" in schemes)
     try:
         url = urlsplit(text)
         is_right = url.scheme in schemes and bool(url.hostname) and url.port != 0
@@ -65,6 +68,18 @@ def _url(value: object, schemes: Sequence[str]) -> str:
         raise ValueError(f"must be {' or '.join(f'{scheme}://…' for scheme in schemes)}")
     if "{" in url.netloc or "}" in url.netloc:
         raise ValueError("{app} and {name} have no place in the host")
+    return text
+
+
+def _srt_url(text: str, *, is_source: bool) -> str:
+    try:
+        url = parse_srt_url(text)
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
+    if "{" in url.host:
+        raise ValueError("{app} and {name} have no place in the host")
+    if url.is_listener and not is_source:
+        raise ValueError("mode=listener is for relays in: a stream is sent by calling")
     return text
 
 
@@ -119,7 +134,12 @@ class Relayed(Table):
     def _shown(self, url: str, *, has_key: bool = False, is_platform: bool = False) -> ShownUrl:
         # The names in the patterns are no secrets.
         names = frozenset(part for pattern in self.match for part in pattern.split("/") if part)
-        return show_url(url, names=names, has_key=has_key, is_platform=is_platform)
+        found = show_url(url, names=names, has_key=has_key, is_platform=is_platform)
+        if not is_srt(url):
+            return found
+        parts = (part for each in srt_secrets(url) for part in _PLACEHOLDER.sub(" ", each).split())
+        secrets = tuple(part for part in parts if len(part) >= LEAST_REPEATED)
+        return ShownUrl(found.text, secrets)
 
 
 class RelayOut(Relayed):
@@ -128,7 +148,7 @@ class RelayOut(Relayed):
     url: Annotated[str, BeforeValidator(_url_out)] = Field(
         default="",
         repr=False,
-        description="rtmp:// or rtmps:// URL; {app} and {name} are filled in.",
+        description="rtmp://, rtmps:// or srt:// URL; {app} and {name} are filled in.",
     )
     key: Annotated[SecretStr | None, BeforeValidator(_key), WithJsonSchema({"type": "string"})] = (
         Field(
@@ -160,6 +180,8 @@ class RelayOut(Relayed):
         if not self.url:
             title = PRESETS[self.preset].title
             raise ValueError(f"url is needed: {title} gives each account its own")
+        if is_srt(self.url) and (self.key is not None or self.preset):
+            raise ValueError("key and preset are for RTMP: with SRT the streamid of url says all")
         _trust(self.ca, self.fingerprint, insecure=self.insecure)
         return self
 
@@ -242,6 +264,8 @@ def check_stream(relay: RelayOut) -> None:
     Raises:
         SettingsError: The URL names an app only, and there is no key.
     """
+    if is_srt(relay.url):
+        return
     path = urlsplit(relay.url).path.strip("/")
     if relay.key is not None or "/" in path:
         return
@@ -253,6 +277,14 @@ def check_stream(relay: RelayOut) -> None:
 def has_wildcard(pattern: str) -> bool:
     """Say whether a pattern is more than the name of one stream."""
     return bool(_WILDCARDS & set(pattern))
+
+
+def filled(template: str, path: str) -> str:
+    """Fill a name into a URL; escaped where HTTP, or a query, would take it apart."""
+    if template.startswith("http"):
+        return fill(template, quote(path))
+    head, question, query = template.partition("?")
+    return fill(head, path) + question + fill(query, quote(path))
 
 
 def fill(template: str, path: str) -> str:

@@ -6,8 +6,8 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from headend.settings.section import Section
 from headend.settings.values import Address, Count, Listen
+from headend.srt_url import LATENCY_MS, PASSPHRASE_BYTES
 
-PASSPHRASE_BYTES: Final = range(10, 80)  # what libsrt takes
 _LISTEN_FORM: Final = 'must be UDP addresses such as ":8890"'
 
 
@@ -42,8 +42,8 @@ class Srt(StreamSrt):
     )
     latency_ms: Count = Field(
         default=120,
-        ge=20,
-        le=8000,
+        ge=LATENCY_MS[0],
+        le=LATENCY_MS[-1],
         description="Milliseconds in which a lost packet can be sent again; a caller may ask for "
         "more.",
     )

@@ -1,6 +1,5 @@
 """SRT as a feature: its listeners, what is decided before a caller is accepted, and its metrics."""
 
-import asyncio
 import logging
 import socket
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from headend.access.session_record import note_refusal
 from headend.errors import HeadendError, ProtocolError, Refusal, Rejected
 from headend.features.feature import Feature, Label, Values
+from headend.libsrt.engine import Engine, borrow, give_back
+from headend.libsrt.library import SrtError
 from headend.live.arrivals import not_found
 from headend.live.relay_port import Fetching
 from headend.live.services import Services
@@ -16,8 +17,6 @@ from headend.logs import shown
 from headend.net.listener import sockaddr
 from headend.net.peer import Peer
 from headend.settings import Address, Srt
-from headend.srt.engine import Engine
-from headend.srt.library import Library, SrtError
 from headend.srt.refusals import BAD_REQUEST, CODES
 from headend.srt.session import SrtSession, access_request
 from headend.srt.stream_id import Wish, parse_stream_id
@@ -39,13 +38,13 @@ class SrtListening(Feature):
     def __init__(self, services: Services) -> None:
         """Prepare; `start` follows."""
         self._services = services
-        self._library: Library | None = None
         self._engine: Engine | None = None
+        self._listeners: list[int] = []
         self._addresses: list[str] = []
         self._unnoted = 0  # refusals; written by libsrt's thread and the loop: a rough bound
         self._sessions: set[SrtSession] = set()
         self._totals = {"lost": 0, "resent": 0, "dropped": 0}  # of sessions that are over
-        self._unsent = 0
+        self._left_out = 0  # bytes
         self.refused = 0
 
     # ------------------------------------------------------------------ what the server tells
@@ -58,21 +57,21 @@ class SrtListening(Feature):
         """
         settings = self._services.settings.srt
         try:
-            self._library = Library()
+            engine = self._engine = borrow(self._services.loop)
         except SrtError as error:
             log.warning("srt does not listen: %s", error)
             return
-        self._engine = Engine(self._library, self._services.loop, self._opened)
         for address in settings.listen:
             try:
-                self._listen(self._library, self._engine, address, settings.latency_ms)
+                self._listen(engine, address, settings.latency_ms)
             except SrtError as error:
                 line = f"cannot listen on {address} (UDP): {error}"
                 if settings.listen != Srt().listen:
                     raise HeadendError(line) from error
                 log.warning("srt does not listen: %s", line)
 
-    def _listen(self, library: Library, engine: Engine, address: Address, latency_ms: int) -> None:
+    def _listen(self, engine: Engine, address: Address, latency_ms: int) -> None:
+        library = engine.library
         family, place = _place(address)
         try:
             listener = library.listen(place, family, latency_ms, self._called)
@@ -81,7 +80,8 @@ class SrtListening(Feature):
                 raise
             family, place = socket.AF_INET, ("0.0.0.0", address.port)  # a kernel without IPv6
             listener = library.listen(place, family, latency_ms, self._called)
-        engine.listen(listener)
+        self._listeners.append(listener)
+        engine.listen(listener, self._opened)
         host, port = library.name(listener)
         host = "127.0.0.1" if host in EVERYWHERE else host
         self._addresses.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
@@ -92,20 +92,20 @@ class SrtListening(Feature):
 
     async def stop(self) -> None:
         engine, self._engine = self._engine, None
-        library, self._library = self._library, None
         for session in tuple(self._sessions):
             session.abort()
-        if engine is not None:
-            await asyncio.to_thread(engine.stop)
-        if library is not None:
-            await asyncio.to_thread(library.close)
+        if engine is None:
+            return
+        for listener in self._listeners:
+            engine.close(listener)
+        await give_back(engine)
 
     # ------------------------------------------------------------------ before a caller is accepted
 
     def _called(self, caller: int, where: tuple[str, int] | None, stream_id: bytes) -> int:
         """Decide from memory, on libsrt's thread, which must not wait; return a code or 0."""
-        engine, library = self._engine, self._library
-        if where is None or engine is None or library is None:
+        engine = self._engine
+        if where is None or engine is None:
             return CODES[Refusal.STOPPING]
         peer = Peer.at(*where, self._services.runtime.pseudonyms)
         try:
@@ -113,7 +113,7 @@ class SrtListening(Feature):
             secret = self._passphrase(wish)
             self._check(wish, peer, is_secure=bool(secret))
             if secret:
-                library.encrypt(caller, secret)
+                engine.library.encrypt(caller, secret)
         except Rejected as rejected:
             self._tell(peer, wish, rejected)
             return CODES[rejected.refusal]
@@ -172,21 +172,21 @@ class SrtListening(Feature):
 
     def _opened(self, sock: int) -> None:
         """A caller has connected."""
-        engine, library = self._engine, self._library
-        if engine is None or library is None:
+        engine = self._engine
+        if engine is None:
             return
-        where = library.peer(sock)
+        where = engine.library.peer(sock)
         if where is None:
             engine.close(sock)
             return
         peer = Peer.at(*where, self._services.runtime.pseudonyms)
-        session = SrtSession(self._services, library, engine, sock, peer, self._over)
+        session = SrtSession(self._services, engine, sock, peer, self._over)
         self._sessions.add(session)
         session.start()
 
     def _over(self, session: SrtSession) -> None:
         self._sessions.discard(session)
-        self._unsent += session.dropped
+        self._left_out += session.dropped + session.untaken
         figures = session.figures
         for name in self._totals:
             self._totals[name] += getattr(figures, name, 0)
@@ -201,14 +201,13 @@ class SrtListening(Feature):
             figures = session.figures
             for name in totals:
                 totals[name] += getattr(figures, name, 0)
-        unsent = self._unsent + sum(session.dropped for session in self._sessions)
-        untaken = 0 if self._engine is None else self._engine.dropped
-        return collect(len(self._sessions), self.refused, totals, unsent + untaken)
+        left_out = self._left_out + sum(each.dropped + each.untaken for each in self._sessions)
+        return collect(len(self._sessions), self.refused, totals, left_out)
 
     def status(self) -> Values:
-        if self._library is None:
+        if self._engine is None:
             return {}
-        return {"libsrt": self._library.version, "sessions": len(self._sessions)}
+        return {"libsrt": self._engine.library.version, "sessions": len(self._sessions)}
 
 
 def _place(address: Address) -> tuple[int, tuple[Any, ...]]:

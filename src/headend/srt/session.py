@@ -14,6 +14,7 @@ from headend.access.session_record import note_refusal
 from headend.decisions import AccessRequest
 from headend.errors import LimitExceeded, ProtocolError, Refusal, Rejected
 from headend.hub.stream import StreamState
+from headend.libsrt.engine import Engine
 from headend.live.decisions import Decisions
 from headend.live.loops import check_play
 from headend.live.publishing import Publishing, place_of
@@ -26,8 +27,6 @@ from headend.net.deadlines import NEVER
 from headend.net.figures import Figures
 from headend.net.peer import Peer
 from headend.outputs.mpegts import FORMAT, TsEncoder
-from headend.srt.engine import Engine
-from headend.srt.library import PAYLOAD, Library
 from headend.srt.stream_id import Wish, parse_stream_id
 
 log = logging.getLogger(__name__)
@@ -69,6 +68,7 @@ class SrtSession:
         send: Hands bytes to libsrt; see `Writer`.
         backlog: Nothing waits here: what libsrt has no room for is lost.
         dropped: Bytes that were lost so.
+        untaken: Bytes that came and were lost because the server was slow.
     """
 
     protocol: Final = "srt"
@@ -77,7 +77,6 @@ class SrtSession:
     def __init__(
         self,
         services: Services,
-        library: Library,
         engine: Engine,
         sock: int,
         peer: Peer,
@@ -86,8 +85,8 @@ class SrtSession:
         """Begin with a socket that has connected; `start` follows."""
         self._ended: Final = ended
         self._services = services
-        self._library = library
         self._engine = engine
+        self._library = library = engine.library
         self._sock = sock
         self._decisions = Decisions(services.loop, services.undecided)
         self._publishing: Publishing | None = None
@@ -107,6 +106,7 @@ class SrtSession:
         self.backlog = 0
         self.send: Callable[[bytes], int] = self._send
         self.dropped = 0
+        self.untaken = 0
 
     # ------------------------------------------------------------------ the request
 
@@ -186,6 +186,9 @@ class SrtSession:
 
     # ------------------------------------------------------------------ what comes
 
+    def connected(self) -> None:
+        """Do nothing: it was connected when it began."""
+
     def received(self, data: bytes) -> None:
         publishing = self._publishing
         if publishing is None or self.is_over:
@@ -234,11 +237,7 @@ class SrtSession:
 
     def _send(self, data: bytes) -> int:
         """Hand bytes to libsrt, in messages; what it has no room for is lost and counted."""
-        library, sock = self._library, self._sock
-        for at in range(0, len(data), PAYLOAD):
-            if not library.send(sock, data[at : at + PAYLOAD]):
-                self.dropped += len(data) - at
-                break
+        self.dropped += len(data) - self._library.send_all(self._sock, data)
         return len(data)
 
     def keep(self, data: bytes, sent: int) -> None:

@@ -9,14 +9,16 @@ Source: libsrt 1.5, docs/API/API-functions.md and API-socket-options.md.
 import atexit
 import ctypes
 import socket
-import struct
 from collections.abc import Callable
 from contextlib import suppress
-from ctypes import POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_void_p
 from typing import Any, Final
 
 from headend.errors import HeadendError
+from headend.libsrt.addresses import packed, unpacked
+from headend.libsrt.raw_figures import RawFigures
 from headend.net.figures import Figures
+from headend.srt_url import STREAM_ID_BYTES, CallOptions
 
 # As Debian, Homebrew and others name it; the first that is there is taken.
 NAMES: Final = (
@@ -34,11 +36,11 @@ MISSING: Final = (
 
 PAYLOAD: Final = 1316  # bytes: seven packets of MPEG-TS, which every receiver takes
 PACKET: Final = 1456  # bytes of the largest message of live mode
-IN, ERR = 1, 8  # of epoll
+IN, OUT, ERR = 1, 4, 8  # of epoll
 NOT_NOW: Final = (6001, 6002)  # SRT_EASYNCSND, SRT_EASYNCRCV
 _RECEIVES_BLOCKING, _SENDS_BLOCKING, _PASSPHRASE, _PEER_VERSION = 2, 1, 26, 35
 _LATENCY, _STREAM_ID, _IPV6_ONLY, _ENFORCED = 23, 46, 54, 53
-_STREAM_ID_BYTES: Final = 512
+_KEY_BYTES, _CONNECT_MS, _PEER_LATENCY = 27, 36, 44
 
 # Opaque pointer, socket, version of the handshake, address, stream id.
 HOOK: Final = ctypes.CFUNCTYPE(c_int, c_void_p, c_int32, c_int, c_void_p, c_char_p)
@@ -51,40 +53,6 @@ class SrtError(HeadendError):
 
 class _Event(ctypes.Structure):
     _fields_ = (("socket", c_int32), ("events", c_int))
-
-
-class _Figures(ctypes.Structure):
-    """CBytePerfMon up to what is told of a connection."""
-
-    _fields_ = (
-        *((name, c_int64) for name in ("time", "sent_total", "received_total")),
-        *(
-            (name, c_int)
-            for name in (
-                "send_lost_total", "receive_lost_total", "resent_total", "acks_sent",
-                "acks_received", "naks_sent", "naks_received",
-            )
-        ),
-        ("send_duration", c_int64),
-        *(
-            (name, c_int)
-            for name in ("send_dropped_total", "receive_dropped_total", "undecrypted_total")
-        ),
-        *((f"bytes_{number}", c_uint64) for number in range(7)),
-        # Since the last reading.
-        ("sent", c_int64), ("received", c_int64),
-        *((f"local_{number}", c_int) for number in range(8)),
-        ("send_rate", ctypes.c_double), ("receive_rate", ctypes.c_double),
-        ("local_duration", c_int64), ("reorder", c_int), ("belated_average", ctypes.c_double),
-        ("belated", c_int64), ("send_dropped", c_int), ("receive_dropped", c_int),
-        ("undecrypted", c_int),
-        *((f"local_bytes_{number}", c_uint64) for number in range(7)),
-        # Now.
-        ("send_period", ctypes.c_double), ("flow_window", c_int), ("congestion_window", c_int),
-        ("flight", c_int), ("rtt", ctypes.c_double), ("bandwidth", ctypes.c_double),
-        # Structures of later versions go on; there must be room for them.
-        ("rest", ctypes.c_byte * 1024),
-    )  # fmt: skip
 
 
 class Library:
@@ -107,7 +75,7 @@ class Library:
         self.version: Final = f"{number >> 16}.{number >> 8 & 255}.{number & 255}"
         if number < LEAST_VERSION:
             raise SrtError(f"libsrt {self.version} is too old: 1.5 or newer is needed")
-        self._hooks: list[object] = []  # libsrt holds no reference
+        self._hooks: dict[int, object] = {}  # of sockets that listen; libsrt holds no reference
         self._declare()
         self._slow.srt_startup()
         self._slow.srt_setloglevel(0)  # it would write to stderr
@@ -116,7 +84,7 @@ class Library:
 
     def _declare(self) -> None:
         slow, fast = self._slow, self._fast
-        slow.srt_bind.argtypes = (c_int32, c_char_p, c_int)
+        slow.srt_bind.argtypes = slow.srt_connect.argtypes = (c_int32, c_char_p, c_int)
         slow.srt_accept.argtypes = (c_int32, c_void_p, c_void_p)
         slow.srt_listen_callback.argtypes = (c_int32, HOOK, c_void_p)
         slow.srt_setsockflag.argtypes = (c_int32, c_int, c_void_p, c_int)
@@ -158,29 +126,69 @@ class Library:
         Raises:
             SrtError: The address cannot be used.
         """
-        sock = self._slow.srt_create_socket()
+        sock = self._new(latency_ms)
         try:
-            self._set(sock, _RECEIVES_BLOCKING, 0)
-            self._set(sock, _SENDS_BLOCKING, 0)
-            self._set(sock, _LATENCY, latency_ms)
-            self._set(sock, _ENFORCED, 1)
             if family == socket.AF_INET6:
                 self._set(sock, _IPV6_ONLY, int(address[0] != "::"))
-            packed = _packed(address, family)
+            where = packed(address, family)
             called = HOOK(
                 lambda _, caller, version, peer, text: self._called(hook, caller, peer, text)
             )
-            self._hooks.append(called)
-            self._check(self._slow.srt_bind(sock, packed, len(packed)))
+            self._hooks[sock] = called
+            self._check(self._slow.srt_bind(sock, where, len(where)))
             self._check(self._slow.srt_listen_callback(sock, called, None))
             self._check(self._slow.srt_listen(sock, 128))
         except BaseException:
+            self.close_socket(sock)
+            raise
+        return sock
+
+    def call(
+        self, address: tuple[Any, ...], family: int, options: CallOptions, timeout_ms: int
+    ) -> int:
+        """Begin to connect; return the socket, which epoll tells of: OUT when it stands, else ERR.
+
+        Args:
+            address: As the socket module has it.
+            family: AF_INET or AF_INET6.
+            options: What the other end is told.
+            timeout_ms: For its answer.
+
+        Raises:
+            SrtError: The address cannot be called.
+        """
+        sock = self._new(options.latency_ms)
+        try:
+            self._set(sock, _CONNECT_MS, timeout_ms)
+            for option, text in (
+                (_STREAM_ID, options.stream_id),
+                (_PASSPHRASE, options.passphrase),
+            ):
+                if data := text.encode():
+                    self._check(self._slow.srt_setsockflag(sock, option, data, len(data)))
+            if options.key_bytes:
+                self._set(sock, _KEY_BYTES, options.key_bytes)
+            where = packed(address, family)
+            self._check(self._slow.srt_connect(sock, where, len(where)))
+        except BaseException:
             self._slow.srt_close(sock)
             raise
+        return sock
+
+    def _new(self, latency_ms: int) -> int:
+        sock = self._slow.srt_create_socket()
+        self._set(sock, _RECEIVES_BLOCKING, 0)
+        self._set(sock, _SENDS_BLOCKING, 0)
+        self._set(sock, _LATENCY, latency_ms)
+        self._set(sock, _ENFORCED, 1)
         return int(sock)
 
+    def reject_reason(self, sock: int) -> int:
+        """Return why a call failed: a code of libsrt, or from 1000 on one of the other end."""
+        return int(self._slow.srt_getrejectreason(sock))
+
     def _called(self, hook: Hook, caller: int, peer: int, text: bytes | None) -> int:
-        code = hook(caller, _unpacked(ctypes.string_at(peer, 28)), text or b"")
+        code = hook(caller, unpacked(ctypes.string_at(peer, 28)), text or b"")
         if code:
             self._slow.srt_setrejectreason(caller, code)
             return -1
@@ -197,7 +205,7 @@ class Library:
 
     def stream_id(self, sock: int) -> bytes:
         """Return the stream id of a caller."""
-        room, size = ctypes.create_string_buffer(_STREAM_ID_BYTES + 1), c_int(_STREAM_ID_BYTES + 1)
+        room, size = ctypes.create_string_buffer(STREAM_ID_BYTES + 1), c_int(STREAM_ID_BYTES + 1)
         self._slow.srt_getsockflag(sock, _STREAM_ID, room, byref(size))
         return room.raw[: size.value].rstrip(b"\0")
 
@@ -208,7 +216,7 @@ class Library:
 
     def latency_ms(self, sock: int) -> int:
         """Return the latency that both ends have agreed on."""
-        return self._number(sock, _LATENCY)
+        return max(self._number(sock, _LATENCY), self._number(sock, _PEER_LATENCY))
 
     def peer(self, sock: int) -> tuple[str, int] | None:
         """Return where a caller is; None: it is gone."""
@@ -222,22 +230,13 @@ class Library:
 
     def figures(self, sock: int) -> Figures | None:
         """Tell of a connection; None: it is gone."""
-        raw = _Figures()
-        if self._slow.srt_bstats(sock, byref(raw), 0):
-            return None
-        return Figures(
-            rtt_ms=round(raw.rtt, 3),
-            bandwidth=round(raw.bandwidth * 1_000_000),
-            packets_sent=raw.sent_total,
-            packets_received=raw.received_total,
-            lost=raw.send_lost_total + raw.receive_lost_total,
-            resent=raw.resent_total,
-            dropped=raw.send_dropped_total + raw.receive_dropped_total,
-        )
+        raw = RawFigures()
+        return None if self._slow.srt_bstats(sock, byref(raw), 0) else raw.figures()
 
     def close_socket(self, sock: int) -> None:
         """Close one."""
         self._slow.srt_close(sock)
+        self._hooks.pop(sock, None)
 
     # ------------------------------------------------------------------ media
 
@@ -256,6 +255,17 @@ class Library:
         if self._fast.srt_getlasterror(None) in NOT_NOW:
             return False
         raise OSError("the SRT connection is gone")
+
+    def send_all(self, sock: int, data: bytes) -> int:
+        """Send bytes in messages; return how many there was room for.
+
+        Raises:
+            OSError: The connection is gone.
+        """
+        for at in range(0, len(data), PAYLOAD):
+            if not self.send(sock, data[at : at + PAYLOAD]):
+                return at
+        return len(data)
 
     # ------------------------------------------------------------------ epoll
 
@@ -297,7 +307,7 @@ class Library:
         room, size = ctypes.create_string_buffer(128), c_int(128)
         if call(sock, room, byref(size)):
             return None
-        return _unpacked(room.raw[: size.value])
+        return unpacked(room.raw[: size.value])
 
     def _check(self, result: int) -> None:
         if result < 0:
@@ -312,31 +322,3 @@ def _found() -> str:
             ctypes.CDLL(name)
             return name
     raise SrtError(MISSING)
-
-
-def _packed(address: tuple[Any, ...], family: int) -> bytes:
-    """Return a sockaddr of Linux or macOS, which has its length in the first byte."""
-    host = socket.inet_pton(family, str(address[0]).partition("%")[0])
-    if family == socket.AF_INET:
-        rest = struct.pack("!H4s8x", address[1], host)
-    else:
-        rest = struct.pack("!HI16s", address[1], 0, host) + struct.pack("@I", address[3])
-    return _family(family, 2 + len(rest)) + rest
-
-
-def _family(family: int, size: int) -> bytes:
-    return bytes((size, family)) if _HAS_LENGTH else struct.pack("@H", family)
-
-
-def _unpacked(data: bytes) -> tuple[str, int] | None:
-    """Read a sockaddr; None: it is of another family."""
-    family = data[1] if _HAS_LENGTH else struct.unpack_from("@H", data)[0]
-    port = int.from_bytes(data[2:4], "big")
-    if family == socket.AF_INET:
-        return socket.inet_ntop(socket.AF_INET, data[4:8]), port
-    if family == socket.AF_INET6 and len(data) >= 24:
-        return socket.inet_ntop(socket.AF_INET6, data[8:24]), port
-    return None
-
-
-_HAS_LENGTH: Final = hasattr(socket, "SO_NOSIGPIPE")  # BSD and macOS
