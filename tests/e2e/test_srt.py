@@ -6,10 +6,20 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import StartServer
+from tests.e2e.lossy import lossy
 from tests.e2e.peers import Peers
 from tests.e2e.process import Process
 from tests.e2e.server import Server
-from tests.e2e.srt import assert_played, live_transmit, make_clip, publish, srt_server, url
+from tests.e2e.srt import (
+    assert_played,
+    live_transmit,
+    make_clip,
+    pictures,
+    publish,
+    srt_server,
+    url,
+)
+from tests.e2e.wait import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -160,6 +170,43 @@ def test_a_stream_id_of_512_bytes_and_garbage_are_one_line_each_and_disturb_nobo
     publisher.succeed()
     player.wait()
     assert_played(played, clip)
+
+
+# ------------------------------------------------------------------ the network
+
+
+def test_a_tenth_is_lost_and_no_frame_at_a_latency_of_four_round_trips(
+    server: Server, peers: Peers, clip: Path, tmp_path: Path
+) -> None:
+    played = tmp_path / "played.flv"
+    player = peers.play(server.url("live/a"), played)
+    server.wait_log("waits for a publisher")
+    with lossy(server.srt[0], loss=0.1, delay_s=0.05) as place:
+        publish(peers, clip, f"srt://{place}?latency=400000&streamid=publish:live/a").succeed()
+        server.wait_log("publish live/a")
+        server.wait_log("live/a ended")
+    player.wait()
+    sure = 50  # FFmpeg closes the connection with the last messages in it
+    assert pictures(played)[:sure] == pictures(clip)[:sure]
+
+
+def test_losses_are_advice_about_latency(server: Server, peers: Peers, clip: Path) -> None:
+    with lossy(server.srt[0], loss=0.1, delay_s=0.05) as place:
+        peers.run("ffmpeg", "-nostats", "-stream_loop", "-1", "-re", "-i", str(clip), "-c", "copy",
+                  "-f", "mpegts", f"srt://{place}?streamid=publish:live/a")  # fmt: skip
+        server.wait_log("publish live/a accepted")
+
+        def advised() -> list[str]:
+            texts = [finding["text"] for finding in server.stream("live/a").get("health", ())]
+            return [text for text in texts if text.startswith("loss ")]
+
+        (text,) = wait_for(advised, "advice")
+        assert ": raise latency to 4 × RTT = " in text
+        (session,) = json.loads(server.get("/api/v1/sessions", server.token)[1])["sessions"]
+        assert session["network"]["advice"]
+        assert session["network"]["latency_ms"] == 120
+        metrics = server.get("/metrics", server.token)[1]
+        assert 'headend_srt_latency_seconds{stream="live/a"} 0.12' in metrics
 
 
 # ------------------------------------------------------------------ the server

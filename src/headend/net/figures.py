@@ -17,6 +17,7 @@ class Figures:
         lost: Packets reported lost, of which most were sent again.
         resent: Packets sent again by us.
         dropped: Packets that came too late, or would have.
+        advice: What to do about losses of the last seconds, a line each.
     """
 
     rtt_ms: float
@@ -28,3 +29,4 @@ class Figures:
     lost: int
     resent: int
     dropped: int
+    advice: tuple[str, ...] = ()

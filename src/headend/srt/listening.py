@@ -2,12 +2,14 @@
 
 import logging
 import socket
+from asyncio import TimerHandle
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from headend.access.session_record import note_refusal
 from headend.errors import HeadendError, ProtocolError, Refusal, Rejected
 from headend.features.feature import Feature, Label, Values
+from headend.hub.stream import Stream
 from headend.libsrt.engine import Engine, borrow, give_back
 from headend.libsrt.library import SrtError
 from headend.live.arrivals import not_found
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SAMPLE_S: Final = 1.0
 MOST_REFUSALS: Final = 1000  # that the loop has not noted yet; more of a flood are not noted
 EVERYWHERE: Final = ("::", "0.0.0.0")
 
@@ -45,6 +48,7 @@ class SrtListening(Feature):
         self._sessions: set[SrtSession] = set()
         self._totals = {"lost": 0, "resent": 0, "dropped": 0}  # of sessions that are over
         self._left_out = 0  # bytes
+        self._timer: TimerHandle | None = None
         self.refused = 0
 
     # ------------------------------------------------------------------ what the server tells
@@ -69,6 +73,12 @@ class SrtListening(Feature):
                 if settings.listen != Srt().listen:
                     raise HeadendError(line) from error
                 log.warning("srt does not listen: %s", line)
+        self._sample()
+
+    def _sample(self) -> None:
+        self._timer = self._services.loop.call_later(SAMPLE_S, self._sample)
+        for session in self._sessions:
+            session.sample()
 
     def _listen(self, engine: Engine, address: Address, latency_ms: int) -> None:
         library = engine.library
@@ -94,6 +104,8 @@ class SrtListening(Feature):
         engine, self._engine = self._engine, None
         for session in tuple(self._sessions):
             session.abort()
+        if self._timer is not None:
+            self._timer.cancel()
         if engine is None:
             return
         for listener in self._listeners:
@@ -202,7 +214,17 @@ class SrtListening(Feature):
             for name in totals:
                 totals[name] += getattr(figures, name, 0)
         left_out = self._left_out + sum(each.dropped + each.untaken for each in self._sessions)
-        return collect(len(self._sessions), self.refused, totals, left_out)
+        on_air = {
+            label(path): figures
+            for each in self._sessions
+            for path in each.publishing
+            if (figures := each.figures) is not None
+        }
+        return collect(len(self._sessions), self.refused, totals, left_out, on_air)
+
+    def findings(self, stream: Stream) -> Sequence[str]:
+        path = stream.path
+        return [text for each in self._sessions if path in each.publishing for text in each.advice]
 
     def status(self) -> Values:
         if self._engine is None:

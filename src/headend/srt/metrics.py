@@ -4,9 +4,15 @@ from collections.abc import Mapping, Sequence
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from headend.net.figures import Figures
+
 
 def collect(
-    sessions: int, refused: int, packets: Mapping[str, int], bytes_left_out: int
+    sessions: int,
+    refused: int,
+    packets: Mapping[str, int],
+    bytes_left_out: int,
+    on_air: Mapping[str, Figures],
 ) -> Sequence[Metric]:
     """Return what there is to tell.
 
@@ -15,6 +21,7 @@ def collect(
         refused: Callers that were refused before they were accepted.
         packets: Lost, resent and dropped, since the start.
         bytes_left_out: Of media, as the server or a viewer was too slow.
+        on_air: What libsrt tells of publishers, by the labels of their streams.
     """
     family = CounterMetricFamily(
         "headend_srt_packets",
@@ -23,6 +30,15 @@ def collect(
     )
     for name, count in packets.items():
         family.add_metric([name], count)
+    rtt = GaugeMetricFamily(
+        "headend_srt_rtt_seconds", "Round-trip time to a publisher.", labels=["stream"]
+    )
+    latency = GaugeMetricFamily(
+        "headend_srt_latency_seconds", "Agreed latency of a publisher.", labels=["stream"]
+    )
+    for stream, figures in on_air.items():
+        rtt.add_metric([stream], figures.rtt_ms / 1000)
+        latency.add_metric([stream], figures.latency_ms / 1000)
     return (
         GaugeMetricFamily("headend_srt_sessions", "SRT callers connected.", sessions),
         CounterMetricFamily("headend_srt_refused", "SRT callers refused before accept.", refused),
@@ -30,4 +46,6 @@ def collect(
             "headend_srt_left_out_bytes", "Media lost as server or viewer was slow.", bytes_left_out
         ),
         family,
+        rtt,
+        latency,
     )

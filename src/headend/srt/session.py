@@ -7,6 +7,7 @@ opened ─► the gate, now or later ─┬─► Publishing: MPEG-TS ─► tag
 import logging
 from asyncio import TimerHandle
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from headend.access.gate import Grant
@@ -15,6 +16,7 @@ from headend.decisions import AccessRequest
 from headend.errors import LimitExceeded, ProtocolError, Refusal, Rejected
 from headend.hub.stream import StreamState
 from headend.libsrt.engine import Engine
+from headend.libsrt.loss import LossWatch
 from headend.live.decisions import Decisions
 from headend.live.loops import check_play
 from headend.live.publishing import Publishing, place_of
@@ -97,6 +99,7 @@ class SrtSession:
         self._heard = 0.0
         self._timer: TimerHandle | None = None
         self._last: Figures | None = None
+        self._loss = LossWatch()
         self.is_over = False
         self.peer: Final = peer
         self.started: Final = services.loop.time()
@@ -286,9 +289,20 @@ class SrtSession:
     @property
     def figures(self) -> Figures | None:
         """How the network treats it; None: it was over before anybody asked."""
-        if not self.is_over:
-            self._last = self._library.figures(self._sock) or self._last
+        found = None if self.is_over else self._library.figures(self._sock)
+        if found is not None:
+            self._last = replace(found, advice=self.advice)
         return self._last
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What to do about losses of the last seconds, a line each."""
+        return tuple(self._loss.findings())
+
+    def sample(self) -> None:
+        """Look what the network has lost; called once a second."""
+        if not self.is_over:
+            self._loss.sample(self._library.figures(self._sock))
 
     def kick(self) -> None:
         """Close it because an administrator wants it so."""

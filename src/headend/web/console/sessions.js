@@ -57,7 +57,7 @@ function cells(app, session) {
     duration(session.connected_s),
     bytes(session.bytes_in),
     bytes(session.bytes_out),
-    session.user_agent || '–',
+    [session.user_agent, network(session.network)].filter(Boolean).join(' · ') || '–',
     button('Close', () => close(app, session), {
       kind: 'small danger',
       name: `Close the ${session.protocol} session of ${session.peer}`,
@@ -71,6 +71,19 @@ function doing(session) {
     ...session.plays.map((path) => `watches ${path}`),
   ];
   return parts.join(', ') || 'nothing yet';
+}
+
+/** What SRT tells of the network, in words; empty where nothing is known. */
+function network(told) {
+  if (!told) return '';
+  const parts = [
+    `RTT ${Math.round(told.rtt_ms)} ms`,
+    `latency ${told.latency_ms} ms`,
+    `${told.lost} packets lost`,
+    `${told.dropped} too late`,
+    ...told.advice,
+  ];
+  return parts.join(', ');
 }
 
 function text(session) {
