@@ -95,6 +95,7 @@ def test_names_are_those_of_the_interface() -> None:
         "recording.started",
         "recording.ready",
         "recording.failed",
+        "recording.uploaded",
         "recording.deleted",
     )
     assert len(set(KINDS)) == len(NAMES)

@@ -44,6 +44,7 @@ LAYERS = {
         "errors", "names", "files", "logs", "decisions", "events", "settings", "rtmp",
         "net", "features",
     },
+    "objects": {"errors", "settings"},
     "access": {
         "errors", "names", "logs", "decisions", "events", "settings", "rtmp", "net",
         "store",
@@ -80,7 +81,7 @@ LAYERS = {
     },
     "record": {
         "errors", "names", "logs", "events", "settings", "media", "hub", "net", "features",
-        "store", "hls", "live", "http",
+        "store", "objects", "hls", "live", "http",
     },
     "srt": {
         "errors", "logs", "decisions", "settings", "media", "rtmp", "hub", "outputs", "net",
@@ -102,8 +103,8 @@ LAYERS = {
     "pytest_plugin": {"testing"},
     "cli": {
         "errors", "redaction", "names", "files", "logs", "srt_url", "settings", "media", "rtmp",
-        "codec", "sources", "net", "tls", "client", "store", "access", "live", "http",
-        "relay", "record", "app",
+        "codec", "sources", "net", "tls", "client", "store", "objects", "access", "live",
+        "http", "relay", "record", "app",
     },
     "__main__": {"cli"},
     "__init__": {"hooks", "settings", "media", "codec", "features", "embed"},
@@ -185,13 +186,14 @@ def test_layers_stand_on_those_before_them() -> None:
         assert imported <= set(order[:number]), f"{layer} imports what stands above it"
 
 
-def test_codec_alone_knows_ffmpeg() -> None:
+@pytest.mark.parametrize(("room", "library"), [("codec", "av"), ("objects", "obstore")])
+def test_one_room_alone_knows_a_library(room: str, library: str) -> None:
     users = {
         path.relative_to(SOURCE / "headend").parts[0]
         for path in MODULES
-        if any(name.split(".")[0] == "av" for name in imports(ast.parse(path.read_text())))
+        if any(name.split(".")[0] == library for name in imports(ast.parse(path.read_text())))
     }
-    assert users == {"codec"}
+    assert users == {room}
 
 
 @pytest.mark.parametrize("name", [*PURE_MODULES])

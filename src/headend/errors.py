@@ -126,5 +126,9 @@ class DatabaseError(HeadendError):
     """The database is gone, slow or refuses; the cause is chained."""
 
 
+class StoreError(HeadendError):
+    """The object store is gone, slow or refuses; the cause is chained."""
+
+
 class RelayError(HeadendError):
     """The other server failed or refused; the last real cause is chained."""

@@ -368,6 +368,22 @@ class RecordingFailed(RecordingEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingUploaded(RecordingEvent):
+    """All of a recording is in object storage.
+
+    Attributes:
+        store: URL of the store, without secrets.
+        files: Number of its files.
+        bytes: Of all its files.
+    """
+
+    name: ClassVar[str] = "recording.uploaded"
+    store: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingDeleted(RecordingEvent):
     """A recording was deleted, with its files.
 
@@ -400,6 +416,7 @@ KINDS: Final[tuple[type[Event], ...]] = (
     RecordingStarted,
     RecordingReady,
     RecordingFailed,
+    RecordingUploaded,
     RecordingDeleted,
 )
 NAMES: Final = tuple(kind.name for kind in KINDS)

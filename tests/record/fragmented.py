@@ -29,7 +29,7 @@ async def add(web: Served, clip: Path, whole: Recording, *, times: int = 1) -> N
     source = recorded(clip)
     for number in range(times):
         each = file(number, whole.id)
-        path = web.recordings.path_of(each)
+        path = web.recordings.places.path_of(each)
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(clip, path)
         made = segment(0, number)._replace(

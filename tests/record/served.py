@@ -1,6 +1,7 @@
 """A server that has recordings, and a client that asks for them."""
 
 import random
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,8 @@ import aiohttp
 from tests.harness import Live, live_server
 from tests.record.made import file, segment
 
+from headend.access.tokens import Token
+from headend.events import Event
 from headend.record.recordings import Recordings
 from headend.record.tables import RecordingTables
 from headend.record.values import Recording
@@ -25,6 +28,7 @@ class Served:
         self.kept = kept
         self.recordings = live.services.features[Recordings]
         self.base = f"http://{live.server.addresses['http'][0]}"
+        self.told: list[Event] = []
         self.admin = {"Authorization": f"Bearer {live.server.new_admin_token}"}
 
     async def add(self, recording: Recording, files: int = 1) -> list[bytes]:
@@ -32,7 +36,7 @@ class Served:
         bodies = []
         for number in range(files):
             each = file(number, recording.id)
-            path = self.recordings.path_of(each)
+            path = self.recordings.places.path_of(each)
             path.parent.mkdir(parents=True, exist_ok=True)
             body = random.Random(number).randbytes(each.init_size + 5000 * SEGMENTS)
             path.write_bytes(body)
@@ -47,6 +51,11 @@ class Served:
         """Ask; return status, body and headers."""
         async with self.client.request(method, self.base + path, headers=headers) as response:
             return response.status, await response.read(), response.headers
+
+    def signed(self, pattern: str) -> str:
+        """Return a token with which a viewer may watch streams."""
+        now = time.time()
+        return self.live.services.access.tokens.sign(Token("", pattern, "play", now + 60), now)
 
     async def text(self, path: str) -> str:
         """Return the text of an answer that is one."""

@@ -57,6 +57,7 @@ async def test_one_recording_is_told_with_where_it_is_played(tmp_path: Path) -> 
         assert answer == {
             "id": "r1", "stream": "live/a", "state": "ready", "started": 100.0, "ended": 160.0,
             "bytes": 26_000, "files": 1, "duration_s": 10.0,
+            "kind": "recording", "origin": None, "stored": 0,
             "url": "/recordings/r1/index.m3u8",
         }  # fmt: skip
         assert (await web.get(str(answer["url"])))[0] == 200
@@ -108,7 +109,7 @@ async def test_only_an_administrator_sees_them(tmp_path: Path) -> None:
 async def test_deletion_takes_files_and_rows_and_is_noted(tmp_path: Path) -> None:
     async with serve(tmp_path) as web:
         await web.add(recording())
-        path = web.recordings.path_of(file())
+        path = web.recordings.places.path_of(file())
         assert (await web.get("/recordings/r1/0.mp4"))[0] == 200
         assert (await ask(web, f"{ALL}/r1", "DELETE"))[0] == 204
         assert not path.exists()

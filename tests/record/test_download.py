@@ -83,7 +83,7 @@ async def test_recording_that_cannot_be_one_file_is_told(tmp_path: Path, clip: P
         assert status == 503
         assert b"This recording cannot be given as one file: MP4: " in body
         await add(web, clip, recording("r2"))
-        web.recordings.path_of(file(0, "r2")).unlink()
+        web.recordings.places.path_of(file(0, "r2")).unlink()
         assert (await web.get("/recordings/r2.mp4"))[0] == 404
 
 

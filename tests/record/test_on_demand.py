@@ -150,7 +150,7 @@ async def test_file_that_grows_is_another_version_each_time(tmp_path: Path) -> N
     async with serve(tmp_path) as web:
         await web.add(begun())
         _, _, before = await web.get(FILE, method="HEAD")
-        with web.recordings.path_of(file()).open("ab") as growing:
+        with web.recordings.places.path_of(file()).open("ab") as growing:
             growing.write(b"more")
         status, body, after = await web.get(FILE, {"Range": "bytes=26000-"})
         assert (status, body) == (206, b"more")
@@ -164,7 +164,7 @@ async def test_large_file_arrives_whole_and_several_requests_share_a_connection(
     async with serve(tmp_path) as web:
         await web.add(recording())
         body = bytes(range(256)) * 40_000
-        web.recordings.path_of(file()).write_bytes(body)
+        web.recordings.places.path_of(file()).write_bytes(body)
         for _ in range(3):
             assert (await web.get(FILE))[1] == body
 
@@ -190,7 +190,7 @@ async def test_file_that_somebody_deleted_is_not_found(tmp_path: Path) -> None:
     async with serve(tmp_path) as web:
         await web.add(recording())
         assert (await web.get(FILE))[0] == 200
-        web.recordings.path_of(file()).unlink()
+        web.recordings.places.path_of(file()).unlink()
         assert (await web.get(FILE, {"Range": "bytes=0-9"}))[0] == 404
 
 
@@ -229,7 +229,7 @@ async def test_recordings_that_are_not_asked_for_are_forgotten_first(
 async def test_recording_of_flv_has_files_and_no_playlist(tmp_path: Path) -> None:
     async with serve(tmp_path) as web:
         flv = replace(file(), path="live/a/r1.flv", init_size=0)
-        path = web.recordings.path_of(flv)
+        path = web.recordings.places.path_of(flv)
         path.parent.mkdir(parents=True)
         path.write_bytes(b"FLV")
         await web.kept.write({recording(): False}, [flv], [("r1", segment(0))], [])
@@ -324,12 +324,6 @@ async def test_archive_of_nothing_is_not_found_and_one_of_too_much_is_told(
 # ---------------------------------------------------------------------- who may
 
 
-def signed(web: Served, pattern: str) -> str:
-    """Return a token."""
-    now = time.time()
-    return web.live.services.access.tokens.sign(Token("", pattern, "play", now + 60), now)
-
-
 @pytest.mark.parametrize("path", [INDEX, FILE, archive(1)])
 async def test_recording_of_a_private_stream_needs_a_token_for_its_name(
     tmp_path: Path, path: str
@@ -339,10 +333,10 @@ async def test_recording_of_a_private_stream_needs_a_token_for_its_name(
         status, _, headers = await web.get(path)
         assert status == 403
         assert headers["Cache-Control"] == "no-store"
-        wrong = signed(web, "live/b")
+        wrong = web.signed("live/b")
         mark = "&" if "?" in path else "?"
         assert (await web.get(f"{path}{mark}token={wrong}"))[0] == 403
-        right = signed(web, "live/a")
+        right = web.signed("live/a")
         status, body, headers = await web.get(f"{path}{mark}token={right}")
         assert status == 200
         assert headers["Cache-Control"].startswith("private")
@@ -389,7 +383,7 @@ async def test_viewer_is_told_when_the_database_is_away(
 async def test_recording_counts_as_watched_while_it_is_sent(tmp_path: Path) -> None:
     async with serve(tmp_path) as web:
         await web.add(recording())
-        web.recordings.path_of(file()).write_bytes(bytes(64 * 1024 * 1024))
+        web.recordings.places.path_of(file()).write_bytes(bytes(64 * 1024 * 1024))
         known = web.recordings.known
         assert not known.is_watched("r1")
         async with web.client.get(web.base + FILE) as response:
@@ -457,7 +451,7 @@ async def test_token_of_one_viewer_shows_recordings_to_one_viewer(tmp_path: Path
 async def test_viewer_that_is_kicked_gets_no_more_of_a_file(tmp_path: Path) -> None:
     async with serve(tmp_path) as web:
         await web.add(recording())
-        with web.recordings.path_of(file()).open("ab") as growing:
+        with web.recordings.places.path_of(file()).open("ab") as growing:
             growing.truncate(64 * 1024 * 1024)
         async with web.client.get(web.base + FILE) as response:
             await until(lambda: web.live.services.sessions.viewers)

@@ -19,6 +19,7 @@ from headend.media.codecs import audio_tag, video_tag
 from headend.media.flv import serialize_header, serialize_tag
 from headend.media.tag import Tag
 from headend.record import played as played_module
+from headend.record.file_bytes import LocalBytes
 from headend.record.played import PlayedRecordings
 from headend.record.recordings import Recordings
 from headend.record.stored_file import open_stored
@@ -59,7 +60,7 @@ class Kept:
     ) -> None:
         row = replace(file(number, recording.id), init_size=len(FLV_HEAD))
         row = replace(row, path=row.path.replace(".mp4", ".flv"))
-        path = self.recordings.path_of(row)
+        path = self.recordings.places.path_of(row)
         path.parent.mkdir(parents=True, exist_ok=True)
         data = bytearray(FLV_HEAD)
         segments = []
@@ -471,7 +472,7 @@ async def test_damaged_flv_is_refused_or_read_and_nothing_else(tmp_path: Path) -
             del damaged[chance.randrange(len(damaged)) :]
         path.write_bytes(damaged)
         try:
-            file = open_stored(path, len(FLV_HEAD), whole)
+            file = open_stored(LocalBytes(path), len(FLV_HEAD), whole)
             at = whole.offset
             while at < whole.offset + whole.size:
                 at = file.batch(whole, at).next

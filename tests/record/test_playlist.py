@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.record.made import file, segment
 
-from headend.record.playlist import SegmentList, playlist
+from headend.record.playlist import PlacedListing, SegmentList, playlist
 from headend.record.values import RecordedSegment
 
 FILES = {number: file(number) for number in range(3)}
@@ -28,7 +28,7 @@ def tags(made: SegmentList) -> str:
 
 
 def test_recording_that_is_over_is_vod_with_byte_ranges_of_its_file() -> None:
-    assert playlist([(listing(segment(0), segment(1)), "")], "", is_over=True) == (
+    assert playlist([PlacedListing(listing(segment(0), segment(1)), "")], "", is_over=True) == (
         "#EXTM3U\n"
         "#EXT-X-VERSION:7\n"
         "#EXT-X-TARGETDURATION:2\n"
@@ -48,9 +48,9 @@ def test_recording_that_is_over_is_vod_with_byte_ranges_of_its_file() -> None:
 
 def test_recording_that_runs_is_an_event_from_its_start_whose_lines_stay() -> None:
     made = listing(segment(0))
-    before = playlist([(made, "")], "", is_over=False)
+    before = playlist([PlacedListing(made, "")], "", is_over=False)
     made.add(FILES, [segment(1)])
-    after = playlist([(made, "")], "", is_over=False)
+    after = playlist([PlacedListing(made, "")], "", is_over=False)
     assert after.startswith(before)
     assert "#EXT-X-PLAYLIST-TYPE:EVENT\n" in after
     assert "#EXT-X-START:TIME-OFFSET=0\n" in after
@@ -61,7 +61,7 @@ def test_recording_that_runs_is_an_event_from_its_start_whose_lines_stay() -> No
 
 
 def test_every_address_carries_the_query_and_tells_where_the_file_is() -> None:
-    text = playlist([(listing(segment(0)), "../r1/")], "?token=t", is_over=True)
+    text = playlist([PlacedListing(listing(segment(0)), "../r1/")], "?token=t", is_over=True)
     assert '#EXT-X-MAP:URI="../r1/0.mp4?token=t",' in text
     assert "\n../r1/0.mp4?token=t\n" in text
 
@@ -117,12 +117,20 @@ def test_target_duration_is_that_of_the_longest_segment_rounded() -> None:
     longest = segment(0)._replace(duration_s=4.5)
     assert listing(longest).target_s == 5
     assert listing(segment(0)._replace(duration_s=0.2)).target_s == 1
-    text = playlist([(listing(segment(0)), ""), (listing(longest), "")], "", is_over=True)
+    text = playlist(
+        [PlacedListing(listing(segment(0)), ""), PlacedListing(listing(longest), "")],
+        "",
+        is_over=True,
+    )
     assert "#EXT-X-TARGETDURATION:5\n" in text
 
 
 def test_several_recordings_follow_each_other_with_a_discontinuity() -> None:
-    lists = [(listing(segment(0)), "a/"), (SegmentList(), "b/"), (listing(segment(0)), "c/")]
+    lists = [
+        PlacedListing(listing(segment(0)), "a/"),
+        PlacedListing(SegmentList(), "b/"),
+        PlacedListing(listing(segment(0)), "c/"),
+    ]
     text = playlist(lists, "", is_over=True)
     assert text.count("#EXT-X-DISCONTINUITY\n#EXT-X-PROGRAM-DATE-TIME") == 1
     assert text.count("\n#EXT-X-MAP") == 2
@@ -131,5 +139,5 @@ def test_several_recordings_follow_each_other_with_a_discontinuity() -> None:
 
 
 def test_recording_without_a_segment_has_a_playlist_all_the_same() -> None:
-    text = playlist([(SegmentList(), "")], "", is_over=True)
+    text = playlist([PlacedListing(SegmentList(), "")], "", is_over=True)
     assert text.endswith("#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-ENDLIST\n")

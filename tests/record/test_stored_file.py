@@ -13,6 +13,7 @@ from headend.errors import MediaError
 from headend.media.flv import serialize_header, serialize_tag
 from headend.media.headers import Codec
 from headend.media.tag import AUDIO, VIDEO, Tag
+from headend.record.file_bytes import LocalBytes
 from headend.record.stored_file import StoredFile, open_stored
 from headend.record.values import RecordedSegment
 
@@ -45,7 +46,7 @@ def media_of(path: Path, start_s: float = 0.0) -> RecordedSegment:
 def opened(path: Path, start_s: float = 0.0) -> tuple[StoredFile, RecordedSegment]:
     """Open a file whose media is one segment."""
     segment = media_of(path, start_s)
-    return open_stored(path, segment.offset, segment), segment
+    return open_stored(LocalBytes(path), segment.offset, segment), segment
 
 
 def all_tags(file: StoredFile, segment: RecordedSegment) -> list[Tag]:
@@ -157,7 +158,7 @@ def test_damaged_file_is_refused_or_read_and_nothing_else(folder: Path, clip: Pa
             del damaged[chance.randrange(len(damaged)) :]
         path.write_bytes(damaged)
         try:
-            file = open_stored(path, segment.offset, segment)
+            file = open_stored(LocalBytes(path), segment.offset, segment)
             all_tags(file, segment)
             file.start(segment, 1500)
         except MediaError:
@@ -174,6 +175,6 @@ def test_file_of_nothing_that_rtmp_carries_is_refused(folder: Path) -> None:
         path.write_bytes(body)
         segment = RecordedSegment(0, 50, 50, 0.0, 1.0, 0.0, True)
         with pytest.raises(MediaError):
-            open_stored(path, 50, segment)
+            open_stored(LocalBytes(path), 50, segment)
     with pytest.raises(MediaError, match="too large"):
-        open_stored(path, 10**9, segment)
+        open_stored(LocalBytes(path), 10**9, segment)

@@ -102,6 +102,11 @@ def erase(
         output.result(f"overwritten: {erased}; deleted: {recordings.deleted} recordings")
     if recordings.running:
         output.note(f"{recordings.running} recordings go on: end them, and erase again")
+    if recordings.objects:
+        output.note(
+            f"{recordings.objects} files are in the object store still: the server deletes them "
+            "once it runs and the store answers"
+        )
     if recordings.elsewhere:
         output.note(f"{recordings.elsewhere} recordings are at other servers: erase there too")
     tell(effective, as_json=as_json)
@@ -116,11 +121,15 @@ async def _delete_recordings(
         HeadendError: A file cannot be deleted.
     """
     from headend.app.parts import node
+    from headend.objects.stores import Stores
     from headend.record.erasure import delete_recordings
     from headend.record.recordings import folder_of
 
+    stores = Stores(lambda: settings)
     try:
-        return await delete_recordings(database, person, folder_of(settings), node(settings))
+        return await delete_recordings(
+            database, person, folder_of(settings), node(settings), stores
+        )
     except OSError as error:
         raise HeadendError(
             f"a recording cannot be deleted: {error.filename}: {error.strerror}"

@@ -1,10 +1,11 @@
-"""Byte ranges of HTTP, and answers whose body is ranges of files.
+"""Byte ranges of HTTP, and answers whose body is ranges of files, here or in an object store.
 
 Source: RFC 9110, 14 and 13.1.5.
 """
 
+import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -12,10 +13,12 @@ from typing import Final
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
+from headend.errors import StoreError
 from headend.http.problems import Problem
 from headend.net.asyncio_transport import AsyncioTransport
 from headend.net.file_piece import FilePiece, FileReads
 
+REMOTE_S: Final = 20.0  # a store that sends nothing for so long is away
 RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
 
 
@@ -34,7 +37,30 @@ class FileRange:
     size: int
 
 
-Piece = bytes | FileRange
+@dataclass(frozen=True, slots=True)
+class RemoteRange:
+    """Bytes of an object that is in a store.
+
+    Attributes:
+        read: Gives so many bytes from an offset on, in pieces; raises StoreError.
+        offset: Offset of the first byte.
+        size: Number of bytes, at least one.
+    """
+
+    read: Callable[[int, int], AsyncIterator[bytes]]
+    offset: int
+    size: int
+
+
+class _Arriving:
+    """A range whose first bytes have come from the store."""
+
+    def __init__(self, first: bytes, rest: AsyncIterator[bytes]) -> None:
+        self.first: Final = first
+        self.rest: Final = rest
+
+
+Piece = bytes | FileRange | RemoteRange
 
 
 def byte_range(request: web.Request, size: int, etag: str) -> tuple[int, int] | None:
@@ -112,7 +138,8 @@ class PiecesResponse(web.StreamResponse):
 
         Raises:
             OSError: The first file is not there; the head was not sent.
-            ConnectionResetError: The client has left, or another file is not there.
+            StoreError: The store does not give the first object; the head was not sent.
+            ConnectionResetError: The client has left, or another piece cannot be had.
         """
         pieces = iter(self._pieces)
         first = await self._opened(next(pieces, b""))
@@ -129,7 +156,7 @@ class PiecesResponse(web.StreamResponse):
         for piece in pieces:
             try:
                 opened = await self._opened(piece)
-            except OSError as error:
+            except (OSError, StoreError) as error:
                 _abort(request)
                 raise ConnectionResetError("a file of the answer is gone") from error
             await self._write(request, writer, opened)
@@ -137,16 +164,25 @@ class PiecesResponse(web.StreamResponse):
         self.sent = self.content_length or 0
         return self
 
-    async def _opened(self, piece: Piece) -> bytes | FilePiece:
+    async def _opened(self, piece: Piece) -> "bytes | FilePiece | _Arriving":
         if isinstance(piece, bytes):
             return piece
+        if isinstance(piece, RemoteRange):
+            rest = piece.read(piece.offset, piece.size)
+            return _Arriving(await _next(rest), rest)
         return await self._reads.open(piece.path, piece.offset, piece.size)
 
     async def _write(
-        self, request: web.Request, writer: AbstractStreamWriter, piece: bytes | FilePiece
+        self,
+        request: web.Request,
+        writer: AbstractStreamWriter,
+        piece: "bytes | FilePiece | _Arriving",
     ) -> None:
         if isinstance(piece, bytes):
             await writer.write(piece)
+            return
+        if isinstance(piece, _Arriving):
+            await _pass_on(request, writer, piece)
             return
         transport = request.transport
         if not isinstance(transport, AsyncioTransport):
@@ -157,12 +193,34 @@ class PiecesResponse(web.StreamResponse):
         await writer.drain()
 
 
+async def _next(pieces: AsyncIterator[bytes]) -> bytes:
+    """Return what comes next from a store; empty: nothing does."""
+    try:
+        async with asyncio.timeout(REMOTE_S):
+            return await anext(pieces, b"")
+    except TimeoutError as error:
+        raise StoreError(f"the store has sent nothing for {REMOTE_S:g} s") from error
+
+
+async def _pass_on(request: web.Request, writer: AbstractStreamWriter, piece: _Arriving) -> None:
+    """Send what comes from a store, as fast as the client takes it."""
+    body = piece.first
+    try:
+        while body:
+            await writer.write(body)
+            await writer.drain()
+            body = await _next(piece.rest)
+    except StoreError as error:
+        _abort(request)
+        raise ConnectionResetError("the store has ended its answer") from error
+
+
 def _abort(request: web.Request) -> None:
     """Show the client that it has not got all."""
     if request.transport is not None:
         request.transport.abort()
 
 
-def _close(piece: bytes | FilePiece) -> None:
+def _close(piece: "bytes | FilePiece | _Arriving") -> None:
     if isinstance(piece, FilePiece):
         piece.close()

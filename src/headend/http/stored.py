@@ -19,7 +19,7 @@ from headend.hls.viewers import HlsAudience, HlsViewer
 from headend.http import access
 from headend.http.credentials import query_of_children
 from headend.http.hls import PLAYLIST_TYPE
-from headend.http.ranges import FileRange, PiecesResponse, byte_range, cut
+from headend.http.ranges import Piece, PiecesResponse, byte_range, cut
 from headend.live.services import Services
 from headend.net.file_piece import FileReads
 
@@ -74,7 +74,7 @@ class StoredContent(NamedTuple):
         kept_s: Seconds that it may be kept; FOREVER_S: it never changes.
     """
 
-    pieces: Sequence[FileRange]
+    pieces: Sequence[Piece]
     size: int
     etag: str
     content_type: str
@@ -99,6 +99,7 @@ async def send(
 
     Raises:
         OSError: The first file is not there; nothing was sent.
+        StoreError: The object store does not give the first piece; nothing was sent.
     """
     pieces, size, etag, content_type, kept_s = body
     kept = f"{kept_s}, immutable" if kept_s == FOREVER_S else str(kept_s)

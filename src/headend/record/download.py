@@ -9,14 +9,16 @@ import os
 import shutil
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from headend.errors import MediaError
-from headend.http.ranges import FileRange
+from headend.http.ranges import FileRange, RemoteRange
+from headend.record.fetching import fetch
 from headend.record.head import HeadSource
 from headend.record.known import KnownRecording
+from headend.record.places import Places
 from headend.record.playlist import SegmentList
 from headend.record.values import RecordedFile
 
@@ -35,22 +37,22 @@ class Download(NamedTuple):
         size: Size of the file, bytes.
     """
 
-    pieces: list[FileRange]
+    pieces: list[FileRange | RemoteRange]
     size: int
 
 
 class Downloads:
     """The heads of MP4 files that are downloaded, made and kept; `close` removes them."""
 
-    def __init__(self, folder: Path, path_of: Callable[[RecordedFile], Path]) -> None:
+    def __init__(self, folder: Path, places: Places) -> None:
         """Take the parts.
 
         Args:
             folder: Folder for heads, with nothing else in it.
-            path_of: Returns the path of a file of a recording.
+            places: Finds the files of recordings.
         """
         self._folder: Final = folder
-        self._path_of: Final = path_of
+        self._places_of: Final = places
         self._heads: Final[OrderedDict[str, int]] = OrderedDict()  # sizes, by recording
         self._making: Final[dict[str, asyncio.Lock]] = {}
         self._places: Final = asyncio.Semaphore(AT_ONCE)
@@ -65,19 +67,20 @@ class Downloads:
         Raises:
             MediaError: The recording is no MP4, has no media, or its head took too long.
             OSError: A file is not there.
+            StoreError: The store does not give a file that is there.
         """
         id = known.recording.id
         files = [file for number, file in sorted(known.files.items()) if number in listing.starts]
-        sources = await asyncio.to_thread(self._sources, files, listing)
+        media = [await self._places_of.whole(file) for file in files]
         async with self._making.setdefault(id, asyncio.Lock()):
             if id not in self._heads:
-                await self._make(id, sources)
+                await self._make(id, listing, files, media)
             self._heads.move_to_end(id)
         self._making.pop(id, None)
-        pieces = [FileRange(self._head(id), 0, self._heads[id])]
+        pieces: list[FileRange | RemoteRange] = [FileRange(self._head(id), 0, self._heads[id])]
         pieces += [
-            FileRange(Path(each.path), each.init_size, each.end - each.init_size)
-            for each in sources
+            replace(each, offset=file.init_size, size=each.size - file.init_size)
+            for file, each in zip(files, media, strict=True)
         ]
         return Download(pieces, sum(piece.size for piece in pieces))
 
@@ -91,20 +94,34 @@ class Downloads:
         self._heads.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _sources(self, files: list[RecordedFile], listing: SegmentList) -> list[HeadSource]:
-        sources: list[HeadSource] = []
-        for file in files:
-            path, is_first = self._path_of(file), not sources
-            start = listing.starts[file.number] if is_first or file.discontinuity else None
-            sources.append(HeadSource(str(path), file.init_size, path.stat().st_size, start))
-        return sources
-
-    async def _make(self, id: str, sources: list[HeadSource]) -> None:
+    async def _make(
+        self,
+        id: str,
+        listing: SegmentList,
+        files: list[RecordedFile],
+        media: list[FileRange | RemoteRange],
+    ) -> None:
         async with self._places:
             self._folder.mkdir(parents=True, exist_ok=True)
             path = self._head(id)
-            job = {"path": str(path), "sources": [list(_fields(each)) for each in sources]}
-            await _run(json.dumps(job))
+            copies: list[Path] = []
+            try:
+                sources: list[HeadSource] = []
+                for file, each in zip(files, media, strict=True):
+                    is_placed = not sources or file.discontinuity
+                    start = listing.starts[file.number] if is_placed else None
+                    if isinstance(each, FileRange):
+                        read = each.path
+                    else:
+                        read = self._folder / f"{id}.{file.number}"
+                        copies.append(read)
+                        await fetch(each, read)
+                    sources.append(HeadSource(str(read), file.init_size, each.size, start))
+                job = {"path": str(path), "sources": [list(_fields(each)) for each in sources]}
+                await _run(json.dumps(job))
+            finally:
+                for copy in copies:
+                    copy.unlink(missing_ok=True)
             self._heads[id] = (await asyncio.to_thread(path.stat)).st_size
         while len(self._heads) > MOST or sum(self._heads.values()) > MOST_BYTES:
             oldest = next(iter(self._heads))

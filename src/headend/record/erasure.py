@@ -6,8 +6,12 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from headend.errors import StoreError
+from headend.objects.stores import Stores
 from headend.record.removal import delete_files
+from headend.record.stored_tables import StoredTables
 from headend.record.tables import RecordingTables
+from headend.record.uploads import delete_objects
 from headend.store.database import Database
 from headend.store.erasure import Person, is_recorded
 from headend.store.tables import RECORDED_PUBLISHERS, RECORDINGS
@@ -21,15 +25,17 @@ class DeletedRecordings:
         deleted: Recordings that were deleted, with their files.
         running: Recordings that still run, and were not deleted.
         elsewhere: Recordings whose files are at other servers that share the database.
+        objects: Objects that are in a store still; the server deletes them once the store answers.
     """
 
     deleted: int
     running: int
     elsewhere: int
+    objects: int = 0
 
 
 async def delete_recordings(
-    database: Database, person: Person, folder: Path, node: str
+    database: Database, person: Person, folder: Path, node: str, stores: Stores
 ) -> DeletedRecordings:
     """Delete the recordings of a person that are over and whose files are here.
 
@@ -38,6 +44,7 @@ async def delete_recordings(
         person: The person who published.
         folder: Folder of this server's recordings.
         node: Names this server among those that share the database.
+        stores: Object stores that may have files too.
 
     Raises:
         DatabaseError: The database cannot be read or written now.
@@ -57,4 +64,10 @@ async def delete_recordings(
         files = await tables.files(row.id)
         await asyncio.to_thread(delete_files, folder, files)
         await tables.delete(row.id)
-    return DeletedRecordings(len(over), len(here) - len(over), len(rows) - len(here))
+    queue = StoredTables(database, node)
+    left = 0
+    try:
+        await delete_objects(queue, stores)
+    except StoreError:
+        left = await queue.deleted_count()
+    return DeletedRecordings(len(over), len(here) - len(over), len(rows) - len(here), left)

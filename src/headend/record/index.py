@@ -33,6 +33,7 @@ from headend.record.values import (
 from headend.store.writer import BackgroundWriter
 
 if TYPE_CHECKING:
+    from headend.record.stored_tables import StoredTables
     from headend.record.tables import RecordingTables
     from headend.store.database import Database
 
@@ -110,6 +111,7 @@ class RecordingIndex:
         self._queued = 0
         self._publishing: dict[str, dict[str, SessionStarted]] = {}  # by stream and id
         self._tables: RecordingTables | None = None
+        self._stored: StoredTables | None = None
         self._opened = asyncio.Event()
         self._written = asyncio.Event()
         self._writer: Final = BackgroundWriter(
@@ -275,6 +277,12 @@ class RecordingIndex:
             raise DatabaseError("database: it is not open yet")
         return self._tables
 
+    async def stored(self) -> "StoredTables":
+        """Return the queue to the object store once the database is open; wait for ever."""
+        await self._opened.wait()
+        assert self._stored is not None
+        return self._stored
+
     async def settled(self) -> None:
         """Wait until all rows that wait now are written; for ever while the database is away."""
         while self._changed or self._waiting:
@@ -313,8 +321,10 @@ class RecordingIndex:
     async def _begin(self) -> None:
         opened = await self._database()
         # Loaded by now in any case; a server whose database is never there does without.
+        from headend.record.stored_tables import StoredTables
         from headend.record.tables import RecordingTables
 
+        self._stored = StoredTables(opened, self._node)
         self._tables = RecordingTables(opened, self._node)
         self._opened.set()
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from headend.http.ranges import FileRange, RemoteRange
 from headend.record.playlist import SegmentList
 from headend.record.values import RecordedFile, Recording
 
@@ -37,7 +38,7 @@ class KnownRecording:
         read_at: When recording and files were read, monotonic seconds.
         listed_at: When the listing was read, monotonic seconds.
         is_whole: The listing has all segments; none will be added.
-        sizes: Sizes of files that were asked for, if the recording is over, bytes.
+        whole: Files that were asked for, if the recording is over, by number.
         packed: The playlist for all who need no query, compressed, once it is whole.
         used_at: When somebody asked for the recording last, monotonic seconds.
         users: Number of answers that are being sent.
@@ -51,7 +52,7 @@ class KnownRecording:
     listing: SegmentList = field(default_factory=SegmentList)
     listed_at: float = -math.inf
     is_whole: bool = False
-    sizes: dict[int, int] = field(default_factory=dict)
+    whole: dict[int, FileRange | RemoteRange] = field(default_factory=dict)
     packed: bytes = b""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -63,6 +64,10 @@ class KnownRecording:
             yield
         finally:
             self.users -= 1
+
+    @property
+    def is_flv(self) -> bool:
+        return any(not file.path.endswith(".mp4") for file in self.files.values())
 
     @property
     def is_over(self) -> bool:

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 RETRY_S: Final = 10.0  # while the database is away
 LOOK_S: Final = 1.0
 
+Rows = tuple[dict[int, RecordedFile], list[RecordedSegment]]
+
 
 class Mending:
     """Mends the rows of recordings in the background."""
@@ -127,9 +129,10 @@ class Mending:
 
     async def _mend(self, running: Unfinished) -> None:
         id = running.recording.id
-        recording, files, segments = await asyncio.to_thread(self._read, running)
         while True:
             try:
+                stored = await self._stored(id)
+                recording, files, segments = await asyncio.to_thread(self._read, running, stored)
                 if segments:
                     await self._index.mend(recording, files, segments)
                 else:
@@ -146,14 +149,23 @@ class Mending:
             recording.duration_s,
         )
 
+    async def _stored(self, id: str) -> Rows:
+        """Return the rows of what is in a store: they are whole, and the files may not be here."""
+        tables = self._index.tables()
+        files = {file.number: file for file in await tables.files(id) if file.store}
+        rows = await tables.segments(id) if files else []
+        return files, [row for row in rows if row.file in files]
+
     def _read(
-        self, running: Unfinished
+        self, running: Unfinished, stored: Rows
     ) -> tuple[Recording, list[RecordedFile], list[RecordedSegment]]:
         """Read files of a recording; those that are gone or hold nothing are not part of it."""
-        files: list[RecordedFile] = []
-        segments: list[RecordedSegment] = []
+        kept, segments = stored
+        files = list(kept.values())
         goal = self._segment_s(running.recording.stream)
         for noted in running.files:
+            if noted.file.number in kept:
+                continue
             try:
                 found = segments_of(self._folder(), noted, goal)
             except OSError as error:

@@ -18,19 +18,19 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from headend.errors import DatabaseError, MediaError
+from headend.errors import DatabaseError, MediaError, StoreError
 from headend.features.routes import HttpRoute
 from headend.hls.viewers import HlsViewer
 from headend.http import stored
 from headend.http.assets import root_of
 from headend.http.paths import stream_path
 from headend.http.problems import Problem
-from headend.http.ranges import FileRange
+from headend.http.ranges import FileRange, RemoteRange
 from headend.record.known import KnownRecording
-from headend.record.playlist import SegmentList, playlist
+from headend.record.playlist import PlacedListing, SegmentList, playlist
 from headend.record.tables import RecordingFilter
 from headend.record.times import time_of
-from headend.record.values import Recording
+from headend.record.values import RecordedFile, Recording
 
 if TYPE_CHECKING:
     from headend.record.recordings import Recordings
@@ -41,7 +41,6 @@ DOWNLOAD_ROUTE: Final = f"/recordings/{ID}.mp4"
 FILE_ROUTE: Final = f"/recordings/{ID}/{{number:[0-9]{{1,6}}}}.{{form:mp4|flv}}"
 ARCHIVE_ROUTE: Final = "/{path:.+}/archive.m3u8"
 
-CONTENT_TYPES: Final = {".mp4": "video/mp4", ".flv": "video/x-flv"}
 FRESH_S: Final = 1  # of a playlist of what runs, and of its files
 OVER_FRESH_S: Final = 60  # of a playlist of what is over, which may be deleted
 ARCHIVED: Final = 200  # recordings in one playlist
@@ -80,12 +79,24 @@ class OnDemand:
         is_over = known.is_whole
         fresh_s = OVER_FRESH_S if is_over else FRESH_S
         headers = stored.playlist_headers(services, request, fresh_s)
-        if not (stored.takes_gzip(request) and is_over and not query):
-            text = playlist([(listing, "")], query, is_over=is_over)
+        listed = PlacedListing(listing, "", self._urls(known.files, known.recording.stream))
+        if not (stored.takes_gzip(request) and is_over and not query and not listed.urls):
+            text = playlist([listed], query, is_over=is_over)
             return await stored.playlist_answer(request, text, headers)
         if not known.packed:
-            known.packed = await stored.packed(playlist([(listing, "")], "", is_over=True))
+            known.packed = await stored.packed(playlist([listed], "", is_over=True))
         return stored.packed_answer(known.packed, headers)
+
+    def _is_private(self, stream: str) -> bool:
+        return not self._services.gate.is_open(stream)
+
+    def _urls(self, files: Mapping[int, RecordedFile], stream: str) -> dict[int, str]:
+        """Return where files are fetched that are not fetched through us, by their numbers."""
+        is_private, places = self._is_private(stream), self._recordings.places
+        found = {
+            number: places.public_url(file, is_private=is_private) for number, file in files.items()
+        }
+        return {number: url for number, url in found.items() if url is not None}
 
     async def archive(self, request: web.Request) -> web.StreamResponse:
         """Give what was recorded of a stream between two times."""
@@ -111,22 +122,42 @@ class OnDemand:
         file = known.files.get(number)
         if file is None or not file.path.endswith(f".{request.match_info['form']}"):
             raise _no_file()
-        path = self._recordings.path_of(file)
-        size = known.sizes.get(number)
+        await self._send_elsewhere(request, file, known.recording.stream)
         try:
-            if size is None:
-                size = (await asyncio.to_thread(path.stat)).st_size
-                if known.is_over:
-                    known.sizes[number] = size
+            whole = await self._whole(known, file)
             name = f"{known.recording.id}-{number}"
-            etag = f'"{name}"' if known.is_over else f'"{name}-{size}"'
+            etag = f'"{name}"' if known.is_over else f'"{name}-{whole.size}"'
             with known.in_use(), stored.answered(request, viewer):
-                whole = [FileRange(path, 0, size)]
-                return stored.gave(viewer, await self._send(request, whole, size, etag, known))
+                sent = await self._send(request, [whole], whole.size, etag, known)
+                return stored.gave(viewer, sent)
+        except StoreError as error:
+            raise _store_away(error) from None
         except OSError as error:
             if isinstance(error, ConnectionError):
                 raise
             raise _no_file() from None
+
+    async def _whole(self, known: KnownRecording, file: RecordedFile) -> FileRange | RemoteRange:
+        """Return all of a file; of what is over, the disk is asked once."""
+        whole = known.whole.get(file.number)
+        if whole is None:
+            whole = await self._recordings.places.whole(file)
+            if known.is_over and not (file.store and file.is_local):  # it may go any moment
+                known.whole[file.number] = whole
+        return whole
+
+    async def _send_elsewhere(self, request: web.Request, file: RecordedFile, stream: str) -> None:
+        """Send a client to the store for a file that is there, if the settings say so."""
+        if request.method != "GET":
+            return  # what is signed is signed for that
+        places = self._recordings.places
+        try:
+            url = places.public_url(file, is_private=self._is_private(stream))
+            url = url or await places.signed_url(file)
+        except StoreError as error:
+            raise _store_away(error) from None
+        if url is not None:
+            raise web.HTTPFound(url)
 
     async def download(self, request: web.Request) -> web.StreamResponse:
         """Give a recording as one MP4 file, or a range of it."""
@@ -150,6 +181,8 @@ class OnDemand:
                 return await self._send(request, made.pieces, made.size, etag, known, disposition)
         except DatabaseError as error:
             raise away(error) from None
+        except StoreError as error:
+            raise _store_away(error) from None
         except MediaError as error:
             raise Problem(503, f"This recording cannot be given as one file: {error}.") from None
         except OSError as error:
@@ -175,7 +208,7 @@ class OnDemand:
 
     async def _archived(
         self, path: str, since: float, until: float, root: str
-    ) -> list[tuple[SegmentList, str]]:
+    ) -> list[PlacedListing]:
         tables = self._recordings.index.tables()
         wanted = RecordingFilter(name=path, since=since, until=until)
         found = await tables.page(wanted, limit=ARCHIVED + 1)
@@ -194,19 +227,20 @@ class OnDemand:
                 listing.add(files, segments[start : start + ADDED])
                 await asyncio.sleep(0)
             if listing.last is not None:
-                lists.append((listing, f"{root}recordings/{recording.id}/"))
+                place = f"{root}recordings/{recording.id}/"
+                lists.append(PlacedListing(listing, place, self._urls(files, path)))
         return lists
 
     async def _send(
         self,
         request: web.Request,
-        pieces: Sequence[FileRange],
+        pieces: Sequence[FileRange | RemoteRange],
         size: int,
         etag: str,
         known: KnownRecording,
         more: Mapping[str, str] = MappingProxyType({}),
     ) -> web.StreamResponse:
-        content_type = CONTENT_TYPES[pieces[-1].path.suffix]
+        content_type = "video/x-flv" if known.is_flv else "video/mp4"
         kept_s = stored.FOREVER_S if known.is_over else FRESH_S
         body = stored.StoredContent(pieces, size, etag, content_type, kept_s)
         return await stored.send(self._services, request, self._recordings.reads, body, more)
@@ -232,12 +266,16 @@ def no_recording() -> Problem:
 
 def _check_form(known: KnownRecording) -> None:
     """Return if a recording is MP4, of which HLS and a download are made."""
-    if any(not file.path.endswith(".mp4") for file in known.files.values()):
+    if known.is_flv:
         raise Problem(
             409,
             f"This recording is FLV (record.format): its files are /recordings/"
             f"{known.recording.id}/NUMBER.flv, from 0 on.",
         )
+
+
+def _store_away(error: StoreError) -> Problem:
+    return Problem(503, f"{str(error).capitalize()}.", headers={"Retry-After": "5"})
 
 
 def _no_file() -> Problem:

@@ -14,13 +14,21 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import ClassVar, Final, TypeVar
 
-from headend.errors import DatabaseError, HeadendError, MediaError, Refusal, Rejected
+from headend.errors import (
+    DatabaseError,
+    HeadendError,
+    MediaError,
+    Refusal,
+    Rejected,
+    StoreError,
+)
 from headend.hub.headers import METADATA
 from headend.live.on_demand import Stored, StoredStreams
 from headend.media import amf0
 from headend.media.amf0 import EcmaArray, Value
 from headend.media.codecs import script_tag
 from headend.media.tag import Tag
+from headend.record.file_bytes import RemoteBytes
 from headend.record.known import KnownRecording
 from headend.record.recordings import Recordings
 from headend.record.stored_file import StoredFile, is_before, open_stored
@@ -49,6 +57,8 @@ class PlayedRecordings(StoredStreams):
         """
         self.recordings: Final = recordings
         self._threads: Final = ThreadPoolExecutor(THREADS, "played")
+        # A store that hangs holds up those who play what is there, and nobody else.
+        self._far_threads: Final = ThreadPoolExecutor(THREADS, "played far")
         self._is_stopped = False
 
     def is_asked(self, path: str, start_ms: int | None) -> bool:
@@ -67,19 +77,21 @@ class PlayedRecordings(StoredStreams):
         known = await self.recordings.known.get(newest[0].id) if newest else None
         return None if known is None else PlayedRecording(self, known)
 
-    async def read(self, work: Callable[[], T]) -> T:
-        """Have a thread read a file.
+    async def read(self, work: Callable[[], T], *, is_far: bool) -> T:
+        """Have a thread read a file, which may be in an object store.
 
         Raises:
             MediaError: The server stops.
         """
         if self._is_stopped:
             raise MediaError("the server stops")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        threads = self._far_threads if is_far else self._threads
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
 
     async def stop(self) -> None:
         self._is_stopped = True
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._far_threads):
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 class PlayedRecording:
@@ -96,6 +108,7 @@ class PlayedRecording:
         self._id: Final = known.recording.id
         self.name: Final = f"{APP}/{known.recording.id}"
         self.stream: Final = known.recording.stream
+        self._is_far = False  # the file that is read is in a store
 
     def in_use(self) -> AbstractContextManager[None]:
         return self._known.in_use()
@@ -176,12 +189,15 @@ class PlayedRecording:
         first = segment
         if segment.offset != file.init_size:
             (first,) = await self._ask(partial(self._some, (segment.file, -1), 1))
-        path = self._played.recordings.path_of(file)
-        return await self._read(partial(open_stored, path, file.init_size, first))
+        bytes_of = await self._read(partial(self._played.recordings.places.bytes_of, file))
+        self._is_far = isinstance(bytes_of, RemoteBytes)
+        return await self._read(partial(open_stored, bytes_of, file.init_size, first))
 
     async def _read(self, work: Callable[[], T]) -> T:
         try:
-            return await self._played.read(work)
+            return await self._played.read(work, is_far=self._is_far)
+        except StoreError as error:
+            raise MediaError(str(error)) from error
         except OSError as error:
             why = error.strerror or error
             raise MediaError(f"a file of the recording cannot be read: {why}") from error

@@ -12,7 +12,8 @@ Source: RFC 8216, 4.3.2 and 4.3.3.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from headend.hls.playlist import date_text
 from headend.record.values import RecordedFile, RecordedSegment
@@ -109,16 +110,39 @@ class SegmentList:
         return text.replace(PLACE, place).replace(QUERY, query)
 
 
-def playlist(lists: Iterable[tuple[SegmentList, str]], query: str, *, is_over: bool) -> str:
+class PlacedListing(NamedTuple):
+    """A recording in a playlist.
+
+    Attributes:
+        listing: Its segments.
+        place: URI of its files' folder; see `SegmentList.text`.
+        urls: URLs of files that are elsewhere, by number.
+    """
+
+    listing: SegmentList
+    place: str
+    urls: Mapping[int, str] = MappingProxyType({})
+
+    def text(self, query: str) -> str:
+        """Return the lines; `query` is for what is fetched through us."""
+        text = self.listing.text(self.place if not self.urls else PLACE, query)
+        if not self.urls:
+            return text
+        for number, url in self.urls.items():
+            text = text.replace(f"{PLACE}{number}.mp4{query}", url)
+        return text.replace(PLACE, self.place)
+
+
+def playlist(lists: Iterable[PlacedListing], query: str, *, is_over: bool) -> str:
     """Write a playlist of one recording, or of several that follow each other.
 
     Args:
-        lists: Segments of each recording, and URI of its files' folder; see `SegmentList.text`.
+        lists: The recordings.
         query: Carried into every URI, with its question mark.
         is_over: Nothing follows.
     """
-    lists = [each for each in lists if each[0].last is not None]
-    target = max((each.target_s for each, _ in lists), default=1)
+    lists = [each for each in lists if each.listing.last is not None]
+    target = max((each.listing.target_s for each in lists), default=1)
     head = [
         "#EXTM3U",
         f"#EXT-X-VERSION:{VERSION}",
@@ -128,5 +152,5 @@ def playlist(lists: Iterable[tuple[SegmentList, str]], query: str, *, is_over: b
         *([] if is_over else [FROM_START]),
         "",
     ]
-    text = "#EXT-X-DISCONTINUITY\n".join(each.text(place, query) for each, place in lists)
+    text = "#EXT-X-DISCONTINUITY\n".join(each.text(query) for each in lists)
     return "\n".join(head) + text + ("#EXT-X-ENDLIST\n" if is_over else "")

@@ -13,20 +13,23 @@ from time import time
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from headend.errors import DatabaseError
-from headend.features.feature import Feature, Label
+from headend.features.feature import Feature, Label, Values
 from headend.hls.past import Past, PastSegments
+from headend.hub.stream import Stream
 from headend.live.services import Services
 from headend.net.file_piece import FileReads
+from headend.objects.stores import Stores, check
 from headend.record.download import Downloads
 from headend.record.dvr import Dvr
 from headend.record.index import RecordingIndex
 from headend.record.known import KnownRecordings
 from headend.record.on_demand import OnDemand
 from headend.record.page import RecordingPage
+from headend.record.places import Places
 from headend.record.port import RecordingControl
 from headend.record.removal import Removal
 from headend.record.retention import Keep, Retention
-from headend.record.values import RecordedFile
+from headend.record.uploads import Uploads
 from headend.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,6 +68,9 @@ class Recordings(Feature, PastSegments):
         retention: Deletes recordings that are not kept any longer.
         on_demand: HTTP routes of recordings.
         downloads: Heads of recordings that are downloaded as one MP4 file.
+        stores: Object stores.
+        places: Finds files, here and in stores.
+        uploads: Brings files to the store.
         recorder: The feature that records; None: this server records nothing.
     """
 
@@ -87,23 +93,29 @@ class Recordings(Feature, PastSegments):
         self._disk: Disk | None = None
         self._disk_at = 0.0
         self.removal: Final = Removal(self.index, lambda: self.folder, services.events)
-        self.downloads: Final = Downloads(services.settings.data / DOWNLOADS, self.path_of)
+        self.stores: Final = Stores(lambda: services.settings)
+        self.places: Final = Places(lambda: services.settings, lambda: self.folder, self.stores)
+        self.uploads: Final = Uploads(
+            lambda: services.settings,
+            lambda: self.folder,
+            self.stores,
+            services.events,
+            self.known.forget,
+        )
+        self.downloads: Final = Downloads(services.settings.data / DOWNLOADS, self.places)
         self.on_demand: Final = OnDemand(self)
         self.retention: Final = Retention(
             self.index, self.known, self.removal, self._keep, time, services.loop.time
         )
-        self._retaining: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.index.changed = self._forget
         services.events.subscribe(self.index.event)
+        services.events.subscribe(self.uploads.event)
 
     @property
     def folder(self) -> Path:
         """The folder of all files."""
         return folder_of(self.services.settings)
-
-    def path_of(self, file: RecordedFile) -> Path:
-        """Return the path of a file."""
-        return self.folder / file.path
 
     async def disk(self) -> "Disk":
         """Return how much room recordings take, and how much is left.
@@ -118,6 +130,11 @@ class Recordings(Feature, PastSegments):
             self._disk_at = now
         return self._disk
 
+    @property
+    def disk_seen(self) -> "Disk | None":
+        """How much room there was when that was asked last."""
+        return self._disk
+
     def _forget(self, id: str) -> None:
         self.known.forget(id)
         self.downloads.forget(id)
@@ -129,10 +146,18 @@ class Recordings(Feature, PastSegments):
             return Keep(0, services.settings.record.keep_bytes)
         return Keep(services.rules.of(path).record.keep_days, 0)
 
+    def check(self, settings: Settings) -> None:
+        check("record.store", settings.record.store)
+
     def start(self) -> None:
+        self.check(self.services.settings)
         self.downloads.close()  # what a kill has left
         self.index.start()
-        self._retaining = self.services.loop.create_task(self._keep_house(), name="retention")
+        for work, name in ((self._keep_house(), "retention"), (self._upload(), "uploads")):
+            self._tasks.append(self.services.loop.create_task(work, name=name))
+
+    async def _upload(self) -> None:
+        await self.uploads.run(await self.index.stored())
 
     async def _keep_house(self) -> None:
         """Delete what is not kept, and see how much there is, again and again."""
@@ -144,10 +169,11 @@ class Recordings(Feature, PastSegments):
             await asyncio.sleep(LOOK_S)
 
     async def stop(self) -> None:
-        if self._retaining is not None:
-            self._retaining.cancel()
+        for task in self._tasks:
+            task.cancel()
         await self.index.close()
         self.reads.close()
+        self.stores.close()
         self.downloads.close()
 
     async def past(
@@ -155,31 +181,20 @@ class Recordings(Feature, PastSegments):
     ) -> Past | None:
         return await self.dvr.past(path, seconds, dates, place, query)
 
-    def metrics(self, label: Label) -> "Sequence[Metric]":
-        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+    def findings(self, stream: Stream) -> Sequence[str]:
+        is_concerned = self.uploads.fault and self.index.running_of(stream.path) is not None
+        if not is_concerned:
+            return ()
+        return (f"recordings wait for their store: {self.uploads.fault}",)
 
-        deleted = CounterMetricFamily(
-            "headend_recordings_deleted", "Recordings that were deleted.", labels=["reason"]
-        )
-        for reason, count in self.removal.deleted.items():
-            deleted.add_metric([reason], count)
-        found: list[Metric] = [
-            deleted,
-            GaugeMetricFamily(
-                "headend_recordings_waiting",
-                "Files and segments that wait for the database.",
-                self.index.waiting,
-            ),
-        ]
-        if self._disk is not None:
-            text = "Bytes of all recordings."
-            found.append(GaugeMetricFamily("headend_recordings_bytes", text, self._disk.used))
-            if self._disk.free is not None:
-                text = "Bytes that are free where recordings are."
-                found.append(
-                    GaugeMetricFamily("headend_recordings_free_bytes", text, self._disk.free)
-                )
-        return found
+    def status(self) -> Values:
+        uploads = self.uploads
+        return {"uploads_waiting": uploads.waiting, "store_fault": uploads.fault}
+
+    def metrics(self, label: Label) -> "Sequence[Metric]":
+        from headend.record.metrics import collect
+
+        return collect(self)
 
     def routes(self) -> "Sequence[HttpRoute]":
         return [*self.on_demand.routes(), *RecordingPage(self).routes()]

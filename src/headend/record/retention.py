@@ -101,7 +101,7 @@ class Retention:
 
     async def _by_bytes(self, most: int) -> int:
         count = 0
-        left = await self._index.tables().total_bytes()
+        left = await self._index.tables().total_bytes("recording")
         if left > most:
             async for recording in self._oldest():
                 if left <= most:

@@ -6,17 +6,15 @@
 What is read was written here, and may have been damaged since: nothing is taken for granted.
 """
 
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import accumulate
-from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from headend.errors import MediaError
 from headend.media import flv
 from headend.media.boxes import HEAD_BYTES, box_head, child
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
+from headend.record.file_bytes import FileBytes, OpenBytes
 from headend.record.samples import Defaults, SampleRun, defaults_of, runs_of
 from headend.record.stored_tags import StoredTrack, stored_tracks
 from headend.record.values import RecordedSegment
@@ -65,11 +63,11 @@ class StoredFile(Protocol):
         """
 
 
-def open_stored(path: Path, init_size: int, first: RecordedSegment) -> StoredFile:
+def open_stored(bytes_of: FileBytes, init_size: int, first: RecordedSegment) -> StoredFile:
     """Read the head of a file.
 
     Args:
-        path: Of the file.
+        bytes_of: Its bytes.
         init_size: Bytes before its media.
         first: Its first segment, which says where it is on the timeline.
 
@@ -79,17 +77,11 @@ def open_stored(path: Path, init_size: int, first: RecordedSegment) -> StoredFil
     """
     if not 0 < init_size <= MOST_HEAD:
         raise MediaError("the head of a file is too large")
-    return (_Flv if path.suffix == ".flv" else _Mp4)(path, init_size, first)
+    return (_Flv if bytes_of.name.endswith(".flv") else _Mp4)(bytes_of, init_size, first)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    with path.open("rb", buffering=0) as file:
-        yield file
-
-
-def _read(file: BinaryIO, at: int, size: int) -> bytes:
-    data = os.pread(file.fileno(), size, at)
+def _read(file: OpenBytes, at: int, size: int) -> bytes:
+    data = file.read(at, size)
     if len(data) < size:
         raise MediaError("the file is shorter than it was")
     return data
@@ -111,9 +103,9 @@ def _last_start(starts: Iterator[tuple[int, int]], position: int) -> tuple[int, 
 class _Mp4:
     """Fragmented MP4."""
 
-    def __init__(self, path: Path, init_size: int, first: RecordedSegment) -> None:
-        self._path: Final = path
-        with _opened(path) as file:
+    def __init__(self, bytes_of: FileBytes, init_size: int, first: RecordedSegment) -> None:
+        self._bytes: Final = bytes_of
+        with bytes_of.opened() as file:
             moov = child(_read(file, 0, init_size), b"moov")
             self._tracks: Final[dict[int, StoredTrack]] = stored_tracks(moov)
             self._defaults: Final[dict[int, Defaults]] = defaults_of(moov)
@@ -128,7 +120,7 @@ class _Mp4:
 
     def batch(self, segment: RecordedSegment, at: int) -> Batch:
         end = segment.offset + segment.size
-        with _opened(self._path) as file:
+        with self._bytes.opened() as file:
             runs, size = self._runs(file, at, end)
             data = _read(file, at, size)
         found: list[Tag] = []
@@ -138,10 +130,10 @@ class _Mp4:
         return Batch(found, at + size)
 
     def start(self, segment: RecordedSegment, position: int) -> tuple[int, int]:
-        with _opened(self._path) as file:
+        with self._bytes.opened() as file:
             return _last_start(self._starts(file, segment), position)
 
-    def _starts(self, file: BinaryIO, segment: RecordedSegment) -> Iterator[tuple[int, int]]:
+    def _starts(self, file: OpenBytes, segment: RecordedSegment) -> Iterator[tuple[int, int]]:
         at, end = segment.offset, segment.offset + segment.size
         while at < end:
             runs, size = self._runs(file, at, end)
@@ -158,7 +150,7 @@ class _Mp4:
         """Return a time of a track on the timeline of the recording."""
         return max(0, round(ticks * 1000 / self._tracks[track].scale) + self._shift)
 
-    def _runs(self, file: BinaryIO, at: int, end: int) -> tuple[list[SampleRun], int]:
+    def _runs(self, file: OpenBytes, at: int, end: int) -> tuple[list[SampleRun], int]:
         """Return the samples of the fragment at a place, and its size."""
         kind, head, moof = box_head(_read(file, at, min(HEAD_BYTES, end - at)))
         if kind != b"moof" or at + moof >= end or moof > MOST_MOOF:
@@ -193,9 +185,9 @@ class _Mp4:
 class _Flv:
     """FLV, whose tags stay as they are but for their times."""
 
-    def __init__(self, path: Path, init_size: int, first: RecordedSegment) -> None:
-        self._path: Final = path
-        with _opened(path) as file:
+    def __init__(self, bytes_of: FileBytes, init_size: int, first: RecordedSegment) -> None:
+        self._bytes: Final = bytes_of
+        with bytes_of.opened() as file:
             head = _read(file, 0, init_size)
         reader = flv.Reader()
         reader.receive_data(head)
@@ -209,7 +201,7 @@ class _Flv:
     def batch(self, segment: RecordedSegment, at: int) -> Batch:
         end = segment.offset + segment.size
         size = min(PIECE, end - at)
-        with _opened(self._path) as file:
+        with self._bytes.opened() as file:
             while True:
                 reader = flv.Reader()
                 reader.receive_data(_FILE_START + _read(file, at, size))

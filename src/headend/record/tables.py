@@ -8,9 +8,16 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headend.record.values import RecordedFile, RecordedPublisher, RecordedSegment, Recording
+from headend.record.values import (
+    Kind,
+    RecordedFile,
+    RecordedPublisher,
+    RecordedSegment,
+    Recording,
+)
 from headend.store.database import Database
 from headend.store.tables import (
+    DELETED_OBJECTS,
     RECORDED_FILES,
     RECORDED_PUBLISHERS,
     RECORDED_SEGMENTS,
@@ -178,9 +185,9 @@ class RecordingTables:
             return [Recording(*row) for row in rows]
 
     async def oldest(self, *, limit: int, after: PageEnd | None = None) -> list[Recording]:
-        """Return recordings of this server that are over, the oldest first."""
+        """Return recordings of this server that are over, the oldest first; clips are none."""
         columns = RECORDINGS.c
-        query = self._select().where(columns.ended.is_not(None))
+        query = self._select().where(columns.ended.is_not(None), columns.kind == "recording")
         if after is not None:
             place = sa.tuple_(columns.started, columns.id)
             query = query.where(place > sa.tuple_(*after))
@@ -190,12 +197,14 @@ class RecordingTables:
             )
             return [Recording(*row) for row in rows]
 
-    async def total_bytes(self) -> int:
-        """Return the size of all recordings of this server."""
+    async def total_bytes(self, kind: Kind | None = None) -> int:
+        """Return the size of all recordings of this server, or of those of a kind."""
         total = sa.select(sa.func.coalesce(sa.func.sum(RECORDINGS.c.bytes), 0))
+        total = total.where(RECORDINGS.c.node == self._node)
+        if kind is not None:
+            total = total.where(RECORDINGS.c.kind == kind)
         async with self._database.begin() as connection:
-            rows = await connection.execute(total.where(RECORDINGS.c.node == self._node))
-            return int(rows.scalar_one())
+            return int((await connection.execute(total)).scalar_one())
 
     def _select(self) -> "sa.Select[Any]":
         return sa.select(*_RECORDING).where(RECORDINGS.c.node == self._node)
@@ -238,8 +247,14 @@ class RecordingTables:
             await _add(connection, RECORDED_SEGMENTS, rows)
 
     async def delete(self, id: str) -> None:
-        """Delete all rows of a recording."""
+        """Delete all rows of a recording; what is in a store is noted, to be deleted there."""
+        in_store = sa.select(*_FILE).where(
+            RECORDED_FILES.c.recording_id == id, RECORDED_FILES.c.store != ""
+        )
         async with self._database.begin(MEND_S) as connection:
+            files = [RecordedFile(*row) for row in await connection.execute(in_store)]
+            objects = [{"store": file.store, "key": file.key, "node": self._node} for file in files]
+            await _add(connection, DELETED_OBJECTS, objects)
             await _forget(connection, id, (RECORDED_FILES, RECORDED_SEGMENTS, RECORDED_PUBLISHERS))
             await connection.execute(RECORDINGS.delete().where(RECORDINGS.c.id == id))
 

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import ConfigDict, Field
 
 State = Literal["recording", "ready", "failed"]
+Kind = Literal["recording", "clip"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,13 @@ class Recording:
     bytes: Annotated[int, Field(description="Size of all its files.")]
     files: Annotated[int, Field(description="Number of its files.")]
     duration_s: Annotated[float, Field(description="Length of all its segments, seconds.")]
+    kind: Annotated[
+        Kind, Field(description="recording: of a stream; clip: cut from a recording.")
+    ] = "recording"
+    origin: Annotated[
+        str | None, Field(description="Id of the recording that a clip was cut from.")
+    ] = None
+    stored: Annotated[int, Field(description="Number of its files that are in record.store.")] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,9 @@ class RecordedFile:
         codecs: As RFC 6381 writes them, with commas.
         width: Luma samples; 0: no video.
         height: Luma samples; 0: no video.
+        store: URL of the object store that has it, without secrets; empty: none has.
+        size: Size of what is in the store, bytes; None: nothing is.
+        is_local: It is in `record.folder`.
     """
 
     recording_id: str
@@ -61,6 +72,15 @@ class RecordedFile:
     codecs: str
     width: int
     height: int
+    store: str = ""
+    size: int | None = None
+    is_local: bool = True
+
+    @property
+    def key(self) -> str:
+        """Key of the object in a store: no other server's recording has the same."""
+        name, _, suffix = self.path.rpartition(".")
+        return f"{name}.{self.recording_id}.{suffix}"
 
 
 class RecordedSegment(NamedTuple):

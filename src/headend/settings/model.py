@@ -17,6 +17,7 @@ from headend.settings.rtmp import Rtmp
 from headend.settings.rules import Rules, StreamRule, check_together
 from headend.settings.section import Section
 from headend.settings.srt import Srt
+from headend.settings.storage import Storage
 from headend.settings.texts import text_like
 from headend.settings.tls import Tls
 from headend.settings.values import Folder, default_data_folder
@@ -65,6 +66,7 @@ class Settings(Section):
     live: Live = Live()
     hls: Hls = Hls()
     record: Record = Record()
+    storage: Storage = Storage()
     relay: Relay = Relay()
     audit: Audit = Audit()
     privacy: Privacy = Privacy()

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from headend.settings.section import Section
+from headend.settings.storage import OptionalHttpUrl, StoreUrl
 from headend.settings.values import (
     GIB,
     TIB,
@@ -62,4 +63,25 @@ class Record(Section):
         ge=0,
         le=1024 * TIB,
         description="Free bytes of the disk below which recording stops; streams go on.",
+    )
+    store: StoreUrl = Field(
+        default="",
+        description="Object storage to which finished files are uploaded: s3://BUCKET/PREFIX, "
+        "gs://, az:// or file:///FOLDER; if empty, none.",
+    )
+    keep_local: bool = Field(
+        default=True,
+        description="Files stay here after they are in the store (true), or are deleted (false).",
+    )
+    public_url: OptionalHttpUrl = Field(
+        default="",
+        description="Base URL from which players fetch what is in the store (a CDN); if empty, "
+        "they get it through this server.",
+    )
+    presigned_s: Count = Field(
+        default=0,
+        ge=0,
+        le=604_800,
+        description="Seconds for which players are sent to a presigned URL of the store; 0: they "
+        "get it through this server.",
     )

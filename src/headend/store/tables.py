@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
-REVISION: Final = "0005"  # of the newest migration
+REVISION: Final = "0006"  # of the newest migration
 
 METADATA: Final = sa.MetaData(
     naming_convention={
@@ -139,6 +139,9 @@ RECORDINGS: Final = sa.Table(
     sa.Column("duration_s", sa.Float, nullable=False),
     # Files or segments are missing here, and are to be found in the files themselves.
     sa.Column("is_torn", sa.Boolean, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False, server_default="recording"),  # or clip
+    sa.Column("origin", sa.String(36)),  # id of the recording that a clip was cut from
+    sa.Column("stored", sa.Integer, nullable=False, server_default="0"),  # files in a store
     # With all that lists are chosen by.
     sa.Index("ix_recordings_started", "node", "started", "id", "ended", "stream"),
     sa.Index("ix_recordings_stream", "node", "stream", "started", "id", "ended"),
@@ -156,6 +159,25 @@ RECORDED_FILES: Final = sa.Table(
     sa.Column("codecs", sa.String(200), nullable=False),
     sa.Column("width", sa.Integer, nullable=False),
     sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("store", sa.String(1024), nullable=False, server_default=""),  # URL; empty: in none
+    sa.Column("size", sa.BigInteger),  # bytes, of what is in a store
+    sa.Column("is_local", sa.Boolean, nullable=False, server_default=sa.true()),  # in the folder
+    # Of those that are in no store yet, which are few where there is one.
+    sa.Index(
+        "ix_recorded_files_waiting",
+        "recording_id",
+        sqlite_where=sa.text("store = ''"),
+        postgresql_where=sa.text("store = ''"),
+    ),
+)
+
+# Objects that are in a store still, and not wanted any more.
+DELETED_OBJECTS: Final = sa.Table(
+    "deleted_objects",
+    METADATA,
+    sa.Column("store", sa.String(1024), primary_key=True),
+    sa.Column("key", sa.String(1300), primary_key=True),
+    sa.Column("node", sa.String(32), nullable=False, index=True),  # the server that deletes it
 )
 
 RECORDED_SEGMENTS: Final = sa.Table(
