@@ -65,7 +65,7 @@ def make_folder(folder: Path) -> None:
         if not each.is_dir():
             with suppress(FileExistsError):
                 each.mkdir(mode=FOLDER)
-                _give_to_owner_of(each.parent, each)
+                give_to_owner_of(each.parent, each)
     folder.mkdir(exist_ok=True)  # a file in its place is an error
 
 
@@ -86,7 +86,7 @@ def write(path: Path, content: bytes, mode: int = PRIVATE) -> None:
     except OSError:
         partial.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def create(path: Path, content: bytes, mode: int = PRIVATE) -> bool:
@@ -111,7 +111,7 @@ def create(path: Path, content: bytes, mode: int = PRIVATE) -> bool:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return True
 
 
@@ -147,7 +147,7 @@ def _write_beside(path: Path, content: bytes, mode: int) -> Path:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         with os.fdopen(os.open(partial, flags, mode), "wb") as file:
-            _give_to_owner_of(path.parent, file.fileno())
+            give_to_owner_of(path.parent, file.fileno())
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -157,7 +157,7 @@ def _write_beside(path: Path, content: bytes, mode: int) -> Path:
     return partial
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Have the name of a new file survive a power cut; some file systems can't."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -167,7 +167,7 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _give_to_owner_of(folder: Path, file: Path | int) -> None:
+def give_to_owner_of(folder: Path, file: Path | int) -> None:
     """Give what root makes in the folder of a server's user to that user, who has to read it."""
     if os.geteuid() == 0:
         owner = folder.stat()
@@ -186,7 +186,7 @@ def touch(path: Path) -> None:
     descriptor = os.open(path, flags, PRIVATE)
     try:
         if is_new:
-            _give_to_owner_of(path.parent, descriptor)
+            give_to_owner_of(path.parent, descriptor)
     finally:
         os.close(descriptor)
 

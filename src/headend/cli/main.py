@@ -19,6 +19,7 @@ import typer
 from headend import __version__, logs
 from headend.cli import (
     audit,
+    backup,
     bench,
     config,
     demo,
@@ -67,6 +68,7 @@ for _command in (
     tls,
     audit,
     privacy,
+    backup,
     config,
 ):
     _command.register(app)

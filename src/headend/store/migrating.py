@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headend.errors import SettingsError
+from headend.store.tables import REVISION
 
 LOOK_S: Final = 0.02
 # Of PostgreSQL, for all who migrate; any number that others are unlikely to use.
@@ -52,14 +53,28 @@ def _migrate(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    config = _config()
+    config.attributes["connection"] = connection
+    made_by = MigrationContext.configure(connection).get_current_heads()
+    if unknown := set(made_by) - known_revisions():
+        raise newer(", ".join(unknown))
+    command.upgrade(config, "head")
+
+
+def known_revisions() -> set[str]:
+    """Return the revisions of tables that this version knows."""
+    return {each.revision for each in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def newer(revision: str, what: str = "database") -> SettingsError:
+    """Return the error that says that a newer Headend has made the tables."""
+    return SettingsError(
+        f"{what}: it was made by a newer Headend (tables {revision}; this one knows {REVISION}): "
+        "install that version again, or restore a backup that this one has made"
+    )
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    known = {each.revision for each in ScriptDirectory.from_config(config).walk_revisions()}
-    made_by = MigrationContext.configure(connection).get_current_heads()
-    if unknown := set(made_by) - known:
-        raise SettingsError(
-            f"database: its tables are those of a newer version of Headend ({', '.join(unknown)}): "
-            "install that version again, or restore a backup that this one has made"
-        )
-    command.upgrade(config, "head")
+    return config
