@@ -71,6 +71,37 @@ def test_stream_is_shown_while_it_is_live(
     tab.wait_text("Nothing is live.")
 
 
+def test_streams_are_a_table_that_is_sorted_and_filtered(
+    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    for name in ("b", "a"):
+        peers.publish(clip, server.url(f"live/{name}"), is_endless=True)
+        server.wait_media(f"live/{name}")
+    tab = signed_in(server, open_tab)
+    tab.page.get_by_role("button", name="Table", exact=True).click()
+    table = tab.page.get_by_role("table", name="Streams")
+    rows = table.locator("tbody tr")
+    expect(rows).to_have_count(2, timeout=60_000)
+    expect(rows.first).to_contain_text("live/a")
+    table.get_by_role("button", name="Stream", exact=True).click()
+    expect(rows.first).to_contain_text("live/b")
+    expect(table.get_by_role("columnheader", name="Stream", exact=True)).to_have_attribute(
+        "aria-sort", "descending"
+    )
+    assert tab.check() == []
+    tab.page.get_by_label("Filter").first.fill("IVE/A")
+    expect(rows).to_have_count(1)
+    tab.page.reload()
+    expect(rows).to_have_count(2, timeout=60_000)  # the choice is kept
+    rows.get_by_role("link", name="live/b", exact=True).click()
+    cards = tab.page.locator("#section-streams .card")
+    expect(cards).to_have_count(1)
+    expect(cards).to_contain_text("live/b")
+    tab.page.get_by_role("link", name="All streams").click()
+    tab.page.get_by_role("button", name="Cards").click()
+    expect(cards).to_have_count(2)
+
+
 def test_publisher_is_kicked_after_a_question(
     server: Server, peers: Peers, clip: Path, open_tab: OpenTab
 ) -> None:
@@ -96,7 +127,7 @@ def test_stream_is_ended_after_a_question(
 ) -> None:
     publisher = peers.publish(clip, server.url("live/a"), is_endless=True)
     tab = signed_in(server, open_tab)
-    tab.page.get_by_role("button", name="End the stream live/a").click()
+    tab.page.get_by_role("button", name="End stream live/a").click()
     tab.page.get_by_role("dialog").get_by_role("button", name="End stream").click()
     publisher.wait()
     tab.wait_text("Nothing is live.")
@@ -109,7 +140,7 @@ def test_sessions_are_filtered(server: Server, peers: Peers, clip: Path, open_ta
     tab = signed_in(server, open_tab)
     card = tab.page.get_by_role("listitem").filter(has_text="live/two").first
     card.get_by_role("link", name="Sessions").click()
-    expect(tab.page.get_by_label("Filter").first).to_have_value("live/two")
+    expect(tab.page.locator("#session-filter")).to_have_value("live/two")
     rows = tab.page.locator("#section-sessions tbody tr")
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("publishes live/two")

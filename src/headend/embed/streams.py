@@ -200,7 +200,7 @@ class EmbeddedPublisher(TagSink):
         return self._publishing.bytes_in if is_live else 0
 
     def _close(self, reason: str) -> None:
-        """End the stream because the server says so."""
+        """End stream because the server says so."""
         if self._loss is None:
             self._end(reason)
 

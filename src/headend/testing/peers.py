@@ -181,7 +181,7 @@ class PeerPublishing(_Peer):
         self._done.result(within_s)
 
     def stop(self) -> list[Tag]:
-        """End the stream as an encoder does; return all that was sent, or raise why it failed."""
+        """End stream as an encoder does; return all that was sent, or raise why it failed."""
         self._is_wanted = False
         self.wait_end()
         return self.sent

@@ -16,7 +16,7 @@ from headend.live.services import Services
 
 EVENT_S: Final = 2.0
 LISTENERS: Final = 100  # at once
-STREAMS: Final = 500  # that an event holds …
+STREAMS: Final = 1000  # that an event holds …
 SESSIONS: Final = 200  # … and sessions, the oldest
 WRITE_S: Final = 20.0  # a client that takes nothing for so long is gone
 _QUERY: Final[Mapping[str, Schema]] = {

@@ -1,4 +1,4 @@
-// This module starts the console: signing in, the sections, and updates from the server.
+// The start of the console: signing in, the sections, and updates from the server.
 
 import { $, h, setText } from '../common/dom.js';
 import { address, Api } from './api.js';

@@ -1,211 +1,158 @@
-// This module is the section Streams: a card for each, with picture, graphs and health.
+// The section Streams: a table or cards at choice, filtered; or the card of one stream.
 
 import { h, setText } from '../common/dom.js';
-import { bitRate, capital, codec, count, duration, number } from '../common/format.js';
+import { bitRate, count, duration } from '../common/format.js';
 import { keep } from '../common/keep.js';
-import { address, encoded } from './api.js';
-import { Graph } from './graph.js';
-import { ask, button, facts, say } from './parts.js';
-import { mayWatch } from './watching.js';
+import { button, facts } from './parts.js';
+import { Card } from './stream_card.js';
+import { StreamTable } from './stream_table.js';
 
-const PICTURE_MS = 5000;
-const STATES = {
-  live: ['Live', 'live'],
-  interrupted: ['Interrupted', 'warn'],
-  waiting: ['Waited for', ''],
-};
-const END = `Its publisher is disconnected, and its viewers are told that it is over. The encoder may
-come back.`;
+const MANY = 9; // more streams than this come as a table, until somebody chooses
+const PAGES = { table: 50, cards: 12 }; // that are shown at once
+const VIEW = 'headend-streams';
 
 export const streams = {
   id: 'streams',
   title: 'Streams',
   needs: '/api/v1/streams',
-  create(app) {
-    const figures = facts({
+  create: (app) => new Streams(app),
+};
+
+class Streams {
+  #only = ''; // the stream that is shown alone
+  #pages = 1;
+  #last = null;
+
+  constructor(app) {
+    this.figures = facts({
       streams: 'Live streams',
       viewers: 'Viewers',
       bitRate: 'Coming in',
       uptime: 'Server runs for',
     });
-    figures.element.classList.add('figures');
-    const cards = h('ul', { class: 'cards' });
-    const more = h('p', { class: 'soft note' });
-    const command = h('code', {});
-    const none = h(
+    this.figures.element.classList.add('figures');
+    this.app = app;
+    this.search = h('input', { class: 'field', type: 'search', id: 'stream-filter' });
+    this.search.addEventListener('input', () => this.#draw());
+    this.views = ['table', 'cards'].map((view) => this.#viewButton(view));
+    this.shown = h('p', { class: 'soft', role: 'status' });
+    this.tools = h(
+      'div',
+      { class: 'tools' },
+      h('label', { for: this.search.id }, 'Filter'),
+      this.search,
+      h('span', { class: 'choice', role: 'group', 'aria-label': 'Streams as' }, this.views),
+      this.shown,
+    );
+    this.back = h('p', { class: 'tools', hidden: true }, h('a', { href: '#streams' }, 'All streams'));
+    this.table = new StreamTable(app, () => this.#draw());
+    this.cards = h('ul', { class: 'cards' });
+    this.more = button('Show more', () => this.#showMore(), { kind: 'more' });
+    this.command = h('code', {});
+    this.none = h(
       'div',
       { class: 'empty large', hidden: true },
       h('p', {}, h('strong', {}, 'Nothing is live.')),
       h('p', {}, 'Publish a stream, from this machine for instance with'),
-      command,
+      this.command,
     );
-    return {
-      element: h('div', {}, figures.element, none, cards, more),
-      update({ server, streams: all, more_streams: others }) {
-        setText(figures.values.streams, server.streams.toLocaleString());
-        setText(figures.values.viewers, server.viewers.toLocaleString());
-        setText(figures.values.bitRate, bitRate(server.bit_rate_in));
-        setText(figures.values.uptime, duration(server.uptime_s));
-        setText(more, others ? `${count(others, 'more stream')} not shown here.` : '');
-        none.hidden = all.length > 0;
-        setText(command, publishing(server.listeners.rtmp));
-        keep(
-          cards,
-          all,
-          (stream) => stream.path,
-          (stream) => new Card(app, stream),
-        );
-      },
-    };
-  },
-};
+    this.element = h(
+      'div',
+      {},
+      this.figures.element,
+      this.none,
+      this.back,
+      this.tools,
+      this.table.element,
+      this.cards,
+      this.more,
+    );
+  }
+
+  /** Show one stream, or all. */
+  open(path) {
+    this.#only = path;
+    this.#draw();
+  }
+
+  update(state) {
+    this.#last = state;
+    const { server } = state;
+    const { values } = this.figures;
+    setText(values.streams, server.streams.toLocaleString());
+    setText(values.viewers, server.viewers.toLocaleString());
+    setText(values.bitRate, bitRate(server.bit_rate_in));
+    setText(values.uptime, duration(server.uptime_s));
+    setText(this.command, publishing(server.listeners.rtmp));
+    this.#draw();
+  }
+
+  get #view() {
+    const chosen = localStorage.getItem(VIEW);
+    if (chosen in PAGES) return chosen;
+    return this.#last.streams.length > MANY ? 'table' : 'cards';
+  }
+
+  #draw() {
+    if (this.#last === null) return;
+    const all = this.#last.streams;
+    const word = this.search.value.trim().toLowerCase();
+    const isAlone = this.#only !== '';
+    const found = all.filter((each) => (isAlone ? each.path === this.#only : fits(each, word)));
+    const view = isAlone ? 'cards' : this.#view;
+    const shown = this.table.sorted(found).slice(0, this.#pages * PAGES[view]);
+    this.none.hidden = all.length > 0 || isAlone;
+    this.back.hidden = !isAlone;
+    this.tools.hidden = isAlone || !all.length;
+    this.table.element.hidden = view !== 'table' || !found.length;
+    this.cards.hidden = view !== 'cards';
+    this.more.hidden = shown.length === found.length;
+    this.#say(found.length, shown.length);
+    for (const button of this.views) {
+      button.setAttribute('aria-pressed', String(button.dataset.view === view));
+    }
+    this.table.update(view === 'table' ? shown : []);
+    keep(
+      this.cards,
+      view === 'cards' ? shown : [],
+      ({ path }) => path,
+      (stream) => new Card(this.app, stream),
+    );
+  }
+
+  #say(found, shown) {
+    const { streams: all, more_streams: others } = this.#last;
+    const total = all.length + others;
+    const parts = [];
+    if (found < total) parts.push(`${found.toLocaleString()} of ${count(total, 'stream')}`);
+    if (shown < found) parts.push(`the first ${shown} shown`);
+    if (others) parts.push(`${count(others, 'stream')} not sent here`);
+    setText(this.shown, parts.join(', '));
+  }
+
+  #showMore() {
+    this.#pages += 1;
+    this.#draw();
+  }
+
+  #viewButton(view) {
+    const name = view === 'table' ? 'Table' : 'Cards';
+    const made = h('button', { class: 'button', type: 'button', 'data-view': view }, name);
+    made.addEventListener('click', () => {
+      localStorage.setItem(VIEW, view);
+      this.#pages = 1;
+      this.#draw();
+    });
+    return made;
+  }
+}
+
+function fits({ path, title, publisher }, word) {
+  return !word || `${path} ${title} ${publisher ?? ''}`.toLowerCase().includes(word);
+}
 
 /** A command that publishes to this server, from its own machine. */
 function publishing(listeners) {
   const place = listeners.find((address) => !address.startsWith('unix:')) ?? '127.0.0.1';
   return `ffmpeg -re -i file.flv -c copy -f flv rtmp://${place.replace(/:1935$/, '')}/live/a`;
-}
-
-class Card {
-  constructor(app, { path }) {
-    this.app = app;
-    this.path = path;
-    const watch = { href: `./watch/${encoded(path)}`, onclick: (event) => this.#watch(event) };
-    this.picture = h('img', { alt: '' });
-    this.picture.addEventListener('load', () => this.picture.classList.add('there'));
-    this.picture.addEventListener('error', () => this.picture.classList.remove('there'));
-    this.pictureAt = -Infinity;
-    this.pill = h('span', { class: 'pill' });
-    this.tracks = h('p', { class: 'soft' });
-    this.graphs = {
-      bit_rate: new Graph('Bit rate', bitRate),
-      frame_rate: new Graph('Frame rate', (value) => `${value.toFixed(1)}/s`),
-      viewers: new Graph('Viewers', (value) => value.toLocaleString()),
-    };
-    this.facts = facts({
-      keyframes: 'Keyframes',
-      viewers: 'Watched over',
-      late: 'Late viewers',
-      publisher: 'Published from',
-      since: 'On air for',
-      rules: 'Rules',
-    });
-    this.health = h('ul', { class: 'health', 'aria-label': `Health of ${path}` });
-    this.element = h(
-      'li',
-      { class: 'card' },
-      h('a', { class: 'thumb', ...watch, 'aria-label': `Watch ${path}` }, this.picture),
-      h(
-        'div',
-        { class: 'card-body' },
-        h('div', { class: 'card-head' }, h('h2', {}, path), this.pill),
-        this.tracks,
-        this.health,
-        h(
-          'div',
-          { class: 'graphs' },
-          Object.values(this.graphs).map((graph) => graph.element),
-        ),
-        this.facts.element,
-        h(
-          'div',
-          { class: 'actions' },
-          h('a', { class: 'button small', ...watch }, 'Watch'),
-          h(
-            'a',
-            { class: 'button small', href: `#sessions?${encodeURIComponent(path)}` },
-            'Sessions',
-          ),
-          button('End stream', () => this.#end(), {
-            kind: 'small danger',
-            name: `End the stream ${path}`,
-          }),
-        ),
-      ),
-    );
-    this.#seed();
-  }
-
-  update(stream) {
-    const [state, look] = STATES[stream.state];
-    setText(this.pill, state);
-    this.pill.className = `pill ${look}`;
-    setText(this.tracks, stream.tracks.map(describe).join(' · ') || 'No media yet');
-    for (const [name, graph] of Object.entries(this.graphs)) graph.add(stream[name]);
-    const { values } = this.facts;
-    const interval = stream.keyframe_interval_s;
-    setText(values.keyframes, interval === null ? '–' : `every ${number(interval)} s`);
-    setText(values.viewers, protocols(stream.viewers_by_protocol));
-    setText(values.late, stream.late ? `${stream.late}, ${count(stream.skips, 'skip')}` : 'none');
-    setText(values.publisher, stream.publisher ?? '–');
-    setText(values.rules, stream.rules.join(' · ') || 'none');
-    setText(values.since, stream.uptime_s === null ? '–' : duration(stream.uptime_s));
-    keep(this.health, stream.health, ({ text }) => text, makeFinding);
-    this.#refreshPicture(stream.state === 'live');
-  }
-
-  async #seed() {
-    try {
-      const history = await this.app.api.get(`/rates/${encoded(this.path)}`);
-      for (const [name, graph] of Object.entries(this.graphs)) {
-        graph.seed(history[name], history.interval_s);
-      }
-    } catch {
-      // it was over before we asked
-    }
-  }
-
-  #refreshPicture(isLive) {
-    const now = performance.now();
-    if (!isLive || document.hidden || now - this.pictureAt < PICTURE_MS) return;
-    this.pictureAt = now;
-    const picture = address(`/thumbnails/${encoded(this.path)}`);
-    this.picture.src = `${picture}?width=640&at=${Math.floor(Date.now() / PICTURE_MS)}`;
-  }
-
-  /** Open the player page; of a private stream with a token made for it. */
-  async #watch(event) {
-    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    event.preventDefault();
-    try {
-      const query = await mayWatch(this.app.api, this.path);
-      location.assign(`./watch/${encoded(this.path)}${query}`);
-    } catch (error) {
-      say(error.message, true);
-    }
-  }
-
-  async #end() {
-    if (!(await ask(`End ${this.path}?`, END, 'End stream', { isDanger: true }))) return;
-    await this.app.api.delete(`/streams/${encoded(this.path)}`);
-    say(`${this.path} has been ended.`);
-  }
-}
-
-function makeFinding({ level, text }) {
-  const isWell = level === 'ok';
-  const element = h(
-    'li',
-    { class: isWell ? 'good' : 'warn' },
-    h('span', { class: 'mark', 'aria-hidden': 'true' }, isWell ? '✓' : '!'),
-    h('span', {}, capital(text)),
-  );
-  return { element, update() {} };
-}
-
-function describe(track) {
-  const known = [codec(track.codec)];
-  if (track.profile) known.push([track.profile, track.level].filter(Boolean).join(' '));
-  if (track.width) known.push(`${track.width} × ${track.height}`);
-  if (track.frame_rate) known.push(`${number(track.frame_rate)} pictures/s`);
-  if (track.sample_rate) known.push(`${number(track.sample_rate / 1000)} kHz`);
-  if (track.channels) {
-    known.push({ 1: 'mono', 2: 'stereo' }[track.channels] ?? `${track.channels} channels`);
-  }
-  return known.join(', ');
-}
-
-function protocols(counts) {
-  const names = Object.entries(counts).sort((one, other) => other[1] - one[1]);
-  return names.map(([name, value]) => `${name.toUpperCase()} ${value}`).join(', ') || 'none';
 }
