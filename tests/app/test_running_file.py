@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from headend.app.running_file import FILE_NAME, Running, RunningFile, find
+from headend.app.running_file import FILE_NAME, Running, RunningFile, find, folders_in_use
 from headend.errors import HeadendError
 
 ADDRESSES = {"rtmp": ["127.0.0.1:1935"], "tls": ["[::1]:1936"], "http": ["127.0.0.1:8080"]}
@@ -83,3 +83,23 @@ def test_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "folder").write_text("no folder")
     with pytest.raises(HeadendError, match="Not a directory"):
         find(tmp_path / "folder")
+
+
+def test_servers_of_this_user_are_found_wherever_they_are(tmp_path: Path) -> None:
+    running = RunningFile(tmp_path, ADDRESSES)
+    try:
+        assert tmp_path in folders_in_use()
+    finally:
+        running.close()
+    assert tmp_path not in folders_in_use()
+
+
+def test_file_tells_of_the_settings_file_and_of_a_database_elsewhere(tmp_path: Path) -> None:
+    config = tmp_path / "headend.toml"
+    running = RunningFile(tmp_path, ADDRESSES, config=config, has_own_database=True)
+    try:
+        found = find(tmp_path)
+    finally:
+        running.close()
+    assert found is not None
+    assert (found.config, found.has_own_database) == (config, True)

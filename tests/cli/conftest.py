@@ -7,6 +7,14 @@ import pytest
 from tests.cli.program import Server
 from tests.sources.clip import write_clip
 
+from headend.app import running_file
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have commands find no servers that other tests run at the same time."""
+    monkeypatch.setattr(running_file, "folders_in_use", list)
+
 
 @pytest.fixture(scope="session")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 
-from headend.app.running_file import RunningFile
-from headend.cli import data_folder
 from headend.cli.main import run
-from headend.store.server_secret import ServerSecret
 from headend.tls.self_signed import machine_names
 
 Capture = pytest.CaptureFixture[str]
@@ -182,25 +179,6 @@ def test_folder_that_nobody_named_is_not_made(
     assert run(command) == 2
     assert "name that of the server with --data" in capsys.readouterr().err
     assert not (tmp_path / "home").exists()
-
-
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_folder_of_another_server_that_runs_is_told(
-    command: list[str], capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service, own = tmp_path / "service", tmp_path / "home" / ".local" / "share" / "headend"
-    service.mkdir()
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
-    monkeypatch.setattr(data_folder, "SERVICE", service)
-    ServerSecret.load_or_create(own)  # a server ran there once
-    running = RunningFile(service, {"rtmp": [], "tls": [], "http": []})
-    try:
-        assert run(command) == 2
-    finally:
-        running.close()
-    assert f"but one runs with {service}: choose with --data" in capsys.readouterr().err
-    assert {path.name for path in own.iterdir()} == {"server.secret"}
 
 
 @pytest.mark.parametrize("command", MAKING, ids=" ".join)

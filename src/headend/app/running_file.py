@@ -32,27 +32,46 @@ class Running:
         http: Its HTTP addresses, HOST:PORT or unix:PATH.
         tls: Its RTMPS and HTTPS addresses, HOST:PORT or unix:PATH.
         rtmp: Its RTMP addresses, HOST:PORT or unix:PATH.
+        config: Its settings file; None: it has none, or an older version runs.
+        has_own_database: Its database is not in the data folder but where `auth.database` says.
     """
 
     pid: int
     http: Sequence[str]
     tls: Sequence[str]
     rtmp: Sequence[str] = ()
+    config: Path | None = None
+    has_own_database: bool = False
 
 
 class RunningFile:
     """The file of a server, there until `close`."""
 
-    def __init__(self, data: Path, addresses: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        data: Path,
+        addresses: Mapping[str, Sequence[str]],
+        *,
+        config: Path | None = None,
+        has_own_database: bool = False,
+    ) -> None:
         """Write the file; if it cannot be written, the log says so and the server runs without.
 
         Args:
             data: The data folder.
             addresses: Where the server listens, by listener.
+            config: The settings file.
+            has_own_database: `auth.database` is set.
         """
         self._path: Final = data / FILE_NAME
         self._descriptor: int | None = None
-        content = json.dumps({"pid": os.getpid(), **addresses}).encode() + b"\n"
+        told = {
+            "pid": os.getpid(),
+            **addresses,
+            "config": None if config is None else str(config.absolute()),
+            "has_own_database": has_own_database,
+        }
+        content = json.dumps(told).encode() + b"\n"
         try:
             with _one_at_a_time(data):
                 if find(data) is None:
@@ -97,6 +116,33 @@ def find(data: Path) -> Running | None:
         os.close(descriptor)
 
 
+def folders_in_use() -> list[Path]:
+    """Return the data folders of the servers that run as this user, wherever they are.
+
+    A server holds its file open. Servers of other users are not looked for: what they say of
+    themselves is not to be trusted.
+    """
+    user = os.geteuid()
+    found: set[Path] = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is none of ours
+            if process.stat().st_uid == user:
+                found |= {path.parent for path in _files_of(process) if path.name == FILE_NAME}
+    folders = []
+    for folder in sorted(found):
+        with suppress(HeadendError):
+            if find(folder) is not None:
+                folders.append(folder)
+    return folders
+
+
+def _files_of(process: Path) -> Iterator[Path]:
+    """Name the files that a process holds open."""
+    for descriptor in (process / "fd").iterdir():
+        with suppress(OSError):  # it was closed meanwhile
+            yield Path(os.readlink(descriptor))
+
+
 @contextmanager
 def _one_at_a_time(data: Path) -> Iterator[None]:
     """Have servers that start at once with the same data folder take turns."""
@@ -123,6 +169,14 @@ def _parse(path: Path, data: bytes) -> Running:
     try:
         document = json.loads(data)
         http, tls = list(document["http"]), list(document["tls"])
-        return Running(int(document["pid"]), http, tls, list(document.get("rtmp", ())))
+        config = document.get("config")
+        return Running(
+            int(document["pid"]),
+            http,
+            tls,
+            list(document.get("rtmp", ())),
+            Path(config) if config else None,
+            bool(document.get("has_own_database", False)),
+        )
     except (ValueError, KeyError, TypeError):
         raise HeadendError(f"{path} is not what a server writes") from None

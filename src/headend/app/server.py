@@ -117,7 +117,12 @@ class Server:
         self._warn_of_open_files()
         services.access.start()
         self._sweep_streams()
-        self._running = RunningFile(settings.data, self.addresses)
+        self._running = RunningFile(
+            settings.data,
+            self.addresses,
+            config=self._steering.loaded.path,
+            has_own_database=bool(settings.auth.database.get_secret_value()),
+        )
         services.events.emit(ServerStarted(time=time(), version=__version__))
         if is_new:
             self.new_admin_token = token

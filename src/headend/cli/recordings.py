@@ -12,7 +12,8 @@ import typer
 
 from headend.cli import output
 from headend.cli.config import JsonFlag
-from headend.cli.serve import ConfigFlag, DataFlag, load
+from headend.cli.data_folder import found
+from headend.cli.serve import ConfigFlag, DataFlag
 from headend.errors import HeadendError, SettingsError
 
 if TYPE_CHECKING:
@@ -143,4 +144,4 @@ def _clock(seconds: float) -> str:
 def _client(config: ConfigFlag, data: DataFlag) -> "ApiClient":
     from headend.cli.api_client import ApiClient
 
-    return ApiClient(load(config, [], {"data": data}).settings.data)
+    return ApiClient(found(config, [], data).settings.data)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from headend.cli import output
-from headend.cli.serve import ConfigFlag, DataFlag, load
+from headend.cli.data_folder import found
+from headend.cli.serve import ConfigFlag, DataFlag
 from headend.errors import HeadendError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def status(config: ConfigFlag = None, data: DataFlag = None, as_json: JsonFlag =
 
     from headend.cli.api_client import ApiClient
 
-    client = ApiClient(load(config, [], {"data": data}).settings.data)
+    client = ApiClient(found(config, [], data).settings.data)
     asyncio.run(_print(client) if as_json else _show(client))
 
 
