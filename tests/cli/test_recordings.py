@@ -96,6 +96,22 @@ def test_recording_is_exported_to_a_file_that_was_not_there(
     beside(commands)
 
 
+def test_clip_is_cut_and_shown_and_a_wrong_range_is_refused(
+    tmp_path: Path, capsys: Capture, beside: Callable[[Callable[[], None]], None]
+) -> None:
+    def commands() -> None:
+        assert call(tmp_path, "clip", "r1", "--from", "0", "--to", "1", "--json") == 0
+        made = json.loads(capsys.readouterr().out)
+        assert (made["kind"], made["origin"]) == ("clip", "r1")
+        assert call(tmp_path, "clip", "r1", "--from", "0", "--to", "1") == 0
+        assert "live/a" in capsys.readouterr().out
+        assert call(tmp_path, "clip", "r1", "--from", "900", "--to", "901") == 2
+        assert "The clip must be within the recording" in capsys.readouterr().err
+        assert call(tmp_path, "clip", "r1", "--from", "1") == 2
+
+    beside(commands)
+
+
 def test_command_says_that_no_server_runs(tmp_path: Path, capsys: Capture) -> None:
     assert call(tmp_path, "list") == 1
     assert "no server runs with the data folder" in capsys.readouterr().err

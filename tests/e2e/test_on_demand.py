@@ -143,6 +143,32 @@ def test_page_plays_seeks_over_the_gap_and_comes_to_the_end(
     assert tab.check() == []
 
 
+def test_clip_is_marked_on_the_page_and_played(server: Server, open_tab: OpenTab) -> None:
+    tab = open_tab(address(server, "/console"))
+    tab.page.get_by_label("Admin token").fill(server.token)
+    tab.page.get_by_role("button", name="Sign in").click()
+    tab.wait_text("Up to date")
+    tab.page.goto(address(server, "/watch/recordings/r1"))
+    tab.page.wait_for_selector("#clip")
+    tab.ask("(video.muted = true, video.pause())")
+    for place, button in ((14.2, "#mark-in"), (15.9, "#mark-out")):
+        tab.ask(f"(video.currentTime = {place})")
+        tab.wait("video.readyState > 1 && !video.seeking && video.videoWidth === 256")
+        tab.page.click(button)
+    assert tab.ask("document.getElementById('marks').textContent") == "0:14 to 0:15"
+    tab.page.click("#cut")
+    tab.page.click("#clip-told a")
+    tab.page.wait_for_url("**/watch/recordings/2026*")
+    tab.wait("video.videoWidth === 256 && video.duration > 1.5 && video.duration < 6")
+    tab.ask("(video.muted = true, video.play())")
+    tab.wait("video.ended")
+    # Its date shows that it is of what was sent after the hole.
+    assert tab.ask("window.headend_hls.playingDate.toISOString().slice(0, 16)") == (
+        "2026-01-01T00:01"
+    )
+    assert tab.check() == []
+
+
 def test_page_of_what_is_not_there_says_so(server: Server, open_tab: OpenTab) -> None:
     tab = open_tab(address(server, "/watch/recordings/r2"))
     tab.wait_text("There is no such recording")

@@ -32,7 +32,8 @@ async def test_page_knows_its_recording(tmp_path: Path) -> None:
         await web.add(recording(duration_s=10.0, stream="live/<b>"))
         assert await state(web) == {
             "id": "r1", "stream": "live/<b>", "started": 100.0, "duration_s": 10.0,
-            "is_over": True, "problem_title": "", "problem": "",
+            "is_over": True, "problem_title": "", "problem": "", "is_signed_in": False,
+                "jumps": [],
         }  # fmt: skip
         assert b'<h1 class="name">live/&lt;b&gt;</h1>' in (await web.get(PAGE))[1]
         await web.add(begun("r2"))

@@ -134,6 +134,16 @@ class ApiClient:
             async for piece in response.content.iter_chunked(CHUNK_BYTES):
                 file.write(piece)
 
+    async def clip(self, id: str, start_s: float, end_s: float) -> ListedRecording:
+        """Have a clip cut from a recording."""
+        path = f"/api/v1/recordings/{quote(id, safe='')}/clips"
+        body = {"start": start_s, "end": end_s}
+        limits = aiohttp.ClientTimeout(None, sock_connect=TIMEOUT_S, sock_read=EXPORT_S)
+        async with self._asked(path, {}, limits, "POST", body) as response:
+            answer = await response.json()
+        made: ListedRecording = adapter(ListedRecording).validate_python(answer)
+        return made
+
     async def delete_recording(self, id: str) -> None:
         """Have a recording deleted."""
         await self._change("DELETE", f"/api/v1/recordings/{quote(id, safe='')}")

@@ -1,4 +1,4 @@
-"""The command `recordings`: what a running server has recorded, listed, exported and deleted.
+"""The command `recordings`: what a running server has recorded, listed, exported, cut and deleted.
 
 It asks the server that runs with the data folder.
 """
@@ -113,6 +113,33 @@ def export(
         part.rename(file)
     finally:
         part.unlink(missing_ok=True)
+
+
+@group.command()
+def clip(
+    id: IdArgument,
+    since: Annotated[
+        float, typer.Option("--from", min=0, help="Where it begins, seconds from the start.")
+    ],
+    until: Annotated[
+        float, typer.Option("--to", min=0, help="Where it ends, seconds from the start.")
+    ],
+    config: ConfigFlag = None,
+    data: DataFlag = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Cut a clip from a recording, at its segments; the clip is a recording of its own."""
+    import asyncio
+
+    async def cut() -> "ListedRecording":
+        async with _client(config, data) as client:
+            return await client.clip(id, since, until)
+
+    made = asyncio.run(cut())
+    if as_json:
+        output.result_json(asdict(made))
+    else:
+        output.result(_line(made))
 
 
 @group.command()

@@ -1,27 +1,14 @@
 """The object stores of a server, each made when it is needed first."""
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from headend.errors import SettingsError, StoreError
 from headend.settings import Settings
+from headend.settings.extras import require
 
 if TYPE_CHECKING:
     from headend.objects.object_store import Credentials, ObjectStore
-
-LIBRARY: Final = "obstore"
-MISSING: Final = "needs obstore: pip install obstore"
-
-
-def check(key: str, url: str) -> None:
-    """Return if what a setting names can be used.
-
-    Raises:
-        SettingsError: What speaks with stores is not installed.
-    """
-    if url and find_spec(LIBRARY) is None:
-        raise SettingsError(f"{key} {MISSING}")
 
 
 class Stores:
@@ -42,8 +29,10 @@ class Stores:
         Raises:
             StoreError: It cannot be used.
         """
-        if find_spec(LIBRARY) is None:
-            raise StoreError(f"the store {MISSING}")
+        try:
+            require("obstore", "the store")
+        except SettingsError as error:
+            raise StoreError(str(error)) from None
         from headend.objects.object_store import Credentials, ObjectStore
 
         storage = self._settings().storage

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 from aiohttp import web
 from pydantic import ConfigDict, Field
 
-from headend.errors import DatabaseError, ProtocolError
+from headend.errors import DatabaseError, ProtocolError, StoreError
 from headend.features.routes import Route, Schema
 from headend.http.api.auditing import TARGET
 from headend.http.api.models import Model
 from headend.http.api.route import DEFAULT_LIMIT, MOST, V1, page_limit, read_body
 from headend.http.problems import Problem
 from headend.names import stream_path
+from headend.record.clips import ClipRefused, ClipsBusy
 from headend.record.on_demand import away, no_recording
 from headend.record.port import RecordingControl
 from headend.record.removal import RecordingRuns
@@ -62,6 +63,13 @@ class NewRecording(Model):
     stream: str = Field(max_length=1024, description="APP/NAME; it is live.")
 
 
+class NewClip(Model):
+    """A range of a recording."""
+
+    start: float = Field(ge=0, allow_inf_nan=False, description="Seconds from its start.")
+    end: float = Field(gt=0, allow_inf_nan=False, description="Seconds from its start.")
+
+
 def routes(recordings: "Recordings") -> Sequence[Route]:
     """List the operations."""
     api = _Recordings(recordings)
@@ -79,6 +87,8 @@ def routes(recordings: "Recordings") -> Sequence[Route]:
               content_type="video/mp4", statuses=(409, 503)),
         Route("POST", f"{one}/stop", "End a recording that runs.", api.stop,
               statuses=(409, 503), action="recording.stop"),
+        Route("POST", f"{one}/clips", "Cut a clip at segments; it is a recording.", api.clip,
+              ListedRecording, body=NewClip, status=201, statuses=(503,), action="recording.clip"),
     )  # fmt: skip
 
 
@@ -133,6 +143,24 @@ class _Recordings:
         if recording.state != "recording":
             raise Problem(409, "This recording is over.")
         recorder.stop_recording(recording.id)
+
+    async def clip(self, request: web.Request) -> ListedRecording:
+        body = await read_body(request, NewClip)
+        try:
+            known = await self._all.known.get(request.match_info["recording"])
+            if known is None:
+                raise no_recording()
+            return _listed(await self._all.clips.cut(known, body.start, body.end))
+        except ClipRefused as error:
+            raise Problem(422, f"{str(error).capitalize()}.") from None
+        except ClipsBusy as error:
+            raise Problem(503, f"{error}.", headers={"Retry-After": "5"}) from None
+        except DatabaseError as error:
+            raise away(error) from None
+        except StoreError as error:
+            raise Problem(503, f"{str(error).capitalize()}.") from None
+        except OSError as error:
+            raise Problem(503, f"The clip cannot be written: {error.strerror or error}.") from None
 
     async def delete(self, request: web.Request) -> None:
         recording = await self._found(request)

@@ -8,6 +8,7 @@ from aiohttp import web
 from headend.errors import DatabaseError
 from headend.features.routes import HttpRoute
 from headend.http import access
+from headend.http.api.sign_in import COOKIE
 from headend.http.assets import ASSETS
 from headend.http.problems import Problem
 from headend.http.watch import page_headers
@@ -54,13 +55,17 @@ class RecordingPage:
             grant = await access.allow_play(self._services, request, stream, "hls")
             if grant.path != stream:
                 raise Problem(403, ANOTHER)
+            if COOKIE in request.cookies:  # who may cut clips is told where they begin
+                await self._recordings.known.listed(known)
         except DatabaseError:
             return 503, _told(id, None, "The server is busy", "Try again in a minute.")
         except Problem as problem:
             if problem.status != 403:
                 raise
             return 200, _told(id, None, "This recording is private", problem.detail)
-        return 200, _told(id, known)
+        state = _told(id, known)
+        state["is_signed_in"] = COOKIE in request.cookies
+        return 200, state
 
 
 def _told(
@@ -72,6 +77,8 @@ def _told(
         "stream": "" if recording is None else recording.stream,
         "started": 0 if recording is None else recording.started,
         "duration_s": 0 if recording is None else recording.duration_s,
+        "is_signed_in": False,
+        "jumps": [] if known is None else known.listing.jumps,
         "is_over": recording is not None and recording.state != "recording",
         "problem_title": title,
         "problem": problem,

@@ -35,6 +35,7 @@ class SegmentList:
         size: Number of characters of the lines.
         last: File and offset of the last segment; None: there is none.
         starts: Start of each file by its number, seconds on the timeline of the recording.
+        jumps: Places after each hole, in seconds of what a player plays and of the timeline.
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class SegmentList:
         self.size = 0
         self.last: tuple[int, int] | None = None
         self.starts: dict[int, float] = {}
+        self.jumps: list[tuple[float, float]] = []
         self._pieces: list[str] = []
         self._longest = 0.0
         self._end = 0.0  # of the last one, on the timeline of the recording
@@ -63,20 +65,23 @@ class SegmentList:
         lines: list[str] = []
         in_file = -1 if self.last is None else self.last[0]
         for file, offset, size, start, duration, date, _ in segments:
+            is_hole = abs(start - self._end) > GAP_S
             if file != in_file:
                 if file not in files:
                     continue
-                is_gap = abs(start - self._end) > GAP_S or files[file].discontinuity
+                is_gap = is_hole or files[file].discontinuity
                 lines += self._head(date, is_gap=is_gap and in_file >= 0)
                 in_file = file
                 self.starts[file] = start
                 init = files[file].init_size
                 map = f'URI="{PLACE}{file}.mp4{QUERY}",BYTERANGE="{init}@0"'
                 lines.append(f"#EXT-X-MAP:{map}")
-            elif abs(start - self._end) > GAP_S:
+            elif is_hole:
                 lines += self._head(date, is_gap=True)
             elif abs(date - self._date) > DRIFT_S:
                 lines += self._head(date, is_gap=False)
+            if is_hole:
+                self.jumps.append((self.duration_s, start))
             lines.append(
                 f"#EXTINF:{duration:.5f},\n#EXT-X-BYTERANGE:{size}@{offset}\n"
                 f"{PLACE}{file}.mp4{QUERY}"

@@ -18,7 +18,8 @@ from headend.hls.past import Past, PastSegments
 from headend.hub.stream import Stream
 from headend.live.services import Services
 from headend.net.file_piece import FileReads
-from headend.objects.stores import Stores, check
+from headend.objects.stores import Stores
+from headend.record.clips import Clips
 from headend.record.download import Downloads
 from headend.record.dvr import Dvr
 from headend.record.index import RecordingIndex
@@ -31,6 +32,7 @@ from headend.record.removal import Removal
 from headend.record.retention import Keep, Retention
 from headend.record.uploads import Uploads
 from headend.settings import Settings
+from headend.settings.extras import require
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -71,6 +73,7 @@ class Recordings(Feature, PastSegments):
         stores: Object stores.
         places: Finds files, here and in stores.
         uploads: Brings files to the store.
+        clips: Cuts clips.
         recorder: The feature that records; None: this server records nothing.
     """
 
@@ -102,6 +105,7 @@ class Recordings(Feature, PastSegments):
             services.events,
             self.known.forget,
         )
+        self.clips: Final = Clips(self.index, self.places, lambda: self.folder, services.events)
         self.downloads: Final = Downloads(services.settings.data / DOWNLOADS, self.places)
         self.on_demand: Final = OnDemand(self)
         self.retention: Final = Retention(
@@ -147,7 +151,8 @@ class Recordings(Feature, PastSegments):
         return Keep(services.rules.of(path).record.keep_days, 0)
 
     def check(self, settings: Settings) -> None:
-        check("record.store", settings.record.store)
+        if settings.record.store:
+            require("obstore", "record.store")
 
     def start(self) -> None:
         self.check(self.services.settings)

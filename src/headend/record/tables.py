@@ -159,6 +159,24 @@ class RecordingTables:
         async with self._database.begin() as connection:
             return list(map(RecordedSegment._make, await connection.execute(query)))
 
+    async def segments_at(self, id: str, start_s: float, end_s: float) -> list[RecordedSegment]:
+        """Return the segments with media between two places on the timeline, in their order."""
+        columns = RECORDED_SEGMENTS.c
+        query = sa.select(*_SEGMENT).where(
+            columns.recording_id == id,
+            columns.start_s + columns.duration_s > start_s,
+            columns.start_s < end_s,
+        )
+        query = query.order_by(columns.file, columns.offset)
+        async with self._database.begin() as connection:
+            return list(map(RecordedSegment._make, await connection.execute(query)))
+
+    async def publishers(self, id: str) -> list[RecordedPublisher]:
+        """Return the publishers whose media is in a recording."""
+        query = sa.select(RECORDED_PUBLISHERS).where(RECORDED_PUBLISHERS.c.recording_id == id)
+        async with self._database.begin() as connection:
+            return [RecordedPublisher(*row) for row in await connection.execute(query)]
+
     async def last_segment(self, id: str, until_s: float | None = None) -> RecordedSegment | None:
         """Return the newest segment of a recording.
 

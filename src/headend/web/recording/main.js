@@ -1,6 +1,7 @@
 // The page of a recording: hls.js or the browser plays it, a bar shows and changes the place.
 
 import { $, setText } from '../common/dom.js';
+import { offerClips } from './clip.js';
 import { clock, moment } from './times.js';
 
 const STEP_S = 10;
@@ -188,6 +189,7 @@ function describe() {
   $('pill').className = 'pill live';
   $('download').hidden = !told.is_over;
   $('download').href = media('.mp4');
+  if (told.is_signed_in) offerClips(told, base, video);
 }
 
 listen();
