@@ -103,8 +103,8 @@ LAYERS = {
     "pytest_plugin": {"testing"},
     "cli": {
         "errors", "redaction", "names", "files", "logs", "srt_url", "settings", "media", "rtmp",
-        "codec", "sources", "net", "tls", "client", "store", "objects", "access", "live",
-        "http", "relay", "record", "app",
+        "codec", "sources", "net", "libsrt", "tls", "client", "store", "objects", "access",
+        "live", "http", "relay", "record", "app",
     },
     "__main__": {"cli"},
     "__init__": {"hooks", "settings", "media", "codec", "features", "embed"},

@@ -23,6 +23,7 @@ from headend.cli import (
     bench,
     config,
     demo,
+    doctor,
     healthcheck,
     key,
     output,
@@ -71,6 +72,7 @@ for _command in (
     audit,
     privacy,
     backup,
+    doctor,
     config,
 ):
     _command.register(app)

@@ -132,3 +132,14 @@ def sound(stream: av.AudioStream, position: int, samples: int, wave: bytes = b""
     frame.sample_rate = context.sample_rate
     frame.pts, frame.time_base = position, Fraction(1, context.sample_rate)
     return frame
+
+
+def missing_encoders(names: Sequence[str]) -> list[str]:
+    """Return which of some encoders FFmpeg was built without."""
+    missing = []
+    for name in names:
+        try:
+            av.codec.Codec(name, "w")
+        except ValueError:  # of PyAV's UnknownCodecError too
+            missing.append(name)
+    return missing
