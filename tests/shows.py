@@ -43,9 +43,16 @@ async def show(web: Web, name: str = "a") -> Publication:
     publication.push((header, keyframe), now)
     packaged = services.features[HlsStreams].begin(web.stream(path))
     for number in range(1, FRAMES):
-        publication.push((keyframe._replace(timestamp=FRAME_MS * number),), now)
+        go_on(publication, number, now)
     await until(lambda: packaged.playlists.next_sequence >= SEGMENTS)
     return publication
+
+
+def go_on(publication: Publication, number: int, now: float) -> None:
+    """Publish another frame; `number` counts from the first one."""
+    tags = picture_tags(size=(64, 64))
+    keyframe = next(tag for tag in tags if tag.is_keyframe)
+    publication.push((keyframe._replace(timestamp=FRAME_MS * number),), now)
 
 
 def addresses(playlist: bytes) -> list[str]:

@@ -79,6 +79,7 @@ LAYERS = {
         "errors", "logs", "decisions", "directory", "events", "trust", "media", "rtmp", "hub",
         "features", "access", "live", "relay",
     },
+    "cdn": {"errors", "logs", "settings", "hub", "features", "objects", "hls", "live"},
     "record": {
         "errors", "names", "logs", "events", "settings", "media", "hub", "net", "features",
         "store", "objects", "hls", "live", "http",
@@ -90,7 +91,7 @@ LAYERS = {
     "app": {
         "errors", "redaction", "files", "logs", "events", "hooks", "settings", "rtmp",
         "hub", "net", "features", "tls", "store", "access", "hls", "thumbnails", "live",
-        "http", "notify", "fallback", "relay", "record", "srt",
+        "http", "notify", "fallback", "relay", "cdn", "record", "srt",
     },
     "embed": {
         "errors", "names", "events", "hooks", "settings", "media", "rtmp", "hub", "outputs",

@@ -133,3 +133,34 @@ def test_frame_rate_is_the_declared_one_or_measured(
     shown.add(b"ij", span_ms / 1000, frames)
     text = shown.playlists.multivariant("")
     assert f"FRAME-RATE={rate}" in text if rate else "FRAME-RATE" not in text
+
+
+def test_what_is_elsewhere_too_is_listed_by_its_url_without_the_viewers_query() -> None:
+    shown = Shown()
+    assert shown.playlists.files(2) == ["e-0.m4s"]
+    shown.playlists.come_back("e-0.m4s")  # it was never away
+    before = shown.media(query="?token=t")
+    shown.playlists.moved("e-0.m4s", "https://cdn/e-0.m4s")
+    after = shown.media(query="?token=t")
+    assert after == before.replace("\ne-0.m4s?token=t\n", "\nhttps://cdn/e-0.m4s\n") != before
+    shown.playlists.come_back("e-0.m4s")
+    assert shown.media(query="?token=t") == before
+
+
+def test_init_segment_that_is_elsewhere_is_named_once() -> None:
+    window = Window("e", First(0, 0), hls_limits(part_s=1.0))
+    playlists = Playlists(window)
+    window.promise(2, 1.0)
+    window.add_init(Init(b"init", (PICTURE,)))
+    for _ in range(2):
+        window.add_part(MediaPart(b"ab", 0.0, 1.0, True, 1, False))
+        window.end_segment()
+    assert playlists.files(1) == ["e-init-0.mp4", "e-1.m4s"]
+    playlists.moved("e-init-0.mp4", "https://cdn/init.mp4")
+    window.add_part(MediaPart(b"ab", 0.0, 1.0, True, 1, False))
+    text = playlists.media_playlist(skip=False, query="?t=1")
+    assert text.count("#EXT-X-MAP") == text.count('#EXT-X-MAP:URI="https://cdn/init.mp4"\n') == 1
+    whole = Playlists(window)
+    whole.moved("e-1.m4s", "https://cdn/1")
+    window.end_segment()
+    assert "https://cdn/1\n" in whole.media_playlist(skip=False, query="")

@@ -119,6 +119,12 @@ def _hls(ground: Ground) -> Feature:
     return HlsStreams(services.runtime, services.registry, viewers)
 
 
+def _cdn(ground: Ground) -> Feature:
+    from headend.cdn.live_segments import LiveSegments
+
+    return LiveSegments(ground.services, node(ground.settings))
+
+
 def _recordings(ground: Ground) -> Feature:
     from headend.record.recordings import Recordings
 
@@ -174,6 +180,7 @@ FEATURES: Final = (
     Listed(_fallbacks, lambda ground: ground.services.rules.uses("live.fallback")),
     Listed(_relays, _is_relaying),
     Listed(_hls, lambda ground: ground.serves_http),
+    Listed(_cdn, lambda ground: ground.serves_http and bool(ground.settings.hls.store)),
     Listed(_recordings, _has_recordings),
     Listed(_played, _has_recordings),
     Listed(_thumbnails, lambda ground: ground.serves_http),

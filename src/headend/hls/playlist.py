@@ -38,7 +38,7 @@ class Segment:
     """A segment, or one that is not whole yet.
 
     Attributes:
-        name: Its URI, relative to the playlist.
+        name: Its URI, relative to the playlist, or of another server.
         duration: Seconds; so far, while it is not whole.
         date: When its first frame was sent, Unix seconds.
         map: URI of its init segment; empty: it needs none.
@@ -156,7 +156,7 @@ def media_playlist(playlist: MediaPlaylist, *, skip: bool = False, query: str = 
         in_map = segment.map
         if left - segment.duration < edge and not playlist.is_over:
             lines += _parts(segment, query)
-        lines += [f"#EXTINF:{segment.duration:.5f},", segment.name + query]
+        lines += [f"#EXTINF:{segment.duration:.5f},", _uri(segment.name, query)]
         left -= segment.duration
     if current is not None:
         lines += _segment_head(current, in_map, query)
@@ -207,9 +207,14 @@ def _segment_head(segment: Segment, in_map: str, query: str) -> list[str]:
     if segment.is_discontinuous:
         lines.append("#EXT-X-DISCONTINUITY")
     if segment.map and segment.map != in_map:
-        lines.append(f'#EXT-X-MAP:URI="{segment.map}{query}"')
+        lines.append(f'#EXT-X-MAP:URI="{_uri(segment.map, query)}"')
     lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{date_text(segment.date)}")
     return lines
+
+
+def _uri(name: str, query: str) -> str:
+    """Return a URI; what lets a viewer in here is nothing for another server."""
+    return name if "://" in name else name + query
 
 
 def _parts(segment: Segment, query: str) -> list[str]:

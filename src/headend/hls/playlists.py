@@ -33,6 +33,7 @@ class Playlists:
         self._window = window
         self._version = window.version
         self._texts: dict[tuple[bool, str], str] = {}
+        self._elsewhere: dict[str, str] = {}  # URLs by the names of files that are there too
 
     # ------------------------------------------------------------------ what there is
 
@@ -112,6 +113,29 @@ class Playlists:
         """Return an init segment, a segment or a part by its name."""
         return self._window.resource(name)
 
+    # ------------------------------------------------------------------ other servers
+
+    def files(self, newest: int) -> list[str]:
+        """Name so many of the newest whole segments, and the init segments that they need."""
+        segments = self._window.segments[-newest:]
+        names = [name for each in segments for name in (each.map, each.name) if name]
+        return list(dict.fromkeys(names))
+
+    def moved(self, name: str, url: str) -> None:
+        """List a file by a URL of another server from now on; it is here as before."""
+        self._elsewhere[name] = url
+        self._texts.clear()
+
+    def come_back(self, name: str) -> None:
+        """List a file by its own name again, if it is listed."""
+        if self._elsewhere.pop(name, None) is not None:
+            self._texts.clear()
+
+    def _placed(self, segment: Segment) -> Segment:
+        urls = self._elsewhere
+        name, map = segment.name, segment.map
+        return replace(segment, name=urls.get(name, name), map=urls.get(map, map))
+
     # ------------------------------------------------------------------ playlists
 
     @property
@@ -150,14 +174,18 @@ class Playlists:
             self._texts.clear()
         text = self._texts.get((skip, query))
         if text is None:
+            segments, current = window.segments, window.current if window.has_parts else None
+            if self._elsewhere:
+                segments = [self._placed(each) for each in segments]
+                current = None if current is None else self._placed(current)
             text = media_playlist(
                 MediaPlaylist(
                     window.target_s,
                     window.part_target_s,
                     window.sequence,
                     window.discontinuities,
-                    window.segments,
-                    window.current if window.has_parts else None,
+                    segments,
+                    current,
                     self.hint,
                     window.is_over,
                     window.picture_s,

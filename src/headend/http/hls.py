@@ -10,6 +10,7 @@ Source: RFC 8216bis, 6.2.5 and appendix B.
 import asyncio
 import re
 from contextlib import suppress
+from hmac import compare_digest
 from typing import Final
 
 from aiohttp import web
@@ -61,6 +62,9 @@ def add_routes(application: web.Application, services: Services) -> None:
     ):
         application.router.add_get(path, access.for_other_pages(services, handler))
         application.router.add_route("OPTIONS", path, routes.options)
+
+
+ORIGIN_SECRET: Final = "X-Origin-Secret"
 
 
 class HlsRoutes:
@@ -128,9 +132,17 @@ class HlsRoutes:
             await asyncio.sleep(PAST_LOOK_S)
         raise Problem(503, "The recording has nothing yet.", headers={"Retry-After": "1"})
 
+    def _check_origin(self, request: web.Request) -> None:
+        """Let in the CDN alone, if there is a secret between it and us."""
+        secret = self._services.settings.hls.origin_secret.get_secret_value()
+        shown = request.headers.get(ORIGIN_SECRET, "")
+        if secret and not compare_digest(shown.encode(), secret.encode()):
+            raise Problem(403, "HLS is given to the CDN alone here (hls.origin_secret).")
+
     async def resource(self, request: web.Request) -> web.StreamResponse:
         """Give an init segment, a segment or a part; wait for the part that comes next."""
         services = self._services
+        self._check_origin(request)
         path, name = stream_path(request.match_info["path"]), request.match_info["name"]
         asked = access.question(services, request, path, "hls")
         grant = await access.decide(services, request, asked)
@@ -156,6 +168,7 @@ class HlsRoutes:
     async def _stream(self, request: web.Request, kind: str) -> tuple[HlsStream, HlsViewer | None]:
         """Return a stream whose playlists can be given, and the viewer who asks."""
         services = self._services
+        self._check_origin(request)
         asked = access.question(services, request, stream_path(request.match_info["path"]), "hls")
         grant = await access.decide(services, request, asked)
         path = grant.path

@@ -1,11 +1,22 @@
 """Settings of HLS."""
 
-from typing import Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from headend.settings.section import Section
+from headend.settings.storage import OptionalHttpUrl, StoreUrl
 from headend.settings.values import GIB, MIB, Count, Seconds, Size
+
+SECRET_CHARACTERS: Final = 16
+# Of the server, not of a stream.
+SERVER_WIDE: Final = ("store", "public_url", "origin_secret")
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    if 0 < len(value) < SECRET_CHARACTERS:
+        raise ValueError(f"must be a text of at least {SECRET_CHARACTERS} characters, or empty")
+    return value
 
 
 class Hls(Section):
@@ -53,6 +64,21 @@ class Hls(Section):
         ge=1,
         le=3600,
         description="Seconds after the last request until packaging ends.",
+    )
+
+    store: StoreUrl = Field(
+        default="",
+        description="Object storage to which segments are uploaded while they are live: "
+        "s3://BUCKET/PREFIX, gs://, az:// or file:///FOLDER; if empty, none.",
+    )
+    public_url: OptionalHttpUrl = Field(
+        default="",
+        description="Base URL from which players fetch the segments in hls.store (a CDN).",
+    )
+    origin_secret: Annotated[SecretStr, AfterValidator(_secret)] = Field(
+        default=SecretStr(""),
+        description="Secret that a CDN shows in the header X-Origin-Secret; without it nobody "
+        "gets HLS; empty: everybody may ask.",
     )
 
     @field_validator("longest_s")

@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 
 from headend.settings.allowed import wrong
 from headend.settings.auth import Auth
-from headend.settings.hls import Hls
+from headend.settings.hls import SERVER_WIDE, Hls
 from headend.settings.limits import Limits
 from headend.settings.live import FallbackSources, Live
 from headend.settings.record import Record
@@ -82,7 +82,7 @@ RULE_KEYS: Final[Mapping[str, tuple[type[BaseModel], FieldInfo]]] = MappingProxy
         **_fields(StreamRtmp),
         **_fields(Live, *(each for each in Live.model_fields if not each.startswith("flush"))),
         **_fields(StreamLive),
-        **_fields(Hls),
+        **_fields(Hls, *(each for each in Hls.model_fields if each not in SERVER_WIDE)),
         **_fields(StreamSrt),
         **_fields(StreamRecord),
         **_fields(Record, "format", "part_s", "file_s", "keep_days"),

@@ -1,0 +1,1 @@
+"""Live segments in object storage, for a CDN."""
