@@ -14,6 +14,8 @@ from tests.e2e.wait import wait_for
 
 pytestmark = pytest.mark.e2e
 
+WEB = Path(__file__).parents[2] / "src/headend/web"
+
 
 def signed_in(server: Server, open_tab: OpenTab, **options: object) -> Tab:
     """Open the console and sign in."""
@@ -168,6 +170,9 @@ def test_relay_is_added_and_removed(server: Server, open_tab: OpenTab) -> None:
     dialog = tab.page.get_by_role("dialog", name="Add a relay")
     dialog.get_by_role("button", name="Add").click()
     expect(dialog).to_be_visible()  # what is needed is missing
+    dialog.get_by_label("Platform").select_option("Twitch")
+    assert "live-video.net" in dialog.get_by_label("Address").input_value()
+    dialog.get_by_label("Platform").select_option("Another server")
     dialog.get_by_label("Streams").fill("live/<b>*</b>")
     dialog.get_by_label("Address").fill("rtmp://127.0.0.1:1/{app}")
     dialog.get_by_label("Stream key").fill("verysecret")
@@ -192,8 +197,12 @@ def test_publish_key_is_made_and_revoked_and_shown_once(
     dialog.get_by_label("Stream").fill("live/a")
     dialog.get_by_label("Label").fill("<i>Anna</i>")
     dialog.get_by_role("button", name="Make").click()
-    key = dialog.get_by_label("Stream key of live/a").input_value()
-    place = dialog.get_by_label("Server").input_value()
+    key = dialog.get_by_label("Stream key of live/a", exact=True).input_value()
+    expect(dialog.get_by_label("Protocol").locator("option")).to_have_text(["RTMP"])
+    place = dialog.get_by_label("Server", exact=True).input_value()
+    if (WEB / "libraries" / "uqr.mjs").exists():
+        expect(dialog.get_by_role("img", name="QR code of the address over RTMP")).to_be_visible()
+    assert tab.check() == []
     publisher = peers.publish(clip, f"{place}/{key}", is_endless=True)  # as OBS does
     server.wait_media("live/a")
     dialog.get_by_role("button", name="Done").click()
@@ -206,6 +215,44 @@ def test_publish_key_is_made_and_revoked_and_shown_once(
     tab.page.reload()
     expect(rows).to_contain_text("Revoked")
     assert key not in tab.page.content()
+
+
+def test_token_is_signed_and_opens_the_player(
+    start_server: StartServer, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    server = start_server("auth.private=vip/*")
+    peers.publish(clip, server.url("vip/a"), is_endless=True)
+    server.wait_media("vip/a")
+    tab = signed_in(server, open_tab)
+    go(tab, "Keys")
+    tab.page.get_by_role("button", name="Sign a token").click()
+    dialog = tab.page.get_by_role("dialog")
+    dialog.get_by_label("Streams").fill("vip/a")
+    dialog.get_by_role("button", name="Sign").click()
+    page = dialog.get_by_label("Player page", exact=True).input_value()
+    viewer = open_tab(page)
+    viewer.wait("window.headend?.state === 'playing'")
+
+
+def test_history_tells_who_published_and_what_was_refused(
+    start_server: StartServer, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    server = start_server('stream=[{match="shut/*", auth.publish="key"}]')
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    peers.publish(clip, server.url("shut/a"))
+    tab = signed_in(server, open_tab)
+    go(tab, "History")
+    section = tab.page.locator("#section-history")
+
+    def look() -> bool:
+        section.get_by_role("button", name="Refresh").click()
+        return all(each in section.inner_text() for each in ("live/a", "shut/a"))
+
+    wait_for(look, "both publishers in the history")
+    section.get_by_label("Outcome").select_option("Refused")
+    expect(section.locator("tbody tr")).to_have_count(1, timeout=60_000)
+    expect(section.locator("tbody tr")).to_contain_text("publish key")
 
 
 def test_operator_watches_a_private_stream(

@@ -42,6 +42,22 @@ class NewRelay(Model):
     insecure: bool = Field(default=False, description="Trust any certificate.")
 
 
+class RelayPreset(Model):
+    """A platform that streams are relayed to."""
+
+    name: str = Field(description="For `preset` of a relay.")
+    title: str
+    url: str = Field(
+        description="Where to publish; empty: every account has an address of its own."
+    )
+
+
+class RelayPresets(Model):
+    """All platforms that are known."""
+
+    presets: list[RelayPreset]
+
+
 class AddedRelay(Model):
     """A relay that was added."""
 
@@ -57,6 +73,8 @@ def routes(relays: "Relays") -> Sequence[Route]:
               AddedRelay, NewRelay, status=201, statuses=(503,), action="relay.add"),
         Route("DELETE", f"{V1}/relays/{{relay}}", "End a relay that was added, and forget it.",
               api.remove, statuses=(404, 409, 503), action="relay.remove"),
+        Route("GET", f"{V1}/relay-presets", "Platforms that streams are relayed to.", api.presets,
+              RelayPresets),
     )  # fmt: skip
 
 
@@ -66,6 +84,12 @@ class _Relays:
 
     async def relays(self, request: web.Request) -> RelayList:
         return RelayList(relays=list(self._relays.described()))
+
+    async def presets(self, request: web.Request) -> RelayPresets:
+        known = PRESETS.items()
+        return RelayPresets(
+            presets=[RelayPreset(name=name, title=each.title, url=each.url) for name, each in known]
+        )
 
     async def add(self, request: web.Request) -> AddedRelay:
         body = await read_body(request, NewRelay)

@@ -1,4 +1,4 @@
-// This module is the section Audit: what administrators did, and what was refused.
+// The section Audit: what administrators did, and what was refused.
 
 import { h, setText } from '../common/dom.js';
 import { date } from '../common/format.js';

@@ -1,4 +1,4 @@
-// This module draws a figure over the last two minutes as a small line.
+// A graph: a figure over the last two minutes as a small line.
 
 const SPAN_S = 120;
 const [WIDTH, HEIGHT] = [240, 44];

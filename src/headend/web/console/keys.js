@@ -1,8 +1,10 @@
-// This module is the section Keys: publish keys, made, rotated and revoked; each is shown once.
+// The section Keys: publish keys, made, rotated and revoked, each shown once; and tokens, signed.
 
-import { copy, h } from '../common/dom.js';
+import { h } from '../common/dom.js';
 import { date } from '../common/format.js';
-import { ask, button, field, say, show, Table } from './parts.js';
+import { ask, button, field, say, Table } from './parts.js';
+import { showKey } from './publishing.js';
+import { signToken } from './tokens.js';
 
 const PAGE = 200;
 const REVOKE = 'What it publishes ends at once, and it is never taken again.';
@@ -39,14 +41,14 @@ export const keys = {
         if (wanted === null) return;
         const made = await app.api.post('/keys', wanted);
         await load(false);
-        await showKey(made);
+        await showKey(app, made);
       },
       async rotate(key) {
         if (!(await ask(`Rotate the key of ${key.stream}?`, ROTATE, 'Rotate', { isDanger: true })))
           return;
         const made = await app.api.post(`/keys/${encodeURIComponent(key.id)}/rotate`);
         await load(false);
-        await showKey(made);
+        await showKey(app, made);
       },
       async revoke(key) {
         if (!(await ask(`Revoke the key of ${key.stream}?`, REVOKE, 'Revoke', { isDanger: true })))
@@ -60,7 +62,12 @@ export const keys = {
       element: h(
         'div',
         {},
-        h('div', { class: 'tools' }, button('Make a key', acts.create, { kind: 'main' })),
+        h(
+          'div',
+          { class: 'tools' },
+          button('Make a key', acts.create, { kind: 'main' }),
+          button('Sign a token', () => signToken(app), { kind: '' }),
+        ),
         table.element,
         more,
       ),
@@ -142,40 +149,4 @@ async function askForKey() {
       .filter(Boolean),
     tls_only: secure.checked,
   };
-}
-
-/** Show a key for the only time, as encoders such as OBS ask for it. */
-function showKey(made) {
-  const name = made.stream.split('/').at(-1);
-  const [first, ...others] = made.servers;
-  const body = h(
-    'div',
-    { class: 'fields' },
-    h('p', {}, 'Copy it now: it is not kept, and never shown again.'),
-    first ? copied('Server', 'made-server', first) : '',
-    copied(`Stream key of ${made.stream}`, 'made-key', made.key),
-    h(
-      'p',
-      { class: 'soft' },
-      'In OBS: Settings, Stream, Service Custom. The stream key is this key alone, or ',
-      h('code', {}, `${name}?key=…`),
-    ),
-    ...others.map((server) =>
-      h(
-        'p',
-        { class: 'soft' },
-        'Encrypted, if encoders trust the certificate: Server ',
-        h('code', {}, server),
-      ),
-    ),
-  );
-  return show('Here is the key', body);
-}
-
-/** A text to be copied, with its button. */
-function copied(label, id, value) {
-  const input = h('input', { class: 'field mono', readonly: true, id, value });
-  const copying = h('button', { class: 'button', type: 'button' }, 'Copy');
-  copying.addEventListener('click', () => copy(input, copying));
-  return h('div', { class: 'fields' }, h('label', {}, label, input), copying);
 }

@@ -3,6 +3,7 @@
 import { $, h, setText } from '../common/dom.js';
 import { address, Api } from './api.js';
 import { audit } from './audit.js';
+import { history } from './history.js';
 import { keys } from './keys.js';
 import { say } from './parts.js';
 import { recordings } from './recordings.js';
@@ -11,9 +12,21 @@ import { server } from './server.js';
 import { sessions } from './sessions.js';
 import { settings } from './settings.js';
 import { streams } from './streams.js';
+import { webhooks } from './webhooks.js';
 
 // A section is shown if the server has what it needs.
-const SECTIONS = [streams, sessions, recordings, keys, relays, audit, server, settings];
+const SECTIONS = [
+  streams,
+  sessions,
+  recordings,
+  keys,
+  relays,
+  webhooks,
+  history,
+  audit,
+  server,
+  settings,
+];
 const AGAIN_MS = 2000;
 
 class App {

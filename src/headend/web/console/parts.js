@@ -1,6 +1,6 @@
 // What several sections use: dialog, message, tables.
 
-import { $, h, setText } from '../common/dom.js';
+import { $, copy, h, setText } from '../common/dom.js';
 import { keep } from '../common/keep.js';
 
 /** Ask before something is done; resolves to whether it is wanted. */
@@ -127,6 +127,21 @@ export function facts(names) {
     element.append(h('div', {}, h('dt', {}, name), values[key]));
   }
   return { element, values };
+}
+
+/** A text to be copied, with its button. */
+export function copied(label, id, value) {
+  const input = h('input', { class: 'field mono', readonly: true, id, value });
+  const copying = h('button', { class: 'button', type: 'button' }, 'Copy');
+  copying.setAttribute('aria-label', `Copy: ${label}`);
+  copying.addEventListener('click', () => copy(input, copying));
+  const element = h(
+    'div',
+    { class: 'copied' },
+    h('label', { for: id }, label),
+    h('span', { class: 'copy-row' }, input, copying),
+  );
+  return { input, element };
 }
 
 /** A field of a dialog, with its label and a hint. */

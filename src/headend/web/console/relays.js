@@ -1,4 +1,4 @@
-// This module is the section Relays: streams that are sent to other servers, or fetched from them.
+// The section Relays: streams that are sent to other servers, or fetched from them.
 
 import { h, setText } from '../common/dom.js';
 import { bitRate, bytes, capital, duration } from '../common/format.js';
@@ -42,7 +42,8 @@ export const relays = {
       await load();
     };
     const add = async () => {
-      const made = await askForRelay();
+      const { presets } = await app.api.get('/relay-presets');
+      const made = await askForRelay(presets);
       if (made === null) return;
       await app.api.post('/relays', made);
       say('The relay has been added.');
@@ -137,13 +138,20 @@ function makeWarning(text) {
 }
 
 /** Ask what a new relay is to be; null: nothing. */
-async function askForRelay() {
+async function askForRelay(presets) {
   const direction = h(
     'select',
     { class: 'field' },
     h('option', { value: 'out' }, 'Out, to another server'),
     h('option', { value: 'in' }, 'In, from another server'),
   );
+  const platform = h(
+    'select',
+    { class: 'field' },
+    h('option', { value: '' }, 'Another server'),
+    presets.map(({ name, title }) => h('option', { value: name }, title)),
+  );
+  const platforms = h('label', {}, 'Platform', platform);
   const match = field(
     'Streams',
     { required: true, placeholder: 'live/*' },
@@ -159,11 +167,23 @@ async function askForRelay() {
     { type: 'password' },
     'If it needs one. It is never shown again.',
   );
+  // A platform has an address of its own, or every account of it has.
+  direction.addEventListener('change', () => {
+    platforms.hidden = direction.value !== 'out';
+    platform.value = '';
+    platform.dispatchEvent(new Event('change'));
+  });
+  platform.addEventListener('change', () => {
+    const chosen = presets.find(({ name }) => name === platform.value);
+    url.input.value = chosen?.url ?? '';
+    key.input.required = Boolean(chosen);
+  });
   const body = h(
     'div',
     { class: 'fields' },
     h('p', { class: 'soft' }, WHAT),
     h('label', {}, 'Direction', direction),
+    platforms,
     match.element,
     url.element,
     key.element,
@@ -174,5 +194,6 @@ async function askForRelay() {
     match: match.input.value.trim(),
     url: url.input.value.trim(),
     key: key.input.value,
+    preset: platform.value,
   };
 }

@@ -1,4 +1,4 @@
-// This module is the section Server: where it listens, its certificates, how it is, and reloading.
+// The section Server: where it listens, its certificates, how it is, and reloading.
 
 import { h, setText } from '../common/dom.js';
 import { bitRate, bytes, date, duration } from '../common/format.js';

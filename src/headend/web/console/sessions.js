@@ -1,4 +1,4 @@
-// This module is the section Sessions: who publishes and who watches, and a button that closes one.
+// The section Sessions: who publishes and who watches, and a button that closes one.
 
 import { h, setText } from '../common/dom.js';
 import { bytes, duration } from '../common/format.js';

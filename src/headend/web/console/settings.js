@@ -1,4 +1,4 @@
-// This module is the section Settings: what is in effect, and where each value came from.
+// The section Settings: what is in effect, and where each value came from.
 
 import { h } from '../common/dom.js';
 import { Table } from './parts.js';

@@ -1,4 +1,4 @@
-// What lets an operator watch: a stream that is private needs a token.
+// The right of an operator to watch: a stream that is private needs a token.
 
 import { encoded } from './api.js';
 
