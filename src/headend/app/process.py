@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from headend import files, logs
+from headend.app import service_manager
 from headend.app.garbage import Collector
 from headend.app.server import Server
 from headend.app.signals import Signals
@@ -92,6 +93,7 @@ async def _serve(
         _tell_admin_token(server, loaded.settings.data)
         if ready_file is not None and not stop.is_set():
             _write_ready_file(ready_file, server.addresses)
+        service_manager.notify(service_manager.READY)
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(server.watch_files()),
@@ -104,6 +106,7 @@ async def _serve(
                 task.cancel()
     finally:
         collector.stop()
+        service_manager.notify(service_manager.STOPPING)
         await server.stop()
     return 0
 

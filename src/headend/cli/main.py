@@ -34,6 +34,7 @@ from headend.cli import (
     recordings,
     relay,
     serve,
+    service,
     status,
     tls,
     token,
@@ -73,6 +74,7 @@ for _command in (
     privacy,
     backup,
     doctor,
+    service,
     config,
 ):
     _command.register(app)
