@@ -15,7 +15,7 @@ from tests.outputs.packaged import Packaged
 from tests.wire import wire
 
 from headend.hub.timeline import Timeline
-from headend.media.avc import avcc_of
+from headend.media.avc import avcc_of_record
 from headend.media.codecs import video_tag
 from headend.media.nalus import from_annex_b
 from headend.media.tag import VIDEO, Tag
@@ -71,7 +71,7 @@ def coded(bframes: int = 0) -> tuple[bytes, list[Coded]]:
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
     units = [from_annex_b(bytes(packet)) for packet in packets]
-    record = avcc_of(b"".join(START + unit for unit in units[0] if unit[0] & 31 in (7, 8)))
+    record = avcc_of_record(b"".join(START + unit for unit in units[0] if unit[0] & 31 in (7, 8)))
     first = packets[0].dts
     return record, [
         Coded(

@@ -9,7 +9,7 @@ from tests.media.bitstring import bits
 from tests.wire import wire
 
 from headend.errors import MediaError
-from headend.media.avc import avcc_of, nalu_length_size, parameter_sets, parse_avc_config
+from headend.media.avc import avcc_of_record, nalu_length_size, parameter_sets, parse_avc_config
 from headend.media.picture import PictureConfig
 
 HIGH_1080 = wire(
@@ -131,14 +131,14 @@ def test_parameter_sets_with_start_codes_become_avcc() -> None:
     pps = pps[: len(pps) - 4]  # what High adds to avcC
     assert sps[0] == 0x67
     assert pps[0] == 0x68
-    made = avcc_of(wire("00000001") + sps + wire("000001 06aa 000001") + pps)
+    made = avcc_of_record(wire("00000001") + sps + wire("000001 06aa 000001") + pps)
     assert made == wire("01640028 ff e1 001f") + sps + wire("01 0006") + pps
     assert parse_avc_config(made) == parse_avc_config(HIGH_1080)
     assert nalu_length_size(made) == 4
-    assert avcc_of(HIGH_1080) is HIGH_1080
+    assert avcc_of_record(HIGH_1080) is HIGH_1080
     for units in (sps, pps, b"", sps[:3] + b"\0\0\1" + pps):
         with pytest.raises(MediaError, match="no SPS and PPS"):
-            avcc_of(wire("000001") + units)
+            avcc_of_record(wire("000001") + units)
 
 
 def test_parameter_sets_of_a_record_are_its_nal_units() -> None:

@@ -9,7 +9,7 @@ from tests.media.bitstring import bits
 from tests.wire import wire
 
 from headend.errors import MediaError
-from headend.media.hevc import hvcc_of, parameter_sets, parse_hevc_config
+from headend.media.hevc import hvcc_of, hvcc_of_record, parameter_sets, parse_hevc_config
 from headend.media.picture import PictureConfig
 
 MAIN_10 = wire(
@@ -73,11 +73,6 @@ def test_damaged_record_is_refused(record: bytes) -> None:
         parse_hevc_config(record)
 
 
-def test_start_codes_are_named() -> None:
-    with pytest.raises(MediaError, match="Annex B"):
-        parse_hevc_config(wire("00000001 4001") + bytes(40))
-
-
 @given(st.binary(max_size=80), st.integers(0, 80))
 def test_any_bytes_give_a_config_or_an_error(tail: bytes, kept: int) -> None:
     for data in (tail, MAIN_10[:kept] + tail):
@@ -105,3 +100,17 @@ def test_parameter_sets_become_a_record_that_says_the_same() -> None:
 def test_no_record_is_made_without_an_sps() -> None:
     with pytest.raises(MediaError, match="there is no SPS"):
         hvcc_of(UNITS[:1])
+
+
+def test_start_codes_become_a_record() -> None:
+    codes = b"".join(wire("00000001") + unit for unit in UNITS)
+    assert hvcc_of_record(codes + wire("000001 4e01 0500")) == hvcc_of(UNITS)
+    record = hvcc_of(UNITS)
+    assert hvcc_of_record(record) is record
+
+
+@pytest.mark.parametrize("kept", [(), (0,), (0, 1), (0, 2)])
+def test_start_codes_without_parameter_sets_are_named(kept: tuple[int, ...]) -> None:
+    codes = wire("000001") + b"".join(wire("000001") + UNITS[each] for each in kept)
+    with pytest.raises(MediaError, match=r"start codes \(Annex B\), and no SPS and PPS"):
+        hvcc_of_record(codes)

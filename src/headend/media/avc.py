@@ -51,7 +51,7 @@ def parse_avc_config(record: bytes) -> PictureConfig:
     return _parse_sps(unescaped(sps[1:]), codecs)
 
 
-def avcc_of(record: bytes) -> bytes:
+def avcc_of_record(record: bytes) -> bytes:
     """Return a record as avcC, which one of parameter sets with start codes (Annex B) becomes.
 
     Raises:

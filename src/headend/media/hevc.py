@@ -11,12 +11,14 @@ from typing import Final
 
 from headend.errors import MediaError
 from headend.media.bits import BitReader, unescaped
-from headend.media.nalus import is_annex_b
+from headend.media.nalus import from_annex_b, is_annex_b
 from headend.media.picture import PictureConfig
 
 _HEADER_SIZE: Final = 23
 _NALU_TYPE_SPS: Final = 33
-_PARAMETER_SETS: Final = (32, 33, 34)  # VPS, SPS, PPS
+_NALU_TYPE_PPS: Final = 34
+_PARAMETER_SETS: Final = (32, _NALU_TYPE_SPS, _NALU_TYPE_PPS)  # VPS first
+_MOST_SETS: Final = 255  # 16 VPS, 16 SPS and 64 PPS have a number of their own (7.4.3)
 _PROFILES: Final = {1: "Main", 2: "Main 10", 3: "Main Still Picture", 4: "Range Extensions"}
 
 
@@ -28,8 +30,6 @@ def parse_hevc_config(record: bytes) -> PictureConfig:
     """
     if len(record) < _HEADER_SIZE:
         raise MediaError("hvcC is cut short")
-    if is_annex_b(record):
-        raise MediaError("hvcC has start codes (Annex B): it is none")
     sps = next(_nalus(record, _NALU_TYPE_SPS), None)
     if sps is None:
         raise MediaError("hvcC holds no SPS")
@@ -43,6 +43,21 @@ def parse_hevc_config(record: bytes) -> PictureConfig:
         _PROFILES.get(record[1] & 31),
         f"{level // 30}.{level % 30 // 3}",
     )
+
+
+def hvcc_of_record(record: bytes) -> bytes:
+    """Return a record as hvcC, which one of parameter sets with start codes (Annex B) becomes.
+
+    Raises:
+        MediaError: It has start codes, and no SPS and PPS behind them.
+    """
+    if not is_annex_b(record):
+        return record
+    units = [unit for unit in from_annex_b(record) if len(unit) > 2]
+    sets = [unit for unit in units if unit[0] >> 1 & 63 in _PARAMETER_SETS][:_MOST_SETS]
+    if not {_NALU_TYPE_SPS, _NALU_TYPE_PPS} <= {unit[0] >> 1 & 63 for unit in sets}:
+        raise MediaError("hvcC has start codes (Annex B), and no SPS and PPS")
+    return hvcc_of(sets)
 
 
 def hvcc_of(units: Sequence[bytes]) -> bytes:
