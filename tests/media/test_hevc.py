@@ -93,6 +93,7 @@ UNITS = (
 def test_parameter_sets_become_a_record_that_says_the_same() -> None:
     record = hvcc_of(UNITS)
     assert parameter_sets(record) == list(UNITS)
+    assert parameter_sets(record[:22]) == []
     config = parse_hevc_config(record)
     assert (config.codecs, config.width, config.height) == ("hvc1.1.6.L120.90", 1920, 1080)
 
