@@ -14,6 +14,7 @@ from tests.record.made import begun, file, recording, segment
 from headend.cli.main import run
 from headend.net.pseudonyms import PSEUDONYMS, Pseudonyms
 from headend.record import erasure
+from headend.record.stored_tables import StoredTables
 from headend.record.tables import RecordingTables
 from headend.record.values import RecordedPublisher
 from headend.store.audit import AuditTrail
@@ -149,6 +150,37 @@ def test_recording_that_cannot_be_deleted_is_told_and_stays(
     assert run(["privacy", "erase", "--data", data, "--subject", "Eve"]) == 1
     assert f"cannot be deleted: {path}: Read-only file system" in capsys.readouterr().err
     assert len(exported(data, capsys, "--subject", "Eve")["recordings"]) == 1
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_is_in_an_object_store_is_deleted_there_or_told(
+    data: str, capsys: Capture, tmp_path: Path, *, is_there: bool
+) -> None:
+    add_recording(Path(data), "r1")
+    store = tmp_path / "store"
+    url = f"file://{store}" if is_there else "s3://rec"
+
+    async def upload() -> str:
+        database = Database("", Path(data))
+        await database.open()
+        (file,) = await RecordingTables(database, "alone").files("r1")
+        await StoredTables(database, "alone").stored(file, url, 5)
+        await database.close()
+        return file.key
+
+    there = store / asyncio.run(upload())
+    there.parent.mkdir(parents=True)
+    there.write_bytes(b"media")
+    config = tmp_path / "headend.toml"
+    config.write_text(
+        '[storage]\nendpoint = "http://127.0.0.1:1"\nkey_id = "k"\nsecret = "not-the-one"\n'
+    )
+    erase = ["privacy", "erase", "--data", data, "--config", str(config), "--subject", "Eve"]
+    assert run(erase) == 0
+    said = capsys.readouterr()
+    assert "deleted: 1 recordings" in said.out
+    assert there.exists() is not is_there
+    assert ("1 files are in the object store still" in said.err) is not is_there
 
 
 def test_recordings_at_other_servers_are_told(data: str, capsys: Capture) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.e2e import media
 from tests.e2e.browser import OpenTab
 from tests.e2e.server import Server
 from tests.e2e.wait import wait_for
+from tests.objects.s3 import KEY_ID, SECRET, s3_server
 from tests.record.fragmented import FRAGMENTED, recorded
 from tests.record.made import file, recording
 
@@ -61,28 +63,54 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def server(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with one recording, the publisher of which was away for a minute."""
     server = Server(tmp_path_factory.mktemp("recordings"), arguments=("--tls", "127.0.0.1:0"))
-    whole = recording(
-        started=STARTED, ended=STARTED + 84, bytes=1, files=2, duration_s=2 * DURATION
-    )
     try:
-        rows, files = [], []
-        for number, clip in enumerate(clips):
-            path = server.data / "recordings" / file(number).path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(clip, path)
-            files.append(replace(file(number), init_size=recorded(clip).init_size))
-            rows += [("r1", each) for each in segments(clip, number, 72.0 * number)]
-
-        async def fill() -> None:
-            database = Database("", server.data)
-            await database.open()
-            await RecordingTables(database, "alone").write({whole: False}, files, rows, [])
-            await database.close()
-
-        asyncio.run(fill())
+        fill(server, clips)
         yield server
     finally:
         server.process.kill()
+
+
+def fill(server: Server, clips: list[Path]) -> None:
+    """Give a server the recording."""
+    whole = recording(
+        started=STARTED, ended=STARTED + 84, bytes=1, files=2, duration_s=2 * DURATION
+    )
+    rows, files = [], []
+    for number, clip in enumerate(clips):
+        path = server.data / "recordings" / file(number).path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip, path)
+        files.append(replace(file(number), init_size=recorded(clip).init_size))
+        rows += [("r1", each) for each in segments(clip, number, 72.0 * number)]
+
+    async def write() -> None:
+        database = Database("", server.data)
+        await database.open()
+        await RecordingTables(database, "alone").write({whole: False}, files, rows, [])
+        await database.close()
+
+    with ThreadPoolExecutor(1) as thread:  # a browser's loop may be running in this one
+        thread.submit(lambda: asyncio.run(write())).result()
+
+
+@pytest.fixture(scope="module")
+def far(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose recording is in a store of S3 alone."""
+    with s3_server() as s3:
+        s3.bucket("rec")
+        server = Server(
+            tmp_path_factory.mktemp("far"), "record.store=s3://rec/p", "record.keep_local=false",
+            f"storage.endpoint={s3.endpoint}", f"storage.key_id={KEY_ID}",
+            f"storage.secret={SECRET}",
+        )  # fmt: skip
+        try:
+            fill(server, clips)
+            folder = server.data / "recordings"
+            wait_for(lambda: not list(folder.rglob("*.mp4")), "the files are in the store")
+            yield server
+            assert SECRET not in server.process.output()
+        finally:
+            server.process.kill()
 
 
 def address(server: Server, path: str, port: str = "http") -> str:
@@ -204,6 +232,23 @@ def test_ffmpeg_seeks_over_rtmp(server: Server, clips: list[Path]) -> None:
     at = all_of_it.index(got[0])
     assert 0 < at <= 125  # 5 s of 25 pictures
     assert got == all_of_it[at : at + len(got)]
+
+
+def test_ffmpeg_gets_every_frame_from_the_object_store(far: Server, clips: list[Path]) -> None:
+    whole = both(clips)
+    for path in ("/recordings/r1/index.m3u8", "/recordings/r1.mp4"):
+        assert hashes("-i", address(far, path)) == whole, path
+    assert hashes("-rtmp_buffer", "3600000", "-i", rtmp(far)) == whole
+
+
+def test_page_plays_and_seeks_in_the_object_store(far: Server, open_tab: OpenTab) -> None:
+    tab = open_tab(address(far, "/watch/recordings/r1"))
+    tab.ask("(video.muted = true, video.play())")
+    tab.wait("video.currentTime > 0.5 && video.videoWidth === 320")
+    tab.page.evaluate("seek => { seek.value = 20; }", tab.page.query_selector("#seek"))
+    tab.page.dispatch_event("#seek", "change")
+    tab.wait("video.ended && video.videoWidth === 256")
+    assert tab.check() == []
 
 
 def dump(server: Server, file: Path, *options: str) -> int:

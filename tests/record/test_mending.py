@@ -96,6 +96,27 @@ async def test_journal_of_what_is_written_is_deleted_and_nothing_else_changes(
     assert unfinished.recording.id == "id"
 
 
+async def test_file_that_is_in_a_store_alone_stays_part_of_what_is_mended(
+    tmp_path: Path, database_url: str
+) -> None:
+    rows = await taped(tmp_path)
+    (unfinished,) = journal.read_all(tmp_path)
+    first = replace(unfinished.files[0].file, store="s3://rec", size=77, is_local=False)
+    async with made.index(database_url) as (index, tables):
+        index.begin(unfinished.recording)
+        index.add_file(first)
+        index.add_segments("id", [row for row in rows if row.file == 0])
+        await index.settled()
+    (tmp_path / first.path).unlink()
+    async with mending(tmp_path, database_url) as (_, tables, _mends):
+        await until(lambda: no_journal(tmp_path))
+        mended = await tables.get("id")
+        assert mended is not None
+        assert (mended.state, mended.files) == ("ready", 3)
+        assert (await tables.files("id"))[0] == first
+        assert [row[:3] for row in await tables.segments("id")] == [row[:3] for row in rows]
+
+
 async def test_files_that_are_gone_are_told_and_the_others_kept(
     tmp_path: Path, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
