@@ -35,6 +35,7 @@ from bench.report import (
     target_table,
 )
 from bench.servers import KBPS, Variant, describe_machine
+from bench.srt import srt as measure_srt
 from bench.tools import BenchError
 from bench.web import web as measure_web
 from headend.cli.bench_server import raise_descriptor_limit
@@ -384,6 +385,21 @@ def relay(
     show(figure_table(f"Relays, {KBPS} kbit/s\n{describe_machine()}", figures))
     show(target_table("Relays, beside what they must reach", reached))
     save("relay", [*figures, *reached], json)
+
+
+@app.command()
+def srt(
+    publishers: Annotated[int, typer.Option(help="How many.")] = 50,
+    viewers: Annotated[int, typer.Option(help="Of one stream.")] = 40,
+    idle: Annotated[int, typer.Option(help="Callers that send nothing.")] = 200,
+    seconds: Seconds = 8.0,
+    runs: Runs = 3,
+    json: Json = None,
+) -> None:
+    """CPU and memory of SRT callers, beside a bare loop over libsrt."""
+    figures = list(measure_srt(publishers, viewers, idle, seconds, runs))
+    show(figure_table(f"SRT, {KBPS} kbit/s\n{describe_machine()}", figures))
+    save("srt", figures, json)
 
 
 @app.command(name="all")

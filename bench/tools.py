@@ -40,6 +40,21 @@ def has_openssl() -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+def srt_libraries(name: str) -> list[str]:
+    """Return what a tool for SRT is linked with: either flavour of Debian's libsrt.
+
+    Raises:
+        BenchError: There is none with headers.
+    """
+    if not name.startswith("srt"):
+        return []
+    for flavour in ("srt-openssl", "srt-gnutls", "srt"):
+        command = [compiler() or "false", "-shared", "-o", "/dev/null", f"-l{flavour}"]
+        if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+            return [f"-l{flavour}"]
+    raise BenchError("no headers of libsrt: install the Debian package libsrt-openssl-dev")
+
+
 def build(name: str) -> Path:
     """Compile `bench/NAME.c` unless its program is newer; `NAME-tls` is the same with TLS.
 
@@ -59,7 +74,7 @@ def build(name: str) -> Path:
     BUILD.mkdir(exist_ok=True)
     command = [cc, "-O2", "-std=gnu11", "-Wall", "-Wextra", "-Wno-sign-compare"]
     command += ["-DLOAD_TLS"] if is_tls else []
-    libraries = ["-lssl", "-lcrypto"] if is_tls else []
+    libraries = ["-lssl", "-lcrypto"] if is_tls else srt_libraries(name)
     done = subprocess.run(
         [*command, "-o", program, source, *libraries], capture_output=True, text=True, check=False
     )

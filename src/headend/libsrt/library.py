@@ -36,10 +36,18 @@ MISSING: Final = (
 
 PAYLOAD: Final = 1316  # bytes: seven packets of MPEG-TS, which every receiver takes
 PACKET: Final = 1456  # bytes of the largest message of live mode
+# Packets: as many as libsrt's receive buffer has. libsrt's own value, three times as many, costs
+# 280 KiB of each connection and is of no use.
+WINDOW: Final = 8192
+# Of glibc: from which size memory goes back to the system at once. glibc raises it when
+# such memory is freed; from then on buffers of closed connections leave holes that stay.
+MMAP_BYTES: Final = 128 * 1024
 IN, OUT, ERR = 1, 4, 8  # of epoll
 NOT_NOW: Final = (6001, 6002)  # SRT_EASYNCSND, SRT_EASYNCRCV
 _RECEIVES_BLOCKING, _SENDS_BLOCKING, _PASSPHRASE, _PEER_VERSION = 2, 1, 26, 35
 _LATENCY, _STREAM_ID, _IPV6_ONLY, _ENFORCED = 23, 46, 54, 53
+_WINDOW: Final = 4  # SRTO_FC
+_M_MMAP_THRESHOLD: Final = -3
 _KEY_BYTES, _CONNECT_MS, _PEER_LATENCY = 27, 36, 44
 
 # Opaque pointer, socket, version of the handshake, address, stream id.
@@ -77,6 +85,7 @@ class Library:
             raise SrtError(f"libsrt {self.version} is too old: 1.5 or newer is needed")
         self._hooks: dict[int, object] = {}  # of sockets that listen; libsrt holds no reference
         self._declare()
+        _keep_threshold()
         self._slow.srt_startup()
         self._slow.srt_setloglevel(0)  # it would write to stderr
         atexit.register(self.close)
@@ -180,6 +189,7 @@ class Library:
         self._set(sock, _RECEIVES_BLOCKING, 0)
         self._set(sock, _SENDS_BLOCKING, 0)
         self._set(sock, _LATENCY, latency_ms)
+        self._set(sock, _WINDOW, WINDOW)
         self._set(sock, _ENFORCED, 1)
         return int(sock)
 
@@ -322,3 +332,9 @@ def _found() -> str:
             ctypes.CDLL(name)
             return name
     raise SrtError(MISSING)
+
+
+def _keep_threshold() -> None:
+    """Have glibc leave its threshold where it begins; other systems have none."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(_M_MMAP_THRESHOLD, MMAP_BYTES)
