@@ -192,7 +192,7 @@ def test_the_first_track_of_each_kind_is_taken_and_unknown_types_are_named() -> 
         (0x24, 0x100, ""),
         (0x1B, 0x101, ""),
         (0x06, 0x102, "0a04656e6700 6a0100".replace(" ", "")),
-        (0x06, 0x103, "05044f707573"),
+        (0x06, 0x103, "050441563031"),
         (0x0F, 0x104, ""),
     )
     _, demuxer = units(table(0, PAT), table(PMT_PID, tables))

@@ -166,3 +166,38 @@ def test_noise_in_sound_is_counted() -> None:
     source = Source()
     source.sound(0, b"noise!!" + ADTS)
     assert source.maker.damaged == 1
+
+
+def opus_source(descriptors: str) -> Source:
+    tables = table(0, PAT) + table(PMT_PID, pmt((0x06, AUDIO, descriptors)))
+    return Source(tables)
+
+
+def test_opus_has_its_head_once_and_each_packet_its_time() -> None:
+    source = opus_source("05044f707573 7f028002")
+    two = b"\x7f\xe0\x02\xf8a\x7f\xe0\x02\xf8b"
+    head, first, second = source.sound(90_000, two)
+    assert (head.kind, head.timestamp) == (SOUND, 1000)
+    assert head.is_sequence_header
+    assert head.body == b"\x90OpusOpusHead\1\2\x38\1\x80\xbb\0\0\0\0\0"
+    assert [(tag.timestamp, tag.body) for tag in (first, second)] == [
+        (1000, b"\x91Opus\xf8a"),
+        (1020, b"\x91Opus\xf8b"),
+    ]
+    (third,) = source.sound(93_600, b"\x7f\xe0\x02\xf8c")
+    assert (third.timestamp, third.body) == (1040, b"\x91Opus\xf8c")
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "channels"),
+    [("05044f707573", 2), ("05044f707573 7f028001", 1), ("05044f707573 7f0180", 2),
+     ("05044f707573 7f028100", 2), ("05044f707573 7f028006", 6)],
+)  # fmt: skip
+def test_opus_has_the_channels_that_its_descriptor_names(descriptors: str, channels: int) -> None:
+    head, _ = opus_source(descriptors).sound(0, b"\x7f\xe0\x01\xf8")
+    assert head.body[14] == channels
+
+
+def test_opus_of_a_layout_that_is_not_known_is_left_out() -> None:
+    source = opus_source("05044f707573 7f0280ff")
+    assert source.maker.demuxer.unknown == (0x06,)

@@ -7,7 +7,7 @@ from headend.media.headers import Codec
 from headend.media.mpegts import TsDemuxer
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.media.ts_tags import TagMaker
-from headend.outputs.mpegts import TsEncoder
+from headend.outputs.mpegts import TsEncoder, carries
 
 SPS = bytes.fromhex("6742c01edd8149bf")
 PPS = bytes.fromhex("68ce3c80")
@@ -144,8 +144,8 @@ def test_a_frame_over_64_kib_has_no_length() -> None:
 
 def test_what_mpegts_does_not_hold_is_left_out() -> None:
     av1 = video(0, b"\x90av01" + bytes(10), header=True)
-    opus = audio(0, b"\x91Opusabc")
-    head = audio(0, b"\x90OpusOpusHead", header=True)
+    flac = audio(0, b"\x91fLaCabc")
+    head = audio(0, b"\x90fLaCfLaC", header=True)
     script = Tag(SCRIPT, 0, b"data", False, False)
     command = video(0, b"\x57\0")
     nothing = video(0, b"\x17\1\0\0\0", key=True)
@@ -153,7 +153,7 @@ def test_what_mpegts_does_not_hold_is_left_out() -> None:
     end = video(0, b"\x17\2\0\0\0", header=True)
     second = audio(0, b"\x95\x01mp4a\x01abc")
     assert (
-        encoded(av1, head, opus, script, command, key(0), HEADER, nothing, other, end, second)
+        encoded(av1, head, flac, script, command, key(0), HEADER, nothing, other, end, second)
         == b""
     )
     assert (
@@ -188,3 +188,16 @@ def test_nothing_is_said_between_media() -> None:
 def test_frames_of_any_size_come_out_as_they_went_in(sizes: list[int]) -> None:
     frames = [audio(1000 + 30 * at, b"\xaf\1" + bytes(size)) for at, size in enumerate(sizes)]
     assert decoded(encoded(ASC, *frames))[1:] == frames
+
+
+def test_opus_is_read_back_as_it_was_with_its_channels() -> None:
+    head = audio(0, b"\x90OpusOpusHead\1\1\x38\1\x80\xbb\0\0\0\0\0", header=True)
+    frames = [audio(600 + 20 * number, b"\x91Opus\xf8" + b"a" * 300) for number in range(3)]
+    short = audio(0, b"\x90OpusOpusHead", header=True)
+    assert decoded(encoded(head, *frames)) == [head._replace(timestamp=600), *frames]
+    assert decoded(encoded(head, short, *frames))[0].body == head.body
+
+
+def test_what_mpeg_ts_carries_is_known_by_codec() -> None:
+    assert carries(Codec.OPUS)
+    assert not carries(Codec.AV1)

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from headend.media.headers import Codec
+from headend.media.ts_opus import EXTENSION, REGISTRATION, channels_of
 
 PACKET_SIZE: Final = 188
 SYNC: Final = 0x47
@@ -37,6 +38,7 @@ _CODECS: Final = {
 }
 _PRIVATE: Final = 0x06
 _PRIVATE_CODECS: Final = {0x6A: Codec.AC3, 0x7A: Codec.EAC3}  # by descriptor (DVB)
+_EXTENSION: Final = bytes((EXTENSION,))
 _VIDEO: Final = frozenset({Codec.H264, Codec.HEVC})
 
 
@@ -49,6 +51,7 @@ class Unit(NamedTuple):
         dts: When it is decoded, 33 bits of 90 kHz.
         is_random_access: The packet says that decoding can start here.
         payload: Elementary stream: for video one access unit, in Annex B.
+        channels: Of Opus, which says it in the tables alone; else 0.
     """
 
     codec: Codec
@@ -56,6 +59,7 @@ class Unit(NamedTuple):
     dts: int
     is_random_access: bool
     payload: bytes
+    channels: int = 0
 
 
 @dataclass(slots=True)
@@ -63,6 +67,7 @@ class _Pid:
     """A PID whose PES packets are put together."""
 
     codec: Codec
+    channels: int = 0
     counter: int = -1  # continuity counter of the packet before
     pieces: list[bytes] = field(default_factory=list)
     size: int = 0
@@ -210,25 +215,24 @@ class TsDemuxer:
 
     def _learn_tracks(self, section: bytes) -> None:
         """Take the first track of each kind of a PMT."""
-        found: dict[bool, tuple[int, Codec]] = {}
+        found: dict[bool, tuple[int, Codec, int]] = {}
         unknown: list[int] = []
         for kind, pid, descriptors in _streams(section):
-            codec = _CODECS.get(kind)
+            codec, channels = _CODECS.get(kind), 0
             if kind == _PRIVATE:
-                codec = next(
-                    (_PRIVATE_CODECS[t] for t in descriptors if t in _PRIVATE_CODECS), None
-                )
+                codec, channels = _private(descriptors)
             if codec is None:
                 unknown.append(kind)
             else:
-                found.setdefault(codec in _VIDEO, (pid, codec))
+                found.setdefault(codec in _VIDEO, (pid, codec, channels))
         self.unknown = tuple(unknown)
         known = self._tracks
         self._tracks = {}
-        for pid, codec in found.values():
+        for pid, codec, channels in found.values():
             track = known.get(pid)
-            is_same = track is not None and track.codec is codec
-            self._tracks[pid] = track if track is not None and is_same else _Pid(codec)
+            if track is None or (track.codec, track.channels) != (codec, channels):
+                track = _Pid(codec, channels)
+            self._tracks[pid] = track
 
 
 def checked(section: bytes) -> bytes:
@@ -245,8 +249,19 @@ def _next_packet(data: bytes, offset: int) -> int:
     return len(data) if at < 0 else at
 
 
-def _streams(section: bytes) -> Iterator[tuple[int, int, list[int]]]:
-    """Give type, PID and tags of descriptors of each elementary stream of a PMT."""
+def _private(descriptors: list[tuple[int, bytes]]) -> tuple[Codec | None, int]:
+    """Return the codec of private data by its descriptors, and the channels of Opus."""
+    if (0x05, REGISTRATION) in descriptors:
+        codes = [data[1] for tag, data in descriptors if tag == 0x7F and data[:1] == _EXTENSION
+                 and len(data) > 1]  # fmt: skip
+        channels = channels_of(codes[0]) if codes else 2
+        return (Codec.OPUS if channels else None), channels
+    tags = (tag for tag, _ in descriptors)
+    return next((_PRIVATE_CODECS[tag] for tag in tags if tag in _PRIVATE_CODECS), None), 0
+
+
+def _streams(section: bytes) -> Iterator[tuple[int, int, list[tuple[int, bytes]]]]:
+    """Give type, PID and descriptors of each elementary stream of a PMT."""
     if section[0] != 2:
         return
     offset = 12 + (int.from_bytes(section[10:12], "big") & 0x0FFF)
@@ -255,12 +270,12 @@ def _streams(section: bytes) -> Iterator[tuple[int, int, list[int]]]:
         kind = section[offset]
         pid = int.from_bytes(section[offset + 1 : offset + 3], "big") & 0x1FFF
         size = int.from_bytes(section[offset + 3 : offset + 5], "big") & 0x0FFF
-        tags, at = [], offset + 5
+        descriptors, at = [], offset + 5
         offset = at + size
         while at + 2 <= min(offset, end):
-            tags.append(section[at])
+            descriptors.append((section[at], section[at + 2 : at + 2 + section[at + 1]]))
             at += 2 + section[at + 1]
-        yield kind, pid, tags
+        yield kind, pid, descriptors
 
 
 def _pes_size(payload: bytes) -> int:
@@ -275,7 +290,8 @@ def _unit(track: _Pid, pes: bytes) -> Unit | None:
         return None
     pts = _time(pes[9:14])
     dts = _time(pes[14:19]) if pes[7] & 0x40 and len(pes) >= 19 else pts
-    return Unit(track.codec, pts, dts, track.is_random_access, pes[9 + pes[8] :])
+    payload = pes[9 + pes[8] :]
+    return Unit(track.codec, pts, dts, track.is_random_access, payload, track.channels)
 
 
 def _time(field: bytes) -> int:

@@ -21,6 +21,7 @@ from headend.media.mpegts import CLOCK_HZ, TsDemuxer, Unit
 from headend.media.nalus import from_annex_b
 from headend.media.sound_frames import FrameHeader, SoundFrames
 from headend.media.tag import Tag
+from headend.media.ts_opus import OPUS_RATE, opus_head, opus_packets
 
 _WRAP: Final = 1 << 33
 _HALF: Final = _WRAP // 2
@@ -36,6 +37,7 @@ _HEVC_SETS: Final = range(32, 35)
 _MAX_SETS: Final = 31  # parameter sets of a kind that avcC holds
 
 _AAC_HEAD, _AAC_FRAME = b"\xaf\x00", b"\xaf\x01"
+_OPUS_HEAD, _OPUS_FRAME = b"\x90Opus", b"\x91Opus"
 _AC3_FRAMES: Final = {Codec.AC3: b"\x91ac-3", Codec.EAC3: b"\x91ec-3"}
 # SoundRate of FLV; it has no word for 48 kHz, and players go by the frame.
 _MP3_RATES: Final = {48000: 3, 44100: 3, 32000: 3, 24000: 2, 22050: 2, 16000: 2}
@@ -76,6 +78,8 @@ class TagMaker:
         try:
             if unit.codec in (Codec.H264, Codec.HEVC):
                 yield from self._picture(unit, dts)
+            elif unit.codec is Codec.OPUS:
+                yield from self._opus(unit, dts)
             else:
                 yield from self._frames(unit, dts)
         except MediaError:
@@ -140,6 +144,15 @@ class TagMaker:
         return header
 
     # ------------------------------------------------------------------ sound
+
+    def _opus(self, unit: Unit, time: int) -> Iterator[Tag]:
+        head = opus_head(unit.channels)
+        if head != self._audio:
+            self._audio = head
+            yield audio_tag(time // _TICKS & _TIMESTAMPS, _OPUS_HEAD + head)
+        for samples, packet in opus_packets(unit.payload):
+            yield audio_tag(time // _TICKS & _TIMESTAMPS, _OPUS_FRAME + packet)
+            time += samples * CLOCK_HZ // OPUS_RATE
 
     def _frames(self, unit: Unit, dts: int) -> Iterator[Tag]:
         if self._sound is None or self._sound[0] is not unit.codec:

@@ -26,6 +26,7 @@ from headend.media.headers import (
 from headend.media.mpegts import PACKET_SIZE, checked
 from headend.media.nalus import mended
 from headend.media.tag import AUDIO, VIDEO, Tag
+from headend.media.ts_opus import opus_descriptors, with_control_header
 
 FORMAT: Final = "mpegts"  # key of its fan-out in a stream
 
@@ -45,11 +46,13 @@ _TYPES: Final = {
     Codec.MP3: b"\x03",
     Codec.AC3: b"\x81",
     Codec.EAC3: b"\x87",
+    Codec.OPUS: b"\x06",
 }
 # Registration descriptors: without them Blu-ray's types mean something else.
 _DESCRIPTORS: Final = {Codec.AC3: b"\x05\x04AC-3", Codec.EAC3: b"\x05\x04EAC3"}
-_STREAM_IDS: Final = {Codec.AC3: 0xBD, Codec.EAC3: 0xBD}
+_STREAM_IDS: Final = {Codec.AC3: 0xBD, Codec.EAC3: 0xBD, Codec.OPUS: 0xBD}
 _SOUND_ID, _VIDEO_ID = 0xC0, 0xE0
+_OPUS_CHANNELS: Final = 9  # offset in the Opus head
 _START: Final = b"\0\0\0\1"
 _DELIMITERS: Final = {Codec.H264: b"\0\0\0\1\x09\xf0", Codec.HEVC: b"\0\0\0\1\x46\x01\x50"}
 _DELIMITER_TYPES: Final = {Codec.H264: 9, Codec.HEVC: 35}
@@ -71,6 +74,7 @@ class TsEncoder:
         self._length_size = 4
         self._sets = b""  # parameter sets in Annex B
         self._adts: bytes | None = None  # header of AAC without its length
+        self._channels = 2  # of Opus
         self._counters = {0: 0, PMT_PID: 0, VIDEO_PID: 0, AUDIO_PID: 0}
         self._version = -1  # of the PMT
         self._told: tuple[Codec | None, Codec | None] = (None, None)
@@ -166,6 +170,8 @@ class TsEncoder:
         if tag.is_sequence_header:
             if codec is Codec.AAC and header.packet_type is AudioPacketType.SEQUENCE_START:
                 self._adts = _adts(payload)
+            elif codec is Codec.OPUS and len(payload) > _OPUS_CHANNELS:
+                self._channels = payload[_OPUS_CHANNELS]
             return
         is_frame = header.packet_type is AudioPacketType.CODED_FRAMES
         if codec not in _TYPES or not is_frame or not payload:
@@ -174,6 +180,8 @@ class TsEncoder:
             if self._adts is None:
                 return
             payload = _with_adts(self._adts, payload)
+        elif codec is Codec.OPUS:
+            payload = with_control_header(payload)
         self._audio = codec
         if self._video is None and (timestamp - self._tables_at) & 0xFFFFFFFF >= TABLES_MS:
             yield self._tables(timestamp)
@@ -222,6 +230,8 @@ class TsEncoder:
         for codec, pid in zip(tracks, (VIDEO_PID, AUDIO_PID), strict=True):
             if codec is not None:
                 descriptor = _DESCRIPTORS.get(codec, b"")
+                if codec is Codec.OPUS:
+                    descriptor = opus_descriptors(self._channels)
                 body += _TYPES[codec] + (0xE000 | pid).to_bytes(2, "big")
                 body += (0xF000 | len(descriptor)).to_bytes(2, "big") + descriptor
         pmt = b"\2" + (0xB000 | len(body) + 4).to_bytes(2, "big") + body
