@@ -130,9 +130,19 @@ def test_stream_is_ended_after_a_question(
     publisher = peers.publish(clip, server.url("live/a"), is_endless=True)
     tab = signed_in(server, open_tab)
     tab.page.get_by_role("button", name="End stream live/a").click()
-    tab.page.get_by_role("dialog").get_by_role("button", name="End stream").click()
+    dialog = tab.page.get_by_role("dialog")
+    assert tab.check() == []
+    dialog.get_by_label("Keep the encoder away").select_option("For an hour")
+    dialog.get_by_role("button", name="End stream").click()
     publisher.wait()
     tab.wait_text("Nothing is live.")
+    refused = peers.publish(clip, server.url("live/a"))
+    assert refused.wait() != 0
+    assert "live/a" not in server.streams()
+    tab.page.get_by_role("button", name="Lift the bar of live/a").click()
+    tab.wait_text("may be published again")
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
 
 
 def test_sessions_are_filtered(server: Server, peers: Peers, clip: Path, open_tab: OpenTab) -> None:

@@ -17,6 +17,7 @@ from headend.hub.registry import NameSettings, Registry, RegistrySettings
 from headend.hub.standby import FallbackSettings
 from headend.hub.stream import StreamSettings
 from headend.live.arrivals import Arrivals
+from headend.live.bars import Bars
 from headend.live.limits import StreamLimits
 from headend.live.open_sessions import OpenSessions
 from headend.live.rates import Rates
@@ -93,9 +94,10 @@ def services(settings: Settings, addresses: Mapping[str, Sequence[str]]) -> Serv
         features=features,
         addresses=addresses,
         server_id=server_id,
+        bars=Bars(loop.time),
     )
     limits = StreamLimits(made)
-    made.gate.limiters.append(limits)
+    made.gate.limiters += [made.bars, limits]
     made.rates.observers.append(limits.sweep)
     return made
 

@@ -10,6 +10,7 @@ from headend.events import Events
 from headend.features.features import Features
 from headend.hub.registry import Registry
 from headend.live.arrivals import Arrivals
+from headend.live.bars import Bars
 from headend.live.open_sessions import OpenSessions
 from headend.live.rates import Rates
 from headend.live.rtmp_settings import RtmpSettings
@@ -39,6 +40,7 @@ class Services:
         addresses: Where the server listens, by listener: rtmp, tls and http.
         undecided: Tells the log of requests that could not be decided.
         arrivals: Requests that wait for a stream.
+        bars: Encoders that are kept away.
         titles: Titles and descriptions of streams, for people.
         server_id: Id of this server among servers that relay to each other; new with each start.
     """
@@ -56,6 +58,7 @@ class Services:
     server_id: str
     arrivals: Arrivals
     undecided: Repeats
+    bars: Bars
     titles: Titles = field(default_factory=Titles)
 
     @property

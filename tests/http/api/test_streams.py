@@ -137,3 +137,16 @@ async def test_many_streams_are_described_over_several_turns_of_the_loop(
         services.registry.end("live/b")
         await described
         assert [each.path for each in described.result()] == ["live/a", "live/c"]
+
+
+async def test_encoder_of_a_stream_that_is_ended_is_kept_away(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        assert (await web.api("DELETE", "/streams/live/a?bar_s=60")).status == 404
+        assert (await web.get("/bars")).json == {"bars": {}}
+        await web.publish()
+        assert (await web.api("DELETE", "/streams/live/a?bar_s=0")).status == 422
+        assert (await web.api("DELETE", "/streams/live/a?bar_s=60")).status == 204
+        assert 0 < (await web.get("/bars")).json["bars"]["live/a"] <= 60
+        assert (await web.api("DELETE", "/bars/live/a")).status == 204
+        assert (await web.api("DELETE", "/bars/live/a")).status == 404
+        await web.publish()

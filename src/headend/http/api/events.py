@@ -83,6 +83,7 @@ class _Events:
                 server=about,
                 streams=await status.in_turns(services, known[:STREAMS]),
                 sessions=sessions,
+                bars=services.bars.left(),
                 more_streams=max(0, len(known) - STREAMS),
                 more_sessions=max(0, about.sessions - len(sessions)),
             )

@@ -114,5 +114,8 @@ class Event(Model):
     server: Server
     streams: list[StreamStatus]
     sessions: list[SessionStatus]
+    bars: dict[str, float] = Field(
+        default_factory=dict, description="Streams whose encoders are kept away, seconds left."
+    )
     more_streams: int = Field(description="How many streams there are besides.")
     more_sessions: int = Field(description="How many sessions there are besides.")

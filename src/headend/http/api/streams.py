@@ -9,8 +9,9 @@ from pydantic import Field
 from headend.features.routes import Route, Schema
 from headend.http import thumbnail
 from headend.http.api import models
-from headend.http.api.route import PAGE, V1, page_limit, read_body
+from headend.http.api.route import PAGE, V1, number, page_limit, read_body
 from headend.http.problems import Problem
+from headend.hub.stream import StreamState
 from headend.live import status
 from headend.live.rates import RateHistory
 from headend.live.services import Services
@@ -20,6 +21,22 @@ from headend.thumbnails.thumbnails import DEFAULT_WIDTH
 _WIDTH: Final[Mapping[str, Schema]] = {
     "width": {"type": "integer", "minimum": 1, "maximum": 99999, "default": DEFAULT_WIDTH},
 }
+
+LONGEST_BAR_S: Final = 30 * 86_400
+_BAR: Final[Mapping[str, Schema]] = {
+    "bar_s": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": LONGEST_BAR_S,
+        "description": "Keep its encoder away for so many seconds.",
+    },
+}
+
+
+class BarList(models.Model):
+    """Streams whose encoders are kept away."""
+
+    bars: dict[str, float] = Field(description="Seconds that are left, by stream.")
 
 
 class StreamChange(models.Model):
@@ -42,7 +59,10 @@ def routes(services: Services) -> Sequence[Route]:
         Route("PATCH", stream, "Set title and description of a stream, until it ends.", api.change,
               status.StreamStatus, body=StreamChange, statuses=(404,), action="stream.change"),
         Route("DELETE", stream, "End a stream and its publisher's session.", api.end_stream,
-              statuses=(404,), action="stream.end"),
+              query=_BAR, statuses=(404,), action="stream.end"),
+        Route("GET", f"{V1}/bars", "Streams whose encoders are kept away.", api.bars, BarList),
+        Route("DELETE", f"{V1}/bars/{{path}}", "Let a stream be published again.", api.lift,
+              statuses=(404,), action="bar.lift"),
         Route("GET", f"{V1}/thumbnails/{{path}}", "The newest picture of a stream.",
               api.thumbnail, query=_WIDTH, content_type="image/jpeg", statuses=(400, 404, 503)),
     )  # fmt: skip
@@ -88,11 +108,23 @@ class _Streams:
 
     async def end_stream(self, request: web.Request) -> None:
         path = request.match_info["path"]
+        seconds = request.query.get("bar_s")
+        bar_s = 0 if seconds is None else number("bar_s", seconds, LONGEST_BAR_S)
         publishers = [each for each in self._services.sessions if path in each.publishing]
+        known = self._services.registry.stream(path)
+        if bar_s and known is not None and known.state is not StreamState.ENDED:
+            self._services.bars.bar(path, bar_s)  # before its grants are over
         if not self._services.registry.end(path):
             raise no_stream()
         for session in publishers:
             session.kick()
+
+    async def bars(self, request: web.Request) -> BarList:
+        return BarList(bars=self._services.bars.left())
+
+    async def lift(self, request: web.Request) -> None:
+        if not self._services.bars.lift(request.match_info["path"]):
+            raise Problem(404, "Nothing is barred by this name.", title="Bar not found")
 
     async def thumbnail(self, request: web.Request) -> web.Response:
         """Give a thumbnail to an administrator, who needs no playback token."""

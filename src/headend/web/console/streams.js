@@ -4,6 +4,7 @@ import { h, setText } from '../common/dom.js';
 import { bitRate, count, duration } from '../common/format.js';
 import { keep } from '../common/keep.js';
 import { button, facts } from './parts.js';
+import { makeBar } from './stream_acts.js';
 import { Card } from './stream_card.js';
 import { StreamTable } from './stream_table.js';
 
@@ -49,6 +50,8 @@ class Streams {
     this.cards = h('ul', { class: 'cards' });
     this.more = button('Show more', () => this.#showMore(), { kind: 'more' });
     this.command = h('code', {});
+    this.bars = h('ul', { class: 'bars' });
+    this.barred = h('section', { class: 'panel', hidden: true }, h('h2', {}, 'Kept away'), this.bars);
     this.none = h(
       'div',
       { class: 'empty large', hidden: true },
@@ -60,6 +63,7 @@ class Streams {
       'div',
       {},
       this.figures.element,
+      this.barred,
       this.none,
       this.back,
       this.tools,
@@ -83,6 +87,14 @@ class Streams {
     setText(values.viewers, server.viewers.toLocaleString());
     setText(values.bitRate, bitRate(server.bit_rate_in));
     setText(values.uptime, duration(server.uptime_s));
+    const bars = Object.entries(state.bars);
+    this.barred.hidden = !bars.length;
+    keep(
+      this.bars,
+      bars,
+      ([path]) => path,
+      ([path]) => makeBar(this.app, path),
+    );
     setText(this.command, publishing(server.listeners.rtmp));
     this.#draw();
   }
