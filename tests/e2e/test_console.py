@@ -308,6 +308,13 @@ def test_stream_is_recorded_ended_played_and_deleted(
     file = tmp_path / "saved.mp4"
     waiting.value.save_as(file)
     assert set(media.frames(file)) == {"video0", "audio0"}
+    row.get_by_role("button", name="Clip").click()
+    dialog.get_by_label("To").fill("0.1")
+    dialog.get_by_role("button", name="Cut").click()
+    expect(row).to_have_count(2, timeout=60_000)
+    row.first.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(1, timeout=60_000)
     section.get_by_label("Stream", exact=True).fill("vip/*")
     section.get_by_label("Stream", exact=True).press("Tab")
     expect(row).to_have_count(0)

@@ -77,6 +77,14 @@ export const recordings = {
         say('The recording ends.');
         asked = performance.now() - AGAIN_MS + WRITTEN_MS;
       },
+      async clip(recording) {
+        const name = `/recordings/${encodeURIComponent(recording.id)}/clips`;
+        const wanted = await askForClip(recording);
+        if (wanted === null) return;
+        await app.api.post(name, wanted);
+        say('The clip is a recording of its own now.');
+        await load(false);
+      },
       async remove(recording) {
         const title = `Delete the recording of ${recording.stream}?`;
         if (!(await ask(title, DELETE, 'Delete', { isDanger: true }))) return;
@@ -153,6 +161,8 @@ function cells(recording, acts) {
       },
       'Download',
     );
+  const clip =
+    isOver && button('Clip', () => acts.clip(recording), { name: `Clip from ${name}` });
   const act = isOver
     ? button('Delete', () => acts.remove(recording), {
         kind: 'small danger',
@@ -165,6 +175,23 @@ function cells(recording, acts) {
     clock(recording.duration_s),
     `${bytes(recording.bytes)}${recording.files > 1 ? `, ${count(recording.files, 'file')}` : ''}`,
     h('span', { class: `pill ${look}` }, text),
-    h('span', {}, play, ' ', download, ' ', act),
+    h('span', {}, play, ' ', download, ' ', clip, ' ', act),
   ];
+}
+
+/** Ask from when to when a clip goes; null: none is wanted. */
+async function askForClip({ stream, duration_s: length }) {
+  const whole = Math.floor(length);
+  const limits = { type: 'number', min: 0, max: Math.ceil(length), step: 'any', required: true };
+  const start = field('From', { ...limits, value: 0 }, 'Seconds from its beginning.');
+  const end = field('To', { ...limits, value: whole }, `It is ${clock(length)} long.`);
+  const body = h(
+    'div',
+    { class: 'fields' },
+    h('p', { class: 'soft' }, 'The clip is cut at segments, which hold both times.'),
+    start.element,
+    end.element,
+  );
+  if (!(await ask(`Clip from ${stream}`, '', 'Cut', { body }))) return null;
+  return { start: Number(start.input.value), end: Number(end.input.value) };
 }
