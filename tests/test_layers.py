@@ -59,7 +59,7 @@ LAYERS = {
         "outputs", "net", "features", "tls", "access", "hls",
     },
     "http": {
-        "errors", "redaction", "names", "logs", "decisions", "settings", "rtmp", "hub",
+        "errors", "redaction", "names", "logs", "decisions", "directory", "settings", "rtmp", "hub",
         "outputs", "net", "features", "tls", "store", "access", "hls", "thumbnails", "live",
     },
     "notify": {
@@ -88,10 +88,12 @@ LAYERS = {
         "errors", "logs", "decisions", "settings", "media", "rtmp", "hub", "outputs", "net",
         "libsrt", "features", "access", "live",
     },
+    "workers": {"errors", "directory", "events", "settings", "net"},
     "app": {
-        "errors", "redaction", "files", "logs", "events", "hooks", "settings", "rtmp",
-        "hub", "net", "features", "tls", "store", "access", "hls", "thumbnails", "live",
-        "http", "notify", "fallback", "relay", "cdn", "record", "srt",
+        "errors", "redaction", "files", "logs", "decisions", "directory", "events", "hooks",
+        "settings", "rtmp", "hub", "net", "features", "tls", "store", "access", "hls",
+        "thumbnails", "live", "http", "notify", "fallback", "relay", "elsewhere", "cdn", "record",
+        "srt", "workers",
     },
     "embed": {
         "errors", "names", "events", "hooks", "settings", "media", "rtmp", "hub", "outputs",

@@ -4,6 +4,7 @@
 
 A pipe that nobody reads takes 64 KiB and then blocks who writes into it: a server that wrote its
 log itself would stand still. Lines that find no room are counted, and the count is the next line.
+Several processes may write into one pipe: whole lines leave together, so that none is torn apart.
 """
 
 import os
@@ -16,7 +17,7 @@ from typing import Final
 from weakref import WeakSet
 
 MAX_CHARACTERS: Final = 1024 * 1024  # that wait: some thousand lines
-BLOCK: Final = 64 * 1024  # bytes of one write: as much as a pipe takes
+BLOCK: Final = 4096  # bytes of one write: a pipe takes them whole (PIPE_BUF)
 CLOSE_S: Final = 1.0  # for the last lines of a process
 
 
@@ -26,6 +27,8 @@ class LineWriter:
     Attributes:
         fd: Where to.
         dropped: Lines that found no room, in all.
+        has_thread: False: there is no thread, so that the process may fork; a line that the file
+            doesn't take at once is dropped.
     """
 
     def __init__(self, fd: int, tell_dropped: Callable[[int], str]) -> None:
@@ -37,6 +40,7 @@ class LineWriter:
         """
         self.fd: Final = fd
         self.dropped = 0
+        self.has_thread = True
         self.tell_dropped = tell_dropped
         self._untold = 0
         self._changed = Condition()
@@ -55,9 +59,13 @@ class LineWriter:
         self._lines = []
         self._waiting = self._untold = 0
         self._thread = None
+        self.has_thread = True
 
     def write(self, line: str) -> None:
         """Have a line written soon; never waits."""
+        if not self.has_thread:
+            self._write_now(line)
+            return
         with self._changed:
             if self._waiting + len(line) > MAX_CHARACTERS:
                 self.dropped += 1
@@ -71,11 +79,24 @@ class LineWriter:
                 self._thread = thread
             self._changed.notify_all()
 
+    def _write_now(self, line: str) -> None:
+        told = [self.tell_dropped(self._untold)] if self._untold else []
+        view = memoryview("\n".join([*told, line, ""]).encode(errors="backslashreplace"))
+        while view:
+            if not select.select([], [self.fd], [], 0)[1]:
+                self.dropped += 1
+                self._untold += 1
+                return
+            with suppress(OSError):  # nobody can read it any more
+                os.write(self.fd, view[:BLOCK])
+            view = view[BLOCK:]
+        self._untold = 0
+
     def flush(self, timeout_s: float = CLOSE_S) -> bool:
         """Wait until all is written; false: it took too long."""
         end = monotonic() + timeout_s
         with self._changed:
-            while self._waiting or self._untold:
+            while self.has_thread and (self._waiting or self._untold):
                 left = end - monotonic()
                 if left <= 0:
                     return False
@@ -109,9 +130,14 @@ class LineWriter:
         view = memoryview(data)
         while view:
             try:
-                view = view[os.write(self.fd, view[:BLOCK]) :]
+                view = view[os.write(self.fd, view[: _whole_lines(view)]) :]
             except BlockingIOError:  # another program has made the terminal so
                 select.select([], [self.fd], [])
+
+
+def _whole_lines(view: memoryview) -> int:
+    """Return how many bytes are the lines that one write takes; of a longer line, a part."""
+    return bytes(view[:BLOCK]).rfind(b"\n") + 1 or BLOCK
 
 
 _writers: Final[WeakSet[LineWriter]] = WeakSet()

@@ -75,6 +75,14 @@ def flush(timeout_s: float = CLOSE_S) -> None:
             handler.writer.flush(timeout_s)
 
 
+def write_without_thread() -> None:
+    """Write each line at once or not at all, in this process only: it forks others."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _LineHandler):
+            handler.flush()
+            handler.writer.has_thread = False
+
+
 def dropped() -> int:
     """Return how many lines were dropped because nobody reads the log."""
     handlers = logging.getLogger().handlers

@@ -1,5 +1,6 @@
 """What the end-to-end tests share: servers, peers and media."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,14 +23,20 @@ StartServer = Callable[..., Server]
 
 
 @pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[StartServer]:
+def workers() -> int:
+    """How many processes of a server serve together; a module or a test may say otherwise."""
+    return int(os.environ.get("E2E_WORKERS", "1"))
+
+
+@pytest.fixture
+def start_server(tmp_path: Path, workers: int) -> Iterator[StartServer]:
     """Start servers with settings of their own; they are killed if the test leaves them running."""
     servers: list[Server] = []
 
     def start(*settings: str, **options: Any) -> Server:
         folder = tmp_path / f"server{len(servers)}"
         folder.mkdir()
-        server = Server(folder, *settings, **options)
+        server = Server(folder, *settings, **{"workers": workers, **options})
         servers.append(server)
         return server
 

@@ -36,6 +36,7 @@ class Server:
         arguments: tuple[str, ...] = (),
         is_ready: bool = True,
         module: str = "headend",
+        workers: int = 1,
     ) -> None:
         """Start a server with a log of level debug.
 
@@ -46,7 +47,10 @@ class Server:
             arguments: Further flags; addresses among them replace the free ports.
             is_ready: Wait until it listens.
             module: Of Python, which is run as the program.
+            workers: How many processes serve together.
         """
+        if workers > 1:
+            settings = (*settings, f"workers={workers}")
         self.data = folder / "data"
         ready_file = folder / "ready.json"
         words = command(folder, program, *settings, arguments=arguments, module=module)

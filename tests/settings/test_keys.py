@@ -104,7 +104,7 @@ def test_section_within_a_section_comes_behind_the_outer_ones_keys() -> None:
 
 def test_example_starts_with_what_has_no_section_and_explains_each_key() -> None:
     text = example_toml()
-    assert 'folder.\n#data = ""\n\n# Module of Python hooks' in text
+    assert 'folder.\n#data = ""\n\n# Processes that serve together' in text
     assert "\n\n# ---- rtmp\n\n# Addresses that listen for RTMP; off: none.\n" in text
     assert ' none.\n#rtmp.listen = [":1935"]' in text
     assert '# Largest size of a command message.\n#limits.command_bytes = "64 KiB"\n' in text

@@ -7,6 +7,7 @@ user that is not there, and each wrong answer counts as a wrong key.
 import secrets
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
@@ -46,6 +47,8 @@ class Passwords:
     Attributes:
         apps: Whose publishers are asked for user and password; replaced on reload.
         offered: How they are asked; replaced on reload.
+        asked: Told of each challenge: the answer may come to another worker of this server.
+        answered: Told of the nonce of each that was answered: it is good for this once.
     """
 
     def __init__(self, keys: KnownKeys, secret: ServerSecret) -> None:
@@ -54,6 +57,8 @@ class Passwords:
         self._open: OrderedDict[str, tuple[Challenge, Address | None, float]] = OrderedDict()
         self.apps: tuple[str, ...] = ()
         self.offered: Scheme = "adobe"
+        self.asked: Callable[[Challenge, Address | None], None] = _tell_nobody
+        self.answered: Callable[[str], None] = _tell_nobody
 
     def concerns(self, request: ConnectCommand) -> SignIn | None:
         """Say whether a connect signs in, or must; None: it is none of this module's business.
@@ -108,10 +113,19 @@ class Passwords:
 
     def _challenge(self, scheme: Scheme, user: str, salt: str, address: Address | None) -> str:
         challenge = Challenge(scheme, user, secrets.token_hex(authmod.NONCE_BYTES))
+        self.expect(challenge, address)
+        self.asked(challenge, address)
+        return authmod.describe(challenge, salt)
+
+    def expect(self, challenge: Challenge, address: Address | None) -> None:
+        """Remember a challenge, of this worker or another one."""
         self._open[challenge.nonce] = (challenge, address, time.monotonic())
         if len(self._open) > CHALLENGES:
             self._open.popitem(last=False)
-        return authmod.describe(challenge, salt)
+
+    def forget(self, nonce: str) -> None:
+        """Forget a challenge that was answered at another worker."""
+        self._open.pop(nonce, None)
 
     def _take(self, answer: SignInAnswer, address: Address | None) -> Challenge | None:
         """Return the challenge that is answered; it is good for this once."""
@@ -124,9 +138,15 @@ class Passwords:
             )
             nonce = next(same, "")
         challenge, asked, at = self._open.pop(nonce, (None, None, 0.0))
+        if challenge is not None:
+            self.answered(nonce)
         if asked != address or time.monotonic() - at > CHALLENGE_S:
             return None
         return challenge
+
+
+def _tell_nobody(*_: object) -> None:
+    """Tell nobody: this server is alone."""
 
 
 def _publishes(request: ConnectCommand) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from headend.app.crew import Crew
 from headend.app.parts import node
 from headend.errors import SettingsError
 from headend.features.feature import Feature
@@ -36,6 +37,7 @@ class Ground:
         hooks: Hooks of the program that embeds the server, if it brings some.
         has_http: There is a plain HTTP listener.
         has_tls: There is a TLS listener, for RTMPS and HTTPS.
+        crew: Workers that serve together; None: this server is alone.
     """
 
     services: Services
@@ -43,11 +45,17 @@ class Ground:
     hooks: "Hooks | None"
     has_http: bool
     has_tls: bool
+    crew: Crew | None = None
 
     @property
     def settings(self) -> Settings:
         """The settings in effect."""
         return self.services.settings
+
+    @property
+    def is_first(self) -> bool:
+        """It does what only one of several workers may do."""
+        return self.crew is None or self.crew.worker.is_first
 
     @property
     def serves_http(self) -> bool:
@@ -63,10 +71,12 @@ class Listed(NamedTuple):
 
 
 def _recorder(ground: Ground) -> Feature:
-    from headend.store.recorder import Recorder
+    from headend.store.recorder import Recorder, SilentRecorder
 
     services = ground.services
     settings = services.settings
+    if not ground.is_first:
+        return SilentRecorder()
     recorder = Recorder(
         time,
         services.sessions.next_id,
@@ -89,6 +99,7 @@ def _integrations(ground: Ground) -> Feature:
         node(services.settings),
         folder=ground.folder,
         own=ground.hooks,
+        tells=ground.is_first,
     )
 
 
@@ -107,7 +118,7 @@ def _fallbacks(ground: Ground) -> Feature:
 def _relays(ground: Ground) -> Feature:
     from headend.relay.relays import Relays
 
-    return Relays(ground.services, node(ground.settings))
+    return Relays(ground.services, node(ground.settings), fetches_always=ground.is_first)
 
 
 def _hls(ground: Ground) -> Feature:
@@ -172,11 +183,31 @@ def _has_recordings(ground: Ground) -> bool:
     return ground.serves_http or ground.services.rules.uses("record.enabled")
 
 
+def _elsewhere(ground: Ground) -> Feature:
+    from headend.elsewhere.elsewhere import Elsewhere
+
+    assert ground.crew is not None
+    return Elsewhere(ground.services, ground.crew.directory, ground.crew.worker.secret)
+
+
+def _passing(ground: Ground) -> Feature:
+    from headend.http.passing import Passing
+
+    assert ground.crew is not None
+    return Passing(ground.services, ground.crew.directory)
+
+
+def _is_in_crew(ground: Ground) -> bool:
+    return ground.crew is not None
+
+
 # In the order of their start.
 FEATURES: Final = (
     Listed(_recorder, _always),
     Listed(_integrations, _always),
     Listed(_certificates, lambda ground: ground.has_tls),
+    Listed(_elsewhere, _is_in_crew),
+    Listed(_passing, lambda ground: ground.crew is not None and ground.serves_http),
     Listed(_fallbacks, lambda ground: ground.services.rules.uses("live.fallback")),
     Listed(_relays, _is_relaying),
     Listed(_hls, lambda ground: ground.serves_http),
@@ -185,7 +216,7 @@ FEATURES: Final = (
     Listed(_played, _has_recordings),
     Listed(_thumbnails, lambda ground: ground.serves_http),
     Listed(_recorders, _has_recordings),
-    Listed(_srt, lambda ground: bool(ground.settings.srt.listen)),
+    Listed(_srt, lambda ground: bool(ground.settings.srt.listen) and ground.is_first),
 )
 
 

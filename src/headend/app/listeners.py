@@ -8,6 +8,7 @@ http ────────────────────────┴
 
 import logging
 import socket
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from headend.live.rtmp_connection import RtmpConnection
 from headend.live.services import Services
 from headend.net.listener import Listener, bound_address, listening_text, open_socket
 from headend.net.peer import Peer
+from headend.net.proxied import Take
 from headend.net.tls_facts import TlsFacts
 from headend.net.tls_transport import TlsTransport
 from headend.net.transport import Transport
@@ -34,12 +36,20 @@ class Listeners:
         addresses: Where they listen, by listener: rtmp, tls and http; srt listens elsewhere.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, given: Mapping[str, Sequence[socket.socket]] | None = None
+    ) -> None:
         """Open the sockets; connections wait in the kernel.
+
+        Args:
+            settings: Settings at the start.
+            given: Sockets that listen already, by listener, in place of those of the settings;
+                others may listen on them too.
 
         Raises:
             HeadendError: An address cannot be used; nothing is left open.
         """
+        given = given or {}
         wanted = {
             "rtmp": settings.rtmp.listen,
             "tls": settings.tls.listen,
@@ -48,7 +58,10 @@ class Listeners:
         self._listeners: list[Listener] = []
         with ExitStack() as opened:
             self._sockets = {
-                name: [opened.enter_context(open_socket(each)) for each in addresses]
+                name: [
+                    opened.enter_context(each)
+                    for each in given.get(name) or map(open_socket, addresses)
+                ]
                 for name, addresses in wanted.items()
             }
             self._opened = opened.pop_all()
@@ -57,6 +70,7 @@ class Listeners:
             for name, sockets in self._sockets.items()
         }
         self.addresses["srt"] = []
+        self._given = frozenset(given)
 
     def has(self, name: str) -> bool:
         """Say whether there is a listener: rtmp, tls or http."""
@@ -87,21 +101,32 @@ class Listeners:
             connection.start(transport)
             connection.data_received(data)
 
-        self._listeners.append(Listener(runtime, "rtmp", sockets["rtmp"], take_rtmp))
+        self._accept(services, "rtmp", take_rtmp)
         if http is not None and sockets["http"]:
-            self._listeners.append(
-                Listener(runtime, "http", sockets["http"], http.take, has_proxy_header=False)
-            )
+            self._accept(services, "http", http.take, has_proxy_header=False)
         if http is not None and sockets["tls"]:
             # Not loaded by a server without TLS.
             from headend.tls.port import TlsPort
 
             served = services.features[ServedCertificates]
             port = TlsPort(runtime, served, take_rtmps, http.take_secure)
-            self._listeners.append(Listener(runtime, "tls", sockets["tls"], port.take))
+            self._accept(services, "tls", port.take)
         for name, listening in sockets.items():
             for sock in listening:
                 log.info("%s listens on %s", name, listening_text(sock))
+
+    def _accept(
+        self, services: Services, name: str, take: Take, *, has_proxy_header: bool = True
+    ) -> None:
+        listener = Listener(
+            services.runtime,
+            name,
+            self._sockets[name],
+            take,
+            has_proxy_header=has_proxy_header,
+            is_owner=name not in self._given,
+        )
+        self._listeners.append(listener)
 
     def close(self) -> None:
         """Accept no more; it may be called again."""

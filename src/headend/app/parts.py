@@ -35,18 +35,22 @@ from headend.net.runtime import Runtime
 from headend.redaction import Secrets
 from headend.rtmp.hops import ID_BYTES
 from headend.settings import RuleBook, Settings
+from headend.workers.worker import Worker
 
 log = logging.getLogger(__name__)
 
 ALONE: Final = "alone"  # node of a server whose database is in its data folder
 
 
-def services(settings: Settings, addresses: Mapping[str, Sequence[str]]) -> Services:
+def services(
+    settings: Settings, addresses: Mapping[str, Sequence[str]], worker: Worker | None = None
+) -> Services:
     """Make the services that all connections share, on the running loop.
 
     Args:
         settings: Settings at the start.
         addresses: Where the server listens, by listener.
+        worker: One of several that serve together; None: there is no other.
     """
     loop = asyncio.get_running_loop()
     live = settings.live
@@ -85,7 +89,7 @@ def services(settings: Settings, addresses: Mapping[str, Sequence[str]]) -> Serv
         began=loop.time(),
         started=time(),
         registry=registry,
-        sessions=OpenSessions(runtime.counters),
+        sessions=OpenSessions(runtime.counters, None if worker is None else worker.next_number),
         arrivals=Arrivals(runtime),
         undecided=Repeats(log, "requests not decided", level=logging.ERROR),
         access=Access(loop, settings, events, pseudonyms),

@@ -2,29 +2,29 @@
 
 import asyncio
 import gc
-import json
 import logging
-import os
 import resource
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-from headend import files, logs
+from headend import logs
 from headend.app import service_manager
 from headend.app.garbage import Collector
+from headend.app.ready_file import write_ready_file
 from headend.app.server import Server
 from headend.app.signals import Signals
 from headend.app.urls import web_url
+from headend.app.workers import count_of, supervise
 from headend.settings import LoadedSettings
 from headend.store import admin_token
 from headend.tls.policy import ignore_garbled_names
+from headend.workers.tether import Tether
+from headend.workers.worker import Worker
 
 log = logging.getLogger(__name__)
-
-READY_MODE: Final = 0o666  # whoever waits for the file may be another user
 
 Companion: TypeAlias = Callable[[Server], Coroutine[None, None, None]]
 
@@ -52,8 +52,17 @@ def run(
     logs.configure(loaded.settings.log.level, loaded.settings.log.format)
     _raise_descriptor_limit()
     ignore_garbled_names()
-    with Signals() as signals, asyncio.Runner(loop_factory=loop_factory()) as runner:
-        code = runner.run(_serve(loaded, ready_file, companion, signals))
+    worker = None
+    if (count := count_of(loaded.settings)) > 1:
+        supervised = supervise(loaded, count, ready_file)
+        if isinstance(supervised, int):
+            return supervised
+        worker, ready_file = supervised, None
+    with (
+        Signals(is_worker=worker is not None) as signals,
+        asyncio.Runner(loop_factory=loop_factory()) as runner,
+    ):
+        code = runner.run(_serve(loaded, ready_file, companion, signals, worker))
     gc.freeze()  # the process ends: looking for cycles once more would take up to seconds
     return code
 
@@ -80,20 +89,25 @@ async def _serve(
     ready_file: Path | None,
     companion: Companion | None,
     signals: Signals,
+    worker: Worker | None,
 ) -> int:
-    server = Server(loaded)
-    signals.limit_s = lambda: server.shutdown_s
     stop = signals.attach()
+    tether = None if worker is None else Tether(worker, signals.stop)
+    server = Server(loaded, tether=tether)
+    signals.limit_s = lambda: server.shutdown_s
     if not await _start(server, stop):
         return 0
     collector = Collector(asyncio.get_running_loop())
     collector.start()
     try:
         signals.reload_by(server.reload)
+        if tether is not None:
+            tether.ready(server.addresses)
         _tell_admin_token(server, loaded.settings.data)
         if ready_file is not None and not stop.is_set():
-            _write_ready_file(ready_file, server.addresses)
-        service_manager.notify(service_manager.READY)
+            write_ready_file(ready_file, server.addresses)
+        if tether is None:  # else the supervisor says it, once all workers serve
+            service_manager.notify(service_manager.READY)
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(server.watch_files()),
@@ -148,12 +162,3 @@ def _tell_admin_token(server: Server, data: Path) -> None:
         told += f"; sign in with it at {page}"
     with suppress(OSError):  # nobody reads it
         print(f"headend: the new admin token is {told}", flush=True)
-
-
-def _write_ready_file(path: Path, addresses: dict[str, list[str]]) -> None:
-    """Write where we listen; whoever waits for the file never sees half of it."""
-    content = json.dumps({"pid": os.getpid(), **addresses}) + "\n"
-    try:
-        files.write(path, content.encode(), READY_MODE)
-    except OSError as error:
-        raise files.fault(f"--ready-file {path}", error) from error

@@ -89,6 +89,11 @@ class RunningFile:
         if self._descriptor is not None:
             with suppress(OSError):
                 self._path.unlink()
+            self.leave()
+
+    def leave(self) -> None:
+        """Leave the file as it is: in a process that was forked, to the one that has written it."""
+        if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 

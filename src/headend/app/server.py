@@ -11,6 +11,7 @@ from headend import __version__, files, logs
 from headend.access.address_lists import AddressCheck
 from headend.app import parts
 from headend.app.closing import Closing
+from headend.app.crew import Crew
 from headend.app.features import FeatureList, FeatureMaker, Ground
 from headend.app.listeners import Listeners
 from headend.app.running_file import RunningFile
@@ -24,6 +25,7 @@ from headend.settings import (
     secret_values,
 )
 from headend.store import admin_token, data_folder
+from headend.workers.tether import Tether
 
 if TYPE_CHECKING:
     from headend.hooks import Hooks
@@ -58,6 +60,7 @@ class Server:
         configures_log: bool = True,
         hooks: "Hooks | None" = None,
         features: Sequence[FeatureMaker] = (),
+        tether: Tether | None = None,
     ) -> None:
         """Prepare; `start` and `stop` follow, once each.
 
@@ -66,12 +69,15 @@ class Server:
             configures_log: The log of the process is this server's; false for an embedded one.
             hooks: Hooks of the program that embeds the server; they run in its loop.
             features: Features of that program; made and started after those of the server.
+            tether: Ties a worker to its supervisor; None: this server has no others beside it.
         """
         self._steering = Steering(loaded, lambda: self._services.features, self._apply)
         self._configures_log = configures_log
         self._address_check = AddressCheck(loaded.settings.auth)
         self._hooks = hooks
         self._own_features = features
+        self._tether = tether
+        self._crew: Crew | None = None
         self._running: RunningFile | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self.addresses: dict[str, list[str]] = {"rtmp": [], "tls": [], "http": [], "srt": []}
@@ -99,30 +105,40 @@ class Server:
         """
         settings = self._steering.loaded.settings
         token, is_new = admin_token.load_or_create(settings.data)
-        self._listeners = Listeners(settings)
+        crew = self._crew = None if self._tether is None else Crew(self._tether)
+        self._listeners = Listeners(settings, None if crew is None else crew.worker.sockets)
         async with AsyncExitStack() as opened:
             opened.callback(self._listeners.close)
-            self._services = services = parts.services(settings, self._listeners.addresses)
+            self._services = services = parts.services(
+                settings, self._listeners.addresses, None if crew is None else crew.worker
+            )
             opened.push_async_callback(self._release)
             services.gate.checks.append(self._address_check)
             parts.show_addresses(services, settings)
             services.runtime.secrets.protect([token, *secret_values(settings)])
             services.access.configure(services.rules, self._listeners.rtmps)
+            if crew is not None:
+                crew.join(services, self._steering.reload)
             self._features = FeatureList(self._ground(), self._own_features)
             self._features.make()
             self._add_addresses()
-            self._listeners.begin(services, await self._http(token))
+            http = await self._http(token)
+            self._listeners.begin(services, http)
+            if crew is not None:
+                opened.callback(crew.close)
+                crew.begin(services, http)
             opened.pop_all()
         self.addresses.update(self._listeners.addresses)
         self._warn_of_open_files()
         services.access.start()
         self._sweep_streams()
-        self._running = RunningFile(
-            settings.data,
-            self.addresses,
-            config=self._steering.loaded.path,
-            has_own_database=bool(settings.auth.database.get_secret_value()),
-        )
+        if crew is None:  # else the supervisor writes it
+            self._running = RunningFile(
+                settings.data,
+                self.addresses,
+                config=self._steering.loaded.path,
+                has_own_database=bool(settings.auth.database.get_secret_value()),
+            )
         services.events.emit(ServerStarted(time=time(), version=__version__))
         if is_new:
             self.new_admin_token = token
@@ -137,7 +153,7 @@ class Server:
     def _ground(self) -> Ground:
         path, has = self._steering.loaded.path, self._listeners.has
         folder = None if path is None else path.parent
-        return Ground(self._services, folder, self._hooks, has("http"), has("tls"))
+        return Ground(self._services, folder, self._hooks, has("http"), has("tls"), self._crew)
 
     async def _http(self, token: str) -> "HttpServer | None":
         """Make what serves HTTP, after the features whose routes it serves."""
@@ -198,6 +214,8 @@ class Server:
         """
         services = self._services
         self._listeners.close()
+        if self._crew is not None:
+            self._crew.close()
         for session in services.sessions.all():
             session.abort()
         if self._running is not None:

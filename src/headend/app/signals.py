@@ -32,14 +32,18 @@ class Signals:
         limit_s: Gives the seconds that a stop may take; asked when it begins.
     """
 
-    def __init__(self, end: Callable[[int], object] = os._exit) -> None:
+    def __init__(self, end: Callable[[int], object] = os._exit, *, is_worker: bool = False) -> None:
         """Prepare.
 
         Args:
             end: Ends the process with an exit code, at once.
+            is_worker: The supervisor says when workers stop, and ends those that do not. SIGINT,
+                which comes to all processes of a terminal, and a second SIGTERM are not heard.
         """
         self.limit_s: Callable[[], float] = lambda: LEAST_S
         self._end: Final = end
+        self._stops: Final = STOPS[:1] if is_worker else STOPS
+        self._again: Final = signal.SIG_IGN if is_worker else signal.SIG_DFL
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._reload: Callable[[], object] | None = None
@@ -50,8 +54,8 @@ class Signals:
         self._clock: Final[SimpleQueue[float | None]] = SimpleQueue()
 
     def __enter__(self) -> Self:
-        self._before = [(each, signal.getsignal(each)) for each in (*STOPS, signal.SIGHUP)]
-        for number in STOPS:
+        self._before = [(each, signal.getsignal(each)) for each in (*self._stops, signal.SIGHUP)]
+        for number in self._stops:
             signal.signal(number, self._hear_stop)
         signal.signal(signal.SIGHUP, self._hear_reload)
         Thread(target=self._watch, name="stop", daemon=True).start()
@@ -76,9 +80,13 @@ class Signals:
         if self._is_asked_to_reload:
             reload()
 
+    def stop(self) -> None:
+        """Ask the server to stop, as SIGTERM does."""
+        os.kill(os.getpid(), signal.SIGTERM)
+
     def _hear_stop(self, number: int, frame: FrameType | None) -> None:
-        for each in STOPS:
-            signal.signal(each, signal.SIG_DFL)
+        for each in self._stops:
+            signal.signal(each, self._again)
         self._is_asked_to_stop = True
         self._clock.put(max(self.limit_s(), LEAST_S))
         if self._stop is not None:

@@ -39,6 +39,9 @@ SrtFlag = Annotated[
 DataFlag = Annotated[
     str | None, typer.Option(metavar="FOLDER", help="Folder for the server's state.")
 ]
+WorkersFlag = Annotated[
+    str | None, typer.Option(metavar="N", help="Processes that serve together, or auto.")
+]
 SetFlag = Annotated[
     list[str] | None,
     typer.Option(
@@ -67,6 +70,7 @@ def serve(
     http: HttpFlag = None,
     srt: SrtFlag = None,
     data: DataFlag = None,
+    workers: WorkersFlag = None,
     settings: SetFlag = None,
     ready_file: ReadyFileFlag = None,
     log_format: LogFormatFlag = None,
@@ -82,6 +86,7 @@ def serve(
             "http.listen": http,
             "srt.listen": srt,
             "data": data,
+            "workers": workers,
             "log.format": log_format,
             "log.level": log_level,
         },

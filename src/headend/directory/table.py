@@ -4,7 +4,7 @@ The rules are those that the script of Redis follows too. A table has no clock a
 for the members of one process, such as servers in a test, and for a supervisor to hold.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headend.directory.port import Body, DirectoryWatcher
@@ -61,6 +61,10 @@ class NameTable:
     def entry(self, path: str) -> TakenName | None:
         """Return who has a name."""
         return self._names.get(path)
+
+    def entries(self) -> Iterable[tuple[str, TakenName]]:
+        """Go through all names that are taken, and who has them."""
+        return self._names.items()
 
     def _tell(self, path: str, cause: Member) -> None:
         for each in list(self.members.values()):

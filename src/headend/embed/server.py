@@ -95,6 +95,8 @@ class Server:
         self._hooks = hooks if isinstance(hooks, Hooks) else None
         self._features = tuple(features)
         self._given = Given(settings, sections)
+        if self._given.loaded.settings.workers != 1:
+            raise SettingsError("workers: a server inside a program is one process; leave it at 1")
         self._watches_files = watch_files
         self._app: app.Server | None = None
         self._opened = AsyncExitStack()

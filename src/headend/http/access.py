@@ -20,6 +20,7 @@ from headend.settings.http import ANY_ORIGIN
 
 USER_AGENT_CHARACTERS: Final = 200
 PEER: Final = "peer"  # what a connection's `get_extra_info` calls its `Peer`
+MEMBER: Final = "member"  # … and says True for, where another worker of this server has connected
 IS_PRIVATE: Final = web.RequestKey("is_private", bool)  # caches must not give it to others
 GONE_S: Final = 1  # caches ask again once a second for what is not there
 FAULT_HEADERS: Final = {"Cache-Control": "no-store"}
@@ -118,7 +119,7 @@ def peer_of(services: Services, request: web.Request) -> Peer:
     """Return the client of a request; `X-Forwarded-For` is trusted from `http.proxies` only."""
     peer = _direct_peer(services, request)
     forwarded = request.headers.getall("X-Forwarded-For", ())
-    if not forwarded or not _is_proxy(services, peer):
+    if not forwarded or not (is_member(request) or _is_proxy(services, peer)):
         return peer
     return named_by(peer, forwarded_peers(",".join(forwarded)), services.settings.http.proxies)
 
@@ -128,7 +129,7 @@ def is_secure(services: Services, request: web.Request) -> bool:
     if request.secure:
         return True
     is_told = request.headers.get("X-Forwarded-Proto", "").strip().lower() == "https"
-    return is_told and _is_proxy(services, _direct_peer(services, request))
+    return is_told and (is_member(request) or _is_proxy(services, _direct_peer(services, request)))
 
 
 def media_headers(services: Services, request: web.Request) -> dict[str, str]:
@@ -204,6 +205,12 @@ def preflight_headers(services: Services, request: web.Request) -> dict[str, str
         "Access-Control-Allow-Headers": "Range, Authorization",
         "Access-Control-Max-Age": "86400",
     }
+
+
+def is_member(request: web.Request) -> bool:
+    """Say whether another worker of this server asks, for itself or for a client of it."""
+    transport = request.transport
+    return transport is not None and bool(transport.get_extra_info(MEMBER))
 
 
 def _direct_peer(services: Services, request: web.Request) -> Peer:

@@ -8,6 +8,7 @@ others as one.
 """
 
 import asyncio
+import json
 from collections.abc import Iterable
 from typing import Final
 
@@ -15,14 +16,21 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from pydantic import TypeAdapter
 
 from headend.http import metrics
+from headend.http.api.together import merged_streams
+from headend.http.passing import Passing
+from headend.http.summing import plain, summed
 from headend.live import status
 from headend.live.services import Services
 
 FRESH_S: Final = 1.0
 SAMPLES: Final = 40  # written in one turn: under a millisecond
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+MEMBERS_ROUTE: Final = "/worker/metrics"  # for worker 0 alone
+NAMES_ALL: Final = "names_all"  # its parameter
+_STREAMS: Final = TypeAdapter(list[status.StreamStatus])
 
 
 class Exposition:
@@ -48,17 +56,46 @@ class Exposition:
             return made
 
     async def _make(self, *, names_all: bool) -> bytes:
-        process = CollectorRegistry()
-        ProcessCollector(registry=process)
-        PlatformCollector(registry=process)
-        texts = [generate_latest(process)]
-        streams = await status.in_turns(self._services, status.listed(self._services))
-        may_name = _any if names_all else self._services.gate.is_open
-        for family in metrics.collect(self._services, streams, may_name):
+        texts = []
+        for family in await self._families(names_all=names_all):
             for start in range(0, max(len(family.samples), 1), SAMPLES):
                 texts.append(_written(family, start))
                 await asyncio.sleep(0)
         return b"".join(texts)
+
+    async def _families(self, *, names_all: bool) -> list[Metric]:
+        """Read all metrics; of several workers, those of all."""
+        services, passing = self._services, self._services.features.find(Passing)
+        may_name = _any if names_all else services.gate.is_open
+        streams = await status.in_turns(services, status.listed(services))
+        if passing is None:
+            return [*_process(), *metrics.collect(services, streams, may_name)]
+        answers = await passing.ask("GET", f"{MEMBERS_ROUTE}?{NAMES_ALL}={int(names_all)}")
+        documents = {each.member.worker: each.document() for each in answers if each.status == 200}
+        described = _STREAMS.dump_python(streams, mode="json")
+        described += [each for document in documents.values() for each in document["streams"]]
+        streams = _STREAMS.validate_python(merged_streams(described))
+        own = [*_process(), *metrics.collect(services, streams, may_name)]
+        return summed(own, {number: each["families"] for number, each in documents.items()})
+
+    async def for_first(self, *, names_all: bool) -> bytes:
+        """Return the metrics of this worker for worker 0, which puts them together."""
+        services = self._services
+        may_name = _any if names_all else services.gate.is_open
+        streams = await status.in_turns(services, status.listed(services))
+        families = [*_process(), *metrics.collect_own(services, may_name)]
+        document = {
+            "families": plain(families),
+            "streams": _STREAMS.dump_python(streams, mode="json"),
+        }
+        return json.dumps(document).encode()
+
+
+def _process() -> list[Metric]:
+    process = CollectorRegistry()
+    ProcessCollector(registry=process)
+    PlatformCollector(registry=process)
+    return list(process.collect())
 
 
 def _any(path: str) -> bool:

@@ -28,6 +28,7 @@ from headend.http.assets import root_of
 from headend.http.credentials import query_of_children
 from headend.http.flv import media_of
 from headend.http.hls_waiting import HlsWaiting
+from headend.http.passing import at_owner
 from headend.http.paths import stream_path
 from headend.http.problems import Problem
 from headend.http.ranges import byte_range
@@ -60,7 +61,8 @@ def add_routes(application: web.Application, services: Services) -> None:
         (MEDIA_ROUTE, routes.media),
         (RESOURCE_ROUTE, routes.resource),
     ):
-        application.router.add_get(path, access.for_other_pages(services, handler))
+        answer = access.for_other_pages(services, at_owner(services, handler))
+        application.router.add_get(path, answer)
         application.router.add_route("OPTIONS", path, routes.options)
 
 

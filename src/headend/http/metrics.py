@@ -39,6 +39,11 @@ def collect(
     return _Reading(services, streams, may_name).collect()
 
 
+def collect_own(services: Services, may_name: Callable[[str], bool]) -> Iterable[Metric]:
+    """Read all metrics but those of the process and of streams."""
+    return _Reading(services, (), may_name).collect_own()
+
+
 def database_is_up(services: Services) -> bool:
     """Say whether the database answers in time, and takes what is written."""
     return services.access.is_open and not services.features[Recorder].is_failing
@@ -52,21 +57,24 @@ class _Reading:
         self._streams = streams
         self._may_name = may_name
 
-    def collect(self) -> Iterable[Metric]:
+    def collect_own(self) -> Iterable[Metric]:
         yield _labelled("headend_info", "The version, as a label.", "version", {__version__: 1})
         yield from self._requests()
         yield from self._sessions()
         yield from self._http()
         yield from self._tls()
         yield from self._flushes()
+        yield from self._access()
+        yield from self._services.features.metrics(self._label)
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self.collect_own()
         streams = self._streams
         states = Counter(stream.state for stream in streams)
         counts = {name: states[name] for name in get_args(State)}
         yield _labelled("headend_streams", "Streams now.", "state", counts)
         most = self._services.settings.limits.metrics_streams
         yield from stream_metrics.collect(streams, most, self._may_name)
-        yield from self._access()
-        yield from self._services.features.metrics(self._label)
 
     def _label(self, path: str) -> str:
         return path if self._may_name(path) else stream_metrics.REST

@@ -13,8 +13,9 @@ from headend.http.api import routes as api_routes
 from headend.http.api.server import SettingsSource
 from headend.http.api.sign_in import SignIns
 from headend.http.connection import HttpConnection, Unclaimed
-from headend.http.exposition import CONTENT_TYPE, Exposition
+from headend.http.exposition import CONTENT_TYPE, MEMBERS_ROUTE, NAMES_ALL, Exposition
 from headend.http.heads import answer_headers
+from headend.http.passing import Passing
 from headend.http.problem_pages import show_problems
 from headend.http.problems import tell_problems
 from headend.http.protocol import HttpProtocol
@@ -48,6 +49,7 @@ class HttpServer(Feature):
         """
         self._source = source
         self._services = services
+        self._passing = services.features.find(Passing)
         self._sign_ins = SignIns(services, admin_token)
         self._exposition = Exposition(services)
         self._runner = web.AppRunner(
@@ -65,6 +67,11 @@ class HttpServer(Feature):
         """Serve an accepted, plain connection."""
         transport = Transport(sock, self._services.poller, Unclaimed())
         self.take_over(transport, peer, {"sockname": sock.getsockname()})
+
+    def take_member(self, sock: socket.socket, peer: Peer) -> None:
+        """Serve an accepted connection of another worker of this server."""
+        transport = Transport(sock, self._services.poller, Unclaimed())
+        self.take_over(transport, peer, {"sockname": "", access.MEMBER: True})
 
     def take_over(
         self,
@@ -113,6 +120,7 @@ class HttpServer(Feature):
                 _mark_request,
                 show_problems,
                 tell_problems,
+                *([self._to_first] if self._passing is not None else []),
                 bodies.refuse_codings,
             ]
         )
@@ -120,6 +128,8 @@ class HttpServer(Feature):
         application.router.add_get("/healthz", self._health)
         application.router.add_get("/readyz", self._ready)
         application.router.add_get("/metrics", self._metrics)
+        if self._passing is not None:
+            application.router.add_get(MEMBERS_ROUTE, self._metrics_for_first)
         application.router.add_get(ACME_PATH, self._acme_challenge)
         api_routes.add_routes(application, self._services, self._sign_ins, self._source)
         pages.add_routes(application, self._services)
@@ -139,6 +149,14 @@ class HttpServer(Feature):
         response = await handler(request)
         self._services.counters.responses[f"{response.status // 100}xx"] += 1
         return response
+
+    @web.middleware
+    async def _to_first(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Have worker 0 answer what is asked of all workers."""
+        assert self._passing is not None
+        if self._passing.is_for_first(request):
+            return await self._passing.to_first(request)
+        return await handler(request)
 
     async def _finish_head(self, request: web.Request, response: web.StreamResponse) -> None:
         """Add what every answer says."""
@@ -163,6 +181,12 @@ class HttpServer(Feature):
             self._sign_ins.check(request)
         body = await self._exposition.text(names_all=is_known)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
+
+    async def _metrics_for_first(self, request: web.Request) -> web.Response:
+        if not access.is_member(request):
+            raise web.HTTPNotFound
+        body = await self._exposition.for_first(names_all=request.query.get(NAMES_ALL) == "1")
+        return web.Response(body=body, content_type="application/json")
 
     async def _acme_challenge(self, request: web.Request) -> web.Response:
         """Show an authority that the name it checks leads here."""

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from headend.errors import LimitExceeded, MediaError
 from headend.http import access
+from headend.http.passing import at_owner
 from headend.http.paths import stream_path
 from headend.http.problems import Problem
 from headend.live.services import Services
@@ -28,7 +29,7 @@ def add_routes(application: web.Application, services: Services) -> None:
     async def options(request: web.Request) -> web.StreamResponse:
         return web.Response(status=204, headers=access.preflight_headers(services, request))
 
-    application.router.add_get(ROUTE, access.for_other_pages(services, get))
+    application.router.add_get(ROUTE, access.for_other_pages(services, at_owner(services, get)))
     application.router.add_route("OPTIONS", ROUTE, options)
 
 

@@ -1,6 +1,6 @@
 """The sessions of a server that are open, and whether more may begin."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
@@ -24,9 +24,15 @@ class OpenSessions:
         is_stopping: The server stops: no session may begin any more.
     """
 
-    def __init__(self, counters: Counters) -> None:
-        """Make an empty list; `next_id` counts in `counters`."""
+    def __init__(self, counters: Counters, next_number: Callable[[], int] | None = None) -> None:
+        """Make an empty list.
+
+        Args:
+            counters: `next_id` counts in them.
+            next_number: Gives numbers that are unique among several workers; None: counted here.
+        """
         self._counters: Final = counters
+        self._next_number: Final = next_number
         self.connections: Final[dict[RtmpConnection, None]] = {}
         self.viewers: Final[dict[Session, None]] = {}
         self.is_stopping = False
@@ -34,7 +40,7 @@ class OpenSessions:
     def next_id(self) -> int:
         """Return the number for the next session, from 1 on."""
         self._counters.sessions += 1
-        return self._counters.sessions
+        return self._counters.sessions if self._next_number is None else self._next_number()
 
     def add(self, session: Session, /) -> None:
         """Add a session that does not speak RTMP."""

@@ -79,6 +79,9 @@ class StreamStatus:
     frame_rate: float
     audio_rate: float
     keyframe_interval_s: float | None
+    is_copy: Annotated[
+        bool, Field(description="It is published at another server, and copied from there.")
+    ]
     health: list[Finding]
     rules: Annotated[
         list[str],
@@ -267,6 +270,7 @@ def _stream(
         frame_rate=rates.frame_rate,
         audio_rate=rates.audio_rate,
         keyframe_interval_s=ingest.keyframe_interval_s,
+        is_copy=stream.is_copy,
         health=findings(ingest),
         rules=list(services.rules.of(stream.path).told),
     )

@@ -27,8 +27,12 @@ INHERITS_OPTIONS: Final = sys.platform == "linux"  # accepted sockets, from the 
 ACCEPT_PAUSE_S: Final = 0.5  # after the process has run out of descriptors
 
 
-def open_socket(address: Address) -> socket.socket:
+def open_socket(address: Address, *, is_shared: bool = False) -> socket.socket:
     """Open one listening, non-blocking socket.
+
+    Args:
+        address: Where it listens.
+        is_shared: Further sockets of this user may listen on the same port.
 
     Raises:
         HeadendError: The address cannot be used; says why.
@@ -37,7 +41,7 @@ def open_socket(address: Address) -> socket.socket:
         if address.path is not None:
             sock = _open_unix(address.path)
         else:
-            sock = _open_tcp(address.host, address.port or 0)
+            sock = _open_tcp(address.host, address.port or 0, is_shared=is_shared)
             _set_options(sock)
         sock.listen(BACKLOG)
     except OSError as error:
@@ -57,14 +61,14 @@ def _reason(error: OSError) -> str:
     return os.strerror(number) if number > 0 else error.strerror or str(error)
 
 
-def _open_tcp(host: str | None, port: int) -> socket.socket:
+def _open_tcp(host: str | None, port: int, *, is_shared: bool) -> socket.socket:
     if host in (None, "::") and socket.has_dualstack_ipv6():
         with suppress(OSError) if host is None else nullcontext():  # a kernel without IPv6
             return socket.create_server(
-                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, reuse_port=False
+                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, reuse_port=is_shared
             )
     family, address = sockaddr(host or "0.0.0.0", port)
-    return socket.create_server(address, family=family)
+    return socket.create_server(address, family=family, reuse_port=is_shared)
 
 
 def sockaddr(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
@@ -139,6 +143,7 @@ class Listener:
         take: Take,
         *,
         has_proxy_header: bool = True,
+        is_owner: bool = True,
     ) -> None:
         """Start accepting.
 
@@ -148,11 +153,13 @@ class Listener:
             sockets: Listening and non-blocking.
             take: Takes over each connection that is within the limits.
             has_proxy_header: Balancers of `rtmp.proxy_protocol_from` send their header here.
+            is_owner: False: others listen on these sockets too, and go on when this ends.
         """
         self._runtime = runtime
         self._name = name
         self._take = take
         self._has_proxy_header = has_proxy_header
+        self._is_owner = is_owner
         self._sockets = {sock.fileno(): sock for sock in sockets}
         self._refusals = Repeats(log, f"{name} connections refused")
         failures = f"{name} connections not accepted"
@@ -164,7 +171,7 @@ class Listener:
         """Accept no more."""
         for descriptor, sock in self._sockets.items():
             self._runtime.poller.unregister(descriptor)
-            if sock.family == socket.AF_UNIX:
+            if sock.family == socket.AF_UNIX and self._is_owner:
                 with suppress(OSError):
                     os.unlink(sock.getsockname())
             sock.close()

@@ -45,6 +45,7 @@ class Integrations(Feature):
         *,
         folder: Path | None = None,
         own: "Hooks | None" = None,
+        tells: bool = True,
     ) -> None:
         """Prepare.
 
@@ -55,12 +56,14 @@ class Integrations(Feature):
             folder: Of the settings file; Python hooks are looked for there too.
             own: Python hooks of the program that embeds the server, in place of those of the
                 settings; they run in its loop.
+            tells: Events are told here; false: another worker tells them, and this one only asks.
         """
         self._runtime: Final = runtime
         self._access: Final = access
         self._node: Final = node
         self._folder: Final = folder
         self._own: Final = own
+        self._tells: Final = tells
         self._ours: list[Authorizer] = []
         self._outgoing: Outgoing | None = None
         self.webhooks: Webhooks | None = None
@@ -84,7 +87,8 @@ class Integrations(Feature):
                 auth.hook_fail,
                 None if own is None else self._runtime.loop,
             )
-            self.hooks.start(self._runtime.events)
+            if self._tells:
+                self.hooks.start(self._runtime.events)
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -125,7 +129,7 @@ class Integrations(Feature):
     def _configure_webhooks(self, settings: Settings) -> None:
         if self.webhooks is not None:
             self.webhooks.configure(settings.webhooks)
-        elif settings.webhooks:
+        elif settings.webhooks and self._tells:
             from headend.notify.webhooks import Webhooks
 
             outgoing = self._calls(settings)

@@ -58,15 +58,18 @@ class Relays(Fetching):
 
     name = "relays"
 
-    def __init__(self, services: Services, node: str) -> None:
+    def __init__(self, services: Services, node: str, *, fetches_always: bool = True) -> None:
         """Prepare.
 
         Args:
             services: What all connections share.
             node: Name of this server among those that share its database.
+            fetches_always: Fetch streams that nobody watches, where a relay wants that; false:
+                another worker does.
         """
         self._services = services
         self._node = node
+        self._fetches_always = fetches_always
         self._restoring: asyncio.Task[None] | None = None
         self._is_asking = False  # the database, what relays there were
         self._entries: dict[str, Entry] = {}
@@ -164,12 +167,21 @@ class Relays(Fetching):
             raise DatabaseError(f"database: no answer within {DATABASE_S:g} s") from None
         return RelayStore(database, access.secret, self._node)
 
+    def read_again(self) -> None:
+        """Read again which relays the API has added: at another worker some came or went."""
+        if self._restoring is not None and self._restoring.done():
+            self._restoring = self._services.loop.create_task(self._restore())
+
     async def _restore(self) -> None:
-        """Go on with the relays that the API added before this start."""
+        """Go on with the relays that the API added before this start, or at another worker."""
         await self._services.access.database()
         self._is_asking = True
         try:
             stored = await (await self._store()).relays()
+            ids = {each.id for each in stored}
+            for id, entry in list(self._entries.items()):
+                if entry.source == "api" and id not in ids:
+                    self._drop(id)
             for each in stored:
                 if each.id in self._entries:  # added meanwhile
                     continue
@@ -184,7 +196,7 @@ class Relays(Fetching):
     def _take(self, id: str, entry: Entry) -> None:
         self._entries[id] = entry
         if isinstance(entry.rule, RelayIn):
-            if not entry.rule.on_demand:
+            if not entry.rule.on_demand and self._fetches_always:
                 for path in entry.rule.match:
                     if self._has_room("always fetched", path):
                         self._fetch(id, entry.rule, path)

@@ -1,13 +1,14 @@
 """Words for what a setting takes, made from the limits of its field."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Le
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from headend.settings.values import size_text
+from headend.settings.values import WORKERS_FORM, size_text
 
 
 def wrong(key: str, info: FieldInfo, fault: Mapping[str, Any]) -> str:
@@ -21,6 +22,8 @@ def allowed(key: str, info: FieldInfo) -> str:
     if get_origin(info.annotation) is Literal:
         *most, last = (f'"{choice}"' for choice in get_args(info.annotation))
         return f"must be {', '.join(most)} or {last}"
+    if get_origin(info.annotation) in (Union, UnionType) and int in get_args(info.annotation):
+        return WORKERS_FORM
     if info.annotation in (int, float):
         return f"must be {_range(key, info)}"
     if info.annotation is bool:

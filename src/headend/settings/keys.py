@@ -42,6 +42,7 @@ KEYS: Final[Mapping[str, FieldInfo]] = MappingProxyType(
 NEEDS_RESTART: Final = frozenset(
     {
         "data",
+        "workers",
         "hooks",
         "rtmp.listen",
         "tls.listen",

@@ -20,7 +20,7 @@ from headend.settings.srt import Srt
 from headend.settings.storage import Storage
 from headend.settings.texts import text_like
 from headend.settings.tls import Tls
-from headend.settings.values import Folder, default_data_folder
+from headend.settings.values import Folder, Workers, default_data_folder
 from headend.settings.webhooks import Webhooks
 
 OBJECT_FORM: Final = 'must be a module, or a module and an object in it, as in "my_hooks:hooks"'
@@ -47,6 +47,11 @@ class Settings(Section):
     data: Folder = Field(
         default_factory=default_data_folder,
         description="Folder for the server's state; if empty, the platform's user data folder.",
+    )
+    workers: Workers = Field(
+        default=1,
+        description="Processes that serve together, 1 to 64, or auto: one for each core "
+        "(docs/scaling.md).",
     )
     hooks: Annotated[str, text_like(_OBJECT, OBJECT_FORM)] = Field(
         default="",

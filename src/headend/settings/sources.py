@@ -37,6 +37,7 @@ FLAGS: Final[Mapping[str, str]] = MappingProxyType(
         "http.listen": "--http",
         "srt.listen": "--srt",
         "data": "--data",
+        "workers": "--workers",
         "log.format": "--log-format",
         "log.level": "--log-level",
     }

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -34,6 +34,7 @@ TIB: Final = 1024 * GIB
 # sun_path of a Unix socket holds 108 bytes with its final zero (unix(7)).
 UNIX_PATH_BYTES: Final = 107
 
+MOST_WORKERS: Final = 64
 MOST_PATTERNS: Final = 1000  # of a table
 TEXT_CHARACTERS: Final = 2000  # of a pattern or a URL
 
@@ -42,6 +43,7 @@ _NETWORKS_FORM: Final = 'must be a list of networks such as "10.0.0.0/8" or addr
 _PATTERNS_FORM: Final = 'must be a list of patterns of APP/NAME such as "live/*"'
 _MATCH_FORM: Final = 'must be a pattern of APP/NAME such as "live/*"'
 
+WORKERS_FORM: Final = f'must be a number from 1 to {MOST_WORKERS}, or "auto"'
 _URL_FORM: Final = "must be an http:// or https:// URL without user and password"
 
 # Marks, in the metadata of its type, a value that holds secrets: errors don't repeat it.
@@ -254,6 +256,16 @@ def _optional_file(value: object) -> Path | None:
     return None if value is None or value == "" else _file(value)
 
 
+def _workers(value: object) -> int | Literal["auto"]:
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if value == "auto":
+        return "auto"
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_WORKERS:
+        raise ValueError(WORKERS_FORM)
+    return value
+
+
 Size = Annotated[int, BeforeValidator(_size, json_schema_input_type=int | str)]
 Count = Annotated[int, BeforeValidator(_number)]
 Seconds = Annotated[float, BeforeValidator(_number)]
@@ -270,6 +282,13 @@ OptionalFolder = Annotated[
     PlainValidator(lambda value: None if value in (None, "") else _folder(value)),
     PlainSerializer(lambda path: "" if path is None else str(path)),
     WithJsonSchema({"type": "string"}),
+]
+Workers = Annotated[
+    int | Literal["auto"],
+    PlainValidator(_workers),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_WORKERS}, {"const": "auto"}]}
+    ),
 ]
 Listen = Annotated[
     tuple[Address, ...],

@@ -300,6 +300,38 @@ class Recorder(Feature):
         return False
 
 
+class SilentRecorder(Recorder):
+    """The recorder of a worker whose events worker 0 writes down: it writes nothing itself."""
+
+    def __init__(self) -> None:
+        """Make it."""
+        super().__init__(_no_time, _no_session, _no_database, "", retention_days=0, history_days=0)
+
+    def note(self, entry: AuditEntry) -> None:
+        """Write nothing: worker 0 has noted it."""
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def configure(self, settings: Settings) -> None:
+        """Do nothing."""
+
+    def metrics(self, label: Label) -> "Sequence[Metric]":
+        return ()
+
+
+def _no_time() -> float:
+    return 0.0
+
+
+def _no_session() -> int:
+    return 0
+
+
+async def _no_database() -> "Database":
+    raise LookupError("this recorder writes nothing")
+
+
 def _loss(now: float, count: int) -> AuditEntry:
     detail = "entries that found no room while the database was away"
     return AuditEntry(now, "headend", "audit.lost", "", None, "failed", detail, count)

@@ -10,6 +10,7 @@ from headend.features.routes import Route, Schema
 from headend.http.api import models, server
 from headend.http.api.route import V1, number
 from headend.http.api.sign_in import SignIns
+from headend.http.api.together import Together
 from headend.http.problems import Problem
 from headend.live import status
 from headend.live.services import Services
@@ -30,9 +31,11 @@ _HEADERS: Final = {
 }
 
 
-def routes(services: Services, sign_ins: SignIns) -> Sequence[Route]:
+def routes(
+    services: Services, sign_ins: SignIns, together: Together | None = None
+) -> Sequence[Route]:
     """List the operations."""
-    api = _Events(services, sign_ins)
+    api = _Events(services, sign_ins, together)
     return (
         Route("GET", f"{V1}/events", "Updates as server-sent events.", api.events,
               query=_QUERY, content_type="text/event-stream", statuses=(503,)),
@@ -40,8 +43,9 @@ def routes(services: Services, sign_ins: SignIns) -> Sequence[Route]:
 
 
 class _Events:
-    def __init__(self, services: Services, sign_ins: SignIns) -> None:
+    def __init__(self, services: Services, sign_ins: SignIns, together: Together | None) -> None:
         self._services: Final = services
+        self._together: Final = together
         self._sign_ins: Final = sign_ins
         self._listeners = 0
         self._event = b""
@@ -87,7 +91,10 @@ class _Events:
                 more_streams=max(0, len(known) - STREAMS),
                 more_sessions=max(0, about.sessions - len(sessions)),
             )
-            self._event = f"event: update\ndata: {event.model_dump_json()}\n\n".encode()
+            text = event.model_dump_json()
+            if self._together is not None:
+                text = await self._together.update(text)
+            self._event = f"event: update\ndata: {text}\n\n".encode()
             return self._event
 
 

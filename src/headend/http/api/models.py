@@ -32,6 +32,22 @@ class Listeners(Model):
     srt: list[str]
 
 
+class Worker(Model):
+    """One of several processes that serve together."""
+
+    worker: int
+    pid: int
+    uptime_s: float
+    is_stopping: bool
+    streams: int = Field(description="Streams that are live; copies count.")
+    sessions: int
+    viewers: int
+    bit_rate_in: int
+    bit_rate_out: int
+    memory_bytes: int
+    loop_lag_s: float
+
+
 class Server(Model):
     """The server as a whole."""
 
@@ -52,6 +68,9 @@ class Server(Model):
     loop_lag_s: float
     features: dict[str, dict[str, int | float | str | bool]] = Field(
         default_factory=dict, description="What each feature says of itself, by name."
+    )
+    workers: list[Worker] = Field(
+        default_factory=list, description="Workers; none where one process serves alone."
     )
 
 

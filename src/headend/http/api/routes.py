@@ -29,6 +29,8 @@ from headend.http.api.auditing import ACTOR, SAFE, note_refused, note_request
 from headend.http.api.route import check_query, json_response
 from headend.http.api.server import SettingsSource
 from headend.http.api.sign_in import SignIns
+from headend.http.api.together import Together
+from headend.http.passing import Passing
 from headend.http.problems import Handler, Problem
 from headend.live.services import Services
 from headend.net.unbroken import Unbroken
@@ -39,7 +41,12 @@ _PAGE_HEADERS: Final = {
 _PATTERNS: Final = {"path": "{path:.+}", "id": r"{id:\d{1,15}}"}
 
 
-def all_routes(services: Services, sign_ins: SignIns, source: SettingsSource) -> Sequence[Route]:
+def all_routes(
+    services: Services,
+    sign_ins: SignIns,
+    source: SettingsSource,
+    together: Together | None = None,
+) -> Sequence[Route]:
     """List the operations of all parts, in the order of the document."""
     parts = (
         server.routes(services, source),
@@ -48,7 +55,7 @@ def all_routes(services: Services, sign_ins: SignIns, source: SettingsSource) ->
         keys.routes(services),
         audit.routes(services),
         services.features.api_routes(),
-        events.routes(services, sign_ins),
+        events.routes(services, sign_ins, together),
         browsers.routes(services, sign_ins),
     )
     return tuple(chain.from_iterable(parts))
@@ -61,7 +68,9 @@ def add_routes(
     source: SettingsSource,
 ) -> None:
     """Serve the API, its document and a page that shows it."""
-    routes = all_routes(services, sign_ins, source)
+    passing = services.features.find(Passing)
+    together = None if passing is None else Together(passing)
+    routes = all_routes(services, sign_ins, source, together)
 
     unbroken = Unbroken()
 
@@ -69,6 +78,10 @@ def add_routes(
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not request.path.startswith("/api/"):
             return await handler(request)
+        if passing is not None and not passing.is_first:
+            if not access.is_member(request):
+                raise Problem(503, "Worker 0 answers this.")
+            return await handler(request)  # worker 0 has let the client in
         if request.method in SAFE:
             return await let_in(request, handler)
         # What is changed is noted too, whether the client waits for the answer or not.
@@ -107,7 +120,7 @@ def add_routes(
     application.on_cleanup.append(close)
     for route in routes:
         path = re.sub(r"\{(\w+)\}", lambda match: _PATTERNS.get(match[1], match[0]), route.path)
-        application.router.add_route(route.method, path, _handler(route))
+        application.router.add_route(route.method, path, _handler(route, together))
     document = json.dumps(openapi.document(routes)).encode()
     text = page.page(routes)
 
@@ -123,10 +136,13 @@ def add_routes(
     application.router.add_get("/api/docs", give_page)
 
 
-def _handler(route: Route) -> Handler:
+def _handler(route: Route, together: Together | None) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         check_query(route, request)
-        answer = await route.call(request)
+        if together is None:
+            answer = await route.call(request)
+        else:
+            answer = await together.answer(route, request)
         if answer is None:
             return web.Response(status=204)
         if isinstance(answer, web.StreamResponse):

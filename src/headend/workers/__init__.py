@@ -1,0 +1,1 @@
+"""Workers of one machine: their supervisor, the ports they share, the pipes between them."""
