@@ -37,7 +37,7 @@ UNIT := $(addprefix tests/,media rtmp hub outputs codec hls settings \
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help serve test unit check format bench fuzz docs lock release libraries npm peers rivals
+.PHONY: help serve test unit check format bench fuzz docs man lock release libraries npm peers rivals
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -83,6 +83,9 @@ libraries: npm ## get hls.js and mpegts.js for the player page
 docs: $(VENV)/.test ## build the documentation site into site/; any warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
 	@echo "make: the documentation is in site/index.html" >&2
+
+man: $(VENV)/.serve ## write pages for man of every command to build/man/man1
+	$(BIN)/headend man build/man/man1
 
 # Whoever has npm from elsewhere keeps it.
 npm:

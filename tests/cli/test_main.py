@@ -196,12 +196,31 @@ def test_help_lists_the_commands(capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "head"),
+    [
+        ([], "Usage: headend [OPTIONS] COMMAND"),
+        (["-h"], "Usage: headend [OPTIONS] COMMAND"),
+        (["key"], "Usage: headend key [OPTIONS] COMMAND"),
+        (["key", "-h"], "Usage: headend key [OPTIONS] COMMAND"),
+        (["key", "create", "-h"], "Usage: headend key create [OPTIONS]"),
+    ],
+)
+def test_help_is_shown_where_nothing_else_was_asked_for(
+    arguments: list[str], head: str, capsys: Capture
+) -> None:
+    assert run(arguments) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(head)
+    assert err == ""
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "Missing command"),
-        (["config"], "Missing command"),
         (["srve"], "No such command 'srve'"),
-        (["serve", "--foo"], "No such option: --foo"),
+        (["key", "mak"], "(see headend key --help)"),
+        (["key", "create"], "Missing argument 'APP/NAME' (see headend key create --help)"),
+        (["serve", "--foo"], "No such option: --foo (see headend serve --help)"),
         (["serve", "--log-level", "loud"], "'--log-level'"),
     ],
 )

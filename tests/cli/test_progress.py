@@ -52,9 +52,21 @@ def test_audio_and_video_may_cross_and_timestamps_wrap() -> None:
 
 
 def test_nothing_is_shown_where_stderr_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress() as progress:
+    with Progress("played") as progress:
         progress.add(video(0))
     assert capsys.readouterr() == ("", "")
+
+
+def test_summary_ends_what_was_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    def publish() -> None:
+        with Progress("published") as progress:
+            progress.add(video(0, 500_000))
+            progress.add(video(2500, 500_000))
+            raise KeyError  # it is told all the same
+
+    with pytest.raises(KeyError):
+        publish()
+    assert capsys.readouterr().err == "published 00:00:02.5, 1.0 MB, 3.20 Mbit/s\n"
 
 
 def test_terminal_gets_a_line(
@@ -62,7 +74,7 @@ def test_terminal_gets_a_line(
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
-    with Progress() as progress:
+    with Progress("played") as progress:
         progress.add(video(0))
         progress.add(video(2500, 1000))
     shown = capsys.readouterr()

@@ -21,6 +21,7 @@ from headend.cli import (
     audit,
     backup,
     bench,
+    completion,
     config,
     demo,
     doctor,
@@ -39,6 +40,7 @@ from headend.cli import (
     tls,
     token,
 )
+from headend.cli.pages import asks_for_help, program
 from headend.errors import HeadendError, Rejected, SettingsError, UsageError, causes
 
 DONE: Final = 0
@@ -76,6 +78,7 @@ for _command in (
     doctor,
     service,
     config,
+    completion,
 ):
     _command.register(app)
 
@@ -120,8 +123,13 @@ def run(arguments: Sequence[str]) -> int:
         Exit code: 0 done, 1 failed, 2 wrong usage or settings, 3 the other side refused,
         130 interrupted.
     """
+    words = list(arguments)
     try:
-        code = app(list(arguments), prog_name="headend", standalone_mode=False)
+        _complete_shells()
+        command = program(app)
+        if asks_for_help(command, words):
+            words.append("--help")
+        code = command.main(words, prog_name="headend", standalone_mode=False)
         return code if isinstance(code, int) else DONE
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
@@ -133,6 +141,14 @@ def run(arguments: Sequence[str]) -> int:
         text, code = _explain(error)
         output.fail(text)
         return code
+
+
+def _complete_shells() -> None:
+    """Have Typer's shells answer, when one asks what may follow."""
+    if completion.VARIABLE in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
 
 
 def _is_debug(arguments: Sequence[str]) -> bool:
@@ -148,7 +164,9 @@ def _explain(error: BaseException) -> tuple[str, int]:
         return _explain(error.exceptions[0])
     if hasattr(error, "format_message"):
         # Typer's own errors, whose classes have moved between its versions.
-        return f"{error.format_message()} (see headend --help)", WRONG_USAGE
+        context = getattr(error, "ctx", None)
+        where = "headend" if context is None else context.command_path
+        return f"{error.format_message().rstrip('.')} (see {where} --help)", WRONG_USAGE
     if isinstance(error, SettingsError):
         more = len(getattr(error, "__notes__", ()))
         return f"{error} (and {more} more)" if more else str(error), WRONG_USAGE

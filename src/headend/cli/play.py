@@ -100,7 +100,7 @@ async def _play(
     loop = asyncio.get_running_loop()
     is_ended = False
     async with client.play(url, tls=tls, reconnect=is_lasting) as stream:
-        with FlvOutput(path) as file, Progress() as progress, suppress(TimeoutError):
+        with FlvOutput(path) as file, Progress("played") as progress, suppress(TimeoutError):
             async with asyncio.timeout(None) as limit:
                 async for tag in stream:
                     timestamp = file.timestamp(tag)

@@ -4,6 +4,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
+from headend.cli import output
 from headend.media.tag import SCRIPT, Tag
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ class Meter:
             self.media_ms += step
             self._last = tag.timestamp
 
+    def summary(self) -> str:
+        """Put what went by into words: `00:01:23.4, 27.6 MB, 2.65 Mbit/s`."""
+        bit_rate = self.size * 8 / max(self.media_ms, 1) / 1000
+        return f"{self._time()}, {self.size / 1e6:.1f} MB, {bit_rate:.2f} Mbit/s"
+
+    def _time(self) -> str:
+        return f"{_clock(self.media_ms // 1000)}.{self.media_ms % 1000 // 100}"
+
     def describe(self, elapsed_s: float, total_s: float | None = None) -> str:
         """Put into words: `00:01:23.4   2.65 Mbit/s   1.00x   00:00:12 left`.
 
@@ -43,8 +52,7 @@ class Meter:
         """
         bit_rate = self.size * 8 / max(self.media_ms, 1) / 1000
         speed = self.media_ms / 1000 / max(elapsed_s, 0.001)
-        words = f"{_clock(self.media_ms // 1000)}.{self.media_ms % 1000 // 100}"
-        words += f"   {bit_rate:.2f} Mbit/s   {speed:.2f}x"
+        words = f"{self._time()}   {bit_rate:.2f} Mbit/s   {speed:.2f}x"
         if total_s is None or speed <= 0:
             return words
         left = max(0.0, total_s - self.media_ms / 1000) / speed
@@ -57,14 +65,16 @@ def _clock(seconds: int) -> str:
 
 
 class Progress:
-    """A line on stderr while the `with` block runs; nothing where stderr is no terminal."""
+    """A line on stderr while the `with` block runs, on a terminal; a summary at its end."""
 
-    def __init__(self, total_s: float | None = None) -> None:
+    def __init__(self, done: str, total_s: float | None = None) -> None:
         """Prepare.
 
         Args:
+            done: What was done with the stream, in a word, for the summary.
             total_s: How long the stream will be; None: not known.
         """
+        self._done = done
         self._total_s = total_s
         self._meter = Meter()
         self._started = time.monotonic()
@@ -89,6 +99,8 @@ class Progress:
         if self._line is not None:
             self._show(self._line, time.monotonic())
             self._line.stop()
+        if self._meter.size:
+            output.note(f"{self._done} {self._meter.summary()}")
 
     def add(self, tag: Tag) -> None:
         """Count a tag."""

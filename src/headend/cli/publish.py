@@ -126,7 +126,7 @@ async def _publish(
     ):
         loop = asyncio.get_running_loop()
         pace = Pace(loop.time())
-        with Progress(None if is_looped else source.duration_s) as progress:
+        with Progress("published", None if is_looped else source.duration_s) as progress:
             async for tags in feed:
                 for tag in tags:
                     if is_paced and (delay := pace.delay(tag.timestamp, loop.time())) > 0:
