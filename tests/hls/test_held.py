@@ -12,8 +12,8 @@ OTHER = Track(track_config(video_header(AVCC_2)), video_header(AVCC_2))
 SOUND = Track(track_config(audio_header()), audio_header())
 
 
-def packet(kind: TagKind, dts: int) -> Packet:
-    return Packet(kind, dts, dts, True, b"a")
+def packet(kind: TagKind, dts: int, payload: bytes = b"a") -> Packet:
+    return Packet(kind, dts, dts, True, payload)
 
 
 def held(*packets: Packet) -> Held:
@@ -46,6 +46,14 @@ def test_what_came_before_a_time_is_dropped() -> None:
     assert [each.dts for each in made.packets] == [20, 40]
     made.keep_from(41)
     assert made.packets == []
+
+
+def test_it_is_full_at_64_mib() -> None:
+    large = bytes(1024 * 1024)
+    made = held(*[packet(VIDEO, time, large) for time in range(63)])
+    assert not made.is_full
+    made.add(packet(AUDIO, 63, large), 100.0)
+    assert made.is_full
 
 
 def test_it_is_full_at_two_thousand() -> None:

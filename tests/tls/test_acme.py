@@ -147,7 +147,7 @@ async def test_server_starts_at_once_and_serves_the_certificate_when_it_comes(
         authority.gate.set()
         await until(lambda: _names(live) == [("a.example",)])
         assert (tmp_path / FOLDER / "certificate.pem").stat().st_mode & 0o777 == 0o600
-        assert live.services.counters.acme_failures == 0
+        assert live.services.features[ServedCertificates].acme_failures == 0
     assert len(authority.asked) == 1
 
 
@@ -216,7 +216,7 @@ async def test_failure_is_told_counted_and_not_repeated_at_once(
 ) -> None:
     authority.answer = answer
     async with live_server(tmp_path, *SETTINGS) as live:
-        await until(lambda: live.services.counters.acme_failures)
+        await until(lambda: live.services.features[ServedCertificates].acme_failures)
         (line,) = log_lines(caplog, "ERROR acme: no certificate for a.example: ")
         assert reason in line
         assert f"; attempt 1, the next one in {wait}" in line
@@ -236,7 +236,7 @@ async def test_failed_attempt_is_repeated_when_its_time_has_come(
 
     authority.answer = AcmeError("no")
     async with live_server(tmp_path, *SETTINGS) as live:
-        await until(lambda: live.services.counters.acme_failures >= 2)
+        await until(lambda: live.services.features[ServedCertificates].acme_failures >= 2)
         assert log_lines(caplog, "; attempt 2, ")
         authority.answer = _issue("a.example")
         await until(lambda: _names(live) == [("a.example",)])

@@ -8,6 +8,7 @@ from headend.codec.package import Packet, Track
 from headend.media.tag import AUDIO, VIDEO, TagKind
 
 MOST: Final = 2_000  # packets
+MOST_BYTES: Final = 64 * 1024 * 1024
 APART_MS: Final = 10_500  # sound and picture that the hub lets through
 
 
@@ -78,5 +79,6 @@ class Held:
 
     @property
     def is_full(self) -> bool:
-        """As many packets are held as may be."""
-        return len(self.packets) >= MOST
+        """As many packets or bytes are held as may be."""
+        is_many = len(self.packets) >= MOST
+        return is_many or sum(len(each.payload) for each in self.packets) >= MOST_BYTES

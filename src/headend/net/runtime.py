@@ -27,7 +27,6 @@ class Counters:
     rejected: int = 0  # publish and play requests that were refused
     late_closed: int = 0
     sink_errors: int = 0
-    acme_failures: int = 0  # attempts to get a certificate
     bytes_in: int = 0  # of connections that are closed
     bytes_out: int = 0
     sessions: int = 0  # RTMP connections and viewers over HTTP

@@ -155,7 +155,7 @@ class AcmeClient:
     def _fail(self, error: Exception) -> float:
         """Report a failed attempt; return the seconds to wait."""
         self._failures += 1
-        self._runtime.counters.acme_failures += 1
+        self._served.acme_failures += 1
         self.reason = str(error)
         tell_failed(self._runtime.events, self._wanted.domains, self.reason)
         wait_s = retry_in_s(self._failures, error, random.random())

@@ -33,6 +33,7 @@ class ServedCertificates(Feature):
         store: The certificates; replaced when their settings change.
         challenges: What an authority that comes to check a name is shown.
         handshakes: How the handshakes of the port go.
+        acme_failures: Attempts to get a certificate from an authority that failed.
         failed_reloads: Certificates on disk that were not served because something was wrong.
     """
 
@@ -51,6 +52,7 @@ class ServedCertificates(Feature):
         from headend.tls.challenges import Challenges
 
         self._runtime = runtime
+        self.acme_failures = 0
         self.store = _read(runtime.settings)
         self._checked = (runtime.settings.tls, self.store)
         self.challenges: Final = Challenges()
@@ -124,7 +126,7 @@ class ServedCertificates(Feature):
         """Return what is counted of handshakes and certificates."""
         from headend.tls.metrics import collect
 
-        return collect(self, self._runtime.counters.acme_failures, datetime.now(UTC))
+        return collect(self, self.acme_failures, datetime.now(UTC))
 
     def status(self) -> Values:
         """Say how many there are, and when the first one expires."""
