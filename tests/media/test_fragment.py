@@ -36,7 +36,7 @@ def test_longer_forms_of_headers_are_read() -> None:
     "init", [b"", b"\x00\x00\x00\x00moov", INIT[:24], 70 * wire("00000008 66726565")]
 )
 def test_init_segment_without_a_track_is_an_error(init: bytes) -> None:
-    with pytest.raises(MediaError, match="no track"):
+    with pytest.raises(MediaError, match=r"no track|cut short|size of 0"):
         tracks_of(init)
 
 

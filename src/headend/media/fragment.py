@@ -8,11 +8,12 @@ What goes into a fragment is the caller's choice alone, and nothing in a payload
 Source: ISO/IEC 14496-12, 8.8.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from struct import pack
 from typing import Final, NamedTuple
 
 from headend.errors import MediaError
+from headend.media.boxes import boxes, child
 from headend.media.tag import VIDEO, TagKind
 
 SYNC: Final = 0x0200_0000  # sample_depends_on: no other
@@ -22,7 +23,6 @@ _TRUN_FLAGS: Final = 0xF01  # data offset; duration, size, flags and composition
 _TRAF_SIZE: Final = 8 + 16 + 20 + 20  # without samples
 _SAMPLE_SIZE: Final = 16
 _HEAD_SIZE: Final = 8 + 16  # moof, mfhd
-_MOST_BOXES: Final = 64  # looked at in one box
 
 
 class Sample(NamedTuple):
@@ -106,15 +106,17 @@ def tracks_of(init: bytes) -> dict[TagKind, TrackId]:
     """Return the tracks of an init segment.
 
     Raises:
-        MediaError: There are none.
+        MediaError: There are none, or a box is cut short.
     """
     found: dict[TagKind, TrackId] = {}
-    for trak in _boxes(_box(init, b"moov"), b"trak"):
-        mdia = _box(trak, b"mdia")
-        mdhd = _box(mdia, b"mdhd")
+    for name, trak in boxes(child(init, b"moov")):
+        if name != b"trak":
+            continue
+        mdia = child(trak, b"mdia")
+        mdhd = child(mdia, b"mdhd")
         at = 20 if mdhd[:1] == b"\x01" else 12
-        is_video = _box(mdia, b"hdlr")[8:12] == b"vide"
-        tkhd = _box(trak, b"tkhd")
+        is_video = child(mdia, b"hdlr")[8:12] == b"vide"
+        tkhd = child(trak, b"tkhd")
         number = tkhd[20:24] if tkhd[:1] == b"\x01" else tkhd[12:16]
         kind = VIDEO if is_video else TagKind.AUDIO
         found[kind] = TrackId(
@@ -123,19 +125,3 @@ def tracks_of(init: bytes) -> dict[TagKind, TrackId]:
     if not found:
         raise MediaError("the init segment holds no track")
     return found
-
-
-def _box(data: bytes, name: bytes) -> bytes:
-    return next(_boxes(data, name), b"")
-
-
-def _boxes(data: bytes, name: bytes) -> Iterator[bytes]:
-    """Give the content of all boxes of a name at the top of some bytes."""
-    offset = 0
-    for _ in range(_MOST_BOXES):
-        size = int.from_bytes(data[offset : offset + 4], "big")
-        if size < 8:
-            return
-        if data[offset + 4 : offset + 8] == name:
-            yield data[offset + 8 : offset + size]
-        offset += size

@@ -10,6 +10,7 @@ from struct import unpack_from
 from typing import BinaryIO, Final, NamedTuple
 
 from headend.errors import MediaError
+from headend.media.boxes import boxes, child
 from headend.media.fragment import TrackId, tracks_of
 from headend.media.tag import AUDIO, VIDEO, TagKind
 from headend.record.journal import Noted
@@ -135,11 +136,13 @@ def _box(file: BinaryIO, offset: int, name: bytes, end: int) -> int:
 def _times(moof: bytes, tracks: dict[TagKind, TrackId]) -> tuple[float, float, bool]:
     """Return start and duration of a fragment in seconds, and whether it begins with a keyframe."""
     found: dict[TagKind, tuple[float, float, bool]] = {}
-    for traf in _boxes(moof[BOX:], b"traf"):
-        kind, scale = _track(next(_boxes(traf, b"tfhd"), b""), tracks)
-        tfdt = next(_boxes(traf, b"tfdt"), b"")
+    for name, traf in boxes(child(moof, b"moof")):
+        if name != b"traf":
+            continue
+        kind, scale = _track(child(traf, b"tfhd"), tracks)
+        tfdt = child(traf, b"tfdt")
         start = int.from_bytes(tfdt[4:12] if tfdt[:1] == b"\x01" else tfdt[4:8], "big")
-        trun = next(_boxes(traf, b"trun"), b"")
+        trun = child(traf, b"trun")
         count = int.from_bytes(trun[4:8], "big")
         if int.from_bytes(trun[1:4], "big") != 0xF01 or len(trun) != 12 + 16 * count:
             raise MediaError("a fragment that was not written here")
@@ -158,17 +161,6 @@ def _track(tfhd: bytes, tracks: dict[TagKind, TrackId]) -> tuple[TagKind, int]:
         if track.number == number and track.timescale:
             return kind, track.timescale
     raise MediaError("a fragment of a track that is not there")
-
-
-def _boxes(data: bytes, name: bytes) -> Iterator[bytes]:
-    offset = 0
-    while offset + BOX <= len(data):
-        size = int.from_bytes(data[offset : offset + 4], "big")
-        if size < BOX or size > len(data) - offset:
-            raise MediaError("a box that is not whole")
-        if data[offset + 4 : offset + BOX] == name:
-            yield data[offset + BOX : offset + size]
-        offset += size
 
 
 # ---------------------------------------------------------------------- FLV
