@@ -348,8 +348,9 @@ def test_console_says_that_the_server_is_gone(server: Server, open_tab: OpenTab)
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_section_is_accessible(
-    scheme: str, server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+    scheme: str, start_server: StartServer, peers: Peers, clip: Path, open_tab: OpenTab
 ) -> None:
+    server = start_server(arguments=("--tls", "127.0.0.1:0"))
     peers.publish(clip, server.url("live/a"), is_endless=True)
     server.wait_media("live/a")
     tab = open_tab(f"http://{server.http[0]}/console", color_scheme=scheme)
@@ -360,3 +361,6 @@ def test_every_section_is_accessible(
         link.click()
         expect(link).to_have_attribute("aria-current", "page")
         assert tab.check() == [], link.inner_text()
+        tab.page.set_viewport_size({"width": 390, "height": 844})
+        assert tab.ask("document.documentElement.scrollWidth <= innerWidth"), link.inner_text()
+        tab.page.set_viewport_size({"width": 1280, "height": 860})

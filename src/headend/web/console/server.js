@@ -7,7 +7,7 @@ import { button, facts, section, show } from './parts.js';
 
 const DAY_S = 86400;
 const [SOON_D, URGENT_D] = [30, 7];
-const PORTS = { rtmp: 'RTMP', tls: 'RTMPS and HTTPS', http: 'HTTP' };
+const PORTS = { rtmp: 'RTMP', tls: 'RTMPS and HTTPS', http: 'HTTP', srt: 'SRT' };
 
 export const server = {
   id: 'server',

@@ -50,7 +50,12 @@ export const settings = {
 function cells([key, { value, source }]) {
   return [
     h('code', {}, key),
-    h('code', {}, typeof value === 'string' ? value || '""' : JSON.stringify(value)),
+    h('code', {}, typeof value === 'string' ? value || '""' : inOneLine(value)),
     h('span', { class: source === 'default' ? 'soft' : 'pill' }, source),
   ];
+}
+
+/** A value as JSON, with spaces at which it may wrap. */
+function inOneLine(value) {
+  return JSON.stringify(value, null, 1).replace(/\n\s*/g, ' ');
 }
