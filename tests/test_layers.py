@@ -79,6 +79,7 @@ LAYERS = {
         "errors", "logs", "decisions", "directory", "events", "trust", "media", "rtmp", "hub",
         "features", "access", "live", "relay",
     },
+    "cluster": {"errors", "logs", "directory", "settings", "features", "live"},
     "cdn": {"errors", "logs", "settings", "hub", "features", "objects", "hls", "live"},
     "record": {
         "errors", "names", "logs", "events", "settings", "media", "hub", "net", "features",
@@ -91,8 +92,8 @@ LAYERS = {
     "workers": {"errors", "directory", "events", "settings", "net"},
     "app": {
         "errors", "redaction", "files", "logs", "decisions", "directory", "events", "hooks",
-        "settings", "rtmp", "hub", "net", "features", "tls", "store", "access", "hls",
-        "thumbnails", "live", "http", "notify", "fallback", "relay", "elsewhere", "cdn", "record",
+        "trust", "settings", "rtmp", "hub", "net", "features", "tls", "store", "access", "hls",
+        "thumbnails", "live", "http", "notify", "fallback", "relay", "elsewhere", "cluster", "cdn", "record",
         "srt", "workers",
     },
     "embed": {

@@ -168,6 +168,24 @@ def _recorders(ground: Ground) -> Feature:
     return Recorders(ground.services, ground.services.features[Recordings])
 
 
+def _cluster(ground: Ground) -> Feature:
+    if ground.crew is not None:
+        raise SettingsError("cluster.redis needs one worker: several cannot be in a cluster yet")
+    from headend.cluster.cluster import Cluster
+
+    return Cluster(ground.services)
+
+
+def _elsewhere_in_cluster(ground: Ground) -> Feature:
+    from headend.cluster.cluster import Cluster
+    from headend.elsewhere.elsewhere import Elsewhere
+    from headend.trust import Trust
+
+    cluster = ground.services.features[Cluster]
+    trust = Trust(ground.settings.cluster.ca)
+    return Elsewhere(ground.services, cluster.directory, cluster.secret, trust)
+
+
 def _always(ground: Ground) -> bool:
     return True
 
@@ -176,6 +194,11 @@ def _is_relaying(ground: Ground) -> bool:
     """Say whether there are relays, or an API that may add some."""
     relay = ground.settings.relay
     return bool(relay.out or relay.in_) or ground.serves_http
+
+
+def _is_in_cluster(ground: Ground) -> bool:
+    """Say whether there are other servers that share their streams."""
+    return bool(ground.settings.cluster.redis.get_secret_value())
 
 
 def _has_recordings(ground: Ground) -> bool:
@@ -206,6 +229,8 @@ FEATURES: Final = (
     Listed(_recorder, _always),
     Listed(_integrations, _always),
     Listed(_certificates, lambda ground: ground.has_tls),
+    Listed(_cluster, _is_in_cluster),
+    Listed(_elsewhere_in_cluster, _is_in_cluster),
     Listed(_elsewhere, _is_in_crew),
     Listed(_passing, lambda ground: ground.crew is not None and ground.serves_http),
     Listed(_fallbacks, lambda ground: ground.services.rules.uses("live.fallback")),

@@ -3,7 +3,7 @@
 A server alone has none. The supervisor keeps one for the workers of a machine, Redis one for nodes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from headend.directory.values import Claim, Member, NameWish, StreamOwner
@@ -40,6 +40,13 @@ class Directory(Protocol):
 
     def watch(self, watcher: DirectoryWatcher) -> None:
         """Have a watcher told of changes from now on."""
+
+    def keep(self, held: Callable[[], Sequence[Claim]]) -> None:
+        """Have claims made again after the directory was away.
+
+        Args:
+            held: Gives the claims of this member.
+        """
 
     async def claim(self, wish: NameWish) -> Claim:
         """Take a name for a publisher at this member, which may have it already.

@@ -4,7 +4,7 @@ The rules are those that the script of Redis follows too. A table has no clock a
 for the members of one process, such as servers in a test, and for a supervisor to hold.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from headend.directory.port import Body, DirectoryWatcher
@@ -87,6 +87,9 @@ class TableDirectory:
     def watch(self, watcher: DirectoryWatcher) -> None:
         """See `Directory`."""
         self._watchers.append(watcher)
+
+    def keep(self, held: Callable[[], Sequence[Claim]]) -> None:
+        """See `Directory`; a table is never away."""
 
     async def claim(self, wish: NameWish) -> Claim:
         """See `Directory`."""

@@ -105,8 +105,12 @@ class Copy:
         self._changed.set()
         self._pause_s = FIRST_PAUSE_S
         owner = self._directory.find(self.path)
-        if self._link is not None and owner is not None and owner != self._owner:
+        if self._link is not None and owner is not None and not self._is_source(owner):
             self._link.fail(RelayFailed(Failure.LOST, MOVED))
+
+    def _is_source(self, owner: StreamOwner) -> bool:
+        """Say whether the stream is fetched from there; a claim that was made again is no other."""
+        return self._owner is not None and owner.member == self._owner.member
 
     async def _run_safely(self) -> None:
         try:
@@ -133,14 +137,15 @@ class Copy:
                 failed = await self._fetch(owner)
             except RelayFailed as error:
                 failed = error
-            if failed.is_over and self._directory.find(self.path) in (None, owner):
+            if failed.is_over and self._is_source(self._directory.find(self.path) or owner):
                 publishing, self._publishing = self._publishing, None
                 if publishing is not None:
                     publishing.end()
                 return
             self._lose()
             log.debug("copy of %s from %s: %s", shown(self.path), owner.member.label, failed)
-            if self._directory.find(self.path) == owner:
+            now = self._directory.find(self.path)
+            if now is not None and self._is_source(now):
                 await self._rest(self._pause_s)
                 self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
 

@@ -61,6 +61,7 @@ class Elsewhere(Fetching):
         """Have publishers claim their names from now on."""
         self._services.gate.claiming = self
         self.directory.watch(self)
+        self.directory.keep(self.claims.held)
 
     async def stop(self) -> None:
         """Give all names back, and end all copies."""

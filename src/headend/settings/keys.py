@@ -51,6 +51,11 @@ NEEDS_RESTART: Final = frozenset(
         "srt.latency_ms",
         "rtmp.chunk_size",
         "auth.database",
+        "cluster.redis",
+        "cluster.node",
+        "cluster.advertise",
+        "cluster.secret",
+        "cluster.ca",
         "record.folder",
         "auth.outgoing_ca",
     }

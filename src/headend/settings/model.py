@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from headend.settings.auth import Auth
+from headend.settings.cluster import Cluster
 from headend.settings.hls import Hls
 from headend.settings.http import Http
 from headend.settings.limits import Limits
@@ -73,6 +74,7 @@ class Settings(Section):
     record: Record = Record()
     storage: Storage = Storage()
     relay: Relay = Relay()
+    cluster: Cluster = Cluster()
     audit: Audit = Audit()
     privacy: Privacy = Privacy()
     log: Log = Log()

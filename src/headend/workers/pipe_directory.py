@@ -46,6 +46,9 @@ class PipeDirectory:
         """See `Directory`."""
         self._watchers.append(watcher)
 
+    def keep(self, held: Callable[[], Sequence[Claim]]) -> None:
+        """See `Directory`; a supervisor that is gone takes its workers along."""
+
     async def claim(self, wish: NameWish) -> Claim:
         """See `Directory`."""
         self._last += 1

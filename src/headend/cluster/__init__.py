@@ -1,0 +1,1 @@
+"""A cluster: a directory of streams in Redis, and what its servers do together."""

@@ -1,0 +1,113 @@
+"""The feature of a server that is a node of a cluster: its place in the directory.
+
+settings ─► Member, RedisDirectory ─► Elsewhere, the feature that claims names and copies streams
+"""
+
+import logging
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+from headend.cluster.redis_directory import LeaseSettings, RedisDirectory
+from headend.cluster.redis_line import RedisLine
+from headend.directory.values import Member
+from headend.errors import SettingsError
+from headend.features.feature import Feature, Values
+from headend.live.services import Services
+from headend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BOOT_BYTES: Final = 8
+
+
+class Cluster(Feature):
+    """A node of a cluster.
+
+    Attributes:
+        directory: The directory in Redis.
+        secret: What all nodes share.
+    """
+
+    name = "cluster"
+    ends_last = True  # streams give their names back before
+
+    def __init__(self, services: Services) -> None:
+        """Prepare.
+
+        Args:
+            services: What all connections share.
+
+        Raises:
+            SettingsError: The package redis is missing, or the addresses cannot be told to others.
+        """
+        settings = services.settings.cluster
+        self.secret: Final = settings.secret.get_secret_value().encode()
+        line = RedisLine(settings.redis.get_secret_value())
+        member = member_of(services.settings, services.addresses)
+        self.directory: Final = RedisDirectory(
+            line, member, self.secret, lease_of(services.settings)
+        )
+
+    def start(self) -> None:
+        """Take up the lease."""
+        self.directory.start()
+        me = self.directory.me
+        log.info("cluster: this server is %s at %s", me.node, me.rtmp)
+
+    def configure(self, settings: Settings) -> None:
+        """Take other settings of the lease."""
+        self.directory.settings = lease_of(settings)
+
+    async def stop(self) -> None:
+        """Leave the cluster."""
+        await self.directory.close()
+
+    def status(self) -> Values:
+        """Say how the directory is, for the API and the console."""
+        directory = self.directory
+        return {
+            "node": directory.me.node,
+            "nodes": len(directory.members()),
+            "directory": "away" if directory.is_away else "ok",
+            "claims": directory.claims,
+            "refusals": directory.refusals,
+            "failures": directory.failures,
+        }
+
+
+def lease_of(settings: Settings) -> LeaseSettings:
+    """Return how a node keeps its names."""
+    return LeaseSettings(settings.cluster.lease_s, settings.cluster.on_directory_error)
+
+
+def member_of(settings: Settings, addresses: Mapping[str, Sequence[str]]) -> Member:
+    """Return what this server tells the others of itself.
+
+    Raises:
+        SettingsError: Others cannot fetch streams from it.
+    """
+    host = socket.gethostname()
+    told = settings.cluster.advertise or tuple(_advertised(host, addresses))
+    rtmp = [each.rstrip("/") for each in told if urlsplit(each).scheme in ("rtmp", "rtmps")]
+    http = [each.rstrip("/") for each in told if urlsplit(each).scheme in ("http", "https")]
+    if not rtmp:
+        raise SettingsError(
+            "cluster.advertise names no rtmp:// or rtmps:// URL: other servers fetch streams there"
+        )
+    node = settings.cluster.node or host
+    return Member(node, secrets.token_hex(BOOT_BYTES), rtmp[0], http[0] if http else "")
+
+
+def _advertised(host: str, addresses: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return where this server listens, under the name of its machine."""
+    found = []
+    for name, schemes in (("rtmp", ("rtmp",)), ("http", ("http",)), ("tls", ("rtmps", "https"))):
+        for address in addresses.get(name, ()):
+            if not address.startswith("unix:"):
+                port = address.rpartition(":")[2]
+                found += [f"{scheme}://{host}:{port}" for scheme in schemes]
+                break
+    return found
