@@ -21,6 +21,7 @@ from headend.settings import Settings
 log = logging.getLogger(__name__)
 
 BOOT_BYTES: Final = 8
+ANYWHERE: Final = ("", "*", "0.0.0.0", "[::]")
 
 
 class Cluster(Feature):
@@ -45,6 +46,8 @@ class Cluster(Feature):
         """
         settings = services.settings.cluster
         self.secret: Final = settings.secret.get_secret_value().encode()
+        if not self.secret:
+            raise SettingsError("cluster.redis needs cluster.secret, the same on all servers")
         line = RedisLine(settings.redis.get_secret_value())
         member = member_of(services.settings, services.addresses)
         self.directory: Final = RedisDirectory(
@@ -102,12 +105,13 @@ def member_of(settings: Settings, addresses: Mapping[str, Sequence[str]]) -> Mem
 
 
 def _advertised(host: str, addresses: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return where this server listens, under the name of its machine."""
+    """Return where this server listens; at all addresses: under the name of its machine."""
     found = []
     for name, schemes in (("rtmp", ("rtmp",)), ("http", ("http",)), ("tls", ("rtmps", "https"))):
         for address in addresses.get(name, ()):
             if not address.startswith("unix:"):
-                port = address.rpartition(":")[2]
-                found += [f"{scheme}://{host}:{port}" for scheme in schemes]
+                own, _, port = address.rpartition(":")
+                place = host if own in ANYWHERE else own
+                found += [f"{scheme}://{place}:{port}" for scheme in schemes]
                 break
     return found

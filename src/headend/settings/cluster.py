@@ -1,10 +1,10 @@
 """Settings of a cluster: several servers that share their streams."""
 
 import re
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from headend.settings.section import Section
 from headend.settings.texts import text_like, texts
@@ -81,9 +81,3 @@ class Cluster(Section):
         default="allow",
         description="Whether streams may begin while Redis does not answer: allow or deny.",
     )
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Self:
-        if self.redis.get_secret_value() and not self.secret.get_secret_value():
-            raise ValueError("cluster.redis needs cluster.secret, the same on all servers")
-        return self

@@ -1,7 +1,7 @@
 """The directory of a worker: what the supervisor says of the names that other workers have."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Final
 
