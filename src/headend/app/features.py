@@ -171,17 +171,17 @@ def _recorders(ground: Ground) -> Feature:
 def _cluster(ground: Ground) -> Feature:
     if ground.crew is not None:
         raise SettingsError("cluster.redis needs one worker: several cannot be in a cluster yet")
-    from headend.cluster.cluster import Cluster
+    from headend.cluster.cluster import ClusterNode
 
-    return Cluster(ground.services)
+    return ClusterNode(ground.services)
 
 
 def _elsewhere_in_cluster(ground: Ground) -> Feature:
-    from headend.cluster.cluster import Cluster
+    from headend.cluster.cluster import ClusterNode
     from headend.elsewhere.elsewhere import Elsewhere
     from headend.trust import Trust
 
-    cluster = ground.services.features[Cluster]
+    cluster = ground.services.features[ClusterNode]
     trust = Trust(ground.settings.cluster.ca)
     return Elsewhere(ground.services, cluster.directory, cluster.secret, trust)
 

@@ -24,7 +24,7 @@ BOOT_BYTES: Final = 8
 ANYWHERE: Final = ("", "*", "0.0.0.0", "[::]")
 
 
-class Cluster(Feature):
+class ClusterNode(Feature):
     """A node of a cluster.
 
     Attributes:
