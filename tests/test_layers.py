@@ -93,8 +93,8 @@ LAYERS = {
     "app": {
         "errors", "redaction", "files", "logs", "decisions", "directory", "events", "hooks",
         "trust", "settings", "rtmp", "hub", "net", "features", "tls", "store", "access", "hls",
-        "thumbnails", "live", "http", "notify", "fallback", "relay", "elsewhere", "cluster", "cdn", "record",
-        "srt", "workers",
+        "thumbnails", "live", "http", "notify", "fallback", "relay", "elsewhere", "cluster", "cdn",
+        "record", "srt", "workers",
     },
     "embed": {
         "errors", "names", "events", "hooks", "settings", "media", "rtmp", "hub", "outputs",
