@@ -201,3 +201,23 @@ def test_opus_has_the_channels_that_its_descriptor_names(descriptors: str, chann
 def test_opus_of_a_layout_that_is_not_known_is_left_out() -> None:
     source = opus_source("05044f707573 7f0280ff")
     assert source.maker.demuxer.unknown == (0x06,)
+
+
+def test_latm_gives_the_tags_of_aac() -> None:
+    source = Source(table(0, PAT) + table(PMT_PID, pmt((0x11, AUDIO, ""))))
+    anew, same = bytes.fromhex("56e009200011901fe0130b10"), bytes.fromhex("56e0048130b100")
+    found = source.sound(90_000, anew + same)
+    assert [(tag.timestamp, tag.body) for tag in found] == [
+        (1000, b"\xaf\0\x11\x90"),
+        (1000, b"\xaf\1ab"),
+        (1021, b"\xaf\1ab"),
+    ]
+    assert source.maker.damaged == 0
+
+
+def test_a_pmt_that_changes_the_form_of_a_track_begins_it_anew() -> None:
+    source = Source(table(0, PAT) + table(PMT_PID, pmt((0x11, AUDIO, ""))))
+    source.sound(0, bytes.fromhex("56e009200011901fe0130b10"))
+    source.maker.receive_data(table(PMT_PID, pmt((0x06, AUDIO, "05044f707573"))))
+    head, _ = source.sound(1800, b"\x7f\xe0\x01\xf8")
+    assert head.body.startswith(b"\x90OpusOpusHead")

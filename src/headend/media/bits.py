@@ -25,6 +25,11 @@ class BitReader:
         self._position = 0
         self._end = 8 * len(data)
 
+    @property
+    def position(self) -> int:
+        """How many bits were read."""
+        return self._position
+
     def bits(self, count: int) -> int:
         """Read an unsigned number of `count` bits."""
         number = self._peek(count)

@@ -27,10 +27,12 @@ CLOCK_HZ: Final = 90_000
 _REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _CRC_OF_WHOLE: Final = 0xFFFFFFFF
 
+_LATM: Final = 0x11
 _CODECS: Final = {
     0x03: Codec.MP3,
     0x04: Codec.MP3,
     0x0F: Codec.AAC,
+    _LATM: Codec.AAC,
     0x1B: Codec.H264,
     0x24: Codec.HEVC,
     0x81: Codec.AC3,
@@ -52,6 +54,7 @@ class Unit(NamedTuple):
         is_random_access: The packet says that decoding can start here.
         payload: Elementary stream: for video one access unit, in Annex B.
         channels: Of Opus, which says it in the tables alone; else 0.
+        is_latm: AAC in LATM, not in ADTS.
     """
 
     codec: Codec
@@ -60,14 +63,22 @@ class Unit(NamedTuple):
     is_random_access: bool
     payload: bytes
     channels: int = 0
+    is_latm: bool = False
+
+
+class _Form(NamedTuple):
+    """What a PMT says of a track; see `Unit`."""
+
+    codec: Codec
+    channels: int
+    is_latm: bool
 
 
 @dataclass(slots=True)
 class _Pid:
     """A PID whose PES packets are put together."""
 
-    codec: Codec
-    channels: int = 0
+    form: _Form
     counter: int = -1  # continuity counter of the packet before
     pieces: list[bytes] = field(default_factory=list)
     size: int = 0
@@ -102,7 +113,7 @@ class TsDemuxer:
     @property
     def codecs(self) -> tuple[Codec, ...]:
         """Return the codecs of the tracks, once the tables are known."""
-        return tuple(track.codec for track in self._tracks.values())
+        return tuple(track.form.codec for track in self._tracks.values())
 
     def receive_data(self, data: bytes) -> list[Unit]:
         """Take bytes; they need not begin or end where a packet does."""
@@ -215,7 +226,7 @@ class TsDemuxer:
 
     def _learn_tracks(self, section: bytes) -> None:
         """Take the first track of each kind of a PMT."""
-        found: dict[bool, tuple[int, Codec, int]] = {}
+        found: dict[bool, tuple[int, _Form]] = {}
         unknown: list[int] = []
         for kind, pid, descriptors in _streams(section):
             codec, channels = _CODECS.get(kind), 0
@@ -224,15 +235,14 @@ class TsDemuxer:
             if codec is None:
                 unknown.append(kind)
             else:
-                found.setdefault(codec in _VIDEO, (pid, codec, channels))
+                found.setdefault(codec in _VIDEO, (pid, _Form(codec, channels, kind == _LATM)))
         self.unknown = tuple(unknown)
         known = self._tracks
         self._tracks = {}
-        for pid, codec, channels in found.values():
+        for pid, form in found.values():
             track = known.get(pid)
-            if track is None or (track.codec, track.channels) != (codec, channels):
-                track = _Pid(codec, channels)
-            self._tracks[pid] = track
+            is_same = track is not None and track.form == form
+            self._tracks[pid] = track if track is not None and is_same else _Pid(form)
 
 
 def checked(section: bytes) -> bytes:
@@ -290,8 +300,8 @@ def _unit(track: _Pid, pes: bytes) -> Unit | None:
         return None
     pts = _time(pes[9:14])
     dts = _time(pes[14:19]) if pes[7] & 0x40 and len(pes) >= 19 else pts
-    payload = pes[9 + pes[8] :]
-    return Unit(track.codec, pts, dts, track.is_random_access, payload, track.channels)
+    key, payload = track.is_random_access, pes[9 + pes[8] :]
+    return Unit(track.form.codec, pts, dts, key, payload, *track.form[1:])
 
 
 def _time(field: bytes) -> int:

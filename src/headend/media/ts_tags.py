@@ -17,6 +17,7 @@ from headend.media.avc import avcc_of_units
 from headend.media.codecs import audio_tag, video_tag
 from headend.media.headers import Codec
 from headend.media.hevc import hvcc_of
+from headend.media.latm import SAMPLES, LatmReader
 from headend.media.mpegts import CLOCK_HZ, TsDemuxer, Unit
 from headend.media.nalus import from_annex_b
 from headend.media.sound_frames import FrameHeader, SoundFrames
@@ -57,13 +58,14 @@ class TagMaker:
         self._audio = b""
         self._sets: frozenset[bytes] = frozenset()  # parameter sets in that of the video
         self._sound: tuple[Codec, SoundFrames] | None = None
+        self._latm: Final = LatmReader()
         self._damaged = 0
 
     @property
     def damaged(self) -> int:
         """Return how much was left out."""
         skipped = 0 if self._sound is None else self._sound[1].skipped
-        return self._damaged + self.demuxer.damaged + skipped
+        return self._damaged + self.demuxer.damaged + self._latm.skipped + skipped
 
     def receive_data(self, data: bytes) -> list[Tag]:
         """Take bytes of MPEG-TS; return the tags that are whole."""
@@ -80,6 +82,8 @@ class TagMaker:
                 yield from self._picture(unit, dts)
             elif unit.codec is Codec.OPUS:
                 yield from self._opus(unit, dts)
+            elif unit.is_latm:
+                yield from self._latm_frames(unit, dts)
             else:
                 yield from self._frames(unit, dts)
         except MediaError:
@@ -153,6 +157,15 @@ class TagMaker:
         for samples, packet in opus_packets(unit.payload):
             yield audio_tag(time // _TICKS & _TIMESTAMPS, _OPUS_FRAME + packet)
             time += samples * CLOCK_HZ // OPUS_RATE
+
+    def _latm_frames(self, unit: Unit, time: int) -> Iterator[Tag]:
+        for element in self._latm.take(unit.payload):
+            if element.config != self._audio:
+                self._audio = element.config
+                yield audio_tag(time // _TICKS & _TIMESTAMPS, _AAC_HEAD + element.config)
+            for frame in element.frames:
+                yield audio_tag(time // _TICKS & _TIMESTAMPS, _AAC_FRAME + frame)
+                time += SAMPLES * CLOCK_HZ // element.rate
 
     def _frames(self, unit: Unit, dts: int) -> Iterator[Tag]:
         if self._sound is None or self._sound[0] is not unit.codec:
