@@ -82,7 +82,7 @@ LAYERS = {
     "cluster": {"errors", "logs", "directory", "settings", "features", "live"},
     "cdn": {"errors", "logs", "settings", "hub", "features", "objects", "hls", "live"},
     "record": {
-        "errors", "names", "logs", "events", "settings", "media", "hub", "net", "features",
+        "errors", "names", "logs", "events", "settings", "media", "hub", "codec", "net", "features",
         "store", "objects", "hls", "live", "http",
     },
     "srt": {

@@ -105,6 +105,8 @@ def test_clip_is_cut_and_shown_and_a_wrong_range_is_refused(
         assert (made["kind"], made["origin"]) == ("clip", "r1")
         assert call(tmp_path, "clip", "r1", "--from", "0", "--to", "1") == 0
         assert "live/a" in capsys.readouterr().out
+        assert call(tmp_path, "clip", "r1", "--from", "0.2", "--to", "1", "--exact", "--json") == 0
+        assert json.loads(capsys.readouterr().out)["duration_s"] == 0.8
         assert call(tmp_path, "clip", "r1", "--from", "900", "--to", "901") == 2
         assert "The clip must be within the recording" in capsys.readouterr().err
         assert call(tmp_path, "clip", "r1", "--from", "1") == 2

@@ -171,7 +171,10 @@ def test_page_plays_seeks_over_the_gap_and_comes_to_the_end(
     assert tab.check() == []
 
 
-def test_clip_is_marked_on_the_page_and_played(server: Server, open_tab: OpenTab) -> None:
+@pytest.mark.parametrize("is_exact", [False, True])
+def test_clip_is_marked_on_the_page_and_played(
+    server: Server, open_tab: OpenTab, *, is_exact: bool
+) -> None:
     tab = open_tab(address(server, "/console"))
     tab.page.get_by_label("Admin token").fill(server.token)
     tab.page.get_by_role("button", name="Sign in").click()
@@ -184,10 +187,12 @@ def test_clip_is_marked_on_the_page_and_played(server: Server, open_tab: OpenTab
         tab.wait("video.readyState > 1 && !video.seeking && video.videoWidth === 256")
         tab.page.click(button)
     assert tab.ask("document.getElementById('marks').textContent") == "0:14 to 0:15"
+    tab.page.set_checked("#exact", is_exact)
     tab.page.click("#cut")
     tab.page.click("#clip-told a")
     tab.page.wait_for_url("**/watch/recordings/2026*")
-    tab.wait("video.videoWidth === 256 && video.duration > 1.5 && video.duration < 6")
+    most = 1.8 if is_exact else 6
+    tab.wait(f"video.videoWidth === 256 && video.duration > 1.5 && video.duration < {most}")
     tab.ask("(video.muted = true, video.play())")
     tab.wait("video.ended")
     # Its date shows that it is of what was sent after the hole.

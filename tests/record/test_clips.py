@@ -4,29 +4,35 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e import media
 from tests.harness import until
+from tests.record.fragmented import FRAGMENTED, recorded
 from tests.record.made import begun, file, recording, segment
 from tests.record.served import Served, serve
 
 from headend.errors import DatabaseError
 from headend.events import RecordingReady
+from headend.media.boxes import HEAD_BYTES, box_head
 from headend.record import clips as clips_module
 from headend.record import uploads as uploads_module
-from headend.record.values import RecordedPublisher
+from headend.record.values import RecordedPublisher, RecordedSegment
 
 ALL = "/api/v1/recordings"
 
 
 async def cut(
-    web: Served, start: float, end: float, id: str = "r1"
+    web: Served, start: float, end: float, id: str = "r1", *, exact: bool = False
 ) -> tuple[int, Mapping[str, Any]]:
     """Ask for a clip; return status and answer."""
+    wanted = {"start": start, "end": end, "exact": exact}
     async with web.client.post(
-        f"{web.base}{ALL}/{id}/clips", json={"start": start, "end": end}, headers=web.admin
+        f"{web.base}{ALL}/{id}/clips", json=wanted, headers=web.admin
     ) as response:
         return response.status, json.loads(await response.read())
 
@@ -199,3 +205,106 @@ async def test_retention_leaves_clips_alone(tmp_path: Path) -> None:
         assert await web.kept.get(made["id"]) is not None
         assert await web.kept.total_bytes("recording") == 0
         assert await web.kept.total_bytes() == 6000
+
+
+# ---------------------------------------------------------------------- exact clips
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds of 10 pictures each, with B-frames; a keyframe every second."""
+    source = ("-f", "lavfi", "-i", "testsrc=size=320x180:rate=10:duration=4", *media.tone(4))
+    options = (*source, "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p")
+    keys = ("-sc_threshold", "0", "-bf", "2")  # a keyframe every ten pictures
+    folder = tmp_path_factory.mktemp("pictures")
+    return media.make("ffmpeg", folder / "a.mp4", *options, *keys, *media.AAC, *FRAGMENTED)
+
+
+async def add(web: Served, source: Path) -> None:
+    """Add a recording with a segment for each of its seconds."""
+    path = web.recordings.places.path_of(file())
+    data = laid_down(source, path)
+    init_size = recorded(source).init_size
+    starts, at = [], init_size
+    while at < len(data):
+        kind, _, size = box_head(data[at : at + HEAD_BYTES])
+        if kind not in (b"moof", b"mdat"):
+            break
+        if kind == b"moof":
+            starts.append(at)
+        at += size
+    rows = [
+        ("r1", RecordedSegment(0, first, end - first, float(n), 1.0, 100.0 + n, True))
+        for n, (first, end) in enumerate(zip(starts, [*starts[1:], at], strict=True))
+    ]
+    assert len(rows) == 4
+    row = replace(file(), init_size=init_size)
+    await web.kept.write({recording(files=1): False}, [row], rows, [])
+
+
+def laid_down(source: Path, path: Path) -> bytes:
+    """Copy a file; return its content."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = source.read_bytes()
+    path.write_bytes(data)
+    return data
+
+
+async def pictures_of(url: str, *, decoded: bool = True) -> int:
+    """Count the pictures at an address."""
+    what = "frames" if decoded else "packets"
+    process = await asyncio.create_subprocess_exec(
+        *("ffprobe", "-v", "error", f"-count_{what}", "-select_streams", "v:0"),
+        *("-show_entries", f"stream=nb_read_{what}", "-of", "csv=p=0", url),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, wrong = await process.communicate()
+    assert process.returncode == 0
+    if decoded:
+        assert wrong == b""
+    return int(said.split()[0])
+
+
+@pytest.mark.limit(60)
+@pytest.mark.parametrize(
+    ("start", "end", "files", "wanted"),
+    [
+        (0.4, 3.2, 3, 28),  # 6 pictures, 20 as they were, and 2
+        (1.0, 3.0, 1, 20),  # at segments: nothing is encoded
+        (1.2, 1.8, 1, 6),  # within one
+        (0.0, 1.5, 2, 15),
+        (2.4, 4.0, 2, 16),
+    ],
+)
+async def test_exact_clip_has_the_pictures_between_two_times(
+    tmp_path: Path, pictures: Path, start: float, end: float, files: int, wanted: int
+) -> None:
+    async with serve(tmp_path) as web:
+        await add(web, pictures)
+        status, made = await cut(web, start, end, exact=True)
+        assert status == 201, made
+        assert (made["files"], made["kind"]) == (files, "clip")
+        assert made["duration_s"] == pytest.approx(end - start, abs=0.001)
+        assert made["started"] == pytest.approx(100 + start, abs=0.001)
+        id = made["id"]
+        each = [
+            await pictures_of(f"{web.base}/recordings/{id}/{number}.mp4") for number in range(files)
+        ]
+        assert sum(each) == wanted
+        rows = await web.kept.segments(id)
+        assert rows[0].start_s == 0
+        assert all(a.start_s + a.duration_s == pytest.approx(b.start_s) for a, b in pairwise(rows))
+        assert len(left(web)) == 1 + files
+        # FFmpeg's HLS takes no other codec parameters in the middle; browsers do.
+        playlist = f"{web.base}/recordings/{id}/index.m3u8"
+        assert await pictures_of(playlist, decoded=False) == wanted
+
+
+async def test_exact_clip_that_cannot_be_encoded_is_refused_in_a_line(tmp_path: Path) -> None:
+    async with serve(tmp_path) as web:
+        await web.add(recording(files=1))  # which is no media
+        status, problem = await cut(web, 0.5, 1.0, exact=True)
+        assert status == 422
+        assert problem["detail"].startswith("The edge of the clip cannot be encoded: ")
+        assert left(web) == ["r1-0.mp4"]

@@ -134,10 +134,12 @@ class ApiClient:
             async for piece in response.content.iter_chunked(CHUNK_BYTES):
                 file.write(piece)
 
-    async def clip(self, id: str, start_s: float, end_s: float) -> ListedRecording:
+    async def clip(
+        self, id: str, start_s: float, end_s: float, *, is_exact: bool
+    ) -> ListedRecording:
         """Have a clip cut from a recording."""
         path = f"/api/v1/recordings/{quote(id, safe='')}/clips"
-        body = {"start": start_s, "end": end_s}
+        body = {"start": start_s, "end": end_s, "exact": is_exact}
         limits = aiohttp.ClientTimeout(None, sock_connect=TIMEOUT_S, sock_read=EXPORT_S)
         async with self._asked(path, {}, limits, "POST", body) as response:
             answer = await response.json()

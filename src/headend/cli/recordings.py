@@ -124,16 +124,19 @@ def clip(
     until: Annotated[
         float, typer.Option("--to", min=0, help="Where it ends, seconds from the start.")
     ],
+    is_exact: Annotated[
+        bool, typer.Option("--exact", help="To the picture; its two edges are encoded anew.")
+    ] = False,
     config: ConfigFlag = None,
     data: DataFlag = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Cut a clip from a recording, at its segments; the clip is a recording of its own."""
+    """Cut a clip from a recording; it is a recording of its own, cut at segments or exactly."""
     import asyncio
 
     async def cut() -> "ListedRecording":
         async with _client(config, data) as client:
-            return await client.clip(id, since, until)
+            return await client.clip(id, since, until, is_exact=is_exact)
 
     made = asyncio.run(cut())
     if as_json:

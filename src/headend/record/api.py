@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from aiohttp import web
 from pydantic import ConfigDict, Field
 
-from headend.errors import DatabaseError, ProtocolError, StoreError
+from headend.errors import DatabaseError, MediaError, ProtocolError, StoreError
 from headend.features.routes import Route, Schema
 from headend.http.api.auditing import TARGET
 from headend.http.api.models import Model
@@ -68,6 +68,11 @@ class NewClip(Model):
 
     start: float = Field(ge=0, allow_inf_nan=False, description="Seconds from its start.")
     end: float = Field(gt=0, allow_inf_nan=False, description="Seconds from its start.")
+    exact: bool = Field(
+        default=False,
+        description="true: it begins and ends to the picture, its edges encoded anew; false: at "
+        "segments, at once.",
+    )
 
 
 def routes(recordings: "Recordings") -> Sequence[Route]:
@@ -87,7 +92,7 @@ def routes(recordings: "Recordings") -> Sequence[Route]:
               content_type="video/mp4", statuses=(409, 503)),
         Route("POST", f"{one}/stop", "End a recording that runs.", api.stop,
               statuses=(409, 503), action="recording.stop"),
-        Route("POST", f"{one}/clips", "Cut a clip at segments; it is a recording.", api.clip,
+        Route("POST", f"{one}/clips", "Cut a clip, which is a recording.", api.clip,
               ListedRecording, body=NewClip, status=201, statuses=(503,), action="recording.clip"),
     )  # fmt: skip
 
@@ -150,8 +155,9 @@ class _Recordings:
             known = await self._all.known.get(request.match_info["recording"])
             if known is None:
                 raise no_recording()
-            return _listed(await self._all.clips.cut(known, body.start, body.end))
-        except ClipRefused as error:
+            cut = self._all.clips.cut(known, body.start, body.end, is_exact=body.exact)
+            return _listed(await cut)
+        except (ClipRefused, MediaError) as error:
             raise Problem(422, f"{str(error).capitalize()}.") from None
         except ClipsBusy as error:
             raise Problem(503, f"{error}.", headers={"Retry-After": "5"}) from None

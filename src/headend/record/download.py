@@ -5,15 +5,12 @@ head, made once by a process ── media of file 0 ── media of file 1 …  
 
 import asyncio
 import json
-import os
 import shutil
-import sys
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from headend.errors import MediaError
 from headend.http.ranges import FileRange, RemoteRange
 from headend.record.fetching import fetch
 from headend.record.head import HeadSource
@@ -21,12 +18,13 @@ from headend.record.known import KnownRecording
 from headend.record.places import Places
 from headend.record.playlist import SegmentList
 from headend.record.values import RecordedFile
+from headend.record.worker import run_worker
 
 MADE_S: Final = 120.0  # for one head; a day of media takes about ten seconds
 AT_ONCE: Final = 2  # processes
 MOST: Final = 64  # heads that are kept
 MOST_BYTES: Final = 512 * 1024 * 1024  # of all heads that are kept; that of a day has 50 MB
-SECRETS: Final = "HEADEND_"  # environment variables that begin so hold settings
+WORKER: Final = "headend.record.head_worker"
 
 
 class Download(NamedTuple):
@@ -118,7 +116,7 @@ class Downloads:
                         await fetch(each, read)
                     sources.append(HeadSource(str(read), file.init_size, each.size, start))
                 job = {"path": str(path), "sources": [list(_fields(each)) for each in sources]}
-                await _run(json.dumps(job))
+                await run_worker(WORKER, json.dumps(job), MADE_S)
             finally:
                 for copy in copies:
                     copy.unlink(missing_ok=True)
@@ -135,26 +133,3 @@ class Downloads:
 
 def _fields(source: HeadSource) -> tuple[object, ...]:
     return source.path, source.init_size, source.end, source.start_s
-
-
-async def _run(job: str) -> None:
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(SECRETS)}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "headend.record.head_worker"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=environ,
-        start_new_session=True,  # Ctrl-C is the server's to handle
-    )
-    try:
-        async with asyncio.timeout(MADE_S):
-            said, _ = await process.communicate(job.encode())
-    except TimeoutError:
-        raise MediaError(f"the file was not made within {MADE_S:g} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode:
-        raise MediaError(said.decode(errors="replace").strip() or "the file cannot be made")

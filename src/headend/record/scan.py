@@ -67,6 +67,25 @@ def segments_of(folder: Path, noted: Noted, segment_s: float) -> list[RecordedSe
     return list(_segments(fragments, noted, segment_s))
 
 
+def media_of(path: Path) -> tuple[int, int]:
+    """Return where the media of a whole fragmented MP4 file begins and ends.
+
+    Raises:
+        MediaError: It has none.
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        init_size = _box(file, 0, b"ftyp", end)
+        init_size += _box(file, init_size, b"moov", end)
+        at = init_size
+        while moof := _box(file, at, b"moof", end):
+            at += moof + _box(file, at + moof, b"mdat", end)
+    if not 0 < init_size < at:
+        raise MediaError("there is no media in it")
+    return init_size, at
+
+
 def _segments(
     fragments: list[Fragment], noted: Noted, segment_s: float
 ) -> Iterator[RecordedSegment]:

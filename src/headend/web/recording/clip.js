@@ -21,7 +21,11 @@ export async function offerClips(told, base, video) {
   async function cut() {
     $('cut').disabled = true;
     setText($('clip-told'), 'It is being cut …');
-    const range = { start: onTimeline(told.jumps, marks.start), end: onTimeline(told.jumps, marks.end) };
+    const range = {
+      start: onTimeline(told.jumps, marks.start),
+      end: onTimeline(told.jumps, marks.end),
+      exact: $('exact').checked,
+    };
     const answer = await fetch(api(`/recordings/${told.id}/clips`), {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'X-CSRF-Token': csrf },
