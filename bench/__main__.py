@@ -38,6 +38,7 @@ from bench.servers import KBPS, Variant, describe_machine
 from bench.srt import srt as measure_srt
 from bench.tools import BenchError
 from bench.web import web as measure_web
+from bench.workers import workers as measure_workers
 from headend.cli.bench_server import raise_descriptor_limit
 
 FIXED: Final = ("0", "30", "100")
@@ -400,6 +401,19 @@ def srt(
     figures = list(measure_srt(publishers, viewers, idle, seconds, runs))
     show(figure_table(f"SRT, {KBPS} kbit/s\n{describe_machine()}", figures))
     save("srt", figures, json)
+
+
+@app.command()
+def workers(
+    players: Annotated[int, typer.Option(help="Of one stream.")] = 400,
+    seconds: Seconds = 8.0,
+    runs: Runs = 3,
+    json: Json = None,
+) -> None:
+    """CPU of players with two workers beside one, a worker's memory, and its start."""
+    figures = list(measure_workers(players, seconds, runs))
+    show(figure_table(f"workers\n{describe_machine()}", figures))
+    save("workers", figures, json)
 
 
 @app.command(name="all")

@@ -1,6 +1,7 @@
 """Tests of headend.cli.status_tables."""
 
 import io
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pytest
@@ -36,6 +37,7 @@ def shown(
     width: int = 140,
     height: int = 1000,
     more: int = 0,
+    workers: Sequence[models.Worker] = (),
 ) -> list[str]:
     server = models.Server(
         version="1.0",
@@ -53,6 +55,7 @@ def shown(
         bit_rate_out=7_500_000,
         memory_bytes=50 * 2**20,
         loop_lag_s=0.002,
+        workers=list(workers),
     )
     event = models.Event(
         server=server, streams=streams, sessions=sessions, more_streams=more, more_sessions=0
@@ -138,3 +141,23 @@ def test_rate_has_three_digits_and_a_unit(value: float, text: str) -> None:
 
 def test_size_has_a_unit() -> None:
     assert size(2_500_000_000) == "2.50 GB"
+
+
+def test_workers_have_a_line_each() -> None:
+    worker = models.Worker(
+        worker=1,
+        pid=8,
+        uptime_s=1.0,
+        is_stopping=False,
+        streams=0,
+        sessions=4,
+        viewers=3,
+        bit_rate_in=0,
+        bit_rate_out=2_500_000,
+        memory_bytes=40 * 2**20,
+        loop_lag_s=0.001,
+    )
+    lines = shown([], [], workers=[worker])
+    assert any(
+        line.startswith("worker 1: sessions 4   viewers 3   out 2.50 Mbit/s") for line in lines
+    )

@@ -26,7 +26,8 @@ def tables(event: models.Event, width: int, height: int) -> RenderableType:
         height: Of the terminal, in lines; streams come first, then as many sessions as fit.
     """
     notes = [] if width >= WIDE else _notes(event.streams)
-    room = max(0, height - HEAD_LINES - 2 * TABLE_LINES - len(notes))
+    lines = HEAD_LINES + len(event.server.workers)
+    room = max(0, height - lines - 2 * TABLE_LINES - len(notes))
     streams = event.streams[: max(room - min(len(event.sessions), room // 3), 1)]
     sessions = event.sessions[: max(room - len(streams), 1)]
     return Group(
@@ -44,7 +45,15 @@ def _server(server: models.Server) -> Text:
         f"streams {server.streams}   sessions {server.sessions}   viewers {server.viewers}   "
         f"in {bit_rate(server.bit_rate_in)}   out {bit_rate(server.bit_rate_out)}   "
         f"memory {server.memory_bytes / 2**20:.0f} MiB   "
-        f"loop {server.loop_lag_s * 1000:.0f} ms behind\n"
+        f"loop {server.loop_lag_s * 1000:.0f} ms behind\n" + "".join(map(_worker, server.workers))
+    )
+
+
+def _worker(worker: models.Worker) -> str:
+    return (
+        f"worker {worker.worker}: sessions {worker.sessions}   viewers {worker.viewers}   "
+        f"out {bit_rate(worker.bit_rate_out)}   memory {worker.memory_bytes / 2**20:.0f} MiB   "
+        f"loop {worker.loop_lag_s * 1000:.0f} ms behind\n"
     )
 
 
