@@ -26,6 +26,7 @@ _KNOWN: dict[str, Any] = {
     "frame_rate": 25.0,
     "audio_rate": 0.0,
     "keyframe_interval_s": None,
+    "is_copy": False,
     "health": [Finding("ok", "all is well")],
     "rules": [],
 }

@@ -158,6 +158,4 @@ def test_workers_have_a_line_each() -> None:
         loop_lag_s=0.001,
     )
     lines = shown([], [], workers=[worker])
-    assert any(
-        line.startswith("worker 1: sessions 4   viewers 3   out 2.50 Mbit/s") for line in lines
-    )
+    assert any(line.startswith("worker 1: sessions 4") for line in lines)
