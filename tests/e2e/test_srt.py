@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,27 @@ def test_the_network_of_a_session_is_shown(server: Server, peers: Peers, clip: P
     assert session["protocol"] == "srt"
     assert session["network"]["rtt_ms"] > 0
     publisher.kill()
+
+
+def test_an_administrator_closes_a_publisher_and_a_viewer(
+    server: Server, peers: Peers, clip: Path, tmp_path: Path
+) -> None:
+    player = play(peers, server, "read:live/a", tmp_path / "played.ts")
+    publisher = publish(peers, clip, url(server, "publish:live/a"))
+    server.wait_log("publish live/a accepted")
+    sessions = json.loads(server.get("/api/v1/sessions", server.token)[1])["sessions"]
+    assert len(sessions) == 2
+    for session in sessions:
+        request = urllib.request.Request(
+            f"http://{server.http[0]}/api/v1/sessions/{session['id']}",
+            headers={"Authorization": f"Bearer {server.token}"},
+            method="DELETE",
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert answer.status == 204
+    publisher.wait()
+    player.wait()
+    server.wait_log("publish live/a ended: closed by an administrator")
 
 
 def test_a_server_stops_while_callers_publish_and_play(
