@@ -16,6 +16,7 @@ from headend.events import Event, RecordingUploaded
 from headend.http import ranges
 from headend.objects.object_store import MIB
 from headend.record import uploads as uploads_module
+from headend.record.recordings import Recordings
 from headend.record.values import RecordedFile, Recording
 
 KEY = "live/a/r1-{}.r1.mp4"
@@ -333,3 +334,13 @@ async def test_without_a_store_all_stays_here(tmp_path: Path) -> None:
             "headend_recording_store_up" not in (await web.get("/metrics", web.admin))[1].decode()
         )
         assert (await files(web))[0].store == ""
+
+
+async def test_one_of_several_workers_uploads_for_all(tmp_path: Path) -> None:
+    async with storing(tmp_path / "data", f"record.store=file://{tmp_path}/store") as web:
+        other = Recordings(web.live.services, "alone", keeps_house=False)
+        other.start()
+        await web.add(recording(files=1))
+        await until(lambda: uploaded(web.told) == ["r1"])
+        assert (web.recordings.uploads.files, other.uploads.files) == (1, 0)
+        await other.stop()

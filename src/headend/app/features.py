@@ -139,7 +139,7 @@ def _cdn(ground: Ground) -> Feature:
 def _recordings(ground: Ground) -> Feature:
     from headend.record.recordings import Recordings
 
-    return Recordings(ground.services, node(ground.settings))
+    return Recordings(ground.services, node(ground.settings), keeps_house=ground.is_first)
 
 
 def _played(ground: Ground) -> Feature:

@@ -80,13 +80,15 @@ class Recordings(Feature, PastSegments):
     name: ClassVar[str] = "recordings"
     ends_last: ClassVar[bool] = True
 
-    def __init__(self, services: Services, node: str) -> None:
+    def __init__(self, services: Services, node: str, *, keeps_house: bool = True) -> None:
         """Take the parts.
 
         Args:
             services: What features share.
             node: Names this server among those that share the database.
+            keeps_house: It uploads and deletes, which one of several workers does for all.
         """
+        self._keeps_house: Final = keeps_house
         self.services: Final = services
         self.index: Final = RecordingIndex(services.access.database, node, services.events)
         self.known: Final = KnownRecordings(self.index, services.loop.time)
@@ -158,8 +160,9 @@ class Recordings(Feature, PastSegments):
         self.check(self.services.settings)
         self.downloads.close()  # what a kill has left
         self.index.start()
-        for work, name in ((self._keep_house(), "retention"), (self._upload(), "uploads")):
-            self._tasks.append(self.services.loop.create_task(work, name=name))
+        if self._keeps_house:
+            for work, name in ((self._keep_house(), "retention"), (self._upload(), "uploads")):
+                self._tasks.append(self.services.loop.create_task(work, name=name))
 
     async def _upload(self) -> None:
         await self.uploads.run(await self.index.stored())
