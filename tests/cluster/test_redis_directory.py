@@ -356,28 +356,6 @@ async def test_member_that_comes_back_late_has_lost_what_another_took(redis: Red
         assert two.claims
 
 
-async def test_clock_of_redis_is_everybodys(redis: RedisServer) -> None:
-    async with node(redis, "one") as one, node(redis, "two") as two:
-        assert abs(one.directory.unix_time() - two.directory.unix_time()) < 30
-
-
-async def test_discontinuity_is_told_to_the_next_owner(redis: RedisServer) -> None:
-    async with node(redis, "one") as one, node(redis, "two") as two:
-        await met(one, two)
-        claim = await one.claim()
-        one.directory.note_discontinuity("live/a", 77)
-        one.directory.release(claim)
-        await until(lambda: two.owner() is None)
-        await asyncio.sleep(0)
-
-        async def told() -> int:
-            return (await two.claim()).discontinuity
-
-        found = 0
-        while found != 77:
-            found = await told()
-
-
 async def test_failure_of_redis_is_said_without_its_password(
     redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -21,7 +21,7 @@ from typing import Final, Literal, NamedTuple
 from headend.cluster.mirror import Mirror, OwnedName, owned_name
 from headend.cluster.records import read_record, write_record
 from headend.cluster.redis_line import DirectoryAway, RedisLine
-from headend.cluster.scripts import CLAIM, KEPT_S, LEAVE, RELEASE, RENEW, prefix_of
+from headend.cluster.scripts import CLAIM, LEAVE, RELEASE, RENEW, prefix_of
 from headend.directory.port import Body, DirectoryWatcher
 from headend.directory.table import taken
 from headend.directory.values import UNCONFIRMED, Claim, Member, NameWish, StreamOwner, may_take
@@ -84,8 +84,6 @@ class RedisDirectory:
         self._stale_until = 0.0
         self._known_conflicts: set[str] = set()  # boots that are called as this member is
         self._retires = ""  # boot of this server's last start
-        self._clock_ahead = 0.0  # of Redis, before the monotonic clock
-        self._has_clock = False
         self._is_synced = asyncio.Event()
         self._is_closing = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -123,10 +121,6 @@ class RedisDirectory:
     def keep(self, held: Callable[[], Sequence[Claim]]) -> None:
         """See `Directory`."""
         self._held = held
-
-    def unix_time(self) -> float:
-        """Return the clock of Redis, which all members share; our own until it is known."""
-        return time.monotonic() + self._clock_ahead if self._has_clock else time.time()
 
     # ------------------------------------------------------------------ names
 
@@ -179,9 +173,9 @@ class RedisDirectory:
             raise taken(wish, member)
         if status != 1:
             raise DirectoryAway("Redis does not keep the lease of this server")
-        epoch, discontinuity = int(told[0]), int(told[1])
+        epoch = int(told[0])
         self._mirror.claimed(path, OwnedName(self.me.boot, epoch, wish.order, wish.holder))
-        return Claim(wish, epoch, discontinuity)
+        return Claim(wish, epoch)
 
     def _taken_before(self, path: str) -> str:
         """Return who had a name before Redis lost its data and may not have told it again yet."""
@@ -214,14 +208,6 @@ class RedisDirectory:
     async def _release(self, path: str, epoch: int) -> None:
         with suppress(DirectoryAway):  # then the name is freed by `_reclaim`
             await self._line.run(RELEASE, self._prefix, path, self.me.boot, epoch)
-
-    def note_discontinuity(self, path: str, number: int) -> None:
-        """Keep the highest discontinuity sequence number that HLS of a name has used."""
-        self._run_errand(self._note(path, number))
-
-    async def _note(self, path: str, number: int) -> None:
-        with suppress(DirectoryAway):
-            await self._line.note(f"{self._prefix}:hls:{path}", number, KEPT_S)
 
     # ------------------------------------------------------------------ members
 
@@ -270,12 +256,10 @@ class RedisDirectory:
 
     async def _renew(self) -> None:
         lease = int(self.settings.lease_s * 1000)
-        retires, asked = self._retires, time.monotonic()
-        is_good, now, filling = await self._line.run(
+        retires = self._retires
+        is_good, filling = await self._line.run(
             RENEW, self._prefix, self.me.boot, lease, self._record, retires
         )
-        self._clock_ahead = now / 1000 - (asked + time.monotonic()) / 2
-        self._has_clock = True
         self._retires = ""
         was_away, self.is_away = self.is_away, False
         if was_away or not is_good or filling != self._filling:

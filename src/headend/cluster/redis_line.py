@@ -78,18 +78,6 @@ class RedisLine:
         except self._errors as error:
             raise away(error) from error
 
-    async def note(self, key: str, value: int, kept_s: int) -> None:
-        """Keep a number for a while.
-
-        Raises:
-            DirectoryAway: No answer came.
-        """
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                await self._redis.set(key, value, ex=kept_s)
-        except self._errors as error:
-            raise away(error) from error
-
     async def hash(self, key: str) -> dict[str, str]:
         """Read a whole hash, in steps.
 

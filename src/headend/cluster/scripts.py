@@ -5,8 +5,7 @@
     PREFIX:names     hash         path ─► "BOOT EPOCH RANK PRIORITY HOLDER"
     PREFIX:owned:…   set          names of one member, to be freed with it
     PREFIX:epoch     counter      of all claims
-    PREFIX:hls:…     number       highest discontinuity sequence number of a name, for a day
-    PREFIX:news      channel      what changes; see `news.py`
+    PREFIX:news      channel      what changes
 
 A lease is one entry for each member, whatever it publishes: a name is taken while the lease of its
 member lasts. Only the clock of Redis counts. The part of the keys in braces lies on one server of a
@@ -19,7 +18,6 @@ from typing import Final
 
 GONE_AT_ONCE: Final = 20  # members whose end one renewal takes note of
 FREED_AT_ONCE: Final = 2000  # names of a member that is gone, freed by one renewal
-KEPT_S: Final = 86_400  # for which a discontinuity sequence number is kept
 
 _NOW: Final = """
 local t = redis.call('TIME')
@@ -28,8 +26,8 @@ local P = KEYS[1]
 """
 
 # ARGV: path, boot, holder, rank, priority, takeover, least epoch, entry that is known from before
-# Redis was emptied, epoch of the claim that is made again. Returns 1, epoch and discontinuity; 0
-# and the boot of the owner; or -1: the member has no lease.
+# Redis was emptied, epoch of the claim that is made again. Returns 1 and the epoch; 0 and the
+# boot of the owner; or -1: the member has no lease.
 CLAIM: Final = (
     _NOW
     + """
@@ -70,7 +68,7 @@ local value = table.concat({boot, epoch, rank, priority, holder}, ' ')
 redis.call('HSET', P .. ':names', path, value)
 redis.call('SADD', P .. ':owned:' .. boot, path)
 redis.call('PUBLISH', P .. ':news', 'C ' .. value .. ' ' .. path)
-return {1, epoch, tonumber(redis.call('GET', P .. ':hls:' .. path) or '0')}
+return {1, epoch}
 """
 )
 
@@ -108,7 +106,7 @@ end
 """
 
 # ARGV: boot, lease in ms, signed record, boot of a start before that is over. Returns whether the
-# lease was still good, the clock of Redis in ms, and the id of this filling of Redis.
+# lease was still good, and the id of this filling of Redis.
 RENEW: Final = (
     _NOW
     + _FREE
@@ -126,7 +124,7 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', P .. ':leases', '-inf', now,
   free(gone)
 end
 redis.call('SET', P .. ':filling', tostring(now) .. '.' .. ARGV[1], 'NX')
-return {{is_good and 1 or 0, now, redis.call('GET', P .. ':filling')}}
+return {{is_good and 1 or 0, redis.call('GET', P .. ':filling')}}
 """
 )
 

@@ -68,12 +68,10 @@ class Claim:
     Attributes:
         wish: What was wanted.
         epoch: Grows with each claim of any member: of two claims of a name the higher counts.
-        discontinuity: Highest discontinuity sequence number that HLS of an owner before has used.
     """
 
     wish: NameWish
     epoch: int
-    discontinuity: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class PipeDirectory:
         self.is_away = False
         if notice["kind"] == "refused":
             raise Rejected(Refusal.NAME_TAKEN, notice["text"])
-        claim = self._claims[wish.path] = Claim(wish, notice["epoch"], notice["discontinuity"])
+        claim = self._claims[wish.path] = Claim(wish, notice["epoch"])
         self._owners.pop(wish.path, None)
         return claim
 

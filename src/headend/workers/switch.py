@@ -162,12 +162,7 @@ class TableSwitch:
             claim = self._table.claim(seat.me, wish)
         except Rejected as rejected:
             return {"kind": "refused", "text": rejected.description}
-        return {
-            "kind": "claimed",
-            "path": wish.path,
-            "epoch": claim.epoch,
-            "discontinuity": claim.discontinuity,
-        }
+        return {"kind": "claimed", "path": wish.path, "epoch": claim.epoch}
 
     def _tell_members(self) -> None:
         members = {seat.me.boot: asdict(seat.me) for seat in self._seats.values()}
