@@ -79,7 +79,7 @@ LAYERS = {
         "errors", "logs", "decisions", "directory", "events", "trust", "media", "rtmp", "hub",
         "features", "access", "live", "relay",
     },
-    "cluster": {"errors", "logs", "directory", "settings", "features", "live"},
+    "cluster": {"errors", "logs", "directory", "settings", "features", "live", "http"},
     "cdn": {"errors", "logs", "settings", "hub", "features", "objects", "hls", "live"},
     "record": {
         "errors", "names", "logs", "events", "settings", "media", "hub", "codec", "net", "features",

@@ -1,5 +1,7 @@
 """Tests of a cluster of whole servers, one of which is killed."""
 
+import asyncio
+import json
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -91,6 +93,10 @@ async def test_name_of_a_killed_owner_is_free_after_its_lease_for_anybody(
             await away.publisher()
             directory = two.services.features[Elsewhere].directory
             await until(lambda: directory.find("live/a") is not None)
+            status, body = await asyncio.to_thread(owner.get, "/api/v1/nodes", owner.token)
+            assert status == 200
+            found = json.loads(body)["nodes"]
+            assert [(each["node"], each["streams"]) for each in found] == [("owner", 1), ("two", 0)]
             owner.process.kill()
             await until(lambda: directory.find("live/a") is None)
             await two.publisher()

@@ -7,7 +7,7 @@ import logging
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from headend.cluster.redis_directory import LeaseSettings, RedisDirectory
@@ -17,6 +17,9 @@ from headend.errors import SettingsError
 from headend.features.feature import Feature, Values
 from headend.live.services import Services
 from headend.settings import Settings
+
+if TYPE_CHECKING:
+    from headend.features.routes import Route
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +70,12 @@ class ClusterNode(Feature):
     async def stop(self) -> None:
         """Leave the cluster."""
         await self.directory.close()
+
+    def api_routes(self) -> "Sequence[Route]":
+        """Return the operation that lists the nodes."""
+        from headend.cluster.api import routes
+
+        return routes(self.directory)
 
     def status(self) -> Values:
         """Say how the directory is, for the API and the console."""

@@ -216,6 +216,10 @@ class RedisDirectory:
         others = [each for boot, each in self._mirror.members.items() if boot != self.me.boot]
         return [self.me, *others]
 
+    def count(self, member: Member) -> int:
+        """Return how many names a member has."""
+        return len(self._mirror.owned(member.boot))
+
     def tell(self, member: Member | None, kind: str, body: Body) -> None:
         """See `Directory`."""
         text = json.dumps([kind, self.me.boot, "" if member is None else member.boot, body])
