@@ -94,7 +94,11 @@ async def test_only_what_is_finished_is_uploaded(s3: S3, tmp_path: Path) -> None
         await web.add(recording("r2", files=1))
         await web.add(begun("r3", files=1))
         await until(lambda: uploaded(web.told) == ["r2"])
-        await until(lambda: s3.read(f"running/p/{KEY.format(0)}"))  # another file follows it
+
+        async def is_stored() -> bool:
+            return bool((await files(web))[0].store)  # another file follows it
+
+        await until_so(is_stored)
         stored = [each.store for each in await files(web) + await files(web, "r3")]
         assert stored == ["s3://running/p", "", ""]
 
