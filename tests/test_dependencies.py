@@ -20,8 +20,8 @@ DEPENDENCIES = [*PROJECT["dependencies"], *OPTIONAL]
 
 # A plugin is imported by the program that it is for.
 PLUGIN_OF = {"pytest"}
-# pydantic brings it in the one version that fits, and has some of its types in its own interface.
-PARTS = {"pydantic-core"}
+# pydantic and aiohttp bring these, and have some of their types in their own interfaces.
+PARTS = {"multidict", "pydantic-core"}
 
 
 def name_of(requirement: str) -> str:

@@ -174,7 +174,7 @@ def test_where_a_new_admin_token_lies_is_told_on_stdout_where_that_is_kept(tmp_p
         rest = process.stdout.read()
     assert rest == b""
     file = tmp_path / "data" / "admin.token"
-    told = f"headend: the new admin token is in {file}; sign in with it at http://{web}/\n"
+    told = f"headend: the new admin token is in {file}; sign in with it at http://{web}/console\n"
     assert said == told
 
 

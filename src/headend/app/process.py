@@ -159,6 +159,6 @@ def _tell_admin_token(server: Server, data: Path) -> None:
         return
     told = server.new_admin_token if sys.stdout.isatty() else f"in {data / admin_token.FILE_NAME}"
     if page := web_url(server.addresses):
-        told += f"; sign in with it at {page}"
+        told += f"; sign in with it at {page}console"
     with suppress(OSError):  # nobody reads it
         print(f"headend: the new admin token is {told}", flush=True)

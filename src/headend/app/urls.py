@@ -9,7 +9,7 @@ SCHEMES: Final = (("http", "http"), ("tls", "https"))
 
 
 def web_url(addresses: Mapping[str, Sequence[str]]) -> str:
-    """Return the URL of the console, with which the URLs of pages and streams begin.
+    """Return the URL with which the URLs of pages and streams begin.
 
     Args:
         addresses: Where the server listens, by listener.
