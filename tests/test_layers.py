@@ -85,6 +85,9 @@ LAYERS = {
         "errors", "names", "logs", "events", "settings", "media", "hub", "codec", "net", "features",
         "store", "objects", "hls", "live", "http",
     },
+    "vod": {
+        "errors", "media", "codec", "net", "features", "hls", "live", "http", "record",
+    },
     "srt": {
         "errors", "logs", "decisions", "settings", "media", "rtmp", "hub", "outputs", "net",
         "libsrt", "features", "access", "live",
@@ -94,7 +97,7 @@ LAYERS = {
         "errors", "redaction", "files", "logs", "decisions", "directory", "events", "hooks",
         "trust", "settings", "rtmp", "hub", "net", "features", "tls", "store", "access", "hls",
         "thumbnails", "live", "http", "notify", "fallback", "relay", "elsewhere", "cluster", "cdn",
-        "record", "srt", "workers",
+        "record", "vod", "srt", "workers",
     },
     "embed": {
         "errors", "names", "events", "hooks", "settings", "media", "rtmp", "hub", "outputs",

@@ -31,7 +31,8 @@ async def test_page_knows_its_recording(tmp_path: Path) -> None:
     async with serve(tmp_path) as web:
         await web.add(recording(duration_s=10.0, stream="live/<b>"))
         assert await state(web) == {
-            "id": "r1", "stream": "live/<b>", "started": 100.0, "duration_s": 10.0,
+            "id": "r1", "place": "recordings/r1", "stream": "live/<b>", "started": 100.0,
+            "duration_s": 10.0,
             "is_over": True, "problem_title": "", "problem": "", "is_signed_in": False,
                 "jumps": [],
         }  # fmt: skip

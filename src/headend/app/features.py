@@ -149,6 +149,12 @@ def _played(ground: Ground) -> Feature:
     return PlayedRecordings(ground.services.features[Recordings])
 
 
+def _media_files(ground: Ground) -> Feature:
+    from headend.vod.files import MediaFiles
+
+    return MediaFiles(ground.services)
+
+
 def _srt(ground: Ground) -> Feature:
     from headend.srt.listening import SrtListening
 
@@ -238,6 +244,7 @@ FEATURES: Final = (
     Listed(_hls, lambda ground: ground.serves_http),
     Listed(_cdn, lambda ground: ground.serves_http and bool(ground.settings.hls.store)),
     Listed(_recordings, _has_recordings),
+    Listed(_media_files, lambda ground: ground.settings.vod.folder is not None),
     Listed(_played, _has_recordings),
     Listed(_thumbnails, lambda ground: ground.serves_http),
     Listed(_recorders, _has_recordings),

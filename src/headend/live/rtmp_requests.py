@@ -7,7 +7,7 @@ Nothing else of the connection waits meanwhile.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
@@ -95,9 +95,13 @@ class Requests:
         gate = self._services.gate
         asked = self._access_request(request)
         if isinstance(request, PlayCommand):
-            library = self._services.features.find(StoredStreams)
-            if library is not None and library.is_asked(asked.path, request.start_ms):
-                self._ask_stored(library, request, asked)
+            libraries = [
+                each
+                for each in self._services.features
+                if isinstance(each, StoredStreams) and each.is_asked(asked.path, request.start_ms)
+            ]
+            if libraries:
+                self._ask_stored(libraries, request, asked)
                 return
         try:
             if self._services.sessions.is_stopping:
@@ -117,7 +121,7 @@ class Requests:
         self._decisions.ask(request.stream_id, gate.decide(asked), answer)
 
     def _ask_stored(
-        self, library: StoredStreams, request: PlayCommand, asked: AccessRequest
+        self, libraries: Sequence[StoredStreams], request: PlayCommand, asked: AccessRequest
     ) -> None:
         """Look for something stored, and have the gate decide about that, or what is live."""
         self._session.defer(request)
@@ -125,15 +129,17 @@ class Requests:
         def answer(result: tuple[Grant, Stored | None] | Rejected) -> None:
             self._asker.answer_late(partial(self._found, request, asked, result))
 
-        question = self._decide_stored(library, request, asked)
+        question = self._decide_stored(libraries, request, asked)
         self._decisions.ask(request.stream_id, question, answer)
 
     async def _decide_stored(
-        self, library: StoredStreams, request: PlayCommand, asked: AccessRequest
+        self, libraries: Sequence[StoredStreams], request: PlayCommand, asked: AccessRequest
     ) -> tuple[Grant, Stored | None]:
         if self._services.sessions.is_stopping:
             raise Rejected(Refusal.STOPPING, "the server is stopping")
-        stored = await library.find(asked.path, request.start_ms)
+        stored = None
+        for library in libraries:
+            stored = stored or await library.find(asked.path, request.start_ms)
         if stored is not None:
             asked = replace(asked, path=stored.stream)
         grant = await self._services.gate.decide(asked)

@@ -1,6 +1,7 @@
 """The page of a recording, with a player that seeks: `/watch/recordings/ID`."""
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from headend.http.api.sign_in import COOKIE
 from headend.http.assets import ASSETS
 from headend.http.problems import Problem
 from headend.http.watch import page_headers
+from headend.live.services import Services
 from headend.record.known import KnownRecording
 from headend.record.on_demand import ANOTHER
 
@@ -35,14 +37,7 @@ class RecordingPage:
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Give the page; to clients that may not watch too, whom it tells why."""
         status, state = await self._state(request)
-        title = str(state["stream"] or state["problem_title"])
-        values = {"title": title, "state": json.dumps(state)}
-        return web.Response(
-            text=await request.app[ASSETS].page(request, "recording.html", values),
-            status=status,
-            content_type="text/html",
-            headers=page_headers(self._services),
-        )
+        return await page(self._services, request, status, state)
 
     async def _state(self, request: web.Request) -> tuple[int, dict[str, object]]:
         """Return the status, and what the page reads; its keys are those of `_told`."""
@@ -68,18 +63,71 @@ class RecordingPage:
         return 200, state
 
 
+async def page(
+    services: Services, request: web.Request, status: int, state: dict[str, object]
+) -> web.Response:
+    """Give the page, which reads the values of `told`."""
+    title = str(state["stream"] or state["problem_title"])
+    values = {"title": title, "state": json.dumps(state)}
+    return web.Response(
+        text=await request.app[ASSETS].page(request, "recording.html", values),
+        status=status,
+        content_type="text/html",
+        headers=page_headers(services),
+    )
+
+
+def told(
+    place: str,
+    stream: str = "",
+    *,
+    id: str = "",
+    started: float = 0.0,
+    duration_s: float = 0.0,
+    is_over: bool = True,
+    jumps: Sequence[object] = (),
+    problem: tuple[str, str] = ("", ""),
+) -> dict[str, object]:
+    """Return what the page reads.
+
+    Args:
+        place: What the addresses of the media begin with.
+        stream: Its name, for people; empty: they may not know.
+        id: Id of the recording.
+        started: When it began, Unix seconds; 0: that is not known, and it is no recording.
+        duration_s: How long it is, as far as that is known.
+        is_over: It is whole.
+        jumps: Where its timeline has gaps, see `SegmentList.jumps`.
+        problem: Why it is not played: a title, and a line more.
+    """
+    return {
+        "id": id,
+        "place": place,
+        "stream": stream,
+        "started": started,
+        "duration_s": duration_s,
+        "is_signed_in": False,
+        "jumps": jumps,
+        "is_over": is_over,
+        "problem_title": problem[0],
+        "problem": problem[1],
+    }
+
+
 def _told(
     id: str, known: KnownRecording | None, title: str = "", problem: str = ""
 ) -> dict[str, object]:
-    recording = None if known is None else known.recording
-    return {
-        "id": id,
-        "stream": "" if recording is None else recording.stream,
-        "started": 0 if recording is None else recording.started,
-        "duration_s": 0 if recording is None else recording.duration_s,
-        "is_signed_in": False,
-        "jumps": [] if known is None else known.listing.jumps,
-        "is_over": recording is not None and recording.state != "recording",
-        "problem_title": title,
-        "problem": problem,
-    }
+    place = f"recordings/{id}"
+    if known is None:
+        return told(place, id=id, is_over=False, problem=(title, problem))
+    recording = known.recording
+    return told(
+        place,
+        recording.stream,
+        id=id,
+        started=recording.started,
+        duration_s=recording.duration_s,
+        is_over=recording.state != "recording",
+        jumps=known.listing.jumps,
+        problem=(title, problem),
+    )

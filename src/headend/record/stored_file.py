@@ -63,13 +63,13 @@ class StoredFile(Protocol):
         """
 
 
-def open_stored(bytes_of: FileBytes, init_size: int, first: RecordedSegment) -> StoredFile:
+def open_stored(bytes_of: FileBytes, init_size: int, first: RecordedSegment | None) -> StoredFile:
     """Read the head of a file.
 
     Args:
         bytes_of: Its bytes.
         init_size: Bytes before its media.
-        first: Its first segment, which says where it is on the timeline.
+        first: Its first segment, which says where it is on the timeline; None: its own times do.
 
     Raises:
         MediaError: It is damaged, or nothing that can be sent over RTMP.
@@ -103,7 +103,7 @@ def _last_start(starts: Iterator[tuple[int, int]], position: int) -> tuple[int, 
 class _Mp4:
     """Fragmented MP4."""
 
-    def __init__(self, bytes_of: FileBytes, init_size: int, first: RecordedSegment) -> None:
+    def __init__(self, bytes_of: FileBytes, init_size: int, first: RecordedSegment | None) -> None:
         self._bytes: Final = bytes_of
         with bytes_of.opened() as file:
             moov = child(_read(file, 0, init_size), b"moov")
@@ -113,6 +113,8 @@ class _Mp4:
             self._lead: Final = VIDEO if any(each.kind is VIDEO for each in tracks) else AUDIO
             self.headers: Sequence[Tag] = [each.header for each in tracks if each.header]
             self._shift = 0
+            if first is None:
+                return
             runs, _ = self._runs(file, first.offset, first.offset + first.size)
         begins = [run.dts * 1000 / self._tracks[run.track].scale for run in self._leading(runs)]
         start = min(begins, default=0.0)
@@ -185,7 +187,7 @@ class _Mp4:
 class _Flv:
     """FLV, whose tags stay as they are but for their times."""
 
-    def __init__(self, bytes_of: FileBytes, init_size: int, first: RecordedSegment) -> None:
+    def __init__(self, bytes_of: FileBytes, init_size: int, first: RecordedSegment | None) -> None:
         self._bytes: Final = bytes_of
         with bytes_of.opened() as file:
             head = _read(file, 0, init_size)
@@ -195,8 +197,9 @@ class _Flv:
         kinds = {tag.kind for tag in self.headers}
         self._lead: Final = VIDEO if VIDEO in kinds else AUDIO
         self._shift = 0
-        tags = self.batch(first, first.offset).tags
-        self._shift = round(first.start_s * 1000) - tags[0].timestamp
+        if first is not None:
+            tags = self.batch(first, first.offset).tags
+            self._shift = round(first.start_s * 1000) - tags[0].timestamp
 
     def batch(self, segment: RecordedSegment, at: int) -> Batch:
         end = segment.offset + segment.size

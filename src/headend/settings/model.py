@@ -22,6 +22,7 @@ from headend.settings.storage import Storage
 from headend.settings.texts import text_like
 from headend.settings.tls import Tls
 from headend.settings.values import Folder, Workers, default_data_folder
+from headend.settings.vod import Vod
 from headend.settings.webhooks import Webhooks
 
 OBJECT_FORM: Final = 'must be a module, or a module and an object in it, as in "my_hooks:hooks"'
@@ -73,6 +74,7 @@ class Settings(Section):
     hls: Hls = Hls()
     record: Record = Record()
     storage: Storage = Storage()
+    vod: Vod = Vod()
     relay: Relay = Relay()
     cluster: Cluster = Cluster()
     audit: Audit = Audit()

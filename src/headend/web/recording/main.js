@@ -1,4 +1,4 @@
-// The page of a recording: hls.js or the browser plays it, a bar shows and changes the place.
+// The page of a recording or a media file: hls.js or the browser plays it, a bar shows and changes the place.
 
 import { $, setText } from '../common/dom.js';
 import { offerClips } from './clip.js';
@@ -20,9 +20,9 @@ let hls = null;
 let isSeeking = false;
 let idleTimer = null;
 
-/** Address of this recording's media, with what lets the viewer in. */
+/** Address of media of this recording or file, with what lets the viewer in. */
 function media(suffix) {
-  const address = new URL(`recordings/${told.id}${suffix}`, base);
+  const address = new URL(`${told.place}${suffix}`, base);
   address.search = location.search;
   return address.href;
 }
@@ -44,7 +44,7 @@ function playBy(Hls) {
   hls.on(Hls.Events.ERROR, (_, { type, details, fatal }) => {
     if (!fatal) return;
     if (type === Hls.ErrorTypes.MEDIA_ERROR && recoveries-- > 0) hls.recoverMediaError();
-    else say('This recording cannot be played', details);
+    else say('It cannot be played', details);
   });
   video.addEventListener('waiting', () => endAtLast(Hls));
   hls.loadSource(media('/index.m3u8'));
@@ -182,12 +182,13 @@ function listen() {
 
 function describe() {
   if (told.problem) return ($('below').hidden = true);
-  const facts = [moment(new Date(1000 * told.started)), clock(told.duration_s)];
+  const facts = [clock(told.duration_s)];
+  if (told.started) facts.unshift(moment(new Date(1000 * told.started)));
   setText($('facts'), facts.join(' · '));
   $('pill').hidden = told.is_over;
   setText($('pill'), 'Recording');
   $('pill').className = 'pill live';
-  $('download').hidden = !told.is_over;
+  $('download').hidden = !(told.is_over && told.started);
   $('download').href = media('.mp4');
   if (told.is_signed_in) offerClips(told, base, video);
 }
