@@ -30,6 +30,10 @@ GUARDED = {
 }
 OTHERS = {
     "cli/api_client.py": {"ClientSession", "TCPConnector"},  # this machine's server
+    "cli/diagnoses.py": {"getaddrinfo"},  # the server's own public name
+    "cli/doctor.py": {"create_connection", "getaddrinfo"},  # the same, and what the settings name
+    "elsewhere/copy.py": {"sock_connect"},  # a unix socket of this machine's other workers
+    "http/passing.py": {"ClientSession"},  # the same
     "cli/bench.py": {"getaddrinfo"},  # a server that a person names
     "cli/tls_probe.py": {"create_connection"},  # likewise
     "relay/link.py": {"ClientSession"},  # of RTMP, on a socket of `dialling`

@@ -74,7 +74,8 @@ def test_pipe_that_nobody_reads_stops_nobody_and_lines_are_counted_and_told(
         told = sum(map(int, re.findall(r"^(\d+) dropped\n", text, re.MULTILINE)))
     assert told == writer.dropped
     kept = [line for line in text.splitlines() if "dropped" not in line]
-    assert kept == [f"line {number:05}" for number in range(2_000 - writer.dropped)]
+    assert len(kept) == 2_000 - writer.dropped
+    assert kept == sorted(set(kept))  # in order; whichever found room
     assert text.splitlines()[-1].endswith("dropped")
     writer.write("it goes on")
     assert pipe.read() == "it goes on\n"

@@ -109,4 +109,4 @@ def tabs(browser: Browser) -> Iterator[OpenTab]:
     errors = [error for tab in opened for error in tab.errors]
     for context in contexts:
         context.close()
-    assert errors == []
+    assert not errors, "\n".join(errors)

@@ -120,7 +120,8 @@ def test_film_that_rtmp_cannot_carry_is_encoded(
     publisher.succeed()
     player.succeed()
     said = publisher.output().splitlines()
-    assert len(said) == 2
+    assert len(said) == 3
+    assert said.pop().startswith("published ")
     for note, line in zip(notes, said, strict=True):
         assert line.startswith(f"{note} does not fit into RTMP: encoding it as ")
     tracks = media.frames(tmp_path / "played.mkv")

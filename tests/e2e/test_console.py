@@ -260,7 +260,7 @@ def test_history_tells_who_published_and_what_was_refused(
         return all(each in section.inner_text() for each in ("live/a", "shut/a"))
 
     wait_for(look, "both publishers in the history")
-    section.get_by_label("Outcome").select_option("Refused")
+    section.locator("#audit-outcome").select_option("Refused")
     expect(section.locator("tbody tr")).to_have_count(1, timeout=60_000)
     expect(section.locator("tbody tr")).to_contain_text("publish key")
 
@@ -336,7 +336,7 @@ def test_what_was_done_is_in_the_audit_trail(server: Server, open_tab: OpenTab) 
     go(tab, "Audit")
     row = tab.page.locator("#section-audit tbody tr").filter(has_text="sign-in")
     expect(row).to_contain_text("console")
-    tab.page.get_by_label("Outcome").select_option("Failed")
+    tab.page.locator("#audit-outcome").select_option("Failed")
     expect(row).to_have_count(0)
 
 

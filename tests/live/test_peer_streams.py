@@ -347,7 +347,7 @@ async def test_first_viewer_gets_the_newest_keyframe_that_its_publisher_had_sent
             sent += bodies
             player = await live.player("a")
             assert await player.expect_media(2) == bodies
-            await publisher.send_video(FRAME + b"next")
+            await publisher.send_video(FRAME + b"next", 33 * (number + 1))
             assert await player.expect_media(3) == [*bodies, FRAME + b"next"]
             player.close()
             await until(lambda: len(live.services.sessions.connections) == 1)

@@ -56,6 +56,7 @@ async def test_live_stream_is_described(tmp_path: Path) -> None:
             "path": "live/a",
             "app": "live",
             "name": "a",
+            "is_copy": False,
             "title": "",
             "description": "",
             "state": "live",

@@ -176,11 +176,12 @@ class Relays(Fetching):
         """Go on with the relays that the API added before this start, or at another worker."""
         await self._services.access.database()
         self._is_asking = True
+        known = [id for id, entry in self._entries.items() if entry.source == "api"]
         try:
             stored = await (await self._store()).relays()
             ids = {each.id for each in stored}
-            for id, entry in list(self._entries.items()):
-                if entry.source == "api" and id not in ids:
+            for id in known:
+                if id not in ids:
                     self._drop(id)
             for each in stored:
                 if each.id in self._entries:  # added meanwhile

@@ -14,7 +14,7 @@ export class Card {
   constructor(app, { path }) {
     this.app = app;
     this.path = path;
-    const watch = { href: `./watch/${encoded(path)}`, onclick: (event) => watch(app, path, event) };
+    const link = { href: `./watch/${encoded(path)}`, onclick: (event) => watch(app, path, event) };
     this.picture = h('img', { alt: '' });
     this.picture.addEventListener('load', () => this.picture.classList.add('there'));
     this.picture.addEventListener('error', () => this.picture.classList.remove('there'));
@@ -39,7 +39,7 @@ export class Card {
     this.element = h(
       'li',
       { class: 'card' },
-      h('a', { class: 'thumb', ...watch, 'aria-label': `Watch ${path}` }, this.picture),
+      h('a', { class: 'thumb', ...link, 'aria-label': `Watch ${path}` }, this.picture),
       h(
         'div',
         { class: 'card-body' },
@@ -56,7 +56,7 @@ export class Card {
         h(
           'div',
           { class: 'actions' },
-          h('a', { class: 'button small', ...watch }, 'Watch'),
+          h('a', { class: 'button small', ...link }, 'Watch'),
           h(
             'a',
             { class: 'button small', href: `#sessions?${encodeURIComponent(path)}` },
