@@ -260,7 +260,7 @@ def test_history_tells_who_published_and_what_was_refused(
         return all(each in section.inner_text() for each in ("live/a", "shut/a"))
 
     wait_for(look, "both publishers in the history")
-    section.locator("#audit-outcome").select_option("Refused")
+    section.get_by_label("Outcome").select_option("Refused")
     expect(section.locator("tbody tr")).to_have_count(1, timeout=60_000)
     expect(section.locator("tbody tr")).to_contain_text("publish key")
 
