@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from headend.media.tag import Tag
     from headend.settings import Settings
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.2.0.dev0"
 
 __all__ = [
     "Encoding",
