@@ -50,11 +50,6 @@ class Listeners:
             HeadendError: An address cannot be used; nothing is left open.
         """
         given = given or {}
-        wanted = {
-            "rtmp": settings.rtmp.listen,
-            "tls": settings.tls.listen,
-            "http": settings.http.listen,
-        }
         self._listeners: list[Listener] = []
         with ExitStack() as opened:
             self._sockets = {
@@ -62,7 +57,7 @@ class Listeners:
                     opened.enter_context(each)
                     for each in given.get(name) or map(open_socket, addresses)
                 ]
-                for name, addresses in wanted.items()
+                for name, addresses in settings.tcp_listen.items()
             }
             self._opened = opened.pop_all()
         self.addresses = {

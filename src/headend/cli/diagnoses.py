@@ -3,7 +3,6 @@
 A diagnosis is one line that says what is; where something is wrong, another says what to do.
 """
 
-import ctypes
 import errno
 import os
 import resource
@@ -152,6 +151,8 @@ def clock() -> Iterator[Diagnosis]:
     """Say whether the clock is kept right: certificates and tokens rest on it."""
     if not sys.platform.startswith("linux"):
         return
+    import ctypes
+
     state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
     if state == TIME_ERROR:
         to_do = "timedatectl set-ntp true, or install chrony; in a container see to the machine"

@@ -4,9 +4,6 @@ For containers and load balancers: it needs no token, and asks the address that 
 at, whatever that is.
 """
 
-import socket
-import ssl
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -34,6 +31,8 @@ def register(app: typer.Typer) -> None:
 
 def healthcheck(ready: ReadyFlag = False, config: ConfigFlag = None, data: DataFlag = None) -> None:
     """Ask the running server whether it is well; exit code 1 if it is not."""
+    from http.client import HTTPException
+
     from headend.app.running_file import find
 
     folder = found(config, [], data).settings.data
@@ -58,6 +57,10 @@ def _ask(running: "Running", path: str) -> int:
 
     The server holds a lock in its data folder: its certificate would tell no more.
     """
+    import socket
+    import ssl
+    from http.client import HTTPConnection, HTTPSConnection
+
     address = running.http[0] if running.http else running.tls[0]
     if address.startswith("unix:"):
         connection: HTTPConnection = HTTPConnection("localhost", timeout=TIMEOUT_S)

@@ -17,11 +17,6 @@ DECODERS: Final = {
 }  # fmt: skip
 
 
-def be_quiet() -> None:
-    """Keep FFmpeg from writing to the error output."""
-    av.logging.set_level(av.logging.PANIC)
-
-
 def thumbnail(codec: str, record: bytes, picture: bytes, width: int) -> bytes:
     """Decode a keyframe and return it as JPEG.
 

@@ -19,13 +19,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path, PurePosixPath
-from time import time
 from typing import Final, NamedTuple
 
 from headend.errors import HeadendError
-from headend.events import Events, RecordingReady
+from headend.events import Events
 from headend.record.fetching import append
-from headend.record.index import RecordingIndex
+from headend.record.index import RecordingIndex, tell_ready
 from headend.record.journal import sync_folder
 from headend.record.known import KnownRecording
 from headend.record.places import Places
@@ -130,7 +129,7 @@ class Clips:
             for file in made:
                 (self._folder() / file.path).unlink(missing_ok=True)
             raise
-        self._tell(clip)
+        tell_ready(self._bus, clip)
         return clip
 
     async def _segments(self, id: str, start_s: float, end_s: float) -> list[RecordedSegment]:
@@ -207,17 +206,6 @@ class Clips:
             piece.until_s - piece.from_s, first.date + piece.from_s, True,
         )  # fmt: skip
         return init_size, [row]
-
-    def _tell(self, clip: Recording) -> None:
-        self._bus.emit(
-            RecordingReady(
-                time=time(),
-                recording=clip.id,
-                stream=clip.stream,
-                bytes=clip.bytes,
-                duration_s=clip.duration_s,
-            )
-        )
 
 
 class _ClipPiece(NamedTuple):

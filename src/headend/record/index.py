@@ -70,6 +70,19 @@ class _Batch:
     is_part: bool  # there is more of it
 
 
+def tell_ready(bus: Events, recording: Recording) -> None:
+    """Tell that a recording or a clip is whole."""
+    bus.emit(
+        RecordingReady(
+            time=time(),
+            recording=recording.id,
+            stream=recording.stream,
+            bytes=recording.bytes,
+            duration_s=recording.duration_s,
+        )
+    )
+
+
 def _ignore(id: str) -> None:
     """Have nothing to do."""
 
@@ -365,15 +378,7 @@ class RecordingIndex:
 
     def _tell_ready(self, recording: Recording) -> None:
         if recording.state == "ready" and recording.id not in self.torn:
-            self._bus.emit(
-                RecordingReady(
-                    time=time(),
-                    recording=recording.id,
-                    stream=recording.stream,
-                    bytes=recording.bytes,
-                    duration_s=recording.duration_s,
-                )
-            )
+            tell_ready(self._bus, recording)
 
     def _batch(self) -> list[_Batch]:
         """Return what is written next: as many recordings as give about BATCH rows."""

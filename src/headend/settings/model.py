@@ -21,7 +21,7 @@ from headend.settings.srt import Srt
 from headend.settings.storage import Storage
 from headend.settings.texts import text_like
 from headend.settings.tls import Tls
-from headend.settings.values import Folder, Workers, default_data_folder
+from headend.settings.values import Address, Folder, Workers, default_data_folder
 from headend.settings.vod import Vod
 from headend.settings.webhooks import Webhooks
 
@@ -85,6 +85,11 @@ class Settings(Section):
         description='Rules for some streams: [[stream]] tables with match = "vip/*" and keys of '
         "the sections.",
     )
+
+    @property
+    def tcp_listen(self) -> dict[str, tuple[Address, ...]]:
+        """Where the server listens over TCP and on unix sockets, by listener."""
+        return {"rtmp": self.rtmp.listen, "tls": self.tls.listen, "http": self.http.listen}
 
     @field_validator("stream")
     @classmethod

@@ -10,7 +10,6 @@ its input.
 
 import json
 import os
-import resource
 import sys
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -18,9 +17,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from headend.codec.confined import allow_cpu, confine, fault_of
 from headend.codec.file_cut import cut, cut_text
 from headend.codec.file_index import FileIndex, IndexedTrack, OpenMedia, file_index, open_file
-from headend.codec.jpeg import be_quiet
 from headend.errors import MediaError
 from headend.media.boxes import boxes
 from headend.media.tag import VIDEO
@@ -39,14 +38,7 @@ PLAIN: Final = {b".mp3": "mp4a.40.34", b"mp4a": "mp4a.40.34", b"ac-3": "ac-3", b
 
 def main() -> None:
     """Serve until the input ends."""
-    be_quiet()
-    # Whatever a library prints must not get between the answers.
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
-    _limit(resource.RLIMIT_AS, MEMORY_BYTES)
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, WRITTEN_BYTES)
-    os.nice(5)
+    answers = confine(MEMORY_BYTES, WRITTEN_BYTES)
     answers.write(b"{}\n")
     serve(sys.stdin.buffer, answers)
 
@@ -55,15 +47,12 @@ def serve(jobs: BinaryIO, answers: BinaryIO) -> None:
     """Do every job, until there are no more."""
     reader = FileWorker()
     for line in jobs:
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + CPU_S)
+        allow_cpu(CPU_S)
         answer = {}
         try:
             reader.work(FileJob(*json.loads(line)))
-        except MemoryError:
-            answer["fault"] = "it needs too much memory"
         except Exception as error:  # FFmpeg's own, of many kinds
-            answer["fault"] = (str(error) or type(error).__name__)[:FAULT_CHARACTERS]
+            answer["fault"] = fault_of(error, FAULT_CHARACTERS)
         answers.write(json.dumps(answer).encode() + b"\n")
 
 
@@ -160,15 +149,6 @@ def _moov(path: str, index: FileIndex, track: IndexedTrack) -> bytes:
 class _MadeBytes(BytesIO):
     def seekable(self) -> bool:
         return False
-
-
-def _limit(what: int, value: int) -> None:
-    """Lower the soft limit; nothing fails where a system has no such limit."""
-    hard = resource.getrlimit(what)[1]
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(what, (value, hard))
 
 
 if __name__ == "__main__":

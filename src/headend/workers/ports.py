@@ -46,17 +46,12 @@ class SharedPorts:
             HeadendError: An address cannot be used; nothing is left open.
         """
         given = given or {}
-        wanted = {
-            "rtmp": settings.rtmp.listen,
-            "tls": settings.tls.listen,
-            "http": settings.http.listen,
-        }
         with ExitStack() as opened:
             self._unix: Final[list[str]] = []
             self.folder: Final = Path(tempfile.mkdtemp(prefix="headend-"))
             opened.callback(shutil.rmtree, self.folder, ignore_errors=True)
             self._sockets: Final[list[dict[str, list[socket.socket]]]] = [{} for _ in range(count)]
-            for name, addresses in wanted.items():
+            for name, addresses in settings.tcp_listen.items():
                 found = [[each] * count for each in given.get(name, ())]
                 if name not in given:
                     found = [self._open(each, opened) for each in addresses]

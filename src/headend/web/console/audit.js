@@ -2,7 +2,7 @@
 
 import { h, setText } from '../common/dom.js';
 import { date } from '../common/format.js';
-import { button, Table } from './parts.js';
+import { button, choice, Table } from './parts.js';
 
 const PAGE = 100;
 const LOOKS = { done: 'good', refused: 'warn', failed: 'bad' };
@@ -14,14 +14,13 @@ export const audit = {
   create(app) {
     const columns = ['When', 'Who', 'What', 'To what', 'From', 'Outcome', 'Detail'];
     const table = new Table('Audit trail', columns, 'Nothing of this kind is on record.');
-    const outcome = h(
-      'select',
-      { class: 'field', id: 'audit-outcome' },
-      h('option', { value: '' }, 'Everything'),
-      h('option', { value: 'done' }, 'Done'),
-      h('option', { value: 'refused' }, 'Refused'),
-      h('option', { value: 'failed' }, 'Failed'),
-    );
+    const outcomes = [
+      ['', 'Everything'],
+      ['done', 'Done'],
+      ['refused', 'Refused'],
+      ['failed', 'Failed'],
+    ];
+    const outcome = choice(outcomes, { id: 'audit-outcome' });
     const target = h('input', { class: 'field', type: 'search', id: 'audit-target' });
     let entries = [];
     let next = null;

@@ -2,7 +2,7 @@
 
 import { h } from '../common/dom.js';
 import { bytes, date, duration } from '../common/format.js';
-import { button, Table } from './parts.js';
+import { button, choice, Table } from './parts.js';
 
 const PAGE = 100;
 
@@ -13,8 +13,18 @@ export const history = {
   create(app) {
     const columns = ['Began', 'What', 'Stream', 'From', 'Protocol', 'Length', 'Amount', 'Outcome'];
     const table = new Table('History', columns, 'Nothing of this kind is on record.');
-    const kind = choice('history-kind', ['', 'Everything'], ['publish', 'Published'], ['play', 'Watched']);
-    const refused = choice('history-refused', ['', 'All'], ['true', 'Refused'], ['false', 'Granted']);
+    const kinds = [
+      ['', 'Everything'],
+      ['publish', 'Published'],
+      ['play', 'Watched'],
+    ];
+    const outcomes = [
+      ['', 'All'],
+      ['true', 'Refused'],
+      ['false', 'Granted'],
+    ];
+    const kind = choice(kinds, { id: 'history-kind' });
+    const refused = choice(outcomes, { id: 'history-refused' });
     const stream = h('input', { class: 'field', type: 'search', id: 'history-stream' });
     let shown = [];
     let next = null;
@@ -57,11 +67,6 @@ export const history = {
     };
   },
 };
-
-function choice(id, ...options) {
-  const made = options.map(([value, text]) => h('option', { value }, text));
-  return h('select', { class: 'field', id }, made);
-}
 
 function cells(session) {
   const end = session.ended_at ?? Date.now() / 1000;

@@ -157,3 +157,9 @@ export function field(label, attributes, hint = '') {
     element: h('label', {}, label, input, hint && h('span', { class: 'hint' }, hint)),
   };
 }
+
+/** A choice among values, each with what people read. */
+export function choice(options, attributes = {}) {
+  const made = options.map(([value, text]) => h('option', { value }, text));
+  return h('select', { class: 'field', ...attributes }, made);
+}

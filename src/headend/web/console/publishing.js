@@ -1,7 +1,7 @@
 // How an encoder publishes with a key: server, stream key and a QR code, for each protocol.
 
 import { h, setText } from '../common/dom.js';
-import { copied, show } from './parts.js';
+import { choice, copied, show } from './parts.js';
 import { qrCode } from './qr.js';
 
 const EVERYWHERE = new Set(['', '0.0.0.0', '[::]', '*']);
@@ -9,11 +9,7 @@ const EVERYWHERE = new Set(['', '0.0.0.0', '[::]', '*']);
 /** Show a key for the only time, as encoders such as OBS ask for it. */
 export async function showKey(app, made) {
   const ways = await waysOf(app, made);
-  const over = h(
-    'select',
-    { class: 'field' },
-    ways.map(({ name }, i) => h('option', { value: i }, name)),
-  );
+  const over = choice(ways.map(({ name }, i) => [i, name]));
   const server = copied('Server', 'made-server', '');
   const key = copied(`Stream key of ${made.stream}`, 'made-key', '');
   const note = h('p', { class: 'soft' });

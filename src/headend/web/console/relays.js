@@ -3,7 +3,7 @@
 import { h, setText } from '../common/dom.js';
 import { bitRate, bytes, capital, duration } from '../common/format.js';
 import { keep } from '../common/keep.js';
-import { ask, button, field, say } from './parts.js';
+import { ask, button, choice, field, say } from './parts.js';
 
 const AGAIN_MS = 2000;
 const STATES = {
@@ -139,18 +139,11 @@ function makeWarning(text) {
 
 /** Ask what a new relay is to be; null: nothing. */
 async function askForRelay(presets) {
-  const direction = h(
-    'select',
-    { class: 'field' },
-    h('option', { value: 'out' }, 'Out, to another server'),
-    h('option', { value: 'in' }, 'In, from another server'),
-  );
-  const platform = h(
-    'select',
-    { class: 'field' },
-    h('option', { value: '' }, 'Another server'),
-    presets.map(({ name, title }) => h('option', { value: name }, title)),
-  );
+  const direction = choice([
+    ['out', 'Out, to another server'],
+    ['in', 'In, from another server'],
+  ]);
+  const platform = choice([['', 'Another server'], ...presets.map(({ name, title }) => [name, title])]);
   const platforms = h('label', {}, 'Platform', platform);
   const match = field(
     'Streams',

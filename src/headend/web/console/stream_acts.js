@@ -3,7 +3,7 @@
 import { h, setText } from '../common/dom.js';
 import { duration } from '../common/format.js';
 import { encoded } from './api.js';
-import { ask, button, say } from './parts.js';
+import { ask, button, choice, say } from './parts.js';
 import { mayWatch } from './watching.js';
 
 const END = 'Its publisher is disconnected, and its viewers are told that it is over.';
@@ -37,8 +37,7 @@ export async function watch(app, path, event) {
 
 /** End a stream, after a question; its encoder may be kept away. */
 export async function end(app, path) {
-  const options = BARS.map(([value, text]) => h('option', { value }, text));
-  const bar = h('select', { class: 'field' }, options);
+  const bar = choice(BARS);
   const body = h(
     'div',
     { class: 'fields' },

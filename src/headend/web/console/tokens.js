@@ -3,7 +3,7 @@
 import { h } from '../common/dom.js';
 import { date } from '../common/format.js';
 import { encoded } from './api.js';
-import { ask, copied, field, show } from './parts.js';
+import { ask, choice, copied, field, show } from './parts.js';
 
 const HOURS = 3600;
 const WHAT = `Whoever has the token may watch or publish the streams of the pattern until it expires. It
@@ -30,12 +30,10 @@ export async function signToken(app) {
 
 async function askForToken() {
   const pattern = field('Streams', { required: true, placeholder: 'vip/*' }, 'A name, or a pattern.');
-  const action = h(
-    'select',
-    { class: 'field' },
-    h('option', { value: 'play' }, 'Watch'),
-    h('option', { value: 'publish' }, 'Publish'),
-  );
+  const action = choice([
+    ['play', 'Watch'],
+    ['publish', 'Publish'],
+  ]);
   const hours = field('Hours', { type: 'number', value: 24, min: 0.1, step: 'any', required: true });
   const ip = field('Network', { placeholder: '192.0.2.0/24' }, 'From where; empty: from everywhere.');
   const viewers = field('Viewers', { type: 'number', min: 1 }, 'At the same time; empty: no limit.');
