@@ -35,7 +35,7 @@ OTHERS = {
     "elsewhere/copy.py": {"sock_connect"},  # a unix socket of this machine's other workers
     "http/passing.py": {"ClientSession"},  # the same
     "cli/bench.py": {"getaddrinfo"},  # a server that a person names
-    "cli/tls_probe.py": {"create_connection"},  # likewise
+    "cli/tls_probe.py": {"create_connection"},  # a server that a person names
     "relay/link.py": {"ClientSession"},  # of RTMP, on a socket of `dialling`
     "client/negotiation.py": {"ClientSession"},  # the same, of `sockets`
     "testing/slow_reader.py": {"ClientSession"},  # this machine's server

@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 from typing import Final
 
-# Loaded by what uses them: HLS, an old or a new database, ACME, PostgreSQL, arrays, tables.
+# Loaded by what uses them: HLS, an old or a new database, ACME, PostgreSQL, arrays, tables, and
+# several workers.
 NOT_LOADED: Final = {
     "acme", "alembic", "asyncpg", "av", "josepy", "mako", "numpy", "OpenSSL", "pygments",
-    "requests", "rich", "headend.client.hls", "headend.codec.package", "headend.fallback",
+    "requests", "rich", "headend.app.crew", "headend.client.hls", "headend.codec.package",
+    "headend.fallback",
     "headend.hls.packager", "headend.store.migrating", "headend.thumbnails.worker",
-    "sqlalchemy.dialects.postgresql",
+    "headend.workers", "sqlalchemy.dialects.postgresql",
 }  # fmt: skip
 
 SERVER: Final = """

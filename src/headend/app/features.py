@@ -10,7 +10,6 @@ from pathlib import Path
 from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from headend.app.crew import Crew
 from headend.app.parts import node
 from headend.errors import SettingsError
 from headend.features.feature import Feature
@@ -18,6 +17,7 @@ from headend.live.services import Services
 from headend.settings import Settings
 
 if TYPE_CHECKING:
+    from headend.app.crew import Crew
     from headend.hooks import Hooks
 
 
@@ -45,7 +45,7 @@ class Ground:
     hooks: "Hooks | None"
     has_http: bool
     has_tls: bool
-    crew: Crew | None = None
+    crew: "Crew | None" = None
 
     @property
     def settings(self) -> Settings:

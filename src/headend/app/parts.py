@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from time import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from headend import logs
 from headend.access.access import Access
@@ -35,7 +35,9 @@ from headend.net.runtime import Runtime
 from headend.redaction import Secrets
 from headend.rtmp.hops import ID_BYTES
 from headend.settings import RuleBook, Settings
-from headend.workers.worker import Worker
+
+if TYPE_CHECKING:
+    from headend.workers.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,7 @@ ALONE: Final = "alone"  # node of a server whose database is in its data folder
 
 
 def services(
-    settings: Settings, addresses: Mapping[str, Sequence[str]], worker: Worker | None = None
+    settings: Settings, addresses: Mapping[str, Sequence[str]], worker: "Worker | None" = None
 ) -> Services:
     """Make the services that all connections share, on the running loop.
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from headend import logs
 from headend.app import service_manager
@@ -17,12 +17,12 @@ from headend.app.ready_file import write_ready_file
 from headend.app.server import Server
 from headend.app.signals import Signals
 from headend.app.urls import web_url
-from headend.app.workers import count_of, supervise
 from headend.settings import LoadedSettings
 from headend.store import admin_token
 from headend.tls.policy import ignore_garbled_names
-from headend.workers.tether import Tether
-from headend.workers.worker import Worker
+
+if TYPE_CHECKING:
+    from headend.workers.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -53,11 +53,15 @@ def run(
     _raise_descriptor_limit()
     ignore_garbled_names()
     worker = None
-    if (count := count_of(loaded.settings)) > 1:
-        supervised = supervise(loaded, count, ready_file)
-        if isinstance(supervised, int):
-            return supervised
-        worker, ready_file = supervised, None
+    if loaded.settings.workers != 1:
+        # A server alone does without.
+        from headend.app.workers import count_of, supervise
+
+        if (count := count_of(loaded.settings)) > 1:
+            supervised = supervise(loaded, count, ready_file)
+            if isinstance(supervised, int):
+                return supervised
+            worker, ready_file = supervised, None
     with (
         Signals(is_worker=worker is not None) as signals,
         asyncio.Runner(loop_factory=loop_factory()) as runner,
@@ -89,10 +93,14 @@ async def _serve(
     ready_file: Path | None,
     companion: Companion | None,
     signals: Signals,
-    worker: Worker | None,
+    worker: "Worker | None",
 ) -> int:
     stop = signals.attach()
-    tether = None if worker is None else Tether(worker, signals.stop)
+    tether = None
+    if worker is not None:
+        from headend.workers.tether import Tether
+
+        tether = Tether(worker, signals.stop)
     server = Server(loaded, tether=tether)
     signals.limit_s = lambda: server.shutdown_s
     if not await _start(server, stop):

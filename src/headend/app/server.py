@@ -11,7 +11,6 @@ from headend import __version__, files, logs
 from headend.access.address_lists import AddressCheck
 from headend.app import parts
 from headend.app.closing import Closing
-from headend.app.crew import Crew
 from headend.app.features import FeatureList, FeatureMaker, Ground
 from headend.app.listeners import Listeners
 from headend.app.running_file import RunningFile
@@ -25,11 +24,12 @@ from headend.settings import (
     secret_values,
 )
 from headend.store import admin_token, data_folder
-from headend.workers.tether import Tether
 
 if TYPE_CHECKING:
+    from headend.app.crew import Crew
     from headend.hooks import Hooks
     from headend.http.server import HttpServer
+    from headend.workers.tether import Tether
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Server:
         configures_log: bool = True,
         hooks: "Hooks | None" = None,
         features: Sequence[FeatureMaker] = (),
-        tether: Tether | None = None,
+        tether: "Tether | None" = None,
     ) -> None:
         """Prepare; `start` and `stop` follow, once each.
 
@@ -105,7 +105,11 @@ class Server:
         """
         settings = self._steering.loaded.settings
         token, is_new = admin_token.load_or_create(settings.data)
-        crew = self._crew = None if self._tether is None else Crew(self._tether)
+        if self._tether is not None:
+            from headend.app.crew import Crew
+
+            self._crew = Crew(self._tether)
+        crew = self._crew
         self._listeners = Listeners(settings, None if crew is None else crew.worker.sockets)
         async with AsyncExitStack() as opened:
             opened.callback(self._listeners.close)

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 # What a server loads sooner or later: once here, so that all workers share the memory.
 _ALWAYS: Final = (
+    "headend.app.crew",
+    "headend.workers.tether",
     "headend.http.server",
     "headend.hls.streams",
     "headend.hls.viewers",

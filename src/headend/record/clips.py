@@ -215,7 +215,7 @@ class _ClipPiece(NamedTuple):
         segments: Segments of one file that follow each other; one, if it is an edge.
         is_edge: Only a part of the segment is wanted.
         from_s: Where it begins, seconds after its first segment does.
-        until_s: Where an edge ends, likewise.
+        until_s: Where an edge ends, seconds after its first segment begins.
         is_break: Its codec parameters differ from those of the file before.
     """
 
