@@ -34,12 +34,20 @@ class Outbox:
         self._database = database
         self._node = node
         self._is_ours = _COLUMNS.node == node
+        self._in_doubt: set[str] = set()  # ids whose commit had no answer yet
 
     async def add(self, letters: Sequence[Letter]) -> None:
-        """Keep letters; all of them, or none if it raises."""
+        """Keep letters; all of them, or none unless only the answer was lost: see known().
+
+        None is pending before that is known: one that is delivered and removed meanwhile would
+        look like one that was never written.
+        """
         rows = [{**asdict(letter), "node": self._node} for letter in letters]
+        ids = {letter.id for letter in letters}
         async with self._database.begin() as connection:
             await connection.execute(OUTBOX.insert(), rows)
+            self._in_doubt |= ids  # should the answer to the commit be lost
+        self._in_doubt -= ids
 
     async def newest(self) -> int:
         """Return the highest sequence that is kept; 0: none."""
@@ -60,7 +68,9 @@ class Outbox:
         """Return those of some ids that are kept."""
         query = sa.select(_COLUMNS.id).where(_COLUMNS.id.in_(ids))
         async with self._database.begin() as connection:
-            return set((await connection.scalars(query)).all())
+            known = set((await connection.scalars(query)).all())
+        self._in_doubt -= known
+        return known
 
     async def pending(self, endpoint: str, but_not: Collection[str], limit: int) -> list[Letter]:
         """Return the first letters to deliver, in order.
@@ -73,6 +83,8 @@ class Outbox:
         query = self._select(endpoint, is_dead=False).limit(limit)
         if but_not:
             query = query.where(_COLUMNS.stream.not_in(but_not))
+        if self._in_doubt:
+            query = query.where(_COLUMNS.id.not_in(list(self._in_doubt)))
         return await self._letters(query)
 
     async def page(
