@@ -100,8 +100,8 @@ LAYERS = {
         "record", "vod", "srt", "workers",
     },
     "embed": {
-        "errors", "names", "events", "hooks", "settings", "media", "rtmp", "hub", "outputs",
-        "codec", "net", "store", "access", "live", "app",
+        "errors", "names", "decisions", "events", "hooks", "settings", "media", "rtmp", "hub",
+        "outputs", "codec", "net", "store", "access", "live", "app",
     },
     "testing": {
         "errors", "decisions", "events", "settings", "media", "rtmp", "codec", "net", "tls",

@@ -135,18 +135,24 @@ class Gate:
                 grant = await self._by_key(request)
             grant = await self._authorize(request, grant)
             if request.has_session:
-                self.enter(request, grant)
-                if self.claiming is not None and request.action == "publish":
-                    await self._claim(self.claiming, request, grant)
+                await self.admit(request, grant)
             return grant
         except Rejected as rejected:
             if rejected.refusal is Refusal.WRONG_SECRET:
                 await self.wrong(request)
             raise
 
-    async def _claim(self, claiming: Claiming, request: AccessRequest, grant: Grant) -> None:
+    async def admit(self, request: AccessRequest, grant: Grant) -> None:
+        """Count a grant, and take the name of what is published; `leave` must follow.
+
+        Raises:
+            Rejected: A limit is reached, or another server has the name; nothing was counted.
+        """
+        self.enter(request, grant)
+        if self.claiming is None or request.action == "play":
+            return
         try:
-            await claiming.claim(request, grant)
+            await self.claiming.claim(request, grant)
         except BaseException:
             self.leave(grant)
             raise

@@ -5,6 +5,7 @@ from typing import Final
 
 from headend.access.grant import Grant
 from headend.access.session_record import SessionRecord
+from headend.decisions import AccessRequest
 from headend.live.services import Services
 from headend.net.peer import Peer
 
@@ -24,9 +25,10 @@ HERE: Final = _ThisProcess(None, 0)
 
 
 class EmbeddedSession:
-    """One publisher or player of this process.
+    """One publisher or player of this process, which is listed from `begin` on.
 
     Attributes:
+        request: What the program asks for.
         id: Number of the session.
         started: When it began, monotonic seconds.
         is_over: The session is over.
@@ -44,11 +46,11 @@ class EmbeddedSession:
         size: Callable[[], int],
         close: Callable[[str], None],
     ) -> None:
-        """Begin.
+        """Prepare.
 
         Args:
             services: Services of the server.
-            grant: The publish or play that was granted.
+            grant: The publish or play that is granted.
             size: Returns how many bytes of media the program gave or took.
             close: Ends the publisher or player of the program; takes the reason.
         """
@@ -57,9 +59,15 @@ class EmbeddedSession:
         self._size: Final = size
         self._close: Final = close
         self.id: Final = services.sessions.next_id()
-        self.started: Final = services.loop.time()
+        self.request: Final = AccessRequest(
+            grant.action, grant.path, None, protocol=self.protocol, session=self.id
+        )
+        self.started = services.loop.time()
         self.is_over = False
-        services.sessions.add(self)
+
+    def begin(self) -> None:
+        """Add the session to the list."""
+        self._sessions.add(self)
 
     @property
     def publishing(self) -> list[str]:
@@ -109,18 +117,23 @@ class EmbeddedPlay(EmbeddedSession):
         size: Callable[[], int],
         close: Callable[[str], None],
     ) -> None:
-        """Begin; see `EmbeddedSession`."""
-        grant = Grant(path, "play")
-        super().__init__(services, grant, size, close)
-        self._counters: Final = services.counters
-        self._counters.plays += 1
-        self._record = SessionRecord.of(services.runtime, grant, self)
+        """Prepare; see `EmbeddedSession`. The gate is to `enter` the grant before `begin`."""
+        self.grant: Final = Grant(path, "play")
+        super().__init__(services, self.grant, size, close)
+        self._services: Final = services
+
+    def begin(self) -> None:
+        super().begin()
+        services = self._services
+        services.counters.plays += 1
+        self._record = SessionRecord.of(services.runtime, self.grant, self)
         self._record.accepted("accepted", None)
 
     def left(self, reason: str) -> None:
         """Tell that the program watches no more; only the first call counts."""
         if not self.is_over:
             self.end()
-            self._counters.bytes_out += self._size()
+            self._services.gate.leave(self.grant)
+            self._services.counters.bytes_out += self._size()
             self._record.end(self._size(), reason)
             self._record.say(f" ended: {reason}")

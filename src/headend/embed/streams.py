@@ -10,7 +10,7 @@ from headend.access.grant import Grant
 from headend.codec.sink import TagSink
 from headend.codec.source import TagSource
 from headend.embed.session import HERE, KICKED, EmbeddedPlay, EmbeddedSession
-from headend.errors import LimitExceeded, Rejected, RelayError, UsageError
+from headend.errors import LimitExceeded, Refusal, Rejected, RelayError, UsageError
 from headend.hub.stream import Stream
 from headend.live.publishing import Publishing
 from headend.live.services import Services
@@ -66,18 +66,24 @@ class EmbeddedPlayer(TagSource):
         """Begin to receive; a stream that nobody publishes yet is waited for.
 
         Raises:
-            Rejected: No source of a relay knows the stream, or too many are fetched.
+            Rejected: No source of a relay knows the stream, or too many are fetched or watched.
             UsageError: It has begun before, or the server is stopped.
         """
         if self._stream is not None:
             raise UsageError(f"{self.path} is played already")
         _check_running(self._services)
-        longest_wait_s(self._services, self.path, None)  # has it fetched, if a relay does
-        self._stream = self._services.registry.play(self.path)
-        self._session = EmbeddedPlay(
-            self._services, self.path, lambda: self._queue.taken, self._close
-        )
-        self._stream.attach(self, self._queue)
+        services, queue = self._services, self._queue
+        session = EmbeddedPlay(services, self.path, lambda: queue.taken, self._close)
+        services.gate.enter(session.request, session.grant)
+        try:
+            longest_wait_s(services, self.path, None)  # has it fetched, if a relay does
+            self._stream = services.registry.play(self.path)
+        except Rejected:
+            services.gate.leave(session.grant)
+            raise
+        session.begin()
+        self._session = session
+        self._stream.attach(self, queue)
         return self
 
     def _close(self, reason: str) -> None:
@@ -175,7 +181,7 @@ class EmbeddedPublisher(TagSink):
         """Begin the stream.
 
         Raises:
-            Rejected: The name is taken, or the server holds too many streams.
+            Rejected: The name is taken or barred, or a limit is reached.
             UsageError: It has begun before, or the server is stopped.
         """
         if self._session is not None:
@@ -184,10 +190,15 @@ class EmbeddedPublisher(TagSink):
         _check_running(services)
         session = EmbeddedSession(services, self._grant, self._size, self._close)
         try:
+            await services.gate.admit(session.request, self._grant)
+            _check_running(services)  # a name is claimed among servers for a while
             publishing.begin(services.loop.time(), client=session)
-        except Rejected as rejected:
-            session.end()
-            raise _in_words_of_clients(rejected) from None
+        except BaseException as error:
+            services.gate.leave(self._grant)
+            if isinstance(error, Rejected):
+                raise _in_words_of_clients(error) from None
+            raise
+        session.begin()
         self._session = session
         return self
 
@@ -206,7 +217,10 @@ class EmbeddedPublisher(TagSink):
 
     def _end(self, reason: str) -> None:
         self._publishing.end(reason, f" ended: {reason}")
-        self._over(RelayError(f"the stream {self.path} has ended: {reason}"))
+        self._over(self._ended(reason))
+
+    def _ended(self, reason: str) -> RelayError:
+        return RelayError(f"the stream {self.path} has ended: {reason}")
 
     def _over(self, loss: Rejected | RelayError) -> None:
         self._loss = loss
@@ -218,7 +232,7 @@ class EmbeddedPublisher(TagSink):
 
         Raises:
             Rejected: Somebody else has taken the name over.
-            RelayError: The stream was ended by the server.
+            RelayError: The stream was ended by the server, for a limit or by an administrator.
             UsageError: Outside `async with`.
         """
         if self._session is None:
@@ -240,9 +254,12 @@ class EmbeddedPublisher(TagSink):
         """Do nothing: `is_watched` tells the program."""
 
     def publishing_ended(self, publishing: Publishing, why: Rejected) -> None:
-        """Take note that another publisher has the name, or that the stream was ended."""
-        text = f"another publisher has taken over {self.path}"
-        self._over(_in_words_of_clients(Rejected(why.refusal, text)))
+        """Take note that another publisher has the name, or that a limit has ended the stream."""
+        if why.refusal is Refusal.NAME_TAKEN:
+            text = f"another publisher has taken over {self.path}"
+            self._over(_in_words_of_clients(Rejected(why.refusal, text)))
+        else:
+            self._over(self._ended(why.description))
 
 
 def _in_words_of_clients(rejected: Rejected) -> Rejected:
