@@ -10,8 +10,10 @@ from tests.cluster.redis_server import RedisServer
 from tests.e2e.server import Server as ServerProcess
 from tests.harness import FRAME, KEYFRAME, VIDEO_HEADER, Live, Peer, live_server, until
 
+from headend.cluster.cluster import ClusterNode
 from headend.elsewhere.elsewhere import Elsewhere
 from headend.errors import SettingsError
+from headend.http.api.nodes import NodeStatus
 
 SECRET = "a secret of sixteen or more"
 
@@ -96,7 +98,10 @@ async def test_name_of_a_killed_owner_is_free_after_its_lease_for_anybody(
             status, body = await asyncio.to_thread(owner.get, "/api/v1/nodes", owner.token)
             assert status == 200
             found = json.loads(body)["nodes"]
-            assert [(each["node"], each["streams"]) for each in found] == [("owner", 1), ("two", 0)]
+            assert [(each["node"], each["names"]) for each in found] == [
+                ("owner", ["live/a"]),
+                ("two", []),
+            ]
             owner.process.kill()
             await until(lambda: directory.find("live/a") is None)
             await two.publisher()
@@ -122,6 +127,32 @@ async def test_streams_run_on_while_redis_is_away(redis: RedisServer, tmp_path: 
         await late.expect_media(3)
         redis.start()
         await until(lambda: not two.services.features[Elsewhere].directory.is_away)
+
+
+async def test_every_node_tells_the_load_of_all(redis: RedisServer, tmp_path: Path) -> None:
+    async with (
+        live_server(tmp_path / "one", *settings(redis, "one")) as one,
+        live_server(tmp_path / "two", *settings(redis, "two")) as two,
+    ):
+        await until(lambda: knows(one, 2) and knows(two, 2))
+        publisher = await one.publisher()
+        await send(publisher, VIDEO_HEADER, KEYFRAME)
+        cluster = two.services.features[ClusterNode]
+
+        def other() -> NodeStatus:
+            return next(each for each in cluster.nodes().nodes if not each.is_this)
+
+        def is_told() -> bool:
+            load = other().load
+            return load is not None and load.sessions == 1
+
+        await until(is_told)
+        assert (other().node, other().names) == ("one", ["live/a"])
+        cluster.message(one.services.features[ClusterNode].directory.me, "load", {"state": "odd"})
+        assert is_told()
+        await one.server.stop()
+        await until(lambda: knows(two, 1))
+        assert [each.node for each in cluster.nodes().nodes] == ["two"]
 
 
 async def test_cluster_needs_a_secret(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 from tests.e2e import media
 from tests.e2e.browser import OpenTab, Tab
 from tests.e2e.conftest import StartServer
@@ -20,10 +20,15 @@ WEB = Path(__file__).parents[2] / "src/headend/web"
 def signed_in(server: Server, open_tab: OpenTab, **options: object) -> Tab:
     """Open the console and sign in."""
     tab = open_tab(f"http://{server.http[0]}/console", **options)
+    sign_in(tab, server)
+    return tab
+
+
+def sign_in(tab: Tab, server: Server) -> None:
+    """Sign in at the console that is open."""
     tab.page.get_by_label("Admin token").fill(server.token)
     tab.page.get_by_role("button", name="Sign in").click()
     tab.wait_text("Up to date")
-    return tab
 
 
 def go(tab: Tab, section: str) -> None:
@@ -170,6 +175,48 @@ def test_server_and_settings_are_shown(server: Server, open_tab: OpenTab) -> Non
     rows = tab.page.locator("#section-settings tbody tr")
     expect(rows.filter(has_text="rtmp.listen")).to_contain_text("flag --rtmp")
     expect(rows.filter(has_text="live.wait_s")).to_have_count(0)
+
+
+def test_nodes_show_who_publishes_what(
+    server: Server, peers: Peers, clip: Path, open_tab: OpenTab
+) -> None:
+    peers.publish(clip, server.url("live/a"), is_endless=True)
+    server.wait_media("live/a")
+    tab = signed_in(server, open_tab)
+    go(tab, "Nodes")
+    node = tab.page.locator("#section-nodes .cards > li")
+    expect(node).to_contain_text("Serving", timeout=60_000)
+    expect(node).to_contain_text("This server")
+    expect(node.get_by_role("link", name="live/a", exact=True)).to_be_visible(timeout=60_000)
+
+
+def test_server_is_drained_where_the_api_offers_it(server: Server, open_tab: OpenTab) -> None:
+    state = {"state": "serving", "left_s": None, "publishers": 2, "players": 1}
+
+    def answer(route: Route) -> None:
+        is_begun = route.request.method == "POST"
+        if route.request.method != "GET":
+            state.update(state="draining" if is_begun else "serving", left_s=90)
+        route.fulfill(json=state)
+
+    tab = open_tab(f"http://{server.http[0]}/console")
+    tab.page.route("**/api/openapi.json", lambda route: offer(route, "/api/v1/drain"))
+    tab.page.route("**/api/v1/drain", answer)
+    sign_in(tab, server)
+    go(tab, "Nodes")
+    tab.page.get_by_role("button", name="Drain this server").click()
+    tab.page.get_by_role("dialog").get_by_role("button", name="Drain").click()
+    tab.wait_text("2 publishers and 1 player left; it stops in 1 min at the latest.")
+    assert tab.check() == []
+    tab.page.get_by_role("button", name="Call the drain off").click()
+    expect(tab.page.get_by_role("button", name="Drain this server")).to_be_visible()
+
+
+def offer(route: Route, path: str) -> None:
+    """Answer with the API's document, and one operation more."""
+    document = route.fetch().json()
+    document["paths"].setdefault(path, {})
+    route.fulfill(json=document)
 
 
 def test_relay_is_added_and_removed(server: Server, open_tab: OpenTab) -> None:

@@ -73,6 +73,9 @@ def test_viewers_of_all_workers_see_the_stream_and_the_api_shows_one_server(
     # Each asks a worker by chance: all answer the same.
     for _ in range(6):
         assert len(server.streams()) == 1
+        nodes = api(server, "nodes")["nodes"]
+        assert [each["worker"] for each in nodes] == [0, 1]
+        assert sum(each["streams"] for each in nodes) == 1
         status, _ = server.get(f"/{PATH}/index.m3u8")
         assert status == 200
         status, _ = server.get(f"/{PATH}/thumbnail.jpg")

@@ -6,28 +6,33 @@ settings ─► Member, RedisDirectory ─► Elsewhere, the feature that claims
 import logging
 import secrets
 import socket
+from asyncio import TimerHandle
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import Final
 from urllib.parse import urlsplit
+
+from pydantic import ValidationError
 
 from headend.cluster.redis_directory import LeaseSettings, RedisDirectory
 from headend.cluster.redis_line import RedisLine
+from headend.directory.port import Body
 from headend.directory.values import Member
 from headend.errors import SettingsError
-from headend.features.feature import Feature, Values
+from headend.features.feature import Values
+from headend.http.api.nodes import NAMES, Neighbours, NodeList, NodeLoad, NodeStatus, load
 from headend.live.services import Services
 from headend.settings import Settings
-
-if TYPE_CHECKING:
-    from headend.features.routes import Route
 
 log = logging.getLogger(__name__)
 
 BOOT_BYTES: Final = 8
+LOAD: Final = "load"  # kind of a message
+LOAD_S: Final = 5.0  # from one time that a node tells the others its load to the next
 ANYWHERE: Final = ("", "*", "0.0.0.0", "[::]")
 
 
-class ClusterNode(Feature):
+class ClusterNode(Neighbours):
     """A node of a cluster.
 
     Attributes:
@@ -47,6 +52,9 @@ class ClusterNode(Feature):
         Raises:
             SettingsError: The package redis is missing, or the addresses cannot be told to others.
         """
+        self._services: Final = services
+        self._loads: Final[dict[str, NodeLoad]] = {}  # of the other nodes, by boot
+        self._telling: TimerHandle | None = None
         settings = services.settings.cluster
         self.secret: Final = settings.secret.get_secret_value().encode()
         if not self.secret:
@@ -59,7 +67,9 @@ class ClusterNode(Feature):
 
     def start(self) -> None:
         """Take up the lease."""
+        self.directory.watch(self)
         self.directory.start()
+        self._tell_load()
         me = self.directory.me
         log.info("cluster: this server is %s at %s", me.node, me.rtmp)
 
@@ -69,13 +79,50 @@ class ClusterNode(Feature):
 
     async def stop(self) -> None:
         """Leave the cluster."""
+        if self._telling is not None:
+            self._telling.cancel()
         await self.directory.close()
 
-    def api_routes(self) -> "Sequence[Route]":
-        """Return the operation that lists the nodes."""
-        from headend.cluster.api import routes
+    # ------------------------------------------------------------------ the load of all nodes
 
-        return routes(self.directory)
+    def _tell_load(self) -> None:
+        """Tell the others what this node has to do, again and again."""
+        self.directory.tell(None, LOAD, load(self._services).model_dump())
+        self._telling = self._services.loop.call_later(LOAD_S, self._tell_load)
+
+    def message(self, sender: Member, kind: str, body: Body) -> None:
+        """Take note of the load of another node."""
+        if kind == LOAD:
+            with suppress(ValidationError):
+                self._loads[sender.boot] = NodeLoad.model_validate(body)
+
+    def owner_changed(self, path: str) -> None:
+        """Do nothing: names are for others."""
+
+    def nodes(self) -> NodeList:
+        """List all nodes."""
+        members = self.directory.members()
+        there = {each.boot for each in members}
+        for boot in self._loads.keys() - there:
+            del self._loads[boot]
+        return NodeList(
+            nodes=[self._describe(each) for each in members], is_away=self.directory.is_away
+        )
+
+    def _describe(self, member: Member) -> NodeStatus:
+        is_this = member == self.directory.me
+        names = self.directory.owned(member)
+        return NodeStatus(
+            node=member.label,
+            worker=None,
+            boot=member.boot,
+            rtmp=member.rtmp,
+            http=member.http,
+            is_this=is_this,
+            streams=len(names),
+            names=sorted(names)[:NAMES],
+            load=load(self._services) if is_this else self._loads.get(member.boot),
+        )
 
     def status(self) -> Values:
         """Say how the directory is, for the API and the console."""

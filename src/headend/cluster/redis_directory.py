@@ -216,9 +216,9 @@ class RedisDirectory:
         others = [each for boot, each in self._mirror.members.items() if boot != self.me.boot]
         return [self.me, *others]
 
-    def count(self, member: Member) -> int:
-        """Return how many names a member has."""
-        return len(self._mirror.owned(member.boot))
+    def owned(self, member: Member) -> Sequence[str]:
+        """Return the names that a member has."""
+        return self._mirror.owned(member.boot)
 
     def tell(self, member: Member | None, kind: str, body: Body) -> None:
         """See `Directory`."""

@@ -174,4 +174,4 @@ class Elsewhere(Fetching):
                     gate.end(grant, MOVED)  # who fetches it asks the directory, and goes there
 
     def message(self, sender: Member, kind: str, body: Body) -> None:
-        """Take a message of another member; none is known yet."""
+        """Do nothing: messages are for others."""

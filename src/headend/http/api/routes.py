@@ -19,6 +19,7 @@ from headend.http.api import (
     browsers,
     events,
     keys,
+    nodes,
     openapi,
     page,
     server,
@@ -50,6 +51,7 @@ def all_routes(
     """List the operations of all parts, in the order of the document."""
     parts = (
         server.routes(services, source),
+        nodes.routes(services),
         streams.routes(services),
         sessions.routes(services),
         keys.routes(services),

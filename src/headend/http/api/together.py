@@ -1,6 +1,6 @@
 """The API of several workers as one: worker 0 asks the others, and puts the answers together.
 
-    GET streams, sessions, server, relays ─► own answer + answers of the others ─► one answer
+    GET streams, server, nodes, relays … ─► own answer + answers of the others ─► one answer
     DELETE session, stream                ─► whoever has it
     POST reload, relays                   ─► this worker, then all read it again
 
@@ -49,6 +49,7 @@ class Together:
             ("GET", "sessions/{id}"): self._anywhere,
             ("DELETE", "sessions/{id}"): self._anywhere,
             ("GET", "server"): self._server,
+            ("GET", "nodes"): self._nodes,
             ("GET", "relays"): self._relays,
             ("POST", "relays"): self._told,
             ("DELETE", "relays/{relay}"): self._told,
@@ -124,6 +125,13 @@ class Together:
         answers = [each for each in await self._others(request) if each.status == 200]
         numbers = [0, *(each.member.worker for each in answers)]
         return _document(merged_server([own, *(each.document() for each in answers)], numbers))
+
+    async def _nodes(self, route: Route, request: web.Request) -> object:
+        own = _plain(await route.call(request))
+        for answer in await self._others(request):
+            if answer.status == 200:
+                own["nodes"] += [{**each, "is_this": False} for each in answer.document()["nodes"]]
+        return _document(own)
 
     async def _relays(self, route: Route, request: web.Request) -> object:
         own = _plain(await route.call(request))

@@ -5,6 +5,7 @@ import { address, Api } from './api.js';
 import { audit } from './audit.js';
 import { history } from './history.js';
 import { keys } from './keys.js';
+import { nodes } from './nodes.js';
 import { say } from './parts.js';
 import { recordings } from './recordings.js';
 import { relays } from './relays.js';
@@ -24,6 +25,7 @@ const SECTIONS = [
   webhooks,
   history,
   audit,
+  nodes,
   server,
   settings,
 ];
@@ -35,6 +37,7 @@ class App {
   state = null; // of the last update
   current = null;
   events = null;
+  paths = {}; // operations that the server has
 
   async start() {
     this.api.onSignedOut = () => this.#showGate();
@@ -92,6 +95,7 @@ class App {
 
   async #build() {
     const { paths } = await (await fetch('./api/openapi.json')).json();
+    this.paths = paths;
     for (const each of SECTIONS.filter(({ needs }) => needs in paths)) {
       const made = each.create(this);
       made.title = each.title;
