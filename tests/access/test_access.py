@@ -14,6 +14,7 @@ from tests.harness import command, live_server, log_lines, until
 
 from headend.access import access
 from headend.http.metrics import database_is_up
+from headend.store import database
 from headend.store.publish_key import KeyOptions
 from headend.store.recorder import Recorder
 from headend.store.records import AuditEntry
@@ -61,14 +62,11 @@ async def test_database_that_hangs_stalls_no_stream(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with live_server(tmp_path) as live:
-        opened = await live.services.access.database()
         new = await (await live.key_store()).create("live/a", KeyOptions(), time.time())
         publisher = await live.publisher(new.secret)
         player = await live.player("a")
-        engine = opened._engine
-        assert engine is not None
 
-        monkeypatch.setattr(type(engine), "begin", lambda self: Hanging())
+        monkeypatch.setattr(database, "begun", lambda engine: Hanging())
         late = await live.connected()
         await late.send(command("publish", 3, None, new.secret, "live", on=1))
         for number in range(20):

@@ -12,7 +12,7 @@ NOT_LOADED: Final = {
     "requests", "rich", "headend.app.crew", "headend.client.hls", "headend.codec.package",
     "headend.fallback",
     "headend.hls.packager", "headend.store.migrating", "headend.thumbnails.worker",
-    "headend.workers", "sqlalchemy.dialects.postgresql",
+    "headend.workers", "sqlalchemy.dialects.postgresql", "sqlalchemy.ext.asyncio", "sqlalchemy.orm",
 }  # fmt: skip
 
 SERVER: Final = """

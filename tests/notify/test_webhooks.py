@@ -13,7 +13,6 @@ import pytest
 from aiohttp import web
 from aiosqlite import Cursor
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.access.hanging import Disk
 from tests.access.postgres import create_database, postgres_server
 from tests.harness import log_lines, run, until
@@ -35,6 +34,7 @@ from headend.notify import webhooks as module
 from headend.notify.webhook_delivery import Endpoint, Retry
 from headend.notify.webhooks import Webhooks
 from headend.settings.webhooks import Webhook
+from headend.store.connection import DatabaseConnection
 from headend.store.database import Database
 from headend.store.letter import Letter
 from headend.store.outbox import Outbox
@@ -343,7 +343,7 @@ async def test_letters_whose_answer_was_lost_are_sent_once(
             raise
 
     @asynccontextmanager
-    async def begin_and_lose(database: Database) -> AsyncIterator[AsyncConnection]:
+    async def begin_and_lose(database: Database) -> AsyncIterator[DatabaseConnection]:
         async with begin(database) as connection:
             yield connection
         if adding:

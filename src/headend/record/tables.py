@@ -6,7 +6,6 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headend.record.values import (
     Kind,
@@ -15,6 +14,7 @@ from headend.record.values import (
     RecordedSegment,
     Recording,
 )
+from headend.store.connection import DatabaseConnection
 from headend.store.database import Database
 from headend.store.tables import (
     DELETED_OBJECTS,
@@ -103,7 +103,7 @@ class RecordingTables:
 
     async def _some(
         self,
-        connection: AsyncConnection,
+        connection: DatabaseConnection,
         wanted: RecordingFilter,
         limit: int,
         before: PageEnd | None,
@@ -277,7 +277,7 @@ class RecordingTables:
             await connection.execute(RECORDINGS.delete().where(RECORDINGS.c.id == id))
 
     async def _put_recordings(
-        self, connection: AsyncConnection, recordings: Mapping[Recording, bool]
+        self, connection: DatabaseConnection, recordings: Mapping[Recording, bool]
     ) -> None:
         rows = [
             {**asdict(recording), "node": self._node, "is_torn": is_torn}
@@ -291,7 +291,7 @@ class RecordingTables:
 
 
 async def _add(
-    connection: AsyncConnection, table: sa.Table, rows: Sequence[Mapping[str, object]]
+    connection: DatabaseConnection, table: sa.Table, rows: Sequence[Mapping[str, object]]
 ) -> None:
     """Add rows; they are there already where the answer to an earlier attempt was lost."""
     for start in range(0, len(rows), BATCH):
@@ -299,7 +299,7 @@ async def _add(
         await connection.execute(new, rows[start : start + BATCH])
 
 
-async def _forget(connection: AsyncConnection, id: str, tables: Sequence[sa.Table]) -> None:
+async def _forget(connection: DatabaseConnection, id: str, tables: Sequence[sa.Table]) -> None:
     for table in tables:
         await connection.execute(table.delete().where(table.c.recording_id == id))
 

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headend.store.connection import DatabaseConnection
 from headend.store.database import Database
 from headend.store.records import AuditEntry, AuditFilter
 from headend.store.tables import AUDIT
@@ -62,7 +62,7 @@ class AuditTrail:
             return (await connection.execute(AUDIT.delete().where(AUDIT.c.at < before))).rowcount
 
 
-async def insert(connection: AsyncConnection, entries: Sequence[AuditEntry]) -> None:
+async def insert(connection: DatabaseConnection, entries: Sequence[AuditEntry]) -> None:
     """Write entries as part of a transaction."""
     if entries:
         await connection.execute(AUDIT.insert(), [_row(entry) for entry in entries])

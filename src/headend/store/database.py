@@ -16,13 +16,13 @@ from typing import Any, Final, TypeGuard
 from weakref import WeakSet
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from headend import files
 from headend.errors import DatabaseError, SettingsError
 from headend.settings.extras import require
+from headend.store.connection import DatabaseConnection, begun, connected
 from headend.store.data_folder import DATABASE
 from headend.store.lines import Line, SqliteLine, postgres_line
 from headend.store.tables import REVISION
@@ -70,7 +70,7 @@ class Database:
                 shows no password.
         """
         self._url = _url(url, data)
-        self._engine: AsyncEngine | None = None
+        self._engine: sa.Engine | None = None
         self._lines: Final[WeakSet[Line]] = WeakSet()
         self._ready = asyncio.Event()
         self.is_suspect = False
@@ -101,8 +101,8 @@ class Database:
                 await asyncio.sleep(OPEN_PAUSE_S)
         self._ready.set()
 
-    async def _bring_up_to_date(self, engine: AsyncEngine) -> None:
-        async with _staying_cancelled(), engine.connect() as connection:
+    async def _bring_up_to_date(self, engine: sa.Engine) -> None:
+        async with _staying_cancelled(), connected(engine) as connection:
             if await connection.run_sync(_is_current):
                 return
             await connection.rollback()
@@ -114,7 +114,7 @@ class Database:
         """Close all connections; one whose database does not answer is left behind."""
         self._ready.clear()
         if self._engine is not None:
-            await self._engine.dispose(close=False)  # would wait for each in turn
+            self._engine.dispose(close=False)  # would wait for each in turn
             self._engine = None
         lines = list(self._lines)
         await asyncio.gather(*(line.close() for line in lines))
@@ -123,7 +123,7 @@ class Database:
             await asyncio.to_thread(_join, threads)
 
     @asynccontextmanager
-    async def begin(self, timeout_s: float = TIMEOUT_S) -> AsyncIterator[AsyncConnection]:
+    async def begin(self, timeout_s: float = TIMEOUT_S) -> AsyncIterator[DatabaseConnection]:
         """Give a connection in a transaction, which ends with the block.
 
         Args:
@@ -137,7 +137,7 @@ class Database:
             async with asyncio.timeout(timeout_s), _staying_cancelled():
                 await self._ready.wait()
                 assert self._engine is not None
-                async with self._engine.begin() as connection:
+                async with begun(self._engine) as connection:
                     yield connection
         except TimeoutError as error:
             self.is_suspect = True
@@ -156,17 +156,17 @@ class Database:
             await connection.execute(_CHANGE_NOTHING)
         self.is_suspect = False
 
-    def _new_engine(self) -> AsyncEngine:
+    def _new_engine(self) -> sa.Engine:
         if self._url.get_backend_name() == "sqlite":
-            engine = create_async_engine(self._url)
-            sa.event.listen(engine.sync_engine, "do_connect", self._use_own_line)
-            sa.event.listen(engine.sync_engine, "connect", _tune_sqlite)
+            engine = sa.create_engine(self._url)
+            sa.event.listen(engine, "do_connect", self._use_own_line)
+            sa.event.listen(engine, "connect", _tune_sqlite)
             return engine
         options = {"connection_class": postgres_line(), "timeout": CONNECT_S}
-        engine = create_async_engine(
+        engine = sa.create_engine(
             self._url, pool_size=POOL_SIZE, pool_pre_ping=True, connect_args=options
         )
-        sa.event.listen(engine.sync_engine, "connect", self._note_line)
+        sa.event.listen(engine, "connect", self._note_line)
         return engine
 
     def _use_own_line(
@@ -252,7 +252,7 @@ async def _staying_cancelled() -> AsyncIterator[None]:
         raise
 
 
-def _is_current(connection: Connection) -> bool:
+def _is_current(connection: sa.Connection) -> bool:
     """Say whether the tables are those of this version; there may be none yet."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return False

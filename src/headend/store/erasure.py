@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headend.store.connection import DatabaseConnection
 from headend.store.database import Database
 from headend.store.tables import (
     AUDIT,
@@ -148,7 +148,7 @@ async def erase(database: Database, person: Person) -> Erased:
 
 
 async def _rows(
-    connection: AsyncConnection,
+    connection: DatabaseConnection,
     query: "sa.Select[tuple[object, ...]]",
     order: sa.ColumnElement[object],
 ) -> list[dict[str, object]]:
@@ -192,7 +192,7 @@ def _recordings(person: Person) -> "sa.Select[tuple[object, ...]]":
     return joined.where(is_recorded(person))
 
 
-async def _letters(connection: AsyncConnection, person: Person) -> list[dict[str, object]]:
+async def _letters(connection: DatabaseConnection, person: Person) -> list[dict[str, object]]:
     """Return the webhooks that are about a person; few wait, so all are looked through."""
     rows = await connection.execute(sa.select(OUTBOX).order_by(OUTBOX.c.sequence))
     return [dict(row._mapping) for row in rows if _is_about(person, row.body)]

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headend.store.audit import fitting
+from headend.store.connection import DatabaseConnection
 from headend.store.database import Database
 from headend.store.records import SessionFilter, StoredSession
 from headend.store.tables import NODES, SESSIONS, insert
@@ -84,7 +84,10 @@ class History:
             await self.store(connection, records, known)
 
     async def store(
-        self, connection: AsyncConnection, records: Sequence[StoredSession], known: frozenset[str]
+        self,
+        connection: DatabaseConnection,
+        records: Sequence[StoredSession],
+        known: frozenset[str],
     ) -> None:
         """Write records as part of a transaction.
 

@@ -11,9 +11,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headend.errors import SettingsError
+from headend.store.connection import DatabaseConnection
 from headend.store.tables import REVISION
 
 LOOK_S: Final = 0.02
@@ -24,7 +24,7 @@ _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _running: list[None] = []
 
 
-async def migrate(connection: AsyncConnection) -> None:
+async def migrate(connection: DatabaseConnection) -> None:
     """Bring the tables up to date, and commit.
 
     Raises:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headend.store.connection import DatabaseConnection
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
@@ -201,7 +202,7 @@ RECORDED_PUBLISHERS: Final = sa.Table(
 )
 
 
-def insert(connection: AsyncConnection, table: sa.Table) -> "postgresql.Insert | sqlite.Insert":
+def insert(connection: DatabaseConnection, table: sa.Table) -> "postgresql.Insert | sqlite.Insert":
     """Return an insert that can say what becomes of rows that are there, as two dialects can."""
     if connection.dialect.name != "postgresql":
         return sqlite.insert(table)
