@@ -14,6 +14,7 @@ from tests.hls.media import audio_header, sound, video_header
 from tests.outputs.packaged import Packaged
 from tests.wire import wire
 
+from headend.hub.start_codes import StartCodes
 from headend.hub.timeline import Timeline
 from headend.media.avc import avcc_of_record
 from headend.media.codecs import video_tag
@@ -164,7 +165,9 @@ def test_header_with_start_codes_is_taken(container: str) -> None:
     record, pictures = coded()
     sps_size = record[7]
     sps, pps = record[8 : 8 + sps_size], record[11 + sps_size :]
-    out = package([picture.plain() for picture in pictures], container, START + sps + START + pps)
+    header = video_header(START + sps + START + pps)
+    (mended,) = StartCodes().mend([header])
+    out = package([picture.plain() for picture in pictures], container, mended.body[5:])
     assert shown(out) == expected(container)
 
 

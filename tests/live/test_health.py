@@ -56,6 +56,11 @@ def test_stream_without_a_publisher_is_not_judged() -> None:
             "speex is not played by every browser",
         ),
         (WELL._replace(features=["HLS stands still"]), "HLS stands still"),
+        (
+            WELL._replace(has_start_codes=True),
+            "pictures come with start codes (Annex B), which have no place in RTMP; the server "
+            "puts lengths in their place",
+        ),
     ],
 )
 def test_fault_is_told_in_words(ingest: Ingest, said: str) -> None:

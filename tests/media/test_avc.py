@@ -9,7 +9,7 @@ from tests.media.bitstring import bits
 from tests.wire import wire
 
 from headend.errors import MediaError
-from headend.media.avc import avcc_of_record, nalu_length_size, parameter_sets, parse_avc_config
+from headend.media.avc import avcc_of_record, parameter_sets, parse_avc_config
 from headend.media.picture import PictureConfig
 
 HIGH_1080 = wire(
@@ -21,34 +21,34 @@ HIGH_1080 = wire(
 @pytest.mark.parametrize(
     ("record", "config"),
     [
-        (HIGH_1080, PictureConfig("avc1.640028", 1920, 1080, 25.0, "High", "4.0")),
+        (HIGH_1080, PictureConfig("avc1.640028", 1920, 1080, 25.0, "High", "4.0", 2)),
         (
             wire(
                 "0142c00bffe1001b 6742c00bd9028dbff000400051000003000100000300320f142a48"
                 "01000568cb83cb20"
             ),
-            PictureConfig("avc1.42c00b", 160, 96, 25.0, "Constrained Baseline", "1.1"),
+            PictureConfig("avc1.42c00b", 160, 96, 25.0, "Constrained Baseline", "1.1", 0),
         ),
         (  # 4:4:4, cropped by single samples
             wire(
                 "01f4000dffe1001d 67f4000d919b282a33c7c5ffe0068008a2000007d20001d4c01e28532c"
                 "01000668ebe3c44844fff8f800"
             ),
-            PictureConfig("avc1.f4000d", 322, 182, 29.97, "High 4:4:4 Predictive", "1.3"),
+            PictureConfig("avc1.f4000d", 322, 182, 29.97, "High 4:4:4 Predictive", "1.3", 2),
         ),
         (  # fields
             wire(
                 "01f40028ffe1001e 67f40028919b280f0089f97ff00030004100000303e90000ea601f162d96"
                 "01000668fba3c44844fff8f800"
             ),
-            PictureConfig("avc1.f40028", 1920, 1080, 29.97, "High 4:4:4 Predictive", "4.0"),
+            PictureConfig("avc1.f40028", 1920, 1080, 29.97, "High 4:4:4 Predictive", "4.0", 2),
         ),
         (
             wire(
                 "016e000dffe1001d 676e000da6cd941419f9fff00030004100000303e90000ea600f142996"
                 "01000668ebe3cb22c0fdfafa00"
             ),
-            PictureConfig("avc1.6e000d", 320, 180, 29.97, "High 10", "1.3"),
+            PictureConfig("avc1.6e000d", 320, 180, 29.97, "High 10", "1.3", 2),
         ),
     ],
 )
@@ -110,6 +110,26 @@ def test_rate_stands_in_the_vui(vui: str, rate: float | None) -> None:
     assert parse_avc_config(record).frame_rate == rate
 
 
+BUFFERS = f"1 010 0000 0000 1 1 0 1 1 0 {'1' * 20}"  # two
+
+
+@pytest.mark.parametrize(
+    ("vui", "reordered"),
+    [
+        ("1 0 0 0 0 0 0 0 0 1 1 1 1 1 1 011 1", 2),
+        (f"1 0 0 0 0 1 {1:032b} {50:032b} 1 0 0 0 1 1 1 1 1 1 1 1", 0),
+        (f"1 0 0 0 0 0 {BUFFERS} {BUFFERS} 0 0 1 1 1 1 1 1 {17:09b} 1", 16),
+        (f"1 0 0 0 0 0 0 {BUFFERS} 0 0 1 1 1 1 1 1 {18:09b} 1", None),  # more than there can be
+        ("1 0 0 0 0 0 0 0 0 0", None),
+        (f"1 0 0 0 0 0 1 {33:011b} {'1' * 999}", None),
+        ("0", None),
+        ("1 0 0 0 0 0 0 0 0 1 1 1 1 1 1", None),  # cut short
+    ],
+)
+def test_vui_says_how_many_frames_are_held_back(vui: str, reordered: int | None) -> None:
+    assert parse_avc_config(avcc("42000a", f"1 {REST} {SIZE} 1 0 {vui}")).reordered == reordered
+
+
 @pytest.mark.parametrize(
     "record",
     [
@@ -134,7 +154,6 @@ def test_parameter_sets_with_start_codes_become_avcc() -> None:
     made = avcc_of_record(wire("00000001") + sps + wire("000001 06aa 000001") + pps)
     assert made == wire("01640028 ff e1 001f") + sps + wire("01 0006") + pps
     assert parse_avc_config(made) == parse_avc_config(HIGH_1080)
-    assert nalu_length_size(made) == 4
     assert avcc_of_record(HIGH_1080) is HIGH_1080
     for units in (sps, pps, b"", sps[:3] + b"\0\0\1" + pps):
         with pytest.raises(MediaError, match="no SPS and PPS"):
@@ -147,12 +166,6 @@ def test_parameter_sets_of_a_record_are_its_nal_units() -> None:
     assert parameter_sets(record[:-1]) == [wire("6742c01e")]
     assert parameter_sets(record[:12]) == [wire("6742c01e")]
     assert parameter_sets(wire("01")) == []
-
-
-def test_length_of_lengths() -> None:
-    assert nalu_length_size(HIGH_1080) == 4
-    with pytest.raises(MediaError):
-        nalu_length_size(HIGH_1080[:4])
 
 
 @given(st.binary(max_size=80), st.integers(0, 40))

@@ -23,7 +23,7 @@ HEAD = "01 01 60000000 b00000000000 5d f000fcfdf8f800000f 01"
 
 def test_record_of_an_encoder_says_profile_and_size() -> None:
     assert parse_hevc_config(MAIN_10) == PictureConfig(
-        "hvc1.2.4.L60.90", 320, 180, None, "Main 10", "2.0"
+        "hvc1.2.4.L60.90", 320, 180, None, "Main 10", "2.0", 2
     )
 
 
@@ -54,6 +54,25 @@ def test_layers_separate_planes_and_cropping() -> None:
     assert (config.width, config.height) == (15, 15)
     config = parse_hevc_config(hvcc(f"0000 000 0 {PROFILE} 1 010 {size} 1 1 010 1 010"))
     assert (config.width, config.height) == (14, 14)
+
+
+@pytest.mark.parametrize(
+    ("layers", "rest", "reordered"),
+    [
+        (0, "1 1 1 0 1 011 1 1", 2),
+        (2, "1 1 1 0 1 011 1 1", 2),  # said of the highest layer alone
+        (1, "1 1 1 1 1 010 1 1 00100 1 1", 3),
+        (0, "1 1 1 0 1 000010000 1 1", 15),
+        (0, "1 1 1 0 1 000010001 1 1", None),  # more than there can be
+        (0, "1 1", None),  # cut short
+    ],
+)
+def test_highest_layer_says_how_many_pictures_are_held_back(
+    layers: int, rest: str, reordered: int | None
+) -> None:
+    skipped = "00" * 8 if layers else ""
+    head = f"0000 {layers:03b} 0 {PROFILE} {skipped} 1 010 0001000 000010001 0"
+    assert parse_hevc_config(hvcc(f"{head} {rest}")).reordered == reordered
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from headend.media.nalus import (
     RandomAccess,
     access_of,
     from_annex_b,
+    length_size,
     mended,
     picture_of,
 )
@@ -172,3 +173,12 @@ def test_any_bytes_give_units_that_can_be_asked_or_an_error(payload: bytes, size
     for codec in (Codec.H264, Codec.HEVC):
         assert picture_of(codec, good, size) in Picture
         assert access_of(codec, good, size) in RandomAccess
+
+
+def test_record_says_how_long_lengths_are() -> None:
+    assert length_size(Codec.H264, wire("01 42c01e fd e1")) == 2
+    assert length_size(Codec.HEVC, bytes(21) + wire("0f 00")) == 4
+    assert length_size(Codec.AV1, wire("81 04 0c 00")) == 0
+    for codec in (Codec.H264, Codec.HEVC):
+        with pytest.raises(MediaError, match="cut short"):
+            length_size(codec, wire("01 42c01e"))

@@ -34,31 +34,6 @@ def test_video_is_told_by_its_record(head: str) -> None:
     )
 
 
-def test_record_with_start_codes_is_read_as_avcc() -> None:
-    sps, pps = wire(AVCC)[8:35], wire(AVCC)[38:]
-    body = wire("17 00 000000 00000001") + sps + wire("000001") + pps
-    config = track_config(video_tag(0, body))
-    assert (config.width, config.height) == (160, 96)
-    assert config.record == wire(AVCC)
-
-
-@pytest.mark.parametrize("head", ["90 68766331", "1c 00 000000"])
-def test_record_with_start_codes_is_read_as_hvcc(head: str) -> None:
-    start = wire("00000001")
-    sets = [
-        wire("40010c01ffff016000000300900000030000030078959809"),
-        wire(
-            "420101016000000300900000030000030078a003c08010e5965966924caf016a0202020800000300080000"
-            "0300f040"
-        ),
-        wire("4401c172b46240"),
-    ]
-    config = track_config(video_tag(0, wire(head) + b"".join(start + each for each in sets)))
-    assert (config.codecs, config.width, config.height) == ("hvc1.1.6.L120.90", 1920, 1080)
-    assert config.record[:2] == wire("01 01")
-    assert config.record[21] & 3 == 3, "lengths of four bytes, as mended frames have"
-
-
 def test_of_several_tracks_it_is_the_first() -> None:
     many = wire("96 10 61763031 01 000004 81040000 00 000004 81010c00 ")
     assert track_config(video_tag(0, many)).codecs == "av01.0.01M.08"

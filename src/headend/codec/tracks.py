@@ -8,9 +8,9 @@ from typing import Final, Literal, NamedTuple
 from headend.codec.package import CODECS, Container, Track
 from headend.errors import HeadendError, MediaError
 from headend.media import amf0
-from headend.media.avc import nalu_length_size
 from headend.media.codecs import is_description, track_ids
 from headend.media.headers import Codec
+from headend.media.nalus import length_size
 from headend.media.tag import VIDEO, Tag, TagKind
 from headend.media.track_config import (
     MAX_SIZE,
@@ -21,8 +21,6 @@ from headend.media.track_config import (
     says_nothing,
     track_config,
 )
-
-_HVCC_LENGTH: Final = 21  # offset of lengthSizeMinusOne
 
 
 class _Refused(NamedTuple):
@@ -185,7 +183,7 @@ class Tracks:
     def _add(self, track: Track) -> None:
         config = track.config
         if config.kind is VIDEO:
-            self.length_size = _nalu_lengths(config.codec, config.record)
+            self.length_size = length_size(config.codec, config.record)
         self._refused.pop(config.kind, None)
         self.known[config.kind] = track
         self.version += 1
@@ -208,11 +206,3 @@ def _metadata_size(body: bytes) -> tuple[int, int] | None:
                 is_size = all(1 <= side <= MAX_SIZE for side in (width, height))
                 return (int(width), int(height)) if is_size else None
     return None
-
-
-def _nalu_lengths(codec: Codec, record: bytes) -> int:
-    if codec is Codec.H264:
-        return nalu_length_size(record)
-    if codec is Codec.HEVC:
-        return (record[_HVCC_LENGTH] & 3) + 1
-    return 0

@@ -7,16 +7,26 @@
 An encoder with B frames must send the decoding time as timestamp, and the rest as composition time.
 Of one that sends neither, the n-th picture is decoded when the n-th one is shown, less the
 pictures that it waits for: that is the last but one of the times so far, or an earlier one where
-more pictures are held back.
+more pictures are held back. How many are is said by most sequence headers, and if it is any, the
+first picture has a composition time; of other streams, pictures that come out of order tell.
 
 Source: FLV 10.1, E.4.3; Enhanced RTMP v2, enhanced video.
 """
 
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from headend.media.headers import EXTENDED_VIDEO, VIDEO_CODECS_WITH_PACKET_TYPE
+from headend.errors import MediaError
+from headend.media.avc import parse_avc_config
+from headend.media.headers import (
+    EXTENDED_VIDEO,
+    VIDEO_CODECS_WITH_PACKET_TYPE,
+    Codec,
+    parse_video_header,
+)
+from headend.media.hevc import parse_hevc_config
+from headend.media.picture import PictureConfig
 from headend.media.tag import VIDEO, Tag
 
 MASK: Final = 0xFFFF_FFFF
@@ -25,33 +35,52 @@ MOST_HELD: Final = 16  # pictures that a decoder holds back
 JUMP_MS: Final = 1_000  # a longer step is no reordering
 _FRAMES, _FRAMES_X = 1, 3  # packet types with and without a composition time
 _COMPOSED: Final = frozenset((b"avc1", b"hvc1", b"vvc1"))  # codecs that have one
+_CONFIGS: Final[Mapping[Codec, Callable[[bytes], PictureConfig]]] = {
+    Codec.H264: parse_avc_config,
+    Codec.HEVC: parse_hevc_config,
+}
 
 
 class DecodingOrder:
-    """Gives the pictures of one publisher decoding times, from the next one on.
+    """Gives the pictures of one publisher decoding times, if it sends times of showing.
 
     Attributes:
-        is_over: The publisher sends composition times: its timestamps are decoding times.
+        is_needed: It does, as far as is known; its first picture tells, or see `begin`.
     """
 
     def __init__(self) -> None:
-        self.is_over = False
-        self._held = 1  # pictures that are held back
+        self.is_needed = True
+        self._is_composed = False  # there are composition times: timestamps are decoding times
+        self._has_begun = False
+        self._held = 0  # pictures that are held back
         self._shown: list[int] = []  # times of showing, the earliest first, not wrapped
         self._last: int | None = None  # time of showing of the last picture
         self._decoded = 0
+
+    def begin(self) -> None:
+        """Pictures came out of order: give them decoding times, unless they have some."""
+        if not self._is_composed:
+            self.is_needed = self._has_begun = True
+            self._held = max(self._held, 1)
 
     def mend(self, tags: Sequence[Tag]) -> list[Tag]:
         """Return tags with pictures by their decoding times; all others as they are."""
         return [self._mended(tag) if tag.kind is VIDEO else tag for tag in tags]
 
     def _mended(self, tag: Tag) -> Tag:
-        at = None if tag.is_sequence_header or self.is_over else _composition_at(tag.body)
+        if tag.is_sequence_header:
+            self._held = max(self._held, _reordered(tag))
+            return tag
+        at = _composition_at(tag.body) if self.is_needed else None
         if at is None:
             return tag
         offset, size = at
-        if any(tag.body[offset : offset + size]):
-            self.is_over = True
+        self._is_composed = any(tag.body[offset : offset + size])
+        if not (self._has_begun or tag.is_keyframe or self._is_composed):
+            return tag  # of a picture between two keyframes, 0 says nothing
+        self.is_needed = not self._is_composed and (self._has_begun or self._held > 0)
+        self._has_begun = True
+        if not self.is_needed:
             return tag
         shown, decoded = self._decode(tag.timestamp)
         body = tag.body
@@ -77,6 +106,16 @@ class DecodingOrder:
         del self._shown[: -MOST_HELD - 1]
         self._decoded = min(shown, self._shown[max(0, len(self._shown) - 1 - self._held)])
         return shown, self._decoded
+
+
+def _reordered(header: Tag) -> int:
+    """Return how many pictures a sequence header says are held back; 0: none, or it doesn't say."""
+    try:
+        track = parse_video_header(header.body).tracks[0]
+        parse = _CONFIGS.get(track.codec)
+        return 0 if parse is None else parse(header.body[track.payload]).reordered or 0
+    except MediaError:
+        return 0
 
 
 def _composition_at(body: bytes) -> tuple[int, int] | None:

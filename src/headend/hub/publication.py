@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from headend.hub.decoding import DecodingOrder
 from headend.hub.ports import Loss, StreamPublisher
 from headend.hub.reserve import Reserve
+from headend.hub.start_codes import StartCodes
 from headend.hub.stream import Stream
 from headend.media.tag import Tag
 
@@ -74,6 +75,7 @@ class Publication:
     __slots__ = (
         "_decoding",
         "_desk",
+        "_start_codes",
         "failed",
         "holder",
         "place",
@@ -91,7 +93,8 @@ class Publication:
         place: Place = PRIMARY,
     ) -> None:
         self._desk = desk
-        self._decoding: DecodingOrder | None = None
+        self._decoding: Final = DecodingOrder()
+        self._start_codes: Final = StartCodes()
         self.stream: Final = stream
         self.publisher: Final = publisher
         self.holder: Final = holder
@@ -109,18 +112,24 @@ class Publication:
         """Say whether it is neither on air nor stands by: what it pushes goes nowhere."""
         return self.reserve is None and not self.is_current
 
+    @property
+    def has_start_codes(self) -> bool:
+        """Its pictures come with start codes, in place of which viewers get lengths."""
+        return self._start_codes.were_found
+
     def push(self, tags: Sequence[Tag], now: float) -> None:
         """Publish a run of tags, or keep them in reserve; ignored once the name is taken over."""
+        tags = self._start_codes.mend(tags)
         reserve = self.reserve
         if reserve is not None:
             if reserve.keep(tags, now):
                 self._desk.media_in_reserve(self, now)
         elif self.is_current:
-            if self._decoding is not None:
+            if self._decoding.is_needed:
                 tags = self._decoding.mend(tags)
             self.stream.publish(tags, now)
-            if self._decoding is None and self.stream.timeline.reordered >= REORDERED:
-                self._decoding = DecodingOrder()
+            if self.stream.timeline.reordered >= REORDERED:
+                self._decoding.begin()
 
     def end(self, now: float) -> None:
         """The publisher said that it ends: so does the stream, unless another publisher goes on."""

@@ -44,6 +44,7 @@ class Ingest(NamedTuple):
         keyframe_interval_s: The newest interval; None: no second keyframe came yet.
         repairs: Timestamps that were mended.
         features: Faults that features report, a line each.
+        has_start_codes: Pictures came as Annex B, and were mended.
     """
 
     age_s: float
@@ -53,6 +54,7 @@ class Ingest(NamedTuple):
     keyframe_interval_s: float | None
     repairs: int
     features: Sequence[str] = ()
+    has_start_codes: bool = False
 
 
 def findings(ingest: Ingest) -> list[Finding]:
@@ -65,6 +67,11 @@ def _faults(ingest: Ingest) -> list[str]:
     if not ingest.is_live:
         return []
     texts = [*_codec_faults(ingest.tracks), *ingest.features]
+    if ingest.has_start_codes:
+        texts.append(
+            "pictures come with start codes (Annex B), which have no place in RTMP; the server "
+            "puts lengths in their place"
+        )
     video = next((track for track in ingest.tracks if track.kind is VIDEO), None)
     if ingest.age_s < SETTLED_S:
         return texts

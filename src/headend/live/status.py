@@ -247,6 +247,7 @@ def _stream(
         None if interval is None else interval / 1000,
         sum(stream.timeline.repairs.values()),
         services.features.findings(stream),
+        publication is not None and publication.has_start_codes,
     )
     return StreamStatus(
         path=stream.path,

@@ -3,7 +3,7 @@
     avcC   01 profile compatibility level, 6 bits 1 and lengthSizeMinusOne 2,
            3 bits 1 and number of SPS 5, (size u16, SPS)*, number of PPS u8, (size u16, PPS)*
 
-Source: ISO/IEC 14496-15, 5.3.3.1; ITU-T H.264, 7.3.2.1.1 and E.1.1.
+Source: ISO/IEC 14496-15, 5.3.3.1; ITU-T H.264, 7.3.2.1.1, E.1.1 and E.1.2.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,8 @@ _NALU_TYPE_SPS: Final = 7
 _NALU_TYPE_PPS: Final = 8
 _EXTENDED_ASPECT: Final = 255
 _MAX_ORDER_CYCLE: Final = 255  # num_ref_frames_in_pic_order_cnt_cycle (7.4.2.1.1)
+_MAX_BUFFERS: Final = 32  # cpb_cnt_minus1 + 1 (E.2.2)
+_MAX_REORDERED: Final = 16  # frames (E.2.1)
 
 # Profiles whose SPS says more about chroma (7.3.2.1.1).
 _HIGH_PROFILES: Final = frozenset((100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135))
@@ -92,17 +94,6 @@ def parameter_sets(record: bytes) -> list[bytes]:
     return units
 
 
-def nalu_length_size(record: bytes) -> int:
-    """Return how many bytes the length of a NALU has: 1 to 4.
-
-    Raises:
-        MediaError: The record is cut short.
-    """
-    if len(record) < _HEADER_SIZE - 1:
-        raise MediaError("avcC is cut short")
-    return (record[4] & 3) + 1
-
-
 def _parse_sps(rbsp: bytes, codecs: str) -> PictureConfig:
     profile, constraints, level = rbsp[0], rbsp[1], rbsp[2]
     reader = BitReader(rbsp[3:])
@@ -132,8 +123,9 @@ def _parse_sps(rbsp: bytes, codecs: str) -> PictureConfig:
     name = _PROFILES.get(profile)
     if name == "Baseline" and constraints & _CONSTRAINED:
         name = "Constrained Baseline"
+    rate, reordered = _read_vui(reader)
     return PictureConfig(
-        codecs, width, height, _frame_rate(reader), name, f"{level // 10}.{level % 10}"
+        codecs, width, height, rate, name, f"{level // 10}.{level % 10}", reordered
     )
 
 
@@ -173,25 +165,66 @@ def _skip_order_count(reader: BitReader) -> None:
             reader.se()
 
 
-def _frame_rate(reader: BitReader) -> float | None:
-    """Read the VUI up to the frame rate; damage there spoils nothing else."""
+def _read_vui(reader: BitReader) -> tuple[float | None, int | None]:
+    """Read frame rate and number of reordered frames; damage spoils nothing that came before."""
+    rate = None
     try:
-        if not reader.flag():
-            return None
-        if reader.flag() and reader.bits(8) == _EXTENDED_ASPECT:
-            reader.skip(32)
         if reader.flag():
-            reader.skip(1)
-        if reader.flag():
-            reader.skip(4)
-            if reader.flag():
-                reader.skip(24)
-        if reader.flag():
-            reader.ue()
-            reader.ue()
-        if not reader.flag():
-            return None
-        units, scale = reader.bits(32), reader.bits(32)
+            timing = _read_timing(reader)
+            if timing is not None:
+                units, scale = timing
+                rate = round(scale / (2 * units), 3) if units and scale else None
+                reader.skip(1)
+            return rate, _read_reordered(reader)
     except MediaError:
+        pass
+    return rate, None
+
+
+def _read_timing(reader: BitReader) -> tuple[int, int] | None:
+    """Read units and scale of the clock; two of its ticks are a frame."""
+    if reader.flag() and reader.bits(8) == _EXTENDED_ASPECT:
+        reader.skip(32)
+    if reader.flag():
+        reader.skip(1)
+    if reader.flag():
+        reader.skip(4)
+        if reader.flag():
+            reader.skip(24)
+    if reader.flag():
+        reader.ue()
+        reader.ue()
+    if not reader.flag():
         return None
-    return round(scale / (2 * units), 3) if units and scale else None
+    return reader.bits(32), reader.bits(32)
+
+
+def _read_reordered(reader: BitReader) -> int | None:
+    """Read the rest of the VUI up to max_num_reorder_frames."""
+    has_buffers = [_skip_buffers(reader) for _ in range(2)]
+    if any(has_buffers):
+        reader.skip(1)
+    reader.skip(1)
+    if not reader.flag():
+        return None
+    reader.skip(1)
+    for _ in range(4):
+        reader.ue()
+    frames = reader.ue()
+    return frames if frames <= _MAX_REORDERED else None
+
+
+def _skip_buffers(reader: BitReader) -> bool:
+    """Pass over hrd_parameters, if they are there."""
+    if not reader.flag():
+        return False
+    count = reader.ue() + 1
+    if count > _MAX_BUFFERS:
+        raise MediaError(f"SPS has {count} buffers")
+    reader.skip(8)
+    for _ in range(count):
+        reader.ue()
+        reader.ue()
+        reader.skip(1)
+    reader.skip(20)
+    return True

@@ -7,6 +7,7 @@ Source: ISO/IEC 14496-15, 8.3.3.1 and annex E; ITU-T H.265, 7.3.2.2.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from headend.errors import MediaError
@@ -18,6 +19,7 @@ _HEADER_SIZE: Final = 23
 _NALU_TYPE_SPS: Final = 33
 _NALU_TYPE_PPS: Final = 34
 _PARAMETER_SETS: Final = (32, _NALU_TYPE_SPS, _NALU_TYPE_PPS)  # VPS first
+_MAX_REORDERED: Final = 15  # pictures (7.4.3.2.1)
 _MOST_SETS: Final = 255  # 16 VPS, 16 SPS and 64 PPS have a number of their own (7.4.3)
 _PROFILES: Final = {1: "Main", 2: "Main 10", 3: "Main Still Picture", 4: "Range Extensions"}
 
@@ -33,7 +35,8 @@ def parse_hevc_config(record: bytes) -> PictureConfig:
     sps = next(_nalus(record, _NALU_TYPE_SPS), None)
     if sps is None:
         raise MediaError("hvcC holds no SPS")
-    width, height, _ = _read_size(BitReader(unescaped(sps[2:])))
+    reader = BitReader(unescaped(sps[2:]))
+    width, height, _ = _read_size(reader)
     level = record[12]
     return PictureConfig(
         _codecs(record),
@@ -42,6 +45,7 @@ def parse_hevc_config(record: bytes) -> PictureConfig:
         None,
         _PROFILES.get(record[1] & 31),
         f"{level // 30}.{level % 30 // 3}",
+        _reordered(reader, (sps[2] >> 1 & 7) + 1),
     )
 
 
@@ -141,6 +145,19 @@ def _read_size(reader: BitReader) -> tuple[int, int, int]:
     if width <= 0 or height <= 0:
         raise MediaError("SPS crops the whole picture")
     return width, height, chroma
+
+
+def _reordered(reader: BitReader, layers: int) -> int | None:
+    """Read on behind the size, up to sps_max_num_reorder_pics of the highest layer."""
+    pictures = _MAX_REORDERED + 1
+    with suppress(MediaError):
+        for _ in range(3):
+            reader.ue()
+        for _ in range(layers if reader.flag() else 1):
+            reader.ue()
+            pictures = reader.ue()
+            reader.ue()
+    return pictures if pictures <= _MAX_REORDERED else None
 
 
 def _skip_profile_tier_level(reader: BitReader, layers: int) -> None:

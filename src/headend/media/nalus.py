@@ -4,7 +4,7 @@
     Annex B     00 00 01, NAL unit, 00 00 01, NAL unit …       as files and MPEG-TS have them
 
 Source: ITU-T H.264, 7.3.1, 7.3.3, D.1.8 and annex B; H.265, 7.3.1.2, 7.3.6.1 and D.2.8;
-ISO/IEC 14496-15, 5.3.4.2.
+ISO/IEC 14496-15, 5.3.3.1, 5.3.4.2 and 8.3.3.1.
 """
 
 from collections.abc import Iterator
@@ -24,6 +24,7 @@ START_CODE: Final = b"\x00\x00\x01"
 # bytes of one (before it there may be the encoder's options, of x264 700), and messages in it.
 _UNITS, _SEI_BYTES, _MESSAGES = 64, 4096, 32
 
+_LENGTH_SIZES: Final = {Codec.H264: 4, Codec.HEVC: 21}  # offset in a record
 _AVC_IDR, _AVC_SEI = 5, 6
 _HEVC_RANDOM_ACCESS: Final = range(16, 24)
 _HEVC_NO_SLICE: Final = 32  # the first of the types that are none
@@ -51,6 +52,20 @@ class RandomAccess(Enum):
     EXACT = auto()
     GRADUAL = auto()  # the picture becomes whole by and by, as with intra refresh
     UNKNOWN = auto()  # it is called a keyframe and does not say more
+
+
+def length_size(codec: Codec, record: bytes) -> int:
+    """Return how many bytes the length of a NAL unit has, 1 to 4; 0: the codec has none.
+
+    Raises:
+        MediaError: The decoder configuration record is cut short.
+    """
+    at = _LENGTH_SIZES.get(codec)
+    if at is None:
+        return 0
+    if len(record) <= at:
+        raise MediaError(f"the record of {codec} is cut short")
+    return (record[at] & 3) + 1
 
 
 def mended(payload: bytes, length_size: int) -> tuple[bytes, str | None]:

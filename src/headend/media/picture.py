@@ -14,6 +14,7 @@ class PictureConfig:
         frame_rate: Frames a second; None: not said, or not fixed.
         profile: Such as "High"; None: one without a name here.
         level: Such as "3.1".
+        reordered: How many pictures a decoder holds back to show them in order; None: not said.
     """
 
     codecs: str
@@ -22,3 +23,4 @@ class PictureConfig:
     frame_rate: float | None = None
     profile: str | None = None
     level: str | None = None
+    reordered: int | None = None

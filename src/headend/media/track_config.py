@@ -9,7 +9,7 @@ from typing import Final
 
 from headend.errors import MediaError
 from headend.media.av1 import parse_av1_config, parse_vp9_config
-from headend.media.avc import avcc_of_record, parse_avc_config
+from headend.media.avc import parse_avc_config
 from headend.media.codecs import is_description
 from headend.media.color import Color, parse_color
 from headend.media.headers import (
@@ -20,7 +20,7 @@ from headend.media.headers import (
     parse_audio_header,
     parse_video_header,
 )
-from headend.media.hevc import hvcc_of_record, parse_hevc_config
+from headend.media.hevc import parse_hevc_config
 from headend.media.picture import PictureConfig
 from headend.media.sound import (
     FRAME_HEADER_SIZE,
@@ -78,11 +78,6 @@ _PICTURES: Final[Mapping[Codec, Callable[[bytes], PictureConfig]]] = {
     Codec.HEVC: parse_hevc_config,
     Codec.AV1: parse_av1_config,
     Codec.VP9: parse_vp9_config,
-}
-# What encoders send with start codes becomes a record, as it does with their frames.
-_RECORDS: Final[Mapping[Codec, Callable[[bytes], bytes]]] = {
-    Codec.H264: avcc_of_record,
-    Codec.HEVC: hvcc_of_record,
 }
 _SOUNDS: Final[Mapping[Codec, Callable[[bytes], SoundConfig]]] = {
     Codec.AAC: parse_aac_config,
@@ -161,8 +156,6 @@ def _video(body: bytes) -> TrackConfig:
     if header.packet_type is not VideoPacketType.SEQUENCE_START:
         raise MediaError(f"no sequence header of {track.codec}")
     record = _record(body, track)
-    if track.codec in _RECORDS:
-        record = _RECORDS[track.codec](record)
     found = parse(record)
     if max(found.width, found.height) > MAX_SIZE:
         raise MediaError(f"pictures of {found.width} × {found.height}, more than {MAX_SIZE}")

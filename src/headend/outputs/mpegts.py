@@ -24,7 +24,7 @@ from headend.media.headers import (
     parse_video_header,
 )
 from headend.media.mpegts import PACKET_SIZE, checked
-from headend.media.nalus import mended
+from headend.media.nalus import length_size, mended
 from headend.media.tag import AUDIO, VIDEO, Tag
 from headend.media.ts_opus import opus_descriptors, with_control_header
 
@@ -132,12 +132,8 @@ class TsEncoder:
         yield self._packets(VIDEO_PID, pes, clock=dts, is_random_access=tag.is_keyframe)
 
     def _learn_video(self, codec: Codec, record: bytes) -> None:
-        if codec is Codec.H264:
-            self._length_size = avc.nalu_length_size(record)
-            units = avc.parameter_sets(record)
-        else:
-            self._length_size = (record[21] & 3) + 1 if len(record) > 21 else 4
-            units = hevc.parameter_sets(record)
+        self._length_size = length_size(codec, record)
+        units = (avc if codec is Codec.H264 else hevc).parameter_sets(record)
         self._sets = b"".join(_START + unit for unit in units)
         self._video = codec
 
