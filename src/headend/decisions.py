@@ -98,6 +98,8 @@ class Allow:
         expires_at: The session ends then, Unix seconds.
         subject: Who this is, for history and events.
         tags: Whatever the application wants to find again in events.
+        record: Whether the stream is recorded, whatever the settings say (publish); None: they
+            decide.
     """
 
     stream: str | None = None
@@ -107,6 +109,7 @@ class Allow:
     expires_at: float | None = None
     subject: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    record: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ def test_decision_that_makes_sense_is_taken_as_it_is(decision: Decision) -> None
         (Allow(max_bit_rate=True), "max_bit_rate: must be a number"),
         (Allow(max_duration_s="1"), "max_duration_s: must be"),  # type: ignore[arg-type]
         (Allow(expires_at=float("nan")), "expires_at: must be a number"),
+        (Allow(record="no"), "record: must be true or false"),  # type: ignore[arg-type]
         (Deny("no", "OK"), "code: must be such as"),
         (Redirect("file:///etc/passwd"), "url: must be"),
         (Redirect("rtmp://a.example/\r\nX: y"), "url: must be"),

@@ -123,9 +123,11 @@ async def test_credentials_are_sent_where_the_settings_say_so_and_the_rest_is_un
                 "expires_at": 1795622931,
                 "subject": "Bob",
                 "tags": {"plan": "gold"},
+                "record": True,
             },
-            Allow("live/b", 10, 5_000_000, 60, 1795622931, "Bob", (("plan", "gold"),)),
+            Allow("live/b", 10, 5_000_000, 60, 1795622931, "Bob", (("plan", "gold"),), True),
         ),
+        (200, {"record": False}, Allow(record=False)),
         (200, {"decision": "deny", "reason": "not on\nSundays"}, Deny("not on Sundays")),
         (200, {"decision": "deny"}, Deny("this is not allowed")),
         (

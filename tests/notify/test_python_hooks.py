@@ -110,13 +110,13 @@ def test_first_hook_that_denies_decides_and_those_that_allow_add_up() -> None:
 
     @hooks.on_publish
     def one(request: PublishRequest) -> Allow:
-        return Allow("live/b", max_viewers=10, max_bit_rate=5, subject="Ann", tags=(("a", "1"),))
+        return Allow("live/b", 10, 5, subject="Ann", tags=(("a", "1"),), record=True)
 
     @hooks.on_publish
     def two(request: PublishRequest) -> Allow:
         return Allow(max_viewers=20, max_bit_rate=3, expires_at=7, tags=(("b", "2"),))
 
-    assert decide(hooks) == Allow("live/b", 10, 3, None, 7, "Ann", (("a", "1"), ("b", "2")))
+    assert decide(hooks) == Allow("live/b", 10, 3, None, 7, "Ann", (("a", "1"), ("b", "2")), True)
 
     @hooks.on_publish
     def three(request: PublishRequest) -> Deny:

@@ -9,6 +9,7 @@ import pytest
 from tests.harness import Live, Peer, live_server, message, until, until_so
 from tests.hls.media import audio_header, stream, video_header
 
+from headend.decisions import AccessRequest, Allow
 from headend.errors import Rejected
 from headend.events import Event, RecordingEvent
 from headend.hls.streams import HlsStreams
@@ -126,6 +127,68 @@ async def test_stream_stopped_by_hand_stays_so_until_it_ends(tmp_path: Path) -> 
         it.recorders.configure(it.live.services.settings)
         await it.publish(*stream(2500, start=2500))
         assert len(await it.known()) == 1
+
+
+class Doorkeeper:
+    """An authorizer that answers what it is told to, about recording."""
+
+    def __init__(self, *, record: bool | None) -> None:
+        self.record = record
+
+    async def authorize(self, request: AccessRequest) -> Allow:
+        return Allow(record=self.record)
+
+
+@pytest.mark.parametrize(
+    ("match", "answer", "is_recorded"),
+    [
+        ("other/*", True, True),
+        ("live/*", False, False),
+        ("live/*", None, True),
+        ("other/*", None, False),
+    ],
+)
+async def test_answer_about_a_publisher_goes_before_the_settings(
+    tmp_path: Path, match: str, answer: bool | None, is_recorded: bool
+) -> None:
+    async with recorded(tmp_path, f"record.match={match}") as it:
+        it.live.services.gate.authorizers.append(Doorkeeper(record=answer))
+        await it.publish(*HEADERS)
+        await it.recorders._load()
+        it.recorders.configure(it.live.services.settings)  # a reload changes nothing
+        await until(lambda: bool(it.recorders._recorders) is is_recorded)
+
+
+async def test_hand_goes_before_the_answer_about_a_publisher(tmp_path: Path) -> None:
+    async with recorded(tmp_path) as it:
+        it.live.services.gate.authorizers.append(Doorkeeper(record=False))
+        await it.publish(*HEADERS)
+        it.recorders._load()
+        await until(lambda: it.recorders._is_loaded)
+        assert not it.recorders._recorders
+        id = it.recorders.record("live/a").id
+        await it.publish(*stream(2500))
+        await until(it.running)
+        assert it.running() == [id]
+
+
+async def test_answer_about_the_next_publisher_counts(tmp_path: Path) -> None:
+    settings = ("record.match=other/*", "live.takeover=always")
+    async with recorded(tmp_path, *settings) as it:
+        door = Doorkeeper(record=True)
+        it.live.services.gate.authorizers.append(door)
+        await it.publish(*HEADERS, *stream(2500))
+        await until(it.running)
+        door.record = None  # no opinion: what was said before holds
+        await it.live.publisher("a")
+        assert it.running()
+        door.record = False
+        await it.live.publisher("a")
+        await it.wait_state("ready")
+        await until(lambda: not it.recorders._recorders)
+        door.record = True
+        await it.live.publisher("a")
+        await until(lambda: bool(it.recorders._recorders))
 
 
 async def test_disk_that_fails_is_told_and_tried_again(

@@ -50,6 +50,8 @@ def _allow(allow: Allow) -> Allow:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is not None and not (is_number and 0 <= value < 1e15):
             raise DecisionError(f"{name}: must be a number, 0 or more")
+    if allow.record is not None and not isinstance(allow.record, bool):
+        raise DecisionError("record: must be true or false")
     stream = allow.stream
     if stream is not None:
         try:

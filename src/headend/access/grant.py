@@ -29,6 +29,7 @@ class Grant:
         max_bit_rate: Of a publisher, bit/s.
         max_duration_s: From now on.
         tags: From an authorizer.
+        record: An authorizer wants the stream recorded, or not; None: the settings decide.
         viewer: Tells who plays from others at the same address: a digest of the credentials, where
             they decided; None: they did not.
         ends_at: The earlier of both times, monotonic seconds; infinite: never.
@@ -47,6 +48,7 @@ class Grant:
     max_bit_rate: int | None = None
     max_duration_s: float | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    record: bool | None = None
     viewer: str | None = field(default=None, repr=False)
     ends_at: float = NEVER
     member: str | None = None
@@ -74,6 +76,7 @@ def narrowed(grant: Grant, allow: Allow) -> Grant:
         expires_at=least(grant.expires_at, allow.expires_at),
         subject=allow.subject or grant.subject,
         tags=(*grant.tags, *allow.tags),
+        record=grant.record if allow.record is None else allow.record,
     )
 
 

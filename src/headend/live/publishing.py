@@ -50,6 +50,8 @@ class Publishing:
         path: `APP/NAME`.
         peer: Address of the publisher, for people.
         hops: Ids of the servers through which the stream came.
+        is_recorded: What was granted with the right to publish: the stream is recorded, or not;
+            None: the settings decide.
         publication: The right to publish; there from `begin` until it is over.
         is_watched: Somebody watches.
     """
@@ -61,6 +63,7 @@ class Publishing:
         "_services",
         "_source",
         "hops",
+        "is_recorded",
         "is_watched",
         "path",
         "peer",
@@ -97,6 +100,7 @@ class Publishing:
         self.path: Final = path
         self.peer: Final = peer
         self.hops: Final = hops
+        self.is_recorded: Final = None if grant is None else grant.record
         self.is_watched = True
 
     def begin(self, now: float, place: Place = PRIMARY, client: Client | None = None) -> None:

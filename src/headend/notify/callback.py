@@ -36,7 +36,10 @@ log = logging.getLogger(__name__)
 REFUSED: Final = frozenset({401, 403})  # HTTP statuses that mean no, and nothing else
 # What an answer may hold that does not say which decision it is: it allows.
 OF_ALLOW: Final = frozenset(
-    {"stream", "max_viewers", "max_bit_rate", "max_duration_s", "expires_at", "subject", "tags"}
+    {
+        *("stream", "max_viewers", "max_bit_rate", "max_duration_s", "expires_at", "subject"),
+        *("tags", "record"),
+    }
 )
 
 
@@ -68,6 +71,7 @@ class _Answer(BaseModel):
     expires_at: float | None = None
     subject: str | None = None
     tags: dict[str, str] | None = None
+    record: bool | None = None
 
 
 class Callback:
@@ -295,6 +299,7 @@ def _said(said: _Answer) -> Decision:
         said.expires_at,
         said.subject,
         tuple((said.tags or {}).items()),
+        said.record,
     )
 
 

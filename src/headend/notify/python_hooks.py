@@ -358,7 +358,7 @@ def _name(hook: Callable[..., object]) -> str:
 
 
 def _both(first: Allow, second: Allow) -> Allow:
-    """Join what two hooks allow: the narrower limits, the later name."""
+    """Join what two hooks allow: the narrower limits, the later word on the rest."""
     return Allow(
         stream=second.stream or first.stream,
         max_viewers=_least(first.max_viewers, second.max_viewers),
@@ -367,6 +367,7 @@ def _both(first: Allow, second: Allow) -> Allow:
         expires_at=_least(first.expires_at, second.expires_at),
         subject=second.subject or first.subject,
         tags=(*first.tags, *second.tags),
+        record=first.record if second.record is None else second.record,
     )
 
 

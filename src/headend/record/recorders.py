@@ -1,6 +1,9 @@
 """The feature that records streams, and mends recordings after a crash.
 
-record.match, rules, API ─► StreamRecorder of each stream ─► tape ─► files and index
+record.match, rules ─► answer to its publisher ─► by hand ─► StreamRecorder of each stream
+                                                                └─► tape ─► files and index
+
+What comes later in the first row goes before what comes earlier.
 """
 
 import asyncio
@@ -10,9 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from headend.errors import Refusal, Rejected
+from headend.events import Event, StreamConnected
 from headend.features.feature import Feature, Label, Values
 from headend.hls.port import Packaging
 from headend.hub.stream import Stream
+from headend.live.publishing import Publishing
 from headend.live.services import Services
 from headend.record.disk import DiskWriter
 from headend.record.mending import Mending
@@ -53,8 +58,9 @@ class Recorders(Feature):
         recordings.recorder = self
         self.disk: Final = DiskWriter(services.loop)
         self._recorders: dict[Stream, StreamRecorder] = {}
-        self._by_hand: set[Stream] = set()  # recorded whatever the settings say
-        self._not: set[Stream] = set()  # stopped by hand
+        # Streams that are recorded, or not, whatever the settings say.
+        self._by_hand: dict[Stream, bool] = {}
+        self._answered: dict[Stream, bool] = {}  # by those who decide about publishers
         self._mending: Final = Mending(
             self.index,
             lambda: recordings.folder,
@@ -66,6 +72,7 @@ class Recorders(Feature):
         self._mends: asyncio.Task[None] | None = None
         self._sweep = services.loop.call_later(SWEEP_S, self._look)
         self._ended_one = asyncio.Event()
+        services.events.subscribe(self._event)
 
     # ------------------------------------------------------------------ the feature
 
@@ -80,15 +87,15 @@ class Recorders(Feature):
                 self.stream_began(stream, self._services.rules.of(stream.path))
 
     def stream_began(self, stream: Stream, rules: StreamRules) -> None:
+        self._take_answer(stream)
         recorder = self._recorders.get(stream)
-        is_wanted = rules.is_recorded and stream not in self._not
-        if is_wanted and recorder is None:
-            if self._is_loaded:
-                self._begin(stream)
-            else:
-                self._load().add_done_callback(lambda _: self._begin(stream))
-        elif recorder is not None and not is_wanted and stream not in self._by_hand:
-            recorder.stop()
+        if not self._is_wanted(stream):
+            if recorder is not None:
+                recorder.stop()
+        elif self._is_loaded:
+            self._begin(stream)
+        else:
+            self._load().add_done_callback(lambda _: self._begin(stream))
 
     def stream_left(self, stream: Stream) -> None:
         recorder = self._recorders.get(stream)
@@ -145,13 +152,12 @@ class Recorders(Feature):
             Rejected: The stream is not live, or cannot be recorded now.
         """
         stream = self._services.registry.stream(path)
-        if stream is None or not stream.has_begun:
+        if stream is None or not stream.has_begun or stream.is_copy:
             raise Rejected(Refusal.NOT_FOUND, f"nobody publishes {path}.")
         if not self._is_loaded:
             self._load()
             raise Rejected(Refusal.BUSY, "recording is being prepared; try again in a second")
-        self._not.discard(stream)
-        self._by_hand.add(stream)
+        self._by_hand[stream] = True
         self._begin(stream)
         tape = self._recorders[stream].tape
         if tape is None:
@@ -162,8 +168,7 @@ class Recorders(Feature):
         """End a recording that runs; its stream is not recorded any more."""
         for stream, recorder in self._recorders.items():
             if recorder.tape is not None and recorder.tape.id == id:
-                self._not.add(stream)
-                self._by_hand.discard(stream)
+                self._by_hand[stream] = False
                 recorder.stop()
 
     # ------------------------------------------------------------------ streams
@@ -183,10 +188,35 @@ class Recorders(Feature):
     def _hls(self) -> "HlsStreams | None":
         return cast("HlsStreams | None", self._services.features.find(Packaging))
 
+    def _event(self, event: Event) -> None:
+        """Take note of a publisher who comes back, or takes a stream over."""
+        if isinstance(event, StreamConnected):
+            stream = self._services.registry.stream(event.stream)
+            if stream is not None and self._take_answer(stream):
+                self.stream_began(stream, self._services.rules.of(stream.path))
+
+    def _take_answer(self, stream: Stream) -> bool:
+        """Note what was answered about the publisher on air; say whether that is news.
+
+        Where nothing was answered, what was answered about an earlier one of the stream holds.
+        """
+        publisher = stream.publisher
+        answer = publisher.is_recorded if isinstance(publisher, Publishing) else None
+        if answer is None or self._answered.get(stream) is answer:
+            return False
+        self._answered[stream] = answer
+        return True
+
+    def _is_wanted(self, stream: Stream) -> bool:
+        if stream.is_copy:
+            return False  # it is recorded where it is published
+        for said in (self._by_hand, self._answered):
+            if stream in said:
+                return said[stream]
+        return self._services.rules.of(stream.path).is_recorded
+
     def _begin(self, stream: Stream) -> None:
-        rules = self._services.rules.of(stream.path)
-        is_wanted = stream in self._by_hand or (rules.is_recorded and stream not in self._not)
-        if not (self._is_loaded and stream.has_begun and is_wanted):
+        if not (self._is_loaded and stream.has_begun and self._is_wanted(stream)):
             return
         known = self._recorders.get(stream)
         if known is None or (known.is_over and known.tape is None):
@@ -218,5 +248,7 @@ class Recorders(Feature):
             if recorder.is_over and recorder.tape is None:
                 self._failures += recorder.failures
                 del self._recorders[stream]
-        for streams in (self._by_hand, self._not):
-            streams -= {stream for stream in streams if not stream.has_begun}
+                self._begin(stream)  # where it was wanted again meanwhile
+        for said in (self._by_hand, self._answered):
+            for stream in [each for each in said if not each.has_begun]:
+                del said[stream]
