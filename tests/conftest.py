@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.e2e.wait import LIMIT_S
 from tests.no_secrets import WATCH, LogWatch
 
 from headend.codec.priority import kept_priority
@@ -55,9 +56,6 @@ def _log_is_as_detailed_as_before() -> Iterator[None]:
     level = logger.level
     yield
     logger.setLevel(level)
-
-
-LIMIT_S = 20.0  # of an async test, on a machine that does other things too
 
 
 @pytest.hookimpl(tryfirst=True)

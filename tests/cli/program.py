@@ -5,20 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
+from tests.e2e.wait import LIMIT_S, wait_for
+
 SOURCE = Path(__file__).parents[2] / "src"
-LIMIT_S = 20
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds, within a limit."""
-    end = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.01)
 
 
 class Program:
@@ -73,7 +64,7 @@ class Server(Program):
             listeners += ("--http", "off")
         state = ("--data", str(folder / "data"), "--ready-file", str(ready))
         super().__init__(folder, command, *listeners, *state, *arguments)
-        wait_for(lambda: ready.exists() or not self.is_running)
+        wait_for(lambda: ready.exists() or not self.is_running, "a server that is ready")
         assert self.is_running, self.errors.read_text()
         self._earlier = 0
         address = json.loads(ready.read_text())["rtmp"][0]

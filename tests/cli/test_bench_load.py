@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.e2e.wait import LIMIT_S
 from tests.harness import live_server
 
 from headend import client
@@ -39,7 +40,7 @@ def measure(make: Make, data: Path, *settings: str, tls: bool = False, query: st
     """Put a load of 3 on a server for a third of a second."""
 
     async def main() -> Load:
-        async with our_server(data, *settings) as server, asyncio.timeout(20):
+        async with our_server(data, *settings) as server, asyncio.timeout(LIMIT_S):
             scheme, key = ("rtmps", "tls") if tls else ("rtmp", "rtmp")
             url = parse_url(f"{scheme}://{server.addresses[key][0]}/live/a{query}")
             trust = TlsOptions(ca=data / "tls" / "self-signed.pem") if tls else None

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.program import Server, wait_for
+from tests.cli.program import Server
+from tests.e2e.wait import LIMIT_S, wait_for
 
 from headend import app
 from headend.cli.demo import local_url, publish_picture
@@ -48,7 +49,10 @@ def test_picture_is_published_on_a_server_of_the_same_process(
         await server.start()
         showing = asyncio.create_task(publish_picture(server))
         try:
-            async with asyncio.timeout(20), play(local_url(server.addresses["rtmp"])) as stream:
+            async with (
+                asyncio.timeout(LIMIT_S),
+                play(local_url(server.addresses["rtmp"])) as stream,
+            ):
                 kinds = {(await anext(stream)).kind for _ in range(20)}
             assert kinds == {SCRIPT, VIDEO, AUDIO}
         finally:
@@ -91,9 +95,9 @@ def test_pages_to_open_are_told(tmp_path: Path) -> None:
     try:
         web = json.loads((tmp_path / "ready.json").read_text())["http"][0]
         page = f"http://{web}/watch/live/demo"
-        wait_for(lambda: page in server.stdout.read_text())
+        wait_for(lambda: page in server.stdout.read_text(), "the address of the page")
         assert f"http://{web}/live/demo/index.m3u8" in server.stdout.read_text()
-        with urllib.request.urlopen(page, timeout=20) as answer:
+        with urllib.request.urlopen(page, timeout=LIMIT_S) as answer:
             assert answer.status == 200
     finally:
         server.kill()

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.program import SOURCE, Program, Server, wait_for
+from tests.cli.program import SOURCE, Program, Server
+from tests.e2e.wait import wait_for
 from tests.wire import wire
 
 from headend.cli.main import run
@@ -23,7 +24,7 @@ def url(server: Server, clip: Path, tmp_path: Path) -> Iterator[str]:
     (tmp_path / "publisher").mkdir()
     url = f"{server.url}/{tmp_path.name}"
     publisher = Program(tmp_path / "publisher", "publish", str(clip), url, "--loop")
-    wait_for(lambda: f"publish live/{tmp_path.name} accepted" in server.log())
+    wait_for(lambda: f"publish live/{tmp_path.name} accepted" in server.log(), "the publisher")
     yield url
     publisher.kill()
 
@@ -80,7 +81,7 @@ def test_reader_of_stdout_that_has_had_enough_is_no_failure(url: str) -> None:
 def test_interrupted_player_leaves_a_whole_file(url: str, tmp_path: Path) -> None:
     path = tmp_path / "out.flv"
     player = Program(tmp_path, "play", url, "-o", str(path))
-    wait_for(lambda: path.exists())
+    wait_for(path.exists, f"{path}")
     assert player.interrupt() == 130
     assert timestamps(path.read_bytes())
     assert re.fullmatch(SUMMARY, player.errors.read_text())
@@ -168,13 +169,13 @@ def test_server_that_dies_in_mid_stream_is_told_and_no_success(clip: Path, tmp_p
     out = tmp_path / "out.flv"
     player = Program(tmp_path / "player", "play", url, "-o", str(out))
     try:
-        wait_for(lambda: out.exists() and out.stat().st_size > 1000)
+        wait_for(lambda: out.exists() and out.stat().st_size > 1000, "media")
         server.kill()
         assert player.wait() == 1
         summary, why = player.errors.read_text().splitlines()
         assert re.fullmatch(SUMMARY, f"{summary}\n")
         assert why == "headend: the server closed the connection in the middle of the stream"
-        wait_for(lambda: "trying again in" in publisher.errors.read_text())
+        wait_for(lambda: "trying again in" in publisher.errors.read_text(), "another try")
         lines = publisher.errors.read_text().splitlines()
         assert lines[0].endswith("; connecting again")
         assert all("publish 127.0.0.1:" in line for line in lines)  # and no words of libraries

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.cli.program import Program, Server, wait_for
+from tests.cli.program import Program, Server
+from tests.e2e.wait import wait_for
 from tests.sources.media import make
 
 from headend.cli.main import run
@@ -27,7 +28,7 @@ def test_bodies_of_an_flv_file_arrive_untouched(clip: Path, tmp_path: Path) -> N
     copy = tmp_path / "copy.flv"
     try:
         player = Program(tmp_path, "play", f"{server.url}/exact", "-o", str(copy))
-        wait_for(lambda: "play live/exact waits" in server.log())
+        wait_for(lambda: "play live/exact waits" in server.log(), "the player")
         assert run(["publish", str(clip), f"{server.url}/exact", "--no-pace"]) == 0
         assert player.wait() == 0, player.errors.read_text()
     finally:
@@ -54,7 +55,7 @@ def test_loop_goes_on_until_it_is_interrupted(server: Server, clip: Path, tmp_pa
     (tmp_path / "publisher").mkdir()
     arguments = ("publish", str(clip), f"{server.url}/loop", "--loop", "--no-pace")
     publisher = Program(tmp_path / "publisher", *arguments)
-    wait_for(lambda: "publish live/loop accepted" in server.log())
+    wait_for(lambda: "publish live/loop accepted" in server.log(), "the publisher")
     assert run(["play", f"{server.url}/loop", "-o", str(copy), "--duration", "10"]) == 0
     assert copy.stat().st_size > 3 * clip.stat().st_size
     assert publisher.interrupt() == 130
@@ -108,7 +109,7 @@ def test_name_that_is_taken(
     server: Server, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     publisher = Program(tmp_path, "publish", str(clip), f"{server.url}/taken", "--loop")
-    wait_for(lambda: "publish live/taken accepted" in server.log())
+    wait_for(lambda: "publish live/taken accepted" in server.log(), "the publisher")
     assert run(["publish", str(clip), f"{server.url}/taken"]) == 3
     assert "NetStream.Publish.BadName: live/taken is already" in capsys.readouterr().err
     assert publisher.interrupt() == 130

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import trustme
-from tests.cli.program import Program, wait_for
+from tests.cli.program import Program
+from tests.e2e.wait import wait_for
 from tests.tls_peers import write_pair
 
 from headend.cli.main import run
@@ -70,7 +71,7 @@ class Server:
             *("--set", f'tls.certificates=[{{cert = "{pair.cert}", key = "{pair.key}"}}]'),
             *("--set", "live.wait_s=5"),
         )
-        wait_for(lambda: ready.exists() or not self.program.is_running)
+        wait_for(lambda: ready.exists() or not self.program.is_running, "a server that is ready")
         assert ready.exists(), self.program.errors.read_text()
         port = json.loads(ready.read_text())["tls"][0].rpartition(":")[2]
         self.url = f"rtmps://localhost:{port}/live"
@@ -97,7 +98,10 @@ def url(tls_server: Server, clip: Path, tmp_path: Path) -> Iterator[str]:
     flags = ("--ca", str(tls_server.ca), "--loop")
     publisher = Program(tmp_path / "publisher", "publish", str(clip), url, *flags)
     accepted = f"publish live/{tmp_path.name} accepted TLSv1.3"
-    wait_for(lambda: accepted in tls_server.program.errors.read_text() or not publisher.is_running)
+    wait_for(
+        lambda: accepted in tls_server.program.errors.read_text() or not publisher.is_running,
+        "the publisher",
+    )
     assert publisher.is_running, publisher.errors.read_text()
     yield url
     publisher.kill()

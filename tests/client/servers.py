@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from tests.e2e.wait import LIMIT_S
 from tests.wire import wire
 
 from headend.client import Publisher, publish
@@ -13,8 +14,6 @@ from headend.errors import (
     HeadendError,
 )
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
-
-LIMIT_S = 20
 
 TAGS = [
     Tag(SCRIPT, 0, wire("02 000a 6f6e4d65746144617461 08 00000000 000009"), False, False),

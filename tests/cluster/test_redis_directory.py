@@ -20,8 +20,6 @@ from headend.errors import Rejected
 SECRET = b"secret of all members"
 SAME = NameWish("live/a", "x")
 
-pytestmark = pytest.mark.limit(60)
-
 
 @dataclass
 class Node:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.e2e.wait import LIMIT_S, wait_for
 
 AXE: Final = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
@@ -20,6 +20,7 @@ FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
+expect.set_options(timeout=LIMIT_S * 1000)
 
 
 @contextmanager

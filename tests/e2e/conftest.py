@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import imageio_ffmpeg  # type: ignore[import-untyped]
 import pytest
 
-pytest.register_assert_rewrite("tests.e2e.media", "tests.e2e.wait")
+pytest.register_assert_rewrite("tests.e2e.media")
 
 from tests.e2e import media  # noqa: E402
 from tests.e2e.peers import Peers  # noqa: E402

@@ -2,6 +2,8 @@
 
 import subprocess
 
+from tests.e2e.wait import LIMIT_S
+
 HEVC = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none:scenecut=0")
 
 AV1 = ("-c:v", "libsvtav1", "-preset", "12", "-svtav1-params", "lookahead=0")
@@ -23,4 +25,6 @@ CODECS = {
 
 def encoders(ffmpeg: str) -> str:
     command = [ffmpeg, "-v", "error", "-encoders"]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=20).stdout
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=LIMIT_S
+    ).stdout

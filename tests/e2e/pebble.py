@@ -14,7 +14,7 @@ from typing import Final
 import trustme
 from tests.e2e.backend import free_port
 from tests.e2e.process import Process
-from tests.e2e.wait import wait_for
+from tests.e2e.wait import LIMIT_S, wait_for
 
 NAME: Final = "localhost"  # the one name that leads here on every machine
 
@@ -79,7 +79,7 @@ class Pebble:
     def root(self) -> str:
         """Return the certificate that vouches for those it issues, in PEM; new at every start."""
         url = f"https://127.0.0.1:{self._management_port}/roots/0"
-        with urllib.request.urlopen(url, context=self._context, timeout=5) as answer:
+        with urllib.request.urlopen(url, context=self._context, timeout=LIMIT_S) as answer:
             return str(answer.read().decode())
 
     def client(self) -> ssl.SSLContext:

@@ -15,6 +15,7 @@ from tests.e2e.conftest import StartServer
 from tests.e2e.pebble import NAME, Pebble
 from tests.e2e.raw import RawPeer
 from tests.e2e.server import Server
+from tests.e2e.wait import LIMIT_S
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -53,7 +54,7 @@ def _connect(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
 
 
 def _health(port: int, context: ssl.SSLContext) -> int:
-    connection = http.client.HTTPSConnection(NAME, port, context=context, timeout=20)
+    connection = http.client.HTTPSConnection(NAME, port, context=context, timeout=LIMIT_S)
     connection.request("GET", "/healthz")
     try:
         return connection.getresponse().status

@@ -93,7 +93,6 @@ async def cached(peers: Peers, data: Path, *settings: str) -> AsyncIterator[Cach
         yield made
 
 
-@pytest.mark.limit(60)
 async def test_cache_gives_an_open_stream_to_many(peers: Peers, tmp_path: Path) -> None:
     async with cached(peers, tmp_path) as web:
         for path in await web.see_all("", ONE):
@@ -101,7 +100,6 @@ async def test_cache_gives_an_open_stream_to_many(peers: Peers, tmp_path: Path) 
             assert (status, what) in ((200, "HIT"), (200, "EXPIRED")), path
 
 
-@pytest.mark.limit(60)
 async def test_cache_gives_nothing_to_an_address_that_may_not_watch(
     peers: Peers, tmp_path: Path
 ) -> None:
@@ -112,7 +110,6 @@ async def test_cache_gives_nothing_to_an_address_that_may_not_watch(
         assert [(await web.see(path, ONE))[0] for path in found] == 4 * [200]
 
 
-@pytest.mark.limit(60)
 async def test_cache_gives_nothing_to_whom_a_backend_keeps_out(
     peers: Peers, tmp_path: Path
 ) -> None:
@@ -129,7 +126,6 @@ async def test_cache_gives_nothing_to_whom_a_backend_keeps_out(
                     assert (await web.see(path, OTHER))[:2] == (403, "MISS"), path
 
 
-@pytest.mark.limit(60)
 async def test_origin_with_a_secret_is_for_the_cache_alone(peers: Peers, tmp_path: Path) -> None:
     async with cached(peers, tmp_path, f"hls.origin_secret={SECRET}") as web:
         for path in (await web.see_all("", ONE))[:3]:
@@ -137,7 +133,6 @@ async def test_origin_with_a_secret_is_for_the_cache_alone(peers: Peers, tmp_pat
             assert (await web.ask("GET", path)).status == 403, path
 
 
-@pytest.mark.limit(60)
 async def test_blocking_reloads_at_once_are_one_question_to_the_origin(
     peers: Peers, tmp_path: Path
 ) -> None:
@@ -157,7 +152,6 @@ async def test_blocking_reloads_at_once_are_one_question_to_the_origin(
         assert hls.requests["playlist"] == before + 1
 
 
-@pytest.mark.limit(60)
 async def test_segments_in_a_store_come_from_the_cdn_and_playlists_from_the_cache(
     peers: Peers, tmp_path: Path
 ) -> None:

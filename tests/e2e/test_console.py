@@ -65,9 +65,9 @@ def test_stream_is_shown_while_it_is_live(
     tab.wait_text("Nothing is live.")
     publisher = peers.publish(clip, server.url("live/a&b"), is_endless=True)
     card = tab.page.get_by_role("listitem").filter(has_text="live/a&b").first
-    expect(card).to_contain_text("H.264", timeout=20_000)
+    expect(card).to_contain_text("H.264")
     expect(card).to_contain_text("160 × 96")
-    expect(card).to_contain_text("every 0.4 s", timeout=20_000)
+    expect(card).to_contain_text("every 0.4 s")
     expect(card.get_by_role("img", name="Bit rate, last two minutes")).to_be_visible()
     wait_for(
         lambda: tab.ask("document.querySelector('.thumb img').naturalWidth"), "the newest picture"
@@ -88,7 +88,7 @@ def test_streams_are_a_table_that_is_sorted_and_filtered(
     tab.page.get_by_role("button", name="Table", exact=True).click()
     table = tab.page.get_by_role("table", name="Streams")
     rows = table.locator("tbody tr")
-    expect(rows).to_have_count(2, timeout=60_000)
+    expect(rows).to_have_count(2)
     expect(rows.first).to_contain_text("live/a")
     table.get_by_role("button", name="Stream", exact=True).click()
     expect(rows.first).to_contain_text("live/b")
@@ -99,7 +99,7 @@ def test_streams_are_a_table_that_is_sorted_and_filtered(
     tab.page.get_by_label("Filter").first.fill("IVE/A")
     expect(rows).to_have_count(1)
     tab.page.reload()
-    expect(rows).to_have_count(2, timeout=60_000)  # the choice is kept
+    expect(rows).to_have_count(2)  # the choice is kept
     rows.get_by_role("link", name="live/b", exact=True).click()
     cards = tab.page.locator("#section-streams .card")
     expect(cards).to_have_count(1)
@@ -126,7 +126,7 @@ def test_publisher_is_kicked_after_a_question(
     row.get_by_role("button").click()
     dialog.get_by_role("button", name="Close session").click()
     publisher.wait()
-    expect(row).to_have_count(0, timeout=20_000)
+    expect(row).to_have_count(0)
 
 
 def test_stream_is_ended_after_a_question(
@@ -308,7 +308,7 @@ def test_history_tells_who_published_and_what_was_refused(
 
     wait_for(look, "both publishers in the history")
     section.get_by_label("Outcome").select_option("Refused")
-    expect(section.locator("tbody tr")).to_have_count(1, timeout=60_000)
+    expect(section.locator("tbody tr")).to_have_count(1)
     expect(section.locator("tbody tr")).to_contain_text("publish key")
 
 
@@ -344,11 +344,11 @@ def test_stream_is_recorded_ended_played_and_deleted(
 
     wait_for(record, "a recording")  # what packages may have to be loaded first
     row = section.locator("tbody tr")
-    expect(row).to_contain_text("Recording", timeout=15_000)
+    expect(row).to_contain_text("Recording")
     wait_for(lambda: "0:00" not in row.inner_text(), "some media")
     row.get_by_role("button", name="End the recording").click()
     dialog.get_by_role("button", name="End").click()
-    expect(row).to_contain_text("Ready", timeout=15_000)
+    expect(row).to_contain_text("Ready")
     expect(tab.page.locator("#recordings-disk")).to_contain_text("All recordings take")
     with tab.page.expect_download() as waiting:
         row.get_by_role("link", name="Download").click()
@@ -358,10 +358,10 @@ def test_stream_is_recorded_ended_played_and_deleted(
     row.get_by_role("button", name="Clip").click()
     dialog.get_by_label("To").fill("0.1")
     dialog.get_by_role("button", name="Cut").click()
-    expect(row).to_have_count(2, timeout=60_000)
+    expect(row).to_have_count(2)
     row.first.get_by_role("button", name="Delete").click()
     dialog.get_by_role("button", name="Delete").click()
-    expect(row).to_have_count(1, timeout=60_000)
+    expect(row).to_have_count(1)
     section.get_by_label("Stream", exact=True).fill("vip/*")
     section.get_by_label("Stream", exact=True).press("Tab")
     expect(row).to_have_count(0)

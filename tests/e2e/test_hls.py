@@ -108,7 +108,6 @@ def test_low_latency_playlists_are_right_from_the_first_to_the_last(
     assert media.hashes(played)["audio0"] == media.hashes(published)["audio0"][first:]
 
 
-@pytest.mark.limit(60)
 async def test_parts_make_up_their_segment_and_delta_updates_the_playlist(
     server: Server, peers: Peers, long_clip: Path
 ) -> None:
@@ -210,7 +209,6 @@ def test_mpegts_is_played(
     assert player.output() == ""
 
 
-@pytest.mark.limit(60)
 async def test_long_and_missing_keyframe_intervals_are_packaged(
     start_server: StartServer, peers: Peers, tmp_path: Path
 ) -> None:
@@ -293,7 +291,6 @@ def test_numbers_do_not_fall_when_the_server_starts_again(
         server.stop()
 
 
-@pytest.mark.limit(60)
 async def test_a_thousand_blocked_reloads_are_answered_at_once(
     server: Server, peers: Peers, long_clip: Path
 ) -> None:
@@ -370,7 +367,6 @@ def test_requests_that_make_no_sense_get_the_right_status(
     assert time.monotonic() - started < 30
 
 
-@pytest.mark.limit(60)
 async def test_pieces_of_a_segment_are_given_and_other_pages_may_read_why_not(
     server: Server, peers: Peers, long_clip: Path
 ) -> None:

@@ -15,7 +15,7 @@ from tests.e2e.conftest import StartServer
 from tests.e2e.peers import Peers
 from tests.e2e.process import Process
 from tests.e2e.server import Server
-from tests.e2e.wait import wait_for
+from tests.e2e.wait import LIMIT_S, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -54,7 +54,7 @@ class Prometheus:
         """Return the series that a query has, none while it does not answer."""
         url = f"http://{self._address}/api/v1/query?query={urllib.parse.quote(query)}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=LIMIT_S) as answer:
                 found: list[Any] = json.load(answer)["data"]["result"]
         except OSError:
             return []

@@ -72,7 +72,7 @@ def test_quality_sound_and_captions_are_chosen_where_there_are_several(
     tab.wait("headend.state === 'playing'")
     tab.page.get_by_role("button", name="Settings").click()
     menu = tab.page.get_by_role("group", name="Settings")
-    expect(menu.get_by_label("Quality").locator("option")).to_have_count(3, timeout=60_000)
+    expect(menu.get_by_label("Quality").locator("option")).to_have_count(3)
     menu.get_by_label("Quality").select_option("96p")
     tab.wait("video.videoHeight === 96")
     menu.get_by_label("Quality").select_option("176p")

@@ -24,7 +24,7 @@ def test_stream_comes_and_goes_on_the_public_page_and_leads_to_its_player(
     assert tab.check() == []
     publisher = peers.publish(clip, server.url("live/a&b"), is_endless=True)
     link = tab.page.get_by_role("link", name="live/a&b")
-    expect(link).to_be_visible(timeout=60_000)
+    expect(link).to_be_visible()
     tab.wait("document.querySelector('.tile img').naturalWidth")
     assert tab.check() == []
     assert "vip/a" not in tab.page.content()
@@ -32,7 +32,7 @@ def test_stream_comes_and_goes_on_the_public_page_and_leads_to_its_player(
     tab.page.wait_for_url("**/watch/live/a%26b")
     tab.page.go_back()
     publisher.send(signal.SIGINT)
-    expect(link).to_have_count(0, timeout=60_000)
+    expect(link).to_have_count(0)
 
 
 def test_page_that_is_not_there_says_so_and_leads_on(

@@ -21,7 +21,7 @@ import pytest
 from tests.e2e.examples import EXAMPLES
 from tests.e2e.peers import Peers
 from tests.e2e.server import environ
-from tests.e2e.wait import wait_for
+from tests.e2e.wait import LIMIT_S, wait_for
 
 from headend import client
 from headend.errors import Rejected
@@ -95,7 +95,7 @@ def ask(url: str, user: str = "", **data: str) -> tuple[int, Any]:
     if user:
         request.add_header("Authorization", f"Basic {b64encode(user.encode()).decode()}")
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:

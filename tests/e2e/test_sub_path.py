@@ -131,7 +131,7 @@ def test_console_works_below_a_path(
         tab.page.get_by_role("button", name="Sign in").click()
         tab.wait_text("Up to date")
         card = tab.page.get_by_role("listitem").filter(has_text="live/a").first
-        expect(card).to_contain_text("H.264", timeout=20_000)
+        expect(card).to_contain_text("H.264")
         wait_for(
             lambda: tab.ask("document.querySelector('.thumb img').naturalWidth"), "its picture"
         )

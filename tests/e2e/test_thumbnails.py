@@ -11,7 +11,7 @@ from tests.e2e import media
 from tests.e2e.enhanced import CODECS, encoders
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server
-from tests.e2e.wait import wait_for
+from tests.e2e.wait import LIMIT_S, wait_for
 from tests.pictures import decode_jpeg
 
 pytestmark = pytest.mark.e2e
@@ -23,7 +23,7 @@ def jpeg(server: Server, path: str, width: int = 160) -> bytes:
     """Ask for a picture; empty while there is no keyframe."""
     address = f"http://{server.http[0]}/{path}/thumbnail.jpg?width={width}"
     try:
-        with urllib.request.urlopen(address, timeout=20) as answer:
+        with urllib.request.urlopen(address, timeout=LIMIT_S) as answer:
             return bytes(answer.read())
     except urllib.error.HTTPError as error:
         if error.code != 503:

@@ -259,7 +259,6 @@ async def test_certificate_that_is_wrong_leaves_nothing_open(tmp_path: Path) -> 
     before.assert_same()
 
 
-@pytest.mark.limit(60)
 async def test_fifty_starts_and_stops_leave_nothing_behind() -> None:
     async def once() -> None:
         async with Server(EVERYTHING) as server, server.stream("live/a") as player:

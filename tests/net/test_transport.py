@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 import pytest
+from tests.e2e.wait import LIMIT_S
 from tests.net.loops import FakeLoop
 
 from headend.net.poller import PROMPT_S, Poller, ReadPace
@@ -53,7 +54,7 @@ class Fixture:
             self.peer = socket.create_connection(listening.getsockname())
             self.ours, _ = listening.accept()
         self.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.peer.settimeout(5)
+        self.peer.settimeout(LIMIT_S)
         self.ours.setblocking(False)
         self.owner = Owner()
         self.transport = Transport(self.ours, self.poller, self.owner)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+from tests.e2e.wait import LIMIT_S
 
 from headend.net import uring
 from headend.net.uring import ENTRIES, RingBulk
@@ -39,7 +40,7 @@ def pairs(opened: ExitStack, count: int) -> list[Pair]:
         theirs = opened.enter_context(socket.create_connection(listening.getsockname()))
         ours = opened.enter_context(listening.accept()[0])
         ours.setblocking(False)
-        theirs.settimeout(5)
+        theirs.settimeout(LIMIT_S)
         made.append((ours, theirs))
     return made
 

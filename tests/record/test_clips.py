@@ -266,7 +266,6 @@ async def pictures_of(url: str, *, decoded: bool = True) -> int:
     return int(said.split()[0])
 
 
-@pytest.mark.limit(60)
 @pytest.mark.parametrize(
     ("start", "end", "files", "wanted"),
     [

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from tests.e2e.wait import LIMIT_S
 
 from headend.errors import Rejected, RelayError
 from headend.events import StreamDisconnected
@@ -32,7 +33,7 @@ def test_stalled_publisher_cannot_send_more_than_buffers_hold(
     publisher = rtmp_peers.publish("live/a", make_clip(has_audio=False), is_paced=False)
     with headend_server.faults.stall("live/a"):
         publisher.wait_sent(10)
-        end = time.monotonic() + 20  # by time: on a busy machine a turn brings little
+        end = time.monotonic() + LIMIT_S  # by time: on a busy machine a turn brings little
         is_held_up = False
         while not is_held_up:
             assert time.monotonic() < end, "the publisher was never held up"

@@ -7,6 +7,7 @@ import threading
 import urllib.request
 
 import pytest
+from tests.e2e.wait import LIMIT_S
 
 from headend.client import play
 from headend.embed.server import Form
@@ -110,7 +111,7 @@ def test_http_side_is_there_with_its_token(headend_server: ServerThread) -> None
     address = headend_server.addresses["http"][0]
     request = urllib.request.Request(f"http://{address}/api/v1/streams")
     request.add_header("Authorization", f"Bearer {headend_server.admin_token}")
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
         assert answer.status == 200
 
 

@@ -559,7 +559,6 @@ async def test_holder_of_a_client_certificate_takes_his_own_name_over_and_counts
 # ---------------------------------------------------------------------- beside running streams
 
 
-@pytest.mark.limit(60)
 @pytest.mark.slow
 async def test_slow_player_skips_to_a_keyframe_in_one_unbroken_tls_stream(
     pair: CertificatePair, tmp_path: Path
@@ -592,7 +591,6 @@ async def test_slow_player_skips_to_a_keyframe_in_one_unbroken_tls_stream(
             peer.close()
 
 
-@pytest.mark.limit(60)
 @pytest.mark.slow
 async def test_two_hundred_handshakes_lose_no_byte_of_a_stream(
     pair: CertificatePair, tmp_path: Path

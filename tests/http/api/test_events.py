@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.e2e.wait import LIMIT_S
 from tests.harness import until, until_so
 from tests.web import Web, serve
 
@@ -117,7 +118,7 @@ async def test_browser_that_signs_out_is_told_nothing_more(tmp_path: Path) -> No
         async with web.client.get(f"{web.base}/api/v1/events") as response:
             await following(response)
             await web.ask("DELETE", "/api/v1/sign-in", headers=csrf)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(LIMIT_S):
                 await response.read()
 
 
@@ -142,6 +143,6 @@ async def test_server_that_stops_ends_the_updates(tmp_path: Path) -> None:
     async with serve(tmp_path) as web, asked(web) as response:
         await following(response)
         web.live.services.sessions.is_stopping = True
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LIMIT_S):
             await response.read()
         await until(lambda: response.closed or response.content.at_eof())

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from tests.e2e.wait import LIMIT_S
 from tests.harness import command, log_lines, until
 from tests.web import serve
 
@@ -90,7 +91,7 @@ async def test_viewer_over_http_is_closed_too(tmp_path: Path) -> None:
         async with web.client.get(f"{web.base}/live/a.flv") as response:
             (session,) = (await web.get("/sessions?protocol=http-flv")).json["sessions"]
             assert (await web.api("DELETE", f"/sessions/{session['id']}")).status == 204
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(LIMIT_S):
                 await response.content.read()
         await until(lambda: not web.live.services.sessions.viewers)
 
