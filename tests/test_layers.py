@@ -80,6 +80,7 @@ LAYERS = {
         "features", "access", "live", "relay",
     },
     "cluster": {"errors", "logs", "directory", "settings", "features", "live", "http"},
+    "drain": {"features", "live", "http"},
     "cdn": {"errors", "logs", "settings", "hub", "features", "objects", "hls", "live"},
     "record": {
         "errors", "names", "logs", "events", "settings", "media", "hub", "codec", "net", "features",
@@ -97,7 +98,7 @@ LAYERS = {
         "errors", "redaction", "files", "logs", "decisions", "directory", "events", "hooks",
         "trust", "settings", "rtmp", "hub", "net", "features", "tls", "store", "access", "hls",
         "thumbnails", "live", "http", "notify", "fallback", "relay", "elsewhere", "cluster", "cdn",
-        "record", "vod", "srt", "workers",
+        "record", "vod", "srt", "workers", "drain",
     },
     "embed": {
         "errors", "names", "decisions", "events", "hooks", "settings", "media", "rtmp", "hub",
@@ -111,7 +112,7 @@ LAYERS = {
     "cli": {
         "errors", "redaction", "names", "files", "logs", "srt_url", "settings", "media", "rtmp",
         "codec", "sources", "net", "libsrt", "tls", "client", "store", "objects", "access",
-        "live", "http", "relay", "record", "app",
+        "live", "http", "relay", "record", "app", "drain",
     },
     "__main__": {"cli"},
     "__init__": {"hooks", "settings", "media", "codec", "features", "embed"},

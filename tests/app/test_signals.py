@@ -110,3 +110,40 @@ def test_signals_after_the_loop_are_no_error(end: End) -> None:
         run(main(heard))
         send(signal.SIGHUP)
         send(signal.SIGTERM)
+
+
+async def test_first_signal_drains_and_the_second_stops(end: End) -> None:
+    drains: list[bool] = []
+    with Signals(end) as heard:
+        heard.limit_s = lambda: 60
+        heard.drain_by(lambda: drains.append(True), lambda: 60)
+        stop = heard.attach()
+        send(signal.SIGTERM)
+        await until(lambda: drains)
+        assert not stop.is_set()
+        assert signal.SIG_DFL not in handlers()
+        heard.stop()
+        await stop.wait()
+        assert handlers()[:2] == [signal.SIG_DFL, signal.SIG_DFL]
+    assert drains == [True]
+    assert not end.codes
+
+
+async def test_signal_stops_at_once_where_there_is_nothing_to_drain(end: End) -> None:
+    drains: list[bool] = []
+    with Signals(end) as heard:
+        heard.limit_s = lambda: 60
+        heard.drain_by(lambda: drains.append(True), lambda: 0)
+        stop = heard.attach()
+        send(signal.SIGTERM)
+        await stop.wait()
+    assert not drains
+
+
+async def test_process_whose_drain_does_not_end_in_time_ends(end: End) -> None:
+    with Signals(end) as heard:
+        heard.attach()
+        heard.drain_by(lambda: None, lambda: 0.01)
+        send(signal.SIGTERM)
+        assert end.came.wait(10)
+    assert end.codes == [0]

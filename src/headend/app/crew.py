@@ -13,6 +13,7 @@ from headend.access.passwords import Passwords
 from headend.decisions import Address
 from headend.directory.port import Body
 from headend.directory.values import Member
+from headend.drain.drain import Drain
 from headend.features.features import Features
 from headend.live.rtmp_connection import RtmpConnection
 from headend.live.services import Services
@@ -93,6 +94,13 @@ class Crew:
                 )
             )
         self._tether.start()
+
+    def drain_with(self, drain: Drain) -> None:
+        """Have all workers drain together; the supervisor stops them when all are done."""
+        tether = self._tether
+        tether.on("drain", lambda notice: drain.take(notice["ends_at"]))
+        drain.tell = lambda ends_at: tether.send({"kind": "drain", "ends_at": ends_at})
+        drain.over = lambda: tether.send({"kind": "drained"})
 
     def close(self) -> None:
         """Take no more connections."""

@@ -192,6 +192,15 @@ def _elsewhere_in_cluster(ground: Ground) -> Feature:
     return Elsewhere(ground.services, cluster.directory, cluster.secret, trust)
 
 
+def _drain(ground: Ground) -> Feature:
+    from headend.drain.drain import Drain
+
+    drain = Drain(ground.services)
+    if ground.crew is not None:
+        ground.crew.drain_with(drain)
+    return drain
+
+
 def _always(ground: Ground) -> bool:
     return True
 
@@ -234,6 +243,7 @@ def _is_in_crew(ground: Ground) -> bool:
 FEATURES: Final = (
     Listed(_recorder, _always),
     Listed(_integrations, _always),
+    Listed(_drain, _always),
     Listed(_certificates, lambda ground: ground.has_tls),
     Listed(_cluster, _is_in_cluster),
     Listed(_elsewhere_in_cluster, _is_in_cluster),

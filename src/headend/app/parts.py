@@ -103,7 +103,7 @@ def services(
         bars=Bars(loop.time),
     )
     limits = StreamLimits(made)
-    made.gate.limiters += [made.bars, limits]
+    made.gate.limiters += [made.draining, made.bars, limits]
     made.rates.observers.append(limits.sweep)
     return made
 

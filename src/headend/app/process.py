@@ -17,6 +17,7 @@ from headend.app.ready_file import write_ready_file
 from headend.app.server import Server
 from headend.app.signals import Signals
 from headend.app.urls import web_url
+from headend.drain.drain import Drain
 from headend.settings import LoadedSettings
 from headend.store import admin_token
 from headend.tls.policy import ignore_garbled_names
@@ -109,6 +110,10 @@ async def _serve(
     collector.start()
     try:
         signals.reload_by(server.reload)
+        if tether is None:
+            drain = server.services.features[Drain]
+            drain.over = signals.stop
+            signals.drain_by(drain.begin, lambda: drain.seconds_before_stop)
         if tether is not None:
             tether.ready(server.addresses)
         _tell_admin_token(server, loaded.settings.data)

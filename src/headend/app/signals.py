@@ -3,6 +3,9 @@
 The first SIGTERM or SIGINT asks the server to stop, and starts a clock. When that has run down, the
 process ends, whatever it still waits for: a disk, a name server, a loop that does not turn. A
 second signal ends the process at once, as it ends programs that know nothing of signals.
+
+Where a server drains first, the first signal begins the drain. The next one, of a person or of the
+drain that is over, asks it to stop.
 """
 
 import asyncio
@@ -47,9 +50,12 @@ class Signals:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._reload: Callable[[], object] | None = None
+        self._drain: Callable[[], object] | None = None
+        self._drain_s: Callable[[], float] = lambda: 0.0
         self._is_asked_to_stop = False
+        self._is_draining = False
         self._is_asked_to_reload = False
-        # Seconds until the process ends; None: the block is over. Signal handlers may put something
+        # Seconds until the process ends, anew; None: the block is over. Signal handlers may put one
         # into a SimpleQueue wherever they interrupt the program.
         self._clock: Final[SimpleQueue[float | None]] = SimpleQueue()
 
@@ -80,11 +86,26 @@ class Signals:
         if self._is_asked_to_reload:
             reload()
 
+    def drain_by(self, drain: Callable[[], object], seconds: Callable[[], float]) -> None:
+        """Have the first signal to stop begin a drain.
+
+        Args:
+            drain: Begins it, in the loop.
+            seconds: Gives how long it may take; asked when the signal comes. 0: there is none.
+        """
+        self._drain, self._drain_s = drain, seconds
+
     def stop(self) -> None:
         """Ask the server to stop, as SIGTERM does."""
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _hear_stop(self, number: int, frame: FrameType | None) -> None:
+        drain_s = 0.0 if self._is_draining else self._drain_s()
+        if self._drain is not None and drain_s:
+            self._is_draining = True
+            self._clock.put(drain_s + max(self.limit_s(), LEAST_S))
+            self._call(self._drain)
+            return
         for each in self._stops:
             signal.signal(each, self._again)
         self._is_asked_to_stop = True
@@ -105,10 +126,9 @@ class Signals:
     def _watch(self) -> None:
         """End the process if it has not stopped in time."""
         limit_s = self._clock.get()
-        if limit_s is None:
-            return
         try:
-            self._clock.get(timeout=limit_s)
+            while limit_s is not None:
+                limit_s = self._clock.get(timeout=limit_s)
         except Empty:
             words = Thread(target=_tell, args=(limit_s,), daemon=True)
             words.start()

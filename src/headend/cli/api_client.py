@@ -12,6 +12,7 @@ import aiohttp
 from yarl import URL
 
 from headend.app.running_file import find
+from headend.drain.drain import DrainState
 from headend.errors import HeadendError, SettingsError
 from headend.http.api import models
 from headend.http.api.route import MOST, adapter
@@ -99,6 +100,22 @@ class ApiClient:
             async for line in response.content:
                 if line.startswith(b"data: "):
                     yield models.Event.model_validate_json(line[6:])
+
+    async def drain(self) -> DrainState:
+        """Have the server drain; return how it stands."""
+        answer = await self._change("POST", "/api/v1/drain")
+        state: DrainState = adapter(DrainState).validate_python(answer)
+        return state
+
+    async def drain_state(self) -> DrainState:
+        """Ask whether the server drains, and who is left."""
+        answer = await self._get("/api/v1/drain")
+        state: DrainState = adapter(DrainState).validate_python(answer)
+        return state
+
+    async def undo_drain(self) -> None:
+        """Have the server serve as before."""
+        await self._change("DELETE", "/api/v1/drain")
 
     async def relays(self) -> list[RelayStatus]:
         """Ask for the relays."""

@@ -12,7 +12,7 @@ from headend.errors import HeadendError, SettingsError
 
 UNIT_FILE: Final = Path("/etc/systemd/system/headend.service")
 UNIT_MODE: Final = 0o644
-LEAST_STOP_S: Final = 15  # more than limits.shutdown_s by default
+LEAST_STOP_S: Final = 60  # more than cluster.drain_s and limits.shutdown_s by default
 
 _UNIT: Final = """\
 # Unit of systemd, made by `headend service install`. What it needs, as root:
@@ -31,7 +31,7 @@ ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 # Wrong settings: trying again does not help.
 RestartPreventExitStatus=2
-# Longer than limits.shutdown_s.
+# Longer than cluster.drain_s and limits.shutdown_s together.
 TimeoutStopSec={stop_s}
 # Every viewer is an open file.
 LimitNOFILE=65536

@@ -39,7 +39,9 @@ def tables(event: models.Event, width: int, height: int) -> RenderableType:
 
 
 def _server(server: models.Server) -> Text:
-    state = "stopping" if server.is_stopping else f"up {duration(server.uptime_s)}"
+    state = f"up {duration(server.uptime_s)}"
+    if server.is_stopping or server.is_draining:
+        state = "stopping" if server.is_stopping else "draining"
     return Text(
         f"headend {server.version}, {state}\n"
         f"streams {server.streams}   sessions {server.sessions}   viewers {server.viewers}   "

@@ -172,6 +172,8 @@ class HttpServer(Feature):
         """The server takes publishers and players."""
         if self._services.sessions.is_stopping:
             return web.json_response({"status": "stopping"}, status=503)
+        if self._services.draining.is_on:
+            return web.json_response({"status": "draining"}, status=503)
         return web.json_response({"status": "ready"})
 
     async def _metrics(self, request: web.Request) -> web.Response:

@@ -14,6 +14,7 @@ _OF_FIRST: Final = frozenset(
         "process_max_fds",
         "headend_info",
         "headend_database_up",
+        "headend_draining",
         "headend_flush_interval_seconds",
         "headend_guessing_addresses",
         "headend_recordings_bytes",

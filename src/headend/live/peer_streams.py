@@ -72,6 +72,11 @@ class PeerStreams:
         self.publishes: dict[int, Publishing] = {}
         self.plays: dict[int, Watching | StoredPlay] = {}
 
+    @property
+    def is_member(self) -> bool:
+        """The peer is another server of the cluster, or another worker, that fetches a stream."""
+        return any(isinstance(play, Watching) and play.is_of_member for play in self.plays.values())
+
     # ------------------------------------------------------------------ grants
 
     def granted(self, request: PublishCommand | PlayCommand, grant: Grant, now: float) -> None:

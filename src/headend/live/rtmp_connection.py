@@ -140,6 +140,11 @@ class RtmpConnection:
         return [play.path for play in self._streams.plays.values() if play.is_watching]
 
     @property
+    def is_member(self) -> bool:
+        """It is another server of the cluster, or another worker, that fetches a stream."""
+        return self._streams.is_member
+
+    @property
     def bytes_in(self) -> int:
         """Bytes received, within TLS if there is any."""
         return self._transport.bytes_in

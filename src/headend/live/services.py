@@ -11,6 +11,7 @@ from headend.features.features import Features
 from headend.hub.registry import Registry
 from headend.live.arrivals import Arrivals
 from headend.live.bars import Bars
+from headend.live.draining import Draining
 from headend.live.open_sessions import OpenSessions
 from headend.live.rates import Rates
 from headend.live.rtmp_settings import RtmpSettings
@@ -42,6 +43,7 @@ class Services:
         arrivals: Requests that wait for a stream.
         bars: Encoders that are kept away.
         titles: Titles and descriptions of streams, for people.
+        draining: Whether the server takes nobody new.
         server_id: Id of this server among servers that relay to each other; new with each start.
     """
 
@@ -60,6 +62,7 @@ class Services:
     undecided: Repeats
     bars: Bars
     titles: Titles = field(default_factory=Titles)
+    draining: Draining = field(default_factory=Draining)
 
     @property
     def loop(self) -> AbstractEventLoop:

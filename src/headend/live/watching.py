@@ -151,8 +151,12 @@ class Watching:
     @property
     def is_watching(self) -> bool:
         """The viewer is not paused; what fetches for viewers of another server is none."""
-        is_viewer = self._grant is None or self._grant.member is None
-        return self._viewer is not None and is_viewer
+        return self._viewer is not None and not self.is_of_member
+
+    @property
+    def is_of_member(self) -> bool:
+        """What watches is another server of the cluster, or another worker."""
+        return self._grant is not None and self._grant.member is not None
 
     def pause(self) -> None:
         """Leave the fan-out, which is dropped if that was its last viewer."""

@@ -77,6 +77,13 @@ class Cluster(Section):
         le=300,
         description="Seconds after which a server that gives no sign loses its streams' names.",
     )
+    drain_s: Seconds = Field(
+        default=30,
+        ge=0,
+        le=3600,
+        description="Seconds that a drain gives publishers and players to leave; then the server "
+        "stops. In a cluster SIGTERM drains first; 0: it stops at once.",
+    )
     on_directory_error: Literal["allow", "deny"] = Field(
         default="allow",
         description="Whether streams may begin while Redis does not answer: allow or deny.",

@@ -23,6 +23,7 @@ from typing import Final, Protocol
 from headend.directory.values import Member
 from headend.errors import ProtocolError
 from headend.workers.board import Board
+from headend.workers.common_drain import CommonDrain
 from headend.workers.pipe import Notice, Pipe
 from headend.workers.ports import SharedPorts
 from headend.workers.post import STACK_SIGNAL, Post
@@ -93,6 +94,7 @@ class Supervisor:
         self._secret: Final = os.urandom(SECRET_BYTES)
         self._addresses: dict[str, list[str]] = {}
         self._posts: Final = [Post(number) for number in range(count)]
+        self._drains: Final = CommonDrain(self._posts)
         self._selector: Final = selectors.DefaultSelector()
         self._wakes: Final = socket.socketpair()  # a signal writes into the second
         self._heard: list[int] = []
@@ -146,6 +148,8 @@ class Supervisor:
                 self._ended(post, code, now)
             self._look_at(post, now)
         self._switch.tick(now)
+        if self._kill_at is None and self._drains.is_over(now):
+            self._stop()
         for post in self._posts:
             self._register(post)
             if post.due is not None and post.due <= now and self._kill_at is None:
@@ -175,9 +179,11 @@ class Supervisor:
 
     def _take(self, post: Post, notice: Notice) -> None:
         if notice.get("kind") != "ready":
-            self._switch.take(post.number, notice)
+            if not self._drains.take(post.number, notice):
+                self._switch.take(post.number, notice)
             return
         post.is_ready = True
+        self._drains.began(post)
         log.info("worker %d is ready (process %d)", post.number, post.pid)
         if post.number == 0 and not self._is_ready:
             self._addresses = notice["addresses"]

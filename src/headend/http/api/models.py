@@ -56,6 +56,9 @@ class Server(Model):
     started: str = Field(description="ISO 8601, UTC.")
     uptime_s: float
     is_stopping: bool
+    is_draining: bool = Field(
+        default=False, description="It takes nobody new, because it is about to stop."
+    )
     listeners: Listeners
     streams: int = Field(description="Streams that are live.")
     sessions: int

@@ -53,6 +53,7 @@ def describe(services: Services) -> models.Server:
         started=started.isoformat(timespec="seconds"),
         uptime_s=round(uptime.total_seconds(), 3),
         is_stopping=services.sessions.is_stopping,
+        is_draining=services.draining.is_on,
         listeners=models.Listeners.model_validate(services.addresses),
         streams=sum(stream.is_live for stream in services.registry.streams()),
         sessions=len(sessions),

@@ -56,6 +56,8 @@ class Together:
             ("POST", "recordings"): self._record,
             ("POST", "recordings/{recording}/stop"): self._everywhere,
             ("POST", "reload"): self._told,
+            ("GET", "drain"): self._drain,
+            ("POST", "drain"): self._drain,
         }
         self._complete: Final[Mapping[tuple[str, str], _Complete]] = {
             (method, f"{V1}/{path}"): call for (method, path), call in complete.items()
@@ -140,6 +142,16 @@ class Together:
                 for mine in own["relays"]:
                     if mine["id"] == relay["id"]:
                         mine["targets"] += relay["targets"]
+        return _document(own)
+
+    async def _drain(self, route: Route, request: web.Request) -> object:
+        """Count who is left at all workers; the supervisor tells them that they drain."""
+        own = _plain(await route.call(request))
+        for answer in await self._passing.ask("GET", request.raw_path):
+            if answer.status == 200:
+                other = answer.document()
+                own["publishers"] += other["publishers"]
+                own["players"] += other["players"]
         return _document(own)
 
     # ------------------------------------------------------------------ one worker, or all
