@@ -103,6 +103,21 @@ async def test_patient_viewer_starts_at_the_next_keyframe(tmp_path: Path) -> Non
             assert [t.body for t in await read_tags(response, reader, 1)] == [KEYFRAME + b"2"]
 
 
+async def test_other_tracks_are_for_viewers_that_ask_for_them(tmp_path: Path) -> None:
+    other = b"\x96\x03avc1\x01aa"
+    async with serve(tmp_path) as web:
+        await web.publish()
+        for query, expected in (("tracks=all", [other, FRAME]), ("tracks=1", [FRAME])):
+            async with web.client.get(f"{web.base}/live/a.flv?{query}") as response:
+                reader = Reader()
+                await read_tags(response, reader, 2)
+                await web.publisher.send_video(other, 40)
+                await web.publisher.send_video(FRAME, 40)
+                found = await read_tags(response, reader, len(expected))
+                assert [tag.body for tag in found][-len(expected) :] == expected
+            await web.publisher.send_video(KEYFRAME, 0)
+
+
 async def test_websocket_viewer_gets_a_frame_for_each_tag_and_a_reason_at_the_end(
     tmp_path: Path,
 ) -> None:

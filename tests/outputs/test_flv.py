@@ -93,3 +93,13 @@ def test_script_tag_is_read_back() -> None:
     reader = Reader()
     reader.receive_data(start(HTTP, has_audio=True, has_video=True) + encoded(HTTP, tag, 7))
     assert reader.tags() == [tag]
+
+
+@pytest.mark.parametrize("is_framed", [False, True])
+def test_viewer_gets_other_tracks_only_if_it_asks_for_them(is_framed: bool) -> None:
+    first = Tag(VIDEO, 40, wire("96 03 61766331 00 aa"), True, False)
+    second = Tag(VIDEO, 40, wire("96 03 61766331 01 bb"), False, False)
+    plain = FlvFormat(is_framed)
+    assert wire("93 61766331 aa") in encoded(plain, first, 40)
+    assert encoded(plain, second, 40) == b""
+    assert second.body in encoded(FlvFormat(is_framed, has_tracks=True), second, 40)

@@ -104,3 +104,14 @@ def test_end_of_a_recording_is_complete_stream_eof_and_stop() -> None:
 def test_status_keeps_to_the_chunk_size() -> None:
     data = RtmpEncoder(Format(1), 64).resumed()
     assert data[18 + 12 + 64] == 0xC5
+
+
+def test_player_that_does_not_know_tracks_gets_the_first_one_as_a_plain_message() -> None:
+    first = Tag(AUDIO, 41, wire("95 01 6d703461 00 de"), False, False)
+    second = Tag(AUDIO, 41, wire("95 01 6d703461 01 ad"), False, False)
+    plain = RtmpEncoder(Format(1), 128)
+    assert encode(plain, first) == wire("04 0003e8 000006 08 01000000 91 6d703461 de")
+    assert encode(plain, second) == b""
+    knowing = RtmpEncoder(Format(1, has_tracks=True), 128)
+    assert encode(knowing, first)[12:] == first.body
+    assert encode(knowing, second)[12:] == second.body

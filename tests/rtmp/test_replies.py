@@ -67,6 +67,18 @@ def test_enhanced_rtmp_is_answered_to_who_offers_it(property: str) -> None:
     assert information["audioFourCcInfoMap"] == {"*": 4.0}
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        *((flags, True) for flags in (2.0, 15.0, 2)),
+        *((flags, False) for flags in (1.0, None, "2", float("nan"), -2.0, float("inf"))),
+    ],
+)
+def test_peer_says_whether_it_knows_tracks(flags: float | str | None, expected: bool) -> None:
+    assert replies.knows_tracks({"capsEx": flags}) is expected
+    assert not replies.knows_tracks({})
+
+
 def test_rejected_connect_is_an_error_with_code_and_description() -> None:
     message = replies.connect_rejected(1.0, "NetConnection.Connect.Rejected", "no")
     assert message == Message(

@@ -96,7 +96,8 @@ class FlvRoutes:
         transport, rest = connection.release()
         transport.hand_over(viewer)
         transport.write(head)
-        viewer.watch(kinds, is_patient=_is_patient(request))
+        has_tracks = request.query.get("tracks") == "all"
+        viewer.watch(kinds, is_patient=_is_patient(request), has_tracks=has_tracks)
         if rest:  # of a client that speaks before it is answered
             viewer.data_received(rest)
         return web.Response(status=200 if upgrade is None else 101)  # goes nowhere

@@ -93,19 +93,20 @@ class FlvViewer:
         self._reason = "the viewer closed the connection"  # why it ends, for the events
         self.due = NEVER
 
-    def watch(self, kinds: Kinds, *, is_patient: bool) -> None:
+    def watch(self, kinds: Kinds, *, is_patient: bool, has_tracks: bool = False) -> None:
         """Write the FLV header and become a viewer.
 
         Args:
             kinds: Which kinds of tracks the stream has.
             is_patient: Start at the next keyframe, not at the newest.
+            has_tracks: With all tracks of a kind, not the first one alone.
         """
         if self._is_gone:
             return
         self._services.sessions.add(self)
         self._watching.begin(self)
         self._transport.set_pace(ReadPace.CALM)
-        format = self._format
+        format = self._format._replace(has_tracks=has_tracks)
         self._transport.write(
             flv.start(format, has_audio=kinds.has_audio, has_video=kinds.has_video)
         )

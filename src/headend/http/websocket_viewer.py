@@ -54,8 +54,8 @@ class WebSocketViewer(FlvViewer):
         self._is_asked = False  # whether it is there
         self._has_failed = False  # its bytes are no frames that are taken
 
-    def watch(self, kinds: Kinds, *, is_patient: bool) -> None:
-        super().watch(kinds, is_patient=is_patient)
+    def watch(self, kinds: Kinds, *, is_patient: bool, has_tracks: bool = False) -> None:
+        super().watch(kinds, is_patient=is_patient, has_tracks=has_tracks)
         self._services.deadlines.update(self)
 
     def data_received(self, data: bytes) -> None:

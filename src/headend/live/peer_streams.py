@@ -41,6 +41,10 @@ class Connection(Client, Protocol):
         """Ids of the servers through which its streams came."""
 
     @property
+    def knows_tracks(self) -> bool:
+        """The peer knows several tracks of a kind."""
+
+    @property
     def transport(self) -> Transport:
         """The transport of the connection."""
 
@@ -136,16 +140,19 @@ class PeerStreams:
         self._session.accept(request, is_recorded=True)
         connection.send()  # the answer, before any media
         if not connection.transport.is_closed:
-            play.begin(connection, Format(stream_id))
+            play.begin(connection, self._format(stream_id))
 
     def _watch(
         self, stream_id: int, watching: Watching, *, audio: bool = True, video: bool = True
     ) -> None:
         transport = self._connection.transport
         if not transport.is_closed:
-            format = Format(stream_id, audio, video)
+            format = self._format(stream_id, audio=audio, video=video)
             chunk_size = self._services.rtmp.chunk_size
             watching.watch(transport, format, partial(RtmpEncoder, format, chunk_size))
+
+    def _format(self, stream_id: int, *, audio: bool = True, video: bool = True) -> Format:
+        return Format(stream_id, audio, video, self._connection.knows_tracks)
 
     # ------------------------------------------------------------------ what the peer wants
 
@@ -165,7 +172,7 @@ class PeerStreams:
         """The peer has paused or resumed, or switched a medium."""
         watching = self.plays.get(event.stream_id)
         if isinstance(watching, StoredPlay):
-            watching.use(Format(event.stream_id, event.audio, event.video))
+            watching.use(self._format(event.stream_id, audio=event.audio, video=event.video))
             if event.is_paused:
                 watching.pause()
             else:

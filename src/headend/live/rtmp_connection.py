@@ -36,6 +36,7 @@ from headend.rtmp.events import (
 )
 from headend.rtmp.handshake import SERVER_FILLER_SIZE
 from headend.rtmp.hops import read_hops
+from headend.rtmp.replies import knows_tracks
 from headend.rtmp.session import ServerSession
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class RtmpConnection:
         due: Kept by `Deadlines`.
         tls: What the TLS handshake agreed on; None on a plain connection.
         hops: Ids of the servers through which its streams came.
+        knows_tracks: It knows several tracks of a kind.
         user_agent: Name of its program, as it says in connect; empty before.
     """
 
@@ -70,6 +72,7 @@ class RtmpConnection:
         "due",
         "hops",
         "id",
+        "knows_tracks",
         "peer",
         "started",
         "tls",
@@ -103,6 +106,7 @@ class RtmpConnection:
         self._closes_at = NEVER
         self.user_agent = ""
         self.hops: tuple[str, ...] = ()
+        self.knows_tracks = False
         self._reason = "the peer closed the connection"  # why its streams end, for the events
 
     def start(self, transport: Transport) -> None:
@@ -254,6 +258,7 @@ class RtmpConnection:
                 )
                 self.user_agent = event.flash_version[:USER_AGENT_CHARACTERS]
                 self.hops = read_hops(event.flash_version)
+                self.knows_tracks = knows_tracks(event.properties)
                 self._requests.connect(event)
             case PublishCommand():
                 self._requests.ask(event, now)

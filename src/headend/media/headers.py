@@ -226,7 +226,7 @@ _FOURCCS: Final[Mapping[str, Codec]] = {
 }
 
 # Their CodedFrames start with a composition time; the other codecs send frames in order of display.
-_FOURCCS_WITH_COMPOSITION_TIME: Final = frozenset(("avc1", "hvc1", "vvc1"))
+FOURCCS_WITH_COMPOSITION_TIME: Final = frozenset(("avc1", "hvc1", "vvc1"))
 
 SOUND_FORMAT_AAC: Final = 10
 SOUND_FORMAT_EXTENDED: Final = 9
@@ -372,7 +372,7 @@ def _track(track_id: int, fourcc: str, start: int, end: int) -> TrackPayload:
 
 
 def _with_composition_time(body: bytes, track: TrackPayload) -> TrackPayload:
-    if track.fourcc not in _FOURCCS_WITH_COMPOSITION_TIME:
+    if track.fourcc not in FOURCCS_WITH_COMPOSITION_TIME:
         return track
     composition_time = _signed_24(body, track.start, track.end)
     return replace(track, composition_time=composition_time, start=track.start + 3)

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from headend.hub.headers import METADATA
 from headend.media import flv
+from headend.media.multitrack import first_of
 from headend.media.tag import SCRIPT, Tag
 
 _FINAL_BINARY: Final = 0x82
@@ -26,9 +27,11 @@ class FlvFormat(NamedTuple):
 
     Attributes:
         is_framed: In WebSocket frames.
+        has_tracks: With all tracks of a kind; players know the first one.
     """
 
     is_framed: bool
+    has_tracks: bool = False
 
 
 class FlvEncoder:
@@ -36,11 +39,17 @@ class FlvEncoder:
 
     def __init__(self, format: FlvFormat) -> None:
         self._is_framed = format.is_framed
+        self._has_tracks = format.has_tracks
 
     def learn(self, headers: Sequence[Tag]) -> None:
         """Nothing: viewers are sent them as they are."""
 
     def append(self, pieces: list[bytes], tag: Tag, timestamp: int) -> None:
+        if not self._has_tracks:
+            first = first_of(tag)
+            if first is None:
+                return
+            tag = first
         size = len(tag.body)
         if size > flv.MAX_TAG_SIZE:
             return

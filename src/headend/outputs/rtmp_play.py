@@ -1,14 +1,15 @@
 """A stream as RTMP players get it: type 0 chunks that are valid for every player.
 
 That holds because all sessions announce the same chunk size, and media goes out on chunk streams
-that no session writes on itself. Players whose message stream is not 1, or who switched a medium
-off, have an encoding of their own.
+that no session writes on itself. Players whose message stream is not 1, who switched a medium off,
+or who know several tracks, have an encoding of their own.
 """
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from headend.hub.headers import METADATA
+from headend.media.multitrack import first_of
 from headend.media.tag import AUDIO, SCRIPT, VIDEO, Tag
 from headend.rtmp import messages as m
 from headend.rtmp import replies
@@ -32,11 +33,13 @@ class Format(NamedTuple):
         stream_id: Message stream of the play.
         audio: Audio is wanted.
         video: Video is wanted.
+        has_tracks: The player knows several tracks of a kind; others get the first one.
     """
 
     stream_id: int
     audio: bool = True
     video: bool = True
+    has_tracks: bool = False
 
 
 class RtmpEncoder:
@@ -46,6 +49,7 @@ class RtmpEncoder:
         self._stream_id = format.stream_id
         self._audio = format.audio
         self._video = format.video
+        self._has_tracks = format.has_tracks
         self._chunk_size = chunk_size
 
     def learn(self, headers: Sequence[Tag]) -> None:
@@ -55,6 +59,11 @@ class RtmpEncoder:
         kind = tag.kind
         if (kind is AUDIO and not self._audio) or (kind is VIDEO and not self._video):
             return
+        if not self._has_tracks:
+            first = first_of(tag)
+            if first is None:
+                return
+            tag = first
         if kind is SCRIPT and tag.body.startswith(METADATA):
             timestamp = 0  # FFmpeg takes metadata of any other time for a text track
         message = Message(kind, timestamp, self._stream_id, tag.body)
