@@ -24,6 +24,7 @@ from headend.live.services import Services
 from headend.net.file_piece import FileReads
 
 FOREVER_S: Final = 365 * 86_400
+GZIP: Final = 31  # window bits of zlib: 15, and 16 for a header of gzip
 LEVEL: Final = 4  # of compression: a day takes a thread 25 ms
 VIEWER_S: Final = 30.0  # that a viewer is counted after its last request: players load so far ahead
 
@@ -177,11 +178,12 @@ def takes_gzip(request: web.Request) -> bool:
 
 async def packed(text: str) -> bytes:
     """Compress a text, in a thread."""
-    return await asyncio.to_thread(_pack, text)
+    return await asyncio.to_thread(pack, text)
 
 
-def _pack(text: str) -> bytes:
-    made = zlib.compressobj(LEVEL, zlib.DEFLATED, 31)  # 31: as gzip
+def pack(text: str) -> bytes:
+    """Compress a text, as gzip."""
+    made = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP)
     return made.compress(text.encode()) + made.flush()
 
 

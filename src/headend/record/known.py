@@ -7,12 +7,14 @@ second, and then what is new of it.
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from headend.errors import DatabaseError
 from headend.http.ranges import FileRange, RemoteRange
+from headend.record.kept_listing import MIN_SEGMENTS, kept, restored
 from headend.record.playlist import SegmentList
 from headend.record.values import RecordedFile, Recording
 
@@ -88,6 +90,7 @@ class KnownRecordings:
         self._clock: Final = clock
         self._known: Final[OrderedDict[str, KnownRecording]] = OrderedDict()
         self._size = 0  # characters of all listings
+        self._working: Final[set[asyncio.Task[None]]] = set()
 
     async def get(self, id: str) -> KnownRecording | None:
         """Return a recording of this server by its id; None: there is none.
@@ -116,8 +119,19 @@ class KnownRecordings:
                 is_over = known.is_over  # then these are all that there are
                 await self._list(known)
                 known.listed_at, known.is_whole = self._clock(), is_over
+                if is_over and not known.packed and known.listing.count >= MIN_SEGMENTS:
+                    self._work(self._keep(known))
         self._bound(known.recording.id)
         return known.listing
+
+    def prepare(self, id: str) -> None:
+        """Have a recording listed that is over, before somebody asks for it."""
+        self._work(self._prepare(id))
+
+    def close(self) -> None:
+        """Prepare and keep no more listings."""
+        for task in self._working:
+            task.cancel()
 
     def is_watched(self, id: str) -> bool:
         """Say whether somebody has asked for a recording lately."""
@@ -152,9 +166,35 @@ class KnownRecordings:
             known.recording, known.files, known.read_at = recording, files, now
         return known
 
+    def _work(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work, name="list a recording")
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+
+    async def _prepare(self, id: str) -> None:
+        with suppress(DatabaseError):  # it is listed when somebody asks
+            known = await self.get(id)
+            if known is not None and not known.is_flv:
+                await self.listed(known)
+
+    async def _keep(self, known: KnownRecording) -> None:
+        """Keep a listing for those who ask after the next start."""
+        row = await asyncio.to_thread(kept, known.listing)
+        known.packed = row.packed
+        with suppress(DatabaseError):  # it is listed again then
+            id = known.recording.id
+            await self._index.tables().keep_listing(id, row, known.listing.count)
+
     async def _list(self, known: KnownRecording) -> None:
-        listing, before = known.listing, known.listing.size
         id = known.recording.id
+        if known.is_over and not known.listing.count:
+            row = await self._index.tables().listing(id)
+            if row is not None:
+                known.listing, known.packed = restored(row), row.packed
+                if self._known.get(id) is known:
+                    self._size += known.listing.size
+                return
+        listing, before = known.listing, known.listing.size
         segments = await self._index.tables().segments(id, after=listing.last)
         for start in range(0, len(segments), ADDED):
             listing.add(known.files, segments[start : start + ADDED])

@@ -81,7 +81,10 @@ class OnDemand:
         headers = stored.playlist_headers(services, request, fresh_s)
         listed = PlacedListing(listing, "", self._urls(known.files, known.recording.stream))
         if not (stored.takes_gzip(request) and is_over and not query and not listed.urls):
-            text = playlist([listed], query, is_over=is_over)
+            if is_over:  # nothing is added to it any more
+                text = await asyncio.to_thread(playlist, [listed], query, is_over=True)
+            else:
+                text = playlist([listed], query, is_over=False)
             return await stored.playlist_answer(request, text, headers)
         if not known.packed:
             known.packed = await stored.packed(playlist([listed], "", is_over=True))

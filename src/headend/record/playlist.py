@@ -11,9 +11,9 @@ A recording that runs has an EVENT playlist: lines are added, and none goes.
 Source: RFC 8216, 4.3.2 and 4.3.3.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from headend.hls.playlist import date_text
 from headend.record.values import RecordedFile, RecordedSegment
@@ -33,6 +33,7 @@ class SegmentList:
     Attributes:
         duration_s: Duration of all segments, seconds.
         size: Number of characters of the lines.
+        count: Number of segments.
         last: File and offset of the last segment; None: there is none.
         starts: Start of each file by its number, seconds on the timeline of the recording.
         jumps: Places after each hole, in seconds of what a player plays and of the timeline.
@@ -42,13 +43,36 @@ class SegmentList:
         """Make a listing without segments."""
         self.duration_s = 0.0
         self.size = 0
+        self.count = 0
         self.last: tuple[int, int] | None = None
         self.starts: dict[int, float] = {}
         self.jumps: list[tuple[float, float]] = []
         self._pieces: list[str] = []
+        self._unpack: Callable[[], str] | None = None
         self._longest = 0.0
         self._end = 0.0  # of the last one, on the timeline of the recording
         self._date = 0.0  # end of the last one, by the wall clock as it was told last
+
+    def about(self) -> dict[str, Any]:
+        """Return all but the text, as values of JSON; see `restored`."""
+        names = ("duration_s", "size", "count", "last", "jumps", "_longest")
+        return {name: getattr(self, name) for name in names} | {"starts": [*self.starts.items()]}
+
+    @classmethod
+    def restored(cls, about: Mapping[str, Any], unpack: Callable[[], str]) -> "SegmentList":
+        """Return a listing to which nothing is added.
+
+        Args:
+            about: What `about` returned.
+            unpack: Returns the lines once they are wanted.
+        """
+        made = cls()
+        for name, value in about.items():
+            setattr(made, name, value)
+        file, offset = about["last"]
+        made.last, made.starts = (file, offset), dict(about["starts"])
+        made._unpack = unpack
+        return made
 
     @property
     def target_s(self) -> int:
@@ -87,6 +111,7 @@ class SegmentList:
                 f"{PLACE}{file}.mp4{QUERY}"
             )
             self.last = file, offset
+            self.count += 1
             self.duration_s += duration
             self._longest = max(self._longest, duration)
             self._end = start + duration
@@ -109,6 +134,8 @@ class SegmentList:
                 its end.
             query: Carried into every URI, with its question mark.
         """
+        if self._unpack is not None:
+            self._pieces, self._unpack = [self._unpack()], None
         if len(self._pieces) > 1:
             self._pieces = ["".join(self._pieces)]
         text = self._pieces[0] if self._pieces else ""

@@ -13,6 +13,7 @@ from time import time
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from headend.errors import DatabaseError
+from headend.events import Event, RecordingReady
 from headend.features.feature import Feature, Label, Values
 from headend.hls.past import Past, PastSegments
 from headend.hub.stream import Stream
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 FOLDER: Final = "recordings"  # in the data folder
 DOWNLOADS: Final = "downloads"  # in the data folder
 LOOK_S: Final = 60.0  # between two looks at what is to be deleted
+LONG_S: Final = 1800.0  # of a recording whose playlist is made before it is asked for
 DISK_S: Final = 5.0  # between two looks at how much they take
 
 
@@ -117,6 +119,7 @@ class Recordings(Feature, PastSegments):
         self.index.changed = self._forget
         services.events.subscribe(self.index.event)
         services.events.subscribe(self.uploads.event)
+        services.events.subscribe(self._event)
 
     @property
     def folder(self) -> Path:
@@ -144,6 +147,11 @@ class Recordings(Feature, PastSegments):
     def _forget(self, id: str) -> None:
         self.known.forget(id)
         self.downloads.forget(id)
+
+    def _event(self, event: Event) -> None:
+        """List a long recording once it is ready, before somebody asks for it."""
+        if isinstance(event, RecordingReady) and event.duration_s >= LONG_S:
+            self.known.prepare(event.recording)
 
     def _keep(self, path: str) -> Keep:
         """Say what the settings keep of a stream; an empty path: of all together."""
@@ -179,6 +187,7 @@ class Recordings(Feature, PastSegments):
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
+        self.known.close()
         await self.index.close()
         self.reads.close()
         self.stores.close()

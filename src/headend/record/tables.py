@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from headend.record.values import (
+    KeptListing,
     Kind,
     RecordedFile,
     RecordedPublisher,
@@ -19,6 +20,7 @@ from headend.store.database import Database
 from headend.store.tables import (
     DELETED_OBJECTS,
     RECORDED_FILES,
+    RECORDED_LISTINGS,
     RECORDED_PUBLISHERS,
     RECORDED_SEGMENTS,
     RECORDINGS,
@@ -28,6 +30,7 @@ from headend.store.tables import (
 MEND_S: Final = 30.0  # to write a recording of a day anew
 BATCH: Final = 2000  # rows of one statement
 
+_OF_MEDIA: Final = (RECORDED_FILES, RECORDED_SEGMENTS, RECORDED_LISTINGS)
 _RECORDING: Final = [RECORDINGS.c[field.name] for field in fields(Recording)]
 _FILE: Final = [RECORDED_FILES.c[field.name] for field in fields(RecordedFile)]
 _SEGMENT: Final = [RECORDED_SEGMENTS.c[name] for name in RecordedSegment._fields]
@@ -159,6 +162,14 @@ class RecordingTables:
         async with self._database.begin() as connection:
             return list(map(RecordedSegment._make, await connection.execute(query)))
 
+    async def listing(self, id: str) -> KeptListing | None:
+        """Return what `keep_listing` keeps of a recording."""
+        columns = RECORDED_LISTINGS.c
+        query = sa.select(columns.packed, columns.about).where(columns.recording_id == id)
+        async with self._database.begin() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else KeptListing(*row)
+
     async def segments_at(self, id: str, start_s: float, end_s: float) -> list[RecordedSegment]:
         """Return the segments with media between two places on the timeline, in their order."""
         columns = RECORDED_SEGMENTS.c
@@ -258,11 +269,29 @@ class RecordingTables:
     ) -> None:
         """Write all rows of a recording anew, as its files have it; none is missing then."""
         async with self._database.begin(MEND_S) as connection:
-            await _forget(connection, recording.id, (RECORDED_FILES, RECORDED_SEGMENTS))
+            await _forget(connection, recording.id, _OF_MEDIA)
             await self._put_recordings(connection, {recording: False})
             await _add(connection, RECORDED_FILES, [asdict(file) for file in files])
             rows = [_row(recording.id, segment) for segment in segments]
             await _add(connection, RECORDED_SEGMENTS, rows)
+
+    async def keep_listing(self, id: str, kept: KeptListing, count: int) -> None:
+        """Keep the listing of a recording, unless that has changed since it was listed.
+
+        Args:
+            id: Id of a recording that is over.
+            kept: Its listing.
+            count: Number of segments in the listing.
+        """
+        segments = sa.select(sa.func.count()).where(RECORDED_SEGMENTS.c.recording_id == id)
+        whole = sa.select(RECORDINGS.c.id).where(
+            RECORDINGS.c.id == id, RECORDINGS.c.ended.is_not(None), sa.not_(RECORDINGS.c.is_torn)
+        )
+        async with self._database.begin() as connection:
+            is_whole = (await connection.execute(whole)).one_or_none() is not None
+            if is_whole and (await connection.execute(segments)).scalar_one() == count:
+                row = {"recording_id": id, **kept._asdict()}
+                await _add(connection, RECORDED_LISTINGS, [row])
 
     async def delete(self, id: str) -> None:
         """Delete all rows of a recording; what is in a store is noted, to be deleted there."""
@@ -273,7 +302,7 @@ class RecordingTables:
             files = [RecordedFile(*row) for row in await connection.execute(in_store)]
             objects = [{"store": file.store, "key": file.key, "node": self._node} for file in files]
             await _add(connection, DELETED_OBJECTS, objects)
-            await _forget(connection, id, (RECORDED_FILES, RECORDED_SEGMENTS, RECORDED_PUBLISHERS))
+            await _forget(connection, id, (*_OF_MEDIA, RECORDED_PUBLISHERS))
             await connection.execute(RECORDINGS.delete().where(RECORDINGS.c.id == id))
 
     async def _put_recordings(

@@ -105,6 +105,18 @@ class RecordedSegment(NamedTuple):
     is_keyframe: bool
 
 
+class KeptListing(NamedTuple):
+    """The playlist of a long recording that is over; see `headend.record.kept_listing`.
+
+    Attributes:
+        packed: The playlist for clients without a query, compressed by gzip.
+        about: What else a listing knows, as JSON.
+    """
+
+    packed: bytes
+    about: str
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedPublisher:
     """A publisher whose media is in a recording.

@@ -14,7 +14,7 @@ from headend.store.connection import DatabaseConnection
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
-REVISION: Final = "0006"  # of the newest migration
+REVISION: Final = "0007"  # of the newest migration
 
 METADATA: Final = sa.MetaData(
     naming_convention={
@@ -189,6 +189,15 @@ RECORDED_SEGMENTS: Final = sa.Table(
     sa.Column("date", sa.Float, nullable=False),
     sa.Column("is_keyframe", sa.Boolean, nullable=False),
     sqlite_with_rowid=False,  # those of one recording lie together, once
+)
+
+# Playlists of long recordings that are over, as they are sent; see headend.record.kept_listing.
+RECORDED_LISTINGS: Final = sa.Table(
+    "recorded_listings",
+    METADATA,
+    sa.Column("recording_id", sa.String(36), primary_key=True),
+    sa.Column("packed", sa.LargeBinary, nullable=False),
+    sa.Column("about", sa.Text, nullable=False),
 )
 
 # Publishers whose media is in a recording, for those who ask what is kept about them.
