@@ -177,6 +177,37 @@ def test_server_and_settings_are_shown(server: Server, open_tab: OpenTab) -> Non
     expect(rows.filter(has_text="live.wait_s")).to_have_count(0)
 
 
+def test_setting_is_changed_in_the_file(
+    start_server: StartServer, open_tab: OpenTab, tmp_path: Path
+) -> None:
+    file = tmp_path / "headend.toml"
+    file.write_text("# Kept.\n[live]\nwait_s = 7\n")
+    server = start_server(arguments=("-c", str(file)))
+    tab = signed_in(server, open_tab)
+    go(tab, "Settings")
+    tab.page.get_by_label("Filter").last.fill("live.")
+    dialog = tab.page.get_by_role("dialog")
+    tab.page.get_by_role("button", name="Change live.wait_s").click()
+    dialog.get_by_label("Value").fill("-1")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("must be a number from 0", timeout=60_000)
+    assert tab.check() == []
+    dialog.get_by_label("Value").fill("20")
+    dialog.get_by_role("button", name="Save").click()
+    tab.wait_text("settings reloaded: live.wait_s")
+    assert file.read_text() == "# Kept.\n[live]\nwait_s = 20\n"
+    tab.page.get_by_label("Filter").last.fill("rtmp.")
+    expect(tab.page.get_by_role("button", name="Change rtmp.listen")).to_have_count(0)  # a flag
+    tab.page.get_by_role("button", name="Change rtmp.tls_only").click()
+    dialog.get_by_label("Value").fill("vip/*\nsafe/*")
+    dialog.get_by_role("button", name="Save").click()
+    wait_for(lambda: 'tls_only = ["vip/*", "safe/*"]' in file.read_text(), "the list in the file")
+    tab.page.get_by_role("button", name="Change rtmp.chunk_size").click()
+    dialog.get_by_label("Value").fill("4096")
+    dialog.get_by_role("button", name="Save").click()
+    tab.wait_text("A restart is needed for: rtmp.chunk_size.")
+
+
 def test_nodes_show_who_publishes_what(
     server: Server, peers: Peers, clip: Path, open_tab: OpenTab
 ) -> None:

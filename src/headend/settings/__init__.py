@@ -2,6 +2,7 @@
 
 from headend.settings.auth import Auth
 from headend.settings.declared import DeclaredKey, DeclaredToken, DeclaredUser
+from headend.settings.edit import edited, is_editable
 from headend.settings.http import Http
 from headend.settings.keys import (
     KEYS,
@@ -17,7 +18,7 @@ from headend.settings.keys import (
 from headend.settings.limits import Limits
 from headend.settings.live import Live
 from headend.settings.model import Log, Settings
-from headend.settings.reference import reference
+from headend.settings.reference import reference, takes
 from headend.settings.rtmp import Rtmp
 from headend.settings.rules import plain_value
 from headend.settings.sources import (
@@ -25,6 +26,7 @@ from headend.settings.sources import (
     GivenSettings,
     LoadedSettings,
     load_settings,
+    read_text,
     settings_of,
 )
 from headend.settings.srt import Srt
@@ -57,14 +59,18 @@ __all__ = [
     "StreamRules",
     "Tls",
     "changed_keys",
+    "edited",
     "example_toml",
     "get",
+    "is_editable",
     "load_settings",
     "parse_address",
     "plain_value",
     "plain_values",
+    "read_text",
     "reference",
     "secret_values",
     "settings_of",
     "shown",
+    "takes",
 ]

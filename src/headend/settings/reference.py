@@ -65,7 +65,7 @@ def _entry(key: str, default: object) -> str:
     meaning = KEYS[key].description or ""
     if marks:
         meaning += f" ({', '.join(marks)})"
-    return _row(f"`{key}`", f"`{shown(key, default)}`", _takes(key, KEYS[key]), _text(meaning))
+    return _row(f"`{key}`", f"`{shown(key, default)}`", takes(key, KEYS[key]), _text(meaning))
 
 
 def _tables(section: str) -> Iterator[str]:
@@ -81,7 +81,7 @@ def _tables(section: str) -> Iterator[str]:
             marks = ["required"] * field.is_required() + ["or a file"] * takes_file(field)
             if marks:
                 meaning += f" ({', '.join(marks)})"
-            yield _row(f"`{name}`", _takes(name, field), _text(meaning))
+            yield _row(f"`{name}`", takes(name, field), _text(meaning))
         yield ""
 
 
@@ -89,7 +89,7 @@ def _is_table(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, Table)
 
 
-def _takes(key: str, info: FieldInfo) -> str:
+def takes(key: str, info: FieldInfo) -> str:
     """Say what a value is, in a few words."""
     kinds = {info.annotation, *get_args(info.annotation)}
     if Path in kinds:

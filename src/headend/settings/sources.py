@@ -77,6 +77,11 @@ class LoadedSettings:
         """Load again from the same file and flags; raises as `load_settings` does."""
         return load_settings(self.path, self.overrides, environ, flags=self.flags)
 
+    def with_text(self, text: str) -> "LoadedSettings":
+        """Load as `reload` does, as if the file held this text."""
+        assert self.path is not None
+        return load_settings(self.path, self.overrides, text=text, flags=self.flags)
+
 
 class GivenSettings(LoadedSettings):
     """Settings that a program gave: there is nothing to read again."""
@@ -99,6 +104,7 @@ def load_settings(
     overrides: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
     *,
+    text: str | None = None,
     flags: Mapping[str, str] = _NOTHING,
 ) -> LoadedSettings:
     """Load the settings from all sources.
@@ -107,6 +113,7 @@ def load_settings(
         path: TOML file, or None for none.
         overrides: Texts `section.key=value`, as of `--set`; later ones win.
         environ: Environment; None for that of the process.
+        text: What the file is taken to hold; None: it is read.
         flags: Texts of the flags in FLAGS by key; they win over `overrides`.
 
     Raises:
@@ -115,7 +122,7 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     given = [
-        *(() if path is None else _read_file(path)),
+        *(() if path is None else _read_file(path, read_text(path) if text is None else text)),
         *_read_environment(environ),
         *_read_overrides(overrides),
         *(_Given(key, text, f"flag {FLAGS[key]}", is_text=True) for key, text in flags.items()),
@@ -181,8 +188,8 @@ def _typed(given: _Given, problems: list[str]) -> _Given:
         return given
 
 
-def _read_file(path: Path) -> Iterator[_Given]:
-    yield from _read_table(_parse_toml(path), "", f"file {path}")
+def _read_file(path: Path, text: str) -> Iterator[_Given]:
+    yield from _read_table(_parse_toml(path, text), "", f"{FROM_FILE}{path}")
 
 
 def _read_table(table: Mapping[str, object], section: str, source: str) -> Iterator[_Given]:
@@ -195,17 +202,25 @@ def _read_table(table: Mapping[str, object], section: str, source: str) -> Itera
             yield _Given(key, value, source)
 
 
-def _parse_toml(path: Path) -> dict[str, object]:
+def read_text(path: Path) -> str:
+    """Read a settings file.
+
+    Raises:
+        SettingsError: It cannot be read, or is no text.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}") from error
     try:
         # Editors on Windows start a file with a byte order mark.
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise SettingsError(f"{path}: not UTF-8 (at line {line})") from error
+
+
+def _parse_toml(path: Path, text: str) -> dict[str, object]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

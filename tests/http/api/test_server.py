@@ -1,13 +1,15 @@
 """Tests of headend.http.api.server."""
 
+import errno
 import os
+import stat
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from time import time
 
 import pytest
 from tests.harness import until_so
-from tests.web import serve
+from tests.web import Answer, Web, serve
 
 from headend import __version__
 from headend.http.api.server import resident_bytes
@@ -75,8 +77,14 @@ async def test_settings_are_shown_with_their_sources_and_without_secrets(tmp_pat
     async with serve(tmp_path, "live.wait_s=7", "log.format=json") as web:
         answer = await web.get("/settings")
         settings = answer.json["settings"]
-        assert settings["live.wait_s"] == {"value": 7, "source": "flag --set"}
-        assert settings["live.flush_ms"] == {"value": 30, "source": "default"}
+        wait = settings["live.wait_s"]
+        assert (wait["value"], wait["source"]) == (7, "flag --set")
+        assert (wait["is_editable"], wait["needs_restart"], wait["choices"]) == (True, False, [])
+        assert wait["takes"] == "a number from 0 to 3600"
+        assert settings["live.flush"]["choices"] == ["adaptive", "fixed"]
+        assert settings["live.flush_ms"]["source"] == "default"
+        assert settings["rtmp.chunk_size"]["needs_restart"]
+        assert not settings["auth.database"]["is_editable"]
         assert settings["data"]["value"] == str(tmp_path)
         assert web.token.encode() not in answer.body
 
@@ -98,3 +106,125 @@ async def test_reload_says_what_happened(tmp_path: Path) -> None:
 
 def test_memory_is_that_of_this_process() -> None:
     assert 10_000_000 < resident_bytes() < 10_000_000_000
+
+
+FILE = "# Kept.\nlive.wait_s = 7\nsrt.passphrase = 'never shown again'\n"
+
+
+def a_file(tmp_path: Path, text: str = FILE) -> Path:
+    path = tmp_path / "headend.toml"
+    path.write_text(text)
+    path.chmod(0o640)
+    return path
+
+
+async def put(web: Web, *, check_only: bool = False, **settings: object) -> Answer:
+    body = {"settings": {key.replace("__", "."): each for key, each in settings.items()}}
+    return await web.api("PUT", "/settings", json={**body, "check_only": check_only})
+
+
+async def test_setting_is_changed_in_the_file_and_takes_effect(tmp_path: Path) -> None:
+    path = a_file(tmp_path)
+    async with serve(tmp_path, path=path) as web:
+        answer = await put(web, live__wait_s=20)
+        assert answer.json == {"messages": ["settings reloaded: live.wait_s"], "waiting": []}
+        assert path.read_text() == FILE.replace("= 7", "= 20")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+        assert web.live.services.settings.live.wait_s == 20
+        answer = await put(web, live__wait_s=None)
+        assert "live.wait_s" not in path.read_text()
+        seen = (await web.get("/settings")).json
+        assert seen["settings"]["live.wait_s"]["source"] == "default"
+        assert seen["file"] == {"path": str(path), "is_writable": True, "reason": ""}
+
+
+async def test_setting_that_waits_for_a_restart_is_told_until_it_is_undone(tmp_path: Path) -> None:
+    async with serve(tmp_path, path=a_file(tmp_path)) as web:
+        answer = await put(web, rtmp__chunk_size=4096, live__listed=False)
+        assert answer.json == {
+            "messages": [
+                "settings reloaded: live.listed",
+                "settings that need a restart: rtmp.chunk_size",
+            ],
+            "waiting": ["rtmp.chunk_size"],
+        }
+        assert (await web.get("/settings")).json["waiting"] == ["rtmp.chunk_size"]
+        assert (await put(web, rtmp__chunk_size=None)).json["waiting"] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("live__wait_s", -1, "live.wait_s = -1: must be a number from 0"),
+        ("live__wait_z", 1, "live.wait_z: there is no such setting"),
+        ("srt__passphrase", "another one", "srt.passphrase: only a person may change it"),
+        ("hooks", "os", "hooks: only a person may change it"),
+        ("rtmp__listen", [":1935"], "rtmp.listen is set by flag --set, which wins"),
+    ],
+)
+async def test_wrong_change_is_refused_and_changes_nothing(
+    key: str, value: object, why: str, tmp_path: Path
+) -> None:
+    path = a_file(tmp_path)
+    async with serve(tmp_path, path=path) as web:
+        answer = await put(web, **{key: value})
+        assert answer.status == 422
+        assert why in answer.detail
+        assert path.read_text() == FILE
+        assert web.live.services.settings.live.wait_s == 7
+
+
+async def test_change_is_only_checked_where_that_is_asked_for(tmp_path: Path) -> None:
+    path = a_file(tmp_path)
+    async with serve(tmp_path, path=path) as web:
+        assert (await put(web, check_only=True, live__wait_s=20)).json["messages"] == []
+        assert (await put(web, check_only=True, live__wait_s=-1)).status == 422
+        assert path.read_text() == FILE
+
+
+async def test_server_without_a_file_that_it_may_write_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(tmp_path) as web:
+        answer = await put(web, live__wait_s=20)
+        assert (answer.status, answer.detail) == (
+            409,
+            "The server has no settings file: start it with -c FILE.",
+        )
+    path = a_file(tmp_path)
+    async with serve(tmp_path, path=path) as web:
+        monkeypatch.setattr("headend.app.steering.os.access", lambda *_: False)
+        answer = await put(web, live__wait_s=20)
+        assert (answer.status, answer.detail) == (409, f"The server may not write {path}.")
+        assert not (await web.get("/settings")).json["file"]["is_writable"]
+
+
+async def test_disk_that_takes_no_file_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = a_file(tmp_path)
+    async with serve(tmp_path, path=path) as web:
+        monkeypatch.setattr("headend.files.write", full)
+        answer = await put(web, live__wait_s=20)
+        assert answer.status == 507
+        assert "No space left on device" in answer.detail
+        assert web.live.services.settings.live.wait_s == 7
+
+
+async def test_change_of_settings_is_in_the_audit_trail_by_its_keys(tmp_path: Path) -> None:
+    async with serve(tmp_path, path=a_file(tmp_path)) as web:
+        await put(web, live__title="what nobody else need know")
+
+        async def is_noted() -> bool:
+            answer = await web.get("/audit")
+            found = [
+                (each["action"], each["target"], each["outcome"])
+                for each in (answer.json["entries"] if answer.status == 200 else ())
+            ]
+            return found.count(("settings.change", "live.title", "done")) == 1
+
+        await until_so(is_noted)
+        assert b"nobody else" not in (await web.get("/audit")).body

@@ -104,12 +104,43 @@ class Setting(Model):
 
     value: object
     source: str = Field(description="default, file NAME, environment NAME or flag NAME.")
+    takes: str = Field(description="Values that it takes, in words.")
+    meaning: str
+    choices: list[str] = Field(description="All values that it takes; empty: there are more.")
+    is_editable: bool = Field(description="`PUT /api/v1/settings` may change it.")
+    needs_restart: bool = Field(description="A change takes effect with the next start.")
+
+
+class SettingsFile(Model):
+    """The file that `PUT /api/v1/settings` changes."""
+
+    path: str | None
+    is_writable: bool
+    reason: str = Field(description="Why it cannot be changed; empty: it can.")
 
 
 class Settings(Model):
     """All settings in effect, by key; secrets are hidden."""
 
     settings: dict[str, Setting]
+    file: SettingsFile
+    waiting: list[str] = Field(description="Keys that were changed and wait for a restart.")
+
+
+class SettingsChange(Model):
+    """Keys of the settings file to be changed."""
+
+    settings: dict[str, bool | int | float | str | list[str] | None] = Field(
+        min_length=1, max_length=200, description="Values by key; null: back to the default."
+    )
+    check_only: bool = Field(default=False, description="Only say whether that would be right.")
+
+
+class SettingsChanged(Model):
+    """What a change of settings did."""
+
+    messages: list[str] = Field(description="What happened, a line each.")
+    waiting: list[str] = Field(description="Keys that were changed and wait for a restart.")
 
 
 class Messages(Model):

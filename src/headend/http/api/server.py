@@ -3,17 +3,21 @@
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, Protocol
+from pathlib import Path
+from typing import Final, Literal, Protocol, get_args, get_origin
 
 from aiohttp import web
 
 from headend import __version__
+from headend.errors import SettingsError, StorageError
 from headend.features.routes import Route
 from headend.http.api import models
-from headend.http.api.route import V1
+from headend.http.api.auditing import TARGET
+from headend.http.api.route import V1, read_body
+from headend.http.problems import Problem
 from headend.live import status
 from headend.live.services import Services
-from headend.settings.keys import plain_values
+from headend.settings import KEYS, NEEDS_RESTART, is_editable, plain_values, takes
 
 
 class SettingsSource(Protocol):
@@ -23,8 +27,28 @@ class SettingsSource(Protocol):
     def sources(self) -> Mapping[str, str]:
         """Where each setting came from, if not from its default."""
 
+    @property
+    def waiting(self) -> list[str]:
+        """Keys whose change takes effect with the next start."""
+
+    @property
+    def path(self) -> Path | None:
+        """The settings file; None: there is none."""
+
+    @property
+    def fixed(self) -> str:
+        """Why settings cannot be edited here; empty: they can."""
+
     def reload(self) -> list[str]:
         """Read settings and files again; return what happened, a line each."""
+
+    async def edit(self, changes: Mapping[str, object], *, saves: bool) -> list[str]:
+        """Change keys of the settings file, or only look; return what happened, a line each.
+
+        Raises:
+            SettingsError: The change is wrong, or the file cannot be written; nothing changed.
+            StorageError: The disk is full or broken.
+        """
 
 
 def routes(services: Services, source: SettingsSource) -> Sequence[Route]:
@@ -36,6 +60,9 @@ def routes(services: Services, source: SettingsSource) -> Sequence[Route]:
               models.Certificates),
         Route("GET", f"{V1}/settings", "Settings in effect; secrets are hidden.", api.settings,
               models.Settings),
+        Route("PUT", f"{V1}/settings", "Change settings in the settings file.", api.change_settings,
+              models.SettingsChanged, models.SettingsChange, statuses=(409,),
+              action="settings.change"),
         Route("POST", f"{V1}/reload", "Read settings and certificates again.", api.reload,
               models.Messages, action="settings.reload"),
     )  # fmt: skip
@@ -84,15 +111,47 @@ class _Server:
     async def settings(self, request: web.Request) -> models.Settings:
         sources = self._source.sources
         values = plain_values(self._services.settings)
+        path, fixed = self._source.path, self._source.fixed
         return models.Settings(
             settings={
-                key: models.Setting(value=value, source=sources.get(key, "default"))
+                key: _setting(key, value, sources.get(key, "default"))
                 for key, value in values.items()
-            }
+            },
+            file=models.SettingsFile(
+                path=None if path is None else str(path), is_writable=not fixed, reason=fixed
+            ),
+            waiting=self._source.waiting,
         )
+
+    async def change_settings(self, request: web.Request) -> models.SettingsChanged:
+        wanted = await read_body(request, models.SettingsChange)
+        request[TARGET] = ", ".join(wanted.settings)
+        if self._source.fixed:
+            raise Problem(409, self._source.fixed)
+        try:
+            messages = await self._source.edit(wanted.settings, saves=not wanted.check_only)
+        except SettingsError as error:
+            raise Problem(422, "; ".join([str(error), *getattr(error, "__notes__", ())])) from None
+        except StorageError as error:
+            raise Problem(507, str(error)) from None
+        return models.SettingsChanged(messages=messages, waiting=self._source.waiting)
 
     async def reload(self, request: web.Request) -> models.Messages:
         return models.Messages(messages=self._source.reload())
+
+
+def _setting(key: str, value: object, source: str) -> models.Setting:
+    info = KEYS[key]
+    is_choice = get_origin(info.annotation) is Literal
+    return models.Setting(
+        value=value,
+        source=source,
+        takes=takes(key, info),
+        meaning=info.description or "",
+        choices=list(get_args(info.annotation)) if is_choice else [],
+        is_editable=is_editable(key),
+        needs_restart=key in NEEDS_RESTART,
+    )
 
 
 def resident_bytes() -> int:

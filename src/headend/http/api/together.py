@@ -58,6 +58,7 @@ class Together:
             ("POST", "reload"): self._told,
             ("GET", "drain"): self._drain,
             ("POST", "drain"): self._drain,
+            ("PUT", "settings"): self._told,
         }
         self._complete: Final[Mapping[tuple[str, str], _Complete]] = {
             (method, f"{V1}/{path}"): call for (method, path), call in complete.items()
@@ -186,7 +187,7 @@ class Together:
     async def _told(self, route: Route, request: web.Request) -> object:
         """Have all others read again what this worker has changed."""
         own = await route.call(request)
-        kind = "reload" if route.path.endswith("reload") else "relays"
+        kind = "relays" if "/relays" in route.path else "reload"
         self._passing.directory.tell(None, kind, {})
         return own
 

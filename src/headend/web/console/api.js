@@ -41,6 +41,10 @@ export class Api {
     return this.#watched('POST', path, body);
   }
 
+  put(path, body) {
+    return this.#watched('PUT', path, body);
+  }
+
   delete(path) {
     return this.#watched('DELETE', path);
   }

@@ -27,7 +27,7 @@ export function ask(title, text, label, { isDanger = false, body = null } = {}) 
     dialog.onclose = () => resolve(dialog.returnValue === 'yes');
     dialog.returnValue = 'no';
     dialog.showModal();
-    const field = dialog.querySelector('#dialog-body input, #dialog-body select');
+    const field = dialog.querySelector('#dialog-body input, #dialog-body select, #dialog-body textarea');
     (field ?? (isDanger ? no : yes)).focus();
   });
 }
