@@ -18,6 +18,9 @@ async def test_server_alone_is_the_only_node(tmp_path: Path) -> None:
         assert (node["streams"], node["names"]) == (1, ["live/a"])
         assert node["load"]["state"] == "serving"
         assert node["load"]["sessions"] == 1
+        web.live.services.draining.ends_at = 1.0
+        [node] = (await web.get("/nodes")).json["nodes"]
+        assert node["load"]["state"] == "draining"
         web.live.services.sessions.is_stopping = True
         [node] = (await web.get("/nodes")).json["nodes"]
         assert node["load"]["state"] == "stopping"

@@ -118,20 +118,20 @@ def a_file(tmp_path: Path, text: str = FILE) -> Path:
     return path
 
 
-async def put(web: Web, *, check_only: bool = False, **settings: object) -> Answer:
-    body = {"settings": {key.replace("__", "."): each for key, each in settings.items()}}
-    return await web.api("PUT", "/settings", json={**body, "check_only": check_only})
+async def put(web: Web, settings: dict[str, object], *, check_only: bool = False) -> Answer:
+    body = {"settings": settings, "check_only": check_only}
+    return await web.api("PUT", "/settings", json=body)
 
 
 async def test_setting_is_changed_in_the_file_and_takes_effect(tmp_path: Path) -> None:
     path = a_file(tmp_path)
     async with serve(tmp_path, path=path) as web:
-        answer = await put(web, live__wait_s=20)
+        answer = await put(web, {"live.wait_s": 20})
         assert answer.json == {"messages": ["settings reloaded: live.wait_s"], "waiting": []}
         assert path.read_text() == FILE.replace("= 7", "= 20")
         assert stat.S_IMODE(path.stat().st_mode) == 0o640
         assert web.live.services.settings.live.wait_s == 20
-        answer = await put(web, live__wait_s=None)
+        answer = await put(web, {"live.wait_s": None})
         assert "live.wait_s" not in path.read_text()
         seen = (await web.get("/settings")).json
         assert seen["settings"]["live.wait_s"]["source"] == "default"
@@ -140,7 +140,7 @@ async def test_setting_is_changed_in_the_file_and_takes_effect(tmp_path: Path) -
 
 async def test_setting_that_waits_for_a_restart_is_told_until_it_is_undone(tmp_path: Path) -> None:
     async with serve(tmp_path, path=a_file(tmp_path)) as web:
-        answer = await put(web, rtmp__chunk_size=4096, live__listed=False)
+        answer = await put(web, {"rtmp.chunk_size": 4096, "live.listed": False})
         assert answer.json == {
             "messages": [
                 "settings reloaded: live.listed",
@@ -149,17 +149,17 @@ async def test_setting_that_waits_for_a_restart_is_told_until_it_is_undone(tmp_p
             "waiting": ["rtmp.chunk_size"],
         }
         assert (await web.get("/settings")).json["waiting"] == ["rtmp.chunk_size"]
-        assert (await put(web, rtmp__chunk_size=None)).json["waiting"] == []
+        assert (await put(web, {"rtmp.chunk_size": None})).json["waiting"] == []
 
 
 @pytest.mark.parametrize(
     ("key", "value", "why"),
     [
-        ("live__wait_s", -1, "live.wait_s = -1: must be a number from 0"),
-        ("live__wait_z", 1, "live.wait_z: there is no such setting"),
-        ("srt__passphrase", "another one", "srt.passphrase: only a person may change it"),
+        ("live.wait_s", -1, "live.wait_s = -1: must be a number from 0"),
+        ("live.wait_z", 1, "live.wait_z: there is no such setting"),
+        ("srt.passphrase", "another one", "srt.passphrase: only a person may change it"),
         ("hooks", "os", "hooks: only a person may change it"),
-        ("rtmp__listen", [":1935"], "rtmp.listen is set by flag --set, which wins"),
+        ("rtmp.listen", [":1935"], "rtmp.listen is set by flag --set, which wins"),
     ],
 )
 async def test_wrong_change_is_refused_and_changes_nothing(
@@ -167,7 +167,7 @@ async def test_wrong_change_is_refused_and_changes_nothing(
 ) -> None:
     path = a_file(tmp_path)
     async with serve(tmp_path, path=path) as web:
-        answer = await put(web, **{key: value})
+        answer = await put(web, {key: value})
         assert answer.status == 422
         assert why in answer.detail
         assert path.read_text() == FILE
@@ -177,8 +177,8 @@ async def test_wrong_change_is_refused_and_changes_nothing(
 async def test_change_is_only_checked_where_that_is_asked_for(tmp_path: Path) -> None:
     path = a_file(tmp_path)
     async with serve(tmp_path, path=path) as web:
-        assert (await put(web, check_only=True, live__wait_s=20)).json["messages"] == []
-        assert (await put(web, check_only=True, live__wait_s=-1)).status == 422
+        assert (await put(web, {"live.wait_s": 20}, check_only=True)).json["messages"] == []
+        assert (await put(web, {"live.wait_s": -1}, check_only=True)).status == 422
         assert path.read_text() == FILE
 
 
@@ -186,7 +186,7 @@ async def test_server_without_a_file_that_it_may_write_refuses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serve(tmp_path) as web:
-        answer = await put(web, live__wait_s=20)
+        answer = await put(web, {"live.wait_s": 20})
         assert (answer.status, answer.detail) == (
             409,
             "The server has no settings file: start it with -c FILE.",
@@ -194,7 +194,7 @@ async def test_server_without_a_file_that_it_may_write_refuses(
     path = a_file(tmp_path)
     async with serve(tmp_path, path=path) as web:
         monkeypatch.setattr("headend.app.steering.os.access", lambda *_: False)
-        answer = await put(web, live__wait_s=20)
+        answer = await put(web, {"live.wait_s": 20})
         assert (answer.status, answer.detail) == (409, f"The server may not write {path}.")
         assert not (await web.get("/settings")).json["file"]["is_writable"]
 
@@ -208,7 +208,7 @@ async def test_disk_that_takes_no_file_changes_nothing(
     path = a_file(tmp_path)
     async with serve(tmp_path, path=path) as web:
         monkeypatch.setattr("headend.files.write", full)
-        answer = await put(web, live__wait_s=20)
+        answer = await put(web, {"live.wait_s": 20})
         assert answer.status == 507
         assert "No space left on device" in answer.detail
         assert web.live.services.settings.live.wait_s == 7
@@ -216,7 +216,7 @@ async def test_disk_that_takes_no_file_changes_nothing(
 
 async def test_change_of_settings_is_in_the_audit_trail_by_its_keys(tmp_path: Path) -> None:
     async with serve(tmp_path, path=a_file(tmp_path)) as web:
-        await put(web, live__title="what nobody else need know")
+        await put(web, {"live.title": "what nobody else need know"})
 
         async def is_noted() -> bool:
             answer = await web.get("/audit")

@@ -23,7 +23,7 @@ NAMES: Final = 100  # streams of a node that are named
 class NodeLoad(Model):
     """What a node has to do, as it said some seconds ago."""
 
-    state: Literal["serving", "stopping"]
+    state: Literal["serving", "draining", "stopping"]
     sessions: int
     viewers: int
     bit_rate_in: int
@@ -77,8 +77,9 @@ def routes(services: Services) -> Sequence[Route]:
 def load(services: Services) -> NodeLoad:
     """Return what this process has to do now."""
     told = describe(services)
+    still: Literal["serving", "draining"] = "draining" if told.is_draining else "serving"
     return NodeLoad(
-        state="stopping" if told.is_stopping else "serving",
+        state="stopping" if told.is_stopping else still,
         sessions=told.sessions,
         viewers=told.viewers,
         bit_rate_in=told.bit_rate_in,
