@@ -209,6 +209,65 @@ async def test_what_a_feature_gives_is_served_over_http_by_the_api_and_in_metric
         await server.services.access.database()
 
 
+async def test_what_a_feature_gives_that_is_made_late_is_served_too() -> None:
+    async with (
+        headend.Server(WITH_HTTP) as server,
+        aiohttp.ClientSession(f"http://{server.addresses['http'][0]}") as client,
+    ):
+        headers = {"Authorization": f"Bearer {server.admin_token}"}
+        for path in ("/noted", "/api/v1/noted"):
+            async with client.get(path, headers=headers) as answer:
+                assert answer.status == 404
+        async with client.get("/api/openapi.json") as answer:
+            before = (await answer.json())["paths"]
+        services = server.services
+        services.features.add(Noted(services), ())
+        async with client.get("/noted") as answer:
+            assert await answer.text() == "noted"
+        async with client.head("/noted") as answer:
+            assert answer.status == 200
+        async with client.post("/noted") as answer:
+            assert (answer.status, answer.headers["Allow"]) == (405, "GET,HEAD")
+        async with client.get("/api/v1/noted") as answer:
+            assert answer.status == 401
+        async with client.get("/api/v1/noted", headers=headers) as answer:
+            assert answer.status == 204
+        async with client.get("/api/openapi.json") as answer:
+            assert (await answer.json())["paths"].keys() - before.keys() == {"/api/v1/noted"}
+        async with client.get("/api/docs") as answer:
+            assert "What was noted." in await answer.text()
+        await services.access.database()
+
+
+async def test_media_files_are_served_from_the_reload_on_that_names_their_folder(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"no film")
+    async with (
+        headend.Server(WITH_HTTP | {"live.wait_s": 0}) as server,
+        aiohttp.ClientSession(f"http://{server.addresses['http'][0]}") as client,
+    ):
+
+        async def problem() -> str:
+            async with client.get("/vod/film.mp4/index.m3u8") as answer:
+                return str((await answer.json())["detail"])
+
+        nobody = await problem()
+        assert server.reload(vod={"folder": str(tmp_path)}) == ["settings reloaded: vod.folder"]
+        assert await problem() != nobody
+        server.reload(vod={"folder": ""})
+        assert "no such file" in await problem()
+
+
+async def test_reload_with_what_needs_a_restart_makes_no_feature() -> None:
+    async with headend.Server(WITH_HTTP) as server:
+        before = list(server.services.features)
+        lines = server.reload(srt={"listen": "127.0.0.1:0"})
+        assert lines == ["settings that need a restart: srt.listen"]
+        assert list(server.services.features) == before
+        await server.services.access.database()
+
+
 async def test_feature_that_fails_is_named_and_disturbs_neither_streams_nor_other_features(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -64,10 +64,17 @@ class Ground:
 
 
 class Listed(NamedTuple):
-    """An entry of the list: how a feature is made, and whether a server has a use for it now."""
+    """An entry of the list.
+
+    Attributes:
+        make: Makes the feature.
+        is_wanted: Says whether a server has a use for it now.
+        needs_restart: Only the settings of the start count, as `NEEDS_RESTART` says of their keys.
+    """
 
     make: Callable[[Ground], Feature]
     is_wanted: Callable[[Ground], bool]
+    needs_restart: bool = False
 
 
 def _recorder(ground: Ground) -> Feature:
@@ -161,6 +168,10 @@ def _srt(ground: Ground) -> Feature:
     return SrtListening(ground.services)
 
 
+def _has_srt(ground: Ground) -> bool:
+    return bool(ground.settings.srt.listen) and ground.is_first
+
+
 def _thumbnails(ground: Ground) -> Feature:
     from headend.thumbnails.thumbnails import Thumbnails
 
@@ -245,8 +256,8 @@ FEATURES: Final = (
     Listed(_integrations, _always),
     Listed(_drain, _always),
     Listed(_certificates, lambda ground: ground.has_tls),
-    Listed(_cluster, _is_in_cluster),
-    Listed(_elsewhere_in_cluster, _is_in_cluster),
+    Listed(_cluster, _is_in_cluster, needs_restart=True),
+    Listed(_elsewhere_in_cluster, _is_in_cluster, needs_restart=True),
     Listed(_elsewhere, _is_in_crew),
     Listed(_passing, lambda ground: ground.crew is not None and ground.serves_http),
     Listed(_fallbacks, lambda ground: ground.services.rules.uses("live.fallback")),
@@ -258,7 +269,7 @@ FEATURES: Final = (
     Listed(_played, _has_recordings),
     Listed(_thumbnails, lambda ground: ground.serves_http),
     Listed(_recorders, _has_recordings),
-    Listed(_srt, lambda ground: bool(ground.settings.srt.listen) and ground.is_first),
+    Listed(_srt, _has_srt, needs_restart=True),
 )
 
 
@@ -290,6 +301,7 @@ class FeatureList:
             if listed.is_wanted(self._ground):
                 self._left.remove(listed)
                 services.features.add(listed.make(self._ground), list(services.registry.streams()))
+        self._left = [listed for listed in self._left if not listed.needs_restart]
 
     def make_late(self) -> None:
         """Do the same while the server runs, which a bug of a feature does not end.

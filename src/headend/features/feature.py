@@ -101,11 +101,11 @@ class Feature:
         return {}
 
     def routes(self) -> "Sequence[HttpRoute]":
-        """Return the addresses that it answers over HTTP; asked for once, at the start."""
+        """Return the addresses that it answers over HTTP; asked for once, after its start."""
         return ()
 
     def api_routes(self) -> "Sequence[Route]":
-        """Return its operations of the API; asked for once, at the start."""
+        """Return its operations of the API; asked for once, after its start."""
         return ()
 
     def metrics(self, label: Label) -> "Sequence[Metric]":

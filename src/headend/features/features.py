@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 F = TypeVar("F")
 T = TypeVar("T")
 
+Serve = Callable[["Sequence[HttpRoute]", "Sequence[Route]"], None]
+
 
 class Features:
     """What a server can do now, in the order of its start; it grows when settings want more."""
@@ -33,6 +35,7 @@ class Features:
         """Make an empty list; `add` fills it."""
         self._runtime = runtime
         self._features: list[Feature] = []
+        self._serving: list[Serve] = []
 
     def __iter__(self) -> Iterator[Feature]:
         """Go through them in the order of their start."""
@@ -68,6 +71,18 @@ class Features:
         for stream in streams:
             if stream.has_begun:
                 self._tell_stream(feature, stream)
+        for serve in self._serving:
+            self._serve(feature, serve)
+
+    def serve(self, serve: Serve) -> None:
+        """Have the routes of all features served, also of those that are added later.
+
+        Args:
+            serve: Takes the addresses and the operations of one feature.
+        """
+        self._serving.append(serve)
+        for each in self._features:
+            self._serve(each, serve)
 
     # ------------------------------------------------------------------ told together
 
@@ -111,14 +126,6 @@ class Features:
         told = [self._safely(each, each.addresses, nowhere) for each in self._features]
         return {name: found for each in told for name, found in each.items()}
 
-    def routes(self) -> "list[HttpRoute]":
-        """Return the addresses of all, outside of the API."""
-        return self._all(lambda each: each.routes())
-
-    def api_routes(self) -> "list[Route]":
-        """Return the operations of all."""
-        return self._all(lambda each: each.api_routes())
-
     def metrics(self, label: Label) -> "list[Metric]":
         """Return the metrics of all."""
         return self._all(lambda each: each.metrics(label))
@@ -139,11 +146,17 @@ class Features:
         rules = self._runtime.rules.of(stream.path)
         self._safely(feature, partial(feature.stream_began, stream, rules), None)
 
+    def _serve(self, feature: Feature, serve: Serve) -> None:
+        serve(
+            self._list(feature, lambda each: each.routes()),
+            self._list(feature, lambda each: each.api_routes()),
+        )
+
     def _all(self, call: Callable[[Feature], Sequence[T]]) -> list[T]:
-        found: list[T] = []
-        for each in self._features:
-            found += self._safely(each, partial(_listed, call, each), ())
-        return found
+        return [found for each in self._features for found in self._list(each, call)]
+
+    def _list(self, feature: Feature, call: Callable[[Feature], Sequence[T]]) -> Sequence[T]:
+        return self._safely(feature, partial(_listed, call, feature), ())
 
     @staticmethod
     def _safely(

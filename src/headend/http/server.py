@@ -2,19 +2,21 @@
 
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from aiohttp import web
 
 from headend.features.feature import Feature
-from headend.http import access, bodies, flv, hls, nothing, pages, thumbnail
-from headend.http.api import routes as api_routes
+from headend.features.routes import HttpRoute, Route
+from headend.http import access, bodies, flv, hls, nothing, pages, thumbnail, watch
+from headend.http.api.routes import Api
 from headend.http.api.server import SettingsSource
 from headend.http.api.sign_in import SignIns
 from headend.http.connection import HttpConnection, Unclaimed
 from headend.http.exposition import CONTENT_TYPE, MEMBERS_ROUTE, NAMES_ALL, Exposition
 from headend.http.heads import answer_headers
+from headend.http.late_routes import LateRoutes
 from headend.http.passing import Passing
 from headend.http.problem_pages import show_problems
 from headend.http.problems import tell_problems
@@ -47,11 +49,13 @@ class HttpServer(Feature):
             admin_token: What `Authorization: Bearer …` must hold for /api.
             source: Source of the settings, which the API shows and can have read again.
         """
-        self._source = source
         self._services = services
         self._passing = services.features.find(Passing)
         self._sign_ins = SignIns(services, admin_token)
         self._exposition = Exposition(services)
+        self._api = Api(services, self._sign_ins, source)
+        self._pages = LateRoutes(watch.BELOW)
+        self._media = LateRoutes("/")
         self._runner = web.AppRunner(
             self._application(),
             handle_signals=False,
@@ -62,6 +66,16 @@ class HttpServer(Feature):
     async def set_up(self) -> None:
         """Get ready; `take` and `take_over` follow."""
         await self._runner.setup()
+        self._services.features.serve(self._serve)
+
+    def _serve(self, routes: Sequence[HttpRoute], operations: Sequence[Route]) -> None:
+        """Serve what a feature gives."""
+        for route in routes:
+            late = self._pages if route.path.startswith(watch.BELOW) else self._media
+            late.add(route.method, route.path, route.handler)
+            if route.method == "GET":
+                late.add("HEAD", route.path, route.handler)
+        self._api.add(operations)
 
     def take(self, sock: socket.socket, peer: Peer) -> None:
         """Serve an accepted, plain connection."""
@@ -131,13 +145,11 @@ class HttpServer(Feature):
         if self._passing is not None:
             application.router.add_get(MEMBERS_ROUTE, self._metrics_for_first)
         application.router.add_get(ACME_PATH, self._acme_challenge)
-        api_routes.add_routes(application, self._services, self._sign_ins, self._source)
-        pages.add_routes(application, self._services)
+        self._api.serve(application)
         # Names of streams may be anything: what is fixed comes first.
-        for route in self._services.features.routes():
-            application.router.add_route(route.method, route.path, route.handler)
-            if route.method == "GET":
-                application.router.add_route("HEAD", route.path, route.handler)
+        application.router.register_resource(self._pages)
+        pages.add_routes(application, self._services)
+        application.router.register_resource(self._media)
         thumbnail.add_routes(application, self._services)
         flv.add_routes(application, self._services)
         hls.add_routes(application, self._services)

@@ -25,7 +25,8 @@ from headend.live.waiting import wait_for_media
 from headend.names import stream_path
 from headend.settings.http import ANY_ORIGIN
 
-ROUTE: Final = "/watch/{path:.+}"
+BELOW: Final = "/watch/"
+ROUTE: Final = f"{BELOW}{{path:.+}}"
 CONTENT_TYPE: Final = "application/json"
 
 State = dict[str, object]

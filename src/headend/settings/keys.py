@@ -57,7 +57,6 @@ NEEDS_RESTART: Final = frozenset(
         "cluster.secret",
         "cluster.ca",
         "record.folder",
-        "vod.folder",
         "auth.outgoing_ca",
     }
     | {f"tls.acme.{name}" for name in SECTIONS["tls.acme"].model_fields}
