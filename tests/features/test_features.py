@@ -323,9 +323,10 @@ async def test_feature_is_found_by_its_class_and_one_that_is_not_there_is_named(
 
 async def test_server_without_http_has_only_the_features_that_it_has_a_use_for() -> None:
     async with headend.Server(LISTEN) as server:
-        assert [each.name for each in server.services.features] == ["recorder", "notify"]
+        first = ["recorder", "notify", "drain"]
+        assert [each.name for each in server.services.features] == first
         server.reload(live={"fallback": [{"match": "live/*", "sources": ["slate"]}]})
-        assert [each.name for each in server.services.features][2:] == ["fallback"]
+        assert [each.name for each in server.services.features][3:] == ["fallback"]
 
 
 async def test_each_feature_has_a_name_of_its_own_and_lives_in_its_room() -> None:
