@@ -1,5 +1,6 @@
 """Tests of the thread that writes the log: nobody who logs waits for who reads."""
 
+import errno
 import fcntl
 import logging
 import os
@@ -8,13 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from threading import Thread
 
 import pytest
 from tests.e2e.wait import wait_for
 
 from headend import log_writer, logs
-from headend.log_writer import LineWriter
+from headend.log_writer import FileWriter, LineWriter
 
 log = logging.getLogger("headend.test")
 
@@ -146,6 +148,105 @@ def test_line_for_which_no_thread_can_begin_is_written_with_the_next(
     writer.write("two")
     assert writer.flush()
     assert pipe.read() == "one\ntwo\n"
+
+
+# ------------------------------------------------------------------ a file
+
+
+def test_file_is_made_for_its_owner_only_and_appended_to(tmp_path: Path) -> None:
+    path = tmp_path / "headend.log"
+    for line in ("one", "two"):
+        writer = FileWriter(path, _told)
+        writer.write(line)
+        assert writer.flush()
+        writer.close()
+    assert path.read_text() == "one\ntwo\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("has_thread", [True, False])
+def test_file_that_was_renamed_or_removed_is_followed_by_a_new_one(
+    tmp_path: Path, *, has_thread: bool
+) -> None:
+    path = tmp_path / "headend.log"
+    writer = FileWriter(path, _told)
+    writer.has_thread = has_thread
+    writer.write("one")
+    assert writer.flush()
+    path.rename(tmp_path / "headend.log.1")
+    writer.write("two")
+    assert writer.flush()
+    assert (tmp_path / "headend.log.1").read_text() == "one\n"
+    assert path.read_text() == "two\n"
+    path.unlink()
+    writer.write("three")
+    assert writer.flush()
+    assert path.read_text() == "three\n"
+    writer.close()
+
+
+def test_lines_that_no_disk_takes_are_counted_and_told_once_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "headend.log"
+    writer = FileWriter(path, _told)
+    writer.write("one")
+    assert writer.flush()
+    write = os.write
+
+    def fill(fd: int, data: memoryview) -> int:
+        """Take the beginning of a line, and then no more."""
+        if fd == writer.fd and writer.dropped == 0 and path.stat().st_size == 4:
+            return write(fd, data[:2])
+        if fd == writer.fd:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(fd, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", fill)
+        for line in ("two", "three"):
+            writer.write(line)
+            assert writer.flush()
+    assert writer.dropped == 2
+    told = f"headend: log file {path}: No space left on device; its lines are lost\n"
+    assert capfd.readouterr().err == told
+    writer.write("four")
+    assert writer.flush()
+    assert path.read_text() == "one\ntw\n2 dropped\nfour\n"
+    writer.write("five")
+    assert writer.flush()
+    assert path.read_text().endswith("four\nfive\n")
+    writer.close()
+
+
+def test_file_in_a_folder_that_is_gone_is_written_once_the_folder_is_back(tmp_path: Path) -> None:
+    path = tmp_path / "log" / "headend.log"
+    writer = FileWriter(path, _told)
+    writer.write("one")
+    assert writer.flush()
+    path.parent.mkdir()
+    writer.write("two")
+    assert writer.flush()
+    assert path.read_text() == "1 dropped\ntwo\n"
+    writer.close()
+    assert writer._thread is not None
+    writer._thread.join()
+    assert writer.fd == log_writer.CLOSED
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_only_a_file_is_taken(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "it"
+    reader = None
+    if kind == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+        reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(OSError, match=r"directory|no file"):
+        logs.check_file(path)
+    if reader is not None:
+        os.close(reader)
 
 
 # ------------------------------------------------------------------ the log of a program

@@ -4,13 +4,17 @@
 
 A pipe that nobody reads takes 64 KiB and then blocks who writes into it: a server that wrote its
 log itself would stand still. Lines that find no room are counted, and the count is the next line.
-Several processes may write into one pipe: whole lines leave together, so that none is torn apart.
+Several processes may write into one pipe or file: whole lines leave together, so that none is torn
+apart.
 """
 
+import errno
 import os
 import select
+import stat
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
 from typing import Final
@@ -19,6 +23,9 @@ from weakref import WeakSet
 MAX_CHARACTERS: Final = 1024 * 1024  # that wait: some thousand lines
 BLOCK: Final = 4096  # bytes of one write: a pipe takes them whole (PIPE_BUF)
 CLOSE_S: Final = 1.0  # for the last lines of a process
+PRIVATE: Final = 0o600  # of a file of the log: addresses and names are in it
+STDERR: Final = 2
+CLOSED: Final = -1
 
 
 class LineWriter:
@@ -38,7 +45,7 @@ class LineWriter:
             fd: Where to; stays open.
             tell_dropped: Writes the line that says how many were dropped.
         """
-        self.fd: Final = fd
+        self.fd = fd
         self.dropped = 0
         self.has_thread = True
         self.tell_dropped = tell_dropped
@@ -133,6 +140,86 @@ class LineWriter:
                 view = view[os.write(self.fd, view[: _whole_lines(view)]) :]
             except BlockingIOError:  # another program has made the terminal so
                 select.select([], [self.fd], [])
+
+
+class FileWriter(LineWriter):
+    """Writes lines to a file, and to a new one of its name once somebody has renamed it.
+
+    While the file takes nothing, as on a disk that is full, lines are dropped; stderr is told once.
+    """
+
+    def __init__(self, path: Path, tell_dropped: Callable[[int], str]) -> None:
+        """Prepare; the file is opened with the first line.
+
+        Args:
+            path: The file.
+            tell_dropped: Writes the line that says how many were dropped.
+        """
+        super().__init__(CLOSED, tell_dropped)
+        self.path: Final = path
+        self._lost = 0  # lines that the file did not take
+        self._is_torn = False  # the last of them in part
+
+    def _run(self) -> None:
+        try:
+            super()._run()
+        finally:
+            self._close_file()
+
+    def _write_now(self, line: str) -> None:
+        self._put(f"{line}\n".encode(errors="backslashreplace"))
+
+    def _put(self, data: bytes) -> None:
+        before = f"{self.tell_dropped(self._lost)}\n".encode() if self._lost else b""
+        view = memoryview(b"\n" * self._is_torn + before + data)
+        try:
+            self._follow()
+            while view:
+                view = view[os.write(self.fd, view[: _whole_lines(view)]) :]
+                self._lost, self._is_torn = 0, False
+        except OSError as error:
+            lost = min(bytes(view).count(b"\n"), data.count(b"\n"))
+            if not self._lost:
+                _tell_stderr(f"headend: log file {self.path}: {error.strerror}; its lines are lost")
+            self._lost += lost
+            self.dropped += lost
+            self._is_torn = self.fd != CLOSED
+
+    def _follow(self) -> None:
+        """Have the file open that has the name now."""
+        if self.fd != CLOSED:
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.stat(self.path), os.fstat(self.fd)):
+                    return
+            self._close_file()
+        self.fd = open_file(self.path)
+
+    def _close_file(self) -> None:
+        if self.fd != CLOSED:
+            os.close(self.fd)
+            self.fd = CLOSED
+
+
+def open_file(path: Path) -> int:
+    """Open a file of the log, or make it, for its owner only.
+
+    Raises:
+        OSError: It cannot be written, or it is no file.
+    """
+    # Opening a pipe would wait for somebody who reads.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    fd = os.open(path, flags, PRIVATE)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is no file")
+    return fd
+
+
+def _tell_stderr(line: str) -> None:
+    """Say something on stderr if it takes that at once."""
+    with suppress(OSError, ValueError):
+        if select.select([], [STDERR], [], 0)[1]:
+            os.write(STDERR, f"{line}\n".encode(errors="backslashreplace"))
 
 
 def _whole_lines(view: memoryview) -> int:

@@ -1,4 +1,4 @@
-"""The log: one line on stderr for each fact, as text or as JSON.
+"""The log: one line for each fact, as text or as JSON, on stderr or in a file.
 
 What a peer sent may stand in any message: control characters are escaped, so that it can't add a
 line or command a terminal, its length is capped, and what looks like a key is hidden, as a last
@@ -8,14 +8,16 @@ defence.
 import json
 import logging
 import math
+import os
 import re
 import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, Literal, TextIO
 
-from headend.log_writer import CLOSE_S, LineWriter
+from headend.log_writer import CLOSE_S, FileWriter, LineWriter, open_file
 from headend.redaction import HIDDEN, is_secret_name, redact
 
 # Longer than any honest name, shorter than what would bury the line's other facts.
@@ -42,17 +44,21 @@ Format = Literal["text", "json"]
 
 
 def configure(
-    level: Level = "info", log_format: Format = "text", stream: TextIO | None = None
+    level: Level = "info",
+    log_format: Format = "text",
+    stream: TextIO | None = None,
+    file: Path | None = None,
 ) -> None:
-    """Send the log to stderr; called again, it replaces what it set up before.
+    """Send the log to stderr or a file; called again, it replaces what it set up before.
 
     Args:
         level: Least level of Headend's own lines. Libraries get a word from warnings on.
         log_format: `text`, or `json` for one object a line.
         stream: Where to write; None for stderr.
+        file: Where to write in place of the stream.
     """
     root = logging.getLogger()
-    handler = _handler(stream or sys.stderr)
+    handler = _handler(stream or sys.stderr) if file is None else _file_handler(file)
     for old in [each for each in root.handlers if each.name == _HANDLER and each is not handler]:
         root.removeHandler(old)
         old.close()
@@ -66,6 +72,15 @@ def configure(
     root.setLevel(logging.WARNING)
     logging.getLogger("headend").setLevel(level.upper())
     logging.captureWarnings(True)
+
+
+def check_file(path: Path) -> None:
+    """Look whether a file of the log can be written; it is made if it is missing.
+
+    Raises:
+        OSError: It cannot.
+    """
+    os.close(open_file(path))
 
 
 def flush(timeout_s: float = CLOSE_S) -> None:
@@ -84,7 +99,7 @@ def write_without_thread() -> None:
 
 
 def dropped() -> int:
-    """Return how many lines were dropped because nobody reads the log."""
+    """Return how many lines were dropped because nobody reads the log, or no disk takes it."""
     handlers = logging.getLogger().handlers
     return sum(each.writer.dropped for each in handlers if isinstance(each, _LineHandler))
 
@@ -92,9 +107,13 @@ def dropped() -> int:
 class _LineHandler(logging.Handler):
     """Leaves writing to a thread. `logging` itself calls `flush` when the process ends."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, to: int | Path) -> None:
         super().__init__()
-        self.writer: Final = LineWriter(fd, self._tell_dropped)
+        self.writer: Final = (
+            LineWriter(to, self._tell_dropped)
+            if isinstance(to, int)
+            else FileWriter(to, self._tell_dropped)
+        )
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -110,7 +129,10 @@ class _LineHandler(logging.Handler):
         super().close()
 
     def _tell_dropped(self, count: int) -> str:
-        text = "log: %d lines were dropped, because nobody read the ones before"
+        why = "no disk took them"
+        if not isinstance(self.writer, FileWriter):
+            why = "nobody read the ones before"
+        text = f"log: %d lines were dropped, because {why}"
         return self.format(
             logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (count,), None)
         )
@@ -124,11 +146,24 @@ def _handler(stream: TextIO) -> logging.Handler:
         handler: logging.Handler = logging.StreamHandler(stream)
     else:
         for known in logging.getLogger().handlers:
-            if isinstance(known, _LineHandler) and known.writer.fd == fd:
+            if isinstance(known, _LineHandler) and _is_to(known.writer, fd):
                 return known
         handler = _LineHandler(fd)
     handler.name = _HANDLER
     return handler
+
+
+def _file_handler(path: Path) -> logging.Handler:
+    for known in logging.getLogger().handlers:
+        if isinstance(known, _LineHandler) and _is_to(known.writer, path):
+            return known
+    handler = _LineHandler(path)
+    handler.name = _HANDLER
+    return handler
+
+
+def _is_to(writer: LineWriter, to: int | Path) -> bool:
+    return to == (writer.path if isinstance(writer, FileWriter) else writer.fd)
 
 
 def fields(**values: object) -> dict[str, dict[str, object]]:

@@ -8,6 +8,7 @@ from tests.e2e.conftest import StartServer
 from tests.e2e.peers import Peers
 from tests.e2e.process import Process
 from tests.e2e.server import Server
+from tests.e2e.wait import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -71,3 +72,24 @@ def test_wrong_file_changes_nothing_and_says_so(
     server.wait_log("settings not reloaded", count=2)
     assert player.is_running
     assert server.stream("live/a")["viewers"] == 1
+
+
+def test_log_goes_to_a_file_from_a_reload_on(server: Server, file: Path, tmp_path: Path) -> None:
+    told = tmp_path / "headend.log"
+    file.write_text(f'[log]\nfile = "{tmp_path / "nowhere" / "headend.log"}"\n')
+    server.process.send(signal.SIGHUP)
+    assert "log.file" in server.wait_log("settings not reloaded")
+    file.write_text(f'[log]\nfile = "{told}"\n')
+    server.process.send(signal.SIGHUP)
+    wait_for(lambda: told.exists() and "settings reloaded: log.file" in told.read_text(), "a line")
+    told.rename(tmp_path / "headend.log.1")
+    server.process.send(signal.SIGHUP)
+    wait_for(lambda: told.exists() and "nothing changed" in told.read_text(), "a file anew")
+
+
+def test_server_does_not_start_with_a_log_file_that_cannot_be_written(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server(f"log.file={tmp_path / 'nowhere' / 'headend.log'}", is_ready=False)
+    assert server.process.wait() == 2
+    assert "nowhere/headend.log: No such file or directory" in server.process.output()

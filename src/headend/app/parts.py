@@ -9,7 +9,7 @@ from hashlib import sha256
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from headend import logs
+from headend import files, logs
 from headend.access.access import Access
 from headend.events import Event, Events
 from headend.features.features import Features
@@ -106,6 +106,25 @@ def services(
     made.gate.limiters += [made.draining, made.bars, limits]
     made.rates.observers.append(limits.sweep)
     return made
+
+
+def configure_log(settings: Settings) -> None:
+    """Have the log of this process be as the settings want it."""
+    logs.configure(settings.log.level, settings.log.format, file=settings.log.file)
+
+
+def check_log(settings: Settings) -> None:
+    """Look whether the file of the log can be written.
+
+    Raises:
+        SettingsError: It cannot.
+        StorageError: The disk is full or broken.
+    """
+    if settings.log.file is not None:
+        try:
+            logs.check_file(settings.log.file)
+        except OSError as error:
+            raise files.fault(f"log.file {settings.log.file}", error) from error
 
 
 def node(settings: Settings) -> str:

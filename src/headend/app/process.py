@@ -10,8 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from headend import logs
-from headend.app import service_manager
+from headend.app import parts, service_manager
 from headend.app.garbage import Collector
 from headend.app.ready_file import write_ready_file
 from headend.app.server import Server
@@ -50,7 +49,8 @@ def run(
         StorageError: The disk is full or broken.
         HeadendError: An address cannot be used.
     """
-    logs.configure(loaded.settings.log.level, loaded.settings.log.format)
+    parts.check_log(loaded.settings)
+    parts.configure_log(loaded.settings)
     _raise_descriptor_limit()
     ignore_garbled_names()
     worker = None

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from headend import __version__, files, logs
+from headend import __version__, files
 from headend.access.address_lists import AddressCheck
 from headend.app import parts
 from headend.app.closing import Closing
@@ -272,5 +272,5 @@ class Server:
         services.poller.configure(settings.live.flush_ms / 1000, settings.live.flush)
         services.poller.bulk.is_wanted = settings.live.flush_io_uring
         if self._configures_log:
-            logs.configure(settings.log.level, settings.log.format)
+            parts.configure_log(settings)
         self._features.make_late()

@@ -15,6 +15,7 @@ from pathlib import Path
 from time import time
 
 from headend import files
+from headend.app.parts import check_log
 from headend.errors import SettingsError
 from headend.features.features import Features
 from headend.settings import (
@@ -113,7 +114,7 @@ class Steering:
             path = self.loaded.path
             text = edited(await asyncio.to_thread(read_text, path), changes)
             loaded = self.loaded.with_text(text)
-            self._features().check(loaded.settings)
+            self._check(loaded.settings)
             if not saves:
                 return []
             await asyncio.to_thread(_save, path.resolve(), text)
@@ -180,10 +181,20 @@ class Steering:
         Raises:
             SettingsError: A feature cannot use them, as with a wrong certificate; nothing changed.
         """
-        self._features().check(loaded.settings)
+        self._check(loaded.settings)
         if changed := changed_keys(self.loaded.settings, loaded.settings):
             self._note("done", ", ".join(changed))
         return self._change(loaded)
+
+    def _check(self, settings: Settings) -> None:
+        """Look at settings before they are taken.
+
+        Raises:
+            SettingsError: They cannot be used.
+        """
+        if settings.log.file != self.loaded.settings.log.file:
+            check_log(settings)
+        self._features().check(settings)
 
     def _change(self, loaded: LoadedSettings) -> list[str]:
         changed = changed_keys(self.loaded.settings, loaded.settings)

@@ -21,7 +21,13 @@ from headend.settings.srt import Srt
 from headend.settings.storage import Storage
 from headend.settings.texts import text_like
 from headend.settings.tls import Tls
-from headend.settings.values import Address, Folder, Workers, default_data_folder
+from headend.settings.values import (
+    Address,
+    Folder,
+    OptionalFile,
+    Workers,
+    default_data_folder,
+)
 from headend.settings.vod import Vod
 from headend.settings.webhooks import Webhooks
 
@@ -31,7 +37,7 @@ _OBJECT: Final = re.compile(rf"(?:{_NAME}(?::{_NAME})?)?")
 
 
 class Log(Section):
-    """The log, on stderr."""
+    """The log, on stderr or in a file."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
@@ -40,6 +46,10 @@ class Log(Section):
     format: Literal["text", "json"] = Field(
         default="text",
         description="Form of each log entry: a line of text (text) or a JSON object (json).",
+    )
+    file: OptionalFile = Field(
+        default=None,
+        description="File that the log goes to in place of stderr; made anew once it is renamed.",
     )
 
 
