@@ -37,6 +37,9 @@ class Rows(RecordingIndex):
     def begin(self, recording: Recording) -> None:
         self.recordings.append(recording)
 
+    def resume(self, recording: Recording) -> None:
+        self.recordings.append(recording)
+
     def add_file(self, file: RecordedFile) -> None:
         self.files.append(file)
 

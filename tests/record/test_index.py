@@ -118,7 +118,7 @@ async def test_rows_without_room_are_dropped_told_and_mended_later(
         assert await kept.segments("r1") == [segment(n) for n in range(3)]
         assert await kept.segments("r2") == []
         assert told[-1].name == "recording.started"
-        await made.mend(over, [file(0, "r2"), file(1, "r2")], [segment(0), segment(1)])
+        await made.mend(over, [file(0, "r2"), file(1, "r2")], [segment(0), segment(1)], 1)
         assert made.torn == set()
         assert told[-1].name == "recording.ready"
         assert [each.id for each in await kept.unfinished()] == ["r1"]

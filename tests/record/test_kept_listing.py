@@ -56,7 +56,7 @@ async def test_listing_is_kept_of_what_is_over_and_has_all_of_its_rows(database_
         await found.keep_listing("r1", row, 2)
         await found.keep_listing("r1", row, 2)
         assert await found.listing("r1") == row
-        await found.mend(recording(), [file()], [segment(0)])
+        await found.mend(recording(), [file()], [segment(0)], 0)
         assert await found.listing("r1") is None
         await found.keep_listing("r1", row, 1)
         await found.delete("r1")

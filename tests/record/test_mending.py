@@ -8,16 +8,20 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from tests.harness import until
+from tests.harness import until, until_so
 from tests.hls.media import stream
 from tests.record import made
 from tests.record.taped import WALL, Taped
 
 from headend.record import journal
+from headend.record.disk import DiskWriter
 from headend.record.index import RecordingIndex
+from headend.record.interrupted import Interrupted, interrupted
 from headend.record.locks import JournalLocks
 from headend.record.mending import Mending
+from headend.record.mp4_store import Mp4Store
 from headend.record.tables import RecordingTables
+from headend.record.tape import Media, Tape, TapeSettings
 from headend.record.values import RecordedSegment, Recording
 
 
@@ -185,3 +189,146 @@ def test_lock_is_told_from_others_and_given_up(tmp_path: Path) -> None:
     ours.release("id")
     ours.release("id")
     assert not theirs.is_elsewhere(tmp_path, "id")
+
+
+# ---------------------------------------------------------------------- what goes on
+
+
+class Again:
+    """A recording of 9 s in 3 files that was cut short, and a stream that is back."""
+
+    def __init__(self, folder: Path, index: RecordingIndex, before: Interrupted) -> None:
+        self.over = asyncio.Event()
+        self.disk = DiskWriter(asyncio.get_running_loop(), threads=1)
+        settings = TapeSettings("id", "live/a", folder, "mp4", 1.0, 3600.0, 0)
+        self.tape = Tape(settings, self.disk, index, self, clock=lambda: WALL + 30.0, before=before)
+
+    def tape_over(self, tape: Tape, failure: str) -> None:
+        assert not failure
+        self.over.set()
+
+    def record(self) -> None:
+        """Record two segments, 30 s after the recording began."""
+        self.tape.date(WALL + 30.0)
+        self.tape.begin_file(b"head", Media(), 100.0, is_break=True)
+        for start in (100.0, 102.0):
+            self.tape.add(b"media", start, start + 2.0, is_keyframe=True)
+            self.tape.end_segment()
+
+    async def end(self) -> None:
+        self.tape.end()
+        await self.over.wait()
+        self.disk.close()
+
+
+async def assert_whole(tables: RecordingTables, before: int) -> None:
+    """Check that what was recorded before and after a restart is one recording."""
+
+    async def is_ready() -> bool:
+        found = await tables.get("id")
+        return found is not None and found.state == "ready" and found.files == 4
+
+    await until_so(is_ready)
+    recording, files = await tables.get("id"), await tables.files("id")
+    segments = await tables.segments("id")
+    assert recording is not None
+    assert recording.started == WALL
+    assert [each.number for each in files] == [0, 1, 2, 3]
+    assert [each.discontinuity for each in files] == [False, False, False, True]
+    assert len(segments) == before + 2
+    assert [row.start_s for row in segments[-2:]] == [30.0, 32.0]
+    size = sum(each.init_size for each in files) + sum(each.size for each in segments)
+    assert recording.bytes == size
+    assert recording.duration_s == pytest.approx(sum(each.duration_s for each in segments))
+
+
+async def known_of(mends: Mending, since: float = 0.0) -> Interrupted:
+    await until(lambda: "live/a" in mends._interrupted)
+    found = mends.resume("live/a", "mp4", since)
+    assert found is not None
+    assert mends.resume("live/a", "mp4", since) is None  # once
+    return found
+
+
+async def test_recording_goes_on_after_it_was_mended(tmp_path: Path, database_url: str) -> None:
+    rows = await taped(tmp_path)
+    async with mending(tmp_path, database_url) as (index, tables, mends):
+        await until(lambda: no_journal(tmp_path))
+        again = Again(tmp_path, index, await known_of(mends))
+        again.record()
+        await again.end()
+        await assert_whole(tables, len(rows))
+
+
+async def test_recording_that_goes_on_already_is_mended_up_to_there(
+    tmp_path: Path, database_url: str
+) -> None:
+    rows = await taped(tmp_path)
+    async with made.index(database_url) as (index, tables):
+        mends = Mending(index, lambda: tmp_path, lambda _: 2.0, JournalLocks())
+        noted = list(journal.read_all(tmp_path))
+        again = Again(tmp_path, index, interrupted(tmp_path, noted)["live/a"])
+        again.record()
+        await until(lambda: again.disk.written > 0)
+        await mends._mend(noted[0])
+        assert not no_journal(tmp_path)
+        await again.end()
+        await assert_whole(tables, len(rows))
+
+
+async def test_recording_that_went_on_and_ended_before_it_was_mended_is_mended_whole(
+    tmp_path: Path, database_url: str
+) -> None:
+    rows = await taped(tmp_path)
+    noted = list(journal.read_all(tmp_path))
+    async with made.index(database_url) as (index, tables):
+        mends = Mending(index, lambda: tmp_path, lambda _: 2.0, JournalLocks())
+        again = Again(tmp_path, index, interrupted(tmp_path, noted)["live/a"])
+        again.tape.date(WALL + 30.0)
+        await again.end()
+        await index.settled()
+        mends.ended("id")
+        await mends._mend(noted[0])
+        assert not no_journal(tmp_path)
+        await mends._close("id")
+        found = await tables.get("id")
+        assert found is not None
+        assert (found.state, found.files) == ("ready", 3)
+        assert len(await tables.segments("id")) == len(rows)
+        assert no_journal(tmp_path)
+
+
+async def test_recording_that_went_on_and_was_cut_short_again_keeps_all_of_its_files(
+    tmp_path: Path, database_url: str
+) -> None:
+    rows = await taped(tmp_path)
+    async with mending(tmp_path, database_url) as (_, tables, mends):
+        await until(lambda: no_journal(tmp_path))
+        out = Taped(tmp_path)
+        before = await known_of(mends)
+        out.tape = Tape(out.tape.wanted, out.disk, out.rows, out, clock=out.clock, before=before)
+        out.packager.archive._stores.clear()
+        out.packager.archive.join(Mp4Store(out.tape))
+        out.push(stream(4000))
+        await out.end()
+        (again,) = journal.read_all(tmp_path)
+        assert [each.file.number for each in again.files] == [3]
+        await mends._mend(again)
+        found = await tables.get("id")
+        assert found is not None
+        assert (found.state, found.files) == ("ready", 4)
+        assert len(await tables.segments("id")) == len(rows) + len(out.rows.segments)
+
+
+@pytest.mark.parametrize(
+    ("stream", "suffix", "since"),
+    [("live/b", "mp4", 0.0), ("live/a", "flv", 0.0), ("live/a", "mp4", 1e12)],
+    ids=["another stream", "another form", "too late"],
+)
+async def test_recording_goes_on_for_its_stream_in_its_form_within_the_window(
+    tmp_path: Path, database_url: str, stream: str, suffix: str, since: float
+) -> None:
+    await taped(tmp_path)
+    async with mending(tmp_path, database_url) as (_, _tables, mends):
+        await until(lambda: "live/a" in mends._interrupted)
+        assert mends.resume(stream, suffix, since) is None

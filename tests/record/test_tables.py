@@ -132,8 +132,8 @@ async def test_recording_is_mended_if_it_has_not_ended_or_has_rows_missing(
         await kept.write({}, [file(7, "r2")], [("r2", segment(9))], [])
         assert [each.id for each in await kept.unfinished()] == ["r2", "r3"]
         segments = [segment(number) for number in range(4500)]
-        await kept.mend(torn, [file(0, "r2")], segments)
-        await kept.mend(recording("r3"), [], [])
+        await kept.mend(torn, [file(0, "r2")], segments, 9)
+        await kept.mend(recording("r3"), [], [], 9)
         assert await kept.unfinished() == []
         assert await kept.files("r2") == [file(0, "r2")]
         assert await kept.segments("r2") == segments

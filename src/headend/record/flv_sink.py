@@ -36,6 +36,7 @@ class FlvSink:
         self._headers = headers
         self._clock = clock
         self._has_video = False
+        self._has_file = False
         self._first: int | None = None  # timestamp of the first message, ms
         self._start_s = 0.0  # of the segment
         self._held: tuple[bytes, float, bool] | None = None  # the newest message
@@ -57,8 +58,9 @@ class FlvSink:
         if not tape.is_in_segment:
             self._start_s = now
             tape.date(self._clock())
-            if not tape.has_file or (tape.is_full and is_start):
-                tape.begin_file(self._head(), Media(), now, is_break=False)
+            if not self._has_file or (tape.is_full and is_start):
+                tape.begin_file(self._head(), Media(), now, is_break=not self._has_file)
+                self._has_file = True
         self._held = serialize_tag(tag), now, is_start
 
     def interrupt(self) -> None:

@@ -142,6 +142,12 @@ class RecordingIndex:
             RecordingStarted(time=time(), recording=recording.id, stream=recording.stream)
         )
 
+    def resume(self, recording: Recording) -> None:
+        """Take a recording of before the start that goes on; what it has is known or `mend`ed."""
+        self._change(replace(recording, state="recording", ended=None))
+        for session in self._publishing.get(recording.stream, {}).values():
+            self._note_publisher(recording.id, session)
+
     def add_file(self, file: RecordedFile) -> None:
         """Take a file that begins, of a recording that runs."""
         before = self._recordings[file.recording_id]
@@ -307,16 +313,37 @@ class RecordingIndex:
         recording: Recording,
         files: Sequence[RecordedFile],
         segments: Sequence[RecordedSegment],
+        last: int,
     ) -> None:
-        """Write a recording that is over anew, as its files have it.
+        """Write a recording anew, as its files have it: of one that goes on, what was before.
+
+        Args:
+            recording: As it ended, or was cut short.
+            files: Its files until then.
+            segments: Their segments.
+            last: Number of the last file that there was until then.
 
         Raises:
             DatabaseError: Nothing was written.
         """
-        await self.tables().mend(recording, files, segments)
-        self.torn.discard(recording.id)
-        self.changed(recording.id)
-        self._tell_ready(recording)
+        id = recording.id
+        went_on = self.running(id)
+        over = replace(recording, state="recording", ended=None) if went_on else recording
+        await self.tables().mend(over, files, segments, last)
+        self.changed(id)
+        if self.running(id):
+            self._join(recording)
+        elif went_on:  # it has ended meanwhile, and knows nothing of this
+            self.torn.add(id)
+        else:
+            self.torn.discard(id)
+            self._tell_ready(recording)
+
+    def _join(self, before: Recording) -> None:
+        now = self._recordings[before.id]
+        size, duration = now.bytes + before.bytes, now.duration_s + before.duration_s
+        files = now.files + before.files
+        self._change(replace(now, bytes=size, files=files, duration_s=duration))
 
     async def delete(self, id: str) -> None:
         """Delete all rows of a recording that is over.

@@ -14,6 +14,7 @@ from headend.errors import DatabaseError
 from headend.logs import shown
 from headend.record import journal
 from headend.record.index import RecordingIndex
+from headend.record.interrupted import Interrupted, interrupted
 from headend.record.journal import Noted, Unfinished
 from headend.record.locks import JournalLocks
 from headend.record.scan import segments_of
@@ -53,6 +54,20 @@ class Mending:
         self._segment_s: Final = segment_s
         self._locks: Final = locks
         self._ended: set[str] = set()
+        self._interrupted: dict[str, Interrupted] = {}  # by stream
+
+    def resume(self, stream: str, suffix: str, since: float) -> Interrupted | None:
+        """Return the recording of a stream that was cut short, to go on; None: there is none.
+
+        Args:
+            stream: `APP/NAME`.
+            suffix: Suffix of its files from now on.
+            since: Unix seconds: it was recorded after this time.
+        """
+        found = self._interrupted.pop(stream, None)
+        if found is None or found.suffix != suffix or found.ended < since:
+            return None
+        return found
 
     def ended(self, id: str) -> None:
         """Take note of a recording that has ended, whose journal is still there."""
@@ -61,6 +76,7 @@ class Mending:
     async def run(self) -> None:
         """Mend the recordings of before the start, then those that end, until cancelled."""
         noted = await asyncio.to_thread(self._journals)  # before another recording has one
+        self._interrupted = await asyncio.to_thread(interrupted, self._folder(), noted)
         for running in await self._undone(noted):
             await self._safely(self._mend(running))
         while True:
@@ -102,19 +118,15 @@ class Mending:
     ) -> AsyncIterator[Unfinished]:
         journals = {each.recording.id: each for each in noted}
         for recording in await tables.unfinished():
-            if self._index.running(recording.id):
-                continue
-            if await asyncio.to_thread(self._is_elsewhere, recording.id):
-                continue
             if recording.id in journals:
                 yield journals.pop(recording.id)
-            else:
+            elif self._index.running(recording.id):
+                continue
+            elif not await asyncio.to_thread(self._is_elsewhere, recording.id):
                 files = await tables.files(recording.id)
                 yield _from_rows(recording, files, await tables.segments(recording.id))
         for id, running in journals.items():
-            if self._index.running(id):
-                continue
-            if await tables.get(id) is None:  # it was never written
+            if self._index.running(id) or await tables.get(id) is None:  # never written
                 yield running
             else:
                 await self._forget(id)
@@ -128,19 +140,30 @@ class Mending:
         return self._locks.is_elsewhere(self._folder(), id)
 
     async def _mend(self, running: Unfinished) -> None:
-        id = running.recording.id
+        id, stream = running.recording.id, running.recording.stream
+        if id in self._ended:  # it went on and is over: all of it is mended once it is written
+            self._index.torn.add(id)
+            return
         while True:
             try:
-                stored = await self._stored(id)
-                recording, files, segments = await asyncio.to_thread(self._read, running, stored)
+                kept = await self._kept(running)
+                recording, files, segments = await asyncio.to_thread(self._read, running, kept)
                 if segments:
-                    await self._index.mend(recording, files, segments)
-                else:
+                    last = max(noted.file.number for noted in running.files)
+                    await self._index.mend(recording, files, segments, last)
+                elif not self._index.running(id):
                     await self._index.delete(id)
                 break
             except DatabaseError:
                 await asyncio.sleep(RETRY_S)
-        await self._forget(id)
+        if not (self._index.running(id) or id in self._ended):
+            cut_short = self._interrupted.pop(stream, None)  # none goes on without its journal
+            await self._forget(id)
+            if cut_short is not None and cut_short.recording.id != id:
+                self._interrupted[stream] = cut_short
+            elif cut_short is not None and segments:
+                cut_short.recording = recording
+                self._interrupted[stream] = cut_short
         log.info(
             "recording %s of %s is mended: %d files, %.1f s",
             id,
@@ -149,18 +172,24 @@ class Mending:
             recording.duration_s,
         )
 
-    async def _stored(self, id: str) -> Rows:
-        """Return the rows of what is in a store: they are whole, and the files may not be here."""
-        tables = self._index.tables()
-        files = {file.number: file for file in await tables.files(id) if file.store}
+    async def _kept(self, running: Unfinished) -> Rows:
+        """Return the rows that are whole.
+
+        They are those of files in a store, which may not be here, and of files that the journal
+        does not have: they were mended before.
+        """
+        id, tables = running.recording.id, self._index.tables()
+        first = min((noted.file.number for noted in running.files), default=0)
+        found = await tables.files(id)
+        files = {file.number: file for file in found if file.store or file.number < first}
         rows = await tables.segments(id) if files else []
         return files, [row for row in rows if row.file in files]
 
     def _read(
-        self, running: Unfinished, stored: Rows
+        self, running: Unfinished, whole: Rows
     ) -> tuple[Recording, list[RecordedFile], list[RecordedSegment]]:
         """Read files of a recording; those that are gone or hold nothing are not part of it."""
-        kept, segments = stored
+        kept, segments = whole
         files = list(kept.values())
         goal = self._segment_s(running.recording.stream)
         for noted in running.files:

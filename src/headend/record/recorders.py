@@ -222,7 +222,12 @@ class Recorders(Feature):
         if known is None or (known.is_over and known.tape is None):
             runtime = self._services.runtime
             ground = Shared(
-                runtime, self.disk, self.index, lambda: self._recordings.folder, self._hls
+                runtime,
+                self.disk,
+                self.index,
+                lambda: self._recordings.folder,
+                self._hls,
+                self._mending.resume,
             )
             self._recorders[stream] = StreamRecorder(ground, stream, self._ended)
 

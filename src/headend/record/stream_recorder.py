@@ -22,6 +22,7 @@ from headend.net.runtime import Runtime
 from headend.record.disk import DiskWriter
 from headend.record.flv_sink import FlvSink
 from headend.record.index import RecordingIndex
+from headend.record.interrupted import Interrupted
 from headend.record.mp4_store import Mp4Store
 from headend.record.tape import Tape, TapeSettings
 
@@ -47,6 +48,7 @@ class Shared:
         index: Takes rows.
         folder: Folder of all recordings, by the settings in effect.
         hls: Packages streams for HLS; None: this server has no HLS.
+        resume: Returns a recording of before the start that goes on; see `Mending.resume`.
     """
 
     runtime: Runtime
@@ -54,6 +56,7 @@ class Shared:
     index: RecordingIndex
     folder: Callable[[], Path]
     hls: "HlsStreams | None"
+    resume: Callable[[str, str, float], Interrupted | None]
 
 
 class StreamRecorder:
@@ -117,7 +120,11 @@ class StreamRecorder:
         rules = self._ground.runtime.rules.of(self.stream.path)
         record = rules.record
         now = time()
+        since = now - rules.live.reconnect_window_s
+        before = self._ground.resume(self.stream.path, record.format, since)
         id = f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        if before is not None:
+            id = before.recording.id
         wanted = TapeSettings(
             id,
             self.stream.path,
@@ -129,8 +136,9 @@ class StreamRecorder:
         )
         self._began = self._ground.runtime.loop.time()
         ground = self._ground
-        self.tape = Tape(wanted, ground.disk, ground.index, self, clock=time)
-        log.info("recording %s of %s begins", id, shown(self.stream.path))
+        self.tape = Tape(wanted, ground.disk, ground.index, self, clock=time, before=before)
+        became = "begins" if before is None else "goes on"
+        log.info("recording %s of %s %s", id, shown(self.stream.path), became)
         if record.format == "flv":
             self._take_messages(self.tape, rules.hls.segment_s)
             return

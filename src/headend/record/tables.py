@@ -266,10 +266,24 @@ class RecordingTables:
         recording: Recording,
         files: Sequence[RecordedFile],
         segments: Sequence[RecordedSegment],
+        last: int,
     ) -> None:
-        """Write all rows of a recording anew, as its files have it; none is missing then."""
+        """Write the rows of a recording anew, as its files have it; none is missing then.
+
+        Args:
+            recording: As it is now.
+            files: Its files.
+            segments: Their segments.
+            last: Number of a file: rows of those behind it stay.
+        """
         async with self._database.begin(MEND_S) as connection:
-            await _forget(connection, recording.id, _OF_MEDIA)
+            await _forget(connection, recording.id, (RECORDED_LISTINGS,))
+            for table, number in (
+                (RECORDED_FILES, RECORDED_FILES.c.number),
+                (RECORDED_SEGMENTS, RECORDED_SEGMENTS.c.file),
+            ):
+                is_old = sa.and_(table.c.recording_id == recording.id, number <= last)
+                await connection.execute(table.delete().where(is_old))
             await self._put_recordings(connection, {recording: False})
             await _add(connection, RECORDED_FILES, [asdict(file) for file in files])
             rows = [_row(recording.id, segment) for segment in segments]

@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 from headend.record.disk import DiskWriter, Job, NewFile, Spool
 from headend.record.index import RecordingIndex
+from headend.record.interrupted import Interrupted
 from headend.record.journal import note_of
 from headend.record.values import RecordedFile, RecordedSegment, Recording
 
@@ -100,6 +101,7 @@ class Tape:
         owner: TapeOwner,
         *,
         clock: Callable[[], float],
+        before: Interrupted | None = None,
     ) -> None:
         """Prepare; the first file begins with the first media.
 
@@ -109,6 +111,7 @@ class Tape:
             index: Takes rows.
             owner: Told of the end.
             clock: Gives Unix seconds.
+            before: What there is of the recording, which goes on; None: it is a new one.
         """
         self.id: Final = wanted.id
         self.wanted: Final = wanted
@@ -128,6 +131,11 @@ class Tape:
         self._segment: _Segment | None = None
         self._waiting = _Segment()
         self._on_disk: RecordedSegment | None = None  # what there is of the newest segment
+        if before is not None:
+            self._started, self._end_s = before.recording.started, before.end_s
+            self._number = before.number
+            self.is_begun = True
+            index.resume(before.recording)
 
     # ------------------------------------------------------------------ what comes
 
@@ -141,10 +149,6 @@ class Tape:
     def is_full(self) -> bool:
         """The file is as long as wanted: the next segment belongs into another file."""
         return self._end_s - self._file_start_s >= self.wanted.file_s - EPSILON_S
-
-    @property
-    def has_file(self) -> bool:
-        return self._number >= 0
 
     @property
     def is_in_segment(self) -> bool:
@@ -168,9 +172,10 @@ class Tape:
         """
         if self.is_over:
             return
-        if not self.has_file:
+        is_first = self._number < 0
+        if is_first:
             self._started = self._date
-        if is_break or not self.has_file:
+        if is_break or is_first:
             self._end_s = max(self._end_s, self._date - self._started)
             self._base_s = self._end_s - start
         self._number += 1
