@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Final
 
 from headend.access.grant import Grant
-from headend.access.session_record import SessionRecord
 from headend.decisions import AccessRequest
 from headend.live.services import Services
 from headend.net.peer import Peer
@@ -105,35 +104,3 @@ class EmbeddedSession:
         """Remove the session from the list."""
         self.is_over = True
         self._sessions.discard(self)
-
-
-class EmbeddedPlay(EmbeddedSession):
-    """A player of this process; a publisher's record is that of its `Publishing`."""
-
-    def __init__(
-        self,
-        services: Services,
-        path: str,
-        size: Callable[[], int],
-        close: Callable[[str], None],
-    ) -> None:
-        """Prepare; see `EmbeddedSession`. The gate is to `enter` the grant before `begin`."""
-        self.grant: Final = Grant(path, "play")
-        super().__init__(services, self.grant, size, close)
-        self._services: Final = services
-
-    def begin(self) -> None:
-        super().begin()
-        services = self._services
-        services.counters.plays += 1
-        self._record = SessionRecord.of(services.runtime, self.grant, self)
-        self._record.accepted("accepted", None)
-
-    def left(self, reason: str) -> None:
-        """Tell that the program watches no more; only the first call counts."""
-        if not self.is_over:
-            self.end()
-            self._services.gate.leave(self.grant)
-            self._services.counters.bytes_out += self._size()
-            self._record.end(self._size(), reason)
-            self._record.say(f" ended: {reason}")

@@ -9,9 +9,10 @@ from typing import Final, Self
 from headend.access.grant import Grant
 from headend.codec.sink import TagSink
 from headend.codec.source import TagSource
-from headend.embed.session import HERE, KICKED, EmbeddedPlay, EmbeddedSession
+from headend.embed.session import HERE, KICKED, EmbeddedSession
 from headend.errors import LimitExceeded, Refusal, Rejected, RelayError, UsageError
 from headend.hub.stream import Stream
+from headend.live.granted_play import GrantedPlay
 from headend.live.publishing import Publishing
 from headend.live.services import Services
 from headend.live.waiting import longest_wait_s
@@ -52,7 +53,9 @@ class EmbeddedPlayer(TagSource):
         self._queue = TagQueue(self._wake, policy, limit, MAX_BYTES)
         self._limit = limit
         self._stream: Stream | None = None
-        self._session: EmbeddedPlay | None = None
+        self._grant = Grant(self.path, "play")
+        self._session: EmbeddedSession | None = None
+        self._play = GrantedPlay(services, self, self._grant)
         self._closed = ""  # why it was closed by the server
         self._waiter: asyncio.Future[None] | None = None
         self._taken = 0  # since the loop had its turn
@@ -72,35 +75,41 @@ class EmbeddedPlayer(TagSource):
         if self._stream is not None:
             raise UsageError(f"{self.path} is played already")
         _check_running(self._services)
-        services, queue = self._services, self._queue
-        session = EmbeddedPlay(services, self.path, lambda: queue.taken, self._close)
-        services.gate.enter(session.request, session.grant)
+        services, queue, grant = self._services, self._queue, self._grant
+        session = EmbeddedSession(services, grant, lambda: queue.taken, self._close)
+        services.gate.enter(session.request, grant)
         try:
             longest_wait_s(services, self.path, None)  # has it fetched, if a relay does
             self._stream = services.registry.play(self.path)
         except Rejected:
-            services.gate.leave(session.grant)
+            services.gate.leave(grant)
             raise
         session.begin()
+        self._play.record(session, "accepted")
         self._session = session
         self._stream.attach(self, queue)
         return self
 
     def _close(self, reason: str) -> None:
         """Take no more because the server says so; what waits can still be taken."""
+        self._end(reason)
+        self._closed = reason if reason == KICKED else ""
+
+    async def __aexit__(self, *_: object) -> None:
+        self._end("the program left it")
+
+    def _end(self, reason: str) -> None:
         assert self._session is not None
         assert self._stream is not None
-        self._session.left(reason)
-        self._closed = reason if reason == KICKED else ""
+        self._play.given = self._queue.taken
+        self._play.end(reason, f" ended: {reason}")
+        self._session.end()
         self._stream.detach(self)
         self._queue.end()
 
-    async def __aexit__(self, *_: object) -> None:
-        assert self._session is not None
-        assert self._stream is not None
-        self._session.left("the program left it")
-        self._stream.detach(self)
-        self._queue.end()
+    def play_ended(self, _: GrantedPlay, why: Rejected | None) -> None:
+        """Take note that the grant has ended."""
+        self._close("" if why is None else why.description)
 
     async def __anext__(self) -> Tag:
         """Return the next tag.

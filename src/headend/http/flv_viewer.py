@@ -6,6 +6,7 @@ from typing import Final
 from headend.access.gate import Grant
 from headend.errors import Rejected
 from headend.hub.stream import Stream
+from headend.live.granted_play import GrantedPlay
 from headend.live.services import Services
 from headend.live.watching import END_OF_STREAM, Watching
 from headend.logs import shown
@@ -187,7 +188,7 @@ class FlvViewer:
 
     # ------------------------------------------------------------------ the end
 
-    def watching_ended(self, watching: Watching, why: Rejected | None) -> None:
+    def play_ended(self, _: GrantedPlay, why: Rejected | None) -> None:
         self._close(END_OF_STREAM if why is None else why.description)
 
     def _end(self, reason: str) -> None:

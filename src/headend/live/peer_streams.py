@@ -11,6 +11,7 @@ from headend.access.gate import Grant
 from headend.access.session_record import Client
 from headend.errors import Rejected
 from headend.hub.stream import StreamState
+from headend.live.granted_play import GrantedPlay
 from headend.live.loops import check_play
 from headend.live.on_demand import Stored
 from headend.live.publishing import Publishing, place_of
@@ -215,14 +216,8 @@ class PeerStreams:
         del self.publishes[stream_id]
         self._connection.end_stream(stream_id, told_code(why, "publish"), why.description)
 
-    def watching_ended(self, watching: Watching, why: Rejected | None) -> None:
-        self._play_ended(watching, why)
-
-    def stored_ended(self, play: StoredPlay, why: Rejected | None) -> None:
-        self._play_ended(play, why)
-
-    def _play_ended(self, watching: Watching | StoredPlay, why: Rejected | None) -> None:
-        stream_id = next(id for id, each in self.plays.items() if each is watching)
+    def play_ended(self, play: GrantedPlay, why: Rejected | None) -> None:
+        stream_id = next(id for id, each in self.plays.items() if each is play)
         del self.plays[stream_id]
         if why is None:  # as the player has been told with the media
             self._connection.close_unused()

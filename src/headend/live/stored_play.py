@@ -1,4 +1,4 @@
-"""One player of something stored, from the grant to the end: paced, paused, sought.
+"""One player of something stored: paced, paused, sought.
 
     Stored.tags ─► due by the clock of the player? ─► encoder ─► writer
         ▲                                                          │
@@ -13,12 +13,13 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Final, Protocol
+from typing import Final
 
 from headend.access.gate import Grant
-from headend.access.session_record import Client, SessionRecord
+from headend.access.session_record import Client
 from headend.errors import HeadendError, Refusal, Rejected
 from headend.hub.ports import Writer
+from headend.live.granted_play import GrantedPlay, Watcher
 from headend.live.on_demand import Stored
 from headend.live.services import Services
 from headend.media.tag import SCRIPT, Tag
@@ -36,19 +37,7 @@ STAY_S: Final = 60.0  # after the end of all that the player holds: it may seek 
 ALL_SENT: Final = "all of it was sent"
 
 
-class StoredWatcher(Protocol):
-    """The object that speaks with a player in its protocol. Its methods must not raise."""
-
-    def stored_ended(self, play: "StoredPlay", why: Rejected | None) -> None:
-        """Take note that nothing more comes.
-
-        Args:
-            play: The player that is over.
-            why: Why it was ended; None: it has got all that it wanted.
-        """
-
-
-class StoredPlay:
+class StoredPlay(GrantedPlay):
     """One player of something stored.
 
     Attributes:
@@ -60,21 +49,16 @@ class StoredPlay:
         "_chunk_size",
         "_encoder",
         "_format",
-        "_given",
-        "_grant",
         "_last",
         "_length",
         "_loop",
         "_origin",
         "_paused_at",
-        "_record",
-        "_services",
         "_since",
         "_stored",
         "_task",
         "_wake",
         "_wanted",
-        "_watcher",
         "_writer",
         "_zero",
         "wait_until",
@@ -83,7 +67,7 @@ class StoredPlay:
     def __init__(
         self,
         services: Services,
-        watcher: StoredWatcher,
+        watcher: Watcher,
         stored: Stored,
         grant: Grant,
         writer: Writer,
@@ -102,15 +86,11 @@ class StoredPlay:
             start: Where it wants to start, ms.
             length: How much it wants, ms; None: all.
         """
-        self._services = services
+        super().__init__(services, watcher, grant)
         self._loop = services.loop
-        self._watcher: StoredWatcher | None = watcher  # None once it is over: it holds us
         self._stored = stored
-        self._grant = grant
         self._writer = writer
         self._chunk_size = services.rtmp.chunk_size
-        self._record: SessionRecord | None = None
-        self._given = 0
         self._buffer_s = BUFFER_MS / 1000
         self._wanted: int | None = start  # place to go on at; None: where it is
         self._length = length
@@ -125,11 +105,7 @@ class StoredPlay:
 
     def begin(self, client: Client, format: Format) -> None:
         """Begin to send; the gate may end it from now on."""
-        services = self._services
-        services.counters.plays += 1
-        self._record = SessionRecord.of(services.runtime, self._grant, client)
-        self._record.accepted(f"accepted: {self._stored.name}", client.tls)
-        services.gate.began(self._grant, self._grant_ended)
+        self.record(client, f"accepted: {self._stored.name}")
         self.use(format)
         self._task = self._loop.create_task(self._run(), name="stored play")
 
@@ -147,7 +123,7 @@ class StoredPlay:
     @property
     def bytes_out(self) -> int:
         """Bytes that the writer was given; none once the player is over."""
-        return self._given
+        return self.given
 
     # ------------------------------------------------------------------ what the player wants
 
@@ -186,51 +162,25 @@ class StoredPlay:
 
     # ------------------------------------------------------------------ the end
 
-    def end(self, reason: str, became: str, level: int = logging.INFO) -> None:
-        """Send no more; only the first call counts.
-
-        Args:
-            reason: For the events.
-            became: What became of it, for the log: follows its name at once.
-            level: Of that line.
-        """
-        if self._watcher is None:
-            return
-        self._watcher = None
+    def stopped(self) -> None:
         self._wake.set()
-        self._services.gate.leave(self._grant)
-        given, self._given = self._given, 0
-        self._services.counters.bytes_out += given
-        if self._record is not None:
-            self._record.end(given, reason)
-            self._record.say(became, level)
-
-    def _grant_ended(self, reason: str) -> None:
-        """A token has expired, or the time is over."""
-        self._end_and_tell(reason, f" ended: {reason}", Rejected(Refusal.DENIED, reason))
-
-    def _end_and_tell(self, reason: str, became: str, why: Rejected | None) -> None:
-        watcher = self._watcher
-        self.end(reason, became)
-        if watcher is not None:
-            watcher.stored_ended(self, why)
 
     # ------------------------------------------------------------------ the task
 
     async def _run(self) -> None:
         try:
             with self._stored.in_use():
-                while self._watcher is not None and self._wanted is not None:
+                while not self.is_over and self._wanted is not None:
                     position, self._wanted = self._wanted, None
                     if await self._play(position) and not await self._stays():
-                        self._end_and_tell(ALL_SENT, f": {ALL_SENT}", None)
+                        self.end_and_tell(ALL_SENT, f": {ALL_SENT}", None)
         except HeadendError as error:
             why = Rejected(Refusal.UNDECIDED, f"it cannot be read on: {error}")
-            self._end_and_tell(str(error), f" ended: {error}", why)
+            self.end_and_tell(str(error), f" ended: {error}", why)
         except Exception:
             log.exception("%s cannot be played on: a bug", self._stored.name)
             why = Rejected(Refusal.UNDECIDED, "the server failed; its log tells more")
-            self._end_and_tell("a bug", " ended: a bug", why)
+            self.end_and_tell("a bug", " ended: a bug", why)
 
     async def _play(self, position: int) -> bool:
         """Send all from a position on; return whether that was all, and nothing else is wanted."""
@@ -247,7 +197,7 @@ class StoredPlay:
                     break
         if not await self._is_let():
             return False
-        self._write(self._encoder.played_to_end(self._last / 1000, self._given))
+        self._write(self._encoder.played_to_end(self._last / 1000, self.given))
         return True
 
     async def _send(self, tags: Sequence[Tag]) -> bool:
@@ -300,7 +250,7 @@ class StoredPlay:
 
     async def _is_let(self) -> bool:
         """Wait until more may be sent; false: what comes is not wanted any more."""
-        while self._watcher is not None and self._wanted is None:
+        while not self.is_over and self._wanted is None:
             if self._paused_at is None and not self._writer.backlog:
                 return True
             await self._woken(None)
@@ -310,7 +260,7 @@ class StoredPlay:
         """Wait for a player that has got all; return whether it wants something yet."""
         ahead = self._buffer_s if self._origin is None else (self._last - self._origin) / 1000
         until = max(self._since + ahead, self._loop.time()) + STAY_S
-        while self._watcher is not None and self._wanted is None:
+        while not self.is_over and self._wanted is None:
             wait = until - self._loop.time()
             if wait <= 0:
                 return False
@@ -326,10 +276,10 @@ class StoredPlay:
             timer.cancel()
 
     def _write(self, data: bytes) -> None:
-        if not data or self._watcher is None:
+        if not data or self.is_over:
             return
         writer, sent = self._writer, 0
-        self._given += len(data)
+        self.given += len(data)
         if not writer.backlog:
             try:
                 sent = writer.send(data)

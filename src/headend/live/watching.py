@@ -1,21 +1,19 @@
 """One viewer of one stream from the grant to the end, whatever the protocol.
 
-    Grant ─► begin: record, counters ─► watch: viewer of a fan-out ─► pause, watch …
-                                                                      └─► end: once
+    begin ─► watch: viewer of a fan-out ─► pause, watch … ─► end
 
 A destination of a relay is a viewer without a grant: nobody counts it, and it has no record.
 """
 
-import logging
 from collections.abc import Callable, Hashable
-from typing import Final, Protocol
+from typing import Final
 
 from headend.access.gate import Grant
-from headend.access.session_record import Client, SessionRecord
-from headend.errors import Refusal, Rejected
+from headend.access.session_record import Client
 from headend.hub.ports import Writer
 from headend.hub.stream import Stream, StreamState, no_audience
 from headend.live.arrivals import not_found
+from headend.live.granted_play import GrantedPlay, Watcher
 from headend.live.services import Services
 from headend.net.deadlines import NEVER
 from headend.net.groups import Group, group_of
@@ -25,19 +23,7 @@ END_OF_STREAM: Final = "the stream is over"
 NOBODY: Final = "nobody published it"
 
 
-class Watcher(Protocol):
-    """The object that speaks with a viewer in its protocol. Its methods must not raise."""
-
-    def watching_ended(self, watching: "Watching", why: Rejected | None) -> None:
-        """Take note that nothing more comes.
-
-        Args:
-            watching: The viewer that is over.
-            why: Why it was ended; None: the stream has ended, and its last bytes are sent.
-        """
-
-
-class Watching:
+class Watching(GrantedPlay):
     """One viewer; also the audience of its place in a fan-out.
 
     Attributes:
@@ -50,13 +36,8 @@ class Watching:
         "_asker",
         "_fanout",
         "_format",
-        "_given",
-        "_grant",
-        "_record",
-        "_services",
         "_skips",
         "_viewer",
-        "_watcher",
         "stream",
         "wait_until",
     )
@@ -72,29 +53,20 @@ class Watching:
             stream: The stream that it wants to watch.
             grant: The gate's grant; `end` has the gate `leave` it.
         """
-        self._services = services
-        self._watcher: Watcher | None = watcher  # None once it is over: it holds us
-        self._grant = grant
-        self._record: SessionRecord | None = None
+        super().__init__(services, watcher, grant)
         self._asker: Group = None
         self._format: Hashable = None
         self._fanout: Fanout | None = None  # None while it does not watch
         self._viewer: Viewer | None = None
-        self._given = 0  # before it paused
         self._skips = 0  # before it paused
         self.stream = stream
         self.wait_until = NEVER
 
     def begin(self, client: Client) -> None:
         """Take note of a viewer that was granted the stream; the gate may end it from now on."""
-        services, grant = self._services, self._grant
-        assert grant is not None
-        services.counters.plays += 1
         self._asker = group_of(client.peer.address)
-        self._record = SessionRecord.of(services.runtime, grant, client)
         is_waiting = self.stream.state is StreamState.WAITING
-        self._record.accepted("waits for a publisher" if is_waiting else "accepted", client.tls)
-        services.gate.began(grant, self._grant_ended)
+        self.record(client, "waits for a publisher" if is_waiting else "accepted")
 
     @property
     def path(self) -> str:
@@ -169,7 +141,7 @@ class Watching:
             self.stream.detach(self._format)
 
     def _leave(self, fanout: Fanout, viewer: Viewer) -> None:
-        self._given += fanout.given(viewer)
+        self.given += fanout.given(viewer)
         self._skips += viewer.skips
         self._fanout = self._viewer = None
 
@@ -189,8 +161,8 @@ class Watching:
     def bytes_out(self) -> int:
         """Bytes of the stream that the writer was given; none once the viewer is over."""
         if self._fanout is None or self._viewer is None:
-            return self._given
-        return self._given + self._fanout.given(self._viewer)
+            return self.given
+        return self.given + self._fanout.given(self._viewer)
 
     @property
     def skips(self) -> int:
@@ -205,42 +177,15 @@ class Watching:
 
     # ------------------------------------------------------------------ the end
 
-    def end(self, reason: str, became: str, level: int = logging.INFO) -> None:
-        """End the viewer; only the first call counts.
-
-        Args:
-            reason: Reason for the events.
-            became: How it ended, for the log: follows the stream's name.
-            level: Level of that line.
-        """
+    def stopped(self) -> None:
         self.pause()
         self.wait_until = NEVER
-        self._watcher = None
-        grant, self._grant = self._grant, None
-        if grant is None:
-            return
-        self._services.gate.leave(grant)
-        given, self._given = self._given, 0
-        self._services.counters.bytes_out += given
-        if self._record is not None:
-            self._record.end(given, reason)
-            self._record.say(became, level)
 
     def stream_ended(self) -> None:
         """Take note that the fan-out has ended."""
         if self._fanout is not None and self._viewer is not None:
             self._leave(self._fanout, self._viewer)
-        self._end_and_tell(END_OF_STREAM, f": {END_OF_STREAM}", None)
-
-    def _grant_ended(self, reason: str) -> None:
-        """A token has expired, or the time is over."""
-        self._end_and_tell(reason, f" ended: {reason}", Rejected(Refusal.DENIED, reason))
-
-    def _end_and_tell(self, reason: str, became: str, why: Rejected | None) -> None:
-        watcher = self._watcher
-        self.end(reason, became)
-        if watcher is not None:
-            watcher.watching_ended(self, why)
+        self.end_and_tell(END_OF_STREAM, f": {END_OF_STREAM}", None)
 
     # ------------------------------------------------------------------ waiting
 
@@ -252,4 +197,4 @@ class Watching:
         """
         self.wait_until = NEVER
         if self.stream.state is StreamState.WAITING:
-            self._end_and_tell(NOBODY, f": {NOBODY}{note}", not_found(self.path))
+            self.end_and_tell(NOBODY, f": {NOBODY}{note}", not_found(self.path))

@@ -9,6 +9,7 @@ from typing import Final
 
 from headend.errors import Rejected, SettingsError
 from headend.hub.stream import no_audience
+from headend.live.granted_play import GrantedPlay
 from headend.live.loops import LOOP, route_of
 from headend.live.services import Services
 from headend.live.status import stream_configs
@@ -194,7 +195,7 @@ class Push(Target):
         if self._watching is not None:
             self._watching.pause()
 
-    def watching_ended(self, watching: Watching, why: Rejected | None) -> None:
+    def play_ended(self, _: GrantedPlay, why: Rejected | None) -> None:
         if self._link is not None:
             self._link.finish()
 

@@ -18,6 +18,7 @@ from headend.hub.stream import StreamState
 from headend.libsrt.engine import Engine
 from headend.libsrt.loss import LossWatch
 from headend.live.decisions import Decisions
+from headend.live.granted_play import GrantedPlay
 from headend.live.loops import check_play
 from headend.live.publishing import Publishing, place_of
 from headend.live.services import Services
@@ -261,7 +262,7 @@ class SrtSession:
         self._publishing = None
         self._close(0.0)
 
-    def watching_ended(self, watching: Watching, why: Rejected | None) -> None:
+    def play_ended(self, _: GrantedPlay, why: Rejected | None) -> None:
         self.close() if why is None else self._close(0.0)
 
     # ------------------------------------------------------------------ the session
