@@ -81,7 +81,7 @@ def test_log_goes_to_a_file_from_a_reload_on(server: Server, file: Path, tmp_pat
     assert "log.file" in server.wait_log("settings not reloaded")
     file.write_text(f'[log]\nfile = "{told}"\n')
     server.process.send(signal.SIGHUP)
-    wait_for(lambda: told.exists() and "settings reloaded: log.file" in told.read_text(), "a line")
+    wait_for(lambda: told.exists() and "settings reloaded: " in told.read_text(), "a line")
     told.rename(tmp_path / "headend.log.1")
     server.process.send(signal.SIGHUP)
     wait_for(lambda: told.exists() and "nothing changed" in told.read_text(), "a file anew")
