@@ -110,6 +110,41 @@ def test_member_that_is_not_there_is_found(member: str) -> None:
     assert missing_members(text) == [member]
 
 
+# Names in a walk that are of sockets, of whatever is attached, and of Python.
+OTHERS = frozenset({"recv", "send", "push", "None"})
+STEP = re.compile(r"^\d+\. .*?(?=^\d+\. |^$)", re.MULTILINE | re.DOTALL)
+
+
+def missing_steps(walk: str) -> list[str]:
+    """Name the functions of a walk that no module of their step, or of the step before, has."""
+    sources = {path.as_posix(): path.read_text() for path in (ROOT / "src").rglob("*.py")}
+    missing: list[str] = []
+    here = ""
+    for step in STEP.findall(walk):
+        before, here = here, ""
+        for name in re.findall(r"`([\w./]+)`", step):
+            if name.endswith(".py"):
+                here += "".join(source for path, source in sources.items() if path.endswith(name))
+                continue
+            is_function = re.fullmatch("[a-z_]+", name) and name not in OTHERS
+            if is_function and not re.search(rf"\b(def {name}\(|{name}:)", before + here):
+                missing.append(name)
+    return missing
+
+
+def test_every_function_of_a_walk_is_in_a_module_of_its_step() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    walks = re.findall(r"^## A walk.*?(?=^## )", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(walks) == 2
+    for walk in walks:
+        assert missing_steps(walk) == []
+
+
+def test_function_that_is_in_no_module_of_its_step_is_found() -> None:
+    walk = "1. `live/loops.py`: `check_play`, `check_nothing`.\n2. `_wait`: in `net/poller.py`.\n\n"
+    assert missing_steps(walk) == ["check_nothing", "_wait"]
+
+
 def test_decisions_have_numbers_of_their_own() -> None:
     numbers = [path.name[:4] for path in DECISIONS]
     assert all(number.isdigit() for number in numbers)
