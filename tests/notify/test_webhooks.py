@@ -330,11 +330,11 @@ async def test_letters_that_the_database_refused_are_written_later(
 async def test_letters_whose_answer_was_lost_are_sent_once(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add, begin, adding = Outbox.add, Database.begin, list[Outbox]()
+    add, begin, adding = Outbox.add, Database.begin, list[object]()
 
     async def lose(outbox: Outbox, letters: Sequence[Letter]) -> None:
         monkeypatch.setattr(Outbox, "add", add)
-        adding.append(outbox)
+        adding.append(asyncio.current_task())
         try:
             await add(outbox, letters)
         except DatabaseError:
@@ -346,7 +346,7 @@ async def test_letters_whose_answer_was_lost_are_sent_once(
     async def begin_and_lose(database: Database) -> AsyncIterator[DatabaseConnection]:
         async with begin(database) as connection:
             yield connection
-        if adding:
+        if asyncio.current_task() in adding:
             adding.clear()
             raise DatabaseError("database: no answer within 2 s")
 

@@ -1,11 +1,13 @@
 """Tests of headend.store.outbox, on SQLite and on PostgreSQL."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headend.errors import DatabaseError
 from headend.store.database import Database
@@ -97,6 +99,34 @@ async def test_server_whose_clock_was_ahead_is_gone_no_later_than_others(databas
         await other.bound_times(now)
         (adopted,) = await other.pending("one", (), 10)
         assert adopted.created_at == now
+
+
+async def test_letter_whose_writing_came_to_be_in_doubt_during_a_look_is_not_pending(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = Database.begin
+    looking = asyncio.current_task()
+
+    async def write_with_a_lost_answer() -> None:
+        with pytest.raises(DatabaseError):
+            await made.add([letter(1)])
+
+    @asynccontextmanager
+    async def last_or_lost(database: Database) -> AsyncIterator[AsyncConnection]:
+        is_look = asyncio.current_task() is looking
+        if is_look:
+            await asyncio.create_task(write_with_a_lost_answer())
+        async with begin(database) as connection:
+            yield connection
+        if not is_look:
+            raise DatabaseError("database: no answer within 2 s")
+
+    async with outbox(database_url) as made:
+        monkeypatch.setattr(Database, "begin", last_or_lost)
+        assert await made.pending("one", (), 10) == []
+        monkeypatch.setattr(Database, "begin", begin)
+        assert await made.known(["id-1"]) == {"id-1"}
+        assert await made.pending("one", (), 10) == [letter(1)]
 
 
 async def test_all_letters_are_added_or_none(database_url: str) -> None:

@@ -85,7 +85,9 @@ class Outbox:
             query = query.where(_COLUMNS.stream.not_in(but_not))
         if self._in_doubt:
             query = query.where(_COLUMNS.id.not_in(list(self._in_doubt)))
-        return await self._letters(query)
+        letters = await self._letters(query)
+        # Some may have been written, and their answers lost, while this waited for the database.
+        return [letter for letter in letters if letter.id not in self._in_doubt]
 
     async def page(
         self, endpoint: str, *, is_dead: bool, after: int = 0, limit: int = 100
