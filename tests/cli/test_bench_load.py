@@ -36,37 +36,61 @@ async def our_server(data: Path, *settings: str) -> AsyncIterator[Server]:
         yield live.server
 
 
-def measure(make: Make, data: Path, *settings: str, tls: bool = False, query: str = "") -> Load:
-    """Put a load of 3 on a server for a third of a second."""
+def measure(
+    make: Make,
+    data: Path,
+    *settings: str,
+    tls: bool = False,
+    query: str = "",
+    seconds: float = 0.35,
+) -> Load:
+    """Put a load of 3 on a server for a third of a second, or longer."""
 
     async def main() -> Load:
         async with our_server(data, *settings) as server, asyncio.timeout(LIMIT_S):
             scheme, key = ("rtmps", "tls") if tls else ("rtmp", "rtmp")
             url = parse_url(f"{scheme}://{server.addresses[key][0]}/live/a{query}")
             trust = TlsOptions(ca=data / "tls" / "self-signed.pem") if tls else None
-            return await make(Plan(url, 3, 0.35, 500, trust, os.getpid()))
+            return await make(Plan(url, 3, seconds, 500, trust, os.getpid()))
 
     return asyncio.run(main())
 
 
+def measured_whole(
+    make: Make, data: Path, monkeypatch: pytest.MonkeyPatch, *, tls: bool = False
+) -> Load:
+    """Measure until each publisher had time to send; a machine that is busy is given more of it."""
+    for seconds in (0.35, 2.0, 10.0):
+        load = measure(make, data / f"{seconds:g}", tls=tls, seconds=seconds)
+        is_sent = all(each.frames >= 5 for each in load.sent)
+        if is_sent and all(each.frames == load.sent[0].frames for each in load.seen):
+            break
+        monkeypatch.setattr(bench_load, "GRACE_S", seconds * 2)
+    return load
+
+
 @pytest.mark.parametrize("tls", [False, True])
-def test_every_player_sees_every_picture_of_the_window(tmp_path: Path, tls: bool) -> None:
-    load = measure(play_many, tmp_path, tls=tls)
+def test_every_player_sees_every_picture_of_the_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: bool
+) -> None:
+    load = measured_whole(play_many, tmp_path, monkeypatch, tls=tls)
     (sent,) = load.sent
-    assert 5 <= sent.frames <= 15
+    assert sent.frames >= 5
     assert [(each.frames, each.size, each.loss) for each in load.seen] == [
         (sent.frames, sent.size, None)
     ] * 3
     for each in load.seen:
         assert len(each.ages) == sent.frames
-        assert all(0 < age < 10e9 for age in each.ages)
+        assert all(0 < age < 60e9 for age in each.ages)
         assert each.longest_gap > 0
     assert load.usage.load > 0
     assert load.usage.server is not None
 
 
-def test_publishers_have_names_of_their_own(tmp_path: Path) -> None:
-    load = measure(publish_many, tmp_path)
+def test_publishers_have_names_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = measured_whole(publish_many, tmp_path, monkeypatch)
     assert [each.loss for each in load.sent] == [None] * 3
     assert all(each.frames >= 5 and each.longest_delay > 0 for each in load.sent)
     assert not load.seen
