@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headend.errors import DatabaseError
+from headend.store.connection import DatabaseConnection
 from headend.store.database import Database
 from headend.store.history import History
 from headend.store.letter import Letter
@@ -112,7 +112,7 @@ async def test_letter_whose_writing_came_to_be_in_doubt_during_a_look_is_not_pen
             await made.add([letter(1)])
 
     @asynccontextmanager
-    async def last_or_lost(database: Database) -> AsyncIterator[AsyncConnection]:
+    async def last_or_lost(database: Database) -> AsyncIterator[DatabaseConnection]:
         is_look = asyncio.current_task() is looking
         if is_look:
             await asyncio.create_task(write_with_a_lost_answer())
