@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import typer.main
 
-from headend.cli.main import app
+from headend.cli.main import build
 
 ROOT = Path(__file__).parent.parent
 MANUALS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-PROGRAM = typer.main.get_command(app)
+PROGRAM = typer.main.get_command(build())
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 
 

@@ -40,7 +40,7 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], int]:
         def command(rest: list[str] = typer.Argument(None)) -> None:  # noqa: B008
             raise error
 
-        monkeypatch.setattr(main, "app", app)
+        monkeypatch.setattr(main, "build", lambda names: app)
         return run(arguments)
 
     return run_failing
@@ -174,7 +174,7 @@ def test_command_says_its_exit_code_whatever_its_threads_wait_for(
 ) -> None:
     app = typer.Typer()
     app.command()(lambda: 3)
-    monkeypatch.setattr(main, "app", app)
+    monkeypatch.setattr(main, "build", lambda names: app)
     monkeypatch.setattr(sys, "argv", ["headend"])
     monkeypatch.setattr(threading, "enumerate", lambda: [threading.main_thread(), *others])
     monkeypatch.setattr(os, "_exit", end_at_once)
@@ -243,10 +243,31 @@ def _python(*arguments: str) -> str:
     ).stdout
 
 
+def _loaded(*arguments: str) -> set[str]:
+    """Name the modules that a command line has loaded."""
+    script = "import sys; from headend.cli.main import run; run(sys.argv[1:]); print(*sys.modules)"
+    return set(_python("-c", script, *arguments).split())
+
+
 def test_program_starts_without_what_only_some_commands_need() -> None:
-    modules = _python("-c", "import sys, headend.cli.main; print(*sys.modules)").split()
-    assert "headend.cli.main" in modules
-    assert not {"aiohttp", "av", "asyncio", "pydantic", "uvloop", "rich"} & set(modules)
+    modules = _loaded("--help")
+    assert {"headend.cli.serve", "headend.cli.token"} <= modules
+    assert not {"aiohttp", "av", "asyncio", "pydantic", "uvloop", "rich"} & modules
+
+
+@pytest.mark.parametrize("command", ["serve", "token"])
+def test_command_is_loaded_without_the_others(command: str) -> None:
+    loaded = _loaded(command, "--help")
+    assert f"headend.cli.{command}" in loaded
+    assert not {"headend.cli.backup", "headend.cli.doctor", "headend.cli.relay"} & loaded
+
+
+@pytest.mark.parametrize("command", ["restore", "man"])
+def test_second_command_of_a_module_is_known(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([command, "--help"]) == 0
+    assert f"headend {command}" in capsys.readouterr().out
 
 
 def test_package_is_the_program_too() -> None:

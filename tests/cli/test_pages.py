@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from headend.cli.main import app, run
+from headend.cli.main import build, run
 from headend.cli.pages import asks_for_help, commands, man_pages, program
 
 Capture = pytest.CaptureFixture[str]
-PROGRAM = program(app)
+PROGRAM = program(build())
 PATHS = [path for path, _ in commands(PROGRAM, "")]
 SOURCE = Path(__file__).parents[2] / "src"
 

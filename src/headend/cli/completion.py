@@ -37,10 +37,10 @@ def completion(shell: ShellArgument) -> None:
 def write_man_pages(folder: FolderArgument) -> None:
     """Write a page for `man` of every command."""
     from headend import files
-    from headend.cli.main import app
+    from headend.cli.main import build
     from headend.cli.pages import man_pages, program
 
-    pages = man_pages(program(app))
+    pages = man_pages(program(build()))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in pages.items():

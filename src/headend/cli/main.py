@@ -1,8 +1,9 @@
 """The program `headend`: its commands, and the one place where their errors end.
 
 A command is a module of this package with `register(app)`, which adds its functions. It imports at
-its head what is needed to describe it, and inside its functions what is needed to run it, so that
-no command pays for another. It returns its exit code, or None for 0.
+its head what is needed to describe it, and inside its functions what is needed to run it. A command
+that is called by the name of its module is loaded alone, so that no command pays for another. It
+returns its exit code, or None for 0.
 """
 
 import logging
@@ -12,35 +13,13 @@ import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib import import_module
 from typing import Annotated, Final
 
 import typer
 
 from headend import __version__, logs
-from headend.cli import (
-    audit,
-    backup,
-    bench,
-    completion,
-    config,
-    demo,
-    doctor,
-    drain,
-    healthcheck,
-    key,
-    output,
-    play,
-    privacy,
-    probe,
-    publish,
-    recordings,
-    relay,
-    serve,
-    service,
-    status,
-    tls,
-    token,
-)
+from headend.cli import completion, output
 from headend.cli.pages import asks_for_help, program
 from headend.errors import HeadendError, Rejected, SettingsError, UsageError, causes
 
@@ -50,39 +29,30 @@ WRONG_USAGE: Final = 2
 REFUSED: Final = 3
 INTERRUPTED: Final = 130  # As a shell reports a program ended by SIGINT: 128 + 2.
 
-app = typer.Typer(
-    name="headend",
-    help="A live-streaming server: RTMP in, any number of viewers out.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+# Modules of commands, in the order in which `headend --help` lists them.
+COMMANDS: Final = (
+    "serve",
+    "demo",
+    "publish",
+    "play",
+    "probe",
+    "bench",
+    "status",
+    "drain",
+    "healthcheck",
+    "relay",
+    "recordings",
+    "key",
+    "token",
+    "tls",
+    "audit",
+    "privacy",
+    "backup",
+    "doctor",
+    "service",
+    "config",
+    "completion",
 )
-
-# In the order in which `headend --help` lists them.
-for _command in (
-    serve,
-    demo,
-    publish,
-    play,
-    probe,
-    bench,
-    status,
-    drain,
-    healthcheck,
-    relay,
-    recordings,
-    key,
-    token,
-    tls,
-    audit,
-    privacy,
-    backup,
-    doctor,
-    service,
-    config,
-    completion,
-):
-    _command.register(app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -91,7 +61,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _program(
     version: Annotated[
         bool,
@@ -99,6 +68,21 @@ def _program(
     ] = False,
 ) -> None:
     pass
+
+
+def build(names: Sequence[str] = COMMANDS) -> typer.Typer:
+    """Build the program with the commands of some modules, or with all."""
+    app = typer.Typer(
+        name="headend",
+        help="A live-streaming server: RTMP in, any number of viewers out.",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_program)
+    for name in names:
+        import_module(f"headend.cli.{name}").register(app)
+    return app
 
 
 def main() -> None:
@@ -128,7 +112,8 @@ def run(arguments: Sequence[str]) -> int:
     words = list(arguments)
     try:
         _complete_shells()
-        command = program(app)
+        # All commands take a fifth of a server's start to load.
+        command = program(build(words[:1] if words[:1] and words[0] in COMMANDS else COMMANDS))
         if asks_for_help(command, words):
             words.append("--help")
         code = command.main(words, prog_name="headend", standalone_mode=False)
