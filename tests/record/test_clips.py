@@ -203,7 +203,7 @@ async def test_retention_leaves_clips_alone(tmp_path: Path) -> None:
         await web.recordings.retention.look()
         assert await web.kept.get("r1") is None
         assert await web.kept.get(made["id"]) is not None
-        assert await web.kept.total_bytes("recording") == 0
+        assert await web.kept.bytes_of_streams() == {}
         assert await web.kept.total_bytes() == 6000
 
 

@@ -8,6 +8,7 @@ from tests.record.made import recording
 from tests.record.served import serve
 
 from headend.record import recordings as recordings_module
+from headend.record.retention import Keep
 
 
 async def test_settings_and_rules_say_what_is_kept_and_metrics_tell_of_it(
@@ -39,3 +40,24 @@ async def test_settings_and_rules_say_what_is_kept_and_metrics_tell_of_it(
 
         monkeypatch.setattr(recordings_module, "DISK_S", -1.0)
         await until_so(is_told)
+
+
+RULES = """
+[record]
+keep_bytes = "9 GiB"
+
+[[stream]]
+match = "vip/*"
+record.keep_bytes = "1 GiB"
+record.keep_days = 3
+"""
+
+
+async def test_rule_says_how_much_is_kept_of_its_streams(tmp_path: Path) -> None:
+    path = tmp_path / "headend.toml"
+    path.write_text(RULES)
+    async with serve(tmp_path / "data", path=path) as web:
+        keep = web.recordings._keep
+        assert keep("") == Keep(0, 9 * 1024**3)
+        assert keep("vip/a") == Keep(3, 1024**3, 1)
+        assert keep("live/a") == Keep(0, 0)

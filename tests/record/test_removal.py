@@ -184,6 +184,22 @@ async def test_oldest_go_until_the_rest_is_within_the_bytes(
         assert await f.retention.look() == 0
 
 
+async def test_rule_keeps_so_many_bytes_of_its_streams_together(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with fixture(database_url, tmp_path) as f:
+        of_rule = Keep(0, 2500, 1)
+        f.keep = {"live/a": of_rule, "live/b": of_rule, "vip/a": Keep(0, 0, 2)}
+        for number, stream in enumerate(("vip/a", "live/a", "live/b", "x/y", "live/a", "live/b")):
+            await f.add(recording(f"r{number}", stream=stream, started=float(number), bytes=1000))
+        assert await f.retention.look() == 2
+        assert await f.ids() == "r0 r3 r4 r5"
+        f.keep[""] = Keep(0, 3000)  # what holds for all holds for them too
+        assert await f.retention.look() == 1
+        assert await f.ids() == "r3 r4 r5"
+        assert await f.retention.look() == 0
+
+
 async def test_what_is_watched_stays_until_it_is_not(database_url: str, tmp_path: Path) -> None:
     async with fixture(database_url, tmp_path) as f:
         f.keep = {"live/a": Keep(1, 0), "": Keep(0, 1)}

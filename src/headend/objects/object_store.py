@@ -21,6 +21,7 @@ from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, LocalStore, S3Store
 
 from headend.errors import StoreError
+from headend.objects.pace import UploadPace, paced
 from headend.objects.words import told
 
 if TYPE_CHECKING:
@@ -85,14 +86,22 @@ class ObjectStore:
 
     # ------------------------------------------------------------------ writing
 
-    async def put(self, key: str, path: Path, size: int) -> None:
-        """Write a file of so many bytes as an object, in parts if it is large, and verify it."""
-        await self._write(lambda: self._put(key, path, size))
+    async def put(self, key: str, path: Path, size: int, pace: UploadPace | None = None) -> None:
+        """Write a file of so many bytes as an object, in parts if it is large, and verify it.
 
-    def _put(self, key: str, path: Path, size: int) -> None:
+        Args:
+            key: Key of the object.
+            path: The file.
+            size: Its size.
+            pace: Says how fast the file is read; None: as fast as the store takes it.
+        """
+        await self._write(lambda: self._put(key, path, size, pace))
+
+    def _put(self, key: str, path: Path, size: int, pace: UploadPace | None) -> None:
         part = max(PART_BYTES, size // MOST_PARTS + 1)
         with _faults("write"):
-            obstore.put(self._client, key, path, chunk_size=part, max_concurrency=PARTS_AT_ONCE)
+            file = path if pace is None or not pace.is_limited else paced(path, pace)
+            obstore.put(self._client, key, file, chunk_size=part, max_concurrency=PARTS_AT_ONCE)
             there = obstore.head(self._client, key)["size"]
         if there != size:
             raise StoreError(f"the store has {there} bytes of {size} that were sent")

@@ -158,7 +158,9 @@ class Recordings(Feature, PastSegments):
         services = self.services
         if not path:
             return Keep(0, services.settings.record.keep_bytes)
-        return Keep(services.rules.of(path).record.keep_days, 0)
+        record = services.rules.of(path).record
+        rule = services.rules.explain(path)["record.keep_bytes"].rule
+        return Keep(record.keep_days, 0 if rule is None else record.keep_bytes, rule)
 
     def check(self, settings: Settings) -> None:
         if settings.record.store:
@@ -188,6 +190,7 @@ class Recordings(Feature, PastSegments):
         for task in self._tasks:
             task.cancel()
         self.known.close()
+        self.uploads.close()
         await self.index.close()
         self.reads.close()
         self.stores.close()

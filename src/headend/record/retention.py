@@ -29,10 +29,13 @@ class Keep(NamedTuple):
     Attributes:
         days: Days for which a recording of one stream is kept after its end.
         bytes: Bytes of all recordings together.
+        rule: Number of the rule that says `bytes`, of all recordings of its streams together;
+            None: they are for all recordings of the server.
     """
 
     days: float
     bytes: int
+    rule: int | None = None
 
 
 class Retention:
@@ -86,9 +89,7 @@ class Retention:
         count = 0
         if self._is_clock_right():
             count += await self._by_days()
-        if most := self._keep("").bytes:
-            count += await self._by_bytes(most)
-        return count
+        return count + await self._by_bytes()
 
     async def _by_days(self) -> int:
         count, now = 0, self._clock()
@@ -99,16 +100,28 @@ class Retention:
                 count += await self._remove(recording, "days")
         return count
 
-    async def _by_bytes(self, most: int) -> int:
-        count = 0
-        left = await self._index.tables().total_bytes("recording")
-        if left > most:
-            async for recording in self._oldest():
-                if left <= most:
+    async def _by_bytes(self) -> int:
+        """Delete the oldest where there is more than all, or those of one rule, may have."""
+        whole, count = self._keep(""), 0
+        sizes = await self._index.tables().bytes_of_streams()
+        rules = {stream: self._keep(stream) for stream in sizes}
+        over: dict[int | None, int] = {}
+        if whole.bytes:
+            over[None] = sum(sizes.values()) - whole.bytes
+        for stream, keep in rules.items():
+            if keep.bytes:
+                over[keep.rule] = over.get(keep.rule, -keep.bytes) + sizes[stream]
+        if max(over.values(), default=0) <= 0:
+            return 0
+        async for recording in self._oldest():
+            keep = rules.get(recording.stream, whole)
+            concerned = [rule for rule in {keep.rule, None} if rule in over]
+            if any(over[rule] > 0 for rule in concerned) and await self._remove(recording, "bytes"):
+                count += 1
+                for rule in concerned:
+                    over[rule] -= recording.bytes
+                if max(over.values()) <= 0:
                     break
-                if await self._remove(recording, "bytes"):
-                    left -= recording.bytes
-                    count += 1
         return count
 
     async def _oldest(self) -> AsyncIterator[Recording]:

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from headend.record.values import (
     KeptListing,
-    Kind,
     RecordedFile,
     RecordedPublisher,
     RecordedSegment,
@@ -226,14 +225,20 @@ class RecordingTables:
             )
             return [Recording(*row) for row in rows]
 
-    async def total_bytes(self, kind: Kind | None = None) -> int:
-        """Return the size of all recordings of this server, or of those of a kind."""
+    async def total_bytes(self) -> int:
+        """Return the size of all recordings of this server."""
         total = sa.select(sa.func.coalesce(sa.func.sum(RECORDINGS.c.bytes), 0))
         total = total.where(RECORDINGS.c.node == self._node)
-        if kind is not None:
-            total = total.where(RECORDINGS.c.kind == kind)
         async with self._database.begin() as connection:
             return int((await connection.execute(total)).scalar_one())
+
+    async def bytes_of_streams(self) -> dict[str, int]:
+        """Return the size of all recordings of each stream of this server; clips do not count."""
+        columns = RECORDINGS.c
+        query = sa.select(columns.stream, sa.func.sum(columns.bytes)).group_by(columns.stream)
+        query = query.where(columns.node == self._node, columns.kind == "recording")
+        async with self._database.begin() as connection:
+            return {stream: int(size) for stream, size in await connection.execute(query)}
 
     def _select(self) -> "sa.Select[Any]":
         return sa.select(*_RECORDING).where(RECORDINGS.c.node == self._node)

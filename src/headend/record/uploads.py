@@ -25,6 +25,7 @@ from headend.events import (
     RecordingUploaded,
 )
 from headend.logs import Repeats, shown
+from headend.objects.pace import UploadPace
 from headend.objects.stores import Stores
 from headend.record.removal import delete_files
 from headend.record.values import RecordedFile, Recording
@@ -78,6 +79,7 @@ class Uploads:
         self._stores: Final = stores
         self._bus: Final = bus
         self._changed: Final = changed
+        self._pace: Final = UploadPace(lambda: settings().record.upload_rate)
         self._wake: Final = asyncio.Event()
         self._tried: dict[tuple[str, int], int] = {}  # files that failed, how often
         self._pause = 0.0
@@ -87,6 +89,10 @@ class Uploads:
         """Look at once when there may be something to do."""
         if isinstance(event, RecordingReady | RecordingFailed | RecordingDeleted):
             self._wake.set()
+
+    def close(self) -> None:
+        """Have uploads end that wait for their rate; they are begun anew after the next start."""
+        self._pace.close()
 
     async def run(self, tables: "StoredTables") -> None:
         """Upload and delete until cancelled."""
@@ -167,7 +173,7 @@ class Uploads:
             await tables.gone(file)
             return
         try:
-            await store.put(file.key, path, size)
+            await store.put(file.key, path, size, self._pace)
         except StoreError:
             tried = self._tried.get((id, file.number), 0)
             self._tried[id, file.number] = tried + 1

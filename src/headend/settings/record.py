@@ -55,8 +55,8 @@ class Record(Section):
         default=0,
         ge=0,
         le=1024 * TIB,
-        description="Bytes of all recordings; over this, the server deletes the oldest ones; 0: "
-        "no limit.",
+        description="Bytes of all recordings, or in a rule of those of its streams together; over "
+        "this, the server deletes the oldest ones; 0: no limit.",
     )
     min_free_bytes: Size = Field(
         default=GIB,
@@ -72,6 +72,12 @@ class Record(Section):
     keep_local: bool = Field(
         default=True,
         description="Files stay here after they are in the store (true), or are deleted (false).",
+    )
+    upload_rate: Count = Field(
+        default=0,
+        ge=0,
+        le=100_000_000_000,
+        description="Highest bit rate of all uploads to the store together, in bit/s; 0: any.",
     )
     public_url: OptionalHttpUrl = Field(
         default="",

@@ -85,7 +85,7 @@ RULE_KEYS: Final[Mapping[str, tuple[type[BaseModel], FieldInfo]]] = MappingProxy
         **_fields(Hls, *(each for each in Hls.model_fields if each not in SERVER_WIDE)),
         **_fields(StreamSrt),
         **_fields(StreamRecord),
-        **_fields(Record, "format", "part_s", "file_s", "keep_days"),
+        **_fields(Record, "format", "part_s", "file_s", "keep_days", "keep_bytes"),
         **_fields(
             Limits,
             "viewers_per_stream",
