@@ -1,8 +1,8 @@
-"""Lines of the log, written by a thread of its own: whoever logs never waits for who reads.
+"""Lines of the log, written by a thread of its own: no caller waits for a reader.
 
     log call ─► line ─► queue, bounded ─► thread ─► stderr: a pipe, a terminal, a file
 
-A pipe that nobody reads takes 64 KiB and then blocks who writes into it: a server that wrote its
+A pipe that nobody reads takes 64 KiB and then blocks its writer: a server that wrote its
 log itself would stand still. Lines that find no room are counted, and the count is the next line.
 Several processes may write into one pipe or file: whole lines leave together, so that none is torn
 apart.

@@ -27,7 +27,7 @@ _BASE64_PREFIX: Final = "whsec_"
 
 
 class SignatureError(HeadendError):
-    """A request is not signed by who shares our secret, or not lately."""
+    """A request is not signed with our secret, or not lately."""
 
 
 def sign(body: bytes, secret: str, *, id: str, timestamp: int) -> dict[str, str]:

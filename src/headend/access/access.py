@@ -51,7 +51,7 @@ class Access:
         gate: Decides.
         keys: Publish keys.
         tokens: Signs and checks tokens.
-        guard: Slows down who guesses.
+        guard: Slows down guessers.
         passwords: Signs in by user and password.
         tickets: Stand for parameters of viewers of HLS.
         secret: Of the server.

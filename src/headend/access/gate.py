@@ -65,7 +65,7 @@ class Gate:
             policy: What the settings say.
             tokens: Checks tokens.
             keys: Checks publish keys.
-            guard: Slows down who guesses.
+            guard: Slows down guessers.
             bus: Told of keys that are used.
             pseudonyms: How the addresses of those who use them are shown.
         """

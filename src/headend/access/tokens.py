@@ -103,7 +103,7 @@ class Tokens:
 
         Args:
             own_key: 32 bytes, derived of the server's secret.
-            others: Public keys, or shared ones, of who else signs tokens.
+            others: Public keys, or shared ones, of others that sign tokens.
         """
         self._own_key: Final = own_key
         self._own: OctKey | None = None
@@ -122,7 +122,7 @@ class Tokens:
             from joserfc.errors import SecurityWarning
             from joserfc.jwk import OctKey
 
-            # EdDSA gave way to Ed25519 (RFC 9864); who signs tokens today still writes it.
+            # EdDSA gave way to Ed25519 (RFC 9864); signers still write it.
             warnings.filterwarnings(
                 "ignore", category=SecurityWarning, message="EdDSA is deprecated"
             )
@@ -228,7 +228,8 @@ class Tokens:
 def _check_header(text: str) -> None:
     """Refuse a header that is no object of JSON, names no algorithm, or asks for an extension.
 
-    None is known here, and who does not know what is critical must refuse (RFC 7515, 4.1.11).
+    None is known here, and a server that does not know a critical one must refuse (RFC 7515,
+    4.1.11).
     """
     head, _, _ = text.partition(".")
     try:
@@ -247,7 +248,7 @@ def _algorithms(key_type: str) -> list[str]:
 
 
 def _token(text: str, claims: object) -> Token:
-    """Read claims; whoever signed them may have got them wrong."""
+    """Read claims; their signer may have got them wrong."""
     if not isinstance(claims, dict):
         raise TokenRefused("invalid")
     stream, action = claims.get("stream"), claims.get("act", "play")

@@ -1,4 +1,4 @@
-"""The file that says where a server listens, for whoever waits for it."""
+"""The file that says where a server listens, for programs that wait for it."""
 
 import json
 import os
@@ -8,11 +8,11 @@ from typing import Final
 
 from headend import files
 
-READY_MODE: Final = 0o666  # whoever waits for the file may be another user
+READY_MODE: Final = 0o666  # the waiting program may run as another user
 
 
 def write_ready_file(path: Path, addresses: Mapping[str, Sequence[str]]) -> None:
-    """Write where we listen; whoever waits for the file never sees half of it.
+    """Write where we listen; a waiting program never sees half of the file.
 
     Raises:
         StorageError: The file cannot be written.

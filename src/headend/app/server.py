@@ -206,7 +206,7 @@ class Server:
         try:
             while sessions.all() and loop.time() < end:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-        finally:  # also when whoever embeds us has no more time
+        finally:  # also when the embedding program has no more time
             await self._release(began + max(PARTS_SHARE * self.shutdown_s, LEAST_S))
         log.info("stopped")
 

@@ -230,6 +230,6 @@ def _save(path: Path, text: str) -> None:
 
 
 def _say(level: int, line: str) -> str:
-    """Log a line, and return it for whoever asked."""
+    """Log a line, and return it for the caller."""
     log.log(level, "%s", line)
     return line

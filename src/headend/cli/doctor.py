@@ -128,7 +128,7 @@ def _public_names(settings: "Settings", running: "Running | None") -> Iterator[D
         try:
             found_addresses = sorted({each[4][0] for each in socket.getaddrinfo(name, None)})
         except OSError as error:
-            to_do = f"add an A or AAAA record for {name} at whoever runs its DNS"
+            to_do = f"add an A or AAAA record for {name} at its DNS provider"
             yield Diagnosis("public name", "failed", f"{name}: {error.strerror or error}", to_do)
             continue
         shown = ", ".join(map(str, found_addresses))

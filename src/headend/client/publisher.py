@@ -124,7 +124,7 @@ class Publisher(TagSink):
             try:
                 await self._send(tag)
                 return
-            except (RelayError, ProtocolError) as error:  # who was refused by now was taken over
+            except (RelayError, ProtocolError) as error:  # refused now: taken over
                 if self._again is None:
                     raise
                 await self._reconnect(self._again, error)

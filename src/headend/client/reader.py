@@ -7,7 +7,7 @@ from headend.media.tag import Tag
 
 
 class TagReader(Protocol):
-    """A stream as it comes in. Nothing is read ahead, so who takes slowly is sent slowly."""
+    """A stream as it comes in. Nothing is read ahead, so a slow program is sent slowly."""
 
     async def read(self) -> Sequence[Tag] | None:
         """Return the tags that have come, perhaps none yet; None: the stream is over.

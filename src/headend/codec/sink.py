@@ -35,7 +35,7 @@ class TagSink(ABC):
             MediaError: FLV cannot hold its codec.
             And what `write` raises.
         """
-        from headend.codec.encode import PacketMuxer  # who writes tags does not load PyAV
+        from headend.codec.encode import PacketMuxer  # writers of tags do not load it
 
         if self._muxer is None:
             self._muxer = PacketMuxer()

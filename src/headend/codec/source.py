@@ -52,7 +52,7 @@ class TagSource(ABC):
         Times are in milliseconds and do not wrap. A packet knows its stream: it can be decoded, and
         the stream be the template of one in a file. A change of codec is another stream.
         """
-        from headend.codec.demux import Demuxer  # who wants tags only does not load PyAV
+        from headend.codec.demux import Demuxer  # takers of tags do not load it
 
         demuxer = self._demuxer = Demuxer()
         async for tag in self:
@@ -77,8 +77,8 @@ class TagSource(ABC):
 
         Args:
             kind: Of pictures or of sound.
-            policy: `all` gives every frame, and who is slow gets late; `newest` decodes on its own,
-                and gives who is slow the newest frame only.
+            policy: `all` gives every frame, and a slow program gets late; `newest` decodes on its
+                own, and gives a slow program the newest frame only.
         """
         return self._with(policy, kind, lambda frame: frame)
 

@@ -1,6 +1,6 @@
 """Passes with which one member fetches from another: for one place, one stream, one use.
 
-    secret, action, path, boot of who is asked, boot and number of who asks ─► HMAC ─► pass
+    secret, action, path, boot of the asked, boot and number of the asker ─► HMAC ─► pass
 
 A pass names the member that it is for, so that nobody else can use it there. It is good once, so a
 reader on its way cannot use it again; and it is for one action, so one that plays does not publish.

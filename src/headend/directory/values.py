@@ -49,7 +49,7 @@ class NameWish:
 
     Attributes:
         path: `APP/NAME`.
-        holder: A digest of who publishes: the same one may take over; empty: nobody who can be
+        holder: A digest of the publisher: the same one may take over; empty: nobody who can be
             told apart.
         order: Rank and negative priority among the publishers of the name: the lower is better.
         takeover: When a publisher of the same order may take the name from another one.

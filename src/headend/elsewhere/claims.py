@@ -86,7 +86,7 @@ class Claims:
     def _asked(self, task: "asyncio.Task[None]") -> None:
         self._asking.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever asked was told, or is gone
+            task.exception()  # the asker was told, or is gone
 
     async def _take_name(self, wish: NameWish) -> None:
         path = wish.path
@@ -131,7 +131,7 @@ class Claims:
             self._services.loop.call_soon(self._settle, event.stream)
 
     def _follow(self, path: str) -> None:
-        """Have the directory know who is on air, where that is another one than who claimed."""
+        """Tell the directory of the publisher on air, where that is not the one that claimed."""
         claim, publication = self._held.get(path), self._publication(path)
         if publication is None or publication.place.is_on_demand:
             return

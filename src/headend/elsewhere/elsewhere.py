@@ -171,7 +171,7 @@ class Elsewhere(Fetching):
             gate = self._services.gate
             for grant in gate.live():
                 if grant.member is not None and grant.path == path:
-                    gate.end(grant, MOVED)  # who fetches it asks the directory, and goes there
+                    gate.end(grant, MOVED)  # its fetcher asks the directory, and goes there
 
     def message(self, sender: Member, kind: str, body: Body) -> None:
         """Do nothing: messages are for others."""

@@ -40,7 +40,7 @@ class EventStream(Generic[E]):
             if stream is not None:
                 stream._receive(event)
 
-        # `break` in a loop leaves nothing behind: the bus does not hold who listens.
+        # `break` in a loop leaves nothing behind: the bus does not hold its listeners.
         self._unsubscribe = weakref.finalize(self, events.subscribe(receive))
 
     def close(self) -> None:

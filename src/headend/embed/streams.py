@@ -22,7 +22,7 @@ from headend.outputs.tag_queue import Policy, TagQueue
 from headend.rtmp.refusals import told_code
 
 MAX_TAGS: Final = 8192  # of a queue: more than a minute of a stream
-MAX_BYTES: Final = 64 * 1024 * 1024  # of a queue: twice what live.log_bytes gives who joins
+MAX_BYTES: Final = 64 * 1024 * 1024  # of a queue: twice what live.log_bytes gives at a join
 # Tags taken or given until the loop may do something else: a fraction of a millisecond.
 TURN: Final = 64
 

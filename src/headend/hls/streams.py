@@ -181,7 +181,7 @@ class HlsStream:
             self._streams.waiting -= 1
 
     def _watching(self) -> int:
-        """Return how many watch: viewers, and whoever may become one."""
+        """Return how many watch: viewers, and clients that may become one."""
         return len(self.audience) + (self.waiting > 0)
 
     def changed(self) -> None:

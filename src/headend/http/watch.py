@@ -1,7 +1,7 @@
 """The player page, and the state of its stream: `/watch/APP/NAME`.
 
-The same address gives the page to a browser and, to who asks for JSON, the stream's state. With
-`?wait=1` the answer comes when the stream does, or after `live.wait_s`.
+The same address gives the page to a browser and, to a client that asks for JSON, the stream's
+state. With `?wait=1` the answer comes when the stream does, or after `live.wait_s`.
 """
 
 import json

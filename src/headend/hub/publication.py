@@ -20,7 +20,7 @@ class Place:
     """Where a publisher stands among those of one name.
 
     Attributes:
-        rank: The lowest that has media is on air; 0 is that of who publishes in the usual way.
+        rank: The lowest that has media is on air; 0 is that of a usual publisher.
         on_air: Told when it goes on air and off again, for a source that brings media only then;
             None: it brings media all the time.
         priority: Within a rank the highest that has media is on air.
@@ -64,7 +64,7 @@ class Publication:
     """The right to publish one stream, until it ends, is lost or is taken over.
 
     Attributes:
-        stream: Published by whoever is on air.
+        stream: Published by the source on air.
         publisher: Who has the right.
         holder: Names who publishes, such as `key:pk_1`; None: nobody who can be told apart.
         place: Among those of the name.

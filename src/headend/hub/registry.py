@@ -137,7 +137,7 @@ class Registry:
     def move(self, path: str, now: float) -> bool:
         """Have a stream wait for a copy: it is published at another server from now on.
 
-        Its viewers stay; who publishes or stands by here is told that the name is taken over.
+        Its viewers stay; publishers of it here are told that the name is taken over.
 
         Returns:
             False: there is no such stream that was published here.
@@ -245,7 +245,7 @@ class Registry:
             self._end(stream, "stopped")
 
     def end(self, path: str) -> bool:
-        """End a stream for good, whoever publishes it or stands by; false: there is none."""
+        """End a stream for good, with all its publishers; false: there is none."""
         stream = self._streams.get(path)
         if stream is None or not stream.has_begun:
             return False
@@ -333,7 +333,7 @@ class Registry:
         self._standbys.setdefault(publication.stream.path, Standbys()).add(publication)
 
     def _switch(self, publication: Publication, now: float) -> None:
-        """Put one that stands by on air; who was there stands by from now on."""
+        """Put one that stands by on air; the one before it stands by from now on."""
         stream = publication.stream
         on_air = self._publications.get(stream.path)
         self._standbys[stream.path].remove(publication)

@@ -59,7 +59,7 @@ class StartCodes:
                 yield from self._video(tag)
                 return
             except MediaError:
-                pass  # what makes no sense is passed on; who reads it tells so
+                pass  # what makes no sense is passed on; its reader tells so
         yield tag
 
     def _video(self, tag: Tag) -> Sequence[Tag]:

@@ -423,7 +423,7 @@ class Stream:
         self._start_headers = self.headers()
 
     def _overflow(self) -> None:
-        """Empty a log that passed its limits: who comes now starts at the next keyframe."""
+        """Empty a log that passed its limits: a new viewer starts at the next keyframe."""
         self._log.clear()
         if self.sounds - self._sounds_before_picture > 100:
             self._has_video = False  # the video has stopped and the audio goes on

@@ -33,8 +33,9 @@ from headend.media.tag import AUDIO, VIDEO, TagKind
 MASK: Final = 0xFFFF_FFFF
 HALF: Final = 0x8000_0000  # OBS masks to 31 bits: its clock goes from 7fffffff to 0 after 24.8 days
 
-# ms. A longer step forward is a fault: who is silent for limits.publisher_silence_s (20) is closed,
-# so no honest silence is longer. Shorter ones stay, or a stream of few pictures would be falsified.
+# ms. A longer step forward is a fault: a publisher that is silent for limits.publisher_silence_s
+# (20) is closed, so no honest silence is longer. Shorter ones stay, or a stream of few pictures
+# would be falsified.
 GAP_MS: Final = 30_000
 STEADY_MS: Final = 100  # a step forward up to here is believed at once: 10 pictures a second do it
 DISORDER_MS: Final = 250  # a step back up to here is disorder: PTS of reordered pictures, jitter

@@ -93,7 +93,7 @@ class SrtCall:
 
         Args:
             look_up: Says which addresses may be called.
-            timeout_s: For the answer of one address; whoever listens waits without a limit.
+            timeout_s: For the answer of one address; a listener waits without a limit.
 
         Raises:
             SrtError: The address cannot be used.

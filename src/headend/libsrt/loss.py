@@ -1,4 +1,4 @@
-"""What the losses of a connection mean for whoever runs it, in words."""
+"""What the losses of a connection mean for its operator, in words."""
 
 import math
 from collections import deque

@@ -1,4 +1,4 @@
-"""Whether a server drains: it goes on with whoever is there, and takes nobody new.
+"""Whether a server drains: it goes on with the peers that are there, and takes no new ones.
 
 A limiter of the gate, so that a client is refused once it has shown that it may come in, and
 servers that fetch streams from here go on doing so.
@@ -39,4 +39,4 @@ class Draining:
             raise Rejected(Refusal.STOPPING, REFUSED)
 
     def leave(self, grant: Grant) -> None:
-        """Do nothing: who leaves is not counted here."""
+        """Do nothing: peers that leave are not counted here."""

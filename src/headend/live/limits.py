@@ -105,7 +105,7 @@ class StreamLimits:
             )
 
     def _check_rate(self, request: AccessRequest, path: str) -> None:
-        """Refuse who publishes again and again: each time much is written, told and begun."""
+        """Refuse a peer that publishes again and again: each time much is written and told."""
         what = f"{request.protocol} publish {shown(path)}"
         if not self._services.notes.may_write("session", request.address, what):
             text = "too many publishers came from your address lately; try again in a moment"

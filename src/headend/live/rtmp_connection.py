@@ -204,7 +204,7 @@ class RtmpConnection:
         if error is not None and self._closes_at == NEVER:
             self._reason = f"the connection was lost: {error.strerror or error}"
         self._drop_streams(f" ({error.strerror or error})" if error is not None else "")
-        # Not at once: whoever has just written or read may be in the middle of something.
+        # Not at once: the caller may be in the middle of something.
         services.loop.call_soon(self._let_go)
 
     def _let_go(self) -> None:

@@ -39,7 +39,7 @@ class FirstBytes:
         runtime.deadlines.update(self)
 
     def handle_events(self, events: int) -> None:
-        """Read; whoever inherits says how."""
+        """Read; each subclass says how."""
         raise NotImplementedError
 
     def deadline(self) -> float | None:

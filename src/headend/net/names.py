@@ -48,7 +48,7 @@ async def look_up(host: str, port: int, family: socket.AddressFamily = socket.AF
             if len(_asked) >= MOST:
                 raise OSError(errno.EAGAIN, "too many names are looked up at once")
             answer = _asked[question] = Future()
-            answer.set_running_or_notify_cancel()  # the last who waits may leave, it goes on
+            answer.set_running_or_notify_cancel()  # it goes on when the last waiter leaves
             threading.Thread(
                 target=_answer, args=(question, answer), name="look up", daemon=True
             ).start()

@@ -77,7 +77,7 @@ class Peer:
 def named_by(
     proxy: Peer, named: Sequence[Peer | None], proxies: Iterable[IPv4Network | IPv6Network] = ()
 ) -> Peer:
-    """Say who is behind a proxy that is trusted to name the peer.
+    """Return the peer behind a proxy that is trusted to name it.
 
     Args:
         proxy: The other end of the connection.

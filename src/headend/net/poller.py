@@ -5,7 +5,7 @@ load it wakes us for every packet, and what was published leaves in the same tur
 more, the next one comes later, up to the latency budget: then one turn reads many publishers, each
 once, and each viewer gets one `send` for all that came meanwhile.
 
-    turn ─► who is ready ─► read each once ─► flush what is due ─► pause: the turn's cost × RATIO
+    turn ─► ready peers ─► read each once ─► flush what is due ─► pause: the turn's cost × RATIO
 
 With fixed flushes, publishers are held from the first byte that waits until just before the flush.
 When what is pending is flushed, `flush_clock.py` decides.

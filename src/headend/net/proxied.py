@@ -1,6 +1,6 @@
 """The PROXY protocol header of a connection from a trusted proxy, read before anything else.
 
-The bytes behind it, a TLS handshake perhaps, stay in the socket for whoever comes next.
+The bytes behind it, a TLS handshake perhaps, stay in the socket for the next reader.
 """
 
 import socket

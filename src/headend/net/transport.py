@@ -321,7 +321,7 @@ class Transport:
         events = HANG_UP if pace is ReadPace.LAZY else 0 if self._is_paused else READ
         if self.backlog and self._is_loading():  # it could take more, and there is nothing
             self._poller.modify(self._descriptor, events)
-        elif self.backlog:  # who is late goes on as soon as it can, whatever its pace
+        elif self.backlog:  # a late peer goes on as soon as it can, whatever its pace
             self._poller.modify(self._descriptor, events | WRITE)
         else:
             self._poller.modify(self._descriptor, events, pace)

@@ -1,4 +1,4 @@
-"""Work that is finished although whoever asked for it has left.
+"""Work that is finished although its client has left.
 
 A client that leaves has its request cancelled. What has begun to change something is finished all
 the same, and noted; so is what others wait for too.

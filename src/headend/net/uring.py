@@ -196,7 +196,7 @@ def _set_up() -> tuple[int, tuple[int, ...]]:
     """Make a ring; return its descriptor and what the kernel says of it.
 
     Raises:
-        OSError: The kernel, or who guards it, has none for us, or none that can send.
+        OSError: The kernel, or a filter in front of it, has none for us, or none that can send.
     """
     if SYSTEM != "linux":  # where these numbers are other calls
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))

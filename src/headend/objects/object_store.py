@@ -39,7 +39,7 @@ WRITERS: Final = 8  # … and that write
 DELETED_AT_ONCE: Final = 500
 CONNECT_S: Final = "5s"
 REQUEST_S: Final = "120s"  # one request with its body: four parts over 2.3 Mbit/s
-RETRIES: Final = 2  # of one request; whoever asks tries again later
+RETRIES: Final = 2  # of one request; the caller tries again later
 RETRIED_S: Final = 20.0
 REGION: Final = "us-east-1"  # of an endpoint of one's own, which asks for any
 

@@ -202,7 +202,7 @@ class Fanout:
     def push(self, tag: Tag) -> None:
         """Encode a tag; it leaves with the next flush."""
         if tag.is_keyframe and self._keyframe >= 0 and self._waiting:
-            self.flush()  # who waited for a keyframe starts at the first one, not at this
+            self.flush()  # viewers that waited start at the first keyframe, not at this
         pending = self._pending
         if tag.is_keyframe:
             self._keyframe = len(pending)

@@ -42,7 +42,7 @@ class FirstMedia:
         self.is_over = False
 
     def let_go(self) -> None:
-        """Call back no more: whoever waited holds us, and is held by the callback."""
+        """Call back no more: the waiter holds us, and is held by the callback."""
         self._changed = _nothing
 
     def start(self, headers: Sequence[Tag]) -> None:

@@ -93,7 +93,7 @@ class TagQueue:
         self._wake()
 
     def interrupt(self) -> None:
-        """Nothing: whoever takes the tags waits."""
+        """Nothing: the taker of the tags waits."""
 
     def resume(self) -> None:
         """Nothing: tags follow."""

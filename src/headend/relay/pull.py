@@ -323,7 +323,7 @@ class Pull(Target):
         if len(self._sources) < 2:
             limit = self._services.settings.limits.publisher_silence_s
             if self._publishing is None:
-                return  # whoever waits, waits there
+                return  # viewers wait there
         elif self._publishing is None:
             limit = min(WAIT_S * 2**self._rounds, LONGEST_WAIT_S)
         else:

@@ -26,7 +26,7 @@ from headend.srt_url import SrtUrl
 
 log = logging.getLogger(__name__)
 
-# After the connection stands: who is closed so soon without media was refused.
+# After the connection stands: a peer that closes so soon without media refuses.
 REFUSED_S: Final = 2.0
 OVER: Final = "it is over"
 

@@ -103,7 +103,7 @@ def scheme(target: StreamTarget) -> Scheme | None:
 
 
 def parse_answer(target: StreamTarget) -> SignInAnswer | None:
-    """Return what a connect answers to a challenge; None: it only says who it is, or nothing."""
+    """Return what a connect answers to a challenge; None: it only names the user, or nothing."""
     query = target.query
     named = scheme(target)
     response = query.get("response", "")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 ID_BYTES: Final = 8
-MOST_HOPS: Final = 8  # servers in a row; who needs more has a ring through servers that forget
+MOST_HOPS: Final = 8  # servers in a row; more are a ring through servers that forget
 
 _VIA: Final = re.compile(r"; via ([0-9a-f]{16}(?:\.[0-9a-f]{16}){0,7})\)$")
 

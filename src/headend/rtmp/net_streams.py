@@ -219,5 +219,5 @@ def _replaces(message: Message) -> bool:
     try:
         name = m.parse_command(message)[0]
     except (MediaError, ProtocolError):
-        return True  # whoever handles it says what is wrong
+        return True  # its handler says what is wrong
     return name in ("publish", "play", "closeStream", "deleteStream")

@@ -30,7 +30,7 @@ class FallbackSource:
     """One source that may stand in.
 
     Attributes:
-        kind: `backup`: who publishes with `?backup=1`; `slate`: a picture of our own.
+        kind: `backup`: publishers with `?backup=1`; `slate`: a picture of our own.
         name: Path of a file, or of a stream; may hold `{app}` and `{name}`.
     """
 
@@ -97,7 +97,7 @@ def sources_of(rules: Sequence[FallbackRule], path: str) -> tuple[FallbackSource
 
 
 def backup_rank(sources: Sequence[FallbackSource]) -> int:
-    """Return the rank of who publishes as a backup; behind all others where it is not named."""
+    """Return the rank of a publisher that is a backup; behind all others where it is not named."""
     kinds = [source.kind for source in sources]
     return 1 + (kinds.index("backup") if "backup" in kinds else len(kinds))
 

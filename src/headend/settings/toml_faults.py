@@ -57,7 +57,7 @@ def _place(text: str, message: str) -> tuple[str, int, int]:
 
 
 def _hint(fault: _Fault) -> str:
-    """Return what to do, in the words of who knows the file; empty for what explains itself."""
+    """Return what to do, in the words of somebody with the file; empty for what explains itself."""
     reason, before, after = fault
     if reason.startswith("Duplicate"):
         return "a key may be given once"

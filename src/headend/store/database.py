@@ -34,7 +34,7 @@ CONNECT_S: Final = 10.0  # until a server lets us in
 CLOSE_S: Final = 1.0  # for threads of SQLite to end when it is closed; those that hang are left
 LEFT: Final = 8  # threads that hang in SQLite; while there are so many it is not asked
 # SQLite: how long a writer waits for another, such as a command beside us. Less than TIMEOUT_S, as
-# a question that is cancelled holds who asked it up for as long.
+# a question that is cancelled holds its asker up for as long.
 BUSY_MS: Final = 1500
 OPEN_S: Final = 5.0  # how long it is tried to open it while another has it
 OPEN_PAUSE_S: Final = 0.1

@@ -30,8 +30,8 @@ from headend.store.tables import (
 
 # In place of who did something: the column of an entry's actor is never empty for other reasons.
 ERASED: Final = "(erased)"
-# Fields of an event that are about whoever published, watched or was refused, and their values
-# where that is nobody. Source: `headend.events`.
+# Fields of an event that are about the person that published, watched or was refused, and their
+# values where that is nobody. Source: `headend.events`.
 NOBODY: Final[Mapping[str, object]] = MappingProxyType(
     {
         "address": None,

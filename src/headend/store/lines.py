@@ -85,7 +85,7 @@ def _until_loop_ends(answer: Callable[[], None]) -> None:
 
 
 def postgres_line() -> type[Any]:
-    """Return the class of connections to PostgreSQL; its driver is loaded for who uses it only."""
+    """Return the class of connections to PostgreSQL; its driver is loaded where it is used only."""
     import asyncpg  # type: ignore[import-untyped]
 
     class PostgresLine(asyncpg.Connection):  # type: ignore[misc]

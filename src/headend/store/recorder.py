@@ -125,7 +125,7 @@ class Recorder(Feature):
         key: object = object()
         room = QUEUED
         if entry.outcome == "refused":
-            room //= 2  # whoever is refused often leaves room for what administrators do
+            room //= 2  # many refusals leave room for what administrators do
             key = (entry.actor, entry.action, entry.target, entry.address, entry.detail)
             known = self._entries.get(key)
             if known is not None:

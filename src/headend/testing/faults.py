@@ -112,7 +112,7 @@ class Faults:
     # ------------------------------------------------------------------ connections
 
     def stall(self, path: str, within_s: float = WITHIN_S) -> Fault:
-        """Read nothing more from who publishes a stream: its sends block, its players get nothing.
+        """Read nothing more from a publisher: its sends block, its players get nothing.
 
         As a network does that takes nothing any more. After `limits.publisher_silence_s` the server
         closes the publisher.
@@ -197,7 +197,7 @@ class Faults:
     def refuse_publish(
         self, pattern: str = "*", reason: str = "refused by the test", code: str = PUBLISH_DENIED
     ) -> Fault:
-        """Refuse who wants to publish.
+        """Refuse publishers.
 
         Args:
             pattern: Streams, such as `live/*`.

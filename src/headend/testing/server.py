@@ -17,7 +17,7 @@ from headend.tls import self_signed
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
 
-# Every listener on a free port of loopback; whoever tests does not wait for peers that are gone.
+# Every listener on a free port of loopback; a test does not wait for peers that are gone.
 DEFAULTS: Final[Mapping[str, object]] = {
     "rtmp.listen": "127.0.0.1:0",
     "tls.listen": "127.0.0.1:0",

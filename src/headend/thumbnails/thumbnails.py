@@ -155,7 +155,7 @@ class Thumbnails(Feature):
         return kept if kept is not None and self._runtime.loop.time() < kept.stale_at else None
 
     async def _wait(self, stream: Stream, key: Key) -> _Kept:
-        """Have a picture made once those who came first are served."""
+        """Have a picture made once all that came first are served."""
         if self.waiting >= WAITING:
             raise LimitExceeded("thumbnail requests that wait", self.waiting + 1, WAITING)
         self.waiting += 1

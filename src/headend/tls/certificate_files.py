@@ -30,7 +30,7 @@ class Certificate:
         names: DNS names in lower case and IP addresses as text, of the subjectAltName only: the
             common name counts for no client any more.
         subject: Of RFC 4514, such as `CN=example.com`.
-        issuer: The same, of who signed it.
+        issuer: The same, of its signer.
         not_before: First moment of its validity, in UTC.
         not_after: Last moment.
         fingerprint: SHA-256 of its DER form: 32 bytes in hexadecimal, upper case, with colons.

@@ -20,7 +20,7 @@ ClientAuth = Literal["off", "optional", "required"]
 SniCallback = Callable[[ssl.SSLSocket | ssl.SSLObject, str | None, ssl.SSLContext], None]
 
 # For TLS 1.2; those of 1.3 are good by default. Without Mozilla's DHE, which needs a file of
-# parameters: who knows GCM or ChaCha20 knows ECDHE too.
+# parameters: a client that knows GCM or ChaCha20 knows ECDHE too.
 INTERMEDIATE_CIPHERS: Final = ":".join(
     (
         "ECDHE-ECDSA-AES128-GCM-SHA256",

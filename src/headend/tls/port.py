@@ -3,7 +3,7 @@
 accepted ─► PeekedHello ─► TlsConnection: handshake, first byte ─┬─► RtmpConnection
                                                                  └─► HTTP application
 
-What clients ask for is looked at first: who says that it speaks HTTP gets tickets to come back
+What clients ask for is looked at first: a client that names HTTP gets tickets to come back
 with, which librtmp with GnuTLS dies of; an authority that checks a name is shown its certificate.
 """
 
@@ -89,7 +89,7 @@ class TlsPort:
         TlsConnection(runtime, secure, peer, self._served.handshakes, speak)
 
     def _speak(self, transport: TlsTransport, data: bytes, peer: Peer) -> None:
-        """Hand a connection to whoever speaks what its first byte says."""
+        """Hand a connection to the protocol that its first byte tells."""
         secure = transport.socket
         facts = tls_facts(secure, self._served.store.server_name(secure))
         take = self._take_http if is_http(data[0]) else self._take_rtmp

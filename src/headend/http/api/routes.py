@@ -136,7 +136,7 @@ class Api:
             elif is_noted:
                 note_refused(services, request, action, problem)
             raise
-        if is_noted and ACTOR in request:  # who signs out without a session has done nothing
+        if is_noted and ACTOR in request:  # a sign-out without a session has done nothing
             note_request(services, request, action)
         if not response.prepared:
             response.headers.setdefault("Cache-Control", "no-store")

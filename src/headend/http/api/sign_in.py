@@ -79,7 +79,7 @@ class SignIns:
 
         Raises:
             Problem: 401 without a right token or session, 403 without the CSRF token and for a
-                change by who may only read, 421 for a host that is not ours, 429 after too many
+                change by a reader, 421 for a host that is not ours, 429 after too many
                 wrong tokens from another machine.
         """
         self.check_host(request)
