@@ -59,8 +59,9 @@ LAYERS = {
         "outputs", "net", "features", "tls", "access", "hls",
     },
     "http": {
-        "errors", "redaction", "names", "logs", "decisions", "directory", "settings", "rtmp", "hub",
-        "outputs", "net", "features", "tls", "store", "access", "hls", "thumbnails", "live",
+        "errors", "redaction", "names", "logs", "decisions", "directory", "events", "settings",
+        "rtmp", "hub", "outputs", "net", "features", "tls", "store", "access", "hls", "thumbnails",
+        "live",
     },
     "notify": {
         "errors", "redaction", "logs", "decisions", "events", "webhooks", "hooks",

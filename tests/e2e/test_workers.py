@@ -6,6 +6,7 @@ import re
 import signal
 import urllib.request
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server
 from tests.e2e.wait import LIMIT_S, wait_for
+from tests.hls_checker import Playlist, Segment, parse
 
 PATH = "live/a"
 
@@ -136,3 +138,44 @@ def test_worker_that_is_killed_comes_back_and_the_others_go_on(
     wait_for(lambda: server.stream(PATH).get("bytes_in", 0) > received, "more media")
     assert server.stop() == 0
     assert "a bug" not in server.process.output()
+
+
+@pytest.mark.limit(120)
+def test_hls_goes_on_at_the_worker_to_which_a_publisher_comes_back(
+    server: Server, peers: Peers, clip: Path
+) -> None:
+    moved = f"stream {PATH}: it is published at another server from now on"
+    publisher = peers.publish(clip, server.url(PATH), is_endless=True)
+    last = media_playlist(server).segments[-1]
+    while not any(moved in line for line in server.log()):
+        publisher.kill()
+        server.wait_stream(PATH, state="interrupted")
+        last = media_playlist(server).segments[-1]
+        publisher = peers.publish(clip, server.url(PATH), is_endless=True)
+        wait_for(partial(is_of_next_run, server, last), "segments of the next run")
+    # What players have not fetched yet is still there.
+    for _ in range(4):
+        status, text = server.get(f"/{PATH}/{last.name}")
+        assert status == 200, text
+        assert server.get(f"/{PATH}/{last.name[:7]}0.m4s")[0] == 404
+
+
+def media_playlist(server: Server) -> Playlist:
+    """Return the media playlist, from whichever worker, once there is one."""
+    texts: list[str] = []
+
+    def is_given() -> bool:
+        status, text = server.get(f"/{PATH}/main.m3u8")
+        texts.append(text)
+        return status == 200
+
+    wait_for(is_given, "a playlist")
+    return parse(texts[-1])
+
+
+def is_of_next_run(server: Server, last: Segment) -> bool:
+    """Say whether the newest segment is behind the next discontinuity; no number may fall."""
+    newest = media_playlist(server).segments[-1]
+    assert newest.number >= last.number
+    assert newest.discontinuity <= last.discontinuity + 1
+    return newest.discontinuity > last.discontinuity

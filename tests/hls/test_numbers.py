@@ -56,3 +56,28 @@ def test_names_are_remembered_up_to_a_limit_the_newest_ones() -> None:
 
 def test_discontinuities_of_ten_years_are_few_enough_to_be_counted_with_each_playlist() -> None:
     assert Numbers().first("live/a", EPOCH_S + 10 * 365 * 86_400).discontinuity < 4000
+
+
+def test_name_goes_on_where_another_packager_that_is_done_has_ended_whatever_the_clock() -> None:
+    numbers, told = Numbers(), First(CLOCK.sequence + 3, CLOCK.discontinuity, goes_on=True)
+    numbers.hear("live/a", told, NOW)
+    for name in ("live/b", "live/c"):
+        numbers.note(name, CLOCK, NOW + 60)
+    assert numbers.first("live/a", NOW + 60) == told
+
+
+def test_packager_that_goes_on_itself_keeps_its_numbers() -> None:
+    numbers, told = Numbers(), First(CLOCK.sequence + 3, CLOCK.discontinuity, goes_on=True)
+    again = First(told.sequence, told.discontinuity + 1)
+    numbers.hear("live/a", told, NOW)
+    numbers.hear("live/a", again, NOW)
+    assert numbers.first("live/a", NOW) == again
+    numbers.hear("live/a", told, NOW)  # said before, and late
+    assert numbers.first("live/a", NOW + 60).sequence == CLOCK.sequence + 240
+
+
+def test_what_is_heard_late_lets_no_number_fall() -> None:
+    numbers, used = Numbers(), First(CLOCK.sequence + 9, CLOCK.discontinuity + 2)
+    numbers.note("live/a", used, NOW)
+    numbers.hear("live/a", First(CLOCK.sequence + 8, 1, goes_on=True), NOW)
+    assert numbers.first("live/a", NOW) == used

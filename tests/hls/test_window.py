@@ -170,6 +170,13 @@ def test_numbers_of_what_follows_are_behind_all_that_were_given() -> None:
     assert window.following == First(704, 34)
 
 
+def test_window_that_goes_on_for_another_packager_begins_with_a_discontinuity() -> None:
+    window = window_of(3, first=First(5, 2, goes_on=True))
+    fill(window)
+    assert window.segments[0].is_discontinuous
+    assert window.following == First(6, 3)
+
+
 def test_bytes_are_bounded_and_two_segments_stay() -> None:
     window = window_of(100, 50)
     for _ in range(10):

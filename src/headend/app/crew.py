@@ -10,11 +10,13 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from headend.access.passwords import Passwords
+from headend.app.crew_numbers import CrewNumbers
 from headend.decisions import Address
 from headend.directory.port import Body
 from headend.directory.values import Member
 from headend.drain.drain import Drain
 from headend.features.features import Features
+from headend.hls.streams import HlsStreams
 from headend.live.rtmp_connection import RtmpConnection
 from headend.live.services import Services
 from headend.net.listener import Listener
@@ -73,7 +75,10 @@ class Crew:
             Forwarder(self._tether, services.events)
 
     def begin(self, services: Services, http: "HttpServer | None") -> None:
-        """Take connections of other workers."""
+        """Take connections of other workers, and what they tell."""
+        hls = services.features.find(HlsStreams)
+        if hls is not None:
+            self.directory.watch(CrewNumbers(services, hls, self.directory))
 
         def take_rtmp(sock: socket.socket, peer: Peer) -> None:
             connection = RtmpConnection(services, peer)

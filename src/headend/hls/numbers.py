@@ -34,10 +34,12 @@ class First:
     Attributes:
         sequence: Media sequence number, at least 1.
         discontinuity: Discontinuity sequence number, at least 1.
+        goes_on: The segment follows one of another packager, behind a discontinuity.
     """
 
     sequence: int = 1
     discontinuity: int = 1
+    goes_on: bool = False
 
 
 class Numbers:
@@ -54,6 +56,8 @@ class Numbers:
             unix_s: The wall clock.
         """
         clock, following = _clock(unix_s), self._following.get(name, First())
+        if following.goes_on:
+            return following
         return First(
             max(clock.sequence, following.sequence),
             max(clock.discontinuity, following.discontinuity),
@@ -68,6 +72,17 @@ class Numbers:
             if len(self) > REMEMBERED or _has_passed(clock, self._following[oldest]):
                 del self._following[oldest]
 
+    def hear(self, name: str, following: First, unix_s: float) -> None:
+        """Take note of what another packager of a name has used; what is older is passed over."""
+        known = self._following.get(name)
+        if known is not None:
+            told, newest = _order(following), _order(known)
+            if told < newest:
+                return
+            if told == newest and not known.goes_on:
+                return
+        self.note(name, following, unix_s)
+
     def __len__(self) -> int:
         return len(self._following)
 
@@ -77,5 +92,11 @@ def _clock(unix_s: float) -> First:
     return First(1 + int(passed * SEGMENTS_PER_S), 1 + int(passed / DISCONTINUITY_S))
 
 
+def _order(numbers: First) -> tuple[int, int]:
+    return numbers.sequence, numbers.discontinuity + numbers.goes_on
+
+
 def _has_passed(clock: First, numbers: First) -> bool:
+    if numbers.goes_on:
+        return False
     return numbers.sequence <= clock.sequence and numbers.discontinuity <= clock.discontinuity

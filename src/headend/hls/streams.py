@@ -43,6 +43,7 @@ EPOCH_CHARACTERS: Final = 6
 # players wait for one and a half (RFC 8216, 6.3.4), and requests that block for three.
 STALE_TARGETS: Final = 3
 QUIET_S: Final = 1.0  # without media: nothing new can come
+LEFT_S: Final = 30.0  # what was packaged of a stream that another server packages now stays so long
 REMAKE_S: Final = 10.0  # at least from one packager of a stream to the next, after a bug in it
 
 _ALPHABET: Final = string.ascii_lowercase + string.digits
@@ -210,6 +211,7 @@ class HlsStreams(Packaging):
         requests: How many requests there were, by kind.
         waiting: Requests that wait now.
         left_out: Frames that were left out of streams that are packaged no more.
+        numbers: Numbers with which names go on.
     """
 
     name = "hls"
@@ -220,7 +222,8 @@ class HlsStreams(Packaging):
         self._registry = registry
         self.viewers: Final = viewers
         self._streams: dict[str, HlsStream] = {}
-        self._numbers = Numbers()
+        self._left: dict[str, tuple[HlsStream, float]] = {}  # and until when it is kept
+        self.numbers: Final = Numbers()
         # Discontinuity sequence number of what was packaged before, and its keyframe interval, s.
         self._known: WeakKeyDictionary[Stream, tuple[int, float]] = WeakKeyDictionary()
         self.observers: Final[list[HlsObserver]] = []
@@ -254,6 +257,8 @@ class HlsStreams(Packaging):
         if packaged is not None and packaged.stream is stream:
             self._close(packaged)
             del self._streams[stream.path]
+            del self._known[stream]  # the numbers go on elsewhere
+            self._left[stream.path] = packaged, self._runtime.loop.time() + LEFT_S
 
     def findings(self, stream: Stream) -> Sequence[str]:
         """Say what an operator should know of the packaging of a stream, a line each."""
@@ -279,10 +284,18 @@ class HlsStreams(Packaging):
         for each in self._streams.values():
             each.close()
         self._streams.clear()
+        self._left.clear()
 
     def find(self, path: str) -> HlsStream | None:
         """Return the packaging of a stream; None: it is not packaged."""
         return self._streams.get(path)
+
+    def left(self, path: str) -> HlsStream | None:
+        """Return what was packaged here of a stream, before another server did; players ask for it.
+
+        None: nothing, or that is long ago.
+        """
+        return self._left.get(path, (None,))[0]
 
     @property
     def is_loaded(self) -> bool:
@@ -318,11 +331,11 @@ class HlsStreams(Packaging):
                     known.packager.archive.join(archive)
                 return known
             self._close(known)
-        first = self._numbers.first(stream.path, time())
+        first = self.numbers.first(stream.path, time())
         interval_s = (stream.keyframe_interval or 0) / 1000
         if stream in self._known:  # players that come back would wait for what they know
             discontinuity, longest_s = self._known[stream]
-            first = replace(first, discontinuity=discontinuity)
+            first = replace(first, discontinuity=discontinuity, goes_on=False)
             interval_s = max(interval_s, longest_s)
         made = HlsStream(self, self._runtime, stream, first, interval_s, archive)
         self._streams[stream.path] = made
@@ -336,7 +349,7 @@ class HlsStreams(Packaging):
         following = ended.playlists.following
         self._known[ended.stream] = following.discontinuity, ended.packager.interval_s
         another = replace(following, discontinuity=following.discontinuity + 1)
-        self._numbers.note(ended.stream.path, another, time())
+        self.numbers.note(ended.stream.path, another, time())
 
     def packaged(self) -> list[HlsStream]:
         """Return the packaging of all streams that are packaged."""
@@ -352,6 +365,7 @@ class HlsStreams(Packaging):
         runtime = self._runtime
         self._timer = runtime.loop.call_later(SWEEP_S, self._sweep)
         now = runtime.loop.time()
+        self._left = {path: each for path, each in self._left.items() if each[1] > now}
         for path, each in list(self._streams.items()):
             each.let_time_pass(now)
             hls = runtime.rules.of(path).hls

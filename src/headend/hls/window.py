@@ -115,7 +115,7 @@ class Window:
         self.current: Segment | None = None
         self._runs = 0
         self._map = ""  # name of the newest init segment
-        self._is_discontinuous = False
+        self._is_discontinuous = first.goes_on
         self._date = 0.0
         self._frames = 0  # pictures since the newest init segment
         self._frames_s = 0.0

@@ -150,6 +150,9 @@ class HlsRoutes:
         grant = await access.decide(services, request, asked)
         hls = services.features[HlsStreams]
         stream = hls.find(grant.path)
+        left = hls.left(grant.path)
+        if left is not None and left.playlists.resource(name) is not None:
+            stream = left
         if stream is None:
             raise Problem(404, "This stream is not packaged now.")
         viewer = self._note(request, stream, asked, grant)

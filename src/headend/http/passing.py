@@ -9,7 +9,8 @@ A worker believes what another one says of the client, because only workers reac
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -19,6 +20,7 @@ from yarl import URL
 
 from headend.directory.port import Body, Directory
 from headend.directory.values import Member
+from headend.events import Event, StreamConnected
 from headend.features.feature import Feature, Values
 from headend.http import access
 from headend.http.paths import stream_path
@@ -40,6 +42,14 @@ _HOP: Final = frozenset(
 )
 _SAID: Final = _HOP | {"x-forwarded-for", "x-forwarded-proto", "content-length", "expect"}
 IS_ANSWERED: Final = web.RequestKey("is_answered", bool)  # the answer has begun
+MOVED: Final = (
+    421  # a worker says to another one that it has the stream no more (RFC 9110, 15.5.20)
+)
+NOT_FOUND: Final = 404
+GONE: Final = "There is no such part of this stream, or not any more."
+LEARN_S: Final = 0.1  # until all workers know who has a stream
+LEARN_TIMES: Final = 50
+MOST_OWNERS: Final = 10_000  # streams whose owners are remembered; then the oldest are forgotten
 _FIRST: Final = ("/api/", "/metrics", "/.well-known/acme-challenge/")
 
 
@@ -60,6 +70,17 @@ class WorkerAnswer:
     def document(self) -> Any:
         """Return what its JSON says."""
         return json.loads(self.body)
+
+
+class _Moved(Exception):
+    """The worker that was asked has the stream no more."""
+
+
+class _NotThere(Exception):
+    """The worker that was asked does not have what another one may have."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
 
 
 class Passing(Feature):
@@ -83,6 +104,7 @@ class Passing(Feature):
         self._sessions: Final[dict[str, aiohttp.ClientSession]] = {}  # by socket
         self._silent: Final = Repeats(log, "workers that did not answer")
         self._waiting: Final[dict[str, set[asyncio.Event]]] = {}  # requests that go on, by stream
+        self._owners: Final[dict[str, list[Member]]] = {}  # who had a stream last, and before
 
     @property
     def is_first(self) -> bool:
@@ -99,15 +121,34 @@ class Passing(Feature):
 
     def start(self) -> None:
         self.directory.watch(self)
+        self._services.events.subscribe(self._take)
 
     async def stop(self) -> None:
         for session in self._sessions.values():
             await session.close()
 
+    def _take(self, event: Event) -> None:
+        if isinstance(event, StreamConnected) and self._publishes(event.stream):
+            self._note_owner(event.stream, self.directory.me)
+
+    def _publishes(self, path: str) -> bool:
+        """Say whether a stream is published here: worker 0 hears of those of all."""
+        has_source = self._services.registry.publication(path) is not None
+        return has_source and self.directory.find(path) is None
+
     def owner_changed(self, path: str) -> None:
-        if self.directory.find(path) is not None:  # a stream that waits for its publisher is kept
-            for event in self._waiting.get(path, ()):
-                event.set()
+        owner = self.directory.find(path)
+        if owner is not None:  # else the stream may wait for its publisher, and is kept
+            self._note_owner(path, owner.member)
+
+    def _note_owner(self, path: str, owner: Member) -> None:
+        """Remember who has a stream now, and have requests that wait ask there."""
+        known = [each for each in self._owners.pop(path, []) if each != owner]
+        self._owners[path] = [*known[-1:], owner]
+        if len(self._owners) > MOST_OWNERS:
+            del self._owners[next(iter(self._owners))]
+        for event in self._waiting.get(path, ()):
+            event.set()
 
     def message(self, sender: Member, kind: str, body: Body) -> None:
         """Do nothing: it is for others."""
@@ -124,33 +165,84 @@ class Passing(Feature):
     async def answer(self, request: web.Request, path: str, handler: Handler) -> web.StreamResponse:
         """Answer a request about a stream here, or where it is published, also if that changes."""
         if access.is_member(request):
-            return await handler(request)
+            return await self._answer_member(request, path, handler)
         moved = asyncio.Event()
         waiting = self._waiting.setdefault(path, set())
         waiting.add(moved)
         try:
-            while True:
+            for _ in range(LEARN_TIMES):
                 moved.clear()
                 response = await self._answer_once(request, path, handler, moved)
                 if response is not None:
                     return response
+            raise _away()
         finally:
             waiting.discard(moved)
             if not waiting:
                 self._waiting.pop(path, None)
 
+    async def _answer_member(
+        self, request: web.Request, path: str, handler: Handler
+    ) -> web.StreamResponse:
+        """Answer what another worker passes on; it asks again where the stream is by then."""
+        try:
+            return await handler(request)
+        except Problem:
+            if self.directory.find(path) is None:
+                raise
+            raise Problem(MOVED, "Another worker publishes this stream.") from None
+
+    def _owner(self, path: str) -> Member:
+        """Return the worker that publishes a stream, or waits for its publisher."""
+        owner = self.directory.find(path)
+        last = self._owners.get(path, [self.directory.me])[-1] if owner is None else owner.member
+        return last if last in self.directory.members() else self.directory.me
+
+    def _owner_before(self, path: str) -> Member | None:
+        """Return the worker that published a stream before; it has its last segments."""
+        before = self._owners.get(path, [])[:-1]
+        return before[0] if before and before[0] in self.directory.members() else None
+
+    async def _answer_at_owner(
+        self, request: web.Request, path: str, handler: Handler
+    ) -> web.StreamResponse:
+        owner, before = self._owner(path), self._owner_before(path)
+        if before is None or "name" not in request.match_info:
+            return await self._answer_at(request, owner, handler)
+        try:
+            return await self._answer_at(request, owner, handler, has_other=True)
+        except _NotThere as missing:
+            try:
+                return await self._answer_at(request, before, handler, has_other=True)
+            except (_NotThere, _Moved):
+                raise missing.problem from None
+
+    async def _answer_at(
+        self, request: web.Request, member: Member, handler: Handler, *, has_other: bool = False
+    ) -> web.StreamResponse:
+        if member != self.directory.me:
+            return await self.pass_on(request, member, has_other=has_other)
+        try:
+            return await handler(request)
+        except Problem as problem:
+            if has_other and problem.status == NOT_FOUND:
+                raise _NotThere(problem) from None
+            raise
+
     async def _answer_once(
         self, request: web.Request, path: str, handler: Handler, moved: asyncio.Event
     ) -> web.StreamResponse | None:
         """Answer; None: the stream moved meanwhile, and nothing was answered."""
-        owner, loop = self.directory.find(path), self._services.loop
-        answering = handler(request) if owner is None else self.pass_on(request, owner.member)
-        here = loop.create_task(_run(answering))
+        loop = self._services.loop
+        here = loop.create_task(self._answer_at_owner(request, path, handler))
         there = loop.create_task(moved.wait())
         try:
             await asyncio.wait((here, there), return_when=asyncio.FIRST_COMPLETED)
             if here.done() or request.get(IS_ANSWERED, False):
                 return await here
+        except _Moved:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(moved.wait(), LEARN_S)
         finally:
             there.cancel()
             here.cancel()
@@ -172,11 +264,20 @@ class Passing(Feature):
                 return await self.pass_on(request, member)
         raise _away()
 
-    async def pass_on(self, request: web.Request, member: Member) -> web.StreamResponse:
+    async def pass_on(
+        self, request: web.Request, member: Member, *, has_other: bool = False
+    ) -> web.StreamResponse:
         """Have another worker answer a request.
+
+        Args:
+            request: The request.
+            member: The worker.
+            has_other: Another one is asked if this one does not have it.
 
         Raises:
             Problem: 503: it does not answer.
+            _Moved: It has the stream no more that the request is about.
+            _NotThere: It does not have what another one may have.
         """
         peer, headers = access.peer_of(self._services, request), _headers(request.headers)
         if peer.address is not None:
@@ -193,6 +294,10 @@ class Passing(Feature):
                 data=request.content if request.body_exists else None,
                 allow_redirects=False,
             ) as answer:
+                if answer.status == MOVED:
+                    raise _Moved
+                if answer.status == NOT_FOUND and has_other:
+                    raise _NotThere(Problem(NOT_FOUND, GONE))
                 response = web.StreamResponse(status=answer.status, reason=answer.reason)
                 for name, value in answer.headers.items():
                     if name.lower() not in _HOP:
@@ -253,10 +358,6 @@ class Passing(Feature):
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return known
-
-
-async def _run(answering: Awaitable[web.StreamResponse]) -> web.StreamResponse:
-    return await answering
 
 
 def at_owner(services: Services, handler: Handler) -> Handler:
