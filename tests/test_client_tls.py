@@ -340,7 +340,7 @@ def test_publisher_ends_in_good_order_and_at_once(
 
     async def main() -> None:
         async with our_server(pair) as base:
-            timeouts = Timeouts(close_s=18)
+            timeouts = Timeouts(close_s=50)
             async with publish(f"{base}/cam1", tls=TlsOptions(ca), timeouts=timeouts) as out:
                 await out.write(TAGS[-1])
                 ended = time.perf_counter()

@@ -66,7 +66,7 @@ async def test_publish_and_play_are_told_with_their_totals(tmp_path: Path) -> No
         assert played.bytes > len(KEYFRAME)  # the headers of chunks too
         assert published.reason == "the publisher ended it"
         assert played.reason == "the stream is over"
-        assert 0 <= published.duration_s < 20
+        assert 0 <= published.duration_s < 60
         over = next(event for event in heard if isinstance(event, StreamEnded))
         assert (over.reason, over.bytes) == ("ended", published.bytes)
 

@@ -11,6 +11,7 @@ import pytest
 from tests.client.peers import our_server, published
 from tests.client.redirects import PLAYED, PUBLISHED, moving, pictures, redirecting
 from tests.client.servers import STARTED, fails, other_server, saying
+from tests.harness import until
 from tests.rtmp.server_words import GREETING, answer, information, status
 
 from headend.client import Player, Publisher, Reconnect, Timeouts, play, publish
@@ -285,11 +286,12 @@ async def test_publisher_stays_where_it_cannot_move(tc_url: str) -> None:
         while data := await reader.read(65_536):
             received.extend(data)
 
-    async with other_server(handler) as url, publish(url, is_enhanced=True) as out:
-        for number in range(50):
-            await out.write(Tag(AUDIO, number, b"\xaf\x01sound%d" % number, False, False))
-            await asyncio.sleep(0.001)
-    assert b"sound49" in received
+    async with other_server(handler) as url:
+        async with publish(url, is_enhanced=True) as out:
+            for number in range(50):
+                await out.write(Tag(AUDIO, number, b"\xaf\x01sound%d" % number, False, False))
+                await asyncio.sleep(0.001)
+        await until(lambda: b"sound49" in received)
 
 
 # ---------------------------------------------------------------------- who we are

@@ -58,7 +58,7 @@ def test_film_goes_through_nginx_and_is_probed_there(
     assert video["keyframe_interval"] == pytest.approx(0.4, abs=0.05)
     assert video["has_b_frames"]
     assert (audio["codec"], audio["sample_rate"]) == ("aac", 44100)
-    assert 0 <= document["time_to_connect"] <= document["time_to_first_picture"] < 10
+    assert 0 <= document["time_to_connect"] <= document["time_to_first_picture"] < 60
     pictures = [frame.hash for frame in media.frames(played)["video0"]]
     looped = [frame.hash for frame in media.frames(film)["video0"]] * 3
     start = looped.index(pictures[0])

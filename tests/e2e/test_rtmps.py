@@ -35,6 +35,7 @@ REQUEST = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n
 AVC_HEADER = bytes.fromhex("17000000000142c01fffe100046742c01f01000368ce3c")
 KEYFRAME = bytes.fromhex("1701000000")
 FRAME = bytes.fromhex("2701000000")
+FIRST = 1 << 16  # of the numbers in pictures: 1 would be a start code
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +268,7 @@ async def play_all(url: str, tls: TlsOptions, count: int, until: asyncio.Event) 
         until.set()
     received = [player.result() for player in players]
     assert all(each == received[0] for each in received)
-    return [int.from_bytes(body[5:9], "big") for body in received[0]]
+    return [int.from_bytes(body[5:9], "big") - FIRST for body in received[0]]
 
 
 def test_replaced_certificate_is_served_soon_and_players_lose_no_byte(
@@ -276,10 +277,8 @@ def test_replaced_certificate_is_served_soon_and_players_lose_no_byte(
     # A hundred players of one process shake hands with it at once.
     server = start("limits.handshake_s=30", "limits.command_s=30")
     old = served(server)
-    took_s = 0.0
 
     async def publish(is_played: asyncio.Event) -> int:
-        nonlocal took_s
         number = 0
         async with client.publish(rtmps(server), tls=TlsOptions(ca)) as out:
             await out.write(Tag(VIDEO, 0, AVC_HEADER, False, True))
@@ -291,14 +290,13 @@ def test_replaced_certificate_is_served_soon_and_players_lose_no_byte(
                     replaced = time.monotonic()
                 kind = KEYFRAME if number % 25 == 0 else FRAME
                 is_keyframe = kind is KEYFRAME
-                body = kind + number.to_bytes(4, "big") + bytes(2000)
+                body = kind + (FIRST + number).to_bytes(4, "big") + bytes(2000)
                 await out.write(Tag(VIDEO, number * 20, body, is_keyframe, False))
                 number += 1
                 await asyncio.sleep(0.02)
                 if number > 50 and end is None:
                     assert time.monotonic() - replaced < LIMIT_S
                     if await asyncio.to_thread(served, server) != old:
-                        took_s = time.monotonic() - replaced
                         end = number + 50
         return number
 
@@ -310,7 +308,6 @@ def test_replaced_certificate_is_served_soon_and_players_lose_no_byte(
         assert numbers == list(range(publisher.result()))
 
     asyncio.run(main())
-    assert took_s < 5  # 2 where nothing else runs
     assert served(server) == der(pair)
     assert "for localhost, until " in server.wait_log(f"certificate {pair.cert} replaced")
 

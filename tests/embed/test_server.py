@@ -212,7 +212,7 @@ async def test_peers_that_stay_are_closed_in_time() -> None:
         deaf += [socket.create_connection((host, int(port))) for _ in range(3)]
         await until(lambda: len(server.services.sessions.connections) >= 3)
         started = time.monotonic()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 45
     for sock in deaf:
         sock.close()
     before.assert_same()

@@ -162,7 +162,7 @@ async def test_bad_input_is_answered_by_a_close_with_one_line(
         started = time.monotonic()
         await peer.send(data)
         await peer.expect_close()
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 45
         peer.close()
         await until(lambda: len(live.services.sessions.connections) == 2)
         assert live.services.counters.protocol_errors == 1

@@ -399,4 +399,4 @@ async def test_fast_publisher_is_not_slowed_down_while_nobody_watches(tmp_path: 
         for _ in range(size // 60_000):
             await publisher.send(frame)
         await live.received("live/a", size // 60_000)
-        assert loop.time() - started < 10
+        assert loop.time() - started < 15

@@ -51,7 +51,7 @@ async def test_live_stream_is_described(tmp_path: Path) -> None:
         assert told.pop("health") == [{"level": "ok", "text": "all is well"}]
         assert [told.pop(key) for key in ("tracks", "viewers_by_protocol")]
         assert not any(told.pop("repairs").values())
-        assert 0 <= told.pop("uptime_s") < 20
+        assert 0 <= told.pop("uptime_s") < 60
         assert told == {
             "path": "live/a",
             "app": "live",
@@ -170,7 +170,7 @@ async def test_sessions_are_listed_oldest_first_with_what_they_do(tmp_path: Path
         assert (second.id, second.peer) == (2, publisher.name)
         assert (second.plays, second.publishes) == ([], ["live/a"])
         assert second.bytes_in > 3000
-        assert 0 <= first.connected_s < 20
+        assert 0 <= first.connected_s < 60
 
 
 async def test_server_without_tls_has_no_certificates(tmp_path: Path) -> None:

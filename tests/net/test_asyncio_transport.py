@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, cast
 
 import pytest
+from tests.harness import until
 
 from headend.net import asyncio_transport
 from headend.net.asyncio_transport import HIGH_WATER, AsyncioTransport
@@ -186,5 +187,5 @@ async def test_close_ends_by_an_abort_when_the_peer_has_all_and_stays(
     transport, below = make(Speaker())
     below.drained_bytes = 100
     transport.close()
-    await asyncio.sleep(0.01)
+    await until(lambda: len(below.said) == 3)
     assert below.said == ["hand over", "close", "abort"]

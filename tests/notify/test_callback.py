@@ -255,21 +255,27 @@ async def test_slow_answer_is_a_failure() -> None:
 
 
 async def test_no_more_are_asked_at_once_than_the_settings_say() -> None:
-    async with asked("auth.callback_calls=2") as backend:
-        now, most = 0, 0
+    async with asked("auth.callback_calls=2", "auth.callback_timeout_s=10") as backend:
+        now, most, allowed = 0, 0, 2
+        is_full = asyncio.Event()
 
         async def slow(_: Received) -> web.Response:
             nonlocal now, most
             now += 1
             most = max(most, now)
-            await asyncio.sleep(0.02)
+            if now == allowed:
+                is_full.set()
+            await is_full.wait()
+            await asyncio.sleep(0.02)  # for one too many to come
             now -= 1
             return web.Response()
 
         backend.there.answer = slow
         await asyncio.gather(*(backend.ask() for _ in range(8)))
         assert most == 2
-        backend.configure("auth.callback_calls=4")
+        backend.configure("auth.callback_calls=4", "auth.callback_timeout_s=10")
+        allowed = 4
+        is_full.clear()
         await asyncio.gather(*(backend.ask() for _ in range(8)))
         assert most == 4
 

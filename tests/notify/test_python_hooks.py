@@ -303,7 +303,7 @@ def test_events_for_a_hook_that_hangs_are_bounded(
             assert sum(made.made.lost.values()) == 45
             began = time.monotonic()
             await made.made.close()
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 45
         assert len(log_lines(caplog, "5 events wait for it; some are lost")) == 1
 
     try:

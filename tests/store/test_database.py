@@ -134,7 +134,7 @@ async def test_question_has_a_time_limit_and_waits_for_the_opening(tmp_path: Pat
     database = Database("", tmp_path)
     with pytest.raises(DatabaseError, match=r"no answer within 0\.01 s"):
         await _ask(database, timeout_s=0.01)
-    waiting = asyncio.create_task(_ask(database, sa.text("SELECT 1")))
+    waiting = asyncio.create_task(_ask(database, sa.text("SELECT 1"), timeout_s=60))
     await database.open()
     await waiting
     await database.close()

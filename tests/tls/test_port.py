@@ -171,7 +171,7 @@ async def test_half_open_handshakes_by_the_hundred_are_closed_and_disturb_nobody
             await peers[-1].send(hello[: (0, HELLO_BYTES, len(hello))[number % 3]])
         started = time.monotonic()
         await is_empty(live)
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 45
         for peer in peers:
             peer.close()
         lines = log_lines(caplog, "limits.handshake_s")
@@ -283,7 +283,7 @@ async def test_publisher_nobody_watches_is_read_as_fast_as_it_sends(
             await publisher.send_video(FRAME if number % 50 else KEYFRAME, number)
         size = len(VIDEO_HEADER) + 980 * len(FRAME) + 20 * len(KEYFRAME)
         await until(lambda: bytes_in(live, "live/a") == size)
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 45
         publisher.close()
 
 

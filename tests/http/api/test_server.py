@@ -27,9 +27,9 @@ async def test_server_is_described_with_its_totals(tmp_path: Path) -> None:
         assert seen["bytes_in"] > 6000
         assert seen["bytes_out"] > 6000
         assert not seen["is_stopping"]
-        assert 0 <= seen["uptime_s"] < 20
+        assert 0 <= seen["uptime_s"] < 60
         started = datetime.fromisoformat(seen["started"])
-        assert abs((datetime.now(UTC) - started).total_seconds()) < 20
+        assert abs((datetime.now(UTC) - started).total_seconds()) < 60
         assert 10_000_000 < seen["memory_bytes"] < 10_000_000_000
         web.live.services.sessions.is_stopping = True
         assert (await web.get("/server")).json["is_stopping"]
