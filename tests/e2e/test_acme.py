@@ -97,6 +97,20 @@ def test_certificate_is_got_over_the_tls_port(
     assert pebble.process.output().count("/order-plz") == orders > 0
 
 
+@pytest.mark.limit(120)
+def test_one_of_several_workers_orders_and_all_answer_the_authority_and_serve(
+    start_server: StartServer, start_pebble: StartPebble
+) -> None:
+    port = free_port()
+    pebble = start_pebble(tls_port=port)  # its checks come to whichever worker
+    server = start_server(*pebble.settings, arguments=("--tls", f"127.0.0.1:{port}"), workers=3)
+    server.wait_log("acme: serving a certificate for localhost by CN=Pebble", count=3)
+    for _ in range(12):
+        assert _health(port, pebble.client()) == 200
+    assert server.stop() == 0
+    assert sum("acme: asking " in line for line in server.log()) == 1
+
+
 def test_certificate_is_got_over_http_where_the_tls_port_cannot_be_reached(
     start_server: StartServer, start_pebble: StartPebble
 ) -> None:

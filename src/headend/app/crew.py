@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from headend.access.passwords import Passwords
+from headend.app.crew_certificates import CrewCertificates
 from headend.app.crew_numbers import CrewNumbers
 from headend.decisions import Address
 from headend.directory.port import Body
@@ -46,7 +47,10 @@ class Crew:
     Attributes:
         worker: The worker.
         directory: Says which worker has a stream.
+        certificates: Tells the others of certificates that are ordered; there after `join`.
     """
+
+    certificates: CrewCertificates
 
     def __init__(self, tether: Tether) -> None:
         """Prepare; `join` and `begin` follow."""
@@ -69,6 +73,8 @@ class Crew:
         self._passwords = passwords = services.access.passwords
         passwords.asked, passwords.answered = self._asked, self._answered
         self.directory.watch(self)
+        self.certificates = CrewCertificates(services, self.directory, self.worker.count)
+        self.directory.watch(self.certificates)
         if self.worker.is_first:
             self._tether.on("event", lambda notice: _emit(services, notice))
         else:

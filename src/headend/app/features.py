@@ -113,7 +113,11 @@ def _integrations(ground: Ground) -> Feature:
 def _certificates(ground: Ground) -> Feature:
     from headend.tls.served import ServedCertificates
 
-    return ServedCertificates(ground.services.runtime, has_http=ground.has_http)
+    runtime, crew = ground.services.runtime, ground.crew
+    others = None if crew is None else crew.certificates
+    return ServedCertificates(
+        runtime, has_http=ground.has_http, others=others, orders=ground.is_first
+    )
 
 
 def _fallbacks(ground: Ground) -> Feature:

@@ -50,6 +50,7 @@ GONE: Final = "There is no such part of this stream, or not any more."
 LEARN_S: Final = 0.1  # until all workers know who has a stream
 LEARN_TIMES: Final = 50
 MOST_OWNERS: Final = 10_000  # streams whose owners are remembered; then the oldest are forgotten
+CHALLENGE_ROUTE: Final = "/worker/challenge"  # of ACME; for worker 0 alone
 _FIRST: Final = ("/api/", "/metrics", "/.well-known/acme-challenge/")
 
 

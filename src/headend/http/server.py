@@ -1,5 +1,6 @@
 """The HTTP side, on aiohttp: health, metrics, the API, pages and media."""
 
+import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +18,7 @@ from headend.http.connection import HttpConnection, Unclaimed
 from headend.http.exposition import CONTENT_TYPE, MEMBERS_ROUTE, NAMES_ALL, Exposition
 from headend.http.heads import answer_headers
 from headend.http.late_routes import LateRoutes
-from headend.http.passing import Passing
+from headend.http.passing import CHALLENGE_ROUTE, Passing
 from headend.http.problem_pages import show_problems
 from headend.http.problems import tell_problems
 from headend.http.protocol import HttpProtocol
@@ -144,6 +145,7 @@ class HttpServer(Feature):
         application.router.add_get("/metrics", self._metrics)
         if self._passing is not None:
             application.router.add_get(MEMBERS_ROUTE, self._metrics_for_first)
+            application.router.add_put(CHALLENGE_ROUTE, self._take_challenge)
         application.router.add_get(ACME_PATH, self._acme_challenge)
         self._api.serve(application)
         # Names of streams may be anything: what is fixed comes first.
@@ -201,6 +203,15 @@ class HttpServer(Feature):
             raise web.HTTPNotFound
         body = await self._exposition.for_first(names_all=request.query.get(NAMES_ALL) == "1")
         return web.Response(body=body, content_type="application/json")
+
+    async def _take_challenge(self, request: web.Request) -> web.Response:
+        """Be ready for an authority that worker 0 has asked: it may come to this worker."""
+        served = self._services.features.find(ServedCertificates)
+        if not access.is_member(request) or served is None:
+            raise web.HTTPNotFound
+        body = await request.json()
+        await asyncio.to_thread(served.challenges.take_tls, body["name"], body["key_authorization"])
+        return web.Response(status=204)
 
     async def _acme_challenge(self, request: web.Request) -> web.Response:
         """Show an authority that the name it checks leads here."""

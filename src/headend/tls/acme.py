@@ -128,6 +128,7 @@ class AcmeClient:
         )
         await _in_thread(self._runtime.loop, self._order)
         self._serve()
+        self._served.renewed()
         if self._due_in_s(datetime.now(UTC)) <= 0:  # or we would ask again at once, and again
             raise AcmeError("the authority's certificate lacks a name or is about to expire")
         self._failures = 0

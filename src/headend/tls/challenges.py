@@ -11,9 +11,10 @@ loop; each look-up is of one dictionary, in one step.
 import hashlib
 import ssl
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -31,10 +32,26 @@ OCTET_STRING: Final = b"\x04\x20"  # DER: tag, 32 bytes
 VALIDITY: Final = timedelta(days=1)  # an order takes minutes
 
 
+class AcmeOthers(Protocol):
+    """The other processes that serve the same ports, one of which an authority may meet."""
+
+    async def challenge(self, name: str, key_authorization: str) -> None:
+        """Have them ready for TLS-ALPN-01 of a name; they are when it returns."""
+
+    def renewed(self) -> None:
+        """Have them serve the certificate that was got."""
+
+
 class Challenges:
     """What an authority that comes now is to be answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: Callable[[str, str], None] = lambda name, text: None) -> None:
+        """Begin with none.
+
+        Args:
+            share: Has others answer TLS-ALPN-01 too: name, key authorization; it may wait.
+        """
+        self._share: Final = share
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._answers: dict[str, str] = {}
 
@@ -52,7 +69,12 @@ class Challenges:
         return self._answers.get(token)
 
     def add_tls(self, name: str, key_authorization: str) -> None:
-        """Be ready for TLS-ALPN-01 of a name."""
+        """Be ready for TLS-ALPN-01 of a name, and have others ready."""
+        self.take_tls(name, key_authorization)
+        self._share(name, key_authorization)
+
+    def take_tls(self, name: str, key_authorization: str) -> None:
+        """Be ready for TLS-ALPN-01 of a name, because another process asks an authority."""
         self._contexts[name] = _context(name, key_authorization)
 
     def add_http(self, token: str, key_authorization: str) -> None:

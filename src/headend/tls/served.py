@@ -1,5 +1,6 @@
 """The certificates that a server serves: read again, looked at daily, renewed by ACME."""
 
+import asyncio
 import logging
 from asyncio import TimerHandle
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from headend.tls.acme import AcmeClient
     from headend.tls.certificates import CertificateStore
+    from headend.tls.challenges import AcmeOthers
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +41,21 @@ class ServedCertificates(Feature):
 
     name = "certificates"
 
-    def __init__(self, runtime: Runtime, *, has_http: bool) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        has_http: bool,
+        others: "AcmeOthers | None" = None,
+        orders: bool = True,
+    ) -> None:
         """Read the certificates.
 
         Args:
             runtime: What every connection needs.
             has_http: There is a plain HTTP listener, on which an authority may check a name.
+            others: Serve the same ports; None: this server is alone.
+            orders: Certificates are ordered here; else by one of the others.
 
         Raises:
             SettingsError: One is wrong.
@@ -55,7 +66,9 @@ class ServedCertificates(Feature):
         self.acme_failures = 0
         self.store = _read(runtime.settings)
         self._checked = (runtime.settings.tls, self.store)
-        self.challenges: Final = Challenges()
+        self._others = others
+        self._orders = orders
+        self.challenges: Final = Challenges(self._share)
         self.handshakes: Final = Handshakes(runtime.poller)
         self.failed_reloads = 0
         self._timer: TimerHandle | None = None
@@ -65,7 +78,7 @@ class ServedCertificates(Feature):
 
     def start(self) -> None:
         """Look after them from now on."""
-        if self._acme is not None:
+        if self._acme is not None and self._orders:
             self._acme.start()
         if self.store.is_self_signed:
             log.info(
@@ -90,6 +103,17 @@ class ServedCertificates(Feature):
             self.store = store
             if self._acme is not None:
                 self._acme.serve_last()
+
+    def serve_last(self) -> None:
+        """Serve the certificate that another process has got."""
+        self.challenges.clear()
+        if self._acme is not None:
+            self._acme.serve_last()
+
+    def renewed(self) -> None:
+        """Have others serve the certificate that was got here."""
+        if self._others is not None:
+            self._others.renewed()
 
     def files(self) -> Sequence[Path]:
         """Return the folders of the certificates."""
@@ -135,6 +159,12 @@ class ServedCertificates(Feature):
         return {"served": len(ends), "expires_in_s": round(min(ends))}
 
     # ------------------------------------------------------------------ inside
+
+    def _share(self, name: str, key_authorization: str) -> None:
+        """Have others ready for a challenge, and wait for them, in the thread of the order."""
+        if self._others is not None:
+            sharing = self._others.challenge(name, key_authorization)
+            asyncio.run_coroutine_threadsafe(sharing, self._runtime.loop).result()
 
     def _acme_client(self, *, has_http: bool) -> "AcmeClient | None":
         if not self._runtime.settings.tls.acme.domains:
