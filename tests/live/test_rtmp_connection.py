@@ -21,6 +21,7 @@ from tests.harness import (
 )
 from tests.wire import wire
 
+from headend.live.rtmp_connection import RtmpConnection
 from headend.media.tag import Tag
 from headend.outputs.rtmp_play import RtmpEncoder
 from headend.rtmp.session import ServerSession
@@ -76,7 +77,8 @@ async def test_viewer_that_takes_a_little_is_late_and_one_that_takes_nothing_is_
         slow = await live.player("a", receive_buffer=4096)
         (connection,) = live.services.sessions.connections
         publisher = await live.publisher("a")
-        transport = connection._transport
+        assert isinstance(connection, RtmpConnection)
+        transport = connection.transport
         # Far more than sockets hold.
         await publisher.send(wire("02 000000 000004 01 00000000 00ffffff"))
         head = wire("06 000000 b71b00 09 01000000")  # 12 000 000 bytes
@@ -210,9 +212,10 @@ async def test_bug_closes_the_one_connection_with_one_line(
         peer, other = await live.peer(), await live.peer()
         await peer.send(C0_C1 + C2)
         await until(lambda: len(live.services.sessions.connections) == 4)
-        bad.extend(
-            c._session for c in live.services.sessions.connections if str(c.peer) == peer.name
-        )
+        for connection in live.services.sessions.connections:
+            assert isinstance(connection, RtmpConnection)
+            if str(connection.peer) == peer.name:
+                bad.append(connection._session)
         await other.send(C0_C1 + C2)
         await peer.send(bytes(1))
         await peer.expect_close()

@@ -81,7 +81,7 @@ async def test_accepted_connection_sends_at_once_and_notices_a_peer_that_is_gone
                 listening.setsockopt(*option, 0)
         peer = await live.connected()
         (connection,) = live.services.sessions.connections
-        sock = connection._transport._socket
+        sock = connection.transport._socket
         assert {key: sock.getsockopt(*key) for key in wanted} == wanted
         peer.close()
 

@@ -103,7 +103,7 @@ async def test_destination_that_reads_nothing_is_late_and_holds_nobody_up(tmp_pa
             await publish_pictures(publisher)
             await until(lambda: states(live) == ["live", "live"])
             (connection,) = there.services.sessions.connections
-            connection._transport.pause_reading()
+            connection.transport.pause_reading()
             player = await steady.player("a")
             sent = 0
             while targets(live)[0]["state"] == "live":

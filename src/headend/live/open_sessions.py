@@ -3,13 +3,10 @@
 from collections.abc import Callable, Iterator
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from headend.live.session import Session
+from headend.live.session import RtmpPeer, Session
 from headend.net.runtime import Counters
-
-if TYPE_CHECKING:
-    from headend.live.rtmp_connection import RtmpConnection
 
 
 class OpenSessions:
@@ -33,7 +30,7 @@ class OpenSessions:
         """
         self._counters: Final = counters
         self._next_number: Final = next_number
-        self.connections: Final[dict[RtmpConnection, None]] = {}
+        self.connections: Final[dict[RtmpPeer, None]] = {}
         self.viewers: Final[dict[Session, None]] = {}
         self.is_stopping = False
 

@@ -1,9 +1,11 @@
 """The session as all protocols share it, for the API and the console."""
 
+from collections.abc import Collection
 from typing import Protocol, runtime_checkable
 
 from headend.access.session_record import Client
 from headend.net.figures import Figures
+from headend.net.transport import Transport
 
 
 class Session(Client, Protocol):
@@ -45,6 +47,22 @@ class Session(Client, Protocol):
 
     def abort(self) -> None:
         """Close the session at once."""
+
+
+class RtmpPeer(Session, Protocol):
+    """A session over RTMP or RTMPS."""
+
+    @property
+    def transport(self) -> Transport:
+        """The transport of its connection."""
+
+    @property
+    def hops(self) -> Collection[str]:
+        """Ids of the servers through which its streams came."""
+
+    @property
+    def is_member(self) -> bool:
+        """It is another server of the cluster, or another worker, that fetches a stream."""
 
 
 @runtime_checkable

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from headend.decisions import AccessRequest
 from headend.errors import Refusal, Rejected
-from headend.live.rtmp_connection import RtmpConnection
+from headend.live.session import RtmpPeer
 from headend.rtmp.refusals import PUBLISH_DENIED
 from headend.testing.loop_thread import WITHIN_S, wait_for
 from headend.testing.slow_reader import SlowReader
@@ -180,13 +180,13 @@ class Faults:
         self._active.append(player)
         return player
 
-    def _wait_connections(self, path: str, who: Who, within_s: float) -> list[RtmpConnection]:
-        def look() -> list[RtmpConnection]:
+    def _wait_connections(self, path: str, who: Who, within_s: float) -> list[RtmpPeer]:
+        def look() -> list[RtmpPeer]:
             return self._server.call(lambda: self._connections(path, who))
 
         return wait_for(look, lambda: f"no RTMP {who} of {path}", within_s)
 
-    def _connections(self, path: str, who: Who) -> list[RtmpConnection]:
+    def _connections(self, path: str, who: Who) -> list[RtmpPeer]:
         connections = self._server.server.services.sessions.connections
         if who == "publisher":
             return [each for each in connections if path in each.publishing]
