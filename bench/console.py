@@ -23,7 +23,7 @@ BESIDE: Final = ("nice", "-n", "15")
 UPDATES: Final = 10  # that are measured, one every 2 s
 START_S: Final = 300
 
-# What the page does in its turn when an update comes: the event is handled in a task of its own.
+# What the page does when an update comes: it is read in one task, and drawn in another one.
 WATCH: Final = """
 window.noted = { long: [], updates: [] };
 new PerformanceObserver((list) => {
@@ -34,11 +34,21 @@ EventSource.prototype.addEventListener = function (name, call) {
   listen.call(this, name, (event) => {
     const began = performance.now();
     call(event);
-    const ended = performance.now();
-    document.body.getBoundingClientRect(); // style and layout of what has changed
-    noted.updates.push([began, ended - began, performance.now() - ended]);
+    noted.updates.push([began, performance.now() - began, 0]);
   });
 };
+const frame = window.requestAnimationFrame;
+window.requestAnimationFrame = (call) =>
+  frame((now) => {
+    const began = performance.now();
+    call(now);
+    const ended = performance.now();
+    document.body.getBoundingClientRect(); // style and layout of what has changed
+    const update = noted.updates.at(-1);
+    if (!update) return;
+    update[1] += ended - began;
+    update[2] += performance.now() - ended;
+  });
 """
 
 

@@ -72,8 +72,13 @@ class Tab:
 
     def wait_text(self, text: str, limit_s: float = LIMIT_S) -> None:
         """Wait until the page shows a text."""
-        look: Callable[[], bool] = lambda: text in self.page.inner_text("body")  # noqa: E731
+        look: Callable[[], bool] = lambda: text in self.text  # noqa: E731
         wait_for(look, f"the text {text!r}", limit_s)
+
+    @property
+    def text(self) -> str:
+        """What the page shows; a figure is on one line with its unit by a space of its own."""
+        return self.page.inner_text("body").replace("\xa0", " ")
 
     def check(self) -> list[str]:
         """Have axe look for what is not accessible (WCAG 2.2 AA); return its findings."""

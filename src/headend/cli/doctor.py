@@ -111,7 +111,7 @@ def _certificates(settings: "Settings") -> Iterator[Diagnosis]:
     place = settings.data / self_signed.FOLDER
     to_do = 'name your domain: tls.acme.domains = ["live.example.com"]; or tls.certificates'
     yield Diagnosis(
-        "certificates", "warning", f"self-signed ({place}): encoders trust it not", to_do
+        "certificates", "warning", f"self-signed ({place}): encoders do not trust it", to_do
     )
 
 

@@ -1,5 +1,7 @@
-// Figures, written for people.
+// Figures, written for people; a number and its unit stay on one line.
 
+const GAP = '\u00a0';
+const WHOLE = new Intl.NumberFormat(); // made once: that takes its time
 const UNITS = ['', 'k', 'M', 'G', 'T'];
 const CODECS = {
   h264: 'H.264',
@@ -26,9 +28,9 @@ export function bytes(count) {
 /** 3725 → "1 h 2 min". */
 export function duration(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
-  if (whole < 60) return `${whole} s`;
+  if (whole < 60) return `${whole}${GAP}s`;
   const minutes = Math.floor(whole / 60);
-  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 60) return `${minutes}${GAP}min`;
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return pair(hours, 'h', minutes % 60, 'min');
   return pair(Math.floor(hours / 24), 'days', hours % 24, 'h');
@@ -39,9 +41,19 @@ export function number(value) {
   return String(Math.round(100 * value) / 100);
 }
 
+/** 1234 → "1,234", as the viewer's language writes it. */
+export function whole(value) {
+  return WHOLE.format(value);
+}
+
 /** 1, "viewer" → "1 viewer". */
 export function count(value, word, words = `${word}s`) {
-  return `${value.toLocaleString()} ${value === 1 ? word : words}`;
+  return `${whole(value)} ${value === 1 ? word : words}`;
+}
+
+/** 1280, 720 → "1280 × 720". */
+export function size(width, height) {
+  return `${width}${GAP}×${GAP}${height}`;
 }
 
 /** A date of the API, in the viewer's time. */
@@ -67,9 +79,10 @@ function scaled(value, step, unit) {
     power += 1;
   }
   const digits = power === 0 || rest >= 100 ? 0 : rest >= 10 ? 1 : 2;
-  return `${rest.toFixed(digits)} ${UNITS[power]}${unit}`;
+  return `${rest.toFixed(digits)}${GAP}${UNITS[power]}${unit}`;
 }
 
 function pair(large, largeUnit, small, smallUnit) {
-  return small ? `${large} ${largeUnit} ${small} ${smallUnit}` : `${large} ${largeUnit}`;
+  const first = `${large}${GAP}${largeUnit}`;
+  return small ? `${first} ${small}${GAP}${smallUnit}` : first;
 }

@@ -67,7 +67,7 @@ function cells(entry) {
   return [
     date(1000 * entry.at),
     entry.actor || '–',
-    entry.action,
+    h('span', { class: 'whole' }, entry.action),
     entry.target || '–',
     entry.address ?? '–',
     pill,

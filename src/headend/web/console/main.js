@@ -37,6 +37,7 @@ class App {
   state = null; // of the last update
   current = null;
   events = null;
+  #frame = 0;
   paths = {}; // operations that the server has
 
   async start() {
@@ -135,6 +136,12 @@ class App {
     window.scrollTo(0, 0);
   }
 
+  /** Draw with the next frame: reading an update and drawing it are two tasks, both short. */
+  #drawSoon() {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = requestAnimationFrame(() => this.#draw());
+  }
+
   #draw() {
     if (this.state !== null) this.current.update?.(this.state);
   }
@@ -149,7 +156,7 @@ class App {
       this.state = JSON.parse(event.data);
       this.#sayLink('Up to date', 'good');
       setText($('version'), `Version ${this.state.server.version}`);
-      this.#draw();
+      this.#drawSoon();
     });
     events.addEventListener('error', () => this.#lost(events));
   }

@@ -1,7 +1,7 @@
 // The section Nodes: who shares the streams, nodes of a cluster or workers of this server; drains.
 
 import { h, setText } from '../common/dom.js';
-import { bitRate, bytes, capital, count, duration } from '../common/format.js';
+import { bitRate, bytes, capital, count, duration, whole } from '../common/format.js';
 import { keep } from '../common/keep.js';
 import { ask, button, facts, say } from './parts.js';
 
@@ -77,9 +77,9 @@ class Card {
     const { values } = this.facts;
     setText(this.pill, load ? capital(load.state) : 'Not heard of yet');
     this.pill.className = `pill ${load ? LOOKS[load.state] : ''}`;
-    setText(values.streams, streams.toLocaleString());
-    setText(values.sessions, load ? load.sessions.toLocaleString() : '–');
-    setText(values.viewers, load ? load.viewers.toLocaleString() : '–');
+    setText(values.streams, whole(streams));
+    setText(values.sessions, load ? whole(load.sessions) : '–');
+    setText(values.viewers, load ? whole(load.viewers) : '–');
     setText(values.rateIn, load ? bitRate(load.bit_rate_in) : '–');
     setText(values.rateOut, load ? bitRate(load.bit_rate_out) : '–');
     setText(values.memory, load ? bytes(load.memory_bytes) : '–');

@@ -1,7 +1,7 @@
 // A stream on a card of its own: picture, graphs, health, facts, and what can be done with it.
 
 import { h, setText } from '../common/dom.js';
-import { bitRate, capital, codec, count, duration, number } from '../common/format.js';
+import { bitRate, capital, codec, count, duration, number, size, whole } from '../common/format.js';
 import { keep } from '../common/keep.js';
 import { address, encoded } from './api.js';
 import { Graph } from './graph.js';
@@ -25,7 +25,7 @@ export class Card {
     this.graphs = {
       bit_rate: new Graph('Bit rate', bitRate),
       frame_rate: new Graph('Frame rate', (value) => `${value.toFixed(1)}/s`),
-      viewers: new Graph('Viewers', (value) => value.toLocaleString()),
+      viewers: new Graph('Viewers', whole),
     };
     this.facts = facts({
       keyframes: 'Keyframes',
@@ -127,7 +127,7 @@ function makeFinding({ level, text }) {
 export function describe(track) {
   const known = [codec(track.codec)];
   if (track.profile) known.push([track.profile, track.level].filter(Boolean).join(' '));
-  if (track.width) known.push(`${track.width} × ${track.height}`);
+  if (track.width) known.push(size(track.width, track.height));
   if (track.frame_rate) known.push(`${number(track.frame_rate)} pictures/s`);
   if (track.sample_rate) known.push(`${number(track.sample_rate / 1000)} kHz`);
   if (track.channels) {

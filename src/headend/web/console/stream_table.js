@@ -1,7 +1,7 @@
 // Streams as rows of a table that is sorted by its columns.
 
 import { h, setText } from '../common/dom.js';
-import { bitRate, codec, count, duration } from '../common/format.js';
+import { bitRate, codec, count, duration, size, whole } from '../common/format.js';
 import { keep } from '../common/keep.js';
 import { encoded } from './api.js';
 import { button } from './parts.js';
@@ -113,7 +113,7 @@ class Row {
     const problems = stream.health.filter(({ level }) => level !== 'ok');
     show(this.health, problems.length ? count(problems.length, 'finding') : 'Well', problems.length ? 'warn' : 'good');
     setText(this.title, stream.title);
-    setText(this.viewers, stream.viewers.toLocaleString());
+    setText(this.viewers, whole(stream.viewers));
     setText(this.bitRate, bitRate(stream.bit_rate));
     setText(this.picture, shown(stream));
     setText(this.uptime, stream.uptime_s === null ? '–' : duration(stream.uptime_s));
@@ -137,5 +137,5 @@ function picture({ tracks }) {
 function shown(stream) {
   const video = picture(stream);
   const codecs = stream.tracks.map((track) => codec(track.codec)).join(', ');
-  return video?.width ? `${video.width} × ${video.height}, ${codecs}` : codecs || '–';
+  return video?.width ? `${size(video.width, video.height)}, ${codecs}` : codecs || '–';
 }

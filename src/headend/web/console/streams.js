@@ -1,7 +1,7 @@
 // The section Streams: a table or cards at choice, filtered; or the card of one stream.
 
 import { h, setText } from '../common/dom.js';
-import { bitRate, count, duration } from '../common/format.js';
+import { bitRate, count, duration, whole } from '../common/format.js';
 import { keep } from '../common/keep.js';
 import { button, facts } from './parts.js';
 import { makeBar } from './stream_acts.js';
@@ -83,8 +83,8 @@ class Streams {
     this.#last = state;
     const { server } = state;
     const { values } = this.figures;
-    setText(values.streams, server.streams.toLocaleString());
-    setText(values.viewers, server.viewers.toLocaleString());
+    setText(values.streams, whole(server.streams));
+    setText(values.viewers, whole(server.viewers));
     setText(values.bitRate, bitRate(server.bit_rate_in));
     setText(values.uptime, duration(server.uptime_s));
     const bars = Object.entries(state.bars);
@@ -136,7 +136,7 @@ class Streams {
     const { streams: all, more_streams: others } = this.#last;
     const total = all.length + others;
     const parts = [];
-    if (found < total) parts.push(`${found.toLocaleString()} of ${count(total, 'stream')}`);
+    if (found < total) parts.push(`${whole(found)} of ${count(total, 'stream')}`);
     if (shown < found) parts.push(`the first ${shown} shown`);
     if (others) parts.push(`${count(others, 'stream')} not sent here`);
     setText(this.shown, parts.join(', '));

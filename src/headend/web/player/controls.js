@@ -1,7 +1,7 @@
 // What a viewer sees and touches: the notice over the picture, the bar, the keys.
 
 import { $, setText } from '../common/dom.js';
-import { capital, codec } from '../common/format.js';
+import { capital, codec, size } from '../common/format.js';
 import { Tracks } from '../common/tracks.js';
 
 const IDLE_MS = 2800;
@@ -257,7 +257,7 @@ export class Controls {
 function describe(stream) {
   const [video, audio] = [stream.track('video'), stream.track('audio')];
   const facts = [];
-  if (video?.width) facts.push(`${video.width} × ${video.height}`);
+  if (video?.width) facts.push(size(video.width, video.height));
   if (video?.frame_rate) facts.push(`${Math.round(100 * video.frame_rate) / 100} pictures/s`);
   const codecs = [video, audio].filter(Boolean).map((track) => codec(track.codec));
   if (codecs.length) facts.push(codecs.join(' and '));
