@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from tests.e2e import media
-from tests.harness import until
+from tests.harness import C0_C1, C2, message, until
 from tests.record.fragmented import FRAGMENTED, recorded
 from tests.record.made import begun, file, recording, segment
 from tests.record.served import Served, serve
+from tests.rtmp.peers import command
 
 from headend.errors import DatabaseError
 from headend.events import RecordingReady
@@ -307,3 +308,33 @@ async def test_exact_clip_that_cannot_be_encoded_is_refused_in_a_line(tmp_path: 
         assert status == 422
         assert problem["detail"].startswith("The edge of the clip cannot be encoded: ")
         assert left(web) == ["r1-0.mp4"]
+
+
+# ---------------------------------------------------------------------- over RTMP
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "exact", "pictures_in"),
+    [(1.0, 3.0, False, 20), (0.5, 2.5, False, 30), (0.4, 3.2, True, 28)],
+    ids=["segments", "whole segments around", "exact, with edges of their own"],
+)
+async def test_clip_is_played_over_rtmp_from_its_start_to_its_end(
+    tmp_path: Path, pictures: Path, start: float, end: float, exact: bool, pictures_in: int
+) -> None:
+    async with serve(tmp_path) as web:
+        await add(web, pictures)
+        status, made = await cut(web, start, end, exact=exact)
+        assert status == 201, made
+        peer = await web.live.peer()
+        await peer.send(C0_C1 + C2 + command("connect", 1, {"app": "recordings"}))
+        await peer.send(command("createStream", 2, None))
+        await peer.expect("_result 2 None 1.0")
+        await peer.send(message(2, 4, 0, bytes.fromhex("0003 00000001 0036ee80")))  # an hour ahead
+        await peer.send(command("play", 3, None, made["id"], on=1))
+        await peer.expect("NetStream.Play.Stop")
+        came = [body for body in peer.media if body[0] & 0x0F == 7 and body[1] == 1]
+        assert len(came) == pictures_in
+        assert came[0][0] == 0x17  # a keyframe
+        assert b"\x17\x00" in {body[:2] for body in peer.media}
+        assert sorted(peer.times) == peer.times
+        assert max(peer.times) <= 1000 * made["duration_s"]

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,55 @@ async def test_disk_that_is_full_keeps_what_is_whole_and_says_so(
     spooled.end()
     await asyncio.to_thread(lambda: None)
     assert disk.failures == 1
+    disk.close()
+
+
+async def test_disk_that_has_become_read_only_keeps_what_is_whole_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    owner = Owner()
+    disk, spooled = spool(tmp_path, owner)
+    spooled.put(begin())
+    await until(lambda: owner.done)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "writev", refuse)
+        spooled.put(Job(None, [b"1234"], 1))
+        await owner.over.wait()
+    assert owner.end == "Read-only file system"
+    assert [mark for mark, _ in owner.done] == [0]
+    assert (tmp_path / "live/a/x.mp4").read_bytes() == b"head"
+    disk.close()
+
+
+@pytest.mark.parametrize("how", ["deleted", "moved", "replaced"])
+async def test_folder_that_vanishes_ends_the_recording_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(disk_module, "CHECK_S", 0.0)
+    folder, owner = tmp_path / "recordings", Owner()
+    disk, spooled = spool(folder, owner)
+    spooled.put(begin())
+    await until(lambda: owner.done)
+    if how == "deleted":
+        shutil.rmtree(folder)
+    else:
+        folder.rename(tmp_path / "elsewhere")
+    if how == "replaced":
+        (folder / "live/a").mkdir(parents=True)
+        (folder / "live/a/x.mp4").write_bytes(b"another's")
+    spooled.put(Job(None, [b"1234"], 1))
+    await owner.over.wait()
+    assert owner.end == "the file that is written is not in its folder any more"
+    assert [mark for mark, _ in owner.done] == [0]
+    again = Owner()
+    spooled = disk.spool("id2", folder, 0, again)
+    spooled.put(begin("live/a/y.mp4"))
+    spooled.end()
+    await again.over.wait()
+    assert (again.end, (folder / "live/a/y.mp4").read_bytes()) == ("", b"head")
     disk.close()
 
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
+from urllib.parse import quote
 
 import pytest
 from tests.e2e.media import AAC, H264, frames, hashes, make, picture, tone
@@ -17,6 +19,7 @@ from tests.rtmp.peers import command
 
 from headend.access.tokens import Token
 from headend.vod import cache as cache_module
+from headend.vod import library as library_module
 from headend.vod import readers as readers_module
 from headend.vod.files import MediaFiles
 
@@ -387,3 +390,115 @@ async def test_player_of_no_file_is_refused(tmp_path: Path, films: Path) -> None
         for name in ("none.mp4", "list.m3u8", ".hidden.mp4"):
             await (await player(web, name)).expect("NetStream.Play.StreamNotFound")
         await (await player(web, "text.mp4")).expect("NetStream.Play.Failed")
+
+
+# ---------------------------------------------------------------------- hostile files
+
+WORDS = (bytes(4), b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x00\x00\x00\x07")
+
+
+def hostile(whole: bytes, seed: int) -> bytes:
+    """Return a film whose boxes say something else in some places."""
+    random = Random(seed)
+    data, moov = bytearray(whole), whole.index(b"moov")
+    for _ in range(8):
+        at = moov + 4 + 4 * random.randrange((len(data) - moov) // 4 - 2)
+        data[at : at + 4] = random.choice(WORDS) if seed % 2 else random.randbytes(4)
+    return bytes(data)
+
+
+async def test_hostile_files_cost_their_own_viewers_an_answer_and_no_other(
+    tmp_path: Path,
+    films: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(library_module, "WAIT_S", 60.0)
+    folder = tmp_path / "films"
+    folder.mkdir()
+    film = (films / "film.mp4").read_bytes()
+    (folder / "film.mp4").write_bytes(film)
+    for seed in range(12):
+        (folder / f"{seed}.mp4").write_bytes(hostile(film, seed))
+    async with served(tmp_path / "data", folder) as web:
+        for seed in range(12):
+            status, body, _ = await web.get(f"/vod/{seed}.mp4/index.m3u8")
+            assert status in (200, 422), body
+            for name in re.findall(r"^(?:0|1|0_1)/\d+\.mp4$", body.decode(), re.MULTILINE):
+                assert (await web.get(f"/vod/{seed}.mp4/{name}"))[0] in (200, 503)
+            peer = await player(web, f"{seed}.mp4", 0, 100)
+            await peer.expect("NetStream.Play.")
+        assert await joined(web, "/vod/film.mp4/index.m3u8")
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "status"),
+    [
+        ("a.mp4", b"\x00\x00\x00\x18ftypisom", 422),
+        ("a.mkv", b"\x1a\x45\xdf\xa3", 422),
+        ("a.flv", b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00", 503),
+        ("a.ts", b"\x47\x40\x11\x10", 503),
+    ],
+)
+async def test_file_of_100_gb_without_media_is_refused_or_looked_at_in_the_background(
+    tmp_path: Path,
+    films: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    head: bytes,
+    status: int,
+) -> None:
+    monkeypatch.setattr(library_module, "WAIT_S", 0.5 if status == 503 else 60.0)
+    folder = tmp_path / "films"
+    folder.mkdir()
+    (folder / "film.mp4").write_bytes((films / "film.mp4").read_bytes())
+    with (folder / name).open("wb") as file:
+        file.write(head)
+        file.truncate(100 * 1024**3)
+    async with served(tmp_path / "data", folder) as web:
+        got, body, headers = await web.get(f"/vod/{name}/index.m3u8")
+        assert got == status, body
+        assert (headers.get("Retry-After") is not None) == (status == 503)
+        monkeypatch.undo()
+        assert (await web.get("/vod/film.mp4/0_1/0.mp4"))[0] == 200
+
+
+async def test_names_are_those_of_the_folder_to_the_letter(
+    tmp_path: Path, films: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library_module, "WAIT_S", 60.0)
+    folder = tmp_path / "films"
+    folder.mkdir()
+    names = ("x" * 251 + ".mp4", "Film.MP4", "Größe — 日本.mp4")
+    for name in names:
+        (folder / name).symlink_to(folder / "film.mp4")
+    (folder / "film.mp4").write_bytes((films / "film.mp4").read_bytes())
+    async with served(tmp_path / "data", folder, "live.wait_s=0") as web:
+        for name in names:
+            assert (await web.get(f"/vod/{quote(name)}/index.m3u8"))[0] == 200, name
+        for name in ("x" * 252 + ".mp4", "FILM.mp4", "%ff%fe.mp4", "film.mp4%2f..%2ffilm.mp4"):
+            assert (await web.get(f"/vod/{name}/index.m3u8"))[0] == 404, name
+
+
+ODD_RANGES = {
+    "bytes=0-0": (206, 1),
+    "bytes=-5": (206, 5),
+    "bytes=-0": (416, None),
+    "bytes=99999999-": (416, None),
+    "bytes=9-3": (200, None),
+    "bytes=0-1,5-9": (200, None),
+    "bytes=a-b": (200, None),
+    "bytes=" + "0-1," * 500: (200, None),
+    "items=0-3": (200, None),
+}
+
+
+async def test_odd_range_of_a_segment_is_a_range_the_whole_or_416(
+    tmp_path: Path, films: Path
+) -> None:
+    async with served(tmp_path, films) as web:
+        for wanted, (status, size) in ODD_RANGES.items():
+            got, body, _ = await web.get("/vod/film.mp4/0_1/0.mp4", {"Range": wanted})
+            assert got == status, wanted
+            assert size is None or len(body) == size

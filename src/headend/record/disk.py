@@ -29,7 +29,7 @@ THREADS: Final = 8  # each waits for the disk on behalf of one recording at a ti
 QUEUED: Final = 32 * 1024 * 1024  # bytes of one recording that wait: 100 s of 2.65 Mbit/s
 QUEUED_IN_ALL: Final = 512 * 1024 * 1024
 PIECES: Final = 1000  # that one call of the system may write
-CHECK_S: Final = 5.0  # between two looks at the room that is left
+CHECK_S: Final = 5.0  # between two looks at the file's place and the room that is left
 TELL_S: Final = 0.1  # after which rows follow what is on the disk
 SAME_NAME: Final = 1000  # files of one stream that begin within the same second
 FILE_MODE: Final = 0o640
@@ -265,7 +265,7 @@ class Spool:
         synced = 0  # how many of them are in files that are whole
         failure = ""
         try:
-            self._check_free()
+            self._check()
             for job in jobs:
                 if job.file is not None:
                     self._sync()
@@ -287,12 +287,27 @@ class Spool:
             failure = failure or error.strerror or str(error)
         return failure
 
-    def _check_free(self) -> None:
-        if not self._min_free or time.monotonic() < self._checked + CHECK_S:
+    def _check(self) -> None:
+        """See now and then that the file is where it belongs, and that there is room."""
+        if time.monotonic() < self._checked + CHECK_S:
             return
+        if self._file >= 0 and not self._is_there():
+            raise OSError(errno.ENOENT, "the file that is written is not in its folder any more")
+        if self._min_free:
+            self._check_free()
+        self._checked = time.monotonic()
+
+    def _is_there(self) -> bool:
+        """Say whether the file has its name: one that was deleted takes bytes all the same."""
+        try:
+            found = os.stat(self._folder / self._path)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(found, os.fstat(self._file))
+
+    def _check_free(self) -> None:
         self._folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
         free = os.statvfs(self._folder)
-        self._checked = time.monotonic()
         if free.f_bavail * free.f_frsize < self._min_free:
             raise OSError(
                 errno.ENOSPC, "the disk has less free space than record.min_free_bytes asks for"
