@@ -60,3 +60,17 @@ def test_memory_is_bounded() -> None:
     assert len(guard) == ADDRESSES
     assert guard.wrong(IPv4Address(5), 0) == 0  # the oldest are forgotten
     assert guard.banned_s(IPv4Address(5), 0) == 0
+
+
+def test_attempts_at_another_worker_count_and_are_not_told_again() -> None:
+    guard, told = Guard(most=3, ban_s=300), list[bool]()
+    guard.told = lambda address, *, is_right: told.append(is_right)
+    guard.hear(HOME, 0, is_right=False)
+    guard.hear(HOME, 1, is_right=False)
+    assert guard.banned_s(HOME, 1) == 0
+    assert guard.wrong(HOME, 2) == 0
+    assert guard.banned_s(HOME, 2) == 300
+    guard.hear(HOME, 3, is_right=True)
+    assert len(guard) == 0
+    guard.right(HOME)
+    assert told == [False]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.conftest import StartServer
 from tests.e2e.peers import Peers
 from tests.e2e.server import Server
 from tests.e2e.wait import LIMIT_S, wait_for
@@ -24,9 +25,11 @@ def workers() -> int:
     return 2
 
 
-def api(server: Server, path: str, method: str = "GET") -> Any:
+def api(server: Server, path: str, method: str = "GET", values: object = None) -> Any:
     """Ask the API over a connection of its own, which any worker may take."""
-    request = urllib.request.Request(f"http://{server.http[0]}/api/v1/{path}", method=method)
+    data = None if values is None else json.dumps(values).encode()
+    request = urllib.request.Request(f"http://{server.http[0]}/api/v1/{path}", data, method=method)
+    request.add_header("Content-Type", "application/json")
     request.add_header("Authorization", f"Bearer {server.token}")
     with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
         body = answer.read()
@@ -179,3 +182,26 @@ def is_of_next_run(server: Server, last: Segment) -> bool:
     assert newest.number >= last.number
     assert newest.discontinuity <= last.discontinuity + 1
     return newest.discontinuity > last.discontinuity
+
+
+@pytest.mark.limit(120)
+def test_key_that_is_revoked_ends_its_publishers_at_all_workers(
+    start_server: StartServer, peers: Peers, clip: Path
+) -> None:
+    server = start_server("auth.publish=key")
+    keys: list[dict[str, str]] = []
+
+    def publishing() -> set[int]:
+        workers = api(server, "server")["workers"]
+        return {each["worker"] for each in workers if each["sessions"]}
+
+    while len(publishing()) < 2:
+        path = f"live/cam{len(keys)}"
+        keys.append(api(server, "keys", "POST", {"stream": path}))
+        peers.publish(clip, f"{server.url(path)}?key={keys[-1]['key']}", is_endless=True)
+        server.wait_media(path)
+    for key in keys:
+        api(server, f"keys/{key['id']}", "DELETE")
+    wait_for(lambda: not server.streams(), "the end of all streams")
+    ended = "ended: the publish key was revoked"
+    assert sum(ended in line for line in server.log()) == len(keys)

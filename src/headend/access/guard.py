@@ -7,7 +7,7 @@ by /64, which is what one customer has.
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from headend.decisions import Address
 from headend.net.groups import Group, group_of
@@ -26,6 +26,16 @@ class _Record:
     banned_until: float
 
 
+class Attempt(Protocol):
+    """Takes note of an attempt."""
+
+    def __call__(self, address: Address | None, *, is_right: bool) -> None: ...
+
+
+def _untold(address: Address | None, *, is_right: bool) -> None:
+    """Tell nobody: this server is alone."""
+
+
 class Guard:
     """Counts wrong attempts by address; monotonic seconds throughout.
 
@@ -33,12 +43,14 @@ class Guard:
         most: Wrong attempts in a row that lead to a ban.
         ban_s: How long it lasts.
         bans: How many there were.
+        told: Told of each attempt that counts, with its address and `is_right`.
     """
 
     def __init__(self, most: int, ban_s: float) -> None:
         self.most = most
         self.ban_s = ban_s
         self.bans = 0
+        self.told: Attempt = _untold
         self._records: OrderedDict[Group, _Record] = OrderedDict()
 
     def banned_s(self, address: Address | None, now: float) -> float:
@@ -48,6 +60,15 @@ class Guard:
 
     def wrong(self, address: Address | None, now: float) -> float:
         """Count a wrong attempt; return how many seconds its answer should wait."""
+        record = self._count(address, now)
+        self.bans += record.wrong == 0
+        self.told(address, is_right=False)
+        if record.wrong <= FREE:
+            return 0.0
+        return min(FIRST_DELAY_S * 2.0 ** (record.wrong - FREE - 1), LONGEST_DELAY_S)
+
+    def _count(self, address: Address | None, now: float) -> _Record:
+        """Count a wrong attempt; where it leads to a ban, none is counted from then on."""
         group = group_of(address)
         record = self._records.pop(group, None)
         if record is None or now - record.at > FORGET_S:
@@ -57,17 +78,22 @@ class Guard:
         if record.wrong >= self.most:
             record.wrong = 0
             record.banned_until = now + self.ban_s
-            self.bans += 1
         self._records[group] = record
         if len(self._records) > ADDRESSES:
             self._records.popitem(last=False)
-        if record.wrong <= FREE:
-            return 0.0
-        return min(FIRST_DELAY_S * 2.0 ** (record.wrong - FREE - 1), LONGEST_DELAY_S)
+        return record
 
     def right(self, address: Address | None) -> None:
         """Forget the wrong attempts of an address that was right."""
-        self._records.pop(group_of(address), None)
+        if self._records.pop(group_of(address), None) is not None:
+            self.told(address, is_right=True)
+
+    def hear(self, address: Address | None, now: float, *, is_right: bool) -> None:
+        """Take note of an attempt at another worker, which counts as one here."""
+        if is_right:
+            self._records.pop(group_of(address), None)
+        else:
+            self._count(address, now)
 
     def __len__(self) -> int:
         """Return the number of addresses remembered."""

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from headend.access.passwords import Passwords
+from headend.app.crew_bans import CrewBans
 from headend.app.crew_certificates import CrewCertificates
 from headend.app.crew_numbers import CrewNumbers
 from headend.decisions import Address
@@ -75,6 +76,7 @@ class Crew:
         self.directory.watch(self)
         self.certificates = CrewCertificates(services, self.directory, self.worker.count)
         self.directory.watch(self.certificates)
+        self.directory.watch(CrewBans(services, self.directory))
         if self.worker.is_first:
             self._tether.on("event", lambda notice: _emit(services, notice))
         else:

@@ -35,12 +35,19 @@ class Bar:
 
 
 class Bars:
-    """The bars of a server; a limiter of its gate."""
+    """The bars of a server; a limiter of its gate.
+
+    Attributes:
+        barred: Told of each bar that is set here.
+        lifted: Told of each that is lifted here.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """Begin without bars; `clock` returns monotonic seconds."""
         self._clock: Final = clock
         self._bars: dict[str, Bar] = {}
+        self.barred: Callable[[Bar], None] = lambda bar: None
+        self.lifted: Callable[[str], None] = lambda path: None
         self._publishing: dict[Grant, AccessRequest] = {}
 
     def bar(self, path: str, seconds: float) -> None:
@@ -53,12 +60,25 @@ class Bars:
             if grant.holder is None and asked.address is not None and not asked.is_local
         }
         until = self._clock() + seconds
-        self._bars[path] = Bar(path, until, frozenset(holders), frozenset(addresses))
+        bar = Bar(path, until, frozenset(holders), frozenset(addresses))
+        self.take(bar)
+        self.barred(bar)
+
+    def take(self, bar: Bar) -> None:
+        """Take a bar, which another worker has set."""
+        self._bars[bar.path] = bar
         if len(self._bars) > MOST:
-            self.lift(min(self._bars.values(), key=lambda bar: bar.until).path)
+            self.forget(min(self._bars.values(), key=lambda bar: bar.until).path)
 
     def lift(self, path: str) -> bool:
         """End a bar; false: there was none."""
+        if not self.forget(path):
+            return False
+        self.lifted(path)
+        return True
+
+    def forget(self, path: str) -> bool:
+        """End a bar here alone; false: there was none."""
         return self._bars.pop(path, None) is not None
 
     def left(self) -> dict[str, float]:
