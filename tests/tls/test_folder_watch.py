@@ -1,17 +1,16 @@
 """Tests of headend.tls.folder_watch."""
 
 import asyncio
-import errno
 from collections.abc import AsyncIterator
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import watchfiles
 from tests.harness import log_lines, run, until
 
-from headend.tls.folder_watch import FolderWatch
+from headend.tls import folder_watch
+from headend.tls.folder_watch import Entries, FolderWatch, entries
 
 
 class Seen:
@@ -123,22 +122,71 @@ async def test_folder_that_may_not_be_watched_is_one_warning(
     folders: tuple[Path, Path], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = folders
-    awatch = watchfiles.awatch
 
-    def refusing(*paths: Path, recursive: bool) -> AsyncIterator[object]:
-        if first in paths:
-            raise OSError(errno.ENOSPC, "No space left on device")  # what inotify says at its limit
-        return awatch(*paths, recursive=recursive)
+    def refusing(folder: Path) -> Entries:
+        if folder == first:
+            raise PermissionError(13, "Permission denied")
+        return entries(folder)
 
-    monkeypatch.setattr(watchfiles, "awatch", refusing)
+    monkeypatch.setattr(folder_watch, "entries", refusing)
 
     seen = Seen()
     watch = FolderWatch(seen)
     watch.add({first})
     async with watching(watch):
-        await until(lambda: log_lines(caplog, f"not noticed in {first}: "))
+        await until(lambda: log_lines(caplog, "changes of files are not noticed"))
         watch.add({second})
         await seen.tells_of(second / "a")
+    (line,) = log_lines(caplog, "changes of files are not noticed")
+    assert line == f"WARNING changes of files are not noticed in {first}: Permission denied"
+
+
+async def test_folder_that_comes_back_is_still_watched(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = folders
+    failed: list[Path] = []
+
+    def noting(folder: Path) -> Entries:
+        try:
+            return entries(folder)
+        except OSError:
+            failed.append(folder)
+            raise
+
+    monkeypatch.setattr(folder_watch, "entries", noting)
+
+    seen = Seen()
+    watch = FolderWatch(seen)
+    watch.add({folder})
+    async with watching(watch):
+        await seen.tells_of(folder / "a")
+        (folder / "a").unlink()
+        folder.rmdir()
+        await until(lambda: failed)
+        folder.mkdir()
+        await seen.tells_of(folder / "b")
+
+
+async def test_link_that_is_replaced_is_a_change_and_so_is_a_file_that_goes(
+    folders: tuple[Path, Path],
+) -> None:
+    """As Kubernetes puts a new folder of secrets in the place of the old one."""
+    folder, other = folders
+    link, new, gone = folder / "..data", folder / "new", folder / "gone"
+    link.symlink_to(other)
+    gone.write_text("a")
+
+    seen = Seen()
+    watch = FolderWatch(seen)
+    watch.add({folder})
+    async with watching(watch):
+        await seen.tells_of(folder / "a")
+        assert not seen.names & {link.name, gone.name}
+        new.symlink_to(other)
+        new.rename(link)
+        gone.unlink()
+        await until(lambda: {link.name, gone.name} <= seen.names)
 
 
 def test_watch_of_nothing_ends() -> None:
