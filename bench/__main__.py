@@ -163,12 +163,16 @@ def ingest(
     flush: Flush = "30",
     seconds: Seconds = 10.0,
     runs: Runs = 3,
+    watched: Annotated[bool, typer.Option("--watched", help="A player for each.")] = False,
     json: Json = None,
 ) -> None:
     """CPU of many publishers whom nobody watches; "max ms" is an encoder's longest delay."""
     variants = variants_of(server, flush.split(","))
-    samples = measure_ingest(variants, numbers(publishers), seconds=seconds, runs=runs)
-    finish("ingest", f"Ingest, {KBPS} kbit/s each", "publishers", progress(samples), json)
+    samples = measure_ingest(
+        variants, numbers(publishers), seconds=seconds, runs=runs, is_watched=watched
+    )
+    title = f"Ingest, {KBPS} kbit/s each" + ", with a player each" * watched
+    finish("ingest", title, "publishers", progress(samples), json)
 
 
 def carried(variant: Variant, seconds: float, limit: int) -> Iterator[Sample]:

@@ -1,4 +1,4 @@
-"""The cost of many publishers while nobody watches."""
+"""The cost of many publishers while nobody watches, or each has one player."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -7,19 +7,26 @@ from contextlib import ExitStack, contextmanager
 from bench.measure import SETTLE_S, Sample
 from bench.proc import Meter
 from bench.servers import APP, KBPS, NAME, Server, Variant, running
-from bench.tools import SERVER_CORE, Tool
+from bench.tools import SERVER_CORE, BenchError, Tool
 
 STALL_MS = 1000.0  # a message that an encoder could not send for so long: its queue is full
 
 
 @contextmanager
-def publishers(variant: Variant, count: int, kbps: int) -> Iterator[tuple[Server, Tool]]:
-    """Start a server and encoders that publish to it."""
+def publishers(
+    variant: Variant, count: int, kbps: int, *, is_watched: bool = False
+) -> Iterator[tuple[Server, Tool]]:
+    """Start a server and encoders that publish to it, and if wanted a player for each."""
     with ExitStack() as stack:
         server = stack.enter_context(running(variant))
         where = ("127.0.0.1", server.port, APP, NAME)
         tool = stack.enter_context(Tool.start("publishers", *where, count, "--kbps", kbps))
         tool.answer()
+        if is_watched:
+            players = stack.enter_context(Tool.start("players", *where, "--streams", count))
+            joined = players.ask(f"add {count}")["joined"]
+            if joined != count:
+                raise BenchError(f"{variant.label}: {joined} of {count} players have joined")
         yield server, tool
 
 
@@ -55,11 +62,15 @@ def ingest(
     seconds: float,
     runs: int,
     kbps: int = KBPS,
+    is_watched: bool = False,
 ) -> Iterator[Sample]:
     """Measure servers with so many publishers each, in turns as in `measure.fan_out`."""
     for count in counts:
         with ExitStack() as stack:
-            pairs = [stack.enter_context(publishers(v, count, kbps)) for v in variants]
+            pairs = [
+                stack.enter_context(publishers(each, count, kbps, is_watched=is_watched))
+                for each in variants
+            ]
             for _ in range(runs):
                 for server, tool in pairs:
                     yield measure(server, tool, seconds)

@@ -1,7 +1,8 @@
-/* players HOST PORT APP NAME [--nap-ms 1] [--deaf 1] [--flv 1]
+/* players HOST PORT APP NAME [--nap-ms 1] [--deaf 1] [--flv 1] [--streams 1]
  *
  * Many players in one process that cost little: the dialogue is canned, media is dropped in the kernel
- * (MSG_TRUNC) and only counted. As `players-tls` it speaks TLS, decrypts and then drops; with --flv it asks for HTTP-FLV. Commands on stdin, one JSON line each on stdout:
+ * (MSG_TRUNC) and only counted. As `players-tls` it speaks TLS, decrypts and then drops; with --flv it asks for HTTP-FLV. With --streams
+ * they play so many streams in turn, NAME0 and so on as of `publishers`. Commands on stdin, one JSON line each on stdout:
  *   add N   join N more; answers when all have joined or failed
  *   mark    bytes per player since the last mark (smallest, largest, sum); counts start anew
  *   stats   the same without a new start
@@ -17,7 +18,8 @@ struct player {
     uint64_t marked, acknowledged;
 };
 
-static struct dialogue talk;
+static struct dialogue *talks; /* one for each stream */
+static int streams;
 static struct player *players;
 static int known, wanted, joined, closed, refused, joining, adding;
 static int poller, port, deaf, flv;
@@ -63,7 +65,7 @@ static void hear(struct player *p, int index) {
     static uint8_t buffer[1 << 16];
     ssize_t n = peer_receive(&p->peer, buffer, sizeof buffer);
     if (n < 0 && errno == EAGAIN) return;
-    if (n <= 0 || !advance(&p->peer, &talk, buffer, (size_t)n)) {
+    if (n <= 0 || !advance(&p->peer, &talks[index % streams], buffer, (size_t)n)) {
         lose(p);
     } else if (p->peer.state == PEER_READY) {
         joining--, joined++;
@@ -78,7 +80,7 @@ static void greet(struct player *p, int index) {
     watch(p->peer.fd, EPOLLIN, (uint64_t)index, EPOLL_CTL_MOD);
     if (!done) return;
     p->greeted = true;
-    if (!say(&p->peer, &talk.say[p->peer.step])) lose(p);
+    if (!say(&p->peer, &talks[index % streams].say[p->peer.step])) lose(p);
 }
 
 static void serve(struct player *p, int index, uint32_t events) {
@@ -127,6 +129,19 @@ static void obey(char *command) {
     }
 }
 
+static void prepare_dialogues(const char *app, const char *name, int count) {
+    streams = count;
+    talks = calloc((size_t)count, sizeof *talks);
+    if (!talks) die("calloc");
+    for (int i = 0; i < count; i++) {
+        char own[200];
+        if (count == 1) snprintf(own, sizeof own, "%s", name);
+        else snprintf(own, sizeof own, "%s%d", name, i);
+        if (flv) flv_dialogue(&talks[i], app, own);
+        else play_dialogue(&talks[i], app, own);
+    }
+}
+
 int main(int argc, char **argv) {
     if (argc < 5) return fprintf(stderr, "usage: players HOST PORT APP NAME\n"), 2;
     prepare_process();
@@ -134,8 +149,7 @@ int main(int argc, char **argv) {
     listen_to_commands();
     host = argv[1], port = atoi(argv[2]);
     flv = atoi(option(argc, argv, "--flv", "0"));
-    if (flv) flv_dialogue(&talk, argv[3], argv[4]);
-    else play_dialogue(&talk, argv[3], argv[4]);
+    prepare_dialogues(argv[3], argv[4], atoi(option(argc, argv, "--streams", "1")));
     deaf = atoi(option(argc, argv, "--deaf", "0"));
     int64_t nap_ns = atoi(option(argc, argv, "--nap-ms", "1")) * (int64_t)1000000;
     poller = epoll_create1(EPOLL_CLOEXEC);

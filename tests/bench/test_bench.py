@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from bench.ingest import measure, publishers
+from bench.ingest import ingest, measure, publishers
 from bench.measure import audience, fan_out
 from bench.proc import Meter, process_tree, rss_kib
 from bench.report import markdown_of, number, rows_of, save, table_of
@@ -56,6 +56,14 @@ def test_publishers_send_in_real_time_and_none_is_lost() -> None:
         sample = measure(server, tool, 0.5)
     assert sample.count == 3
     assert sample.delivered == 1
+
+
+@needs_compiler
+@needs_nginx
+@pytest.mark.slow
+def test_each_publisher_can_have_a_player() -> None:
+    samples = ingest([Variant("nginx")], [3], seconds=0.5, runs=1, kbps=600, is_watched=True)
+    assert [sample.delivered for sample in samples] == [1]
 
 
 @needs_compiler
