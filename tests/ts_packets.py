@@ -1,6 +1,6 @@
 """Packets of MPEG-TS, written for tests."""
 
-from headend.media.mpegts import checked
+from headend.media.ts_tables import checked
 
 # As FFmpeg writes them: program 1 with its PMT at PID 0x1000; H.264 at 0x100, AAC at 0x101.
 PAT = bytes.fromhex("00b00d0001c100000001f000 2ab104b2".replace(" ", ""))

@@ -6,6 +6,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from tests.e2e import media
 from tests.e2e.conftest import StartServer
 from tests.e2e.lossy import lossy
 from tests.e2e.peers import Peers
@@ -21,6 +22,8 @@ from tests.e2e.srt import (
     url,
 )
 from tests.e2e.wait import wait_for
+
+from headend.media.flv import Reader
 
 pytestmark = pytest.mark.e2e
 
@@ -65,6 +68,42 @@ def test_ffmpeg_publishes_and_every_player_has_the_same_pictures(
         player.wait()
     for file in files:
         assert_played(file, clip)
+
+
+def test_second_sound_is_a_track_for_players_that_know_tracks(
+    server: Server, peers: Peers, ffmpeg: str, tmp_path: Path
+) -> None:
+    clip = tmp_path / "two.ts"
+    tracks = ("-map", "0", "-map", "1", "-map", "1")
+    media.make(ffmpeg, clip, *media.picture(3), *media.tone(3), *tracks, *media.H264, *media.AAC)
+    to = url(server, "publish:live/two")
+    endless = ("-re", "-stream_loop", "-1", "-i", str(clip), "-map", "0", "-c", "copy")
+    peers.run("ffmpeg", "-nostats", *endless, "-f", "mpegts", to)
+    server.wait_media("live/two")
+    address = f"http://{server.http[0]}/live/two.flv"
+    played = {}
+    for name, source in {
+        "rtmp": server.url("live/two"),
+        "flv": address,
+        "all": f"{address}?tracks=all",
+    }.items():
+        played[name] = tmp_path / f"{name}.flv"
+        peers.headend("play", source, "-o", str(played[name]), "--duration", "2").succeed()
+    first = tmp_path / "first.flv"
+    options = ("-nostats", "-i", server.url("live/two"), "-t", "2", "-map", "0", "-c", "copy")
+    peers.run("ffmpeg", *options, str(first)).succeed()
+    assert pictures(first)
+    assert media.frames(first).keys() == {"video0", "audio0"}
+    counts = {name: second_sounds(file) for name, file in played.items()}
+    assert counts["flv"] == 0
+    assert min(counts["rtmp"], counts["all"]) > 20  # of 86
+
+
+def second_sounds(file: Path) -> int:
+    """Return how many frames of a second track of AAC a file of FLV has."""
+    reader = Reader()
+    reader.receive_data(file.read_bytes())
+    return sum(tag.body.startswith(b"\x95\x01mp4a\x01") for tag in reader.tags())
 
 
 def test_an_rtmp_stream_is_played_over_srt(

@@ -4,7 +4,8 @@ import pytest
 from tests.ts_packets import AUDIO, PAT, PMT, PMT_PID, TABLES, VIDEO, packet, pmt, table
 
 from headend.media.headers import Codec
-from headend.media.mpegts import MAX_UNIT, TsDemuxer, Unit, checked
+from headend.media.mpegts import MAX_SMALL_UNIT, MAX_UNIT, TimedData, TsDemuxer, Unit
+from headend.media.ts_tables import MAX_SOUNDS, MAX_VIDEO, DataKind, checked
 
 # PTS 90000 (1 s), and DTS 45000 behind it in the second.
 PES_PTS = bytes.fromhex("000001e00000808005 210005bf21".replace(" ", ""))
@@ -12,9 +13,14 @@ PES_BOTH = bytes.fromhex("000001e0000080c00a 310005bf21 1100035f91".replace(" ",
 SOUND = bytes.fromhex("000001c0000b808005 210005bf21".replace(" ", "")) + b"abc"
 
 
-def units(*packets: bytes) -> tuple[list[Unit], TsDemuxer]:
+def given(*packets: bytes) -> tuple[list[Unit | TimedData], TsDemuxer]:
     demuxer = TsDemuxer()
     return [unit for each in packets for unit in demuxer.receive_data(each)], demuxer
+
+
+def units(*packets: bytes) -> tuple[list[Unit], TsDemuxer]:
+    found, demuxer = given(*packets)
+    return [unit for unit in found if isinstance(unit, Unit)], demuxer
 
 
 def test_tables_of_ffmpeg_name_two_tracks() -> None:
@@ -143,6 +149,148 @@ def test_packets_without_payload_scrambled_or_of_other_pids_say_nothing() -> Non
     assert (demuxer.flush(), demuxer.damaged) == ([], 0)
 
 
+# ------------------------------------------------------------------ tracks, programs and data
+
+
+def sound(text: bytes, counter: int = 0, *, pid: int = AUDIO) -> bytes:
+    size = (len(text) + 8).to_bytes(2, "big")
+    return packet(pid, SOUND[:4] + size + SOUND[6:-3] + text, counter, begins=True)
+
+
+def test_tracks_of_a_kind_are_numbered_as_the_table_names_them() -> None:
+    tables = pmt((0x0F, AUDIO, ""), (0x1B, VIDEO, ""), (0x81, 0x102, ""), (0x0F, 0x103, ""))
+    found, demuxer = units(
+        table(0, PAT),
+        table(PMT_PID, tables),
+        *(sound(b"%x" % pid, pid=pid) for pid in (0x103, 0x102, AUDIO)),
+    )
+    assert [(unit.codec, unit.track, unit.payload) for unit in found] == [
+        (Codec.AAC, 2, b"103"),
+        (Codec.AC3, 1, b"102"),
+        (Codec.AAC, 0, b"101"),
+    ]
+    assert demuxer.codecs == (Codec.AAC, Codec.H264, Codec.AC3, Codec.AAC)
+
+
+OTHER_PMT = 0x1001
+TWO_PROGRAMS = checked(bytes.fromhex("00b0110001c100000001f0000002f001"))
+
+
+def test_another_program_has_numbers_behind_those_of_the_first() -> None:
+    other = pmt((0x1B, 0x200, ""), (0x0F, 0x201, ""), (0x0F, AUDIO, ""))
+    second = sound(b"second", pid=0x201)
+    found, _ = units(
+        table(0, TWO_PROGRAMS),
+        table(OTHER_PMT, other),
+        second,  # its numbers are not known before those of the first program
+        table(PMT_PID, pmt((0x1B, VIDEO, ""))),
+        second,
+        sound(b"shared"),
+    )
+    assert [(unit.track, unit.program, unit.payload) for unit in found] == [
+        (1, 1, b"second"),
+        (2, 1, b"shared"),
+    ]
+
+
+def test_a_program_that_leaves_takes_its_tracks_along() -> None:
+    other = table(OTHER_PMT, pmt((0x0F, 0x201, "")))
+    _, demuxer = units(table(0, TWO_PROGRAMS), table(PMT_PID, PMT), other)
+    assert demuxer.codecs == (Codec.H264, Codec.AAC, Codec.AAC)
+    demuxer.receive_data(table(0, PAT))
+    assert len(demuxer.codecs) == 2
+
+
+def test_no_more_tracks_are_taken_than_the_limits_allow() -> None:
+    sounds = [(0x0F, 0x200 + number, "") for number in range(MAX_SOUNDS + 2)]
+    pictures = [(0x1B, 0x300 + number, "") for number in range(MAX_VIDEO + 1)]
+    _, demuxer = units(table(0, PAT), *sections(PMT_PID, pmt(*sounds, *pictures)))
+    assert demuxer.codecs == (Codec.AAC,) * MAX_SOUNDS + (Codec.H264,) * MAX_VIDEO
+    assert demuxer.unknown == (0x0F, 0x0F, 0x1B)
+
+
+def sections(pid: int, section: bytes) -> list[bytes]:
+    data = b"\0" + section
+    pieces = [data[at : at + 184].ljust(184, b"\xff") for at in range(0, len(data), 184)]
+    return [packet(pid, each, at & 15, begins=not at) for at, each in enumerate(pieces)]
+
+
+def test_sound_that_never_ends_is_dropped_at_its_limit() -> None:
+    endless = SOUND[:4] + b"\0\0" + SOUND[6:]
+    count = MAX_SMALL_UNIT // 184 + 1
+    rest = b"".join(packet(AUDIO, b"b" * 184, number & 15) for number in range(1, count + 1))
+    start = packet(AUDIO, endless.ljust(184, b"a"), begins=True)
+    demuxer = units(TABLES, start, rest)[1]
+    assert demuxer.damaged == 1
+    assert demuxer.flush() == []
+
+
+SPLICE = checked(bytes.fromhex("fc301600000000000000fff00506fe000000000000"))
+
+
+def test_splice_information_is_given_as_a_whole_table() -> None:
+    tables = table(PMT_PID, pmt((0x1B, VIDEO, ""), (0x86, 0x1F0, "")))
+    found, demuxer = given(table(0, PAT), tables, table(0x1F0, SPLICE), table(0x1F0, SPLICE))
+    assert found == 2 * [TimedData(DataKind.SPLICE, None, SPLICE)]
+    assert (demuxer.unknown, demuxer.damaged) == ((), 0)
+
+
+def test_splice_information_may_be_long_and_is_left_out_if_damaged_or_of_another_table() -> None:
+    long = checked(b"\xfc\x37\xd4" + bytes(2000))
+    tables = table(PMT_PID, pmt((0x86, 0x1F0, "")))
+    found, demuxer = given(
+        table(0, PAT),
+        tables,
+        *sections(0x1F0, long),
+        table(0x1F0, SPLICE[:-1] + b"\0"),
+        table(0x1F0, checked(b"\xfd" + SPLICE[1:-4])),
+    )
+    assert found == [TimedData(DataKind.SPLICE, None, long)]
+    assert demuxer.damaged == 1
+
+
+DATA_PES = bytes.fromhex("000001bd000b808005210005bf21") + b"klv"
+
+
+@pytest.mark.parametrize(
+    ("kind", "descriptors", "pes", "expected"),
+    [
+        (0x06, "05044b4c5641", DATA_PES, (DataKind.KLV, 90000, b"klv")),
+        (0x06, "05044b4c5641", b"\0\0\1\xbd\0\x06\x80\0\0klv", (DataKind.KLV, None, b"klv")),
+        (
+            0x15,
+            "2609 0100 ff 4b4c5641 00 0f",
+            b"\0\0\1\xfc\0\x12\x80\x80\5!\0\5\xbf!" + b"\0\0\xdf\0\2kl\0\1\xdf\0\1v"[:13],
+            (DataKind.KLV, 90000, b"klv"),
+        ),
+        (
+            0x15,
+            "05044944 3320",
+            b"\0\0\1\xbd\0\x10\x80\x80\5!\0\5\xbf!\0\0\xdf\0\3ID3",
+            (DataKind.ID3, 90000, b"ID3"),
+        ),
+    ],
+    ids=["private", "private, without a time", "metadata in two cells", "ID3"],
+)
+def test_data_is_given_with_its_time(
+    kind: int, descriptors: str, pes: bytes, expected: tuple[DataKind, int | None, bytes]
+) -> None:
+    tables = table(PMT_PID, pmt((0x1B, VIDEO, ""), (kind, 0x1F1, descriptors.replace(" ", ""))))
+    size = (len(pes) - 6).to_bytes(2, "big")
+    found, demuxer = given(
+        table(0, PAT), tables, packet(0x1F1, pes[:4] + size + pes[6:], begins=True)
+    )
+    assert found == [TimedData(*expected)]
+    assert demuxer.codecs == (Codec.H264,)
+
+
+def test_data_without_a_byte_is_left_out() -> None:
+    tables = table(PMT_PID, pmt((0x06, 0x1F1, "05044b4c5641")))
+    empty = packet(0x1F1, b"\0\0\1\xbd\0\3\x80\0\0", begins=True)
+    found, demuxer = given(table(0, PAT), tables, empty)
+    assert (found, demuxer.damaged) == ([], 1)
+
+
 # ------------------------------------------------------------------ tables
 
 
@@ -186,9 +334,10 @@ def test_tables_of_other_kinds_at_these_pids_say_nothing() -> None:
     assert (demuxer.codecs, demuxer.damaged) == ((), 0)
 
 
-def test_the_first_track_of_each_kind_is_taken_and_unknown_types_are_named() -> None:
+def test_all_tracks_are_taken_and_unknown_types_are_named() -> None:
     tables = pmt(
         (0x15, 0x90, ""),
+        (0x02, 0x91, ""),
         (0x24, 0x100, ""),
         (0x1B, 0x101, ""),
         (0x06, 0x102, "0a04656e6700 6a0100".replace(" ", "")),
@@ -196,8 +345,8 @@ def test_the_first_track_of_each_kind_is_taken_and_unknown_types_are_named() -> 
         (0x0F, 0x104, ""),
     )
     _, demuxer = units(table(0, PAT), table(PMT_PID, tables))
-    assert demuxer.codecs == (Codec.HEVC, Codec.AC3)
-    assert demuxer.unknown == (0x15, 0x06)
+    assert demuxer.codecs == (Codec.HEVC, Codec.H264, Codec.AC3, Codec.AAC)
+    assert demuxer.unknown == (0x15, 0x02, 0x06)
 
 
 def test_a_changed_pmt_keeps_what_has_come_of_a_track_that_stays() -> None:

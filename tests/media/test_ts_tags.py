@@ -1,11 +1,15 @@
 """Tags of what MPEG-TS holds."""
 
+from base64 import b64encode
+
 import pytest
 from tests.ts_packets import AUDIO, PAT, PMT_PID, TABLES, VIDEO, packet, pmt, table
 
+from headend.media.amf0 import parse_values
 from headend.media.tag import AUDIO as SOUND
+from headend.media.tag import SCRIPT, Tag
 from headend.media.tag import VIDEO as PICTURE
-from headend.media.tag import Tag
+from headend.media.ts_tables import checked
 from headend.media.ts_tags import TagMaker
 
 SPS = bytes.fromhex("6742c01edd8149bf")
@@ -221,3 +225,101 @@ def test_a_pmt_that_changes_the_form_of_a_track_begins_it_anew() -> None:
     source.maker.receive_data(table(PMT_PID, pmt((0x06, AUDIO, "05044f707573"))))
     head, _ = source.sound(1800, b"\x7f\xe0\x01\xf8")
     assert head.body.startswith(b"\x90OpusOpusHead")
+
+
+# ------------------------------------------------------------------ tracks, programs and data
+
+ADTS_HEAD = bytes.fromhex("fff1508001 3ffc".replace(" ", ""))  # 44.1 kHz, stereo, 9 bytes
+
+
+def aac(text: bytes) -> bytes:
+    size = len(text) + 7
+    return (
+        ADTS_HEAD[:3]
+        + bytes((ADTS_HEAD[3] | size >> 11, size >> 3 & 255, (size & 7) << 5 | 0x1F, 0xFC))
+        + text
+    )
+
+
+def several(*streams: tuple[int, int, str]) -> TagMaker:
+    maker = TagMaker()
+    maker.receive_data(table(0, PAT) + table(PMT_PID, pmt(*streams)))
+    return maker
+
+
+def test_second_sound_is_a_track_of_its_own() -> None:
+    maker = several((0x0F, AUDIO, ""), (0x0F, 0x102, ""))
+    first, second = pes(0xC0, 90_000, aac(b"ab")), pes(0xC0, 90_000, aac(b"cd"))
+    tags = maker.receive_data(
+        packet(AUDIO, first, begins=True) + packet(0x102, second, begins=True)
+    )
+    assert tags == [
+        Tag(SOUND, 1000, b"\xaf\0\x12\x10", False, True),
+        Tag(SOUND, 1000, b"\xaf\1ab", False, False),
+        Tag(SOUND, 1000, b"\x95\0mp4a\1\x12\x10", False, True),
+        Tag(SOUND, 1000, b"\x95\1mp4a\1cd", False, False),
+    ]
+    assert maker.damaged == 0
+
+
+def test_second_picture_is_a_track_without_keyframes_of_the_stream() -> None:
+    maker = several((0x1B, VIDEO, ""), (0x1B, 0x102, ""))
+    data = pes(0xE0, 90_000, annex_b(SPS, PPS, IDR), 90_000)
+    maker.receive_data(packet(0x102, data, begins=True))
+    assert maker.flush() == [
+        Tag(PICTURE, 1000, b"\x96\0avc1\1" + AVCC, False, True),
+        Tag(PICTURE, 1000, b"\x96\1avc1\1\0\0\0" + sized(IDR), False, False),
+    ]
+
+
+TWO_PROGRAMS = checked(bytes.fromhex("00b0110001c100000001f0000002f001"))
+
+
+def two_programs() -> TagMaker:
+    maker = TagMaker()
+    maker.receive_data(
+        table(0, TWO_PROGRAMS)
+        + table(PMT_PID, pmt((0x0F, AUDIO, "")))
+        + table(0x1001, pmt((0x0F, 0x201, "")))
+    )
+    return maker
+
+
+@pytest.mark.parametrize(
+    ("begins", "expected"),
+    [(0, [2000, 1040]), (9 * 90_000, [2000, 10_040]), (1 << 32, [2000, 2040])],
+    ids=["one clock", "one clock, ahead", "a clock of its own"],
+)
+def test_another_program_is_on_the_one_timeline(begins: int, expected: list[int]) -> None:
+    maker = two_programs()
+
+    def sent(pid: int, pts: int, counter: int) -> list[int]:
+        data = packet(pid, pes(0xC0, pts, aac(b"ab")), counter, begins=True)
+        return [tag.timestamp for tag in maker.receive_data(data)][-1:]
+
+    assert sent(0x201, begins + 90_000, 0) == []  # the stream has not begun
+    assert sent(AUDIO, 2 * 90_000, 0) == expected[:1]
+    sent(0x201, begins + 90_000, 1)
+    assert sent(0x201, begins + 90_000 + 3600, 2) == expected[1:]
+
+
+def test_data_becomes_messages() -> None:
+    maker = several((0x0F, AUDIO, ""), (0x86, 0x1F0, ""), (0x06, 0x1F1, "05044b4c5641"))
+    splice = checked(bytes.fromhex("fc301600000000000000fff00506fe000000000000"))
+    assert maker.receive_data(table(0x1F0, splice)) == []  # at no time yet
+    maker.receive_data(packet(AUDIO, pes(0xC0, 90_000, aac(b"ab")), begins=True))
+    (cue,) = maker.receive_data(table(0x1F0, splice))
+    assert (cue.kind, cue.timestamp) == (SCRIPT, 1000)
+    assert parse_values(cue.body) == [
+        "onCuePoint",
+        {
+            "name": "scte-35",
+            "type": "event",
+            "time": 1.0,
+            "parameters": {"data": b64encode(splice).decode()},
+        },
+    ]
+    klv = b"\0\0\1\xbd\0\x0b" + pes(0xC0, 180_000, b"klv")[6:]
+    (tag,) = maker.receive_data(packet(0x1F1, klv, begins=True))
+    assert (tag.kind, tag.timestamp) == (SCRIPT, 2000)
+    assert parse_values(tag.body) == ["onKLV", {"data": b64encode(b"klv").decode()}]

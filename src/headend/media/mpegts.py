@@ -1,47 +1,27 @@
-"""MPEG-TS taken apart: the best track of each kind of the first program, as whole PES packets.
+"""MPEG-TS taken apart: the tracks of its programs, as whole PES packets, and data beside them.
 
-    bytes ─► packets of 188 ─┬─► PAT ─► PMT ─► which PIDs are tracks
+    bytes ─► packets of 188 ─┬─► tables ─► which PIDs are tracks
                              └─► PES packets of these PIDs ─► units with their times
 
 What is damaged is left out and counted. Nothing that comes raises an error or is kept past a limit.
 
-Source: ISO/IEC 13818-1, 2.4.3 (packets, PES) and 2.4.4 (tables); ETSI TS 101 154 (AC-3).
+Source: ISO/IEC 13818-1, 2.4.3 (packets, PES) and 2.12.4 (metadata).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
-from zlib import crc32
 
 from headend.media.headers import Codec
-from headend.media.ts_opus import EXTENSION, REGISTRATION, channels_of
+from headend.media.ts_tables import DataKind, Form, TsTables
 
 PACKET_SIZE: Final = 188
 SYNC: Final = 0x47
-MAX_UNIT: Final = 8 * 1024 * 1024  # bytes of a PES packet: a second of 64 Mbit/s
-MAX_SECTION: Final = 1024  # bytes of a table
-PAT_PID: Final = 0
+MAX_UNIT: Final = 8 * 1024 * 1024  # bytes of a PES packet of video: a second of 64 Mbit/s
+MAX_SMALL_UNIT: Final = 1024 * 1024  # … of sound or data
 CLOCK_HZ: Final = 90_000
 
-# Bits of a byte in the other order: zlib's CRC is that of MPEG with the bits reversed.
-_REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
-_CRC_OF_WHOLE: Final = 0xFFFFFFFF
-
-_LATM: Final = 0x11
-_CODECS: Final = {
-    0x03: Codec.MP3,
-    0x04: Codec.MP3,
-    0x0F: Codec.AAC,
-    _LATM: Codec.AAC,
-    0x1B: Codec.H264,
-    0x24: Codec.HEVC,
-    0x81: Codec.AC3,
-    0x87: Codec.EAC3,
-}
-_PRIVATE: Final = 0x06
-_PRIVATE_CODECS: Final = {0x6A: Codec.AC3, 0x7A: Codec.EAC3}  # by descriptor (DVB)
-_EXTENSION: Final = bytes((EXTENSION,))
-_VIDEO: Final = frozenset({Codec.H264, Codec.HEVC})
+_CELL_HEAD: Final = 5  # bytes before a cell of metadata
 
 
 class Unit(NamedTuple):
@@ -55,6 +35,8 @@ class Unit(NamedTuple):
         payload: Elementary stream: for video one access unit, in Annex B.
         channels: Of Opus, which says it in the tables alone; else 0.
         is_latm: AAC in LATM, not in ADTS.
+        track: Number among the tracks of its kind; 0 is the stream's first one.
+        program: Number of its program, from 0 on; each has a clock of its own.
     """
 
     codec: Codec
@@ -64,21 +46,32 @@ class Unit(NamedTuple):
     payload: bytes
     channels: int = 0
     is_latm: bool = False
+    track: int = 0
+    program: int = 0
 
 
-class _Form(NamedTuple):
-    """What a PMT says of a track; see `Unit`."""
+class TimedData(NamedTuple):
+    """Data that comes beside picture and sound.
 
-    codec: Codec
-    channels: int
-    is_latm: bool
+    Attributes:
+        kind: What it is.
+        pts: When it holds, 33 bits of 90 kHz; None: as it comes.
+        payload: SCTE-35: a whole splice_info_section; KLV and ID3: as they are.
+        program: Number of its program.
+    """
+
+    kind: DataKind
+    pts: int | None
+    payload: bytes
+    program: int = 0
 
 
 @dataclass(slots=True)
 class _Pid:
     """A PID whose PES packets are put together."""
 
-    form: _Form
+    form: Form
+    most: int  # bytes of a whole PES packet at most
     counter: int = -1  # continuity counter of the packet before
     pieces: list[bytes] = field(default_factory=list)
     size: int = 0
@@ -95,35 +88,41 @@ class TsDemuxer:
     """Takes bytes as they come, and returns the units that are whole.
 
     Attributes:
-        damaged: Units, tables and stretches of bytes that were left out.
         packets: Packets seen.
-        unknown: Types of elementary streams in the newest PMT that are not taken.
     """
 
     def __init__(self) -> None:
         self._rest = b""
-        self._pmt_pid = -1
-        self._pmt = b""
-        self._sections: dict[int, bytes] = {}
+        self._tables: Final = TsTables()
+        self._table_pids = self._tables.pids
         self._tracks: dict[int, _Pid] = {}
-        self.damaged = 0
+        self._damaged = 0
         self.packets = 0
-        self.unknown: tuple[int, ...] = ()
 
     @property
     def codecs(self) -> tuple[Codec, ...]:
         """Return the codecs of the tracks, once the tables are known."""
-        return tuple(track.form.codec for track in self._tracks.values())
+        return tuple(form.codec for form in self._tables.forms.values() if form.codec is not None)
 
-    def receive_data(self, data: bytes) -> list[Unit]:
+    @property
+    def unknown(self) -> tuple[int, ...]:
+        """Return the types of elementary streams that are not taken."""
+        return self._tables.unknown
+
+    @property
+    def damaged(self) -> int:
+        """Return how many units, tables and stretches of bytes were left out."""
+        return self._damaged + self._tables.damaged
+
+    def receive_data(self, data: bytes) -> list[Unit | TimedData]:
         """Take bytes; they need not begin or end where a packet does."""
         if self._rest:
             data = self._rest + data
-        units: list[Unit] = []
+        units: list[Unit | TimedData] = []
         offset, end = 0, len(data) - PACKET_SIZE
         while offset <= end:
             if data[offset] != SYNC:
-                self.damaged += 1
+                self._damaged += 1
                 offset = _next_packet(data, offset)
                 continue
             self._packet(data, offset, units)
@@ -131,20 +130,20 @@ class TsDemuxer:
         self._rest = data[offset:]
         return units
 
-    def flush(self) -> list[Unit]:
+    def flush(self) -> list[Unit | TimedData]:
         """Return what is whole although nothing follows: its last packet was filled up."""
         tracks = [each for each in self._tracks.values() if each.is_filled]
         return [unit for track in tracks for unit in self._finished(track)]
 
     # ------------------------------------------------------------------ packets
 
-    def _packet(self, data: bytes, offset: int, units: list[Unit]) -> None:
+    def _packet(self, data: bytes, offset: int, units: list[Unit | TimedData]) -> None:
         # Hot path: once for every 188 bytes.
         self.packets += 1
         second, flags = data[offset + 1], data[offset + 3]
         pid = (second & 0x1F) << 8 | data[offset + 2]
         track = self._tracks.get(pid)
-        if track is None and pid not in (PAT_PID, self._pmt_pid):
+        if track is None and pid not in self._table_pids:
             return
         start, end = offset + 4, offset + PACKET_SIZE
         is_random_access = is_filled = False
@@ -157,13 +156,13 @@ class TsDemuxer:
             return
         payload = data[start:end]
         if track is None:
-            self._table(pid, payload, is_first=bool(second & 0x40))
+            self._table(pid, payload, units, is_first=bool(second & 0x40))
             return
         counter = flags & 0x0F
         if counter == track.counter and not second & 0x40:
             return  # sent twice (2.4.3.3)
         if track.counter >= 0 and counter != (track.counter + 1) & 0x0F and track.pieces:
-            self.damaged += 1
+            self._damaged += 1
             track.clear()
         track.counter = counter
         track.is_filled = is_filled
@@ -177,78 +176,41 @@ class TsDemuxer:
         track.size += len(payload)
         if track.wanted and track.size >= track.wanted:
             units += self._finished(track)
-        elif track.size > MAX_UNIT:
-            self.damaged += 1
+        elif track.size > track.most:
+            self._damaged += 1
             track.clear()
 
-    def _finished(self, track: _Pid) -> Iterator[Unit]:
+    def _finished(self, track: _Pid) -> Iterator[Unit | TimedData]:
         if not track.pieces:
             return
         pes, wanted = b"".join(track.pieces), track.wanted
         track.clear()
         unit = _unit(track, pes[:wanted] if wanted else pes)
         if unit is None or len(pes) < wanted:
-            self.damaged += 1
+            self._damaged += 1
         else:
             yield unit
 
     # ------------------------------------------------------------------ tables
 
-    def _table(self, pid: int, payload: bytes, *, is_first: bool) -> None:
-        """Put a section together, and read it once it is whole."""
-        if is_first:
-            known = payload[1 + payload[0] :]
-        elif pid in self._sections:
-            known = self._sections[pid] + payload
-        else:
-            return
-        size = 3 + (int.from_bytes(known[1:3], "big") & 0x0FFF)
-        if len(known) < max(size, 3) and size <= MAX_SECTION:
-            self._sections[pid] = known
-            return
-        self._sections.pop(pid, None)
-        section = known[:size]
-        if size > MAX_SECTION or size < 12 or crc32(section.translate(_REVERSED)) != _CRC_OF_WHOLE:
-            self.damaged += 1
-        elif pid == PAT_PID:
-            self._learn_program(section)
-        elif section != self._pmt:
-            self._pmt = section
-            self._learn_tracks(section)
-
-    def _learn_program(self, section: bytes) -> None:
-        """Take the first program of a PAT; number 0 is no program."""
-        entries = range(8, len(section) - 7, 4)
-        programs = [at for at in entries if section[0] == 0 and section[at : at + 2] != b"\0\0"]
-        if programs:
-            at = programs[0]
-            self._pmt_pid = int.from_bytes(section[at + 2 : at + 4], "big") & 0x1FFF
-
-    def _learn_tracks(self, section: bytes) -> None:
-        """Take the first track of each kind of a PMT."""
-        found: dict[bool, tuple[int, _Form]] = {}
-        unknown: list[int] = []
-        for kind, pid, descriptors in _streams(section):
-            codec, channels = _CODECS.get(kind), 0
-            if kind == _PRIVATE:
-                codec, channels = _private(descriptors)
-            if codec is None:
-                unknown.append(kind)
-            else:
-                found.setdefault(codec in _VIDEO, (pid, _Form(codec, channels, kind == _LATM)))
-        self.unknown = tuple(unknown)
-        known = self._tracks
-        self._tracks = {}
-        for pid, form in found.values():
-            track = known.get(pid)
-            is_same = track is not None and track.form == form
-            self._tracks[pid] = track if track is not None and is_same else _Pid(form)
+    def _table(
+        self, pid: int, payload: bytes, units: list[Unit | TimedData], *, is_first: bool
+    ) -> None:
+        tables = self._tables
+        forms = tables.forms
+        if splice := tables.receive_payload(pid, payload, is_first=is_first):
+            units.append(TimedData(DataKind.SPLICE, None, splice))
+        if tables.forms is not forms:
+            self._table_pids = tables.pids
+            known = self._tracks
+            self._tracks = {pid: _kept(known.get(pid), form) for pid, form in tables.forms.items()}
 
 
-def checked(section: bytes) -> bytes:
-    """Return a table with its CRC behind it (2.4.4.3, annex A)."""
-    remainder = crc32(section.translate(_REVERSED)) ^ _CRC_OF_WHOLE
-    return section + int(f"{remainder:032b}"[::-1], 2).to_bytes(4, "big")
+def _kept(track: _Pid | None, form: Form) -> _Pid:
+    """Return what has come of a track, if it is the same one."""
+    if track is not None and track.form == form:
+        return track
+    return _Pid(form, MAX_UNIT if form.is_video else MAX_SMALL_UNIT)
 
 
 def _next_packet(data: bytes, offset: int) -> int:
@@ -259,49 +221,41 @@ def _next_packet(data: bytes, offset: int) -> int:
     return len(data) if at < 0 else at
 
 
-def _private(descriptors: list[tuple[int, bytes]]) -> tuple[Codec | None, int]:
-    """Return the codec of private data by its descriptors, and the channels of Opus."""
-    if (0x05, REGISTRATION) in descriptors:
-        codes = [data[1] for tag, data in descriptors if tag == 0x7F and data[:1] == _EXTENSION
-                 and len(data) > 1]  # fmt: skip
-        channels = channels_of(codes[0]) if codes else 2
-        return (Codec.OPUS if channels else None), channels
-    tags = (tag for tag, _ in descriptors)
-    return next((_PRIVATE_CODECS[tag] for tag in tags if tag in _PRIVATE_CODECS), None), 0
-
-
-def _streams(section: bytes) -> Iterator[tuple[int, int, list[tuple[int, bytes]]]]:
-    """Give type, PID and descriptors of each elementary stream of a PMT."""
-    if section[0] != 2:
-        return
-    offset = 12 + (int.from_bytes(section[10:12], "big") & 0x0FFF)
-    end = len(section) - 4
-    while offset + 5 <= end:
-        kind = section[offset]
-        pid = int.from_bytes(section[offset + 1 : offset + 3], "big") & 0x1FFF
-        size = int.from_bytes(section[offset + 3 : offset + 5], "big") & 0x0FFF
-        descriptors, at = [], offset + 5
-        offset = at + size
-        while at + 2 <= min(offset, end):
-            descriptors.append((section[at], section[at + 2 : at + 2 + section[at + 1]]))
-            at += 2 + section[at + 1]
-        yield kind, pid, descriptors
-
-
 def _pes_size(payload: bytes) -> int:
     """Return the size of a whole PES packet; 0: it does not say."""
     size = int.from_bytes(payload[4:6], "big")
     return size + 6 if size else 0
 
 
-def _unit(track: _Pid, pes: bytes) -> Unit | None:
+def _unit(track: _Pid, pes: bytes) -> Unit | TimedData | None:
     """Read the header of a PES packet (2.4.3.6); None: it is none, or has no time."""
-    if len(pes) < 14 or not pes.startswith(b"\0\0\1") or not pes[7] & 0x80:
+    if len(pes) < 9 or not pes.startswith(b"\0\0\1"):
+        return None
+    form, payload = track.form, pes[9 + pes[8] :]
+    has_time = bool(pes[7] & 0x80) and len(pes) >= 14
+    if form.codec is None:
+        assert form.data is not None
+        data = _cells(payload) if form.has_cells else payload
+        pts = _time(pes[9:14]) if has_time else None
+        return TimedData(form.data, pts, data, form.program) if data else None
+    if not has_time:
         return None
     pts = _time(pes[9:14])
     dts = _time(pes[14:19]) if pes[7] & 0x40 and len(pes) >= 19 else pts
-    key, payload = track.is_random_access, pes[9 + pes[8] :]
-    return Unit(track.form.codec, pts, dts, key, payload, *track.form[1:])
+    key = track.is_random_access
+    return Unit(
+        form.codec, pts, dts, key, payload, form.channels, form.is_latm, form.track, form.program
+    )
+
+
+def _cells(payload: bytes) -> bytes:
+    """Join what cells of metadata hold."""
+    found, at = [], 0
+    while at + _CELL_HEAD <= len(payload):
+        start = at + _CELL_HEAD
+        at = start + int.from_bytes(payload[start - 2 : start], "big")
+        found.append(payload[start:at])
+    return b"".join(found)
 
 
 def _time(field: bytes) -> int:

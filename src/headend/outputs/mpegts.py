@@ -23,10 +23,11 @@ from headend.media.headers import (
     parse_audio_header,
     parse_video_header,
 )
-from headend.media.mpegts import PACKET_SIZE, checked
+from headend.media.mpegts import PACKET_SIZE
 from headend.media.nalus import length_size, mended
 from headend.media.tag import AUDIO, VIDEO, Tag
 from headend.media.ts_opus import opus_descriptors, with_control_header
+from headend.media.ts_tables import checked
 
 FORMAT: Final = "mpegts"  # key of its fan-out in a stream
 
