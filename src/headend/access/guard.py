@@ -26,7 +26,7 @@ class _Record:
     banned_until: float
 
 
-class Attempt(Protocol):
+class TellAttempt(Protocol):
     """Takes note of an attempt."""
 
     def __call__(self, address: Address | None, *, is_right: bool) -> None: ...
@@ -50,7 +50,7 @@ class Guard:
         self.most = most
         self.ban_s = ban_s
         self.bans = 0
-        self.told: Attempt = _untold
+        self.told: TellAttempt = _untold
         self._records: OrderedDict[Group, _Record] = OrderedDict()
 
     def banned_s(self, address: Address | None, now: float) -> float:
