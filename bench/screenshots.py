@@ -1,6 +1,7 @@
-"""Pictures of all pages for the manuals: light and dark, wide and narrow.
+"""Pictures of all pages: light and dark, wide and narrow, with 0, 3 and many streams.
 
-    python -m bench.screenshots docs/images
+    python -m bench.screenshots FOLDER              all of them, to be looked at
+    python -m bench.screenshots docs/images manuals those that the manuals show
 
 A server is started with three test pictures from ffmpeg; Chromium opens its pages.
 """
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,17 +20,31 @@ from playwright.sync_api import Browser, Page, sync_playwright
 CHROMIUM: Final = "/usr/bin/chromium"
 STREAMS: Final = ("stadium", "studio", "street")
 SIZES: Final = {"wide": (1280, 860), "narrow": (390, 844)}
+MANY: Final = 1000
 SECTIONS: Final = (
     *("streams", "sessions", "recordings", "keys", "relays", "webhooks", "history", "audit"),
-    *("server", "settings"),
+    *("nodes", "server", "settings"),
 )
+PAGES: Final = {
+    "public": "/",
+    "player": "/watch/live/stadium",
+    "player-offline": "/watch/live/nobody",
+    "player-private": "/watch/vip/a",
+    "nothing": "/nothing/here",
+}
+# Of these the manuals show a picture, light and wide.
+SHOWN: Final = ("public", "player", "console-streams", "console-nodes", "console-settings")
 START_S: Final = 60
+MANY_S: Final = 20  # until so many publish
+JPEG_QUALITY: Final = 60
 SETTLE_MS: Final = 4000  # pictures, graphs and players
 
 
 def main() -> None:
     """Make the pictures, in the folder that the command line names."""
-    out = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
+    if len(sys.argv) < 2:
+        raise SystemExit("usage: python -m bench.screenshots FOLDER [manuals]")
+    out, is_for_manuals = Path(sys.argv[1]), "manuals" in sys.argv[2:]
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         ready = Path(folder, "ready.json")
@@ -37,16 +52,22 @@ def main() -> None:
         try:
             _until(ready.exists)
             addresses = json.loads(ready.read_text())
-            running += [_camera(addresses["rtmp"][0], name) for name in STREAMS]
             base = f"http://{addresses['http'][0]}"
             token = Path(folder, "admin.token").read_text().strip()
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(
                     executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
                 )
-                for scheme in ("light", "dark"):
-                    for size in SIZES:
-                        _pictures(browser, base, token, out, scheme, size)
+                camera = Camera(browser, base, token, out)
+                if not is_for_manuals:
+                    camera.take_all({"public": "/"}, ("streams", "nodes"), "-0")
+                running += [_publish(addresses["rtmp"][0], name) for name in STREAMS]
+                if is_for_manuals:
+                    camera.take_shown()
+                else:
+                    camera.take_all(PAGES, SECTIONS)
+                    running.append(_publish_many(addresses["rtmp"][0]))
+                    camera.take_all({"public": "/"}, ("streams", "nodes"), f"-{MANY}")
                 browser.close()
         finally:
             for process in reversed(running):
@@ -55,17 +76,19 @@ def main() -> None:
 
 
 def _server(folder: str, ready: Path) -> "subprocess.Popen[bytes]":
+    file = Path(folder, "headend.toml")
+    file.write_text('auth.private = ["vip/*"]\nrecord.match = ["live/studio"]\n')
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "headend", "serve", "--rtmp", "127.0.0.1:0"),
             *("--http", "127.0.0.1:0", "--tls", "127.0.0.1:0", "--srt", "off"),
             *("--data", folder, "--ready-file", str(ready), "--log-level", "warning"),
-            *("--set", 'auth.private=["vip/*"]', "--set", 'record.match=["live/studio"]'),
+            *("-c", str(file)),
         ]
     )
 
 
-def _camera(address: str, name: str) -> "subprocess.Popen[bytes]":
+def _publish(address: str, name: str) -> "subprocess.Popen[bytes]":
     inputs = "-re -f lavfi -i testsrc2=s=1280x720:r=25 -f lavfi -i sine=440:r=48000"
     codecs = "-c:v libx264 -preset ultrafast -tune zerolatency -pix_fmt yuv420p -g 50 -c:a aac"
     told = ("-metadata", f"title=The {name}, live", "-metadata", "description=A test picture.")
@@ -74,36 +97,76 @@ def _camera(address: str, name: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command)
 
 
-def _pictures(browser: Browser, base: str, token: str, out: Path, scheme: str, size: str) -> None:
-    width, height = SIZES[size]
-    context = browser.new_context(
-        color_scheme="dark" if scheme == "dark" else "light",
-        viewport={"width": width, "height": height},
+def _publish_many(address: str) -> "subprocess.Popen[bytes]":
+    load = ("--publishers", str(MANY), "--kbps", "20", "--seconds", "3600")
+    command = [sys.executable, "-m", "headend", "bench", "ingest", *load]
+    process = subprocess.Popen(
+        [*command, f"rtmp://{address}/live/camera"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    page = context.new_page()
-    for name, path in (
-        ("public", "/"),
-        ("player", "/watch/live/stadium"),
-        ("player-offline", "/watch/live/nobody"),
-        ("player-private", "/watch/vip/a"),
-        ("nothing", "/nothing/here"),
-    ):
-        page.goto(base + path)
-        _take(page, out / f"{name}-{scheme}-{size}.png")
-    page.goto(f"{base}/console")
-    _take(page, out / f"console-sign-in-{scheme}-{size}.png")
-    page.get_by_label("Admin token").fill(token)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#shell:not([hidden])")
-    for section in SECTIONS:
-        page.goto(f"{base}/console#{section}")
-        _take(page, out / f"console-{section}-{scheme}-{size}.png")
-    context.close()
+    time.sleep(MANY_S)
+    return process
 
 
-def _take(page: Page, path: Path) -> None:
-    page.wait_for_timeout(SETTLE_MS)
-    page.screenshot(path=path)
+class Camera:
+    """Takes the pictures.
+
+    Attributes:
+        browser: Chromium.
+        base: Begin of the server's addresses.
+        token: The admin token.
+        out: Folder of the pictures.
+    """
+
+    def __init__(self, browser: Browser, base: str, token: str, out: Path) -> None:
+        self.browser, self.base, self.token, self.out = browser, base, token, out
+
+    def take_all(self, pages: Mapping[str, str], sections: Sequence[str], mark: str = "") -> None:
+        """Take pages and sections of the console, light and dark, wide and narrow."""
+        for scheme in ("light", "dark"):
+            for size in SIZES:
+                end = f"{mark}-{scheme}-{size}.png"
+                page = self._page(scheme, size)
+                for name, path in pages.items():
+                    page.goto(self.base + path)
+                    self._take(page, name + end)
+                self._sign_in(page, f"console-sign-in{end}")
+                for section in sections:
+                    page.goto(f"{self.base}/console#{section}")
+                    self._take(page, f"console-{section}{end}")
+                page.context.close()
+
+    def take_shown(self) -> None:
+        """Take those that the manuals show, small ones."""
+        page = self._page("light", "wide")
+        self._sign_in(page)
+        for name in SHOWN:
+            section = name.removeprefix("console-")
+            page.goto(self.base + PAGES.get(name, f"/console#{section}"))
+            page.wait_for_timeout(SETTLE_MS)
+            page.screenshot(path=self.out / f"{name}.jpg", type="jpeg", quality=JPEG_QUALITY)
+        page.context.close()
+
+    def _page(self, scheme: str, size: str) -> Page:
+        width, height = SIZES[size]
+        return self.browser.new_context(
+            color_scheme="dark" if scheme == "dark" else "light",
+            viewport={"width": width, "height": height},
+        ).new_page()
+
+    def _sign_in(self, page: Page, picture: str = "") -> None:
+        page.goto(f"{self.base}/console")
+        page.wait_for_selector("#gate:not([hidden])")
+        if picture:
+            self._take(page, picture)
+        page.get_by_label("Admin token").fill(self.token)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#shell:not([hidden])")
+
+    def _take(self, page: Page, name: str) -> None:
+        page.wait_for_timeout(SETTLE_MS)
+        page.screenshot(path=self.out / name)
 
 
 def _until(condition: Callable[[], bool]) -> None:

@@ -45,7 +45,7 @@ class Card {
   constructor({ node, worker, is_this: isThis, rtmp, http }) {
     this.pill = h('span', { class: 'pill' });
     this.facts = facts({
-      streams: 'Streams published here',
+      streams: 'Streams',
       sessions: 'Sessions',
       viewers: 'Viewers',
       rateIn: 'Coming in',
