@@ -113,7 +113,7 @@ LAYERS = {
     "cli": {
         "errors", "redaction", "names", "files", "logs", "srt_url", "settings", "media", "rtmp",
         "codec", "sources", "net", "libsrt", "tls", "client", "store", "objects", "access",
-        "live", "http", "relay", "record", "app", "drain",
+        "live", "http", "relay", "cluster", "record", "app", "drain",
     },
     "__main__": {"cli"},
     "__init__": {"hooks", "settings", "media", "codec", "features", "embed"},

@@ -1,16 +1,20 @@
 """Tests of headend.cli.doctor: what is wrong is found, with what to do."""
 
 import json
+import re
 import resource
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 from tests.cli.with_server import with_server
+from tests.cluster.redis_server import redis_server
 from tests.harness import Live
 
 from headend.cli.main import run
+from headend.cluster.scripts import prefix_of
 
 Capture = pytest.CaptureFixture[str]
 OFF = [flag for name in ("rtmp", "tls", "http", "srt") for flag in ("--set", f"{name}.listen=off")]
@@ -129,3 +133,44 @@ def test_person_is_told_in_lines_with_what_to_do_below(data: Path, capsys: Captu
     out = capsys.readouterr().out
     assert f"ok       data folder: {data} can be written\n" in out
     assert "ok       ffmpeg: FFmpeg has libx264, aac" in out
+
+
+def test_redis_that_answers_is_told_with_its_version(data: Path, capsys: Capture) -> None:
+    with redis_server() as redis:
+        settings = (f"cluster.redis={redis.url}", "cluster.secret=the same on all nodes")
+        _, found = examine(capsys, data, *settings)
+        (finding,) = of(found, "redis")
+        assert re.match(r"Redis \d+\.\d+\.\d+ answers within \d+\.\d ms$", finding["text"])
+        assert finding["state"] != "failed"
+
+
+def test_nodes_with_another_secret_in_redis_are_found(data: Path, capsys: Capture) -> None:
+    with redis_server() as redis:
+        client = Redis.from_url(redis.url)
+        client.hset(f"{prefix_of(b'another secret')}:names", "live/a", "x")
+        client.close()
+        settings = (f"cluster.redis={redis.url}", "cluster.secret=the same on all nodes")
+        _, found = examine(capsys, data, *settings)
+        (finding,) = of(found, "redis")
+        assert finding["state"] == "warning"
+        assert "nodes with another cluster.secret are there" in finding["text"]
+
+
+def test_redis_that_is_away_is_found_without_its_password(data: Path, capsys: Capture) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"redis://u:hunter22@127.0.0.1:{closed.getsockname()[1]}/0"
+        code, found = examine(
+            capsys, data, f"cluster.redis={url}", "cluster.secret=the same on all nodes"
+        )
+    assert code == 1
+    (finding,) = of(found, "redis")
+    assert finding["text"].startswith("Redis does not answer: ")
+    assert "hunter22" not in json.dumps(found)
+
+
+def test_cluster_without_a_secret_is_found(data: Path, capsys: Capture) -> None:
+    code, found = examine(capsys, data, "cluster.redis=redis://127.0.0.1:1/0")
+    assert code == 1
+    (finding,) = of(found, "redis")
+    assert finding["text"] == "cluster.secret is not set"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from headend.settings import Settings
 
 TIMEOUT_S: Final = 5.0
+SLOW_S: Final = 0.1  # of Redis
 EXPIRES_SOON_DAYS: Final = 14
 _MARKS: Final = {"ok": "ok", "warning": "WARNING", "failed": "FAILED"}
 
@@ -161,10 +162,12 @@ def _connection(check: str, what: str, host: str, port: int) -> Diagnosis:
 
 
 def _services(settings: "Settings") -> Iterator[Diagnosis]:
-    """Say whether PostgreSQL and the object store answer, where there are any."""
+    """Say whether PostgreSQL, Redis and the object store answer, where there are any."""
     url = settings.auth.database.get_secret_value()
     if url.startswith("postgres"):
         yield _database(settings)
+    if settings.cluster.redis.get_secret_value():
+        yield _redis(settings)
     if settings.record.store:
         yield _store(settings)
 
@@ -196,6 +199,30 @@ def _database(settings: "Settings") -> Diagnosis:
         to_do = "GRANT CREATE ON SCHEMA public TO the user of auth.database"
         return Diagnosis("database", "failed", "the user may make no tables", to_do)
     return Diagnosis("database", "ok", "PostgreSQL answers")
+
+
+def _redis(settings: "Settings") -> Diagnosis:
+    """Ask Redis, and whether other nodes there have another secret."""
+    from headend.cluster.redis_check import look_now
+
+    secret = settings.cluster.secret.get_secret_value()
+    if not secret:
+        text = "cluster.secret is not set"
+        return Diagnosis("redis", "failed", text, "set it, the same on all nodes")
+    try:
+        facts = look_now(settings.cluster.redis.get_secret_value(), secret.encode())
+    except HeadendError as error:
+        to_do = "start Redis, or mend cluster.redis"
+        return Diagnosis("redis", "failed", redact(str(error)), to_do)
+    answers = f"Redis {facts.version} answers within {1000 * facts.answer_s:.1f} ms"
+    if facts.others:
+        text = f"{answers}; nodes with another cluster.secret are there"
+        to_do = "use the same cluster.secret on all nodes, or another database for each cluster"
+        return Diagnosis("redis", "warning", text, to_do)
+    if facts.answer_s > SLOW_S:
+        to_do = "have Redis in the same network as the nodes: each publish waits for it"
+        return Diagnosis("redis", "warning", answers, to_do)
+    return Diagnosis("redis", "ok", answers)
 
 
 def _store(settings: "Settings") -> Diagnosis:

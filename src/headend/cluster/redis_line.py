@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 ANSWER_S: Final = 2.0  # for an answer of Redis
 CONNECTIONS: Final = 64
 BEAT_S: Final = 5.0  # without news; then the channel is asked whether it is there
+MOST_LOOKED_AT: Final = 10_000  # keys of a Redis that others may use too
 SCANNED: Final = 2000  # names that one step of a scan returns, about
 
 
@@ -93,6 +94,31 @@ class RedisLine:
                 found.update(dict(some))  # type: ignore[arg-type]
                 if not cursor:
                     return found
+        except self._errors as error:
+            raise away(error) from error
+
+    async def version(self) -> str:
+        """Return the version of Redis.
+
+        Raises:
+            DirectoryAway: No answer came.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return str((await self._redis.info("server"))["redis_version"])
+        except self._errors as error:
+            raise away(error) from error
+
+    async def keys(self, pattern: str) -> list[str]:
+        """Return keys that fit a pattern, of the first so many that are looked at.
+
+        Raises:
+            DirectoryAway: No answer came.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                _, found = await self._redis.scan(0, pattern, count=MOST_LOOKED_AT)
+                return [str(each) for each in found]
         except self._errors as error:
             raise away(error) from error
 
