@@ -357,7 +357,8 @@ def test_operator_watches_a_private_stream(
 def test_stream_is_recorded_ended_played_and_deleted(
     start_server: StartServer, peers: Peers, clip: Path, open_tab: OpenTab, tmp_path: Path
 ) -> None:
-    server = start_server("auth.private=live/*", "record.min_free_bytes=0")
+    store = f"record.store=file://{tmp_path}/store"
+    server = start_server("auth.private=live/*", "record.min_free_bytes=0", store)
     peers.publish(clip, server.url("live/a"), is_endless=True)
     server.wait_media("live/a")
     tab = signed_in(server, open_tab)
@@ -380,6 +381,7 @@ def test_stream_is_recorded_ended_played_and_deleted(
     row.get_by_role("button", name="End the recording").click()
     dialog.get_by_role("button", name="End").click()
     expect(row).to_contain_text("Ready")
+    expect(row).to_contain_text("in the store")
     expect(tab.page.locator("#recordings-disk")).to_contain_text("All recordings take")
     with tab.page.expect_download() as waiting:
         row.get_by_role("link", name="Download").click()

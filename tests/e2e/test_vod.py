@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 from tests.e2e import media
 from tests.e2e.browser import OpenTab
 from tests.e2e.server import Server
@@ -33,6 +34,7 @@ def server(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     server = Server(
         tmp_path_factory.mktemp("vod"),
         f'vod.folder="{film.parent}"',
+        'auth.private=["vod/film.flv"]',
         arguments=("--tls", "127.0.0.1:0"),
     )
     try:
@@ -92,4 +94,43 @@ def test_page_plays_and_seeks_to_the_end(server: Server, open_tab: OpenTab) -> N
     tab.wait("video.currentTime > 17.5 && !video.seeking && video.readyState > 2")
     tab.ask("(video.currentTime = 23)")
     tab.wait("video.ended")
+    assert tab.check() == []
+
+
+def test_page_offers_sounds_and_captions(server: Server, open_tab: OpenTab) -> None:
+    tab = open_tab(f"http://{server.http[0]}/watch/vod/more.mkv")
+    tab.ask("(video.muted = true, video.play())")
+    tab.wait("video.currentTime > 0.5 && video.videoWidth === 320")
+    page = tab.page
+    page.get_by_role("button", name="Settings").click()
+    page.locator("#sound").select_option(index=1)
+    tab.wait("window.headend_hls.audioTrack === 1")
+    page.locator("#captions").select_option(index=1)
+    tab.wait("[...video.textTracks].some((t) => t.mode === 'showing' && t.activeCues?.length)")
+    page.keyboard.press("Escape")
+    expect(page.locator("#menu")).to_be_hidden()
+    page.get_by_role("button", name="Captions").click()
+    tab.wait("[...video.textTracks].every((t) => t.mode !== 'showing')")
+    assert tab.check() == []
+
+
+def test_page_without_a_choice_has_no_menu(server: Server, open_tab: OpenTab) -> None:
+    tab = open_tab(f"http://{server.http[0]}/watch/vod/film.mp4")
+    tab.ask("(video.muted = true, video.play())")
+    tab.wait("video.currentTime > 0.5")
+    expect(tab.page.locator("#settings")).to_be_hidden()
+    expect(tab.page.locator("#token-form")).to_be_hidden()
+    assert tab.check() == []
+
+
+def test_page_of_a_private_file_asks_for_a_token_and_plays(
+    server: Server, open_tab: OpenTab
+) -> None:
+    tab = open_tab(f"http://{server.http[0]}/watch/vod/film.flv")
+    tab.wait_text("This file is private")
+    tab.page.get_by_label("Token").fill(server.sign("vod/*", expires_s=3600))
+    tab.page.get_by_role("button", name="Watch").click()
+    tab.page.wait_for_url("**/watch/vod/film.flv?token=*")
+    tab.ask("(video.muted = true, video.play())")
+    tab.wait("video.currentTime > 0.5")
     assert tab.check() == []

@@ -79,6 +79,7 @@ async def test_list_is_filtered_and_comes_in_pages(
         assert answer["next"] is None
         assert answer["total_bytes"] == 35
         assert isinstance(answer["free_bytes"], int)
+        assert answer["uploads"] is None
         assert ids((await ask(web, f"{ALL}?stream=live/*"))[1]) == "r5 r3 r1"
         assert ids((await ask(web, f"{ALL}?from=500"))[1]) == "r5"
         assert ids((await ask(web, f"{ALL}?to=1970-01-01T00:01:42Z&stream=vip/a"))[1]) == "r0"

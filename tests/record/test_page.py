@@ -34,7 +34,7 @@ async def test_page_knows_its_recording(tmp_path: Path) -> None:
             "id": "r1", "place": "recordings/r1", "stream": "live/<b>", "started": 100.0,
             "duration_s": 10.0,
             "is_over": True, "problem_title": "", "problem": "", "is_signed_in": False,
-                "jumps": [],
+            "jumps": [], "needs_token": False,
         }  # fmt: skip
         assert b'<h1 class="name">live/&lt;b&gt;</h1>' in (await web.get(PAGE))[1]
         await web.add(begun("r2"))
@@ -45,6 +45,7 @@ async def test_page_of_a_private_recording_says_so_and_no_more(tmp_path: Path) -
     async with serve(tmp_path, 'auth.private=["live/a"]') as web:
         await web.add(recording())
         told = await state(web)
+        assert told["needs_token"] is True
         assert told["problem_title"] == "This recording is private"
         assert told["stream"] == ""
 

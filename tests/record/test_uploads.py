@@ -1,6 +1,7 @@
 """Tests of recordings in object storage: record.uploads, record.stored_tables, record.places."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -188,6 +189,8 @@ async def test_store_that_is_away_is_a_finding_and_loses_nothing(s3: S3, tmp_pat
             assert uploads.fault == "the store cannot write: it does not answer"
             told = web.recordings.status()
             assert told == {"uploads_waiting": 3, "store_fault": uploads.fault}
+            _, body, _ = await web.get("/api/v1/recordings", web.admin)
+            assert json.loads(body)["uploads"] == {"waiting": 3, "fault": uploads.fault}
             metrics = (await web.get("/metrics", web.admin))[1].decode()
             assert "headend_recording_store_up 0.0" in metrics
             gate.open()

@@ -48,6 +48,13 @@ class ListedRecording(Recording):
     url: Annotated[str, Field(description="Its playlist of HLS, on this server.")]
 
 
+class WaitingUploads(Model):
+    """What waits for the object store of recordings."""
+
+    waiting: int = Field(description="Files that are to be uploaded.")
+    fault: str = Field(description="Why the store does not work; empty: it does.")
+
+
 class RecordingList(Model):
     """A page of recordings, the newest first."""
 
@@ -55,6 +62,7 @@ class RecordingList(Model):
     next: str | None = Field(description="What `cursor` takes for the next page.")
     total_bytes: int = Field(description="Of all recordings.")
     free_bytes: int | None = Field(description="On their disk; null: not known.")
+    uploads: WaitingUploads | None = Field(description="null: there is no record.store.")
 
 
 class NewRecording(Model):
@@ -120,7 +128,14 @@ class _Recordings:
             next=None if last is None else f"{last.started!r},{last.id}",
             total_bytes=disk.used,
             free_bytes=disk.free,
+            uploads=self._uploads(),
         )
+
+    def _uploads(self) -> WaitingUploads | None:
+        if not self._all.services.settings.record.store:
+            return None
+        uploads = self._all.uploads
+        return WaitingUploads(waiting=uploads.waiting, fault=uploads.fault)
 
     async def recording(self, request: web.Request) -> ListedRecording:
         return _listed(await self._found(request))

@@ -57,7 +57,8 @@ class RecordingPage:
         except Problem as problem:
             if problem.status != 403:
                 raise
-            return 200, _told(id, None, "This recording is private", problem.detail)
+            state = _told(id, None, "This recording is private", problem.detail)
+            return 200, state | {"needs_token": self._services.gate.policy.is_private(stream)}
         state = _told(id, known)
         state["is_signed_in"] = COOKIE in request.cookies
         return 200, state
@@ -86,6 +87,7 @@ def told(
     duration_s: float = 0.0,
     is_over: bool = True,
     jumps: Sequence[object] = (),
+    needs_token: bool = False,
     problem: tuple[str, str] = ("", ""),
 ) -> dict[str, object]:
     """Return what the page reads.
@@ -98,6 +100,7 @@ def told(
         duration_s: How long it is, as far as that is known.
         is_over: It is whole.
         jumps: Where its timeline has gaps, see `SegmentList.jumps`.
+        needs_token: Viewers show a token, which the page asks for.
         problem: Why it is not played: a title, and a line more.
     """
     return {
@@ -109,6 +112,7 @@ def told(
         "is_signed_in": False,
         "jumps": jumps,
         "is_over": is_over,
+        "needs_token": needs_token,
         "problem_title": problem[0],
         "problem": problem[1],
     }

@@ -10,7 +10,6 @@ from headend.http import access
 from headend.http.paths import stream_path
 from headend.http.problems import Problem
 from headend.record.page import page, told
-from headend.vod.playlists import first_tracks, name_of
 from headend.vod.values import APP
 
 if TYPE_CHECKING:
@@ -49,9 +48,10 @@ class VodPage:
             return 422, told(path, problem=("This file cannot be played", f"{error}."))
         except Problem as problem:
             if problem.status == 403:
-                return 200, told(path, problem=("This file is private", problem.detail))
+                needs_token = self._files.services.gate.policy.is_private(path)
+                problem_text = ("This file is private", problem.detail)
+                return 200, told(path, needs_token=needs_token, problem=problem_text)
             if problem.status == 404:
                 return 404, told(path, problem=(NOT_THERE, problem.detail))
             raise
-        place = f"{path}/{name_of(first_tracks(index))}"  # the page has no choice of sounds
-        return 200, told(place, path, duration_s=index.duration_s)
+        return 200, told(path, path, duration_s=index.duration_s)

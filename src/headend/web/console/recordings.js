@@ -27,6 +27,7 @@ export const recordings = {
     const columns = ['Stream', 'Started', 'Length', 'Size', 'State', ''];
     const table = new Table('Recordings', columns, 'Nothing of this kind was recorded.');
     const disk = h('p', { class: 'soft figure', id: 'recordings-disk' });
+    const store = h('p', { class: 'figure', id: 'recordings-store', hidden: true });
     const stream = h('input', {
       class: 'field',
       type: 'search',
@@ -49,10 +50,11 @@ export const recordings = {
       more.hidden = next === null;
       const free = page.free_bytes === null ? '' : `, ${bytes(page.free_bytes)} are free`;
       setText(disk, `All recordings take ${bytes(page.total_bytes)}${free}.`);
-      // A row is made anew when its recording ends: it has other actions then.
+      showStore(store, page.uploads);
+      // A row is made anew when its recording ends or is stored: it shows something else then.
       table.update(
         shown,
-        ({ id, state }) => `${id} ${state}`,
+        ({ id, state, stored }) => `${id} ${state} ${stored}`,
         (recording) => cells(recording, acts),
       );
     };
@@ -113,6 +115,7 @@ export const recordings = {
           button('Record a stream', acts.record, { kind: 'main' }),
         ),
         disk,
+        store,
         table.element,
         more,
       ),
@@ -125,6 +128,16 @@ export const recordings = {
     };
   },
 };
+
+/** Say what waits for the object store, and why. */
+function showStore(line, uploads) {
+  line.hidden = !uploads || !(uploads.waiting || uploads.fault);
+  if (line.hidden) return;
+  const waiting = uploads.waiting === 1 ? '1 file waits' : `${uploads.waiting} files wait`;
+  const why = uploads.fault ? `: ${uploads.fault}; it is tried again` : '';
+  line.className = uploads.fault ? 'figure' : 'soft figure';
+  setText(line, `${waiting} for the object store${why}.`);
+}
 
 /** The times between which a day is, here; none for no day. */
 function bounds(day) {
@@ -174,9 +187,16 @@ function cells(recording, acts) {
     date(1000 * started),
     clock(recording.duration_s),
     `${bytes(recording.bytes)}${recording.files > 1 ? `, ${count(recording.files, 'file')}` : ''}`,
-    h('span', { class: `pill ${look}` }, text),
+    h('span', {}, h('span', { class: `pill ${look}` }, text), storedOf(recording)),
     h('span', {}, play, ' ', download, ' ', clip, ' ', act),
   ];
+}
+
+/** How much of a recording is in the object store. */
+function storedOf({ stored, files }) {
+  if (!stored) return '';
+  const text = stored < files ? `${stored} of ${files} in the store` : 'in the store';
+  return h('span', { class: 'soft' }, ` ${text}`);
 }
 
 /** Ask from when to when a clip goes; null: none is wanted. */

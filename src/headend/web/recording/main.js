@@ -1,10 +1,13 @@
 // The page of a recording or a media file: hls.js or the browser plays it, a bar shows and changes the place.
 
 import { $, setText } from '../common/dom.js';
+import { menu } from '../common/menu.js';
+import { Tracks } from '../common/tracks.js';
 import { offerClips } from './clip.js';
 import { clock, moment } from './times.js';
 
 const STEP_S = 10;
+const NEEDS_TOKEN = 'It needs a token, which you get from whoever offers it.';
 const IDLE_MS = 2800;
 const RECOVERIES = 3; // from errors of the browser's decoder
 const FRAME_S = 0.25; // the longest last picture
@@ -15,6 +18,8 @@ const told = JSON.parse(root.dataset.recording);
 const video = $('video');
 const stage = $('stage');
 const base = new URL(root.dataset.root, new URL(location.pathname, location.origin));
+
+const tracks = new Tracks(video);
 
 let hls = null;
 let isSeeking = false;
@@ -47,6 +52,7 @@ function playBy(Hls) {
     else say('It cannot be played', details);
   });
   video.addEventListener('waiting', () => endAtLast(Hls));
+  tracks.follow(hls, Hls);
   hls.loadSource(media('/index.m3u8'));
   hls.attachMedia(video);
 }
@@ -58,6 +64,7 @@ function endAtLast(Hls) {
 }
 
 function playByItself() {
+  tracks.follow(null);
   video.src = media('/index.m3u8');
   video.addEventListener('error', () =>
     say('This recording cannot be played', video.error?.message ?? ''),
@@ -68,8 +75,19 @@ function say(title, text) {
   stage.dataset.state = 'failed';
   setText($('notice-title'), title);
   setText($('notice-text'), text);
+  $('token-form').hidden = !told.needs_token;
+  const hasToken = new URLSearchParams(location.search).has('token');
+  if (told.needs_token && !hasToken) setText($('notice-text'), NEEDS_TOKEN);
   $('notice').hidden = false;
   $('bar').hidden = true;
+}
+
+/** Ask for the page again, with a token. */
+function enter(event) {
+  event.preventDefault();
+  const address = new URL(location.href);
+  address.searchParams.set('token', $('token').value.trim());
+  location.replace(address);
 }
 
 // ------------------------------------------------------------------ what the viewer does
@@ -116,7 +134,7 @@ function key(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const act = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   // Space and arrows mean something else to a control that has the focus.
-  const isInField = event.target.closest('input, button, a');
+  const isInField = event.target.closest('input, select, button, a');
   if (!act || (isInField && (event.key.length > 1 || event.key === ' '))) return;
   event.preventDefault();
   act();
@@ -158,6 +176,7 @@ function listen() {
   on('big-play', 'click', () => video.play());
   on('mute', 'click', () => setMuted(!video.muted));
   on('full', 'click', toggleFull);
+  on('token-form', 'submit', enter);
   on('volume', 'input', (event) => setVolume(event.target.value / 100));
   on('seek', 'input', () => {
     isSeeking = true;
@@ -194,6 +213,7 @@ function describe() {
 }
 
 listen();
+menu('settings', 'menu');
 describe();
 show();
 start();
