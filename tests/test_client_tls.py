@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import trustme
-from tests.client.servers import STARTED, TAGS, Handler, run, saying, write_on
+from tests.client.servers import STARTED, TAGS, Handler, saying, write_on
 from tests.tls_live import tls_server
 from tests.tls_peers import write_pair
 
@@ -200,18 +200,15 @@ async def test_insecure_trusts_anybody_and_warns_once(
         assert place(url) in line.getMessage()
 
 
-def test_server_is_told_its_name(ca: Path, pair: CertificatePair) -> None:
+async def test_server_is_told_its_name(ca: Path, pair: CertificatePair) -> None:
     names: list[str | None] = []
     context = context_of(pair)
     context.sni_callback = lambda _, name, __: names.append(name)
 
-    async def main() -> None:
-        async with other_server(saying(STARTED), context) as url:
-            for tls in (TlsOptions(ca), TlsOptions(insecure=True)):
-                async with play(url, tls=tls):
-                    pass
-
-    run(main())
+    async with other_server(saying(STARTED), context) as url:
+        for tls in (TlsOptions(ca), TlsOptions(insecure=True)):
+            async with play(url, tls=tls):
+                pass
     assert names == ["localhost", "localhost"]
 
 
@@ -333,21 +330,18 @@ async def test_server_that_wants_a_client_certificate_is_named_as_such(
         assert str(error) == "the connection was lost: it wants a client certificate"
 
 
-def test_publisher_ends_in_good_order_and_at_once(
+async def test_publisher_ends_in_good_order_and_at_once(
     ca: Path, pair: CertificatePair, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "headend")
 
-    async def main() -> None:
-        async with our_server(pair) as base:
-            timeouts = Timeouts(close_s=50)
-            async with publish(f"{base}/cam1", tls=TlsOptions(ca), timeouts=timeouts) as out:
-                await out.write(TAGS[-1])
-                ended = time.perf_counter()
-            # The server closes when it hears close_notify; waiting for it alone takes `close_s`.
-            assert time.perf_counter() - ended < timeouts.close_s / 2
-
-    run(main())
+    async with our_server(pair) as base:
+        timeouts = Timeouts(close_s=50)
+        async with publish(f"{base}/cam1", tls=TlsOptions(ca), timeouts=timeouts) as out:
+            await out.write(TAGS[-1])
+            ended = time.perf_counter()
+        # The server closes when it hears close_notify; waiting for it alone takes `close_s`.
+        assert time.perf_counter() - ended < timeouts.close_s / 2
     assert any("publish live/cam1 ended" in record.getMessage() for record in caplog.records)
 
 

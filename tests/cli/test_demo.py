@@ -33,7 +33,7 @@ def test_demo_is_on_the_air_until_it_is_interrupted(tmp_path: Path) -> None:
     assert "Traceback" not in server.log()
 
 
-def test_picture_is_published_on_a_server_of_the_same_process(
+async def test_picture_is_published_on_a_server_of_the_same_process(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     listen = [
@@ -44,23 +44,20 @@ def test_picture_is_published_on_a_server_of_the_same_process(
         f"data={tmp_path}",
     ]
 
-    async def main() -> None:
-        server = app.Server(load_settings(None, listen, environ={}))
-        await server.start()
-        showing = asyncio.create_task(publish_picture(server))
-        try:
-            async with (
-                asyncio.timeout(LIMIT_S),
-                play(local_url(server.addresses["rtmp"])) as stream,
-            ):
-                kinds = {(await anext(stream)).kind for _ in range(20)}
-            assert kinds == {SCRIPT, VIDEO, AUDIO}
-        finally:
-            showing.cancel()
-            await asyncio.wait([showing])
-            await server.stop()
-
-    asyncio.run(main())
+    server = app.Server(load_settings(None, listen, environ={}))
+    await server.start()
+    showing = asyncio.create_task(publish_picture(server))
+    try:
+        async with (
+            asyncio.timeout(LIMIT_S),
+            play(local_url(server.addresses["rtmp"])) as stream,
+        ):
+            kinds = {(await anext(stream)).kind for _ in range(20)}
+        assert kinds == {SCRIPT, VIDEO, AUDIO}
+    finally:
+        showing.cancel()
+        await asyncio.wait([showing])
+        await server.stop()
     assert "/live/demo" in capsys.readouterr().out
 
 

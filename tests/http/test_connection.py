@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.harness import log_lines, run, until
+from tests.harness import log_lines, until
 from tests.raw_http import HEALTH, HttpClient, http_server
 
 LONG = "limits.handshake_s=300"  # no test waits so long
@@ -129,27 +129,24 @@ async def test_connection_that_asks_for_nothing_ends(request_first: bool, tmp_pa
 # ---------------------------------------------------------------------- answers
 
 
-def test_client_that_takes_nothing_of_an_answer_is_closed(
+async def test_client_that_takes_nothing_of_an_answer_is_closed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path, "limits.late_close_s=1") as live:
-            page = await HttpClient.to(live)
-            await page.send(b"GET /watch/live/a HTTP/1.1\r\nHost: a\r\n\r\n")
-            version = (await page.answer()).body.partition(b"/assets/")[2][:12].decode()
-            client = await HttpClient.to(live, receive_buffer=4096)
-            line = f"GET /assets/{version}/libraries/mpegts.js HTTP/1.1\r\nHost: a\r\n\r\n"
-            await client.send(line.encode() * 30)
-            await until(lambda: log_lines(caplog, "took nothing"))
-            line = f"INFO http {client.name} closed: it took nothing for 1 s (limits.late_close_s)"
-            assert log_lines(caplog, "took nothing") == [line]
-            assert live.services.counters.late_closed == 1
-            await client.expect_close()
-            await page.send(HEALTH)
-            assert (await page.answer()).status == 200
-
     caplog.set_level("INFO")
-    run(main())
+    async with http_server(tmp_path, "limits.late_close_s=1") as live:
+        page = await HttpClient.to(live)
+        await page.send(b"GET /watch/live/a HTTP/1.1\r\nHost: a\r\n\r\n")
+        version = (await page.answer()).body.partition(b"/assets/")[2][:12].decode()
+        client = await HttpClient.to(live, receive_buffer=4096)
+        line = f"GET /assets/{version}/libraries/mpegts.js HTTP/1.1\r\nHost: a\r\n\r\n"
+        await client.send(line.encode() * 30)
+        await until(lambda: log_lines(caplog, "took nothing"))
+        line = f"INFO http {client.name} closed: it took nothing for 1 s (limits.late_close_s)"
+        assert log_lines(caplog, "took nothing") == [line]
+        assert live.services.counters.late_closed == 1
+        await client.expect_close()
+        await page.send(HEALTH)
+        assert (await page.answer()).status == 200
 
 
 async def test_client_that_takes_its_time_gets_all(tmp_path: Path) -> None:

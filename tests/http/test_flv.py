@@ -15,7 +15,6 @@ from tests.harness import (
     KEYFRAME,
     VIDEO_HEADER,
     log_lines,
-    run,
     until,
 )
 from tests.http.watched import Watched, read_tags, serve
@@ -178,7 +177,7 @@ async def test_websocket_viewer_may_leave(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("is_websocket", [False, True])
-def test_viewer_that_takes_nothing_is_closed(
+async def test_viewer_that_takes_nothing_is_closed(
     is_websocket: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     upgrade = (
@@ -186,7 +185,7 @@ def test_viewer_that_takes_nothing_is_closed(
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     )
 
-    async def main() -> None:
+    with caplog.at_level(logging.INFO):
         async with serve(tmp_path, "limits.late_close_s=1") as web:
             await web.publish()
             sock = socket.socket()
@@ -204,9 +203,6 @@ def test_viewer_that_takes_nothing_is_closed(
                 await web.publisher.send_video(FRAME + bytes(100_000), time)
                 await asyncio.sleep(0.005)
             sock.close()
-
-    with caplog.at_level(logging.INFO):
-        run(main())
     assert log_lines(caplog, "took nothing for 1 s (limits.late_close_s)")
 
 

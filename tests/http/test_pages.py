@@ -13,7 +13,7 @@ from urllib.parse import quote, urljoin
 
 import aiohttp
 import pytest
-from tests.harness import KEYFRAME, VIDEO_HEADER, Live, live_server, log_lines, run, until
+from tests.harness import KEYFRAME, VIDEO_HEADER, Live, live_server, log_lines, until
 from yarl import URL
 
 from headend.http import assets
@@ -121,17 +121,14 @@ def test_modules_that_import_each_other_are_there(tmp_path: Path) -> None:
                 assert (script.parent / name).is_file(), f"{script.name} imports {name}"
 
 
-def test_start_says_in_one_line_which_libraries_are_missing(
+async def test_start_says_in_one_line_which_libraries_are_missing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(assets.Assets, "missing", lambda self: ["hls.js", "mpegts.js"])
 
-    async def main() -> None:
+    with caplog.at_level(logging.INFO):
         async with serve(tmp_path) as web:
             assert (await web.get("/watch/live/a"))[0] == 200
-
-    with caplog.at_level(logging.INFO):
-        run(main())
     assert len(log_lines(caplog, "the player page has no hls.js and no mpegts.js")) == 1
 
 

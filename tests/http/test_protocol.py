@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.harness import C0_C1, log_lines, run, until
+from tests.harness import C0_C1, log_lines, until
 from tests.raw_http import HttpClient, http_server
 
 
@@ -16,20 +16,17 @@ from tests.raw_http import HttpClient, http_server
         (bytes.fromhex("0d0a0d0a000d0a515549540a 20 00 0000"), "it is a PROXY protocol header"),
     ],
 )
-def test_what_belongs_to_another_port_leaves_a_line_that_says_which(
+async def test_what_belongs_to_another_port_leaves_a_line_that_says_which(
     sent: bytes, told: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        async with http_server(tmp_path) as live:
-            client = await HttpClient.to(live)
-            await client.send(sent)
-            await client.expect_close()
-            await until(lambda: log_lines(caplog, client.name))
-            (line,) = log_lines(caplog, client.name)
-            assert line.startswith(f"WARNING http {client.name} sent no HTTP: {told}")
-
     caplog.set_level("INFO")
-    run(main())
+    async with http_server(tmp_path) as live:
+        client = await HttpClient.to(live)
+        await client.send(sent)
+        await client.expect_close()
+        await until(lambda: log_lines(caplog, client.name))
+        (line,) = log_lines(caplog, client.name)
+        assert line.startswith(f"WARNING http {client.name} sent no HTTP: {told}")
 
 
 @pytest.mark.parametrize(

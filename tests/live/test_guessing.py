@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from tests.harness import Live, command, live_server, log_lines, resident_bytes, run, witness
+from tests.harness import Live, command, live_server, log_lines, resident_bytes, witness
 from tests.odd_tokens import ODD, raw_token
 
 from headend.decisions import AccessRequest
@@ -89,7 +89,7 @@ async def test_wrong_keys_from_this_machine_shut_nobody_out(tmp_path: Path) -> N
         assert reasons == {"the publish key is not valid"}
 
 
-def test_answers_to_guesses_wait_longer_each_time(
+async def test_answers_to_guesses_wait_longer_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
@@ -97,16 +97,13 @@ def test_answers_to_guesses_wait_longer_each_time(
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    async def main() -> None:
-        async with live_server(tmp_path) as live:
-            await live.key_store()
-            (one,) = addresses(1)
+    async with live_server(tmp_path) as live:
+        await live.key_store()
+        (one,) = addresses(1)
+        await guess(live, one)
+        monkeypatch.setattr("headend.access.gate.sleep", sleep)
+        for _ in range(6):
             await guess(live, one)
-            monkeypatch.setattr("headend.access.gate.sleep", sleep)
-            for _ in range(6):
-                await guess(live, one)
-
-    run(main())
     assert waits == [0.25, 0.5, 1.0, 2.0]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from tests.harness import command, live_server, log_lines, run, until
+from tests.harness import command, live_server, log_lines, until
 from tests.hls_viewers import hls_viewer
 from tests.web import Web, serve_stored
 
@@ -170,12 +170,12 @@ FLOODS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("what", FLOODS)
-def test_stranger_who_asks_again_and_again_over_http_is_told_of_in_a_sum(
+async def test_stranger_who_asks_again_and_again_over_http_is_told_of_in_a_sum(
     what: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     count, most = 300, BUDGETS["refusal"][0]
 
-    async def main() -> None:
+    with caplog.at_level(logging.INFO):
         private = 'auth.private=["live/*"]'
         async with serve_stored(tmp_path, private, "auth.wrong_attempts=1000") as web:
             for number in range(count):
@@ -191,14 +191,11 @@ def test_stranger_who_asks_again_and_again_over_http_is_told_of_in_a_sum(
             assert sum(entry.count for entry in entries) >= count / 2
             assert len(log_lines(caplog)) < most + 20
 
-    with caplog.at_level(logging.INFO):
-        run(main())
 
-
-def test_stranger_who_asks_again_and_again_over_rtmp_is_told_of_in_a_sum(
+async def test_stranger_who_asks_again_and_again_over_rtmp_is_told_of_in_a_sum(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
+    with caplog.at_level(logging.INFO):
         settings = ("auth.publish=key", 'auth.private=["live/*"]')
         async with live_server(tmp_path, *settings) as live:
             told: Counter[str] = Counter()
@@ -218,9 +215,6 @@ def test_stranger_who_asks_again_and_again_over_rtmp_is_told_of_in_a_sum(
             assert told["peer.noisy"] == 1
             assert len(log_lines(caplog)) < BUDGETS["refusal"][0] + 20
 
-    with caplog.at_level(logging.INFO):
-        run(main())
-
 
 async def test_connections_that_break_the_protocol_are_told_of_in_a_sum(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -239,12 +233,12 @@ def few_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headend.net.notes.BUDGETS", budgets)
 
 
-def test_viewer_of_many_names_is_told_of_in_a_sum_and_served(
+async def test_viewer_of_many_names_is_told_of_in_a_sum_and_served(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few_sessions(monkeypatch)
 
-    async def main() -> None:
+    with caplog.at_level(logging.INFO):
         async with serve_stored(tmp_path, "hls.part_s=0") as web:
             await web.publish()  # the first of ten
             for number in range(15):
@@ -273,9 +267,6 @@ def test_viewer_of_many_names_is_told_of_in_a_sum_and_served(
             assert summary.count == 1 + 15 + 15 + 15 - 10
             assert len(log_lines(caplog, " play live/a")) <= 2 * 9 + 1
 
-    with caplog.at_level(logging.INFO):
-        run(main())
-
 
 async def test_publisher_who_comes_again_and_again_is_refused_and_others_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -293,12 +284,12 @@ async def test_publisher_who_comes_again_and_again_is_refused_and_others_are_not
         await live.publisher("b", source="127.0.0.2")
 
 
-def test_fetches_of_names_that_somebody_invents_are_told_of_in_a_sum(
+async def test_fetches_of_names_that_somebody_invents_are_told_of_in_a_sum(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few_sessions(monkeypatch)
 
-    async def main() -> None:
+    with caplog.at_level(logging.INFO):
         url = "rtmp://127.0.0.1:9/live/{name}"  # nobody is there
         async with live_server(tmp_path, f'relay.in=[{{match="live/*", url="{url}"}}]') as live:
             relays = live.services.features[Relays]
@@ -308,9 +299,6 @@ def test_fetches_of_names_that_somebody_invents_are_told_of_in_a_sum(
                 lambda: all(t.state == "retrying" for r in relays.described() for t in r.targets)
             )
             assert len(log_lines(caplog, "relay in")) == 10
-
-    with caplog.at_level(logging.INFO):
-        run(main())
 
 
 async def test_two_addresses_are_told_of_apart(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 import pytest
 from aiohttp import web
-from tests.harness import log_lines, run, until
+from tests.harness import log_lines, until
 from tests.receiver import Received, Receiver, receiver
 
 from headend.decisions import AccessRequest, Allow, Decision, Deny, Redirect
@@ -180,20 +180,17 @@ async def test_answer_is_a_decision(status: int, document: object, decision: Dec
         (429, b"", "HTTP status 429"),
     ],
 )
-def test_answer_that_is_not_understood_lets_nobody_in_and_the_log_says_why(
+async def test_answer_that_is_not_understood_lets_nobody_in_and_the_log_says_why(
     status: int, body: bytes, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        async with asked("auth.callback_fail=open") as backend:
-            headers = {"Location": backend.there.url} if status == 302 else {}
-            backend.there.answer = lambda _: web.Response(status=status, body=body, headers=headers)
-            for _ in range(7):
-                assert await backend.ask() == Deny("this is not allowed")
-            assert len(backend.there.received) == 7  # it is no outage
-            outcome = "not_understood" if status == 200 else "deny"
-            assert backend.callback.outcomes == {outcome: 7}
-
-    run(main())
+    async with asked("auth.callback_fail=open") as backend:
+        headers = {"Location": backend.there.url} if status == 302 else {}
+        backend.there.answer = lambda _: web.Response(status=status, body=body, headers=headers)
+        for _ in range(7):
+            assert await backend.ask() == Deny("this is not allowed")
+        assert len(backend.there.received) == 7  # it is no outage
+        outcome = "not_understood" if status == 200 else "deny"
+        assert backend.callback.outcomes == {outcome: 7}
     (line,) = log_lines(caplog, "callback")
     assert words in line
     assert line.endswith("; that counts as no")
@@ -207,19 +204,16 @@ def test_answer_that_is_not_understood_lets_nobody_in_and_the_log_says_why(
         (500, bytes(100_000), "HTTP status 500"),
     ],
 )
-def test_fault_of_the_backend_lets_nobody_in_or_everybody(
+async def test_fault_of_the_backend_lets_nobody_in_or_everybody(
     status: int, body: bytes, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        async with asked() as backend:
-            backend.there.answer = lambda _: web.Response(status=status, body=body)
-            with pytest.raises(CallbackError, match="the callback could not be asked"):
-                await backend.ask()
-            backend.configure("auth.callback_fail=open")
-            assert await backend.ask() == Allow()
-            assert backend.callback.outcomes == {"failed": 2}
-
-    run(main())
+    async with asked() as backend:
+        backend.there.answer = lambda _: web.Response(status=status, body=body)
+        with pytest.raises(CallbackError, match="the callback could not be asked"):
+            await backend.ask()
+        backend.configure("auth.callback_fail=open")
+        assert await backend.ask() == Allow()
+        assert backend.callback.outcomes == {"failed": 2}
     (line,) = log_lines(caplog, "callback failed")
     assert words in line
 
@@ -297,31 +291,28 @@ def pause_is_over(backend: Asked) -> None:
         breaker._again_at = 0.0
 
 
-def test_backend_that_fails_is_left_alone_and_then_asked_once(
+async def test_backend_that_fails_is_left_alone_and_then_asked_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
 
-    async def main() -> None:
-        async with asked("auth.callback_fail=open") as backend:
-            backend.answer(status=503)
-            for _ in range(20):
-                assert await backend.ask() == Allow()
-            assert len(backend.there.received) == 5
-            assert backend.callback.is_paused
-            assert backend.callback.outcomes == {"failed": 5, "paused": 15}
-            pause_is_over(backend)
+    async with asked("auth.callback_fail=open") as backend:
+        backend.answer(status=503)
+        for _ in range(20):
             assert await backend.ask() == Allow()
-            assert len(backend.there.received) == 6
-            assert backend.callback.is_paused
-            pause_is_over(backend)
-            backend.answer({"decision": "deny", "reason": "no"})
-            # One finds out; nobody waits for it.
-            decisions = await asyncio.gather(*(backend.ask() for _ in range(3)))
-            assert sorted(map(repr, decisions)) == sorted(map(repr, (Deny("no"), Allow(), Allow())))
-            assert await backend.ask() == Deny("no")
-
-    run(main())
+        assert len(backend.there.received) == 5
+        assert backend.callback.is_paused
+        assert backend.callback.outcomes == {"failed": 5, "paused": 15}
+        pause_is_over(backend)
+        assert await backend.ask() == Allow()
+        assert len(backend.there.received) == 6
+        assert backend.callback.is_paused
+        pause_is_over(backend)
+        backend.answer({"decision": "deny", "reason": "no"})
+        # One finds out; nobody waits for it.
+        decisions = await asyncio.gather(*(backend.ask() for _ in range(3)))
+        assert sorted(map(repr, decisions)) == sorted(map(repr, (Deny("no"), Allow(), Allow())))
+        assert await backend.ask() == Deny("no")
     assert len(log_lines(caplog, "callback is not asked for 10 s: it failed 5 times")) == 1
     assert len(log_lines(caplog, "callback answers again")) == 1
 
@@ -410,18 +401,15 @@ async def test_only_what_the_settings_name_is_asked_about() -> None:
         assert (got["type"], got["data"]["address"]) == ("authorize.play", None)
 
 
-def test_place_that_is_not_allowed_is_not_asked(caplog: pytest.LogCaptureFixture) -> None:
-    async def main() -> None:
-        async with receiver() as there:
-            outgoing = Outgoing(Rules.of(["b.example"]))
-            loaded = load_settings(None, [f"auth.callback_url={there.url}?t=s3cret"], {})
-            callback = Callback(asyncio.get_running_loop(), loaded.settings.auth, outgoing)
-            with pytest.raises(CallbackError):
-                await callback.authorize(PUBLISH)
-            assert there.received == []
-            await outgoing.close()
-
-    run(main())
+async def test_place_that_is_not_allowed_is_not_asked(caplog: pytest.LogCaptureFixture) -> None:
+    async with receiver() as there:
+        outgoing = Outgoing(Rules.of(["b.example"]))
+        loaded = load_settings(None, [f"auth.callback_url={there.url}?t=s3cret"], {})
+        callback = Callback(asyncio.get_running_loop(), loaded.settings.auth, outgoing)
+        with pytest.raises(CallbackError):
+            await callback.authorize(PUBLISH)
+        assert there.received == []
+        await outgoing.close()
     (line,) = log_lines(caplog, "callback failed")
     assert "127.0.0.1 is not allowed; name it in auth.outgoing" in line
     assert "s3cret" not in caplog.text

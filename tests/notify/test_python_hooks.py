@@ -192,7 +192,7 @@ def test_hook_that_fails_lets_nobody_in_or_everybody(
 
 
 @pytest.mark.parametrize("is_coroutine", [True, False])
-def test_hook_that_hangs_stalls_neither_the_loop_nor_other_hooks_for_long(
+async def test_hook_that_hangs_stalls_neither_the_loop_nor_other_hooks_for_long(
     is_coroutine: bool,
 ) -> None:
     hooks, release = Hooks(), threading.Event()
@@ -206,14 +206,11 @@ def test_hook_that_hangs_stalls_neither_the_loop_nor_other_hooks_for_long(
     hooks.publish.append(waits if is_coroutine else hangs)
     hooks.on_play(lambda request: Deny("asked"))
 
-    async def main() -> None:
+    try:
         async with running(hooks, timeout_s=1) as made:
             with pytest.raises(HookError):
                 await made.made.authorize(PUBLISH)
             assert await made.made.authorize(PLAY) == Deny("asked")
-
-    try:
-        run(main())
     finally:
         release.set()
 
@@ -285,7 +282,7 @@ async def test_hooks_are_told_of_events_by_kind_in_order() -> None:
     assert made.made.failures[name] == 21
 
 
-def test_events_for_a_hook_that_hangs_are_bounded(
+async def test_events_for_a_hook_that_hangs_are_bounded(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "QUEUE", 5)
@@ -296,7 +293,7 @@ def test_events_for_a_hook_that_hangs_are_bounded(
     async def blocks(event: StreamCreated) -> None:
         release.wait(60)  # not even its loop turns
 
-    async def main() -> None:
+    try:
         async with running(hooks) as made:
             for _ in range(50):
                 made.bus.emit(StreamCreated(time=1, stream="live/a"))
@@ -305,9 +302,6 @@ def test_events_for_a_hook_that_hangs_are_bounded(
             await made.made.close()
             assert time.monotonic() - began < 45
         assert len(log_lines(caplog, "5 events wait for it; some are lost")) == 1
-
-    try:
-        run(main())
     finally:
         release.set()
 

@@ -603,7 +603,7 @@ async def test_test_event_is_sent_once_and_its_outcome_told(tmp_path: Path) -> N
         assert json.loads(got.body)["data"] == {}
 
 
-def test_database_that_fails_later_is_waited_for(
+async def test_database_that_fails_later_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(delivery_module, "DATABASE_PAUSE_S", 0.01)
@@ -612,18 +612,15 @@ def test_database_that_fails_later_is_waited_for(
     for name in faults:
         monkeypatch.setattr(Outbox, name, _failing(faults, name, getattr(Outbox, name)))
 
-    async def main() -> None:
-        url = f"sqlite:///{tmp_path}/test.db"
-        async with receiver() as there, hooked(url, webhook(there.url)) as fixture:
-            there.answer = lambda _: web.Response(status=500 if len(there.received) < 3 else 204)
-            fixture.bus.emit(created())
-            fixture.bus.emit(active())
-            await until(lambda: fixture.endpoint.delivered >= 2 and fixture.endpoint.held == 0)
-            first_seen = list(dict.fromkeys(types(there.documents())))
-            assert first_seen == ["stream.created live/a", "stream.active live/a"]
-            assert faults == dict.fromkeys(faults, 0)
-
-    run(main())
+    url = f"sqlite:///{tmp_path}/test.db"
+    async with receiver() as there, hooked(url, webhook(there.url)) as fixture:
+        there.answer = lambda _: web.Response(status=500 if len(there.received) < 3 else 204)
+        fixture.bus.emit(created())
+        fixture.bus.emit(active())
+        await until(lambda: fixture.endpoint.delivered >= 2 and fixture.endpoint.held == 0)
+        first_seen = list(dict.fromkeys(types(there.documents())))
+        assert first_seen == ["stream.created live/a", "stream.active live/a"]
+        assert faults == dict.fromkeys(faults, 0)
     assert log_lines(caplog, "webhook one: database: gone; what waits is kept")
 
 

@@ -8,7 +8,6 @@ from ipaddress import IPv6Address, ip_network
 from pathlib import Path
 
 import pytest
-from tests.harness import run
 
 from headend.net.listener import sockaddr
 from headend.net.places import DialRoute, Rules
@@ -101,25 +100,22 @@ async def test_own_port_on_this_machine_is_a_loop(listening: int) -> None:
         assert caught.value.failure is Failure.WRONG
 
 
-def test_server_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main() -> None:
-        with socket.create_server(("127.0.0.1", 0), backlog=0) as sock:
-            port = sock.getsockname()[1]
-            waiting = []
-            for _ in range(4):  # fill what the kernel holds for it
-                peer = socket.socket()
-                peer.setblocking(False)
-                peer.connect_ex(("127.0.0.1", port))
-                waiting.append(peer)
-            await asyncio.sleep(0)
-            failed = await failure("127.0.0.1", port)
-            for peer in waiting:
-                peer.close()
-        assert failed.failure is Failure.AWAY
-        assert failed.reason == f"127.0.0.1:{port} does not answer"
-
+async def test_server_that_does_not_answer_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headend.relay.dialling.CONNECT_S", 0.2)
-    run(main())
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as sock:
+        port = sock.getsockname()[1]
+        waiting = []
+        for _ in range(4):  # fill what the kernel holds for it
+            peer = socket.socket()
+            peer.setblocking(False)
+            peer.connect_ex(("127.0.0.1", port))
+            waiting.append(peer)
+        await asyncio.sleep(0)
+        failed = await failure("127.0.0.1", port)
+        for peer in waiting:
+            peer.close()
+    assert failed.failure is Failure.AWAY
+    assert failed.reason == f"127.0.0.1:{port} does not answer"
 
 
 async def test_name_that_dns_says_nothing_of_is_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,12 +70,12 @@ async def test_name_that_is_taken_there_is_refused_and_tried_slowly(tmp_path: Pa
 
 
 @pytest.mark.parametrize("where", ['", key="hush-key?b=c', "/hush-key"])
-def test_key_that_the_destination_repeats_is_not_shown(
+async def test_key_that_the_destination_repeats_is_not_shown(
     where: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[Event] = []
 
-    async def main() -> None:
+    with caplog.at_level(logging.INFO):
         async with server(tmp_path, "there") as there:
             await there.publisher("hush-key")
             setting = out(f"rtmp://{place(there)}/live{where}")
@@ -89,9 +89,6 @@ def test_key_that_the_destination_repeats_is_not_shown(
         changes = [event for event in seen if isinstance(event, RelayChanged)]
         assert changes[0].state == "retrying"
         assert "hush" not in str(changes)
-
-    with caplog.at_level(logging.INFO):
-        run(main())
 
 
 async def test_destination_that_reads_nothing_is_late_and_holds_nobody_up(tmp_path: Path) -> None:

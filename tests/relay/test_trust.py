@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from tests.harness import Live, log_lines, run, until
+from tests.harness import Live, log_lines, until
 from tests.relay.servers import into, out, publish_pictures, server, states, targets
 
 from headend.tls.served import ServedCertificates
@@ -87,15 +87,12 @@ async def test_url_that_leads_nowhere_has_a_reason(url: str, words: str, tmp_pat
         assert words in targets(live)[0]["reason"]
 
 
-def test_no_more_streams_are_sent_than_the_limit(
+async def test_no_more_streams_are_sent_than_the_limit(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
+    with caplog.at_level(logging.INFO):
         urls = [f"rtmp://127.0.0.1:1/{number}/{{name}}" for number in range(3)]
         async with server(tmp_path, "here", out(*urls), "limits.relays=2") as live:
             await publish_pictures(await live.publisher("a"))
             await until(lambda: states(live) == ["retrying", "retrying"])
         assert len(log_lines(caplog, "limits.relays")) == 1
-
-    with caplog.at_level(logging.INFO):
-        run(main())

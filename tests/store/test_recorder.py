@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.harness import log_lines, run, until
+from tests.harness import log_lines, until
 from tests.store.session_events import ENDED, REFUSED, STARTED
 
 from headend.errors import DatabaseError
@@ -161,26 +161,23 @@ async def test_what_waits_is_written_when_the_server_stops(database_url: str) ->
     await database.close()
 
 
-def test_without_database_entries_wait_and_are_written_once_it_is_there(
+async def test_without_database_entries_wait_and_are_written_once_it_is_there(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        database = Database("", tmp_path)
-        opened: asyncio.Future[Database] = asyncio.get_running_loop().create_future()
-        made = make(Clock(), lambda: opened)
-        made.start()
-        made.note(MADE)
-        made.event(ENDED)
-        await asyncio.sleep(0)
-        assert made.past.of(7)
-        await database.open()
-        opened.set_result(database)
-        await until(lambda: made.trail is not None)
-        assert await eventually(made, 1) == [MADE]
-        await made.stop()
-        await database.close()
-
-    run(main())
+    database = Database("", tmp_path)
+    opened: asyncio.Future[Database] = asyncio.get_running_loop().create_future()
+    made = make(Clock(), lambda: opened)
+    made.start()
+    made.note(MADE)
+    made.event(ENDED)
+    await asyncio.sleep(0)
+    assert made.past.of(7)
+    await database.open()
+    opened.set_result(database)
+    await until(lambda: made.trail is not None)
+    assert await eventually(made, 1) == [MADE]
+    await made.stop()
+    await database.close()
     assert not log_lines(caplog, "lost")
 
 
@@ -216,35 +213,29 @@ async def test_database_that_goes_away_and_comes_back_loses_what_found_no_room(
         assert kept == {str(number) for number in range(8)}
 
 
-def test_server_that_stops_without_a_database_says_what_is_lost(
+async def test_server_that_stops_without_a_database_says_what_is_lost(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def main() -> None:
-        made = make(Clock())
-        made.start()
-        made.note(MADE)
-        await made.stop()
-
-    run(main())
+    made = make(Clock())
+    made.start()
+    made.note(MADE)
+    await made.stop()
     assert log_lines(caplog, "lost") == ["WARNING audit trail and history: 1 entries are lost"]
 
 
-def test_what_a_killed_server_left_open_is_closed(
+async def test_what_a_killed_server_left_open_is_closed(
     database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def main() -> None:
-        clock = Clock(100.0)
-        async with recording(database_url, clock) as (made, _):
-            made.event(STARTED)
-            await until(lambda: made._open)
-        # As it never ended, its row is open still.
-        async with recording(database_url, Clock(500.0)) as (made, _):
-            await until(lambda: made._is_closed_up)
-            assert made.history is not None
-            (record,) = await made.history.page(SessionFilter())
-            assert record.ended_at == 100.0
-
-    run(main())
+    clock = Clock(100.0)
+    async with recording(database_url, clock) as (made, _):
+        made.event(STARTED)
+        await until(lambda: made._open)
+    # As it never ended, its row is open still.
+    async with recording(database_url, Clock(500.0)) as (made, _):
+        await until(lambda: made._is_closed_up)
+        assert made.history is not None
+        (record,) = await made.history.page(SessionFilter())
+        assert record.ended_at == 100.0
     assert log_lines(caplog, "1 sessions ended with the server before")
 
 
