@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -35,7 +36,7 @@ PAGES: Final = {
 # Of these the manuals show a picture, light and wide.
 SHOWN: Final = ("public", "player", "console-streams", "console-nodes", "console-settings")
 START_S: Final = 60
-MANY_S: Final = 20  # until so many publish
+MANY_S: Final = 300  # until so many publish
 JPEG_QUALITY: Final = 60
 SETTLE_MS: Final = 4000  # pictures, graphs and players
 
@@ -67,6 +68,7 @@ def main() -> None:
                 else:
                     camera.take_all(PAGES, SECTIONS)
                     running.append(_publish_many(addresses["rtmp"][0]))
+                    _until(lambda: camera.live() >= MANY, MANY_S)
                     camera.take_all({"public": "/"}, ("streams", "nodes"), f"-{MANY}")
                 browser.close()
         finally:
@@ -100,13 +102,11 @@ def _publish(address: str, name: str) -> "subprocess.Popen[bytes]":
 def _publish_many(address: str) -> "subprocess.Popen[bytes]":
     load = ("--publishers", str(MANY), "--kbps", "20", "--seconds", "3600")
     command = [sys.executable, "-m", "headend", "bench", "ingest", *load]
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [*command, f"rtmp://{address}/live/camera"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(MANY_S)
-    return process
 
 
 class Camera:
@@ -148,6 +148,13 @@ class Camera:
             page.screenshot(path=self.out / f"{name}.jpg", type="jpeg", quality=JPEG_QUALITY)
         page.context.close()
 
+    def live(self) -> int:
+        """Return how many streams are live."""
+        request = urllib.request.Request(f"{self.base}/api/v1/server")
+        request.add_header("Authorization", f"Bearer {self.token}")
+        with urllib.request.urlopen(request) as answer:
+            return int(json.load(answer)["streams"])
+
     def _page(self, scheme: str, size: str) -> Page:
         width, height = SIZES[size]
         return self.browser.new_context(
@@ -169,8 +176,8 @@ class Camera:
         page.screenshot(path=self.out / name)
 
 
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + START_S
+def _until(condition: Callable[[], bool], limit_s: float = START_S) -> None:
+    end = time.monotonic() + limit_s
     while not condition():
         if time.monotonic() > end:
             raise SystemExit("screenshots: what was waited for did not come")
