@@ -8,7 +8,7 @@ from typing import Final
 # Loaded by what uses them: HLS, an old or a new database, ACME, PostgreSQL, arrays, tables, and
 # several workers.
 NOT_LOADED: Final = {
-    "acme", "alembic", "asyncpg", "av", "josepy", "mako", "numpy", "OpenSSL", "pygments",
+    "acme", "alembic", "anyio", "asyncpg", "av", "josepy", "mako", "numpy", "OpenSSL", "pygments",
     "requests", "rich", "headend.app.crew", "headend.client.hls", "headend.codec.package",
     "headend.fallback",
     "headend.hls.packager", "headend.store.migrating", "headend.thumbnails.worker",
