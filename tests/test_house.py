@@ -2,7 +2,8 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,44 @@ def test_rule_finds_test_modules_that_are_imported(source: str, found: list[str]
 def test_docstring_of_a_module_begins_with_what_it_is(path: Path) -> None:
     text = ast.get_docstring(ast.parse(path.read_text())) or ""
     assert not text.startswith(("This module", "This package"))
+
+
+# ---------------------------------------------------------------------- circles
+
+
+def loaded(source: str, known: Container[str]) -> Iterator[str]:
+    """Name the modules that a module loads with itself: not in functions, nor for types alone."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            for name in node.names:
+                inner = f"{node.module}.{name.name}"
+                yield inner if inner in known else node.module
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+
+
+def circle(sources: Mapping[str, str]) -> list[str]:
+    """Return modules that load one another in a circle; empty: none do."""
+    graph = {module: set(loaded(source, sources)) for module, source in sources.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def test_no_modules_load_one_another_in_a_circle() -> None:
+    # The package itself loads its public names when they are asked for.
+    paths = set(SOURCE.rglob("*.py")) - {SOURCE / "__init__.py"}
+    assert circle({module_of(path): path.read_text() for path in paths}) == []
+
+
+def test_modules_that_load_one_another_are_found() -> None:
+    back = "if TYPE_CHECKING:\n    from h.a import A\n\ndef f():\n    import h.a\n"
+    assert circle({"h.a": "from h import b", "h.b": back}) == []
+    assert circle({"h.a": "from h import b", "h.b": "from h.c import C", "h.c": "import h.a"}) != []
