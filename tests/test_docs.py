@@ -202,6 +202,13 @@ def texts() -> list[Path]:
     return [*DOCUMENTS, *(path for path in code if path.is_file())]
 
 
+def test_contributors_are_told_of_every_room() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rooms = set((ROOT / "src" / "headend").glob("*/__init__.py"))
+    named = set(re.findall(r"`(\w+)`", text[text.index("| room | has |") :]))
+    assert {room.parent.name for room in rooms} - named == set()
+
+
 def test_no_text_tells_to_install_a_package_that_is_not_there() -> None:
     # There is none on PyPI: it is installed from a checkout.
     named = re.compile(r"pip install (?:-\S+ )*['\"]?headend\b")
