@@ -13,6 +13,9 @@ print(os.getpriority(os.PRIO_PROCESS, 0))
 
 
 def test_backup_gives_way_to_the_server_on_the_cores(tmp_path: Path) -> None:
-    words = [sys.executable, "-c", CODE, str(tmp_path / "b.zip"), str(tmp_path / "data")]
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "server.secret").write_text("a secret")
+    words = [sys.executable, "-c", CODE, str(tmp_path / "b.zip"), "--data", str(data)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.splitlines()[-1] == "15"
