@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from headend.access.passwords import Passwords
 from headend.app.crew_bans import CrewBans
 from headend.app.crew_certificates import CrewCertificates
+from headend.app.crew_limits import CrewLimits
 from headend.app.crew_numbers import CrewNumbers
 from headend.decisions import Address
 from headend.directory.port import Body
@@ -77,6 +78,7 @@ class Crew:
         self.certificates = CrewCertificates(services, self.directory, self.worker.count)
         self.directory.watch(self.certificates)
         self.directory.watch(CrewBans(services, self.directory))
+        self.directory.watch(CrewLimits(services, self.directory))
         if self.worker.is_first:
             self._tether.on("event", lambda notice: _emit(services, notice))
         else:

@@ -7,8 +7,10 @@ nothing is done for a tag, and there is no timer for a session.
 
 import logging
 from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from headend.access.gate import Grant
 from headend.decisions import AccessRequest
@@ -21,6 +23,11 @@ if TYPE_CHECKING:
     from headend.live.services import Services
 
 log = logging.getLogger(__name__)
+
+MOST_TOLD: Final = 10_000  # streams and keys of which other workers are told
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -38,16 +45,38 @@ class _Publisher:
     samples: deque[tuple[float, int]] = field(default_factory=deque)
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What one worker counts, for the limits of all; only where there is a limit.
+
+    Attributes:
+        plays: All its viewers.
+        viewers: Its viewers by stream.
+        most: How many may watch by what publishers of its streams were granted.
+        streams: Streams that it publishes, by who publishes them.
+    """
+
+    plays: int = 0
+    viewers: Mapping[str, int] = field(default_factory=dict)
+    most: Mapping[str, int] = field(default_factory=dict)
+    streams: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
 class StreamLimits:
-    """The limits on streams and viewers; a limiter of the gate."""
+    """The limits on streams and viewers; a limiter of the gate.
+
+    Attributes:
+        others: What other workers count, each by a name of its own.
+    """
 
     def __init__(self, services: "Services") -> None:
         self._services: Final = services
         self._publishers: dict[Grant, _Publisher] = {}
         self._plays: dict[Grant, Group] = {}
         # By stream, and by stream (None: all of them) and address.
-        self._viewers: Counter[object] = Counter()
+        self._viewers: Counter[str] = Counter()
         self._viewers_of: Counter[object] = Counter()
+        self.others: dict[str, Counts] = {}
 
     # ------------------------------------------------------------------ counts
 
@@ -75,14 +104,9 @@ class StreamLimits:
             self._count(grant.path, self._plays.pop(grant), -1)
 
     def _count(self, path: str, group: Group, change: int) -> None:
-        for counter, key in (
-            (self._viewers, path),
-            (self._viewers_of, (path, group)),
-            (self._viewers_of, (None, group)),
-        ):
-            counter[key] += change
-            if not counter[key]:
-                del counter[key]
+        _add(self._viewers, path, change)
+        _add(self._viewers_of, (path, group), change)
+        _add(self._viewers_of, (None, group), change)
 
     def _check_streams(self, grant: Grant) -> None:
         most = self._services.settings.limits.streams_per_key
@@ -95,7 +119,8 @@ class StreamLimits:
             for stream in self._services.registry.streams()
             if stream.has_begun and stream.holder == grant.holder
         } - here
-        others = here | lost
+        elsewhere = (each.streams.get(grant.holder, ()) for each in self.others.values())
+        others = here | lost | {path for paths in elsewhere for path in paths}
         if len(others | {grant.path}) > most:
             kept = f"; {len(lost)} of them lost, and kept for a while" if lost else ""
             raise Rejected(
@@ -114,6 +139,7 @@ class StreamLimits:
     def _check_viewers(self, path: str, group: Group) -> None:
         limits, of_publisher = self._services.rules.of(path).limits, self._of_publisher(path)
         here, own = self._viewers[path], self._viewers_of[path, group]
+        here += sum(each.viewers.get(path, 0) for each in self.others.values())
         if limits.viewers_per_stream:
             limit = "limits.viewers_per_stream"
             _check_share(limits.viewers_per_stream, here, own, "this stream", limit, group)
@@ -122,12 +148,34 @@ class StreamLimits:
             _check_share(of_publisher, here, own, "this stream", limit, group)
         if limits.viewers:
             here, own = len(self._plays), self._viewers_of[None, group]
+            here += sum(each.plays for each in self.others.values())
             _check_share(limits.viewers, here, own, "this server", "limits.viewers", group)
 
     def _of_publisher(self, path: str) -> int | None:
         """Return how many may watch by what publishers of a stream were granted; None: any."""
-        wanted = (grant.max_viewers for grant in self._publishers if grant.path == path)
+        wanted = [grant.max_viewers for grant in self._publishers if grant.path == path]
+        wanted += [each.most.get(path) for each in self.others.values()]
         return min((most for most in wanted if most is not None), default=None)
+
+    # ------------------------------------------------------------------ for other workers
+
+    def counts(self) -> Counts:
+        """Return what other workers have to know."""
+        most: dict[str, int] = {}
+        streams: dict[str, list[str]] = {}
+        is_by_key = bool(self._services.settings.limits.streams_per_key)
+        for grant in self._publishers:
+            if grant.max_viewers is not None:
+                most[grant.path] = min(most.get(grant.path, grant.max_viewers), grant.max_viewers)
+            if is_by_key and grant.holder is not None:
+                streams.setdefault(grant.holder, []).append(grant.path)
+        limited = {*most, *(path for each in self.others.values() for path in each.most)}
+        viewers = {
+            path: count
+            for path, count in self._viewers.items()
+            if path in limited or self._services.rules.of(path).limits.viewers_per_stream
+        }
+        return Counts(len(self._plays), _first(viewers), _first(most), _first(streams))
 
     # ------------------------------------------------------------------ once a second
 
@@ -167,6 +215,12 @@ class StreamLimits:
         return 0 if stream is None else stream.bytes_in
 
 
+def _add(counter: Counter[K], key: K, change: int) -> None:
+    counter[key] += change
+    if not counter[key]:
+        del counter[key]
+
+
 def _rate(
     samples: deque[tuple[float, int]], now: float, size: int, window_s: float
 ) -> float | None:
@@ -176,6 +230,10 @@ def _rate(
         samples.popleft()
     span = now - samples[0][0]
     return 8 * (size - samples[0][1]) / span if span >= window_s else None
+
+
+def _first(values: Mapping[str, T]) -> dict[str, T]:
+    return dict(islice(values.items(), MOST_TOLD))
 
 
 def _least(one: int | None, other: int | None) -> int | None:
