@@ -587,17 +587,6 @@ def test_tracks_without_an_init_segment_are_not_packaged(monkeypatch: pytest.Mon
     assert out.durations == []
 
 
-def test_silence_does_not_stand_in_for_hours() -> None:
-    out = Packaged(*stream(2000))
-    run = out.packager._run
-    assert run is not None
-    run.is_filled, run._sounded = True, 2000.0
-    with pytest.raises(MediaError, match="over 60 s apart"):
-        run._stand_in(62_001)
-    run._stand_in(3000)
-    assert run._sounded == pytest.approx(3000, abs=25)
-
-
 def test_stream_that_ends_before_anything_came_is_over() -> None:
     out = Packaged()
     out.packager.end()

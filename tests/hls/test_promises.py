@@ -6,18 +6,35 @@ from itertools import accumulate
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.hls.media import audio_header, inter, key, nalu, sound, stream, video_header
+from tests.hls.media import AVCC_2, audio_header, inter, key, nalu, sound, stream, video_header
 from tests.hls_checker import Checker
 from tests.outputs.packaged import Packaged
 from tests.wire import wire
 
 from headend.hls import order as hls_order
 from headend.hls.numbers import First
-from headend.media.codecs import video_tag
+from headend.media.codecs import audio_tag, video_tag
 from headend.media.tag import AUDIO, VIDEO, Tag
 
 UNDECLARED = video_header(wire("0142000affe10007 6742000ada1780 00"))  # without a frame rate
 BOTH = (video_header(), audio_header())
+
+MP3 = (wire("2f fffb50c4") + bytes(200), 1152 / 48, ())
+AC3 = (wire("91 61632d33 0b775052144043e106f46370808082") + bytes(753), 32, ())
+AAC = (sound(0).body, 1024 / 44.1, (audio_header(),))
+FLAC = (
+    wire("91 664c6143") + bytes(200),
+    96,
+    (audio_tag(0, wire("90 664c6143 1000 1200 000000 000000 0bb802f0 00000000") + bytes(16)),),
+)
+SOUNDS = {"aac": AAC, "mp3": MP3, "ac3": AC3, "flac": FLAC}
+KINDS = [
+    (codec, box)
+    for codec in SOUNDS
+    for box in ("fmp4", "mpegts")
+    if codec != "flac" or box != "mpegts"
+]
+Spans = list[tuple[int, int]]
 
 
 def check(tags: Iterable[Tag], headers: Iterable[Tag] = BOTH, **options: object) -> Packaged:
@@ -174,17 +191,64 @@ def test_sound_that_ends_is_left_out_for_good() -> None:
 
 
 def test_sound_whose_silence_is_not_known_is_left_out_when_it_pauses() -> None:
-    loud = [tag._replace(body=wire("2f fffb50c4 00")) for tag in sounds(0, 5000, 26)]
+    loud = [tag._replace(body=AC3[0]) for tag in sounds(0, 5000, 32)]
     out = check(mixed(stream(15_000, gop=50, audio=False), loud), (video_header(),), segments=100)
     assert [track.kind for track in out.playlists.tracks] == [VIDEO]
     assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 1
 
 
-def test_picture_that_ends_is_left_out_after_some_seconds() -> None:
-    out = check(mixed(stream(5000, gop=50, audio=False), sounds(0, 15_000)), segments=100)
-    assert [track.kind for track in out.playlists.tracks] == [AUDIO]
-    assert len(out.find("#EXT-X-DISCONTINUITY\n")) == 1
-    assert sum(out.durations) == pytest.approx(15, abs=1)
+def spans(tags: Iterable[Tag], spans: Spans) -> list[Tag]:
+    return [tag for tag in tags if any(a <= tag.timestamp < b for a, b in spans)]
+
+
+@pytest.mark.parametrize(("codec", "container"), KINDS)
+@pytest.mark.parametrize(
+    ("shown", "heard", "discontinuities"),
+    [
+        ([(0, 24_000)], [(0, 6000), (10_000, 24_000)], 2),
+        ([(0, 16_000)], [(0, 6000)], 1),
+        ([(0, 6500), (11_500, 24_000)], [(0, 24_000)], 2),
+        ([(0, 6500)], [(0, 20_000)], 1),
+        ([(0, 5000), (9000, 13_000), (17_000, 24_000)], [(0, 24_000)], 4),
+    ],
+    ids=["sound pauses", "sound ends", "picture pauses", "picture ends", "picture comes and goes"],
+)
+def test_track_that_pauses_or_ends_makes_a_new_run_of_the_same_tracks(
+    shown: Spans, heard: Spans, discontinuities: int, codec: str, container: str
+) -> None:
+    body, step, headers = SOUNDS[codec]
+    frames = spans(stream(24_000, gop=50, audio=False), shown)
+    loud = [tag._replace(body=body) for tag in spans(sounds(0, 24_000, step), heard)]
+    out = Packaged(
+        headers=(video_header(), *headers),
+        checker=Checker(may_skip=True),
+        first=First(7, 3),
+        container=container,
+    )
+    seen = set[tuple[int, ...]]()
+    for tag in mixed(frames, loud):
+        out.push(tag)
+        if out.playlists.is_ready:
+            seen.add(tuple(track.kind for track in out.playlists.tracks))
+    out.packager.end()
+    assert len(out.find("#EXT-X-DISCONTINUITY\n")) == discontinuities
+    assert out.reports == []
+    assert sum(out.durations) >= max(shown[-1][1], heard[-1][1]) / 1000 - 2.5
+    if codec != "ac3" or heard == [(0, 24_000)]:  # of AC-3 no silence is known
+        assert seen == {(VIDEO, AUDIO)}, "silence, or the newest keyframe, stands in"
+
+
+def test_keyframe_that_stands_in_is_of_the_track_and_the_publisher() -> None:
+    out = check(mixed(stream(5000, gop=50, audio=False), sounds(0, 12_000)), segments=100)
+    out.push(*BOTH)
+    assert [track.kind for track in out.playlists.tracks] == [VIDEO, AUDIO]
+    changed = Packaged(*mixed(stream(5000, gop=50, audio=False), sounds(0, 5000)))
+    changed.push(video_header(AVCC_2), *sounds(5000, 12_000))
+    assert [track.kind for track in changed.playlists.tracks] == [AUDIO]
+    next_one = Packaged(*mixed(stream(5000, gop=50, audio=False), sounds(0, 5000)))
+    next_one.packager.start(BOTH)
+    next_one.push(*sounds(5000, 12_000))
+    assert [track.kind for track in next_one.playlists.tracks] == [AUDIO]
 
 
 def test_b_frames_and_sound_of_long_frames_break_no_promise() -> None:

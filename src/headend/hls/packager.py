@@ -84,6 +84,7 @@ class HlsPackager:
         self._held = Held()  # until a run starts
         self._silent: set[TagKind] = set()  # kinds that are not waited for
         self._has_come: set[TagKind] = set()  # kinds that came and are not in the run
+        self._still: tuple[Track | None, Packet] | None = None  # the newest keyframe
 
     @property
     def interval_s(self) -> float:
@@ -107,6 +108,7 @@ class HlsPackager:
         self._packets.clear()
         self._held.clear()
         self._silent.clear()
+        self._still = None
         self._is_new_encoder = True
         for tag in headers:
             self._packets.packet(tag)
@@ -122,6 +124,8 @@ class HlsPackager:
                 return
             try:
                 self._silent.discard(packet.kind)
+                if packet.starts_gop and packet.is_independent:
+                    self._still = self._packets.tracks.get(VIDEO), packet
                 if not self._goes_on(packet):
                     self._hold(packet)
                 elif self._run is not None and self._is_of_run(packet.kind):
@@ -161,7 +165,7 @@ class HlsPackager:
         is_new = not self._is_of_run(packet.kind)
         if not run.is_near(packet.dts, APART_MS if is_new else GAP_MS):
             return False
-        if not has_video:
+        if not has_video or run.fill_in.still is not None:
             return not packet.starts_gop
         if packet.kind is AUDIO:
             return not self._pauses(run, VIDEO)
@@ -169,8 +173,9 @@ class HlsPackager:
 
     def _pauses(self, run: Run, kind: TagKind) -> bool:
         """Say whether a track of the run has been silent for long; it is not waited for then."""
-        is_own = kind in run.tracks and (kind is VIDEO or run.silence is None)
-        is_filled = kind is AUDIO and run.is_filled
+        fill_in = run.fill_in
+        is_own = kind in run.tracks and (kind is VIDEO or fill_in.silence is None)
+        is_filled = kind is AUDIO and fill_in.is_filled
         if not is_own or (run.silent_ms(kind) < PAUSE_MS[kind] and not is_filled):
             return False
         self._silent.add(kind)
@@ -233,9 +238,12 @@ class HlsPackager:
     def _is_of_run(self, kind: TagKind) -> bool:
         """Say whether the run has this track as it is now."""
         known = self._packets.tracks.get(kind)
-        if kind is AUDIO and self._run is not None and self._run.silence is not None:
+        if known is None or self._run is None:
             return False
-        return known is not None and self._run is not None and known is self._run.tracks.get(kind)
+        fill_in = self._run.fill_in
+        if (fill_in.silence if kind is AUDIO else fill_in.still) is not None:
+            return False
+        return known is self._run.tracks.get(kind)
 
     def _fail(self, error: MediaError) -> None:
         """End a run that cannot go on; the next one begins at a keyframe."""
@@ -251,15 +259,21 @@ class HlsPackager:
         self._version = self._packets.version
         self._is_new_encoder = False
         tracks = {kind: self._packets.tracks[kind] for kind in wanted}
-        silence = None
+        silence = still = None
         if has_video and not has_audio and (sound := self._packets.tracks.get(AUDIO)) is not None:
-            # Players in browsers can't go on without a track that they had, or with one more.
             silence = silence_of(sound.config)
             if silence is not None:
                 tracks[AUDIO] = sound
+        picture = self._packets.tracks.get(VIDEO)
+        if not has_video and picture is not None and self._still is not None:
+            track, keyframe = self._still
+            if track is picture:
+                tracks = {VIDEO: picture, **tracks}
+                still = keyframe._replace(dts=held[0].dts, pts=held[0].dts)
+                held = [still, *held]
         self._restraint.begin(self._wall_clock())
         try:
-            self._run = Run(self._shelf, tracks, held, anchor, silence)
+            self._run = Run(self._shelf, tracks, held, anchor, silence, still)
         except MediaError as error:
             self._held.packets, self._held.anchor = held, anchor
             self._go_without(list(tracks.values()), error)

@@ -16,8 +16,9 @@ from itertools import pairwise
 from math import ceil, floor, inf
 from typing import Final
 
-from headend.codec.package import MAX_HOLE_MS, BadPacketError, Muxer, Packet, Track, init_of
+from headend.codec.package import BadPacketError, Muxer, Packet, Track, init_of
 from headend.errors import MediaError
+from headend.hls.fill_in import STILL_MS, FillIn
 from headend.hls.order import PATIENCE_MS, Order
 from headend.hls.shelf import SLACK_S, Shelf
 from headend.hls.store_port import Init, MediaPart
@@ -52,8 +53,7 @@ class Run:
         tracks: Its tracks, by kind.
         over: Why no media can follow under the promises made to players; None: it can.
         is_ended: It takes no more packets.
-        is_filled: The sound pauses, and silence stands in for it.
-        silence: Stands in for the sound; None: it is the stream's own.
+        fill_in: What stands in for a track that pauses or does not come.
         is_stuck: The picture stands, and the segment can't wait for a keyframe any longer.
     """
 
@@ -64,6 +64,7 @@ class Run:
         held: Sequence[Packet],
         anchor: float,
         silence: Silence | None = None,
+        still: Packet | None = None,
     ) -> None:
         """Begin a run.
 
@@ -73,6 +74,7 @@ class Run:
             held: Its first packets, in order of time; the caller pushes them next.
             anchor: Wall clock at time 0 of the media.
             silence: Stands in for the sound, which does not come.
+            still: Stands in for the picture, which does not come, and is the first packet.
 
         Raises:
             MediaError: FFmpeg takes no such tracks.
@@ -84,11 +86,11 @@ class Run:
         self._lead = VIDEO if VIDEO in tracks else AUDIO
         start = next(packet.dts for packet in held if packet.kind is self._lead)
         self._order = Order(tracks, start)
-        self.silence = silence
-        self._spare = silence_of(tracks[AUDIO].config) if len(tracks) > 1 else None
-        self.is_filled = False
-        self._sounded = float(start)  # up to where silence stands
+        spare = silence_of(tracks[AUDIO].config) if len(tracks) > 1 else None
+        self.fill_in = FillIn(silence, spare, still, start)
         self._times = {kind: _Times(step=self._step(kind, held)) for kind in tracks}
+        if still is not None:
+            self._times[VIDEO].step = STILL_MS
         limits = shelf.limits
         self._muxer: Muxer | None = None
         self._fragments: Fragments | None = None
@@ -149,34 +151,15 @@ class Run:
         Raises:
             MediaError: FFmpeg has given up.
         """
-        if self.is_filled and packet.kind is AUDIO:
-            if packet.dts < self._sounded:  # silence stands there
-                return
-            self.is_filled = False
+        if self.fill_in.has_filled(packet):
+            return
         self._order.add(packet)
-        self._stand_in(packet.dts)
+        self.fill_in.fill(self._order, packet.dts)
         if packet.kind is self._lead:
             self._lateness = min(self._lateness, self._shelf.wall_clock() - packet.dts / 1000)
         for each in self._order.ready():
             if not self.is_ended:
                 self._take(each)
-
-    def _stand_in(self, until: int) -> None:
-        """Write silence up to here, where the sound does not come or has not for a while."""
-        silence = self.silence or self._spare
-        if silence is None:
-            return
-        if self.silence is None and not self.is_filled:
-            if self._order.silent_ms(AUDIO) < PATIENCE_MS[AUDIO]:
-                return
-            self.is_filled = True
-            self._sounded = self._order.newest[AUDIO] + silence.duration_ms
-        if until - self._sounded > MAX_HOLE_MS:
-            raise MediaError(f"sound and picture are over {MAX_HOLE_MS // 1000} s apart")
-        while self._sounded <= until:
-            time = round(self._sounded)
-            self._order.add(Packet(AUDIO, time, time, True, silence.payload))
-            self._sounded += silence.duration_ms
 
     def flush(self) -> None:
         """Take the packets that wait for the other track."""
@@ -259,7 +242,7 @@ class Run:
         return end
 
     def _note_keyframe(self, now: int) -> None:
-        if self._key is not None and self._lead is VIDEO:
+        if self._key is not None and self._lead is VIDEO and self.fill_in.still is None:
             shelf, interval = self._shelf, (now - self._key) / 1000
             shelf.interval_s = max(shelf.interval_s, interval)
             shelf.least_interval_s = min(shelf.least_interval_s, interval)
