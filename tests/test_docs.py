@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,12 +35,17 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@cache
+def all_modules() -> tuple[str, ...]:
+    """Return the paths of all modules of the project."""
+    folders = ("src", "tests", "bench", "examples")
+    return tuple(path.as_posix() for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
 def missing_modules(text: str) -> list[str]:
     """Name the modules a document tells of that the project does not have."""
-    folders = ("src", "tests", "bench", "examples")
-    paths = [path.as_posix() for folder in folders for path in (ROOT / folder).rglob("*.py")]
     named = MODULE.findall(text)
-    return [name for name in named if not any(path.endswith(f"/{name}") for path in paths)]
+    return [name for name in named if not any(path.endswith(f"/{name}") for path in all_modules())]
 
 
 # A member of a class as the documents name it in code: `Gate.decide`.
@@ -58,11 +64,16 @@ def members(source: str) -> Iterator[tuple[str, str]]:
                 yield kind.name, node.id if isinstance(node, ast.Name) else node.attr
 
 
+@cache
+def all_members() -> frozenset[tuple[str, str]]:
+    """Return the members of all classes of the source."""
+    paths = (ROOT / "src").rglob("*.py")
+    return frozenset(each for path in paths for each in members(path.read_text("utf-8")))
+
+
 def missing_members(text: str) -> list[str]:
     """Name the members that a document tells of and no class of the source has."""
-    known = {
-        each for path in (ROOT / "src").rglob("*.py") for each in members(path.read_text("utf-8"))
-    }
+    known = all_members()
     return [f"{kind}.{name}" for kind, name in MEMBER.findall(text) if (kind, name) not in known]
 
 

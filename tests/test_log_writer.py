@@ -281,7 +281,7 @@ def test_last_lines_of_a_process_that_ends_arrive() -> None:
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_process_whose_log_nobody_reads_goes_on_and_ends(log_format: str) -> None:
-    with _program(log_format, 100_000) as process:
+    with _program(log_format, 40_000) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "all logged\n"
         assert process.wait() == 0
