@@ -30,7 +30,7 @@ KEPT = frozenset(
         "headend.net.deadlines._Entry",  # they hold nothing, see `nothing_left`
     }
 )
-LIMIT_S = 8.0  # most of it for the last words of connections to be read
+LIMIT_S = 40.0  # for last words to be read, and questions to a slow database to be given up
 # Connections of the database's pool, which are opened when they are needed and stay: a few.
 POOLED = "headend.store.lines."
 PACKAGES = ("headend.", "aiohttp.")

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -93,6 +93,67 @@ async def test_member_that_comes_late_knows_the_names_that_are_taken(redis: Redi
         await one.claim()
         async with node(redis, "two") as two:
             await until(lambda: two.owner() == "one")
+
+
+async def hears(node: Node) -> None:
+    """Wait until a member takes news, which it does once it has learnt what there is."""
+    while node.directory._mirror.find("live/heard") is None:
+        await node.directory._send("C boot-nobody 1 0 0 - live/heard")
+        await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def learning(node: Node, kind: str) -> AsyncIterator[None]:
+    """Have a member read all from Redis, and take it, as it was before the block, after it."""
+    await hears(node)
+    line, has_read, may_take = node.directory._line, asyncio.Event(), asyncio.Event()
+    read = line.hash
+
+    async def read_and_wait(key: str) -> dict[str, str]:
+        found = await read(key)
+        if key.endswith(kind):
+            has_read.set()
+            await may_take.wait()
+        return found
+
+    line.hash = read_and_wait  # type: ignore[method-assign]
+    task = asyncio.create_task(node.directory._learn())
+    await has_read.wait()
+    yield
+    may_take.set()
+    await task
+    line.hash = read  # type: ignore[method-assign]
+
+
+async def test_name_that_is_claimed_while_all_are_read_is_known(redis: RedisServer) -> None:
+    async with node(redis, "one") as one, node(redis, "two") as two:
+        await met(one, two)
+        async with learning(two, ":names"):
+            await one.claim()
+            await until(lambda: two.owner() == "one")
+        assert two.owner() == "one"
+
+
+async def test_name_that_is_free_again_while_all_are_read_is_free(redis: RedisServer) -> None:
+    async with node(redis, "one") as one, node(redis, "two") as two:
+        await met(one, two)
+        claim = await one.claim()
+        await until(lambda: two.owner() == "one")
+        async with learning(two, ":names"):
+            del one.claims["live/a"]
+            one.directory.release(claim)
+            await until(lambda: two.owner() is None)
+        assert two.owner() is None
+
+
+async def test_member_that_comes_while_all_are_read_is_known(redis: RedisServer) -> None:
+    async with node(redis, "one") as one, AsyncExitStack() as later:
+        async with learning(one, ":members"):
+            two = await later.enter_async_context(node(redis, "two"))
+            await met(one, two)
+        await met(one, two)
+        await two.claim()
+        await until(lambda: one.owner() == "two")
 
 
 async def test_of_many_that_claim_a_name_at_once_one_gets_it(redis: RedisServer) -> None:

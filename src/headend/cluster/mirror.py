@@ -7,7 +7,8 @@ Epochs grow, so what is old is told from what is new, in whatever order both com
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from headend.directory.values import Member
@@ -51,6 +52,24 @@ class Mirror:
         self.epoch = 0
         self._names: dict[str, OwnedName] = {}
         self._owned: defaultdict[str, set[str]] = defaultdict(set)
+        self._told: set[str] | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[set[str]]:
+        """Collect the paths and boots that news tell of while Redis is read, one reader at a time.
+
+        News may be heard before an older answer is: what it says of these is not the newest.
+        """
+        told = self._told = set[str]()
+        try:
+            yield told
+        finally:
+            self._told = None
+
+    def tell(self, name: str) -> None:
+        """Take note that news told of a path or of a boot."""
+        if self._told is not None:
+            self._told.add(name)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -65,6 +84,7 @@ class Mirror:
 
     def claimed(self, path: str, entry: OwnedName) -> bool:
         """Take note of a claim; false: a newer one is known."""
+        self.tell(path)
         known = self._names.get(path)
         self.epoch = max(self.epoch, entry.epoch)
         if known is not None and known.epoch >= entry.epoch:
@@ -77,6 +97,7 @@ class Mirror:
 
     def released(self, path: str, epoch: int) -> bool:
         """Take note that a claim is over; false: it was not the newest one."""
+        self.tell(path)
         known = self._names.get(path)
         if known is None or known.epoch > epoch:
             return False
@@ -92,18 +113,27 @@ class Mirror:
             del self._names[path]
         return paths
 
-    def replace(self, names: Mapping[str, OwnedName], kept: Iterable[str] = ()) -> Iterator[str]:
+    def replace(
+        self,
+        names: Mapping[str, OwnedName],
+        kept: Collection[str] = (),
+        told: Collection[str] = (),
+    ) -> Iterator[str]:
         """Take all names as they are now; name those that have another owner than before.
 
         Args:
             names: All names.
             kept: Names that are not forgotten, though Redis has them no more.
+            told: Names that news told of while these were read.
         """
-        keep = set(kept)
-        for path in [each for each in self._names if each not in names and each not in keep]:
+        keep, newer = set(kept), set(told)
+        gone = self._names.keys() - names.keys() - keep - newer
+        for path in gone:
             self.released(path, self._names[path].epoch)
             yield path
         for path, entry in names.items():
+            if path in newer:
+                continue
             known = self._names.get(path)
             if known is not None and known.epoch > entry.epoch and path not in keep:
                 self.released(path, known.epoch)  # Redis has forgotten the newest

@@ -14,7 +14,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import Final, Literal, NamedTuple
 
@@ -82,6 +82,7 @@ class RedisDirectory:
         self._filling = ""  # of Redis; another one means that it was emptied
         self._stale: dict[str, OwnedName] = {}  # names of before it was emptied
         self._stale_until = 0.0
+        self._learning: Final = asyncio.Lock()
         self._known_conflicts: set[str] = set()  # boots that are called as this member is
         self._retires = ""  # boot of this server's last start
         self._is_synced = asyncio.Event()
@@ -288,19 +289,26 @@ class RedisDirectory:
 
     async def _learn(self) -> None:
         """Read members and names."""
-        records = await self._line.hash(f"{self._prefix}:members")
-        names = await self._line.hash(f"{self._prefix}:names")
+        async with self._learning:
+            with self._mirror.reading() as told:
+                records = await self._line.hash(f"{self._prefix}:members")
+                names = await self._line.hash(f"{self._prefix}:names")
+            self._take(records, names, told)
+
+    def _take(self, records: Mapping[str, str], names: Mapping[str, str], told: Set[str]) -> None:
+        """Take members and names as Redis had them, but for those that news told of meanwhile."""
         is_stale = time.monotonic() <= self._stale_until
-        for boot in [each for each in self._mirror.members if each not in records]:
+        for boot in self._mirror.members.keys() - records.keys() - told:
             if not is_stale:
                 self._gone(boot)
         for boot, record in records.items():
-            self._met(boot, record)
+            if boot not in told:
+                self._met(boot, record)
         read = {}
         for path, text in names.items():
             with suppress(ValueError):
                 read[path] = owned_name(text)
-        for path in list(self._mirror.replace(read, self._stale if is_stale else ())):
+        for path in list(self._mirror.replace(read, self._stale if is_stale else (), told)):
             self._changed(path)
 
     async def _reclaim(self) -> None:
@@ -359,8 +367,10 @@ class RedisDirectory:
                 self._changed(path)
         elif kind == "M":
             boot, _, record = rest.partition(" ")
+            self._mirror.tell(boot)
             self._met(boot, record)
         elif kind == "G":
+            self._mirror.tell(rest)
             self._gone(rest)
         elif kind == "B" and len(rest) <= MOST_MESSAGE:
             self._take_message(rest)
