@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,9 @@ async def keyed(data: Path, *settings: str) -> AsyncIterator[Live]:
 
 async def new_key(live: Live, stream: str = "live/a", options: KeyOptions | None = None) -> NewKey:
     store = await live.key_store()
-    return await store.create(stream, options or KeyOptions(), time.time())
+    while True:
+        with suppress(DatabaseError):  # a disk that is busy may answer too late
+            return await store.create(stream, options or KeyOptions(), time.time())
 
 
 async def publish(live: Live, name: str, app: str = "live") -> Peer:
