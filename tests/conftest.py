@@ -15,6 +15,7 @@ from tests.e2e.wait import LIMIT_S
 from tests.no_secrets import WATCH, LogWatch
 
 from headend.codec.priority import kept_priority
+from headend.store import database
 
 # `make fuzz`: as many examples as a night allows; a run can be stopped at any time.
 settings.register_profile("fuzz", max_examples=50_000, deadline=None)
@@ -56,6 +57,12 @@ def _log_is_as_detailed_as_before() -> Iterator[None]:
     level = logger.level
     yield
     logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _database_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a database answer later than a person would wait: tests share the cores."""
+    monkeypatch.setattr(database, "TIMEOUT_S", 8.0)  # a decision has 10
 
 
 @pytest.hookimpl(tryfirst=True)

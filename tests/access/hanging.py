@@ -7,6 +7,8 @@ from typing import Any, Literal, Self
 
 import pytest
 
+from headend.store import database
+
 Place = Literal["connect", "execute", "commit", "rollback", "close"]
 PLACES: tuple[Place, ...] = ("connect", "execute", "commit", "rollback", "close")
 WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -39,7 +41,8 @@ class Disk:
             raise sqlite3.OperationalError("database or disk is full")
 
     def use(self, monkeypatch: pytest.MonkeyPatch) -> Self:
-        """Have every connection of this process lie on this disk."""
+        """Have every connection of this process lie on this disk, which is waited for as ever."""
+        monkeypatch.setattr(database, "TIMEOUT_S", 2.0)
         connect: Callable[..., Any] = sqlite3.connect
         disk = self
 

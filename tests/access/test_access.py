@@ -66,6 +66,7 @@ async def test_database_that_hangs_stalls_no_stream(
         publisher = await live.publisher(new.secret)
         player = await live.player("a")
 
+        monkeypatch.setattr(database, "TIMEOUT_S", 2.0)
         monkeypatch.setattr(database, "begun", lambda engine: Hanging())
         late = await live.connected()
         await late.send(command("publish", 3, None, new.secret, "live", on=1))

@@ -123,16 +123,17 @@ class Database:
             await asyncio.to_thread(_join, threads)
 
     @asynccontextmanager
-    async def begin(self, timeout_s: float = TIMEOUT_S) -> AsyncIterator[DatabaseConnection]:
+    async def begin(self, timeout_s: float | None = None) -> AsyncIterator[DatabaseConnection]:
         """Give a connection in a transaction, which ends with the block.
 
         Args:
-            timeout_s: For the whole block, waiting for `open` included.
+            timeout_s: For the whole block, waiting for `open` included; None: `TIMEOUT_S`.
 
         Raises:
             DatabaseError: Something failed, and nothing was written; or it took longer, and what
                 was on its way to the disk may be written yet.
         """
+        timeout_s = TIMEOUT_S if timeout_s is None else timeout_s
         try:
             async with asyncio.timeout(timeout_s), _staying_cancelled():
                 await self._ready.wait()
