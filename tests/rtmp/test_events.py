@@ -21,3 +21,24 @@ def test_flash_version_is_what_the_peer_calls_itself(
     properties: dict[str, Value], version: str
 ) -> None:
     assert ConnectCommand("live", "", properties, 1.0).flash_version == version
+
+
+@pytest.mark.parametrize(
+    ("caps", "can_move"),
+    [
+        (1.0, True),
+        (15.0, True),
+        (3, True),
+        (14.0, False),
+        (0.0, False),
+        (-1.0, False),
+        (float("nan"), False),
+        (float("inf"), False),
+        (1e300, False),
+        ("1", False),
+        (None, False),
+    ],
+)
+def test_peer_can_move_that_says_so_in_its_capabilities(caps: Value, can_move: bool) -> None:
+    assert ConnectCommand("live", "", {"capsEx": caps}, 1.0).can_move is can_move
+    assert not ConnectCommand("live", "", {}, 1.0).can_move

@@ -61,7 +61,7 @@ def test_enhanced_rtmp_is_answered_to_who_offers_it(property: str) -> None:
         "videoFourCcInfoMap",
         "audioFourCcInfoMap",
     ]
-    assert information["capsEx"] == 14.0  # multitrack 2, ModEx 4, TimestampNanoOffset 8
+    assert information["capsEx"] == 15.0  # reconnect 1, multitrack 2, ModEx 4, nano offset 8
     assert information["fourCcList"] == ["*"]
     assert information["videoFourCcInfoMap"] == {"*": 4.0}
     assert information["audioFourCcInfoMap"] == {"*": 4.0}
@@ -77,6 +77,22 @@ def test_enhanced_rtmp_is_answered_to_who_offers_it(property: str) -> None:
 def test_peer_says_whether_it_knows_tracks(flags: float | str | None, expected: bool) -> None:
     assert replies.knows_tracks({"capsEx": flags}) is expected
     assert not replies.knows_tracks({})
+
+
+def test_peer_is_asked_to_move_by_a_status_of_the_connection() -> None:
+    message = replies.asked_to_move("rtmp://b:1935/live", "Go there.")
+    assert (message.type_id, message.stream_id) == (20, 0)
+    assert parse_values(message.payload) == [
+        "onStatus",
+        0.0,
+        None,
+        {
+            "level": "status",
+            "code": "NetConnection.Connect.ReconnectRequest",
+            "description": "Go there.",
+            "tcUrl": "rtmp://b:1935/live",
+        },
+    ]
 
 
 def test_rejected_connect_is_an_error_with_code_and_description() -> None:

@@ -337,6 +337,13 @@ def test_end_from_our_side_tells_why_and_closes() -> None:
     assert peer.session.is_closing
 
 
+def test_peer_that_is_asked_to_move_is_served_until_it_leaves() -> None:
+    peer = publishing()
+    peer.session.ask_to_move("rtmp://b/live", "Go there.")
+    assert peer.answers() == ["onStatus 0 status NetConnection.Connect.ReconnectRequest"]
+    assert not peer.session.is_closing
+
+
 def test_close_from_our_side_is_told() -> None:
     peer = publishing()
     peer.session.close("The server is stopping.")

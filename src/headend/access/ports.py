@@ -1,6 +1,6 @@
 """The ports of the gate: what has a say in its decisions besides settings, keys and tokens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from headend.access.grant import Grant
@@ -50,6 +50,19 @@ class Claiming(Protocol):
         Raises:
             Rejected: Another member has it.
         """
+
+    def offer(self, paths: Collection[str]) -> bool:
+        """Have publishers take names that are published here at other members, whoever they are.
+
+        Returns:
+            They may by now; else it is to be asked again.
+        """
+
+    def keep(self, paths: Collection[str]) -> None:
+        """Have names that were offered be this member's, as they were before."""
+
+    def part(self) -> None:
+        """Send members that fetch streams from here away, to wait for another owner."""
 
     def member_of(self, request: AccessRequest) -> str | None:
         """Return the name of the member that fetches a stream; None: a viewer like any other.

@@ -197,6 +197,8 @@ class Server:
         services.events.emit(ServerStopping(time=time()))
         log.info("stopping: %d RTMP connections", len(sessions.connections))
         self._listeners.close()
+        if services.gate.claiming is not None:
+            services.gate.claiming.part()
         services.registry.end_all()  # players are told by their streams
         for session in sessions.all():
             session.stop()

@@ -80,6 +80,7 @@ class Publisher(TagSink):
 
     Attributes:
         reconnects: How often it was connected again.
+        moves: How often it went to another server because one asked it to.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Publisher(TagSink):
         self._moved_at: float | None = None
         self._leaving: set[asyncio.Task[None]] = set()
         self.reconnects = 0
+        self.moves = 0
         self._adopt(connection)
 
     def _adopt(self, connection: Outlet) -> None:
@@ -203,6 +205,7 @@ class Publisher(TagSink):
             return
         await self._leave(old)
         self._adopt(connection)
+        self.moves += 1
         self._send_headers(timestamp)
 
     async def _leave(self, connection: Outlet) -> None:

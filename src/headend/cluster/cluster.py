@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from headend.cluster.places import Places
 from headend.cluster.redis_directory import LeaseSettings, RedisDirectory
 from headend.cluster.redis_line import RedisLine
 from headend.directory.port import Body
@@ -64,6 +65,7 @@ class ClusterNode(Neighbours):
         self.directory: Final = RedisDirectory(
             line, member, self.secret, lease_of(services.settings)
         )
+        services.draining.others = Places(self.directory, services.loop.time)
 
     def start(self) -> None:
         """Take up the lease."""
@@ -157,7 +159,9 @@ def member_of(settings: Settings, addresses: Mapping[str, Sequence[str]]) -> Mem
             "cluster.advertise names no rtmp:// or rtmps:// URL: other servers fetch streams there"
         )
     node = settings.cluster.node or host
-    return Member(node, secrets.token_hex(BOOT_BYTES), rtmp[0], http[0] if http else "")
+    public = " ".join(each.rstrip("/") for each in settings.cluster.public or told)
+    boot = secrets.token_hex(BOOT_BYTES)
+    return Member(node, boot, rtmp[0], http[0] if http else "", public=public)
 
 
 def _advertised(host: str, addresses: Mapping[str, Sequence[str]]) -> list[str]:

@@ -30,12 +30,12 @@ def read_record(record: str, boot: str, secret: bytes) -> Member | None:
     try:
         values = json.loads(text)
         node, boot_told, rtmp, http = texts = [values[name] for name in _TEXTS]
-        worker = values["worker"]
+        worker, public = values["worker"], values.get("public", "")
     except (ValueError, KeyError, TypeError):
         return None
-    if not all(isinstance(each, str) for each in texts) or not isinstance(worker, int):
+    if not all(isinstance(each, str) for each in (*texts, public)) or not isinstance(worker, int):
         return None
-    member = Member(node, boot_told, rtmp, http, worker=worker)
+    member = Member(node, boot_told, rtmp, http, worker=worker, public=public)
     is_rtmp = urlsplit(member.rtmp).scheme in ("rtmp", "rtmps")
     return member if member.boot == boot and is_rtmp else None
 

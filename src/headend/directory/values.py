@@ -27,6 +27,8 @@ class Member:
             there is none.
         unix_http: The same for HTTP.
         worker: Number among the workers of its machine, from 0 on.
+        public: URLs under which clients reach it, without paths and with spaces between; empty: it
+            is not known.
     """
 
     node: str
@@ -36,6 +38,7 @@ class Member:
     unix: str = ""
     unix_http: str = ""
     worker: int = 0
+    public: str = ""
 
     @property
     def label(self) -> str:

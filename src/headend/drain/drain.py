@@ -1,16 +1,19 @@
 """The feature that drains a server.
 
 POST /api/v1/drain, headend drain, SIGTERM in a cluster ─► begin
-every TURN_S: is anybody left? ── nobody, or the time is over ─► over: the server stops
+every TURN_S: ask some to connect to another server, publishers first
+              is anybody left? ── nobody, or the time is over ─► over: the server stops
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Final, Literal
 
 from headend.features.feature import Feature, Label, Values
+from headend.live.draining import Others
 from headend.live.services import Services
 
 if TYPE_CHECKING:
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TURN_S: Final = 0.25  # from one look at who is left to the next
+ASKED: Final = 20  # peers that are asked to move in one turn, at least …
+TURNS: Final = 20  # … and so many that all are asked in this number of turns
+TELL_S: Final = 1.0  # from one word to the other servers of a cluster to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class Drain(Feature):
         self._services: Final = services
         self._draining: Final = services.draining
         self._timer: asyncio.TimerHandle | None = None
+        self._told = 0.0  # when the other servers were told, monotonic seconds
+        self._offered: set[str] = set()  # names that were offered to them
         self.tell: Callable[[float | None], object] = lambda ends_at: None
         self.over: Callable[[], object] = lambda: None
 
@@ -103,6 +111,7 @@ class Drain(Feature):
         self._cancel()
         self._draining.ends_at = ends_at
         if ends_at is None:
+            self._keep()
             log.warning("the drain was called off: publishers and players are taken again")
             return
         now = self.state()
@@ -128,6 +137,8 @@ class Drain(Feature):
         ends_at, loop = self._draining.ends_at, self._services.loop
         if ends_at is None:
             return
+        if self._draining.others is not None:
+            self._move(self._draining.others, loop.time())
         now = self.state()
         if loop.time() < ends_at and now.publishers + now.players:
             self._timer = loop.call_later(TURN_S, self._turn)
@@ -136,6 +147,35 @@ class Drain(Feature):
             "the drain is over: %d publishers and %d players are left", now.publishers, now.players
         )
         self.over()
+
+    # ------------------------------------------------------------------ to another server
+
+    def _move(self, others: Others, now: float) -> None:
+        """Ask some of those that can to connect to another server, publishers first."""
+        if now - self._told >= TELL_S:
+            self._told = now
+            others.tell()
+        connections = self._services.sessions.connections
+        able = [each for each in connections if each.may_move]
+        # Players after the publishers: a stream that has moved does not move under them.
+        able = [each for each in able if each.publishing] or able
+        for connection in able[: max(ASKED, ceil(len(connections) / TURNS))]:
+            place = others.place(connection.protocol)
+            if place and self._offer(connection.publishing):
+                connection.ask_to_move(place)
+
+    def _offer(self, paths: Sequence[str]) -> bool:
+        """Have a publisher's names taken at another server; false: not yet."""
+        self._offered.update(paths)
+        claiming = self._services.gate.claiming
+        return claiming is None or claiming.offer(paths)
+
+    def _keep(self) -> None:
+        """Have all names that were offered be taken by nobody else again."""
+        claiming = self._services.gate.claiming
+        if claiming is not None:
+            claiming.keep(self._offered)
+        self._offered.clear()
 
     # ------------------------------------------------------------------ how it stands
 

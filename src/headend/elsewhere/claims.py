@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import logging
 from collections import Counter
+from collections.abc import Collection
 from hashlib import sha256
 from typing import Final
 
@@ -26,6 +27,8 @@ from headend.live.services import Services
 from headend.logs import shown
 
 log = logging.getLogger(__name__)
+
+OFFERED: Final = (1_000_000, 0)  # of a name that is offered: any publisher has a better order
 
 
 class Claims:
@@ -46,6 +49,7 @@ class Claims:
         self._users: dict[Grant, str] = {}  # publishes that are granted, and the name
         self._wanted: Counter[str] = Counter()  # how many of these there are, by name
         self._asking: set[asyncio.Task[None]] = set()
+        self._offered: set[str] = set()  # names that any publisher may take at another member
         self._unsubscribe = services.events.subscribe(self._take)
         services.gate.limiters.append(self)
 
@@ -74,6 +78,8 @@ class Claims:
         if holder is not None:
             text = holder.encode(errors="surrogateescape")
             digest = hmac.digest(self._secret, text, sha256).hex()[:32]
+        if path in self._offered:
+            order = OFFERED
         return NameWish(path, digest, order, self._services.rules.of(path).live.takeover)
 
     def _ask(self, wish: NameWish) -> "asyncio.Task[None]":
@@ -99,8 +105,23 @@ class Claims:
             raise
         self._settle(path)
 
+    def offer(self, paths: Collection[str]) -> bool:
+        """Have any publisher take names at other members; see `Claiming`."""
+        held = {path for path in paths if path in self._held}
+        for path in held - self._offered:
+            self._offered.add(path)
+            self._follow(path)
+        return all(self._held[path].wish.order == OFFERED for path in held)
+
+    def keep(self, paths: Collection[str]) -> None:
+        """Have names be this server's, as they were before they were offered."""
+        for path in self._offered.intersection(paths):
+            self._offered.discard(path)
+            self._follow(path)
+
     def lost(self, path: str) -> None:
         """Take note that another member has a name now."""
+        self._offered.discard(path)
         if self._held.pop(path, None) is not None:
             log.warning("stream %s: another server has taken the name over", shown(path))
 
@@ -147,6 +168,7 @@ class Claims:
     def _settle(self, path: str) -> None:
         """Give a name back that nobody here publishes or is about to."""
         if path in self._held and path not in self._wanted and self._publication(path) is None:
+            self._offered.discard(path)
             self._directory.release(self._held.pop(path))
 
     async def close(self) -> None:

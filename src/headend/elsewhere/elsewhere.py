@@ -26,6 +26,8 @@ from headend.trust import Trust
 
 log = logging.getLogger(__name__)
 
+PARTED: Final = "this server stops; the stream may go on at another one"
+
 
 class Elsewhere(Fetching):
     """Claims names in a directory, and fetches what other members have.
@@ -86,6 +88,20 @@ class Elsewhere(Fetching):
         if owner is not None:
             text = f"{path} is already being published, at {owner.member.label}"
             raise Rejected(Refusal.NAME_TAKEN, text)
+
+    def offer(self, paths: Collection[str]) -> bool:
+        """Have publishers take names at other members; see `Claiming`."""
+        return self.claims.offer(paths)
+
+    def keep(self, paths: Collection[str]) -> None:
+        """Keep names that were offered; see `Claiming`."""
+        self.claims.keep(paths)
+
+    def part(self) -> None:
+        """Send members that fetch streams from here away; see `Claiming`."""
+        for grant in self._services.gate.live():
+            if grant.member is not None:
+                self._services.gate.end(grant, PARTED)
 
     def member_of(self, request: AccessRequest) -> str | None:
         """Return the member that fetches a stream; see `Claiming`."""

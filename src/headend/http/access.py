@@ -11,7 +11,7 @@ from headend.access.address_lists import AddressList
 from headend.access.gate import Grant
 from headend.access.session_record import note_refusal
 from headend.decisions import AccessRequest
-from headend.errors import Rejected
+from headend.errors import Refusal, Rejected
 from headend.http.credentials import parameters_of
 from headend.http.problems import Handler, Problem, problem_of
 from headend.live.services import Services
@@ -80,7 +80,9 @@ def refusals(services: Services, request: web.Request, asked: AccessRequest) -> 
         yield
     except Rejected as rejected:
         if rejected.url:
-            raise web.HTTPTemporaryRedirect(rejected.url) from None
+            is_place = rejected.refusal is Refusal.STOPPING  # another server, and the same path
+            path = request.raw_path if is_place else ""
+            raise web.HTTPTemporaryRedirect(rejected.url + path) from None
         note_refusal(services.runtime, asked, peer_of(services, request), rejected)
         raise problem_of(rejected) from None
 

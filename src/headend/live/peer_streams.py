@@ -66,9 +66,10 @@ class PeerStreams:
         publishes: Streams that the peer publishes, by message stream.
         plays: Streams and recordings that the peer plays, by message stream; some wait for a
             publisher.
+        is_moving: The peer was asked to go elsewhere: what it ends here goes on there.
     """
 
-    __slots__ = ("_connection", "_services", "_session", "plays", "publishes")
+    __slots__ = ("_connection", "_services", "_session", "is_moving", "plays", "publishes")
 
     def __init__(self, services: Services, connection: Connection, session: ServerSession) -> None:
         self._services = services
@@ -76,11 +77,18 @@ class PeerStreams:
         self._session = session
         self.publishes: dict[int, Publishing] = {}
         self.plays: dict[int, Watching | StoredPlay] = {}
+        self.is_moving = False
 
     @property
     def is_member(self) -> bool:
         """The peer is another server of the cluster, or another worker, that fetches a stream."""
         return any(isinstance(play, Watching) and play.is_of_member for play in self.plays.values())
+
+    @property
+    def is_live(self) -> bool:
+        """Something live is published or played, and no recording."""
+        is_any = bool(self.publishes or self.plays)
+        return is_any and not any(isinstance(each, StoredPlay) for each in self.plays.values())
 
     # ------------------------------------------------------------------ grants
 
@@ -159,7 +167,11 @@ class PeerStreams:
 
     def publish_left(self, stream_id: int) -> None:
         """The peer has ended a publish."""
-        self.publishes.pop(stream_id).end("the publisher ended it", " ended")
+        publishing = self.publishes.pop(stream_id)
+        if self.is_moving:
+            publishing.lose("the publisher went to another server", " moved")
+        else:
+            publishing.end("the publisher ended it", " ended")
         self._connection.transport.set_pace(ReadPace.PROMPT)
 
     def play_left(self, stream_id: int) -> None:

@@ -55,11 +55,13 @@ class RtmpConnection:
         tls: What the TLS handshake agreed on; None on a plain connection.
         hops: Ids of the servers through which its streams came.
         knows_tracks: It knows several tracks of a kind.
+        can_move: It connects anew when it is asked to.
         user_agent: Name of its program, as it says in connect; empty before.
     """
 
     __slots__ = (
         "__weakref__",
+        "_app",
         "_closes_at",
         "_label",
         "_reason",
@@ -69,6 +71,7 @@ class RtmpConnection:
         "_stall",
         "_streams",
         "_transport",
+        "can_move",
         "due",
         "hops",
         "id",
@@ -105,6 +108,8 @@ class RtmpConnection:
         self._stall = Stall()
         self._closes_at = NEVER
         self.user_agent = ""
+        self._app = ""
+        self.can_move = False
         self.hops: tuple[str, ...] = ()
         self.knows_tracks = False
         self._reason = "the peer closed the connection"  # why its streams end, for the events
@@ -147,6 +152,11 @@ class RtmpConnection:
     def is_member(self) -> bool:
         """It is another server of the cluster, or another worker, that fetches a stream."""
         return self._streams.is_member
+
+    @property
+    def may_move(self) -> bool:
+        """It can be asked to go on at another server."""
+        return self.can_move and self._streams.is_live and not (self.is_member or self.is_over)
 
     @property
     def bytes_in(self) -> int:
@@ -259,6 +269,7 @@ class RtmpConnection:
                 self.user_agent = event.flash_version[:USER_AGENT_CHARACTERS]
                 self.hops = read_hops(event.flash_version)
                 self.knows_tracks = knows_tracks(event.properties)
+                self._app, self.can_move = event.app, event.can_move
                 self._requests.connect(event)
             case PublishCommand():
                 self._requests.ask(event, now)
@@ -349,6 +360,17 @@ class RtmpConnection:
         self._transport.abort()
 
     # ------------------------------------------------------------------ the end
+
+    def ask_to_move(self, place: str) -> None:
+        """Ask the peer to connect anew; it goes on here until it has, and may be asked once.
+
+        Args:
+            place: URL of another server, without a path.
+        """
+        self.can_move = False
+        self._streams.is_moving = True
+        self._session.ask_to_move(f"{place}/{self._app}", "The server is about to stop.")
+        self.send()
 
     def stop(self) -> None:
         """Tell the peer that the server stops, and close."""

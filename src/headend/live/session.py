@@ -61,6 +61,13 @@ class RtmpPeer(Session, Protocol):
         """Ids of the servers through which its streams came."""
 
     @property
+    def may_move(self) -> bool:
+        """It can be asked to go on at another server."""
+
+    def ask_to_move(self, place: str) -> None:
+        """Ask the peer to connect anew at a server, a URL without a path."""
+
+    @property
     def is_member(self) -> bool:
         """It is another server of the cluster, or another worker, that fetches a stream."""
 

@@ -39,12 +39,7 @@ ENHANCED_PROPERTIES: Final[dict[str, Value]] = {
     "fourCcList": ["*"],
     "videoFourCcInfoMap": {"*": float(replies.CODEC_CAN_FORWARD)},
     "audioFourCcInfoMap": {"*": float(replies.CODEC_CAN_FORWARD)},
-    "capsEx": float(
-        replies.CAPS_RECONNECT
-        | replies.CAPS_MULTITRACK
-        | replies.CAPS_MODEX
-        | replies.CAPS_TIMESTAMP_NANO_OFFSET
-    ),
+    "capsEx": float(replies.CAPS),
 }
 
 LIVE_OR_RECORDED: Final = -2.0  # start of a play: live if there is one (RTMP 1.0, 7.2.2.1)

@@ -6,11 +6,18 @@ processes nothing more.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from headend.media.amf0 import Value
 from headend.media.tag import Tag
 from headend.rtmp.url import StreamTarget
+
+# Bits of `capsEx`, which both sides tell at connect.
+CAPS_RECONNECT: Final = 1
+CAPS_MULTITRACK: Final = 2
+CAPS_MODEX: Final = 4
+CAPS_TIMESTAMP_NANO_OFFSET: Final = 8
+MOST_CAPS: Final = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,14 @@ class ConnectCommand:
         """What the peer calls itself, such as `FMLE/3.0 (compatible; FMSc/1.0)`; may be empty."""
         value = self.properties.get("flashVer")
         return value if isinstance(value, str) else ""
+
+    @property
+    def can_move(self) -> bool:
+        """The peer connects anew when it is asked to (Enhanced RTMP v2, `capsEx`)."""
+        value = self.properties.get("capsEx")
+        if not isinstance(value, int | float) or not 0 <= value <= MOST_CAPS:
+            return False
+        return bool(int(value) & CAPS_RECONNECT)
 
 
 @dataclass(frozen=True, slots=True)

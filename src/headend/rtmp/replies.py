@@ -14,7 +14,13 @@ from headend.media import amf0
 from headend.media.amf0 import UNDEFINED, Value
 from headend.rtmp import messages as m
 from headend.rtmp.chunks import Message
-from headend.rtmp.events import ConnectCommand
+from headend.rtmp.events import (
+    CAPS_MODEX,
+    CAPS_MULTITRACK,
+    CAPS_RECONNECT,
+    CAPS_TIMESTAMP_NANO_OFFSET,
+    ConnectCommand,
+)
 from headend.rtmp.hops import read_hops
 from headend.rtmp.url import public_name
 
@@ -22,11 +28,8 @@ SERVER_VERSION: Final = "FMS/3,0,1,123"  # what Wirecast and old encoders expect
 SERVER_CAPABILITIES: Final = 31.0
 MOST_MS: Final = 0xFFFF_FFFF  # of a timestamp
 
-# Enhanced RTMP: we forward every codec and understand multitrack and ModEx messages.
-CAPS_RECONNECT: Final = 1
-CAPS_MULTITRACK: Final = 2
-CAPS_MODEX: Final = 4
-CAPS_TIMESTAMP_NANO_OFFSET: Final = 8
+# Enhanced RTMP: we forward every codec, understand multitrack and ModEx messages, and ask to move.
+CAPS: Final = CAPS_RECONNECT | CAPS_MULTITRACK | CAPS_MODEX | CAPS_TIMESTAMP_NANO_OFFSET
 CODEC_CAN_FORWARD: Final = 4
 ENHANCED_PROPERTIES: Final = frozenset(
     {"fourCcList", "videoFourCcInfoMap", "audioFourCcInfoMap", "capsEx"}
@@ -131,11 +134,17 @@ def connected(request: ConnectCommand, server_id: str = "") -> Message:
         "objectEncoding": 3.0 if encoding == 3 else 0.0,
     }
     if not ENHANCED_PROPERTIES.isdisjoint(request.properties):
-        information["capsEx"] = float(CAPS_MULTITRACK | CAPS_MODEX | CAPS_TIMESTAMP_NANO_OFFSET)
+        information["capsEx"] = float(CAPS)
         information["fourCcList"] = ["*"]
         information["videoFourCcInfoMap"] = {"*": float(CODEC_CAN_FORWARD)}
         information["audioFourCcInfoMap"] = {"*": float(CODEC_CAN_FORWARD)}
     return m.command("_result", request.transaction_id, properties, information)
+
+
+def asked_to_move(tc_url: str, description: str) -> Message:
+    """Ask a peer to connect anew; it is served here until it has (Enhanced RTMP v2)."""
+    code = "NetConnection.Connect.ReconnectRequest"
+    return m.on_status(0, "status", code, description, tcUrl=tc_url)
 
 
 def connect_rejected(transaction_id: float, code: str, description: str) -> Message:

@@ -18,6 +18,7 @@ from headend.errors import LimitExceeded, ProtocolError
 from headend.media.codecs import audio_tag, video_tag
 from headend.media.tag import Tag
 from headend.rtmp import messages as m
+from headend.rtmp import replies
 from headend.rtmp.chunks import ChunkLimits, ChunkReader, Message, serialize
 from headend.rtmp.commands import Commands
 from headend.rtmp.data import data_tag
@@ -384,6 +385,10 @@ class ServerSession:
         """End everything from our side."""
         self._commands.close(description)
         self._send_answers()
+
+    def ask_to_move(self, tc_url: str, description: str) -> None:
+        """Ask the peer to go elsewhere, which it has said it can; it is served until it leaves."""
+        self._send(replies.asked_to_move(tc_url, description))
 
     def _announcements(self) -> list[Message]:
         settings = self._settings

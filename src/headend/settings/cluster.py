@@ -62,6 +62,11 @@ class Cluster(Section):
         description="URLs under which the other servers reach this one, rtmp(s) and http(s); []: "
         "the machine's name and the ports.",
     )
+    public: Annotated[tuple[str, ...], BeforeValidator(_advertise)] = Field(
+        default=(),
+        description="URLs under which clients reach this server, rtmp(s) and http(s), where other "
+        "servers send theirs while they drain; []: those of cluster.advertise.",
+    )
     secret: Annotated[SecretStr, AfterValidator(_secret)] = Field(
         default=SecretStr(""),
         description="Secret of all servers of the cluster, at least 16 characters.",
