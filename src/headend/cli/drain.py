@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from headend.drain.drain import DrainState
 
 LOOK_S: Final = 0.5  # from one look at who is left to the next
+STOP_S: Final = 60.0  # that a server without answers may take to stop
 
 UndoFlag = Annotated[bool, typer.Option("--undo", help="Call off a drain that has begun.")]
 NoWaitFlag = Annotated[bool, typer.Option("--no-wait", help="Begin, and do not wait for the end.")]
@@ -60,6 +61,7 @@ async def _drain(client: "ApiClient", data: "Path", *, waits: bool) -> None:
     async with client:
         state = await client.drain()
         output.result(_line(state))
+        failures = 0
         while waits:
             await asyncio.sleep(LOOK_S)
             if find(data) is None:
@@ -67,10 +69,12 @@ async def _drain(client: "ApiClient", data: "Path", *, waits: bool) -> None:
                 return
             try:
                 now = await client.drain_state()
-            except HeadendError:
-                if find(data) is None:
-                    continue
-                raise
+            except HeadendError:  # it is about to stop: one of several workers may have done so
+                failures += 1
+                if failures * LOOK_S > STOP_S:
+                    raise
+                continue
+            failures = 0
             if now.state == "serving":
                 raise HeadendError("somebody has called the drain off")
             if (now.publishers, now.players) != (state.publishers, state.players):

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from headend.cluster.places import Places
+from headend.cluster.other_nodes import OtherNodes
 from headend.cluster.redis_directory import LeaseSettings, RedisDirectory
 from headend.cluster.redis_line import RedisLine
 from headend.directory.port import Body
@@ -65,7 +65,7 @@ class ClusterNode(Neighbours):
         self.directory: Final = RedisDirectory(
             line, member, self.secret, lease_of(services.settings)
         )
-        services.draining.others = Places(self.directory, services.loop.time)
+        services.draining.others = OtherNodes(self.directory, services.loop.time)
 
     def start(self) -> None:
         """Take up the lease."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TURN_S: Final = 0.25  # from one look at who is left to the next
+LEAST_S: Final = 2.0  # that a drain takes: whoever has asked for it gets an answer
 ASKED: Final = 20  # peers that are asked to move in one turn, at least …
 TURNS: Final = 20  # … and so many that all are asked in this number of turns
 TELL_S: Final = 1.0  # from one word to the other servers of a cluster to the next
@@ -67,6 +68,7 @@ class Drain(Feature):
         self._timer: asyncio.TimerHandle | None = None
         self._told = 0.0  # when the other servers were told, monotonic seconds
         self._offered: set[str] = set()  # names that were offered to them
+        self._lasts_until = 0.0  # whoever is left, monotonic seconds
         self.tell: Callable[[float | None], object] = lambda ends_at: None
         self.over: Callable[[], object] = lambda: None
 
@@ -110,6 +112,7 @@ class Drain(Feature):
         """
         self._cancel()
         self._draining.ends_at = ends_at
+        self._lasts_until = self._services.loop.time() + LEAST_S
         if ends_at is None:
             self._keep()
             log.warning("the drain was called off: publishers and players are taken again")
@@ -140,7 +143,8 @@ class Drain(Feature):
         if self._draining.others is not None:
             self._move(self._draining.others, loop.time())
         now = self.state()
-        if loop.time() < ends_at and now.publishers + now.players:
+        is_over = loop.time() >= ends_at or not now.publishers + now.players
+        if not is_over or loop.time() < self._lasts_until:
             self._timer = loop.call_later(TURN_S, self._turn)
             return
         log.warning(

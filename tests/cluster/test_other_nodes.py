@@ -1,6 +1,6 @@
 """Tests of where clients may go instead."""
 
-from headend.cluster.places import HEARD_S, Places
+from headend.cluster.other_nodes import HEARD_S, OtherNodes
 from headend.directory.table import NameTable, TableDirectory
 from headend.directory.values import Member
 
@@ -11,7 +11,7 @@ class Node:
     def __init__(self, table: NameTable, name: str, public: str) -> None:
         self.now = 100.0
         self.directory = TableDirectory(table, Member(name, f"boot-{name}", public=public))
-        self.places = Places(self.directory, lambda: self.now)
+        self.places = OtherNodes(self.directory, lambda: self.now)
 
 
 def three() -> list[Node]:

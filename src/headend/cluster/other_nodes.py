@@ -14,7 +14,7 @@ MESSAGE: Final = "drains"
 HEARD_S: Final = 5.0  # a server that was not heard to drain for so long takes clients
 
 
-class Places:
+class OtherNodes:
     """The other servers, each in turn; watches the directory."""
 
     def __init__(self, directory: Directory, clock: Callable[[], float]) -> None:
