@@ -60,9 +60,11 @@ def _log_is_as_detailed_as_before() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _database_has_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def _database_has_time() -> Iterator[None]:
     """Let a database answer later than a person would wait: tests share the cores."""
-    monkeypatch.setattr(database, "TIMEOUT_S", 8.0)  # a decision has 10
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "TIMEOUT_S", 8.0)  # a decision has 10
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -41,7 +41,8 @@ def test_second_video_and_audio_track_pass_too(
     published = media.frames(clip, new_ffmpeg)
     assert sorted(published) == ["audio0", "audio1", "video0", "video1"]
     played = tmp_path / "played.flv"
-    player = peers.play(server.url("live/a"), played, ffmpeg=new_ffmpeg)
+    # It knows tracks, and does not say so.
+    player = peers.play(server.url("live/a?tracks=all"), played, ffmpeg=new_ffmpeg)
     server.wait_log("play live/a waits")
     peers.publish(clip, server.url("live/a"), ffmpeg=new_ffmpeg).succeed()
     player.succeed()

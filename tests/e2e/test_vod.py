@@ -23,7 +23,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the film, as FLV too, and with two sounds and texts."""
+    """A server with the film, as FLV too, with two sounds and texts, and as a private file."""
     texts = film.parent / "texts.srt"
     texts.write_text("1\n00:00:00,500 --> 00:00:23,000\nGood evening\n\n")
     inputs = ("-i", str(film), "-i", str(film), "-i", str(texts))
@@ -31,10 +31,11 @@ def server(film: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     languages = ("-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=deu")
     media.make("ffmpeg", film.parent / "more.mkv", *inputs, *tracks, *languages)
     media.make("ffmpeg", film.parent / "film.flv", "-i", str(film), "-c", "copy")
+    media.make("ffmpeg", film.parent / "secret.mp4", "-i", str(film), "-c", "copy")
     server = Server(
         tmp_path_factory.mktemp("vod"),
         f'vod.folder="{film.parent}"',
-        'auth.private=["vod/film.flv"]',
+        'auth.private=["vod/secret.mp4"]',
         arguments=("--tls", "127.0.0.1:0"),
     )
     try:
@@ -126,11 +127,11 @@ def test_page_without_a_choice_has_no_menu(server: Server, open_tab: OpenTab) ->
 def test_page_of_a_private_file_asks_for_a_token_and_plays(
     server: Server, open_tab: OpenTab
 ) -> None:
-    tab = open_tab(f"http://{server.http[0]}/watch/vod/film.flv")
+    tab = open_tab(f"http://{server.http[0]}/watch/vod/secret.mp4")
     tab.wait_text("This file is private")
     tab.page.get_by_label("Token").fill(server.sign("vod/*", expires_s=3600))
     tab.page.get_by_role("button", name="Watch").click()
-    tab.page.wait_for_url("**/watch/vod/film.flv?token=*")
+    tab.page.wait_for_url("**/watch/vod/secret.mp4?token=*")
     tab.ask("(video.muted = true, video.play())")
     tab.wait("video.currentTime > 0.5")
     assert tab.check() == []

@@ -69,7 +69,15 @@ class PeerStreams:
         is_moving: The peer was asked to go elsewhere: what it ends here goes on there.
     """
 
-    __slots__ = ("_connection", "_services", "_session", "is_moving", "plays", "publishes")
+    __slots__ = (
+        "_connection",
+        "_services",
+        "_session",
+        "_with_tracks",
+        "is_moving",
+        "plays",
+        "publishes",
+    )
 
     def __init__(self, services: Services, connection: Connection, session: ServerSession) -> None:
         self._services = services
@@ -77,6 +85,7 @@ class PeerStreams:
         self._session = session
         self.publishes: dict[int, Publishing] = {}
         self.plays: dict[int, Watching | StoredPlay] = {}
+        self._with_tracks: set[int] = set()  # message streams that asked for all tracks
         self.is_moving = False
 
     @property
@@ -128,6 +137,7 @@ class PeerStreams:
             watching.wait_until = now + wait_s
         self.plays[request.stream_id] = watching
         self._session.accept(request)
+        self._ask_tracks(request)
         watching.begin(connection)
         connection.send()  # the answer, before any media
         connection.transport.set_pace(ReadPace.PROMPT if self.publishes else ReadPace.CALM)
@@ -149,6 +159,7 @@ class PeerStreams:
         self._session.accept(request, is_recorded=True)
         connection.send()  # the answer, before any media
         if not connection.transport.is_closed:
+            self._ask_tracks(request)
             play.begin(connection, self._format(stream_id))
 
     def _watch(
@@ -161,7 +172,15 @@ class PeerStreams:
             watching.watch(transport, format, partial(RtmpEncoder, format, chunk_size))
 
     def _format(self, stream_id: int, *, audio: bool = True, video: bool = True) -> Format:
-        return Format(stream_id, audio, video, self._connection.knows_tracks)
+        has_tracks = self._connection.knows_tracks or stream_id in self._with_tracks
+        return Format(stream_id, audio, video, has_tracks)
+
+    def _ask_tracks(self, request: PlayCommand) -> None:
+        """Take note of a player that asks for all tracks; FFmpeg knows them and does not say so."""
+        if request.target.query.get("tracks") == "all":
+            self._with_tracks.add(request.stream_id)
+        else:
+            self._with_tracks.discard(request.stream_id)
 
     # ------------------------------------------------------------------ what the peer wants
 
