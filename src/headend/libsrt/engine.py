@@ -17,6 +17,7 @@ import logging
 import threading
 import time
 from asyncio import AbstractEventLoop
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -58,11 +59,12 @@ class SocketOwner(Protocol):
 class _Watched:
     """A socket; each count has one thread that writes it."""
 
-    __slots__ = ("connection", "given", "is_connecting", "taken")
+    __slots__ = ("connection", "given", "is_connecting", "is_over", "taken")
 
     def __init__(self, connection: SocketOwner, *, is_connecting: bool = False) -> None:
         self.connection: Final = connection
         self.is_connecting = is_connecting
+        self.is_over = False  # it broke, which its owner is told once
         self.given = 0
         self.taken = 0
 
@@ -89,6 +91,7 @@ class Engine:
         self._listeners: dict[int, Callable[[int], None]] = {}
         self._watched: dict[int, _Watched] = {}
         self._ending: dict[int, float] = {}  # until when to read what is due after the break
+        self._broken: deque[int] = deque()  # before they were watched
         self._called = threading.Event()
         self._is_over = False
         self._room = ctypes.create_string_buffer(MESSAGES * PACKET)
@@ -112,13 +115,18 @@ class Engine:
     def watch(self, sock: int, connection: SocketOwner, *, reads: bool) -> None:
         """Tell a connection what becomes of its socket, and what comes if it is to be read."""
         self._watched.setdefault(sock, _Watched(connection))
-        self.library.watch(self._epoll, sock, IN | ERR if reads else ERR)
-        self._called.set()
+        self._watch(sock, IN | ERR if reads else ERR)
 
     def watch_call(self, sock: int, connection: SocketOwner) -> None:
         """Tell the owner of a socket that connects when it does, or that it cannot."""
         self._watched[sock] = _Watched(connection, is_connecting=True)
-        self.library.watch(self._epoll, sock, OUT | ERR)
+        self._watch(sock, OUT | ERR)
+
+    def _watch(self, sock: int, events: int) -> None:
+        """Have events told, also of a socket that broke before: of that libsrt tells nothing."""
+        self.library.watch(self._epoll, sock, events)
+        if self.library.is_broken(sock):
+            self._broken.append(sock)
         self._called.set()
 
     def close(self, sock: int) -> None:
@@ -155,6 +163,10 @@ class Engine:
 
     def _turn(self) -> None:
         found = _Found()
+        while self._broken:
+            sock = self._broken.popleft()
+            if (watched := self._watched.get(sock)) is not None:
+                self._end(sock, watched)
         wait_ms = ENDING_MS if self._ending else WAIT_MS
         for sock, events in self.library.wait(self._epoll, wait_ms):
             if (opened := self._listeners.get(sock)) is not None:
@@ -167,9 +179,7 @@ class Engine:
             if events & IN and (data := self._messages(sock, watched)):
                 found.pieces.append((watched, data))
             if events & ERR:
-                self.library.forget(self._epoll, sock)
-                now = time.monotonic()
-                self._ending[sock] = now + watched.connection.latency_ms / 1000 + ENDING_S
+                self._end(sock, watched)
             elif events & OUT and watched.is_connecting:
                 watched.is_connecting = False
                 self.library.watch(self._epoll, sock, ERR)
@@ -181,6 +191,15 @@ class Engine:
             except RuntimeError:  # the loop is closed
                 self._is_over = True
         time.sleep(TURN_S)
+
+    def _end(self, sock: int, watched: _Watched) -> None:
+        """Read what a broken connection has brought until all of it is due."""
+        self.library.forget(self._epoll, sock)
+        if watched.is_over:
+            return
+        watched.is_over = True
+        now = time.monotonic()
+        self._ending[sock] = now + watched.connection.latency_ms / 1000 + ENDING_S
 
     def _read_ends(self, found: "_Found") -> None:
         """Take what broken connections had brought and is due only now, until all of it is."""

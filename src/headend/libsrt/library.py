@@ -44,6 +44,7 @@ WINDOW: Final = 8192
 MMAP_BYTES: Final = 128 * 1024
 IN, OUT, ERR = 1, 4, 8  # of epoll
 NOT_NOW: Final = (6001, 6002)  # SRT_EASYNCSND, SRT_EASYNCRCV
+_BROKEN: Final = 6  # state of a socket; what follows is closed
 _RECEIVES_BLOCKING, _SENDS_BLOCKING, _PASSPHRASE, _PEER_VERSION = 2, 1, 26, 35
 _LATENCY, _STREAM_ID, _IPV6_ONLY, _ENFORCED = 23, 46, 54, 53
 _WINDOW: Final = 4  # SRTO_FC
@@ -192,6 +193,10 @@ class Library:
         self._set(sock, _WINDOW, WINDOW)
         self._set(sock, _ENFORCED, 1)
         return int(sock)
+
+    def is_broken(self, sock: int) -> bool:
+        """Say whether a connection is over, or could not be made."""
+        return int(self._slow.srt_getsockstate(sock)) >= _BROKEN
 
     def reject_reason(self, sock: int) -> int:
         """Return why a call failed: a code of libsrt, or from 1000 on one of the other end."""
