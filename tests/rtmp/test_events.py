@@ -42,3 +42,15 @@ def test_flash_version_is_what_the_peer_calls_itself(
 def test_peer_can_move_that_says_so_in_its_capabilities(caps: Value, can_move: bool) -> None:
     assert ConnectCommand("live", "", {"capsEx": caps}, 1.0).can_move is can_move
     assert not ConnectCommand("live", "", {}, 1.0).can_move
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        *((flags, True) for flags in (2.0, 15.0, 2)),
+        *((flags, False) for flags in (1.0, None, "2", float("nan"), -2.0, float("inf"))),
+    ],
+)
+def test_peer_says_whether_it_knows_tracks(flags: float | str | None, expected: bool) -> None:
+    assert ConnectCommand("live", "", {"capsEx": flags}, 1.0).knows_tracks is expected
+    assert not ConnectCommand("live", "", {}, 1.0).knows_tracks

@@ -67,18 +67,6 @@ def test_enhanced_rtmp_is_answered_to_who_offers_it(property: str) -> None:
     assert information["audioFourCcInfoMap"] == {"*": 4.0}
 
 
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [
-        *((flags, True) for flags in (2.0, 15.0, 2)),
-        *((flags, False) for flags in (1.0, None, "2", float("nan"), -2.0, float("inf"))),
-    ],
-)
-def test_peer_says_whether_it_knows_tracks(flags: float | str | None, expected: bool) -> None:
-    assert replies.knows_tracks({"capsEx": flags}) is expected
-    assert not replies.knows_tracks({})
-
-
 def test_peer_is_asked_to_move_by_a_status_of_the_connection() -> None:
     message = replies.asked_to_move("rtmp://b:1935/live", "Go there.")
     assert (message.type_id, message.stream_id) == (20, 0)

@@ -58,6 +58,8 @@ class CrewCertificates:
 
     def message(self, sender: Member, kind: str, body: Body) -> None:
         """Serve what worker 0 has got."""
+        if kind != KIND:
+            return
         served = self._services.features.find(ServedCertificates)
-        if kind == KIND and served is not None:
+        if served is not None:
             served.serve_last()

@@ -36,7 +36,6 @@ from headend.rtmp.events import (
 )
 from headend.rtmp.handshake import SERVER_FILLER_SIZE
 from headend.rtmp.hops import read_hops
-from headend.rtmp.replies import knows_tracks
 from headend.rtmp.session import ServerSession
 
 log = logging.getLogger(__name__)
@@ -268,7 +267,7 @@ class RtmpConnection:
                 )
                 self.user_agent = event.flash_version[:USER_AGENT_CHARACTERS]
                 self.hops = read_hops(event.flash_version)
-                self.knows_tracks = knows_tracks(event.properties)
+                self.knows_tracks = event.knows_tracks
                 self._app, self.can_move = event.app, event.can_move
                 self._requests.connect(event)
             case PublishCommand():

@@ -45,10 +45,19 @@ class ConnectCommand:
     @property
     def can_move(self) -> bool:
         """The peer connects anew when it is asked to (Enhanced RTMP v2, `capsEx`)."""
+        return bool(self._caps & CAPS_RECONNECT)
+
+    @property
+    def knows_tracks(self) -> bool:
+        """The peer knows several tracks of a kind."""
+        return bool(self._caps & CAPS_MULTITRACK)
+
+    @property
+    def _caps(self) -> int:
         value = self.properties.get("capsEx")
-        if not isinstance(value, int | float) or not 0 <= value <= MOST_CAPS:
-            return False
-        return bool(int(value) & CAPS_RECONNECT)
+        if isinstance(value, int | float) and 0 <= value <= MOST_CAPS:  # which NaN is not
+            return int(value)
+        return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,13 +36,6 @@ ENHANCED_PROPERTIES: Final = frozenset(
 )
 
 
-def knows_tracks(properties: Mapping[str, Value]) -> bool:
-    """Say whether a peer knows several tracks of a kind, by what it says in connect."""
-    flags = properties.get("capsEx")
-    flags = flags if isinstance(flags, int | float) and 0 <= flags < 2**32 else 0  # NaN is none
-    return bool(int(flags) & CAPS_MULTITRACK)
-
-
 @dataclass(frozen=True, slots=True)
 class Call:
     """One command from the peer.
