@@ -52,7 +52,7 @@ class Claiming(Protocol):
         """
 
     def offer(self, paths: Collection[str]) -> bool:
-        """Have publishers take names that are published here at other members, whoever they are.
+        """Have any publisher take names at other members that are published here.
 
         Returns:
             They may by now; else it is to be asked again.

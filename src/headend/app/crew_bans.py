@@ -16,7 +16,7 @@ from headend.live.services import Services
 
 
 class CrewBans:
-    """Tells the other workers who is to be kept out, and takes what they tell."""
+    """Tells the other workers which peers to keep out, and takes what they tell."""
 
     def __init__(self, services: Services, directory: Directory) -> None:
         """Begin to tell.

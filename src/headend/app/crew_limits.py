@@ -22,7 +22,7 @@ class CrewLimits:
 
         Args:
             services: What all connections share.
-            directory: Passes messages on, and knows who is there.
+            directory: Passes messages on, and knows the other workers.
         """
         self._directory: Final = directory
         limiters = services.gate.limiters

@@ -108,7 +108,7 @@ class ApiClient:
         return state
 
     async def drain_state(self) -> DrainState:
-        """Ask whether the server drains, and who is left."""
+        """Ask whether the server drains, and how many peers are left."""
         answer = await self._get("/api/v1/drain")
         state: DrainState = adapter(DrainState).validate_python(answer)
         return state

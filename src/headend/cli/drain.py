@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from headend.cli.api_client import ApiClient
     from headend.drain.drain import DrainState
 
-LOOK_S: Final = 0.5  # from one look at who is left to the next
+LOOK_S: Final = 0.5  # from one look at the peers that are left to the next
 STOP_S: Final = 60.0  # that a server without answers may take to stop
 
 UndoFlag = Annotated[bool, typer.Option("--undo", help="Call off a drain that has begun.")]
@@ -53,7 +53,7 @@ async def _undo(client: "ApiClient") -> None:
 
 
 async def _drain(client: "ApiClient", data: "Path", *, waits: bool) -> None:
-    """Begin, and tell who is left until the server has stopped."""
+    """Begin, and tell how many peers are left until the server has stopped."""
     import asyncio
 
     from headend.app.running_file import find

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TURN_S: Final = 0.25  # from one look at who is left to the next
-LEAST_S: Final = 2.0  # that a drain takes: whoever has asked for it gets an answer
+TURN_S: Final = 0.25  # from one look at the peers that are left to the next
+LEAST_S: Final = 2.0  # that a drain takes: a client that asked for it gets an answer
 ASKED: Final = 20  # peers that are asked to move in one turn, at least …
 TURNS: Final = 20  # … and so many that all are asked in this number of turns
 TELL_S: Final = 1.0  # from one word to the other servers of a cluster to the next
@@ -68,7 +68,7 @@ class Drain(Feature):
         self._timer: asyncio.TimerHandle | None = None
         self._told = 0.0  # when the other servers were told, monotonic seconds
         self._offered: set[str] = set()  # names that were offered to them
-        self._lasts_until = 0.0  # whoever is left, monotonic seconds
+        self._lasts_until = 0.0  # even if no peer is left, monotonic seconds
         self.tell: Callable[[float | None], object] = lambda ends_at: None
         self.over: Callable[[], object] = lambda: None
 
@@ -136,7 +136,7 @@ class Drain(Feature):
             self._timer = None
 
     def _turn(self) -> None:
-        """See who is left."""
+        """See which peers are left."""
         ends_at, loop = self._draining.ends_at, self._services.loop
         if ends_at is None:
             return

@@ -47,7 +47,7 @@ MOVED: Final = (
 )
 NOT_FOUND: Final = 404
 GONE: Final = "There is no such part of this stream, or not any more."
-LEARN_S: Final = 0.1  # until all workers know who has a stream
+LEARN_S: Final = 0.1  # until all workers know the owner of a stream
 LEARN_TIMES: Final = 50
 MOST_OWNERS: Final = 10_000  # streams whose owners are remembered; then the oldest are forgotten
 CHALLENGE_ROUTE: Final = "/worker/challenge"  # of ACME; for worker 0 alone
@@ -143,7 +143,7 @@ class Passing(Feature):
             self._note_owner(path, owner.member)
 
     def _note_owner(self, path: str, owner: Member) -> None:
-        """Remember who has a stream now, and have requests that wait ask there."""
+        """Remember the owner that a stream has now, and have requests that wait ask there."""
         known = [each for each in self._owners.pop(path, []) if each != owner]
         self._owners[path] = [*known[-1:], owner]
         if len(self._owners) > MOST_OWNERS:

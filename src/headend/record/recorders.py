@@ -189,7 +189,7 @@ class Recorders(Feature):
         return cast("HlsStreams | None", self._services.features.find(Packaging))
 
     def _event(self, event: Event) -> None:
-        """Take note of a publisher who comes back, or takes a stream over."""
+        """Take note of a publisher that comes back, or takes a stream over."""
         if isinstance(event, StreamConnected):
             stream = self._services.registry.stream(event.stream)
             if stream is not None and self._take_answer(stream):

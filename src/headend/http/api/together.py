@@ -146,7 +146,7 @@ class Together:
         return _document(own)
 
     async def _drain(self, route: Route, request: web.Request) -> object:
-        """Count who is left at all workers; the supervisor tells them that they drain."""
+        """Count the peers left at all workers; the supervisor has them drain."""
         own = _plain(await route.call(request))
         for answer in await self._passing.ask("GET", request.raw_path):
             if answer.status == 200:
